@@ -1,0 +1,89 @@
+"""What can be done to a host. Actions stay values until they reach the wire; what is shown and what is done are one object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from novaops.secret import Secret
+from novaops.shell import join
+
+Text = str | bytes | Secret
+
+
+def payload(text: Text) -> bytes:
+    """The bytes that travel. The only place where a secret is revealed on its way to a host."""
+    if isinstance(text, Secret):
+        text = text.reveal()
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+
+
+@dataclass(frozen=True)
+class Command:
+    """Words to run as root, without a shell of their own. Secrets go to `stdin`: argv can be read by every user of the host.
+
+    `holds` is sh that succeeds when the effect is there already. `undo` is the opposite command, and its own `holds`
+    tells that nothing needs to be undone: so undoing is planned, checked and proven like everything else.
+    """
+
+    words: tuple[str, ...]
+    stdin: Text | None = None
+    holds: str = ""
+    undo: Command | None = None
+
+    def __str__(self) -> str:
+        return join(self.words)
+
+
+@dataclass(frozen=True)
+class WriteFile:
+    """Put a file in place, whole or not at all: temporary file, mode and owner, `check`, rename, `then`.
+
+    When `then` fails the old file comes back and `then` runs once more on it. When the run is killed between the
+    rename and the end of `then`, a marker stays, which `FileAt` reads as unfinished work.
+    """
+
+    path: str
+    content: Text | None
+    """None removes the file."""
+    mode: str = "0644"
+    owner: str = "root"
+    group: str = "root"
+    before: bytes | None = field(default=None, repr=False)
+    """The content the plan was made on; None for no file. Anything else found there is somebody else's change: refused."""
+    check: tuple[str, ...] = ()
+    """Words that must succeed before the rename; `{}` is the candidate's path."""
+    then: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"remove {self.path}" if self.content is None else f"write {self.path}"
+
+
+@dataclass(frozen=True)
+class Restore:
+    """Put back the file that an earlier run kept in its journal."""
+
+    path: str
+    kept: str
+    """Where it is kept on the host; "" when there was no file."""
+    expected: str
+    """The sha256 the file must have now, "" for no file: what has changed since is not overwritten."""
+    result: str
+    """The sha256 it has afterwards, "" for no file."""
+    then: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"put back {self.path}" if self.kept else f"remove {self.path}"
+
+
+@dataclass(frozen=True)
+class Precondition:
+    """sh that must succeed right before what follows it; else the step is refused, in the words it printed."""
+
+    script: str
+    meaning: str
+
+    def __str__(self) -> str:
+        return f"check that {self.meaning}"
+
+
+Action = Command | WriteFile | Restore | Precondition

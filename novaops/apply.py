@@ -1,0 +1,139 @@
+"""Carry out a plan: start the run, follow its events, and come back to it when the connection is cut."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import platform
+import secrets
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+from novaops.errors import HostFailed, LockHeld, NovaopsError, RunLost, Unreachable
+from novaops.plan import Step
+from novaops.run_script import Run, start_and_follow
+from novaops.transport import ConnectionLost, Session
+
+REATTACH_FOR = 120.0
+"""Seconds for which a lost host is tried again."""
+
+SILENCE = 20.0
+"""Seconds without a line after which the connection counts as dead: a healthy run says `alive` every second."""
+
+
+class Watcher(Protocol):
+    """Who is told how a run goes on."""
+
+    def step(self, number: int, step: Step) -> None: ...
+    def waiting(self, holder: str) -> None: ...
+    def lost(self, error: NovaopsError) -> None: ...
+
+
+@dataclass
+class Outcome:
+    """How a run ended, and each step of it."""
+
+    run: Run
+    end: Literal["ok", "failed", "refused", "stale"]
+    done: set[int] = field(default_factory=set)
+    failed: int | None = None
+    said: str = ""
+    """What the failing action printed."""
+    taken_back: bool = True
+    """Whether every action of the failed step that had begun was undone."""
+
+
+def new_run(steps: tuple[Step, ...], after: str, *, wait: bool, undoes: str = "") -> Run:
+    """A run with an id of its own."""
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return Run(f"{now}-{secrets.token_hex(3)}", steps, f"{getpass.getuser()}@{platform.node()}", after, wait, undoes)
+
+
+def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
+    """Do the run: one exec while the connection holds.
+
+    Raises LockHeld when another run has the host and this one does not wait, RunLost when the host could not be
+    reached again to see the end; what was begun goes on there all the same.
+    """
+    outcome = Outcome(run, "failed")
+    seen = 0
+    deadline: float | None = None
+    while True:
+        try:
+            for line in session.follow(start_and_follow(run, seen), silence=SILENCE):
+                deadline = None
+                if line == "alive" or not line:
+                    continue
+                seen += 1
+                if _read(line, outcome, watcher):
+                    return outcome
+            raise ConnectionLost(f"the connection to {session.target} was lost")
+        except (ConnectionLost, Unreachable) as error:
+            deadline = deadline or time.monotonic() + REATTACH_FOR
+            watcher.lost(error)
+            _reconnect(session, run, deadline)
+
+
+def _reconnect(session: Session, run: Run, deadline: float) -> None:
+    pause = 0.2
+    while True:
+        session.close()
+        try:
+            session.open()
+        except Unreachable as error:
+            if time.monotonic() > deadline:
+                raise RunLost(
+                    f"{session.target} could not be reached again to see how run {run.id} ended",
+                    why=f"{error.what}. What was begun goes on there by itself.",
+                    fix=f"novaops history {session.target.name} shows it once the host is back; then run this again",
+                ) from error
+            time.sleep(pause)  # Between tries of a host that is down there is nothing to wait for but time.
+            pause = min(pause * 2, 5.0)
+        else:
+            return
+
+
+def _read(line: str, outcome: Outcome, watcher: Watcher) -> bool:
+    """Take in one event; True for the last one."""
+    word, *rest = line.split(" ")
+    match word, rest:
+        case "lock", _:
+            watcher.waiting(line.removeprefix("lock "))
+        case "step", [number]:
+            watcher.step(int(number), outcome.run.steps[int(number)])
+        case "done", [number]:
+            outcome.done.add(int(number))
+        case "failed", [number, _, status, text]:
+            outcome.failed = int(number)
+            outcome.said = _decoded(text) or f"exit status {status}"
+        case "failed", [number, _, status]:
+            outcome.failed, outcome.said = int(number), f"exit status {status}"
+        case "refused", [number, _, *text]:
+            outcome.failed, outcome.said = int(number), _decoded("".join(text))
+        case "undone", [_, _, status]:
+            outcome.taken_back = outcome.taken_back and status == "0"
+        case "end", [("ok" | "failed" | "refused" | "stale") as end]:
+            outcome.end = end  # type: ignore[assignment]
+            return True
+        case "end", ["locked"]:
+            raise LockHeld(
+                "another run is at work on the host",
+                fix="leave out --no-wait to wait for its end",
+            )
+        case "end", ["killed"]:
+            raise HostFailed(
+                f"run {outcome.run.id} was killed on the host before its end",
+                why="By hand, by a reboot, or for want of memory. Its last step may be half done.",
+                fix="run this again: it starts from what is there",
+            )
+        case _:
+            pass
+    return False
+
+
+def _decoded(text: str) -> str:
+    return base64.b64decode(text).decode("utf-8", "replace").strip()
+
+

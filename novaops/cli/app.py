@@ -1,0 +1,46 @@
+"""Every verb put together. Nothing heavy is imported here: `novaops --help` must be as fast as typer itself."""
+
+from __future__ import annotations
+
+import typer
+
+from novaops.cli import apply, disk, history, host, init, lab, verify
+from novaops.cli.frame import GLOBAL_OPTIONS, Options, with_global_options
+
+app = typer.Typer(
+    name="novaops",
+    help="Take a Linux host from “I can ssh into it” to “it does its job, and I can prove it”.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback form
+    if wanted:
+        from novaops import __version__
+
+        typer.echo(f"novaops {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+@with_global_options
+def root(context: typer.Context, version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version.")) -> None:  # noqa: FBT001, FBT003
+    """Take a Linux host from “I can ssh into it” to “it does its job, and I can prove it”."""
+    del version
+    context.obj = Options(**{name: context.params[name] for name in GLOBAL_OPTIONS})
+
+
+init.register(app)
+app.add_typer(host.app, name="host")
+app.add_typer(disk.app, name="disk")
+apply.register(app)
+verify.register(app)
+history.register(app)
+app.add_typer(lab.app, name="lab")
+
+
+def main() -> None:
+    app()

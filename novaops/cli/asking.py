@@ -1,0 +1,50 @@
+"""From the words of a command line to answers: the way that every verb takes that only looks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from novaops import fleet, report
+from novaops.asking import ask_host
+from novaops.cli import screen
+from novaops.cli.frame import PARALLEL, Options
+from novaops.facts import Facts, Question
+from novaops.report import HostReport
+
+
+def ask_hosts(
+    options: Options, words: Sequence[str], questions: Sequence[Question[Any]], details: Callable[[Facts], dict[str, Any]]
+) -> tuple[list[HostReport], float]:
+    """A report for each host, and when the asking began."""
+    started = time.monotonic()
+    known, _ = options.known()
+    targets = options.targets(known.find(words))
+    reports = fleet.each(list(targets.values()), lambda target: ask_host(target, questions, details), options.parallel or PARALLEL)
+    return reports, started
+
+
+def show_rows(
+    options: Options,
+    reports: Sequence[HostReport],
+    started: float,
+    headers: Sequence[str],
+    rows: Callable[[dict[str, Any]], Sequence[Sequence[str]]],
+) -> int:
+    """One table over all hosts, or the JSON document; then what went wrong. Gives the exit code."""
+    code = report.exit_code(reports)
+    if options.json:
+        screen.document(report.as_json(reports))
+        return code
+    several = len(reports) > 1
+    body = [(*([host.host] if several else []), *row) for host in reports if not host.error for row in rows(host.details)]
+    if body:
+        screen.table([*(["HOST"] if several else []), *headers], body)
+    for host in reports:
+        if host.error:
+            for style, text in report.error_lines(host.error, host.status, host.host):
+                screen.line(text, screen.STYLES.get(style, ""))
+    if several or code:
+        screen.line(report.summary(reports, time.monotonic() - started))
+    return code

@@ -1,0 +1,7 @@
+"""novaops verify"""
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None: ...

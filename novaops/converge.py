@@ -1,0 +1,177 @@
+"""One host: probe, plan, apply, probe, prove."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from novaops import probe
+from novaops.apply import Outcome, carry_out, new_run
+from novaops.errors import HostFailed, NovaopsError, Refused
+from novaops.facts import Facts, Question
+from novaops.facts.runs import LastRun
+from novaops.plan import Plan, Resource, Step, make_plan, questions_of
+from novaops.report import HostReport, Line, Status, failure, line_of
+from novaops.transport import Session, Target
+
+STALE_TRIES = 20
+"""How often a plan is made again because other runs came in between."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to go about it."""
+
+    check: bool = False
+    """Only look: nothing is changed."""
+    wait: bool = True
+    """Wait for another run's end instead of giving up."""
+
+
+class Progress(Protocol):
+    """Who is told what a host is at, in a few words."""
+
+    def __call__(self, host: str, doing: str) -> None: ...
+
+
+def converge(target: Target, resources: Sequence[Resource], manner: Manner, progress: Progress) -> HostReport:
+    """Make `target` as `resources` say, and prove it. Errors are values of the report, never raised."""
+    started = time.monotonic()
+    session = Session(target)
+    try:
+        progress(target.name, "connecting")
+        with session:
+            report = _converge(session, resources, manner, progress)
+    except NovaopsError as error:
+        report = failure(target.name, error)
+    return HostReport(
+        **{**vars(report), "execs": session.execs, "seconds": time.monotonic() - started},
+    )
+
+
+def ask(session: Session, questions: Sequence[Question[Any]]) -> Facts:
+    """The answers to all questions: one exec. Raises HostFailed, Unreachable."""
+    asked = probe.families(questions)
+    mark = probe.boundary()
+    output = session.run(probe.script(asked, mark))
+    if mark not in output.stdout:
+        raise HostFailed(
+            f"{session.target} did not run the probe (exit status {output.status})",
+            why=output.stderr.replace(mark, "").strip(),
+        )
+    return probe.read(asked, mark, output.stdout, output.stderr)
+
+
+def _converge(session: Session, resources: Sequence[Resource], manner: Manner, progress: Progress) -> HostReport:
+    host = session.target.name
+    questions = [LastRun(), *questions_of(resources)]
+    progress(host, "looking")
+    facts = ask(session, questions)
+    plan = make_plan(resources, facts)
+    if plan.refusals:
+        return _refused(host, plan)
+    if manner.check or not plan.steps:
+        status: Status = "would_change" if plan.steps else "unchanged"
+        return HostReport(host, status, _lines(plan, dict.fromkeys(plan.steps, status)), plan.notes)
+    done: list[Step] = []
+    stale = 0
+    while True:
+        run = new_run(plan.steps, facts.known(LastRun()), wait=manner.wait)
+        outcome = carry_out(session, run, _Watcher(host, progress))
+        if outcome.end not in {"ok", "stale"}:
+            return _ended_badly(host, plan, outcome, done)
+        progress(host, "proving" if outcome.end == "ok" else "looking again: another run came in between")
+        facts = ask(session, questions)
+        remaining = make_plan(resources, facts)
+        if outcome.end == "ok":
+            done += plan.steps
+            report = HostReport(host, "changed", _done_lines(plan, done), plan.notes, run=run.id)
+            if not remaining:
+                return report
+            if remaining.refusals or {step.resource for step in remaining.steps} & {step.resource for step in done}:
+                return _not_proven(report, remaining)
+        else:
+            stale += 1
+            if stale == STALE_TRIES:
+                raise HostFailed(f"other runs on {session.target} kept coming in between", fix="run this again when they are done")
+            if remaining.refusals:
+                return _refused(host, remaining)
+            if not remaining.steps:
+                return HostReport(host, "changed" if done else "unchanged", _done_lines(remaining, done), remaining.notes)
+        plan = remaining
+
+
+class _Watcher:
+    def __init__(self, host: str, progress: Progress) -> None:
+        self._host = host
+        self._progress = progress
+
+    def step(self, number: int, step: Step) -> None:
+        del number
+        self._progress(self._host, f"{step.resource}")
+
+    def waiting(self, holder: str) -> None:
+        self._progress(self._host, f"waiting for run {holder}")
+
+    def lost(self, error: NovaopsError) -> None:
+        self._progress(self._host, f"{error.what}: connecting again, the run goes on there")
+
+
+def _lines(plan: Plan, statuses: dict[Step, str]) -> tuple[Line, ...]:
+    """One line a resource, in the order written; a resource with several steps has one for each."""
+    lines: list[Line] = []
+    for resource in plan.resources:
+        steps = [step for step in plan.steps if step.resource == resource]
+        lines += [line_of(step, statuses[step]) for step in steps] or [Line(resource, "unchanged")]
+    return tuple(lines)
+
+
+def _done_lines(plan: Plan, done: Sequence[Step]) -> tuple[Line, ...]:
+    return _lines(replace(plan, steps=tuple(done)), dict.fromkeys(done, "changed"))
+
+
+def _refused(host: str, plan: Plan) -> HostReport:
+    """Nothing is done on a host where one thing would not be safe."""
+    (_, first), *others = plan.refusals
+    refused = {resource for resource, _ in plan.refusals}
+    error = first if not others else Refused(
+        "; ".join(error.what for _, error in plan.refusals),
+        why="\n".join(dict.fromkeys(error.why for _, error in plan.refusals if error.why)),
+        fix="\n".join(dict.fromkeys(error.fix for _, error in plan.refusals if error.fix)),
+    )
+    lines = tuple(Line(resource, "refused" if resource in refused else "skipped") for resource in plan.resources)
+    return HostReport(host, "refused", lines, plan.notes, error)
+
+
+def _ended_badly(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step]) -> HostReport:
+    failed = outcome.failed if outcome.failed is not None else len(outcome.done)
+    status: Status = "refused" if outcome.end == "refused" else "failed"
+    statuses = {
+        step: "changed" if number in outcome.done else status if number == failed else "skipped"
+        for number, step in enumerate(plan.steps)
+    }
+    step = plan.steps[failed]
+    back = "What the step had done was taken back." if outcome.taken_back else "Not all of what the step had done could be taken back."
+    done = f" Done before it, and kept: {', '.join(plan.steps[n].resource for n in sorted(outcome.done))}." if outcome.done else ""
+    kind = Refused if status == "refused" else HostFailed
+    error = kind(
+        f"{step.resource}: {outcome.said.splitlines()[-1] if outcome.said else 'it failed'}",
+        why="\n".join([*outcome.said.splitlines()[-20:-1], back + done]),
+        fix="run this again once the cause is gone: it starts from what is there",
+    )
+    statuses |= dict.fromkeys(before, "changed")
+    lines = _lines(replace(plan, steps=(*before, *plan.steps)), statuses)
+    return HostReport(host, status, lines, plan.notes, error, run=outcome.run.id)
+
+
+def _not_proven(report: HostReport, remaining: Plan) -> HostReport:
+    wrong = ", ".join(dict.fromkeys([step.resource for step in remaining.steps] + [resource for resource, _ in remaining.refusals]))
+    details = [f"{s.resource} {c.field}: {c.before} → {c.after}" for s in remaining.steps for c in s.changes]
+    error = HostFailed(
+        f"every command succeeded, but {wrong} is not as wanted",
+        why="\n".join(details + [refusal.what for _, refusal in remaining.refusals]),
+        fix="run this again; if it says the same, something on the host keeps changing it back",
+    )
+    return HostReport(**{**vars(report), "status": "failed", "error": error})

@@ -1,0 +1,136 @@
+"""The playbooks: found, loaded, and asked which resources a host should have."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from novaops import inventory
+from novaops.errors import NovaopsError, UsageError
+from novaops.inventory import Host, Inventory
+from novaops.plan import Resource
+from novaops.render import Templates
+
+_PACKAGE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Context:
+    """The host as a playbook sees it. No I/O happens through it but reading templates."""
+
+    name: str
+    address: str
+    groups: frozenset[str]
+    templates: Templates
+
+
+@dataclass(frozen=True)
+class Playbook:
+    """One file of a playbooks folder: `Settings`, the form of its section, and `desired`, which gives the resources."""
+
+    name: str
+    file: Path
+
+    @cached_property
+    def module(self) -> ModuleType:
+        """Raises UsageError when the file is no playbook."""
+        spec = importlib.util.spec_from_file_location(f"novaops_playbook_{self.name}", self.file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # pydantic looks up the types of a class in its module
+        try:
+            spec.loader.exec_module(module)
+        except NovaopsError:
+            raise
+        except Exception as error:
+            raise UsageError(f"the playbook {self.file} cannot be loaded", why=f"{type(error).__name__}: {error}") from error
+        for needed in ("Settings", "desired"):
+            if not hasattr(module, needed):
+                raise UsageError(f"the playbook {self.file} has no {needed}")
+        return module
+
+    def settings(self, known: Inventory, host: Host) -> Any:
+        """The host's section, read. Raises InventoryError."""
+        try:
+            return TypeAdapter(self.module.Settings).validate_python(host.sections[self.name])
+        except ValidationError as error:
+            raise inventory.invalid(known, host.places[self.name], error) from None
+
+    def overridden(self, known: Inventory, host: Host, key: str, value: str | None, flags: Mapping[str, Any]) -> Any:
+        """The one entry of the host's section whose `key` is `value`, with `flags` over it; a new one if there is none.
+
+        Without `value` the section's only entry, or all of them where no flag would have to choose. Raises UsageError.
+        """
+        written = host.sections.get(self.name) or []
+        entries = [dict(entry) for entry in written if isinstance(entry, dict)] if isinstance(written, list) else []
+        if value is None:
+            if not entries:
+                raise UsageError(f"say which: --{key}", why=f"{host.name} has no {self.name}: section to take it from.")
+            if len(entries) > 1 and flags.keys() - {"state"}:
+                choices = ", ".join(str(entry.get(key)) for entry in entries)
+                raise UsageError(f"say which: --{key}", why=f"{host.name} has {len(entries)}: {choices}.")
+            chosen = entries
+        else:
+            same = [entry for entry in entries if str(entry.get(key)).rstrip("/") == value.rstrip("/")]
+            chosen = same or [{key: value}]
+        try:
+            return TypeAdapter(self.module.Settings).validate_python([{**entry, **flags} for entry in chosen])
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = str(first["loc"][1]) if len(first["loc"]) > 1 else ""
+            raise UsageError(f"--{field}: {inventory.message(first)}" if field in {key, *flags} else inventory.message(first)) from None
+
+
+class Playbooks:
+    """Every playbook there is: the user's own beside the inventory first, then the ones that come with novaops."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is the inventory's."""
+        self._folders = [folder / "playbooks", shipped("playbooks")]
+        self.templates = Templates([folder / "templates", shipped("templates")])
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Playbook]:
+        found: dict[str, Playbook] = {}
+        for folder in self._folders:
+            for file in sorted(folder.glob("*.py")):
+                if file.stem.isidentifier() and not file.stem.startswith("_"):
+                    found.setdefault(file.stem, Playbook(file.stem, file))
+        return found
+
+    def resources(
+        self, known: Inventory, host: Host, only: Iterable[str] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> list[Resource]:
+        """What `host` should have, in the order its sections are written. `settings` take the place of what is written.
+
+        Raises InventoryError, before anything is contacted.
+        """
+        given = dict(settings or {})
+        sections = list(given) if settings is not None else list(host.sections)
+        context = Context(host.name, host.address, host.groups, self.templates)
+        wanted = None if only is None else set(only)
+        return [
+            resource
+            for section in sections
+            if wanted is None or section in wanted
+            for resource in self._of(self.by_name[section], known, host, given, context)
+        ]
+
+    def _of(self, playbook: Playbook, known: Inventory, host: Host, given: Mapping[str, Any], context: Context) -> Iterator[Resource]:
+        settings = given[playbook.name] if playbook.name in given else playbook.settings(known, host)
+        yield from playbook.module.desired(context, settings, known.hosts)
+
+
+def shipped(kind: str) -> Path:
+    """The folder of that name that comes with novaops: inside the wheel, or beside the package in a checkout."""
+    inside = _PACKAGE / "shipped" / kind
+    return inside if inside.exists() else _PACKAGE.parent / kind

@@ -1,0 +1,83 @@
+"""Every way novaops can say no.
+
+    NovaopsError                 exit  a sentence: what happened, why, and what to type next
+    ├── UsageError                 2   the command line is wrong; nothing was contacted
+    │   └── InventoryError         2   the inventory is wrong; carries file:line and the path inside it
+    ├── HostFailed                 1   a host was reached and something on it went wrong
+    │   ├── LockHeld               1   another run is at work on the host
+    │   └── RunLost                1   the connection went away and the run could not be followed to its end
+    ├── Refused                    4   going on could lose data or cut someone off
+    └── Unreachable                5   no session: network, host key or login
+        ├── UnknownHostKey         5
+        ├── ChangedHostKey         5
+        └── LoginFailed            5
+
+Library code raises these and never prints or exits; the command line catches them once.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class NovaopsError(Exception):
+    """What happened, why, and the next command: the three things a person needs.
+
+    `code` is the stable word for machines (`error.code` in --json), `exit_code` the process's.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return "\n".join(part for part in (self.what, self.why, self.fix) if part)
+
+
+class UsageError(NovaopsError):
+    code = "usage"
+    exit_code = 2
+
+
+class InventoryError(UsageError):
+    code = "inventory"
+
+
+class HostFailed(NovaopsError):
+    code = "failed"
+    exit_code = 1
+
+
+class LockHeld(HostFailed):
+    code = "locked"
+
+
+class RunLost(HostFailed):
+    code = "run-lost"
+
+
+class Refused(NovaopsError):
+    code = "refused"
+    exit_code = 4
+
+
+class Unreachable(NovaopsError):
+    code = "unreachable"
+    exit_code = 5
+
+
+class UnknownHostKey(Unreachable):
+    code = "host-key-unknown"
+
+
+class ChangedHostKey(Unreachable):
+    code = "host-key-changed"
+
+
+class LoginFailed(Unreachable):
+    code = "login-failed"

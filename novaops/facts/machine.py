@@ -1,0 +1,154 @@
+"""The machine itself: what runs on it, whose cloud it is, and whether it can run virtual machines."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from novaops.facts import Gap, Question, Section
+
+TOOLS = (
+    *("systemd-run", "flock", "lsblk", "wipefs", "blkid", "findmnt", "base64", "sha256sum", "stat", "readlink", "cmp", "tail"),
+    *("mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "apt-get", "dnf", "sshd", "nginx", "openvpn", "autossh"),
+)
+
+_KVM_API_VERSION = 0xAE00
+"""The ioctl KVM_GET_API_VERSION of linux/kvm.h; every kernel since 2.6.22 answers 12."""
+
+
+@dataclass(frozen=True)
+class MachineFacts:
+    hostname: str
+    os: str
+    """PRETTY_NAME of os-release."""
+    os_id: str
+    os_version: str
+    kernel: str
+    architecture: str
+    cloud: str
+    """google, alibaba, oracle, …; "" when the DMI strings name none."""
+    virtualization: str
+    """What systemd-detect-virt says: kvm, systemd-nspawn, none."""
+    processors: int
+    memory: int
+    """Bytes."""
+    boot_id: str
+    booted_with_systemd: bool
+    cpu_flag: str
+    """vmx, svm, or "" when the processor offers neither to this host."""
+    kvm_module: str
+    """kvm_intel or kvm_amd when loaded, else ""."""
+    kvm_nested: str
+    """Whether the guests of this host may have guests themselves: Y, N, or "" when not told."""
+    kvm_device: str
+    """"character", "absent", or what stands at /dev/kvm instead."""
+    kvm_answer: str
+    """The API version /dev/kvm gave, "cannot open: …", or "unasked" when the host has nothing to ask with."""
+    tools: frozenset[str]
+    root_free: int
+    """Bytes free for root in /var/lib, where the journal of a run is kept."""
+
+
+@dataclass(frozen=True)
+class Machine(Question[MachineFacts]):
+    family: ClassVar[str] = "machine"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        del questions
+        return f"""\
+say() {{ printf '%s=%s\\n' "$1" "$2"; }}
+say hostname "$(uname -n)"
+say kernel "$(uname -r)"
+say architecture "$(uname -m)"
+sed -n 's/^\\(PRETTY_NAME\\|ID\\|VERSION_ID\\)=/os_&/p' /etc/os-release
+for key in chassis_asset_tag product_name sys_vendor bios_vendor board_asset_tag; do
+  if [ -r "/sys/class/dmi/id/$key" ]; then say "dmi_$key" "$(cat "/sys/class/dmi/id/$key")"; fi
+done
+say virtualization "$(systemd-detect-virt 2>/dev/null)"
+say processors "$(grep -c ^processor /proc/cpuinfo)"
+say memory "$(awk '$1 == "MemTotal:" {{ print $2 * 1024 }}' /proc/meminfo)"
+say boot_id "$(cat /proc/sys/kernel/random/boot_id)"
+[ ! -d /run/systemd/system ] || say systemd yes
+say cpu_flag "$(grep -m1 '^flags' /proc/cpuinfo | tr ' ' '\\n' | grep -xE -m1 'vmx|svm')"
+for module in kvm_intel kvm_amd; do
+  [ ! -d "/sys/module/$module" ] || {{ say kvm_module $module; say kvm_nested "$(cat /sys/module/$module/parameters/nested)"; }}
+done
+if [ ! -e /dev/kvm ]; then say kvm_device absent
+elif [ ! -c /dev/kvm ]; then say kvm_device "$(stat -c %F /dev/kvm)"
+else
+  say kvm_device character
+  if command -v perl >/dev/null; then
+    say kvm_answer "$(perl -e 'open(my $kvm, "+<", "/dev/kvm") or print("cannot open: $!") and exit;
+      my $version = ioctl($kvm, {_KVM_API_VERSION}, 0); print defined $version ? $version + 0 : "no answer: $!"')"
+  elif command -v python3 >/dev/null; then
+    say kvm_answer "$(python3 -c 'import fcntl
+try: print(fcntl.ioctl(open("/dev/kvm", "r+b", 0), {_KVM_API_VERSION}))
+except OSError as error: print("cannot open:", error.strerror)')"
+  elif (: <>/dev/kvm) 2>/dev/null; then say kvm_answer unasked
+  else say kvm_answer 'cannot open'
+  fi
+fi
+for tool in {" ".join(TOOLS)}; do ! command -v $tool >/dev/null || say tool $tool; done
+say free "$(df -P -B1 /var/lib | awk 'NR == 2 {{ print $4 }}')"
+"""
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, MachineFacts | Gap]:
+        pairs = [line.partition("=")[::2] for line in section.stdout.splitlines()]
+        said = {key: value.strip() for key, value in pairs}
+        number = lambda key: int(said.get(key, "")) if said.get(key, "").isdecimal() else 0  # noqa: E731
+        release = lambda key: " ".join(shlex.split(said.get(key, "")))  # noqa: E731
+        facts = MachineFacts(
+            hostname=said.get("hostname", ""),
+            os=release("os_PRETTY_NAME"),
+            os_id=release("os_ID"),
+            os_version=release("os_VERSION_ID"),
+            kernel=said.get("kernel", ""),
+            architecture=said.get("architecture", ""),
+            cloud=cloud({key.removeprefix("dmi_"): value for key, value in said.items() if key.startswith("dmi_")}),
+            virtualization=said.get("virtualization", ""),
+            processors=number("processors"),
+            memory=number("memory"),
+            boot_id=said.get("boot_id", ""),
+            booted_with_systemd=said.get("systemd") == "yes",
+            cpu_flag=said.get("cpu_flag", ""),
+            kvm_module=said.get("kvm_module", ""),
+            kvm_nested={"1": "Y", "0": "N"}.get(said.get("kvm_nested", ""), said.get("kvm_nested", "")),
+            kvm_device=said.get("kvm_device", ""),
+            kvm_answer=said.get("kvm_answer", ""),
+            tools=frozenset(value for key, value in pairs if key == "tool"),
+            root_free=number("free"),
+        )
+        return dict.fromkeys(questions, facts) if facts.kernel else {}
+
+
+_CLOUDS = (
+    ("chassis_asset_tag", "OracleCloud.com", "oracle"),
+    ("chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77", "azure"),
+    ("chassis_asset_tag", "HUAWEICLOUD", "huawei"),
+    ("chassis_asset_tag", "Amazon EC2", "aws"),
+    ("product_name", "Google Compute Engine", "google"),
+    ("product_name", "Alibaba Cloud ECS", "alibaba"),
+    ("product_name", "OpenStack Nova", "openstack"),
+    ("product_name", "OpenStack Compute", "openstack"),
+    ("sys_vendor", "Google", "google"),
+    ("sys_vendor", "Alibaba Cloud", "alibaba"),
+    ("sys_vendor", "Amazon EC2", "aws"),
+    ("sys_vendor", "DigitalOcean", "digitalocean"),
+    ("sys_vendor", "Hetzner", "hetzner"),
+    ("sys_vendor", "Tencent Cloud", "tencent"),
+    ("sys_vendor", "Vultr", "vultr"),
+    ("sys_vendor", "UpCloud", "upcloud"),
+    ("sys_vendor", "Scaleway", "scaleway"),
+    ("sys_vendor", "Akamai", "akamai"),
+    ("sys_vendor", "Linode", "akamai"),
+)
+"""Asset tags first: an Oracle VM says QEMU everywhere else. The strings are those cloud-init's ds-identify tests."""
+
+
+def cloud(dmi: Mapping[str, str]) -> str:
+    """The provider that the DMI strings name, or ""."""
+    return next((name for key, value, name in _CLOUDS if dmi.get(key) == value), "")

@@ -1,0 +1,73 @@
+"""What is mounted, as the kernel says it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from novaops.facts import Gap, Question, Section
+
+
+@dataclass(frozen=True)
+class MountedAt:
+    target: str
+    source: str
+    """As given to mount: a device path, a name such as "tmpfs"."""
+    filesystem: str
+    options: frozenset[str]
+    root: str
+    """The part of the file system that is seen here: "/" unless it is a bind mount or a btrfs subvolume."""
+    number: str
+    """The device's major:minor."""
+
+
+@dataclass(frozen=True)
+class MountTable:
+    mounts: tuple[MountedAt, ...]
+
+    def at(self, path: str) -> MountedAt | None:
+        """What is mounted exactly at `path`; of several stacked there the topmost, which is the one seen."""
+        return next((mount for mount in reversed(self.mounts) if mount.target == path), None)
+
+    def below(self, path: str) -> Iterator[MountedAt]:
+        prefix = path.rstrip("/") + "/"
+        return (mount for mount in self.mounts if mount.target.startswith(prefix))
+
+
+@dataclass(frozen=True)
+class Mounts(Question[MountTable]):
+    family: ClassVar[str] = "mounts"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        del questions
+        return "cat /proc/self/mountinfo\n"
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, MountTable | Gap]:
+        if section.status:
+            return {}
+        table = MountTable(tuple(_read_line(line) for line in section.stdout.splitlines()))
+        return dict.fromkeys(questions, table)
+
+
+def unescape(text: str) -> str:
+    """The kernel's and fstab's `\\040` for a blank, and its like."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
+
+
+def _read_line(line: str) -> MountedAt:
+    """One line of mountinfo; proc(5) has the fields."""
+    left, _, right = line.partition(" - ")
+    _, _, number, root, target, options, *_ = left.split(" ")
+    filesystem, source, super_options = right.split(" ")
+    return MountedAt(
+        target=unescape(target),
+        source=unescape(source),
+        filesystem=filesystem,
+        options=frozenset(options.split(",")) | frozenset(super_options.split(",")),
+        root=unescape(root),
+        number=number,
+    )

@@ -1,0 +1,42 @@
+"""Packages: which version of each is installed. One dpkg-query, or one rpm, for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from novaops.facts import Gap, Question, Section
+from novaops.shell import join
+
+
+@dataclass(frozen=True)
+class PackageNamed(Question[str]):
+    """The installed version; ABSENT when the package is not installed, or only its configuration is left."""
+
+    name: str
+    family: ClassVar[str] = "package"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        names = join(q.name for q in questions)
+        return f"""\
+if command -v dpkg-query >/dev/null; then
+  dpkg-query -W -f '${{binary:Package}}\\t${{db:Status-Status}}\\t${{Version}}\\n' {names} 2>/dev/null
+elif command -v rpm >/dev/null; then
+  rpm -q --qf '%{{NAME}}\\tinstalled\\t%{{VERSION}}-%{{RELEASE}}\\n' {names}
+else echo 'neither dpkg-query nor rpm is here' >&2; exit 9
+fi
+true
+"""
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, str | Gap]:
+        if section.status:
+            return {}
+        installed = {}
+        for line in section.stdout.splitlines():
+            match line.split("\t"):
+                case [name, "installed", version]:
+                    installed[name.split(":")[0]] = version
+        return {question: installed.get(question.name, Gap.ABSENT) for question in questions}

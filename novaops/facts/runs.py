@@ -1,0 +1,86 @@
+"""What novaops did on a host before: the journal below /var/lib/novaops/runs."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from novaops.facts import Gap, Question, Section
+from novaops.journal import RUNS, STATE
+
+
+@dataclass(frozen=True)
+class LastRun(Question[str]):
+    """The id of the newest run on the host; "" when there was none. A plan holds only while this stays the same."""
+
+    family: ClassVar[str] = "last-run"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        del questions
+        return f"[ ! -e {STATE}/last ] || cat {STATE}/last\n"
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, str | Gap]:
+        return dict.fromkeys(questions, section.stdout.strip()) if section.status == 0 else {}
+
+
+@dataclass(frozen=True)
+class PastRun:
+    manifest: Mapping[str, Any]
+    """As `run_script.manifest` wrote it."""
+    events: tuple[str, ...]
+    running: bool
+
+    @property
+    def id(self) -> str:
+        return str(self.manifest["id"])
+
+    @property
+    def end(self) -> str:
+        """ok, failed, refused, locked, stale; "running"; "cut" for a run that died, as in a reboot."""
+        ends = [event.removeprefix("end ") for event in self.events if event.startswith("end ")]
+        return ends[0] if ends else "running" if self.running else "cut"
+
+    @property
+    def standing(self) -> tuple[tuple[int, int], ...]:
+        """The actions, as (step, action), that began and were not taken back by the run itself."""
+        pairs = [tuple(event.split(" ")[:3]) for event in self.events]
+        began = [(int(p[1]), int(p[2])) for p in pairs if p[0] == "action"]
+        undone = {(int(p[1]), int(p[2])) for p in pairs if p[0] == "undone"}
+        return tuple(pair for pair in began if pair not in undone)
+
+
+@dataclass(frozen=True)
+class Runs(Question[tuple[PastRun, ...]]):
+    """Every run the host remembers, oldest first."""
+
+    family: ClassVar[str] = "runs"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        del questions
+        return f"""\
+for run in {RUNS}/*/; do
+  [ -e "$run/plan.json" ] || continue
+  printf 'run\\t'; base64 <"$run/plan.json" | tr -d '\\n'; echo
+  ! {{ [ -s "$run/pid" ] && kill -0 "$(cat "$run/pid")" 2>/dev/null && [ -e "$run/script" ]; }} || echo running
+  [ ! -e "$run/events" ] || sed 's/^/event\\t/' "$run/events"
+done
+"""
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[PastRun, ...] | Gap]:
+        runs: list[tuple[Any, list[str], list[bool]]] = []
+        for line in section.stdout.splitlines():
+            word, _, rest = line.partition("\t")
+            if word == "run":
+                runs.append((json.loads(base64.b64decode(rest)), [], []))
+            elif word == "event":
+                runs[-1][1].append(rest)
+            elif word == "running":
+                runs[-1][2].append(True)
+        return dict.fromkeys(questions, tuple(PastRun(m, tuple(e), bool(r)) for m, e, r in runs))

@@ -1,0 +1,117 @@
+"""known_hosts as OpenSSH writes it: read with file and line, added to by whole lines, never rewritten."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import fnmatch
+import hashlib
+import hmac
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+USER_FILE = Path("~/.ssh/known_hosts")
+SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line: whose key, which key, and where it stands."""
+
+    patterns: tuple[str, ...]
+    key_type: str
+    key: bytes
+    file: Path
+    line: int
+    marker: str = ""
+    """@revoked or @cert-authority; "" for a plain key."""
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+def host_name(address: str, port: int) -> str:
+    """How known_hosts names a server: the address alone on port 22, else `[address]:port`."""
+    return address if port == 22 else f"[{address}]:{port}"  # noqa: PLR2004 - ssh's own port
+
+
+def fingerprint(key: bytes) -> str:
+    """SHA256:…, as `ssh-keygen -l` prints it."""
+    return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
+
+
+def entries(files: Iterable[Path]) -> Iterator[Entry]:
+    """Every entry of the files that exist. Lines that cannot be read are passed over, as ssh does."""
+    for file in files:
+        path = file.expanduser()
+        try:
+            text = path.read_text("utf-8", "surrogateescape")
+        except OSError:
+            continue
+        for number, line in enumerate(text.splitlines(), 1):
+            if entry := _entry(line, path, number):
+                yield entry
+
+
+def _entry(line: str, path: Path, number: int) -> Entry | None:
+    fields = line.split()
+    if not fields or fields[0].startswith("#"):
+        return None
+    marker = fields.pop(0) if fields[0].startswith("@") else ""
+    if len(fields) < 3:  # noqa: PLR2004 - patterns, type, key
+        return None
+    try:
+        key = base64.b64decode(fields[2], validate=True)
+    except ValueError:
+        return None
+    return Entry(tuple(fields[0].split(",")), fields[1], key, path, number, marker)
+
+
+def matching(host: str, known: Iterable[Entry]) -> list[Entry]:
+    """The entries for `host`, which is in the form of `host_name`."""
+    return [entry for entry in known if _matches(host, entry.patterns)]
+
+
+def _matches(host: str, patterns: tuple[str, ...]) -> bool:
+    found = False
+    for pattern in patterns:
+        if pattern.startswith("|1|"):
+            found = found or _hashed(host, pattern)
+        elif pattern.startswith("!"):
+            if fnmatch.fnmatchcase(host.lower(), _literal_brackets(pattern[1:])):
+                return False
+        elif fnmatch.fnmatchcase(host.lower(), _literal_brackets(pattern)):
+            found = True
+    return found
+
+
+def _literal_brackets(pattern: str) -> str:
+    """Ssh knows * and ? only; to fnmatch a bracket would start a set."""
+    return pattern.lower().replace("[", "[[]")
+
+
+def _hashed(host: str, pattern: str) -> bool:
+    try:
+        _, _, salt, digest = pattern.split("|")
+        return hmac.compare_digest(hmac.digest(base64.b64decode(salt), host.encode(), "sha1"), base64.b64decode(digest))
+    except ValueError:
+        return False
+
+
+def add(file: Path, host: str, key_type: str, key: bytes) -> None:
+    """One line more, under a lock; what is in the file stays as it is, byte for byte."""
+    path = file.expanduser()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    line = f"{host} {key_type} {base64.b64encode(key).decode()}\n".encode()
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "r+b", buffering=0) as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        size = stream.seek(0, os.SEEK_END)
+        if size:
+            stream.seek(size - 1)
+            if stream.read(1) != b"\n":
+                line = b"\n" + line
+        stream.write(line)

@@ -1,0 +1,118 @@
+"""How a connection is made: Fabric for ssh_config, jump hosts and authentication, with the host key checked on every hop.
+
+Fabric of itself accepts any host key. Importing it takes 0.4 s, so only `transport` imports this, when it connects.
+"""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import paramiko
+from fabric import Config, Connection
+
+from novaops import known_hosts
+from novaops.transport import KEEPALIVE, Target, check_host_key, explain, known_hosts_files
+
+
+class _Checked(paramiko.MissingHostKeyPolicy):
+    """paramiko knows no host keys here, so it asks this about every one."""
+
+    def __init__(self, target: Target, files: list[Path]) -> None:
+        self._target = target
+        self._files = files
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        del client
+        check_host_key(self._target, hostname, key.get_name(), key.asbytes(), self._files)
+
+
+def connect(target: Target) -> Connection:
+    """An open connection. Raises Unreachable."""
+    connection = _connection(target)
+    try:
+        for hop in _hops(connection):
+            _prepare(hop, target)
+        connection.open()
+        connection.transport.set_keepalive(KEEPALIVE)
+    except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
+        connection.close()
+        raise explain(error, target, connection.host, connection.port) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def shown_key(target: Target) -> tuple[str, bytes, str]:
+    """The host key that the server shows, by a handshake without a login. Raises Unreachable."""
+    connection = _connection(target)
+    try:
+        if connection.gateway:
+            for hop in _hops(connection.gateway) if isinstance(connection.gateway, Connection) else ():
+                _prepare(hop, target)
+            sock: Any = connection.open_gateway()
+        else:
+            sock = socket.create_connection((connection.host, connection.port), target.timeout)
+        transport = paramiko.Transport(sock)
+        transport.banner_timeout = target.timeout
+        try:
+            transport.start_client(timeout=target.timeout)
+            key = transport.get_remote_server_key()
+        finally:
+            transport.close()
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise explain(error, target, connection.host, connection.port) from error
+    return key.get_name(), key.asbytes(), known_hosts.host_name(connection.host, connection.port)
+
+
+def trust_file(target: Target) -> Path:
+    """The known_hosts file that a new host's line goes to: the first that its key is looked up in."""
+    return known_hosts_files(target, _connection(target).ssh_config.get("userknownhostsfile", ""))[0]
+
+
+def _connection(target: Target) -> Connection:
+    arguments: dict[str, Any] = {}
+    if target.identity:
+        arguments = {"key_filename": [str(Path(target.identity).expanduser())], "look_for_keys": False, "allow_agent": False}
+    return Connection(
+        host=target.address,
+        user=target.user,
+        port=target.port,
+        config=Config(overrides={"user": target.user or getpass.getuser()}),
+        connect_kwargs=arguments,
+        connect_timeout=max(1, round(target.timeout)),
+    )
+
+
+def _hops(connection: Connection) -> list[Connection]:
+    """The connection and every jump host on the way to it."""
+    hops = [connection]
+    while isinstance(hops[-1].gateway, Connection):
+        hops.append(hops[-1].gateway)
+    return hops
+
+
+def _prepare(hop: Connection, target: Target) -> None:
+    files = known_hosts_files(target, hop.ssh_config.get("userknownhostsfile", ""))
+    hop.client.set_missing_host_key_policy(_Checked(target, files))
+    known = known_hosts.matching(known_hosts.host_name(hop.host, hop.port), known_hosts.entries(files))
+    hop.connect_kwargs.update(
+        banner_timeout=target.timeout,
+        auth_timeout=target.timeout,
+        channel_timeout=target.timeout,
+        transport_factory=partial(_transport, [entry.key_type for entry in known if not entry.marker]),
+    )
+
+
+def _transport(known_types: list[str], sock: Any, **options: Any) -> paramiko.Transport:
+    """A transport that asks for a key of a type already known, as ssh does; another one could not be checked."""
+    transport = paramiko.Transport(sock, **options)
+    security = transport.get_security_options()
+    offered = list(security.key_types)
+    wanted = {name for known in known_types for name in ({"rsa-sha2-512", "rsa-sha2-256"} if known == "ssh-rsa" else {known})}
+    security.key_types = sorted(offered, key=lambda name: name not in wanted)
+    return transport

@@ -1,0 +1,100 @@
+"""What names, paths and addresses may look like. Every value of the inventory passes here before it goes anywhere."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+_HOST_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_OPTION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/=@%+-]*")
+
+
+def host(text: str) -> str:
+    """A host name or IP address. Raises ValueError with the offending text."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        pass
+    if len(text) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in text.split(".")):  # noqa: PLR2004 - RFC 1035
+        raise ValueError(f'"{text}" is no host name or IP address')
+    return text
+
+
+def address(text: str) -> tuple[str, int | None]:
+    """`host`, `host:port`, `[v6]:port` or a bare IPv6 address, as (host, port). Raises ValueError with the offending text."""
+    match = re.fullmatch(r"\[(?P<name>[^\]]*)\](:(?P<port>\d+))?|(?P<plain>[^:\[\]]*)(:(?P<number>\d+))?", text)
+    if match is None:
+        return host(text), None
+    if match["name"] is not None:
+        if match["port"] is None and not _is_ip(match["name"]):
+            raise ValueError(f'"{text}" is no address: brackets are for an IPv6 address, or before a port')
+        name, digits = match["name"], match["port"]
+    else:
+        name, digits = match["plain"], match["number"]
+    return host(name), port(digits) if digits else None
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 65536:  # noqa: PLR2004 - 16 bits
+        raise ValueError(f'"{text}" is no port: 1 to 65535')
+    return int(text)
+
+
+def name(text: str) -> str:
+    """A name that is safe as a file name and as a word anywhere."""
+    if not _NAME.fullmatch(text):
+        raise ValueError(f'"{text}" is no name: letters, digits, "-", "_" and ".", beginning with a letter or digit')
+    return text
+
+
+def user(text: str) -> str:
+    if not _USER.fullmatch(text):
+        raise ValueError(f'"{text}" is no user name')
+    return text
+
+
+def path(text: str) -> str:
+    """An absolute path in its plain form: no "..", no "//", no trailing slash, no line breaks."""
+    if not text.startswith("/"):
+        raise ValueError(f'"{text}" is not an absolute path')
+    if any(ord(c) < 32 or ord(c) == 127 for c in text):  # noqa: PLR2004 - control characters
+        raise ValueError(f"{text!r} has control characters in it")
+    parts = [part for part in text.split("/") if part not in {"", "."}]
+    if ".." in parts:
+        raise ValueError(f'"{text}" has ".." in it: write where it leads')
+    return "/" + "/".join(parts)
+
+
+def mount_option(text: str) -> str:
+    if not _OPTION.fullmatch(text):
+        raise ValueError(f'"{text}" is no mount option')
+    return text
+
+
+def owner(text: str) -> str:
+    """USER, USER:GROUP, or their numbers."""
+    parts = text.split(":")
+    if len(parts) > 2 or not all(part.isdecimal() or _USER.fullmatch(part) for part in parts):  # noqa: PLR2004 - user and group
+        raise ValueError(f'"{text}" is no owner: USER or USER:GROUP')
+    return text
+
+
+Host = Annotated[str, AfterValidator(host)]
+Name = Annotated[str, AfterValidator(name)]
+User = Annotated[str, AfterValidator(user)]
+Path = Annotated[str, AfterValidator(path)]
+MountOption = Annotated[str, AfterValidator(mount_option)]
+Owner = Annotated[str, AfterValidator(owner)]

@@ -1,0 +1,108 @@
+"""From facts and wishes to steps. Pure: the same facts always give the same plan."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from novaops.action import Action
+from novaops.errors import Refused
+from novaops.facts import Facts, Question
+
+
+class Risk(enum.Enum):
+    """What could go wrong beyond the resource itself."""
+
+    NONE = "none"
+    LOCKOUT = "lockout"
+    DATA_LOSS = "data_loss"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field of a resource, as a person reads it. `before` is None when there was nothing."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One resource put right: all of its actions happen, or those that did are undone."""
+
+    resource: str
+    changes: tuple[Change, ...]
+    actions: tuple[Action, ...]
+    risk: Risk = Risk.NONE
+    cannot_undo: str = ""
+    """What of this step no undo brings back, said beforehand; "" when all of it can be undone."""
+
+
+class Resource(Protocol):
+    """Something a host can have, and how it should be."""
+
+    @property
+    def id(self) -> str:
+        """`kind:name`, the same in plans, reports and JSON: file:/etc/motd, mount:/mnt/data."""
+        ...
+
+    def questions(self) -> Iterable[Question[Any]]:
+        """What must be known to tell whether it is right."""
+        ...
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        """What would put it right; nothing when it is right already. Raises Refused when that would not be safe."""
+        ...
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something true and worth saying about a resource that needs no change: "ext4 that was there was kept"."""
+
+    resource: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    resources: tuple[str, ...]
+    """The ids of all resources, in the order written."""
+    steps: tuple[Step, ...]
+    refusals: tuple[tuple[str, Refused], ...] = ()
+    """Resources that cannot be put right safely. One of them, and nothing of the plan is done."""
+    notes: tuple[Note, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.steps or self.refusals)
+
+
+def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
+    """The steps that lead from `facts` to `resources`, in the order the resources are written.
+
+    Raises HostFailed when a fact that is needed could not be read, InventoryError when wishes contradict each other.
+    """
+    steps: list[Step] = []
+    refusals: list[tuple[str, Refused]] = []
+    notes: list[Note] = []
+    for resource in resources:
+        try:
+            steps.extend(resource.steps(facts))
+            notes.extend(_notes(resource, facts))
+        except Refused as refusal:
+            refusals.append((resource.id, refusal))
+    return Plan(tuple(r.id for r in resources), tuple(steps), tuple(refusals), tuple(notes))
+
+
+def _notes(resource: Resource, facts: Facts) -> Iterator[Note]:
+    """Notes are optional: most resources have nothing to say when all is right."""
+    notes = getattr(resource, "notes", None)
+    if notes is not None:
+        yield from (Note(resource.id, text) for text in notes(facts))
+
+
+def questions_of(resources: Iterable[Resource]) -> tuple[Question[Any], ...]:
+    """Every question of every resource, each once."""
+    return tuple(dict.fromkeys(question for resource in resources for question in resource.questions()))

@@ -1,0 +1,55 @@
+"""A directory with its mode and owner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from novaops.action import Command
+from novaops.errors import Refused
+from novaops.facts import Facts, Question
+from novaops.facts.file import File, FileAt
+from novaops.plan import Change, Step
+from novaops.shell import quote
+
+
+@dataclass(frozen=True)
+class Directory:
+    path: str
+    mode: str = "0755"
+    owner: str = "root"
+    group: str = "root"
+
+    @property
+    def id(self) -> str:
+        return f"directory:{self.path}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield FileAt(self.path)
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        found = facts[FileAt(self.path)]
+        old = found if isinstance(found, File) else None
+        if old is None:
+            changes = (Change("directory", None, "present"), Change("mode", None, self.mode), Change("owner", None, self._owner))
+            yield Step(self.id, changes, (self._make(),))
+            return
+        if old.kind != "directory":
+            raise Refused(f"{self.path} is a {old.kind}, not a directory", fix="move it away first")
+        if old.mode != self.mode:
+            undo = Command(("chmod", old.mode, "--", self.path))
+            yield Step(self.id, (Change("mode", old.mode, self.mode),), (Command(("chmod", self.mode, "--", self.path), undo=undo),))
+        was = f"{old.owner}:{old.group}"
+        if was != self._owner:
+            undo = Command(("chown", was, "--", self.path))
+            yield Step(self.id, (Change("owner", was, self._owner),), (Command(("chown", self._owner, "--", self.path), undo=undo),))
+
+    @property
+    def _owner(self) -> str:
+        return f"{self.owner}:{self.group}"
+
+    def _make(self) -> Command:
+        undo = Command(("rmdir", "--", self.path), holds=f"[ ! -e {quote(self.path)} ]")
+        words = ("install", "-d", "-m", self.mode, "-o", self.owner, "-g", self.group, "--", self.path)
+        return Command(words, holds=f"[ -d {quote(self.path)} ]", undo=undo)

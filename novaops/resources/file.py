@@ -1,0 +1,73 @@
+"""A file with its content, mode and owner; or no file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from novaops.action import Text, WriteFile, payload
+from novaops.errors import Refused
+from novaops.facts import Facts, Question
+from novaops.facts.file import File as FileFacts
+from novaops.facts.file import FileAt
+from novaops.plan import Change, Step
+from novaops.secret import Secret
+
+
+@dataclass(frozen=True)
+class File:
+    path: str
+    content: Text | None
+    """None: there must be no such file. A Secret is written, and never shown."""
+    mode: str = "0644"
+    owner: str = "root"
+    group: str = "root"
+    check: tuple[str, ...] = ()
+    """Words that must accept the candidate, whose path is `{}`, before it is put in place."""
+    then: tuple[str, ...] = ()
+    """Words that make the file count, such as a reload: one action with the write, so none is ever lost."""
+
+    @property
+    def id(self) -> str:
+        return f"file:{self.path}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield FileAt(self.path)
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        found = facts[FileAt(self.path)]
+        old = found if isinstance(found, FileFacts) else None
+        if old is not None and not old.is_regular:
+            raise Refused(f"{self.path} is a {old.kind}, not a file", fix="move it away first")
+        if changes := list(self._changes(old)):
+            write = WriteFile(
+                *(self.path, self.content, self.mode, self.owner, self.group),
+                before=old.content if old else None,
+                check=self.check,
+                then=self.then,
+            )
+            yield Step(self.id, tuple(changes), (write,))
+
+    def _changes(self, old: FileFacts | None) -> Iterable[Change]:
+        if self.content is None:
+            if old is not None:
+                yield Change("file", "present", None)
+            return
+        wanted = payload(self.content)
+        if old is None:
+            yield Change("file", None, "present")
+        if old is None or old.content != wanted:
+            yield Change("content", *self._shown(old, wanted))
+        for field, value in (("mode", self.mode), ("owner", self.owner), ("group", self.group)):
+            was = getattr(old, field) if old else None
+            if was != value:
+                yield Change(field, was, value)
+        if old is not None and old.pending:
+            yield Change("then", "not finished", " ".join(self.then) or "finished")
+
+    def _shown(self, old: FileFacts | None, wanted: bytes) -> tuple[str | None, str]:
+        if isinstance(self.content, Secret):
+            return "[secret]" if old else None, "[secret]"
+        was = None if old is None or old.content is None else old.content.decode("utf-8", "replace")
+        return was, wanted.decode("utf-8", "replace")

@@ -1,0 +1,48 @@
+"""A package that is installed. Any version: upgrades are the distribution's business."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from novaops.action import Command
+from novaops.facts import Facts, Gap, Question
+from novaops.facts.package import PackageNamed
+from novaops.plan import Change, Step
+from novaops.shell import quote
+
+_INSTALL = """\
+if command -v apt-get >/dev/null; then
+  export DEBIAN_FRONTEND=noninteractive
+  install() { apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold -- "$1"; }
+  install "$1" || { apt-get update -q -o DPkg::Lock::Timeout=120 && install "$1"; }
+elif command -v dnf >/dev/null; then dnf install -y -q -- "$1"
+else echo "neither apt-get nor dnf is here to install $1"; exit 1
+fi"""
+"""The lists are fetched only when the package cannot be had without: most hosts have them, and fetching takes seconds."""
+
+_REMOVE = """\
+if command -v apt-get >/dev/null; then DEBIAN_FRONTEND=noninteractive apt-get remove -y -q -o DPkg::Lock::Timeout=120 -- "$1"
+else dnf remove -y -q -- "$1"
+fi"""
+
+
+@dataclass(frozen=True)
+class Package:
+    name: str
+
+    @property
+    def id(self) -> str:
+        return f"package:{self.name}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield PackageNamed(self.name)
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        if facts[PackageNamed(self.name)] is not Gap.ABSENT:
+            return
+        status = f"[ \"$(dpkg-query -W -f '${{db:Status-Status}}' {quote(self.name)} 2>/dev/null)\" = installed ] || rpm -q {quote(self.name)} >/dev/null 2>&1"
+        undo = Command(("sh", "-c", _REMOVE, "remove", self.name), holds=f"! {{ {status}; }}")
+        install = Command(("sh", "-c", _INSTALL, "install", self.name), holds=status, undo=undo)
+        yield Step(self.id, (Change("package", None, "installed"),), (install,))

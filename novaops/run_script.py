@@ -1,0 +1,297 @@
+"""A plan as the script that carries it out on the host. Pure: text in, text out.
+
+The script is stored in the run's folder and started apart from the connection. It writes what happens into `events`,
+one line each, and ends with exactly one `end` line:
+
+    lock HOLDER                  another run has the host; this one waits
+    step N                       step N begins
+    action N M                   its action M begins
+    failed N M STATUS TEXT64     it failed; TEXT64 is base64 of what it printed
+    refused N M TEXT64           its precondition does not hold
+    undone N M STATUS            after a failure: an earlier action of the same step was taken back
+    done N                       the step is complete
+    end ok|failed|refused|locked|stale
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from novaops.action import Action, Command, Precondition, Restore, Text, WriteFile, payload
+from novaops.journal import KEPT_RUNS, PENDING, RUNS, STATE, pending_marker
+from novaops.plan import Step
+from novaops.shell import PREAMBLE, here_file, join, quote, whole
+
+
+@dataclass(frozen=True)
+class Run:
+    """One apply of one plan on one host."""
+
+    id: str
+    """Sorts by time: 20260203T040506Z-1f2e3d."""
+    steps: tuple[Step, ...]
+    started_by: str
+    """Who and where, for the one who waits for the lock: ana@laptop."""
+    after: str
+    """The run that was the host's last one when the plan was made; "" for none. Another one since makes the plan stale."""
+    wait: bool = True
+    """Whether to wait for another run's end, or to give up at once."""
+    undoes: str = ""
+    """The run that this one takes back."""
+
+
+def start_and_follow(run: Run, seen: int) -> str:
+    """What is sent to the host: store the run and start it apart from the connection, unless that was done before;
+    then print its events, leaving out the first `seen` lines. Sending it again after a cut is how a run is re-attached.
+    """
+    folder = f"{RUNS}/{run.id}"
+    stored = {"plan.json": json.dumps(manifest(run), ensure_ascii=False), "script": runner(run), **_payloads(run)}
+    files = "".join(here_file(f'"$run/{name}"', payload(text), "no_space") for name, text in stored.items())
+    return whole(f"""\
+umask 077
+run={folder}
+no_space() {{ rm -rf "$run"; echo "novaops: the run could not be stored in $run: is the disk full?" >&2; exit 74; }}
+mkdir -p {RUNS} {PENDING} && chmod 700 {STATE} {RUNS} || {{ echo 'novaops: cannot write to {STATE}' >&2; exit 74; }}
+if mkdir "$run" 2>/dev/null; then
+  mkdir "$run/payload" "$run/kept" || no_space
+{files}  : >"$run/events" || no_space
+  if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null &&
+    systemd-run --quiet --collect --unit=novaops-{run.id} -p KillMode=process --description='novaops run {run.id}' /bin/sh "$run/script" >/dev/null 2>&1
+  then :
+  else setsid sh "$run/script" </dev/null >/dev/null 2>&1 &
+  fi
+fi
+tries=0
+until [ -s "$run/pid" ]; do
+  tries=$((tries + 1)); [ $tries -lt 300 ] || {{ echo 'novaops: the run did not start' >&2; exit 75; }}
+  [ -d "$run" ] || {{ echo 'novaops: the run could not be stored' >&2; exit 74; }}
+  sleep 0.1
+done
+pid=$(cat "$run/pid")
+tail -n +{seen + 1} -s 0.1 --pid="$pid" -f "$run/events" &
+while kill -0 "$pid" 2>/dev/null; do echo alive || exit; sleep 1; done
+wait
+grep -q '^end ' "$run/events" || echo 'end killed'
+""")
+
+
+def runner(run: Run) -> str:
+    """The script that stays on the host. It needs nobody to watch it."""
+    functions, counts = [], []
+    for number, step in enumerate(run.steps):
+        counts.append(str(len(step.actions)))
+        for index, action in enumerate(step.actions):
+            name = f"{number}_{index}"
+            functions.append(f"do_{name}() {{\n{_do(action, name)}\n}}\nundo_{name}() {{\n{_undo(action, name)}\n}}\n")
+    return f"""\
+#!/bin/sh
+{PREAMBLE}umask 022
+run={RUNS}/{run.id}
+echo $$ >"$run/pid.new" && mv "$run/pid.new" "$run/pid"
+trap '' HUP PIPE
+event() {{ printf '%s\\n' "$*" >>"$run/events"; }}
+say() {{ tail -c 2000 "$run/output" | base64 | tr -d '\\n'; }}
+finish() {{ rm -rf "$run/payload" "$run/output" "$run/script"; sync "$run/events"; event "end $1"; exit; }}
+{_LIBRARY}
+{"".join(functions)}
+exec 9>>{STATE}/lock
+if ! flock -n 9; then
+  event "lock $(cat {STATE}/holder)"
+  {"flock 9; finish stale" if run.wait else "finish locked"}
+fi
+printf '%s\\n' {quote(f"{run.id} of {run.started_by}")} >{STATE}/holder
+last=$(cat {STATE}/last 2>/dev/null)
+[ "$last" = {quote(run.after)} ] || finish stale
+echo {run.id} >{STATE}/last.new && mv {STATE}/last.new {STATE}/last || finish failed
+number=0
+for count in {" ".join(counts)}; do
+  event "step $number"; index=0
+  while [ $index -lt $count ]; do
+    event "action $number $index"
+    refusal=
+    "do_${{number}}_$index" >"$run/output" 2>&1 </dev/null 9>&-; status=$?
+    if [ $status != 0 ]; then
+      if [ -n "$refusal" ]; then event "refused $number $index $(say)"; end=refused
+      else event "failed $number $index $status $(say)"; end=failed
+      fi
+      while [ $index -ge 0 ]; do
+        "undo_${{number}}_$index" >>"$run/output" 2>&1 </dev/null 9>&-
+        event "undone $number $index $?"
+        index=$((index - 1))
+      done
+      finish $end
+    fi
+    index=$((index + 1))
+  done
+  event "done $number"; number=$((number + 1))
+done
+ls {RUNS} | sort | head -n -{KEPT_RUNS} | while read -r old; do rm -rf "{RUNS}/$old"; done
+finish ok
+"""
+
+
+_LIBRARY = """\
+real() { readlink -f -- "$1" || printf '%s\\n' "$1"; }
+hash() { if [ -f "$1" ]; then sha256sum <"$1" | cut -d ' ' -f 1; fi; }
+keep() { # FILE NAME: the file as it is now, for undo
+  if [ -e "$1" ]; then cp -p -- "$1" "$run/kept/$2"; else : >"$run/kept/$2.absent"; fi
+}
+put() { # CANDIDATE FILE: rename, on disk before it counts
+  sync "$1" && mv -f -- "$1" "$2" && sync "${2%/*}/" && { ! command -v restorecon >/dev/null || restorecon "$2"; }
+}
+put_back() { # FILE NAME
+  if cmp -s -- "$run/kept/$2" "$1"; then :
+  elif [ -e "$run/kept/$2.absent" ]; then rm -f -- "$1"
+  elif [ -e "$run/kept/$2" ]; then
+    back="${1%/*}/.${1##*/}.novaops-back"
+    cp -p -- "$run/kept/$2" "$back" && put "$back" "$1"
+  fi
+}
+candidate() { # FILE: a name beside it that no *.conf pattern takes
+  printf '%s\\n' "${1%/*}/.${1##*/}.novaops-new"
+}
+"""
+
+
+def _do(action: Action, name: str) -> str:
+    match action:
+        case Command():
+            stdin = f' <"$run/payload/{name}"' if action.stdin is not None else ""
+            return f"{join(action.words)}{stdin}"
+        case Precondition():
+            return f"( {action.script}\n) || {{ refusal=yes; return 1; }}"
+        case WriteFile():
+            return _write(action, name)
+        case Restore():
+            return _restore(action, name)
+
+
+def _write(action: WriteFile, name: str) -> str:
+    before = _hash(action.before)
+    words = [word if word != "{}" else "\0" for word in action.check]
+    check = " ".join('"$new"' if word == "\0" else quote(word) for word in words)
+    marker = quote(pending_marker(action.path))
+    lines = [
+        f'file=$(real {quote(action.path)}); new=$(candidate "$file")',
+        f'[ "$(hash "$file")" = {quote(before)} ] || {{ echo "{_plain(action.path)} was changed by someone since it was looked at"; refusal=yes; return 1; }}',
+        f'keep "$file" {name} || return',
+    ]
+    if action.content is None:
+        lines.append('rm -f -- "$file" && sync "${file%/*}/" || return')
+    else:
+        lines += [
+            f'rm -f -- "$new"; ( umask 077; cat "$run/payload/{name}" >"$new" ) &&',
+            f'chown {quote(f"{action.owner}:{action.group}")} "$new" && chmod {quote(action.mode)} "$new" || {{ rm -f -- "$new"; return 1; }}',
+        ]
+        if check:
+            lines.append(f'{check} || {{ rm -f -- "$new"; return 1; }}')
+        if action.then:
+            lines.append(f': >{marker} || {{ rm -f -- "$new"; return 1; }}')
+        lines.append('put "$new" "$file" || { rm -f -- "$new"; return 1; }')
+    if action.then:
+        lines += [f": >{marker}", f"{join(action.then)} || return"]
+    lines.append(f"rm -f -- {marker}")
+    return "\n".join(lines)
+
+
+def _restore(action: Restore, name: str) -> str:
+    marker = quote(pending_marker(action.path))
+    back = (
+        f'cp -p -- {quote(action.kept)} "$new" && put "$new" "$file" || {{ rm -f -- "$new"; return 1; }}'
+        if action.kept
+        else 'rm -f -- "$file" || return'
+    )
+    then = f": >{marker}; {join(action.then)} || return\nrm -f -- {marker}" if action.then else ":"
+    return f"""\
+file=$(real {quote(action.path)}); new=$(candidate "$file")
+[ "$(hash "$file")" = {quote(action.expected)} ] || {{ echo "{_plain(action.path)} was changed since that run, and is left as it is"; refusal=yes; return 1; }}
+keep "$file" {name} || return
+{back}
+{then}"""
+
+
+def _undo(action: Action, name: str) -> str:
+    """What takes one action back when a later one of its step fails. Harmless when the action never took effect."""
+    match action:
+        case Command(undo=Command() as undo):
+            stdin = f' <"$run/payload/{name}.undo"' if undo.stdin is not None else ""
+            return f"{{ {undo.holds or 'false'}; }} || {join(undo.words)}{stdin}"
+        case WriteFile() | Restore():
+            then = f" && {{ {join(action.then)}; rm -f -- {quote(pending_marker(action.path))}; }}" if action.then else ""
+            return f'put_back "$(real {quote(action.path)})" {name}{then}'
+        case _:
+            return ":"
+
+
+def _payloads(run: Run) -> dict[str, Text]:
+    found: dict[str, Text] = {}
+    for number, step in enumerate(run.steps):
+        for index, action in enumerate(step.actions):
+            name = f"payload/{number}_{index}"
+            match action:
+                case WriteFile(content=content) if content is not None:
+                    found[name] = content
+                case Command(stdin=stdin, undo=undo):
+                    if stdin is not None:
+                        found[name] = stdin
+                    if undo is not None and undo.stdin is not None:
+                        found[f"{name}.undo"] = undo.stdin
+                case _:
+                    pass
+    return found
+
+
+def manifest(run: Run) -> dict[str, Any]:
+    """What the host remembers of the run: enough to list it, and to undo it. Nothing secret."""
+    return {
+        "id": run.id,
+        "by": run.started_by,
+        "undoes": run.undoes,
+        "steps": [
+            {
+                "resource": step.resource,
+                "risk": step.risk.value,
+                "cannot_undo": step.cannot_undo,
+                "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in step.changes],
+                "actions": [_remembered(action, f"{number}_{index}") for index, action in enumerate(step.actions)],
+            }
+            for number, step in enumerate(run.steps)
+        ],
+    }
+
+
+def _remembered(action: Action, name: str) -> dict[str, Any]:
+    match action:
+        case Command():
+            undo = action.undo
+            return {
+                "kind": "command",
+                "shown": str(action),
+                "words": list(action.words) if undo else [],
+                "holds": action.holds,
+                "undo": {"words": list(undo.words), "holds": undo.holds} if undo and undo.stdin is None else None,
+            }
+        case WriteFile():
+            after = None if action.content is None else payload(action.content)
+            return _remembered_file(action, name, before=_hash(action.before), after=_hash(after))
+        case Restore():
+            return _remembered_file(action, name, before=action.expected, after=action.result)
+        case Precondition():
+            return {"kind": "check", "shown": str(action)}
+
+
+def _remembered_file(action: WriteFile | Restore, name: str, *, before: str, after: str) -> dict[str, Any]:
+    shown = {"kind": "file", "shown": str(action), "path": action.path, "then": list(action.then)}
+    return {**shown, "kept": name, "before": before, "after": after}
+
+
+def _hash(content: bytes | None) -> str:
+    return "" if content is None else sha256(content).hexdigest()
+
+
+def _plain(path: str) -> str:
+    """A path inside a double-quoted sh text."""
+    return "".join("\\" + c if c in '"\\$`' else c for c in path)

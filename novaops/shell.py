@@ -1,0 +1,49 @@
+"""POSIX sh, quoted in one place. Nothing else in novaops puts a value into a shell line."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Iterable
+
+PREAMBLE = """\
+LC_ALL=C; export LC_ALL; unset LANG LANGUAGE POSIXLY_CORRECT
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
+"""
+"""What every script on a host starts with: tools that speak English, and sbin for those who log in without it."""
+
+
+def quote(word: str) -> str:
+    """`word` as exactly one sh word, whatever it holds.
+
+    Raises ValueError for a NUL, which no argument can carry.
+    """
+    if "\0" in word:
+        raise ValueError(f"a NUL byte cannot be passed to a command: {word!r}")
+    if word and all((c.isalnum() and c.isascii()) or c in "@%+=:,./-_" for c in word):
+        return word
+    return "'" + word.replace("'", "'\\''") + "'"
+
+
+def join(words: Iterable[str]) -> str:
+    """The words as one command line."""
+    return " ".join(quote(word) for word in words)
+
+
+def whole(body: str) -> str:
+    """`body` as a script that runs completely or not at all.
+
+    A script read from a stream is executed as it arrives: a cut stream would run its first half, and a step that
+    reads standard input would swallow the rest. As a function called on the last line neither can happen.
+    """
+    return f"main() {{\n{PREAMBLE}{body}\n}}\nmain </dev/null\n"
+
+
+def here_file(path_word: str, content: bytes, otherwise: str) -> str:
+    """Lines of sh that write `content` to the file `path_word` names (already a sh word), byte for byte.
+
+    `otherwise` is the command for a write that fails, as on a full disk.
+    """
+    text = base64.encodebytes(content).decode("ascii")
+    mark = f"END_{secrets.token_hex(8)}"
+    return f"base64 -d >{path_word} <<'{mark}' || {otherwise}\n{text}{mark}\n"

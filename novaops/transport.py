@@ -1,0 +1,312 @@
+"""The only door to a host: host keys checked, root gained, one script in, its output back."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from novaops import known_hosts
+from novaops.errors import ChangedHostKey, HostFailed, LoginFailed, NovaopsError, UnknownHostKey, Unreachable
+from novaops.secret import Secret
+from novaops.shell import quote
+
+if TYPE_CHECKING:
+    import paramiko
+    from fabric import Connection
+
+KEEPALIVE = 15
+"""Seconds between signs of life, so that firewalls on the way keep the connection."""
+
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a host is and how to log in. What is empty comes from ssh's own configuration."""
+
+    name: str
+    address: str
+    port: int | None = None
+    user: str | None = None
+    identity: str | None = None
+    known_hosts: str | None = None
+    sudo_password: Secret | None = field(default=None, repr=False)
+    timeout: float = 30.0
+    """Seconds a host may keep silent: for the connection, the greeting, the login, and each answer."""
+
+    def __str__(self) -> str:
+        return self.name if self.name == self.address else f"{self.name} ({self.address})"
+
+
+@dataclass(frozen=True)
+class Output:
+    status: int
+    stdout: str
+    stderr: str
+
+
+class ConnectionLost(NovaopsError):
+    """The connection went away in the middle; what runs on the host may go on."""
+
+    code = "connection-lost"
+    exit_code = 5
+
+
+class Session:
+    """A connection to one host, on which scripts run as root.
+
+    Use as a context manager. Every error of the network, the host key or the login is an Unreachable.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.execs = 0
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Connect and log in. Raises Unreachable."""
+        from novaops.login import connect
+
+        self._connection = connect(self.target)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def run(self, script: str, *, timeout: float | None = None) -> Output:
+        """Run `script` as root and wait for it: one exec.
+
+        Raises ConnectionLost when the connection dies, HostFailed when the host lets nobody be root, and when it is
+        silent for `timeout` seconds.
+        """
+        streams: list[list[bytes]] = [[], []]
+        channel = self._start(script)
+        for stream, data in self._drain(channel, timeout or self.target.timeout):
+            streams[stream].append(data)
+        stdout, stderr = (b"".join(parts).decode("utf-8", "surrogateescape") for parts in streams)
+        status = channel.recv_exit_status() if channel.exit_status_ready() else -1
+        channel.close()
+        if status == -1:
+            raise ConnectionLost(f"the connection to {self.target} was lost")
+        self._refuse_no_root(status, stdout, stderr)
+        return Output(status, stdout, stderr)
+
+    def follow(self, script: str, *, silence: float) -> Iterator[str]:
+        """Run `script` as root and give its lines as they come: one exec.
+
+        Leaving the loop closes the channel. Raises ConnectionLost after `silence` seconds without a byte.
+        """
+        channel = self._start(script)
+        pending = b""
+        complaint = b""
+        seen = False
+        try:
+            for stream, data in self._drain(channel, silence):
+                if stream:
+                    complaint += data
+                    continue
+                seen = True
+                *lines, pending = (pending + data).split(b"\n")
+                yield from (line.decode("utf-8", "surrogateescape") for line in lines)
+            status = channel.recv_exit_status() if channel.exit_status_ready() else -1
+            if status == -1:
+                raise ConnectionLost(f"the connection to {self.target} was lost")
+            self._refuse_no_root(status, "seen" if seen else "", complaint.decode("utf-8", "replace"))
+            if status:
+                raise HostFailed(
+                    f"{self.target} could not start the run (exit status {status})",
+                    why=complaint.decode("utf-8", "replace").strip(),
+                )
+        finally:
+            channel.close()
+
+    def _start(self, script: str) -> paramiko.Channel:
+        """Open a channel whose command becomes root and reads a script; send the script."""
+        import paramiko
+
+        assert self._connection is not None, "the session is not open"
+        transport = self._connection.transport
+        mark = f"novaops-{secrets.token_hex(16)}"
+        password = self.target.sudo_password
+        head = f"{password.reveal()}\n{mark}\n" if password is not None else ""
+        self.execs += 1
+        try:
+            channel = transport.open_session(timeout=self.target.timeout)
+            channel.settimeout(self.target.timeout)
+            channel.exec_command(_as_root(mark, password=password is not None))
+            try:
+                channel.sendall((head + script).encode("utf-8", "surrogateescape"))
+                channel.shutdown_write()
+            except OSError:
+                if channel.eof_received or channel.closed or not transport.is_active():
+                    pass  # It ended before it read everything: what it said tells why.
+                else:
+                    raise
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise ConnectionLost(f"the connection to {self.target} was lost", why=str(error)) from error
+        return channel
+
+    def _drain(self, channel: paramiko.Channel, silence: float) -> Iterator[tuple[int, bytes]]:
+        """Both streams as they come, 0 for stdout and 1 for stderr: read apart, one of them could fill up and block."""
+        deadline = time.monotonic() + silence
+        while True:
+            ready = channel.recv_ready(), channel.recv_stderr_ready()
+            if ready[0]:
+                yield 0, channel.recv(_CHUNK)
+            if ready[1]:
+                yield 1, channel.recv_stderr(_CHUNK)
+            if any(ready):
+                deadline = time.monotonic() + silence
+                continue
+            if channel.closed or (channel.eof_received and channel.exit_status_ready()):
+                if not channel.recv_ready() and not channel.recv_stderr_ready():
+                    return
+                continue
+            left = deadline - time.monotonic()
+            if left <= 0:
+                channel.close()
+                raise ConnectionLost(
+                    f"{self.target} said nothing for {silence:g} s",
+                    why="The command did not end, or the connection is dead.",
+                    fix="--timeout gives it more time",
+                )
+            select.select([channel], [], [], min(left, 0.5))
+
+    def _refuse_no_root(self, status: int, stdout: str, stderr: str) -> None:
+        lines = [line for line in stderr.splitlines() if line.startswith(("sudo:", "novaops-root:")) or "sudoers" in line]
+        if not status or stdout or not lines:
+            return
+        said = lines[-1].removeprefix("novaops-root: ").removeprefix("sudo: ")
+        user = self.target.user or "the login"
+        if "password" in said and self.target.sudo_password is None:
+            raise HostFailed(
+                f"sudo on {self.target} wants a password for {user}",
+                why=said,
+                fix="add --ask-sudo-password, or sudo_password: env:NAME in the inventory",
+            )
+        if "incorrect" in said or "wrong" in said:
+            raise HostFailed(f"sudo on {self.target} did not take the password of {user}", why=said)
+        raise HostFailed(
+            f"{user} cannot become root on {self.target}",
+            why=said,
+            fix="log in as root, or give the user sudo rights",
+        )
+
+
+def _as_root(mark: str, *, password: bool) -> str:
+    """The command that turns its standard input into a script run by root.
+
+    A password is the first line of the input. It goes to sudo through pipes only, and is tried once before the script
+    is sent after it: a wrong one must not make sudo read the script's lines as further passwords. The root shell drops
+    everything up to the mark, so that the password can never be taken for a command.
+    """
+    missing = 'command -v sudo >/dev/null || { echo "novaops-root: sudo is not installed, and the login is not root" >&2; exit 77; }; '
+    if not password:
+        return _login_shell(f'[ "$(id -u)" != 0 ] || exec sh -s; {missing}exec sudo -n -- sh -s')
+    after_mark = f'while read -r line; do [ "$line" != {mark} ] || break; done; exec sh -s'
+    return _login_shell(
+        f"after_mark={quote(after_mark)}; "
+        'IFS= read -r password; [ "$(id -u)" != 0 ] || exec sh -c "$after_mark"; '
+        f"{missing}"
+        'if sudo -k -n true 2>/dev/null; then exec sudo -n -- sh -c "$after_mark"; fi; '
+        'printf "%s\\n" "$password" | LC_ALL=C sudo -k -S -p "" true || { echo "novaops-root: sudo: incorrect password, or no rights" >&2; exit 78; }; '
+        '{ printf "%s\\n" "$password"; exec cat; } | LC_ALL=C sudo -k -S -p "" -- sh -c "$after_mark"'
+    )
+
+
+def _login_shell(body: str) -> str:
+    """sh, whatever shell the user logs in with."""
+    return f"exec sh -c {quote(body)}"
+
+
+def server_key(target: Target) -> tuple[str, bytes, str]:
+    """The key a server shows, without logging in: its type, its bytes, and the name known_hosts knows it by.
+
+    Raises Unreachable.
+    """
+    from novaops.login import shown_key
+
+    return shown_key(target)
+
+
+def known_hosts_files(target: Target, configured: str = "") -> list[Path]:
+    """The files a host's key is looked up in: the inventory's, else what ssh_config says, else ssh's own two."""
+    if target.known_hosts:
+        return [Path(target.known_hosts)]
+    if configured:
+        return [Path(name) for name in configured.split()]
+    return [known_hosts.USER_FILE, known_hosts.SYSTEM_FILE]
+
+
+def check_host_key(target: Target, host: str, key_type: str, key: bytes, files: list[Path]) -> None:
+    """Nothing when the key is known for `host`. Raises UnknownHostKey or ChangedHostKey."""
+    found = known_hosts.matching(host, known_hosts.entries(files))
+    revoked = next((e for e in found if e.marker == "@revoked" and e.key == key), None)
+    if revoked:
+        raise ChangedHostKey(
+            f"the host key of {target} is revoked",
+            why=f"{known_hosts.fingerprint(key)} is marked @revoked in {revoked.where}.",
+            fix="do not connect to it",
+        )
+    plain = [entry for entry in found if not entry.marker]
+    if any(entry.key == key for entry in plain):
+        return
+    if not plain:
+        raise UnknownHostKey(
+            f"the host key of {target} is not known",
+            why=f"It shows {key_type} {known_hosts.fingerprint(key)}.",
+            fix=f"compare that with what the provider's console prints, then: novaops host trust {target.name}",
+        )
+    old = next((entry for entry in plain if entry.key_type == key_type), plain[0])
+    raise ChangedHostKey(
+        f"the host key of {target} has changed",
+        why=f"Known: {old.key_type} {known_hosts.fingerprint(old.key)} ({old.where}). "
+        f"It shows: {key_type} {known_hosts.fingerprint(key)}. Either the machine was made anew, or someone is in between.",
+        fix=f"if it was made anew: ssh-keygen -R {quote(host)} -f {quote(str(old.file))}, then novaops host trust {target.name}",
+    )
+
+
+def explain(error: Exception, target: Target, address: str, port: int) -> Unreachable:
+    """What went wrong on the way to a host, as a sentence."""
+    import paramiko
+
+    where = f"{address}:{port}"
+    if isinstance(error, Unreachable):
+        return error
+    if isinstance(error, socket.gaierror):
+        return Unreachable(f"{target}: the name {address} cannot be resolved", why=error.strerror or str(error), fix="check address in the inventory")
+    if isinstance(error, paramiko.ssh_exception.PasswordRequiredException):
+        return LoginFailed(f"{target}: the private key needs a passphrase", fix="ssh-add it to an agent first")
+    if isinstance(error, paramiko.AuthenticationException):
+        return LoginFailed(
+            f"{target}: the login was refused",
+            why=str(error),
+            fix=f"ssh -v -p {port} {target.user + '@' if target.user else ''}{address} shows which keys are tried",
+        )
+    if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
+        reasons = sorted({os.strerror(e.errno) if e.errno else str(e) for e in error.errors.values()})
+        return Unreachable(f"{target}: nothing answers at {where}", why=", ".join(reasons), fix="check address and port, and the firewall on the way")
+    if isinstance(error, (TimeoutError, socket.timeout)):
+        return Unreachable(f"{target}: no answer from {where} within {target.timeout:g} s", fix="check address and firewall; --timeout waits longer")
+    if isinstance(error, FileNotFoundError):
+        return Unreachable(f"{target}: there is no key file {error.filename}", fix="check identity in the inventory")
+    if isinstance(error, paramiko.SSHException) and "banner" in str(error):
+        return Unreachable(f"{target}: {where} accepts connections, but does not greet as ssh does", why=str(error), fix="is this port sshd's?")
+    return Unreachable(f"{target}: no ssh session with {where}", why=str(error) or type(error).__name__)
+
+

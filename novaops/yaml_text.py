@@ -1,0 +1,83 @@
+"""YAML in which every scalar is the text as it stands, with the line of each value.
+
+What a text means (a number, a switch) is decided by the schema: so `tls: off` stays off, `mode: 0644` stays 0644 and
+`name: no` stays no, which YAML itself would turn into False, 420 and False.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from novaops.errors import InventoryError
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    data: Any
+    """Mappings, lists, texts, and None for nothing."""
+    lines: Mapping[Path, int]
+    """The line, from 1, of each value by its path."""
+
+    def line(self, path: Path) -> int:
+        """The line of the value at `path`, or of the nearest one around it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+
+def load(text: str, name: str) -> Document:
+    """Raises InventoryError, with `name` and the line, for what is no YAML or has a key twice."""
+    try:
+        node = yaml.compose(text, Loader=_LOADER)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{name}:{mark.line + 1}" if mark else name
+        raise InventoryError(f"{where}: this is not YAML", why=str(getattr(error, "problem", None) or error)) from None
+    lines: dict[Path, int] = {}
+    data = _value(node, (), lines, name) if node is not None else None
+    return Document(data, lines)
+
+
+_DEEPEST = 50
+"""An alias can stand inside its own anchor; nothing sensible is nested this deep."""
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _value(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
+    if len(path) > _DEEPEST:
+        raise InventoryError(f"{name}:{node.start_mark.line + 1}: this is nested without end")
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, path, lines, name)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, (*path, number), lines, name) for number, item in enumerate(node.value)]
+    plain = node.style is None
+    return None if plain and node.value in {"", "~", "null"} else node.value
+
+
+def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
+    for key, value in node.value:
+        where = f"{name}:{key.start_mark.line + 1}"
+        if not isinstance(key, yaml.ScalarNode):
+            raise InventoryError(f"{where}: a key must be a text")
+        if key.value == "<<" and key.style is None:
+            for part in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                inherited = _value(part, path, lines, name)
+                if not isinstance(inherited, dict):
+                    raise InventoryError(f"{where}: << takes a mapping")
+                merged = {**inherited, **merged}
+            continue
+        if key.value in found:
+            raise InventoryError(f"{where}: {key.value} stands here a second time", why="Only one of them could count.")
+        lines[(*path, key.value)] = key.start_mark.line + 1
+        found[key.value] = _value(value, (*path, key.value), lines, name)
+    return {**merged, **found}
