@@ -115,7 +115,7 @@ def _read(line: str, outcome: Outcome, watcher: Watcher) -> bool:
         case "undone", [_, _, status]:
             outcome.taken_back = outcome.taken_back and status == "0"
         case "end", [("ok" | "failed" | "refused" | "stale") as end]:
-            outcome.end = end  # type: ignore[assignment]
+            outcome.end = end
             return True
         case "end", ["locked"]:
             raise LockHeld(
@@ -135,5 +135,3 @@ def _read(line: str, outcome: Outcome, watcher: Watcher) -> bool:
 
 def _decoded(text: str) -> str:
     return base64.b64decode(text).decode("utf-8", "replace").strip()
-
-

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from novaops.converge import ask
-from novaops.errors import NovaopsError
+from novaops.converge import ask, with_session
 from novaops.facts import Facts, Question
-from novaops.report import HostReport, failure
+from novaops.report import HostReport
 from novaops.transport import Session, Target
 
 
 def ask_host(target: Target, questions: Sequence[Question[Any]], details: Callable[[Facts], dict[str, Any]]) -> HostReport:
     """A report that carries what `details` makes of the answers: one exec. Errors are values of the report."""
-    started = time.monotonic()
-    session = Session(target)
-    try:
-        with session:
-            found = details(ask(session, questions))
-        report = HostReport(target.name, "unchanged", details=found)
-    except NovaopsError as error:
-        report = failure(target.name, error)
-    return HostReport(**{**vars(report), "execs": session.execs, "seconds": time.monotonic() - started})
+
+    def work(session: Session) -> HostReport:
+        return HostReport(target.name, "unchanged", details=details(ask(session, questions)))
+
+    return with_session(target, silent, work)
+
+
+def silent(host: str, doing: str) -> None:
+    """Progress that nobody needs: one exec is over before it could be read."""

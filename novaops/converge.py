@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -28,6 +28,8 @@ class Manner:
     """Only look: nothing is changed."""
     wait: bool = True
     """Wait for another run's end instead of giving up."""
+    undoes: str = ""
+    """The run that is taken back by this."""
 
 
 class Progress(Protocol):
@@ -38,24 +40,30 @@ class Progress(Protocol):
 
 def converge(target: Target, resources: Sequence[Resource], manner: Manner, progress: Progress) -> HostReport:
     """Make `target` as `resources` say, and prove it. Errors are values of the report, never raised."""
+    return with_session(target, progress, lambda session: converge_in(session, resources, manner, progress))
+
+
+def with_session(target: Target, progress: Progress, work: Callable[[Session], HostReport]) -> HostReport:
+    """What `work` reports, with the execs and seconds it took. Every error becomes a value of the report."""
     started = time.monotonic()
     session = Session(target)
     try:
         progress(target.name, "connecting")
         with session:
-            report = _converge(session, resources, manner, progress)
+            report = work(session)
     except NovaopsError as error:
         report = failure(target.name, error)
-    return HostReport(
-        **{**vars(report), "execs": session.execs, "seconds": time.monotonic() - started},
-    )
+    return replace(report, execs=session.execs, seconds=time.monotonic() - started)
 
 
-def ask(session: Session, questions: Sequence[Question[Any]]) -> Facts:
-    """The answers to all questions: one exec. Raises HostFailed, Unreachable."""
+def ask(session: Session, questions: Sequence[Question[Any]], *, root: bool = True) -> Facts:
+    """The answers to all questions: one exec. Raises HostFailed, Unreachable.
+
+    Asked without being root, what only root may read is unknown.
+    """
     asked = probe.families(questions)
     mark = probe.boundary()
-    output = session.run(probe.script(asked, mark))
+    output = session.run(probe.script(asked, mark), root=root)
     if mark not in output.stdout:
         raise HostFailed(
             f"{session.target} did not run the probe (exit status {output.status})",
@@ -64,7 +72,8 @@ def ask(session: Session, questions: Sequence[Question[Any]]) -> Facts:
     return probe.read(asked, mark, output.stdout, output.stderr)
 
 
-def _converge(session: Session, resources: Sequence[Resource], manner: Manner, progress: Progress) -> HostReport:
+def converge_in(session: Session, resources: Sequence[Resource], manner: Manner, progress: Progress) -> HostReport:
+    """See `converge`. Raises NovaopsError."""
     host = session.target.name
     questions = [LastRun(), *questions_of(resources)]
     progress(host, "looking")
@@ -78,7 +87,7 @@ def _converge(session: Session, resources: Sequence[Resource], manner: Manner, p
     done: list[Step] = []
     stale = 0
     while True:
-        run = new_run(plan.steps, facts.known(LastRun()), wait=manner.wait)
+        run = new_run(plan.steps, facts.known(LastRun()), wait=manner.wait, undoes=manner.undoes)
         outcome = carry_out(session, run, _Watcher(host, progress))
         if outcome.end not in {"ok", "stale"}:
             return _ended_badly(host, plan, outcome, done)
@@ -136,10 +145,14 @@ def _refused(host: str, plan: Plan) -> HostReport:
     """Nothing is done on a host where one thing would not be safe."""
     (_, first), *others = plan.refusals
     refused = {resource for resource, _ in plan.refusals}
-    error = first if not others else Refused(
-        "; ".join(error.what for _, error in plan.refusals),
-        why="\n".join(dict.fromkeys(error.why for _, error in plan.refusals if error.why)),
-        fix="\n".join(dict.fromkeys(error.fix for _, error in plan.refusals if error.fix)),
+    error = (
+        first
+        if not others
+        else Refused(
+            "; ".join(error.what for _, error in plan.refusals),
+            why="\n".join(dict.fromkeys(error.why for _, error in plan.refusals if error.why)),
+            fix="\n".join(dict.fromkeys(error.fix for _, error in plan.refusals if error.fix)),
+        )
     )
     lines = tuple(Line(resource, "refused" if resource in refused else "skipped") for resource in plan.resources)
     return HostReport(host, "refused", lines, plan.notes, error)
@@ -149,8 +162,7 @@ def _ended_badly(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step]
     failed = outcome.failed if outcome.failed is not None else len(outcome.done)
     status: Status = "refused" if outcome.end == "refused" else "failed"
     statuses = {
-        step: "changed" if number in outcome.done else status if number == failed else "skipped"
-        for number, step in enumerate(plan.steps)
+        step: "changed" if number in outcome.done else status if number == failed else "skipped" for number, step in enumerate(plan.steps)
     }
     step = plan.steps[failed]
     back = "What the step had done was taken back." if outcome.taken_back else "Not all of what the step had done could be taken back."
@@ -174,4 +186,4 @@ def _not_proven(report: HostReport, remaining: Plan) -> HostReport:
         why="\n".join(details + [refusal.what for _, refusal in remaining.refusals]),
         fix="run this again; if it says the same, something on the host keeps changing it back",
     )
-    return HostReport(**{**vars(report), "status": "failed", "error": error})
+    return replace(report, status="failed", error=error)

@@ -36,6 +36,7 @@ class DiskLine:
     """Of a disk: nothing on it is mounted, swapped to, or part of something larger."""
     by_id: str
 
+
 def questions() -> tuple[Question[Any], ...]:
     return BlockDevices(), Mounts(), FileAt(FSTAB)
 

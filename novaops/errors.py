@@ -4,6 +4,7 @@
     ├── UsageError                 2   the command line is wrong; nothing was contacted
     │   └── InventoryError         2   the inventory is wrong; carries file:line and the path inside it
     ├── HostFailed                 1   a host was reached and something on it went wrong
+    │   ├── NoRoot                 1   the login cannot become root there
     │   ├── LockHeld               1   another run is at work on the host
     │   └── RunLost                1   the connection went away and the run could not be followed to its end
     ├── Refused                    4   going on could lose data or cut someone off
@@ -51,6 +52,10 @@ class InventoryError(UsageError):
 class HostFailed(NovaopsError):
     code = "failed"
     exit_code = 1
+
+
+class NoRoot(HostFailed):
+    code = "no-root"
 
 
 class LockHeld(HostFailed):

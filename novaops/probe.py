@@ -30,11 +30,7 @@ def script(asked: Families, mark: str) -> str:
     parts = []
     for family, questions in asked.items():
         name = family.family
-        parts.append(
-            f"echo '{mark} {name}'; echo '{mark} {name}' >&2\n"
-            f"(\n{family.ask(questions)}\n)\n"
-            f"printf '\\n%s\\n' \"{mark} = $?\"\n"
-        )
+        parts.append(f"echo '{mark} {name}'; echo '{mark} {name}' >&2\n(\n{family.ask(questions)}\n)\nprintf '\\n%s\\n' \"{mark} = $?\"\n")
     parts.append(f"echo '{mark} end'; echo >&2; echo '{mark} end' >&2\n")
     return whole("".join(parts))
 

@@ -160,7 +160,8 @@ def _do(action: Action, name: str) -> str:
     match action:
         case Command():
             stdin = f' <"$run/payload/{name}"' if action.stdin is not None else ""
-            return f"{join(action.words)}{stdin}"
+            there = f"{{ {action.holds}; }} || " if action.holds else ""
+            return f"{there}{join(action.words)}{stdin}"
         case Precondition():
             return f"( {action.script}\n) || {{ refusal=yes; return 1; }}"
         case WriteFile():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import select
 import socket
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from novaops import known_hosts
-from novaops.errors import ChangedHostKey, HostFailed, LoginFailed, NovaopsError, UnknownHostKey, Unreachable
+from novaops.errors import ChangedHostKey, HostFailed, LoginFailed, NoRoot, NovaopsError, UnknownHostKey, Unreachable
 from novaops.secret import Secret
 from novaops.shell import quote
 
@@ -88,14 +87,14 @@ class Session:
             self._connection.close()
             self._connection = None
 
-    def run(self, script: str, *, timeout: float | None = None) -> Output:
-        """Run `script` as root and wait for it: one exec.
+    def run(self, script: str, *, timeout: float | None = None, root: bool = True) -> Output:
+        """Run `script` as root, or else as the login's own user, and wait for it: one exec.
 
-        Raises ConnectionLost when the connection dies, HostFailed when the host lets nobody be root, and when it is
-        silent for `timeout` seconds.
+        Raises NoRoot when the login cannot become root, ConnectionLost when the connection dies or nothing is heard for
+        `timeout` seconds.
         """
         streams: list[list[bytes]] = [[], []]
-        channel = self._start(script)
+        channel = self._start(script, root=root)
         for stream, data in self._drain(channel, timeout or self.target.timeout):
             streams[stream].append(data)
         stdout, stderr = (b"".join(parts).decode("utf-8", "surrogateescape") for parts in streams)
@@ -135,20 +134,21 @@ class Session:
         finally:
             channel.close()
 
-    def _start(self, script: str) -> paramiko.Channel:
+    def _start(self, script: str, *, root: bool = True) -> paramiko.Channel:
         """Open a channel whose command becomes root and reads a script; send the script."""
         import paramiko
 
         assert self._connection is not None, "the session is not open"
-        transport = self._connection.transport
+        transport: paramiko.Transport = self._connection.transport
         mark = f"novaops-{secrets.token_hex(16)}"
-        password = self.target.sudo_password
+        password = self.target.sudo_password if root else None
+        command = _as_root(mark, password=password is not None) if root else "exec sh -s"
         head = f"{password.reveal()}\n{mark}\n" if password is not None else ""
         self.execs += 1
         try:
             channel = transport.open_session(timeout=self.target.timeout)
             channel.settimeout(self.target.timeout)
-            channel.exec_command(_as_root(mark, password=password is not None))
+            channel.exec_command(command)
             try:
                 channel.sendall((head + script).encode("utf-8", "surrogateescape"))
                 channel.shutdown_write()
@@ -194,14 +194,14 @@ class Session:
         said = lines[-1].removeprefix("novaops-root: ").removeprefix("sudo: ")
         user = self.target.user or "the login"
         if "password" in said and self.target.sudo_password is None:
-            raise HostFailed(
+            raise NoRoot(
                 f"sudo on {self.target} wants a password for {user}",
                 why=said,
                 fix="add --ask-sudo-password, or sudo_password: env:NAME in the inventory",
             )
         if "incorrect" in said or "wrong" in said:
-            raise HostFailed(f"sudo on {self.target} did not take the password of {user}", why=said)
-        raise HostFailed(
+            raise NoRoot(f"sudo on {self.target} did not take the password of {user}", why=said)
+        raise NoRoot(
             f"{user} cannot become root on {self.target}",
             why=said,
             fix="log in as root, or give the user sudo rights",
@@ -289,7 +289,9 @@ def explain(error: Exception, target: Target, address: str, port: int) -> Unreac
     if isinstance(error, Unreachable):
         return error
     if isinstance(error, socket.gaierror):
-        return Unreachable(f"{target}: the name {address} cannot be resolved", why=error.strerror or str(error), fix="check address in the inventory")
+        return Unreachable(
+            f"{target}: the name {address} cannot be resolved", why=error.strerror or str(error), fix="check address in the inventory"
+        )
     if isinstance(error, paramiko.ssh_exception.PasswordRequiredException):
         return LoginFailed(f"{target}: the private key needs a passphrase", fix="ssh-add it to an agent first")
     if isinstance(error, paramiko.AuthenticationException):
@@ -299,14 +301,18 @@ def explain(error: Exception, target: Target, address: str, port: int) -> Unreac
             fix=f"ssh -v -p {port} {target.user + '@' if target.user else ''}{address} shows which keys are tried",
         )
     if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
-        reasons = sorted({os.strerror(e.errno) if e.errno else str(e) for e in error.errors.values()})
-        return Unreachable(f"{target}: nothing answers at {where}", why=", ".join(reasons), fix="check address and port, and the firewall on the way")
+        reasons = sorted({str(e.strerror or e) for e in dict(error.errors).values()})
+        return Unreachable(
+            f"{target}: nothing answers at {where}", why=", ".join(reasons), fix="check address and port, and the firewall on the way"
+        )
     if isinstance(error, (TimeoutError, socket.timeout)):
-        return Unreachable(f"{target}: no answer from {where} within {target.timeout:g} s", fix="check address and firewall; --timeout waits longer")
+        return Unreachable(
+            f"{target}: no answer from {where} within {target.timeout:g} s", fix="check address and firewall; --timeout waits longer"
+        )
     if isinstance(error, FileNotFoundError):
         return Unreachable(f"{target}: there is no key file {error.filename}", fix="check identity in the inventory")
     if isinstance(error, paramiko.SSHException) and "banner" in str(error):
-        return Unreachable(f"{target}: {where} accepts connections, but does not greet as ssh does", why=str(error), fix="is this port sshd's?")
+        return Unreachable(
+            f"{target}: {where} accepts connections, but does not greet as ssh does", why=str(error), fix="is this port sshd's?"
+        )
     return Unreachable(f"{target}: no ssh session with {where}", why=str(error) or type(error).__name__)
-
-

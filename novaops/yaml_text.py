@@ -58,7 +58,7 @@ def _value(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> An
         return _mapping(node, path, lines, name)
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*path, number), lines, name) for number, item in enumerate(node.value)]
-    plain = node.style is None
+    plain = getattr(node, "style", None) is None
     return None if plain and node.value in {"", "~", "null"} else node.value
 
 

@@ -27,7 +27,9 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback form
 
 @app.callback()
 @with_global_options
-def root(context: typer.Context, version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version.")) -> None:  # noqa: FBT001, FBT003
+def root(
+    context: typer.Context, version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version.")
+) -> None:  # noqa: FBT001, FBT003
     """Take a Linux host from “I can ssh into it” to “it does its job, and I can prove it”."""
     del version
     context.obj = Options(**{name: context.params[name] for name in GLOBAL_OPTIONS})

@@ -21,7 +21,9 @@ def plan(options: Options, hosts: Hosts = None, *, only: Only = "", diff: Diff =
     return _converge(options, hosts, only, check=True, diff=diff, no_wait=False)
 
 
-def apply(options: Options, hosts: Hosts = None, *, only: Only = "", check: Check = False, diff: Diff = False, no_wait: NoWait = False) -> int:
+def apply(
+    options: Options, hosts: Hosts = None, *, only: Only = "", check: Check = False, diff: Diff = False, no_wait: NoWait = False
+) -> int:
     """Make hosts as the inventory wants them, and prove it."""
     return _converge(options, hosts, only, check=check, diff=diff, no_wait=no_wait)
 

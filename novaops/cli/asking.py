@@ -12,17 +12,22 @@ from novaops.cli import screen
 from novaops.cli.frame import PARALLEL, Options
 from novaops.facts import Facts, Question
 from novaops.report import HostReport
+from novaops.transport import Target
 
 
 def ask_hosts(
     options: Options, words: Sequence[str], questions: Sequence[Question[Any]], details: Callable[[Facts], dict[str, Any]]
 ) -> tuple[list[HostReport], float]:
     """A report for each host, and when the asking began."""
+    return on_hosts(options, words, lambda target: ask_host(target, questions, details))
+
+
+def on_hosts(options: Options, words: Sequence[str], work: Callable[[Target], HostReport]) -> tuple[list[HostReport], float]:
+    """What `work` reports of each host, and when it began."""
     started = time.monotonic()
     known, _ = options.known()
     targets = options.targets(known.find(words))
-    reports = fleet.each(list(targets.values()), lambda target: ask_host(target, questions, details), options.parallel or PARALLEL)
-    return reports, started
+    return fleet.each(list(targets.values()), work, options.parallel or PARALLEL), started
 
 
 def show_rows(

@@ -44,7 +44,5 @@ def converge_hosts(
     return screen.show(options, reports, started, diff=diff)
 
 
-def _one(
-    targets: Mapping[str, Target], resources: Mapping[str, list[Resource]], manner: Manner, tell: Progress, name: str
-) -> HostReport:
+def _one(targets: Mapping[str, Target], resources: Mapping[str, list[Resource]], manner: Manner, tell: Progress, name: str) -> HostReport:
     return converge(targets[name], resources[name], manner, tell)

@@ -40,15 +40,21 @@ def mount(  # noqa: PLR0913 - one option for each key of the section
     label: Annotated[str | None, typer.Option(help="The file system's label.")] = None,
     mount_options: Annotated[str | None, typer.Option("--options", help="Mount options, with commas between them.")] = None,
     owner: Annotated[str | None, typer.Option(help="USER or USER:GROUP of the mounted folder.")] = None,
-    wipe: Annotated[str | None, typer.Option(metavar="ID", help="Lose what is on the disk with this identity, as a refusal printed it.")] = None,
+    wipe: Annotated[
+        str | None, typer.Option(metavar="ID", help="Lose what is on the disk with this identity, as a refusal printed it.")
+    ] = None,
     check: Check = False,
     diff: Diff = False,
     no_wait: NoWait = False,
 ) -> int:
     """Format a blank disk, mount it, write fstab, and prove it. A disk that holds anything is never formatted."""
     flags = {
-        "device": device, "filesystem": filesystem, "label": label, "options": mount_options,
-        "owner": owner, "wipe": wipe,
+        "device": device,
+        "filesystem": filesystem,
+        "label": label,
+        "options": mount_options,
+        "owner": owner,
+        "wipe": wipe,
     }
     given = {key: value for key, value in flags.items() if value is not None}
     return _converge(options, host, path, {"state": "mounted", **given}, check=check, diff=diff, no_wait=no_wait)
@@ -61,7 +67,9 @@ def grow(options: Options, host: OneHost, *, path: NeededPath = None, check: Che
 
 
 @verb(app)
-def unmount(options: Options, host: OneHost, *, path: NeededPath = None, check: Check = False, diff: Diff = False, no_wait: NoWait = False) -> int:
+def unmount(
+    options: Options, host: OneHost, *, path: NeededPath = None, check: Check = False, diff: Diff = False, no_wait: NoWait = False
+) -> int:
     """Unmount, and take the line out of fstab. The data stays on the disk, untouched."""
     return _converge(options, host, path, {"state": "absent"}, check=check, diff=diff, no_wait=no_wait)
 

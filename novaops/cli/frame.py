@@ -193,7 +193,7 @@ def _say(options: Options, error: NovaopsError) -> None:
     if options.json:
         import json
 
-        document = {"hosts": [], "error": report.error_json(error), "exit_code": error.exit_code}
+        document: dict[str, object] = {"hosts": [], "error": report.error_json(error), "exit_code": error.exit_code}
         typer.echo(json.dumps(document, ensure_ascii=False))
         return
     for _, text in report.error_lines(error):

@@ -1,7 +1,42 @@
 """novaops history, novaops undo: what was done to a host, and taking it back."""
+
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
+from novaops.cli.frame import Check, NoWait, OneHost, Options, verb
 
-def register(app: typer.Typer) -> None: ...
+Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run's id, or its beginning; without it the newest one that stands.")]
+
+
+def register(app: typer.Typer) -> None:
+    verb(app)(history)
+    verb(app)(undo)
+
+
+def history(options: Options, host: OneHost) -> int:
+    """What novaops did to a host, the newest run first."""
+    from novaops import undo as undoing
+    from novaops.cli.asking import ask_hosts, show_rows
+
+    reports, started = ask_hosts(options, [host], undoing.questions(), undoing.details)
+    return show_rows(options, reports, started, ("RUN", "BY", "END", "RESOURCES"), undoing.rows)
+
+
+def undo(options: Options, host: OneHost, run: Run = "", *, check: Check = False, no_wait: NoWait = False) -> int:
+    """Take a run back, and prove it. What changed since is never overwritten."""
+    import time
+
+    from novaops.cli import screen
+    from novaops.converge import Manner
+    from novaops.undo import undo as take_back
+
+    started = time.monotonic()
+    known, _ = options.known()
+    (found,) = known.find([host])[:1]
+    target = options.targets([found])[found.name]
+    with screen.progress([found.name]) as tell:
+        report = take_back(target, run, Manner(check, not no_wait), tell)
+    return screen.show(options, [report], started)

@@ -66,9 +66,7 @@ done
                 blocks.append((line, []))
             elif blocks:
                 blocks[-1][1].append(line)
-        return {
-            question: _read_one(head, body) for question, (head, body) in zip(questions, blocks, strict=False)
-        }
+        return {question: _read_one(head, body) for question, (head, body) in zip(questions, blocks, strict=False)}
 
 
 def _read_one(head: str, body: list[str]) -> File | Gap:

@@ -21,6 +21,8 @@ _KVM_API_VERSION = 0xAE00
 @dataclass(frozen=True)
 class MachineFacts:
     hostname: str
+    login: str
+    """The user who logged in; root, or one who became root by sudo."""
     os: str
     """PRETTY_NAME of os-release."""
     os_id: str
@@ -61,6 +63,7 @@ class Machine(Question[MachineFacts]):
         return f"""\
 say() {{ printf '%s=%s\\n' "$1" "$2"; }}
 say hostname "$(uname -n)"
+say login "${{SUDO_USER:-$(id -un)}}"
 say kernel "$(uname -r)"
 say architecture "$(uname -m)"
 sed -n 's/^\\(PRETTY_NAME\\|ID\\|VERSION_ID\\)=/os_&/p' /etc/os-release
@@ -99,13 +102,19 @@ say free "$(df -P -B1 /var/lib | awk 'NR == 2 {{ print $4 }}')"
     def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, MachineFacts | Gap]:
         pairs = [line.partition("=")[::2] for line in section.stdout.splitlines()]
         said = {key: value.strip() for key, value in pairs}
-        number = lambda key: int(said.get(key, "")) if said.get(key, "").isdecimal() else 0  # noqa: E731
-        release = lambda key: " ".join(shlex.split(said.get(key, "")))  # noqa: E731
+
+        def number(key: str) -> int:
+            return int(said[key]) if said.get(key, "").isdecimal() else 0
+
+        def release(key: str) -> str:
+            return " ".join(shlex.split(said.get(key, "")))
+
         facts = MachineFacts(
             hostname=said.get("hostname", ""),
             os=release("os_PRETTY_NAME"),
             os_id=release("os_ID"),
             os_version=release("os_VERSION_ID"),
+            login=said.get("login", ""),
             kernel=said.get("kernel", ""),
             architecture=said.get("architecture", ""),
             cloud=cloud({key.removeprefix("dmi_"): value for key, value in said.items() if key.startswith("dmi_")}),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.action import Action, Command, Precondition
-from novaops.facts import Facts, Question
+from novaops.facts import Facts, Gap, Question
 from novaops.facts.block_devices import EDGE, BlockDevice, BlockDevices, DeviceTable
-from novaops.facts.device import DeviceAt
+from novaops.facts.device import Device, DeviceAt
 from novaops.facts.directory import DirectoryAt
 from novaops.facts.file import FileAt
 from novaops.facts.mounts import Mounts
@@ -61,11 +61,14 @@ class Filesystem:
         """The device this file system is on, or will be. Raises Refused."""
         table = facts.known(BlockDevices())
         file = facts[FileAt(FSTAB)]
+        named: Device | Gap | None = None
+        if self.device.startswith("/"):
+            named = facts[DeviceAt(self.device)]
         scene = Scene(
             table=table,
             mounts=facts.known(Mounts()),
             fstab=getattr(file, "content", None) or b"",
-            named=facts[DeviceAt(self.device)] if self.device.startswith("/") else None,
+            named=named,
         )
         path = facts.known(DirectoryAt(self.path)).real
         return select(Wish(self.device, self.kind, path, self.wipe, self.read_only), scene)
@@ -101,12 +104,16 @@ class Filesystem:
                 Precondition(_still_idle(device, family), f"{device.path} is still the disk that may be wiped, and idle"),
                 # Partitions first: once the table is gone, their device nodes are too.
                 Command(("wipefs", "--all", "--quiet", "--", *reversed(family))),
-                Command(("sh", "-c", f"blockdev --rereadpt {quote(device.path)} 2>/dev/null; ! command -v udevadm >/dev/null || udevadm settle")),
+                Command(
+                    ("sh", "-c", f"blockdev --rereadpt {quote(device.path)} 2>/dev/null; ! command -v udevadm >/dev/null || udevadm settle")
+                ),
             ]
         else:
             actions = [Precondition(still_blank(device), f"{device.path} is still blank")]
         actions += [
-            Command((f"mkfs.{self.kind}", *options, "--", device.path) if self.kind == "ext4" else (f"mkfs.{self.kind}", *options, device.path)),
+            Command(
+                (f"mkfs.{self.kind}", *options, "--", device.path) if self.kind == "ext4" else (f"mkfs.{self.kind}", *options, device.path)
+            ),
             Command(("sh", "-c", _settled(device.path, selection.uuid))),
         ]
         lost = f"what was on {device.path} is gone for good" if selection.wipe else f"the new file system on {device.path} stays"

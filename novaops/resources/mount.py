@@ -86,7 +86,7 @@ class Mount:
             if place.state == "absent":
                 actions.append(_make_directory(place))
             actions += check
-            actions += _trial(line, place.real)
+            actions.append(_trial(line, place.real))
         line_changed = old is None or not old.same_as(line)
         if line_changed:
             changes.append(Change("fstab", old.render() if old else None, line.render()))
@@ -113,7 +113,7 @@ class Mount:
             line = fstab.Line(f"UUID={selection.uuid}", place.real, kind, self.options, "0", "2" if kind == "ext4" else "0")
             if present is not None and not is_mounted(selection.device, place.real, mounts):
                 raise _occupied(place, present)
-            healthy = [] if selection.make else [_healthy(kind, selection.device.path)]
+            healthy: list[Action] = [] if selection.make else [_healthy(kind, selection.device.path)]
             return line, present, healthy
         line = fstab.Line(self.source, place.real, self.filesystem, self.options)
         if "bind" in self.options or "rbind" in self.options:
@@ -181,12 +181,11 @@ def _make_directory(place: Directory) -> Command:
     return Command(("mkdir", "-p", "-m", "0755", "--", place.real), holds=f"[ -d {quote(place.real)} ]", undo=undo)
 
 
-def _trial(line: fstab.Line, path: str) -> Iterator[Command]:
+def _trial(line: fstab.Line, path: str) -> Command:
     """Mount by hand and unmount again, before fstab has a word of it: a line that cannot work is never written."""
     kind = () if line.filesystem == "none" else ("-t", line.filesystem)
-    undo = Command(_umount(path), holds=_not_mounted(path))
-    yield Command(("mount", *kind, "-o", ",".join(line.options), "--", line.source, path), undo=undo)
-    yield Command(_umount(path))
+    words = ("mount", *kind, "-o", ",".join(line.options), "--", line.source, path)
+    return Command(("sh", "-c", '"$@" && umount -- "$0"', path, *words))
 
 
 def _mount(path: str) -> Command:
@@ -275,8 +274,11 @@ def _refuse_place(place: Directory, mounts: MountTable) -> None:
         )
     if beneath := [m.target for m in mounts.below(place.real)]:
         raise Refused(f"{', '.join(beneath)} is mounted beneath {place.real}, and would be hidden", fix="choose another --path")
-    under = max((m for m in mounts.mounts if place.nearest == m.target or place.nearest.startswith(m.target.rstrip("/") + "/")),
-                key=lambda m: len(m.target), default=None)
+    under = max(
+        (m for m in mounts.mounts if place.nearest == m.target or place.nearest.startswith(m.target.rstrip("/") + "/")),
+        key=lambda m: len(m.target),
+        default=None,
+    )
     if under is not None and under.filesystem in _VIRTUAL:
         raise Refused(f"{place.real} is inside {under.target}, which the kernel makes", fix="choose another --path")
 

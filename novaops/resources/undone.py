@@ -1,0 +1,77 @@
+"""A step of an earlier run, taken back: its files as they were before, its commands answered by their opposites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from novaops.action import Action, Command, Restore
+from novaops.errors import Refused
+from novaops.facts import Facts, Question
+from novaops.facts.file import File, FileAt
+from novaops.facts.holds import Holds
+from novaops.journal import RUNS
+from novaops.plan import Change, Step
+
+
+@dataclass(frozen=True, eq=False)
+class Undone:
+    run: str
+    """The run whose step it is."""
+    step: Mapping[str, Any]
+    """As the run's journal has it."""
+    standing: tuple[int, ...]
+    """The actions that began and still stand."""
+
+    @property
+    def id(self) -> str:
+        return str(self.step["resource"])
+
+    def questions(self) -> Iterable[Question[Any]]:
+        for action in self._actions():
+            if action["kind"] == "file":
+                yield FileAt(action["path"])
+            elif action.get("undo") and action["undo"]["holds"]:
+                yield Holds(action["undo"]["holds"])
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        pairs = [pair for action in self._actions() for pair in self._back(action, facts)]
+        if pairs:
+            yield Step(self.id, tuple(change for change, _ in pairs), tuple(action for _, action in pairs))
+
+    def notes(self, facts: Facts) -> Iterator[str]:
+        del facts
+        if self.step["cannot_undo"] and any(not a.get("undo") and a["kind"] == "command" for a in self._actions()):
+            yield f"cannot be undone: {self.step['cannot_undo']}"
+
+    def _actions(self) -> list[Mapping[str, Any]]:
+        """The last one first."""
+        return [self.step["actions"][index] for index in reversed(self.standing)]
+
+    def _back(self, action: Mapping[str, Any], facts: Facts) -> Iterator[tuple[Change, Action]]:
+        if action["kind"] == "file":
+            yield from self._file_back(action, facts)
+        elif (undo := action.get("undo")) and not (undo["holds"] and facts.known(Holds(undo["holds"]))):
+            again = Command(tuple(action["words"]), holds=action["holds"])
+            command = Command(tuple(undo["words"]), holds=undo["holds"], undo=again)
+            # What cannot be asked cannot be proven to be undone, and would be undone over and over.
+            if undo["holds"]:
+                yield Change("undo", None, str(command)), command
+
+    def _file_back(self, action: Mapping[str, Any], facts: Facts) -> Iterator[tuple[Change, Action]]:
+        path = action["path"]
+        found = facts[FileAt(path)]
+        now = sha256(found.content).hexdigest() if isinstance(found, File) and found.content is not None else ""
+        if now == action["before"]:
+            return
+        if now != action["after"]:
+            raise Refused(
+                f"{path} was changed since run {self.run}",
+                why="Putting the old one back would lose that change.",
+                fix=f"what it was before the run is kept on the host: {RUNS}/{self.run}/kept/{action['kept']}",
+            )
+        kept = f"{RUNS}/{self.run}/kept/{action['kept']}" if action["before"] else ""
+        back = Restore(path, kept, expected=action["after"], result=action["before"], then=tuple(action["then"]))
+        yield Change("file", "as run " + self.run + " left it", "as it was before" if kept else "gone"), back

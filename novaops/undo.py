@@ -1,0 +1,95 @@
+"""Take a run back: as a run of its own, planned, guarded against what changed since, proven, and undoable itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from novaops.converge import Manner, Progress, ask, converge_in, with_session
+from novaops.errors import HostFailed
+from novaops.facts import Facts, Question
+from novaops.facts.runs import PastRun, Runs
+from novaops.plan import Note
+from novaops.report import HostReport
+from novaops.resources.undone import Undone
+from novaops.transport import Session, Target
+
+
+def undo(target: Target, run: str, manner: Manner, progress: Progress) -> HostReport:
+    """Take back `run` (its id, or the beginning of it), or for "" the newest one that was not taken back yet."""
+
+    def work(session: Session) -> HostReport:
+        progress(target.name, "looking")
+        runs = ask(session, [Runs()]).known(Runs())
+        chosen = choose(runs, run, target.name)
+        if chosen is None:
+            return HostReport(target.name, "unchanged", notes=(Note("history", "there is nothing left to undo"),))
+        return converge_in(session, undone(chosen), replace(manner, undoes=chosen.id), progress)
+
+    return with_session(target, progress, work)
+
+
+def choose(runs: Sequence[PastRun], wanted: str, host: str) -> PastRun | None:
+    """The run to take back; None when every one is. Raises HostFailed for an unknown run, and while it is going on."""
+    if wanted:
+        found = [run for run in runs if run.id.startswith(wanted)]
+        if len(found) != 1:
+            what = "has no run" if not found else f"has {len(found)} runs that begin with"
+            raise HostFailed(f"{host} {what} {wanted}", fix=f"novaops history {host} lists them")
+        chosen = found[0]
+    else:
+        taken_back = {run.id for run in runs if undone_by(run, runs)}
+        open_runs = [run for run in runs if not run.manifest["undoes"] and run.standing and run.id not in taken_back]
+        if not open_runs:
+            return None
+        chosen = open_runs[-1]
+    if chosen.end == "running":
+        raise HostFailed(f"run {chosen.id} is still going on", fix="undo it when it is done")
+    return chosen
+
+
+def undone(run: PastRun) -> list[Undone]:
+    """The steps of the run that still stand, the last one first."""
+    steps = run.manifest["steps"]
+    standing = {number: tuple(a for n, a in run.standing if n == number) for number in range(len(steps))}
+    return [Undone(run.id, steps[number], standing[number]) for number in reversed(range(len(steps))) if standing[number]]
+
+
+def undone_by(run: PastRun, runs: Sequence[PastRun]) -> str:
+    """The run that took `run` back; "" when it stands, also when the taking back was taken back."""
+    backs = [other.id for other in runs if other.manifest["undoes"] == run.id and other.end == "ok" and not undone_by(other, runs)]
+    return backs[-1] if backs else ""
+
+
+def questions() -> tuple[Question[Any], ...]:
+    return (Runs(),)
+
+
+def details(facts: Facts) -> dict[str, Any]:
+    """What `history --json` says of a host, the newest run first."""
+    runs = facts.known(Runs())
+    return {
+        "runs": [
+            {
+                "run": run.id,
+                "by": run.manifest["by"],
+                "end": run.end,
+                "undoes": run.manifest["undoes"],
+                "undone_by": undone_by(run, runs),
+                "steps": [{key: step[key] for key in ("resource", "risk", "changes")} for step in run.manifest["steps"]],
+            }
+            for run in reversed(runs)
+        ]
+    }
+
+
+def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The same as rows of a table."""
+    return [(run["run"], run["by"], _ended(run), ", ".join(step["resource"] for step in run["steps"])) for run in found["runs"]]
+
+
+def _ended(run: dict[str, Any]) -> str:
+    if run["undone_by"]:
+        return f"undone by {run['undone_by']}"
+    return f"{run['end']}, undoes {run['undoes']}" if run["undoes"] else str(run["end"])
