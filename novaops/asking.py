@@ -8,7 +8,8 @@ from typing import Any
 from novaops.converge import ask, with_session
 from novaops.facts import Facts, Question
 from novaops.report import HostReport
-from novaops.transport import Session, Target
+from novaops.target import Target
+from novaops.transport import Session
 
 
 def ask_host(target: Target, questions: Sequence[Question[Any]], details: Callable[[Facts], dict[str, Any]]) -> HostReport:

@@ -14,7 +14,8 @@ from novaops.facts import Facts, Question
 from novaops.facts.runs import LastRun
 from novaops.plan import Plan, Resource, Step, make_plan, questions_of
 from novaops.report import HostReport, Line, Status, failure, line_of
-from novaops.transport import Session, Target
+from novaops.target import Target
+from novaops.transport import Session
 
 STALE_TRIES = 20
 """How often a plan is made again because other runs came in between."""

@@ -43,8 +43,10 @@ def escape(text: str) -> str:
 def parse(content: bytes) -> Iterator[tuple[int, Line]]:
     """Each line that says something, with its number from 0. Comments and broken lines are passed over."""
     for number, raw in enumerate(content.split(b"\n")):
+        if raw.lstrip(b" \t").startswith(b"#"):
+            continue
         fields = [unescape(part.decode("utf-8", "surrogateescape")) for part in _FIELD.split(raw.strip(b" \t\r")) if part]
-        if len(fields) < 3 or fields[0].startswith("#"):  # noqa: PLR2004 - source, path and type are the least
+        if len(fields) < 3:  # noqa: PLR2004 - source, path and type are the least
             continue
         source, path, filesystem, *rest = fields[:_FIELDS]
         options, dump, check = (*rest, *("defaults", "0", "0")[len(rest) :])

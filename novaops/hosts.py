@@ -12,7 +12,8 @@ from novaops.facts import Facts, Question
 from novaops.facts.machine import Machine, MachineFacts
 from novaops.report import HostReport
 from novaops.size import human
-from novaops.transport import Session, Target
+from novaops.target import Target
+from novaops.transport import Session
 
 NEEDED_TOOLS = (
     ("flock", "util-linux"),

@@ -9,16 +9,21 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from novaops import names, secret, yaml_text
+from novaops import names, secret_source, yaml_text
 from novaops.errors import InventoryError, UsageError
-from novaops.transport import Target
+from novaops.secret import Secret
+from novaops.target import Target
 from novaops.yaml_text import Document
 
 DEFAULT_FILE = Path("inventory.yaml")
+
+
+def _port(value: Any) -> Any:
+    return names.port(value) if isinstance(value, str) else value
 
 
 class Access(BaseModel):
@@ -27,7 +32,7 @@ class Access(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: str | None = None
-    port: int | None = None
+    port: Annotated[int | None, BeforeValidator(_port)] = None
     user: names.User | None = None
     identity: str | None = None
     """The private key's file; without it ssh's own keys and agent are used."""
@@ -49,11 +54,11 @@ class Host:
     """Where each section was written: in the host, a group, or the defaults."""
     port: int | None = None
 
-    def target(self, timeout: float, sudo_password: secret.Secret | None = None) -> Target:
+    def target(self, timeout: float, sudo_password: Secret | None = None) -> Target:
         """Raises UsageError when the sudo password cannot be had."""
         reference = self.access.sudo_password
         if sudo_password is None and reference:
-            sudo_password = secret.resolve(reference)
+            sudo_password = secret_source.resolve(reference)
         return Target(
             *(self.name, self.address, self.port or self.access.port, self.access.user),
             *(self.access.identity, self.access.known_hosts, sudo_password, timeout),
@@ -220,30 +225,25 @@ def _relative(file: str, folder: Path) -> str:
 
 
 def _ancestors(inventory: Inventory, own: _Layer, layers: Mapping[str, _Layer]) -> list[str]:
-    """Every group the host is in, the nearest first. Raises InventoryError for groups in a circle, naming just those."""
+    """Every group the host is in, each before the groups it is in itself. Raises InventoryError for groups in a circle,
+    naming just those.
+    """
     found: dict[str, None] = {}
 
     def visit(group: str, trail: tuple[str, ...]) -> None:
         if group in trail:
             circle = [*trail[trail.index(group) :], group]
             raise inventory.error(("groups", group), f"these groups are in a circle: {' → '.join(circle)}")
-        found.setdefault(group)
-        for parent in layers[group].groups if group in layers else ():
+        for parent in reversed(layers[group].groups if group in layers else ()):
             visit(parent, (*trail, group))
+        found.setdefault(group)
 
-    for group in own.groups:
+    for group in reversed(own.groups):
         visit(group, ())
+    nearest_first = list(reversed(found))
     for group in layers:
-        _check_circle(group, visit, found)
-    return list(found)
-
-
-def _check_circle(group: str, visit: Any, found: dict[str, None]) -> None:
-    """A circle is an error also where no host is in it."""
-    kept = dict(found)
-    visit(group, ())
-    found.clear()
-    found.update(kept)
+        visit(group, ())  # A circle is an error also where no host is in it.
+    return nearest_first
 
 
 def _named(inventory: Inventory, top: Mapping[str, Any], key: str) -> Iterator[tuple[str, Any]]:
@@ -286,6 +286,10 @@ def message(first: Any) -> str:
         return f'"{given}" is no whole number'
     if kind in {"list_type", "tuple_type"}:
         return f'a list is needed here, not "{given}"'
+    if kind in {"model_type", "model_attributes_type", "dict_type"}:
+        return f'a mapping is needed here, not "{given}"'
+    if kind in {"bool_parsing", "bool_type"}:
+        return f'"{given}" is neither true nor false'
     if kind == "string_type":
         return f"a text is needed here, not {given!r}"
     if kind == "value_error":

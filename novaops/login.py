@@ -15,7 +15,12 @@ import paramiko
 from fabric import Config, Connection
 
 from novaops import known_hosts
-from novaops.transport import KEEPALIVE, Target, check_host_key, explain, known_hosts_files
+from novaops.errors import LoginFailed, Unreachable
+from novaops.host_key import check_host_key, known_hosts_files
+from novaops.target import Target
+
+KEEPALIVE = 15
+"""Seconds between signs of life, so that firewalls on the way keep the connection."""
 
 
 class _Checked(paramiko.MissingHostKeyPolicy):
@@ -116,3 +121,38 @@ def _transport(known_types: list[str], sock: Any, **options: Any) -> paramiko.Tr
     wanted = {name for known in known_types for name in ({"rsa-sha2-512", "rsa-sha2-256"} if known == "ssh-rsa" else {known})}
     security.key_types = sorted(offered, key=lambda name: name not in wanted)
     return transport
+
+
+def explain(error: Exception, target: Target, address: str, port: int) -> Unreachable:
+    """What went wrong on the way to a host, as a sentence."""
+    where = f"{address}:{port}"
+    if isinstance(error, Unreachable):
+        return error
+    if isinstance(error, socket.gaierror):
+        return Unreachable(
+            f"{target}: the name {address} cannot be resolved", why=error.strerror or str(error), fix="check address in the inventory"
+        )
+    if isinstance(error, paramiko.ssh_exception.PasswordRequiredException):
+        return LoginFailed(f"{target}: the private key needs a passphrase", fix="ssh-add it to an agent first")
+    if isinstance(error, paramiko.AuthenticationException):
+        return LoginFailed(
+            f"{target}: the login was refused",
+            why=str(error),
+            fix=f"ssh -v -p {port} {target.user + '@' if target.user else ''}{address} shows which keys are tried",
+        )
+    if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
+        reasons = sorted({str(e.strerror or e) for e in vars(error)["errors"].values()})
+        return Unreachable(
+            f"{target}: nothing answers at {where}", why=", ".join(reasons), fix="check address and port, and the firewall on the way"
+        )
+    if isinstance(error, (TimeoutError, socket.timeout)):
+        return Unreachable(
+            f"{target}: no answer from {where} within {target.timeout:g} s", fix="check address and firewall; --timeout waits longer"
+        )
+    if isinstance(error, FileNotFoundError):
+        return Unreachable(f"{target}: there is no key file {error.filename}", fix="check identity in the inventory")
+    if isinstance(error, paramiko.SSHException) and "banner" in str(error):
+        return Unreachable(
+            f"{target}: {where} accepts connections, but does not greet as ssh does", why=str(error), fix="is this port sshd's?"
+        )
+    return Unreachable(f"{target}: no ssh session with {where}", why=str(error) or type(error).__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -16,10 +17,9 @@ _OPTION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/=@%+-]*")
 
 def host(text: str) -> str:
     """A host name or IP address. Raises ValueError with the offending text."""
-    try:
+    plain, zone, interface = text.partition("%")
+    if _is_ip(plain) and (not zone or _NAME.fullmatch(interface)):
         return str(ipaddress.ip_address(text))
-    except ValueError:
-        pass
     if len(text) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in text.split(".")):  # noqa: PLR2004 - RFC 1035
         raise ValueError(f'"{text}" is no host name or IP address')
     return text
@@ -70,7 +70,7 @@ def path(text: str) -> str:
     """An absolute path in its plain form: no "..", no "//", no trailing slash, no line breaks."""
     if not text.startswith("/"):
         raise ValueError(f'"{text}" is not an absolute path')
-    if any(ord(c) < 32 or ord(c) == 127 for c in text):  # noqa: PLR2004 - control characters
+    if any(unicodedata.category(c) in {"Cc", "Zl", "Zp"} for c in text):
         raise ValueError(f"{text!r} has control characters in it")
     parts = [part for part in text.split("/") if part not in {"", "."}]
     if ".." in parts:
@@ -87,7 +87,7 @@ def mount_option(text: str) -> str:
 def owner(text: str) -> str:
     """USER, USER:GROUP, or their numbers."""
     parts = text.split(":")
-    if len(parts) > 2 or not all(part.isdecimal() or _USER.fullmatch(part) for part in parts):  # noqa: PLR2004 - user and group
+    if len(parts) > 2 or not all((part.isascii() and part.isdecimal()) or _USER.fullmatch(part) for part in parts):  # noqa: PLR2004 - user and group
         raise ValueError(f'"{text}" is no owner: USER or USER:GROUP')
     return text
 

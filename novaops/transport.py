@@ -4,44 +4,20 @@ from __future__ import annotations
 
 import secrets
 import select
-import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from novaops import known_hosts
-from novaops.errors import ChangedHostKey, HostFailed, LoginFailed, NoRoot, NovaopsError, UnknownHostKey, Unreachable
-from novaops.secret import Secret
+from novaops.errors import HostFailed, NoRoot, NovaopsError
 from novaops.shell import quote
+from novaops.target import Target
 
 if TYPE_CHECKING:
     import paramiko
     from fabric import Connection
 
-KEEPALIVE = 15
-"""Seconds between signs of life, so that firewalls on the way keep the connection."""
-
 _CHUNK = 65_536
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a host is and how to log in. What is empty comes from ssh's own configuration."""
-
-    name: str
-    address: str
-    port: int | None = None
-    user: str | None = None
-    identity: str | None = None
-    known_hosts: str | None = None
-    sudo_password: Secret | None = field(default=None, repr=False)
-    timeout: float = 30.0
-    """Seconds a host may keep silent: for the connection, the greeting, the login, and each answer."""
-
-    def __str__(self) -> str:
-        return self.name if self.name == self.address else f"{self.name} ({self.address})"
 
 
 @dataclass(frozen=True)
@@ -148,7 +124,7 @@ class Session:
         try:
             channel = transport.open_session(timeout=self.target.timeout)
             channel.settimeout(self.target.timeout)
-            channel.exec_command(command)
+            _execute(transport, channel, command)
             try:
                 channel.sendall((head + script).encode("utf-8", "surrogateescape"))
                 channel.shutdown_write()
@@ -208,6 +184,23 @@ class Session:
         )
 
 
+def _execute(transport: paramiko.Transport, channel: paramiko.Channel, command: str) -> None:
+    """Ask for the command without waiting for the answer "it runs": on a link of 200 ms that wait is a tenth of a check.
+
+    paramiko's own exec_command always waits. A server that cannot run it closes the channel with no exit status.
+    """
+    import paramiko
+
+    request = paramiko.Message()
+    request.add_byte(paramiko.common.cMSG_CHANNEL_REQUEST)
+    request.add_int(channel.remote_chanid)
+    request.add_string("exec")
+    request.add_boolean(False)  # noqa: FBT003 - paramiko's form
+    request.add_string(command)
+    send = transport._send_user_message  # type: ignore[attr-defined]  # noqa: SLF001 - what paramiko's own requests go through
+    send(request)
+
+
 def _as_root(mark: str, *, password: bool) -> str:
     """The command that turns its standard input into a script run by root.
 
@@ -232,87 +225,3 @@ def _as_root(mark: str, *, password: bool) -> str:
 def _login_shell(body: str) -> str:
     """sh, whatever shell the user logs in with."""
     return f"exec sh -c {quote(body)}"
-
-
-def server_key(target: Target) -> tuple[str, bytes, str]:
-    """The key a server shows, without logging in: its type, its bytes, and the name known_hosts knows it by.
-
-    Raises Unreachable.
-    """
-    from novaops.login import shown_key
-
-    return shown_key(target)
-
-
-def known_hosts_files(target: Target, configured: str = "") -> list[Path]:
-    """The files a host's key is looked up in: the inventory's, else what ssh_config says, else ssh's own two."""
-    if target.known_hosts:
-        return [Path(target.known_hosts)]
-    if configured:
-        return [Path(name) for name in configured.split()]
-    return [known_hosts.USER_FILE, known_hosts.SYSTEM_FILE]
-
-
-def check_host_key(target: Target, host: str, key_type: str, key: bytes, files: list[Path]) -> None:
-    """Nothing when the key is known for `host`. Raises UnknownHostKey or ChangedHostKey."""
-    found = known_hosts.matching(host, known_hosts.entries(files))
-    revoked = next((e for e in found if e.marker == "@revoked" and e.key == key), None)
-    if revoked:
-        raise ChangedHostKey(
-            f"the host key of {target} is revoked",
-            why=f"{known_hosts.fingerprint(key)} is marked @revoked in {revoked.where}.",
-            fix="do not connect to it",
-        )
-    plain = [entry for entry in found if not entry.marker]
-    if any(entry.key == key for entry in plain):
-        return
-    if not plain:
-        raise UnknownHostKey(
-            f"the host key of {target} is not known",
-            why=f"It shows {key_type} {known_hosts.fingerprint(key)}.",
-            fix=f"compare that with what the provider's console prints, then: novaops host trust {target.name}",
-        )
-    old = next((entry for entry in plain if entry.key_type == key_type), plain[0])
-    raise ChangedHostKey(
-        f"the host key of {target} has changed",
-        why=f"Known: {old.key_type} {known_hosts.fingerprint(old.key)} ({old.where}). "
-        f"It shows: {key_type} {known_hosts.fingerprint(key)}. Either the machine was made anew, or someone is in between.",
-        fix=f"if it was made anew: ssh-keygen -R {quote(host)} -f {quote(str(old.file))}, then novaops host trust {target.name}",
-    )
-
-
-def explain(error: Exception, target: Target, address: str, port: int) -> Unreachable:
-    """What went wrong on the way to a host, as a sentence."""
-    import paramiko
-
-    where = f"{address}:{port}"
-    if isinstance(error, Unreachable):
-        return error
-    if isinstance(error, socket.gaierror):
-        return Unreachable(
-            f"{target}: the name {address} cannot be resolved", why=error.strerror or str(error), fix="check address in the inventory"
-        )
-    if isinstance(error, paramiko.ssh_exception.PasswordRequiredException):
-        return LoginFailed(f"{target}: the private key needs a passphrase", fix="ssh-add it to an agent first")
-    if isinstance(error, paramiko.AuthenticationException):
-        return LoginFailed(
-            f"{target}: the login was refused",
-            why=str(error),
-            fix=f"ssh -v -p {port} {target.user + '@' if target.user else ''}{address} shows which keys are tried",
-        )
-    if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
-        reasons = sorted({str(e.strerror or e) for e in dict(error.errors).values()})
-        return Unreachable(
-            f"{target}: nothing answers at {where}", why=", ".join(reasons), fix="check address and port, and the firewall on the way"
-        )
-    if isinstance(error, (TimeoutError, socket.timeout)):
-        return Unreachable(
-            f"{target}: no answer from {where} within {target.timeout:g} s", fix="check address and firewall; --timeout waits longer"
-        )
-    if isinstance(error, FileNotFoundError):
-        return Unreachable(f"{target}: there is no key file {error.filename}", fix="check identity in the inventory")
-    if isinstance(error, paramiko.SSHException) and "banner" in str(error):
-        return Unreachable(
-            f"{target}: {where} accepts connections, but does not greet as ssh does", why=str(error), fix="is this port sshd's?"
-        )
-    return Unreachable(f"{target}: no ssh session with {where}", why=str(error) or type(error).__name__)

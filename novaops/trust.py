@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from novaops import known_hosts
 from novaops.errors import ChangedHostKey, UnknownHostKey
+from novaops.host_key import check_host_key, known_hosts_files
 from novaops.login import shown_key, trust_file
 from novaops.plan import Change
 from novaops.report import HostReport, Line
-from novaops.transport import Target, check_host_key, known_hosts_files
+from novaops.target import Target
 
 
 def trust(target: Target, expected: str, *, check: bool) -> HostReport:

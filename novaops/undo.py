@@ -13,7 +13,8 @@ from novaops.facts.runs import PastRun, Runs
 from novaops.plan import Note
 from novaops.report import HostReport
 from novaops.resources.undone import Undone
-from novaops.transport import Session, Target
+from novaops.target import Target
+from novaops.transport import Session
 
 
 def undo(target: Target, run: str, manner: Manner, progress: Progress) -> HostReport:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import sys
+from contextlib import suppress
+
 import typer
 
 from novaops.cli import apply, disk, history, host, init, lab, verify
@@ -45,4 +50,16 @@ app.add_typer(lab.app, name="lab")
 
 
 def main() -> None:
-    app()
+    """The console script. Two liberties of a process that lives for a second: no garbage collection while hundreds of
+    modules are loaded, and no tidying up of them at the end. Together they are a fifth of a check of a near host.
+    """
+    gc.disable()
+    code: object = 1
+    try:
+        app()
+    except SystemExit as stop:
+        code = stop.code
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))

@@ -12,7 +12,7 @@ from novaops.cli import screen
 from novaops.cli.frame import PARALLEL, Options
 from novaops.facts import Facts, Question
 from novaops.report import HostReport
-from novaops.transport import Target
+from novaops.target import Target
 
 
 def ask_hosts(

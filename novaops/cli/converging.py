@@ -14,7 +14,7 @@ from novaops.desired import Playbooks
 from novaops.inventory import Host, Inventory
 from novaops.plan import Resource
 from novaops.report import HostReport
-from novaops.transport import Target
+from novaops.target import Target
 
 ResourcesFor = Callable[[Inventory, Playbooks, Host], list[Resource]]
 """What a verb wants of a host."""

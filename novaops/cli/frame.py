@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from novaops.desired import Playbooks
     from novaops.inventory import Host, Inventory
     from novaops.secret import Secret
-    from novaops.transport import Target
+    from novaops.target import Target
 
 PARALLEL = 16
 TIMEOUT = 30.0

@@ -75,7 +75,7 @@ def trust(
     from novaops.cli.asking import on_hosts
     from novaops.errors import NovaopsError
     from novaops.report import HostReport, failure
-    from novaops.transport import Target
+    from novaops.target import Target
     from novaops.trust import trust as trust_one
 
     def one(target: Target) -> HostReport:

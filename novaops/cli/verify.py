@@ -1,7 +1,64 @@
-"""novaops verify"""
+"""novaops verify: other eyes than the engine's, on what the inventory wants."""
+
 from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from novaops.cli.frame import PARALLEL, Hosts, Options, verb
 
-def register(app: typer.Typer) -> None: ...
+if TYPE_CHECKING:
+    from novaops.verify.running.outcome import Found
+
+Only = Annotated[str, typer.Option("--only", metavar="SECTION,...", help="These sections only.")]
+Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the results there as JUnit XML too.")]
+Reboot = Annotated[bool, typer.Option("--reboot", help="REBOOT each host on which all is right, and see what survives.")]
+
+
+def register(app: typer.Typer) -> None:
+    verb(app)(verify)
+
+
+def verify(options: Options, hosts: Hosts = None, *, only: Only = "", junit: Junit = None, reboot: Reboot = False) -> int:
+    """See from outside whether hosts are as the inventory wants them. Exit 3 if one is not."""
+    from novaops.cli import screen
+    from novaops.verify.running import run, selection
+
+    started = time.monotonic()
+    known, playbooks = options.known()
+    chosen, left_out = selection.choose(known, playbooks, hosts or [], [name for name in only.split(",") if name])
+    if junit is not None:
+        selection.refuse_unwritable(junit)
+    targets = options.targets([one.host for one in chosen])
+    with screen.progress(list(targets)) as tell:
+        for one in left_out:
+            typer.echo(f"{one.host.name}: not verified: there is no check for {', '.join(one.unverified)}", err=True)
+        found = run.verify(
+            list(targets.values()),
+            {one.host.name: one.entries for one in chosen},
+            tell,
+            parallel=options.parallel or PARALLEL,
+            junit=junit,
+            reboot=reboot,
+        )
+    return _show(options, found, [one.unverified for one in chosen], started)
+
+
+def _show(options: Options, found: list[Found], unverified: list[tuple[str, ...]], started: float) -> int:
+    from novaops import report
+    from novaops.cli import screen
+    from novaops.verify.running import outcome
+
+    reports = [outcome.report_of(one, names) for one, names in zip(found, unverified, strict=True)]
+    code = outcome.exit_code(found)
+    if options.json:
+        screen.document(outcome.as_json(found, reports, code))
+        return code
+    for one, host in zip(found, reports, strict=True):
+        for style, text in outcome.host_lines(one, host, options.verbose):
+            screen.line(text, screen.STYLES.get(style, ""))
+    screen.line(report.summary(reports, time.monotonic() - started))
+    return code

@@ -63,7 +63,8 @@ class Filesystem:
         file = facts[FileAt(FSTAB)]
         named: Device | Gap | None = None
         if self.device.startswith("/"):
-            named = facts[DeviceAt(self.device)]
+            found = facts[DeviceAt(self.device)]
+            named = found
         scene = Scene(
             table=table,
             mounts=facts.known(Mounts()),

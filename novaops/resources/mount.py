@@ -24,6 +24,11 @@ State = Literal["mounted", "defined", "unmounted", "absent"]
 _SWITCHES = {"ro": "rw", "noexec": "exec", "nosuid": "suid", "nodev": "dev", "noatime": "atime", "sync": "async"}
 """Options that the kernel shows on a live mount, with their opposites."""
 
+_IMPLIED = {
+    **dict.fromkeys(("user", "users"), ("noexec", "nosuid", "nodev")),
+    **dict.fromkeys(("owner", "group"), ("nosuid", "nodev")),
+}
+
 _VIRTUAL = {"proc", "sysfs", "devtmpfs", "devpts", "cgroup2", "cgroup", "securityfs", "debugfs", "tracefs", "bpf", "efivarfs"}
 
 
@@ -80,18 +85,21 @@ class Mount:
             )
         changes: list[Change] = []
         actions: list[Action] = []
-        if mounted is None and self.state == "mounted":
+        line_changed = old is None or not old.same_as(line)
+        to_mount = mounted is None and self.state == "mounted"
+        if to_mount:
             _refuse_place(place, mounts)
+        _refuse_no_directory(place)
+        if place.state == "absent" and (to_mount or line_changed):
+            actions.append(_make_directory(place))
+        if to_mount:
             changes.append(Change("mounted", None, line.source))
-            if place.state == "absent":
-                actions.append(_make_directory(place))
             actions += check
             actions.append(_trial(line, place.real))
-        line_changed = old is None or not old.same_as(line)
         if line_changed:
             changes.append(Change("fstab", old.render() if old else None, line.render()))
             actions.append(_write_fstab(before, fstab.put(before, line)))
-        if mounted is None and self.state == "mounted":
+        if to_mount:
             actions.append(_mount(place.real))
         elif mounted is not None and (differing := _differing(line.options, mounted)):
             changes.append(Change("options", ",".join(_live(mounted)), ",".join(differing)))
@@ -113,7 +121,7 @@ class Mount:
             line = fstab.Line(f"UUID={selection.uuid}", place.real, kind, self.options, "0", "2" if kind == "ext4" else "0")
             if present is not None and not is_mounted(selection.device, place.real, mounts):
                 raise _occupied(place, present)
-            healthy: list[Action] = [] if selection.make else [_healthy(kind, selection.device.path)]
+            healthy: list[Action] = [] if selection.make else [_healthy(kind, selection.device.path, read_only=self.source.read_only)]
             return line, present, healthy
         line = fstab.Line(self.source, place.real, self.filesystem, self.options)
         if "bind" in self.options or "rbind" in self.options:
@@ -146,7 +154,8 @@ class Mount:
         if mounted is not None:
             changes.append(Change("mounted", mounted.source, None))
             back = _mount(place.real) if old else _mount_again(mounted)
-            actions.append(Command(_umount(place.real), holds=_not_mounted(place.real), undo=Command(back.words, holds=back.holds)))
+            undo = Command(back.words, holds=back.holds) if back else None
+            actions.append(Command(_umount(place.real), holds=_not_mounted(place.real), undo=undo))
         if old is not None and self.state == "absent":
             changes.append(Change("fstab", old.render(), None))
             actions.append(_write_fstab(before, fstab.remove(before, place.real)))
@@ -194,7 +203,10 @@ def _mount(path: str) -> Command:
     return Command(("mount", "--", path), holds=f"mountpoint -q -- {quote(path)}", undo=undo)
 
 
-def _mount_again(mounted: MountedAt) -> Command:
+def _mount_again(mounted: MountedAt) -> Command | None:
+    """None for a folder shown in a second place: its device would show all of itself there."""
+    if mounted.root != "/":
+        return None
     words = ("mount", "-t", mounted.filesystem, "-o", ",".join(_live(mounted)), "--", mounted.source, mounted.target)
     return Command(words, holds=f"mountpoint -q -- {quote(mounted.target)}")
 
@@ -207,21 +219,23 @@ def _not_mounted(path: str) -> str:
     return f"! mountpoint -q -- {quote(path)}"
 
 
-def _healthy(kind: str, device: str) -> Command:
-    """A file system that was there is checked before it is trusted: repaired where that is safe (fsck's 1), never made anew."""
+def _healthy(kind: str, device: str, *, read_only: bool) -> Command:
+    """A file system that was there is checked before it is trusted: repaired where that is safe (fsck's 1), never made anew.
+
+    One that is to be read only is not written to by the check either: its device may not allow it.
+    """
     how = {
-        "ext4": 'e2fsck -p -- "$1"; [ $? -le 1 ]',
-        "xfs": 'xfs_repair -n "$1" >/dev/null 2>&1 || mount_log=1; [ -z "${mount_log-}" ] || xfs_repair -n -L "$1" 2>&1',
+        "ext4": f'e2fsck {"-n" if read_only else "-p"} -- "$1"; [ $? -le 1 ]',
+        "xfs": 'xfs_repair -n -- "$1" >/dev/null 2>&1; [ $? != 1 ]',
         "btrfs": 'btrfs check --readonly -- "$1"',
     }
-    how["xfs"] = 'xfs_repair -n -- "$1" >/dev/null 2>&1; [ $? != 1 ]'
     say = f'{{ echo "{kind} on $1 has errors that cannot be mended safely: look at it with fsck before it is used"; exit 1; }}'
     return Command(("sh", "-c", f"{{ {how[kind]}; }} || {say}", "check", device))
 
 
 def _remount(path: str, options: tuple[str, ...], before: list[str]) -> Command:
     def command(wanted: Iterable[str]) -> tuple[str, ...]:
-        kept = [o for o in wanted if o != "defaults" and not o.startswith(("x-", "nofail"))]
+        kept = [o for o in _spelled_out(wanted) if o != "defaults" and not o.startswith(("x-", "nofail"))]
         explicit = [on if on in kept else off for on, off in _SWITCHES.items() if off not in kept]
         return ("mount", "-o", ",".join(["remount", *dict.fromkeys([*explicit, *kept])]), "--", path)
 
@@ -235,11 +249,18 @@ def _live(mounted: MountedAt) -> list[str]:
 def _differing(options: tuple[str, ...], mounted: MountedAt) -> list[str]:
     """The switches that the live mount has otherwise than `options` say; of contradicting options the last counts."""
     wanted = dict.fromkeys(_SWITCHES, False)
-    for option in options:
+    for option in _spelled_out(options):
         for on, off in _SWITCHES.items():
             if option in {on, off}:
                 wanted[on] = option == on
     return [on if wanted[on] else off for on, off in _SWITCHES.items() if wanted[on] != (on in mounted.options)]
+
+
+def _spelled_out(options: Iterable[str]) -> Iterator[str]:
+    """The options, each after those it brings with it: mount(8)."""
+    for option in options:
+        yield from _IMPLIED.get(option, ())
+        yield option
 
 
 def _owned(place: Directory, owner: str) -> bool:
@@ -262,10 +283,14 @@ def _occupied(place: Directory, mounted: MountedAt) -> Refused:
     )
 
 
-def _refuse_place(place: Directory, mounts: MountTable) -> None:
-    """Nothing is mounted over what somebody put there."""
+def _refuse_no_directory(place: Directory) -> None:
     if place.state == "other":
         raise Refused(f"{place.nearest} is not a directory", fix="choose another --path, or move it away")
+
+
+def _refuse_place(place: Directory, mounts: MountTable) -> None:
+    """Nothing is mounted over what somebody put there."""
+    _refuse_no_directory(place)
     if place.state == "filled":
         raise Refused(
             f"{place.real} is not empty",

@@ -72,8 +72,11 @@ def select(wish: Wish, scene: Scene) -> Selection:
 
 
 def is_mounted(device: BlockDevice, path: str, mounts: MountTable) -> bool:
+    """Whether all of the device is seen at `path`: a folder of it shown there is not it, a subvolume of btrfs is."""
     mounted = mounts.at(path)
-    return mounted is not None and (mounted.number == device.number or mounted.source in {device.path, *device.links})
+    if mounted is None or (mounted.root != "/" and mounted.filesystem != "btrfs"):
+        return False
+    return mounted.number == device.number or mounted.source in {device.path, *device.links}
 
 
 def names(device: BlockDevice) -> frozenset[str]:

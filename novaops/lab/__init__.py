@@ -1,0 +1,11 @@
+"""Throwaway hosts on this machine: VMs and containers to rehearse on, and a relay to make the way to them bad."""
+
+from novaops.lab.container import Container
+from novaops.lab.disk import Disk, parse_disk
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
+from novaops.lab.recipe import kind_named
+from novaops.lab.relay import Fault, Relay
+from novaops.lab.vm import VirtualMachine
+
+__all__ = ["Container", "Disk", "Fault", "Lab", "LabHost", "Relay", "VirtualMachine", "kind_named", "parse_disk"]

@@ -1,0 +1,137 @@
+"""Root file systems: a recipe in, a directory of the cache out; built once, by one process, complete or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from novaops.errors import NovaopsError
+from novaops.lab.initrd import archive, boot_entries
+from novaops.lab.requirements import SYSTEM_PATH, program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from novaops.lab.recipe import Recipe
+
+_PRUNED = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/[!f]*", "/usr/share/locale/f[!r]*")
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built root file system. A container's is the tree `root`; a VM's is `root.ext4`, `vmlinuz`, `initrd`."""
+
+    directory: Path
+
+    @property
+    def tree(self) -> Path:
+        return self.directory / "root"
+
+    @property
+    def disk(self) -> Path:
+        return self.directory / "root.ext4"
+
+    @property
+    def kernel(self) -> Path:
+        return self.directory / "vmlinuz"
+
+    @property
+    def initrd(self) -> Path:
+        return self.directory / "initrd"
+
+
+def cache_directory() -> Path:
+    """Where images are kept: `${XDG_CACHE_HOME:-~/.cache}/novaops/lab`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "novaops" / "lab"
+
+
+def image_for(recipe: Recipe, on_progress: Callable[[str], None], cache: Path | None = None) -> Image:
+    """The image of a recipe, from the cache or built now (about a minute); raises NovaopsError with mmdebstrap's words.
+
+    Two processes that want the same image build it once: the second waits for the first.
+    """
+    cache = cache or cache_directory()
+    cache.mkdir(parents=True, exist_ok=True)
+    final = cache / recipe.name
+    with _locked(cache / f"{recipe.name}.lock", lambda: on_progress("waiting for another process to build the image")):
+        if not final.exists():
+            on_progress(f"building the {recipe.release} image ({recipe.kind}), about a minute, once")
+            # /var/tmp, not the cache: an unprivileged build runs under another uid, to which a home is closed
+            with tempfile.TemporaryDirectory(prefix="novaops-lab-", dir="/var/tmp", ignore_cleanup_errors=True) as scratch:
+                _build(recipe, Path(scratch), final, on_progress)
+    return Image(final)
+
+
+def _build(recipe: Recipe, scratch: Path, final: Path, on_progress: Callable[[str], None]) -> None:
+    scratch.chmod(0o777)
+    partial = final.with_name(final.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    for path, content in recipe.files.items():
+        file = scratch / "files" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    (scratch / "sources").write_text(recipe.sources)
+    _mmdebstrap(recipe, scratch, partial, on_progress)
+    if recipe.kind == "vm":
+        image = Image(partial)
+        image.initrd.write_bytes(archive(boot_entries(recipe.init, (scratch / "busybox").read_bytes(), scratch / "modules")))
+        shutil.copyfile(scratch / "vmlinuz", image.kernel)
+        # Copied by cp because it keeps the holes: 8 GB of which half a gigabyte is there.
+        subprocess.run(["cp", "--sparse=always", scratch / "root.ext4", image.disk], check=True)
+    partial.rename(final)
+
+
+def _mmdebstrap(recipe: Recipe, scratch: Path, target: Path, on_progress: Callable[[str], None]) -> None:
+    command = [
+        program("mmdebstrap"),
+        "--variant=minbase",
+        f"--mode={'root' if os.geteuid() == 0 else 'unshare'}",
+        f"--format={'null' if recipe.kind == 'vm' else 'directory'}",
+        f"--include={','.join(recipe.packages)}",
+        '--aptopt=Acquire::Languages "none"',
+        '--aptopt=APT::Install-Recommends "false"',
+        "--dpkgopt=force-unsafe-io",
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in _PRUNED),
+        *(f"--customize-hook={hook}" for hook in recipe.commands),
+        recipe.release,
+        "-" if recipe.kind == "vm" else str(target / "root"),
+        str(scratch / "sources"),
+    ]
+    environment = {"PATH": SYSTEM_PATH, "LC_ALL": "C.UTF-8", "HOME": "/", "SCRATCH": str(scratch)}
+    said: list[str] = []
+    told = ""
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None  # asked for one line above
+        for line in process.stderr:
+            said.append(line.strip())
+            doing = "setting it up" if "--customize-hook" in line else line.removeprefix("I: ").strip()
+            if line.startswith("I: ") and doing != told:
+                told = doing
+                on_progress(doing)
+    if process.returncode != 0:
+        raise NovaopsError(
+            f"the {recipe.release} image could not be built: mmdebstrap ended with status {process.returncode}",
+            why="\n".join(said[-12:]),
+        )
+
+
+@contextmanager
+def _locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold a file's lock, which the kernel lets go when the process ends, however it ends."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,40 @@
+"""Where a secret comes from: env:NAME, file:PATH or cmd:WORDS, read when it is needed and never written down."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from novaops.errors import UsageError
+from novaops.secret import Secret
+
+
+def resolve(reference: str) -> Secret:
+    """The secret that `env:NAME`, `file:PATH` or `cmd:WORDS` stands for, without its final newline.
+
+    Raises UsageError when there is no such variable or file, the command fails, or the text is no reference:
+    a password written into the inventory would be copied with it everywhere.
+    """
+    kind, _, rest = reference.partition(":")
+    if kind == "env":
+        value = os.environ.get(rest)
+        if value is None:
+            raise UsageError(f"the environment variable {rest} is not set", fix=f"export {rest}=… and run again")
+        return Secret(value)
+    if kind == "file":
+        try:
+            return Secret(Path(rest).expanduser().read_text("utf-8").removesuffix("\n"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read the secret in {rest}", why=str(error)) from None
+    if kind == "cmd":
+        done = subprocess.run(rest, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # noqa: S602
+        if done.returncode:
+            raise UsageError(
+                f"the command for a secret failed: {rest}",
+                why=f"exit status {done.returncode}: {done.stderr.strip() or 'nothing on stderr'}",
+            )
+        return Secret(done.stdout.removesuffix("\n"))
+    raise UsageError(
+        "a secret was written in plain text", why="it would be copied with the file", fix="write env:NAME, file:PATH or cmd:WORDS"
+    )

@@ -1,0 +1,67 @@
+"""Which sections can be verified, and by which file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import novaops.verify
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A file of novaops/verify."""
+
+    name: str
+    file: Path
+
+    @cached_property
+    def module(self) -> ModuleType:
+        return importlib.import_module(f"{novaops.verify.__name__}.{self.name}")
+
+    def entries(self, settings: Any) -> dict[str, Any]:
+        """What of the section is verified, by name, in the order written."""
+        named: Iterable[tuple[str, Any]] = self.module.entries(settings)
+        return dict(named)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A test function as the sentence it claims."""
+
+    function: Callable[..., None]
+
+    @property
+    def sentence(self) -> str:
+        return (inspect.getdoc(self.function) or self.function.__name__.removeprefix("test_").replace("_", " ")).splitlines()[0]
+
+    @property
+    def after_reboot(self) -> bool:
+        return "rebooted" in inspect.signature(self.function).parameters
+
+    def about(self, entry: Any) -> bool:
+        """Whether it is claimed of this entry."""
+        when: Callable[[Any], bool] | None = getattr(self.function, "applies", None)
+        return when is None or when(entry)
+
+
+def find(section: str) -> Feature | None:
+    """The feature that verifies `section`; None for one that nothing verifies."""
+    file = Path(novaops.verify.__file__).parent / f"{section}.py"
+    return Feature(section, file) if section.isidentifier() and not section.startswith("_") and file.is_file() else None
+
+
+def known() -> Iterator[str]:
+    """Every section that can be verified."""
+    yield from sorted(file.stem for file in Path(novaops.verify.__file__).parent.glob("*.py") if find(file.stem))
+
+
+Entries = Mapping[Feature, Mapping[str, Any]]
+"""What is verified of a host."""
