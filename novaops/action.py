@@ -9,6 +9,9 @@ from novaops.shell import join
 
 Text = str | bytes | Secret
 
+Rights = tuple[str, str, str]
+"""Mode, owner and group."""
+
 
 def payload(text: Text) -> bytes:
     """The bytes that travel. The only place where a secret is revealed on its way to a host."""
@@ -50,6 +53,8 @@ class WriteFile:
     group: str = "root"
     before: bytes | None = field(default=None, repr=False)
     """The content the plan was made on; None for no file. Anything else found there is somebody else's change: refused."""
+    rights_before: Rights | None = None
+    """Those the file had, for undo; None for no file."""
     check: tuple[str, ...] = ()
     """Words that must succeed before the rename; `{}` is the candidate's path."""
     then: tuple[str, ...] = ()
@@ -69,6 +74,8 @@ class Restore:
     """The sha256 the file must have now, "" for no file: what has changed since is not overwritten."""
     result: str
     """The sha256 it has afterwards, "" for no file."""
+    expected_rights: Rights | None = None
+    result_rights: Rights | None = None
     then: tuple[str, ...] = ()
 
     def __str__(self) -> str:

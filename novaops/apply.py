@@ -16,11 +16,12 @@ from novaops.plan import Step
 from novaops.run_script import Run, start_and_follow
 from novaops.transport import ConnectionLost, Session
 
-REATTACH_FOR = 120.0
-"""Seconds for which a lost host is tried again."""
+REATTACH_TIMEOUTS = 4
+"""For how many times `--timeout` a lost host is tried again: two minutes, unless told otherwise."""
 
-SILENCE = 20.0
-"""Seconds without a line after which the connection counts as dead: a healthy run says `alive` every second."""
+SILENCE = (3.0, 20.0)
+"""At least and at most so many seconds without a line, and the connection counts as dead: a healthy run says `alive`
+every second. Between them, `--timeout` decides."""
 
 
 class Watcher(Protocol):
@@ -58,21 +59,25 @@ def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
     reached again to see the end; what was begun goes on there all the same.
     """
     outcome = Outcome(run, "failed")
+    timeout = session.target.timeout
+    silence = min(max(SILENCE[0], timeout), SILENCE[1])
     seen = 0
     deadline: float | None = None
     while True:
         try:
-            for line in session.follow(start_and_follow(run, seen), silence=SILENCE):
+            for line in session.follow(start_and_follow(run, seen), silence=silence):
                 deadline = None
                 if line == "alive" or not line:
                     continue
                 seen += 1
                 if _read(line, outcome, watcher):
                     return outcome
-            raise ConnectionLost(f"the connection to {session.target} was lost")
+            raise ConnectionLost(f"the connection to {session.target} was lost")  # noqa: TRY301 - the same as a loss noticed below
         except (ConnectionLost, Unreachable) as error:
-            deadline = deadline or time.monotonic() + REATTACH_FOR
+            deadline = deadline or time.monotonic() + REATTACH_TIMEOUTS * timeout
             watcher.lost(error)
+            if time.monotonic() > deadline:
+                raise _run_lost(session, run, error) from error
             _reconnect(session, run, deadline)
 
 
@@ -84,15 +89,19 @@ def _reconnect(session: Session, run: Run, deadline: float) -> None:
             session.open()
         except Unreachable as error:
             if time.monotonic() > deadline:
-                raise RunLost(
-                    f"{session.target} could not be reached again to see how run {run.id} ended",
-                    why=f"{error.what}. What was begun goes on there by itself.",
-                    fix=f"novaops history {session.target.name} shows it once the host is back; then run this again",
-                ) from error
+                raise _run_lost(session, run, error) from error
             time.sleep(pause)  # Between tries of a host that is down there is nothing to wait for but time.
             pause = min(pause * 2, 5.0)
         else:
             return
+
+
+def _run_lost(session: Session, run: Run, error: NovaopsError) -> RunLost:
+    return RunLost(
+        f"{session.target} could not be reached again to see how run {run.id} ended",
+        why=f"{error.what}. What was begun goes on there by itself.",
+        fix=f"novaops history {session.target.name} shows it once the host is back; then run this again",
+    )
 
 
 def _read(line: str, outcome: Outcome, watcher: Watcher) -> bool:

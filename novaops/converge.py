@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from novaops import probe
 from novaops.apply import Outcome, carry_out, new_run
-from novaops.errors import HostFailed, NovaopsError, Refused
+from novaops.errors import Bug, HostFailed, NovaopsError, Refused
 from novaops.facts import Facts, Question
 from novaops.facts.runs import LastRun
 from novaops.plan import Plan, Resource, Step, make_plan, questions_of
@@ -54,6 +54,8 @@ def with_session(target: Target, progress: Progress, work: Callable[[Session], H
             report = work(session)
     except NovaopsError as error:
         report = failure(target.name, error)
+    except Exception as error:  # noqa: BLE001 - one host's bug must not take the other hosts' reports away
+        report = failure(target.name, Bug(error))
     return replace(report, execs=session.execs, seconds=time.monotonic() - started)
 
 
@@ -144,19 +146,14 @@ def _done_lines(plan: Plan, done: Sequence[Step]) -> tuple[Line, ...]:
 
 def _refused(host: str, plan: Plan) -> HostReport:
     """Nothing is done on a host where one thing would not be safe."""
-    (_, first), *others = plan.refusals
     refused = {resource for resource, _ in plan.refusals}
-    error = (
-        first
-        if not others
-        else Refused(
-            "; ".join(error.what for _, error in plan.refusals),
-            why="\n".join(dict.fromkeys(error.why for _, error in plan.refusals if error.why)),
-            fix="\n".join(dict.fromkeys(error.fix for _, error in plan.refusals if error.fix)),
-        )
-    )
+    first, *others = {error.what: error for _, error in plan.refusals}.values()
+    if others:
+        every = [first, *others]
+        parts = {part: "\n".join(dict.fromkeys(filter(None, (getattr(e, part) for e in every)))) for part in ("why", "fix")}
+        first = Refused("; ".join(error.what for error in every), **parts)
     lines = tuple(Line(resource, "refused" if resource in refused else "skipped") for resource in plan.resources)
-    return HostReport(host, "refused", lines, plan.notes, error)
+    return HostReport(host, "refused", lines, plan.notes, first)
 
 
 def _ended_badly(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step]) -> HostReport:

@@ -1,6 +1,7 @@
 """Every way novaops can say no.
 
     NovaopsError                 exit  a sentence: what happened, why, and what to type next
+    ├── Bug                        1   novaops itself went wrong
     ├── UsageError                 2   the command line is wrong; nothing was contacted
     │   └── InventoryError         2   the inventory is wrong; carries file:line and the path inside it
     ├── HostFailed                 1   a host was reached and something on it went wrong
@@ -38,6 +39,19 @@ class NovaopsError(Exception):
 
     def __str__(self) -> str:
         return "\n".join(part for part in (self.what, self.why, self.fix) if part)
+
+
+class Bug(NovaopsError):
+    """What should not have happened, made a sentence. The exception is its `__cause__`, for -vv."""
+
+    code = "bug"
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(
+            f"novaops itself went wrong: {type(cause).__name__}: {cause}",
+            fix="run it again with -vv and report what it prints",
+        )
+        self.__cause__ = cause
 
 
 class UsageError(NovaopsError):

@@ -12,8 +12,12 @@ Report = TypeVar("Report")
 
 def each(hosts: Iterable[Host], work: Callable[[Host], Report], parallel: int) -> list[Report]:
     """What `work` gives for each host, at most `parallel` at a time."""
-    with ThreadPoolExecutor(max_workers=max(1, parallel), thread_name_prefix="host") as executor:
+    executor = ThreadPoolExecutor(max_workers=max(1, parallel), thread_name_prefix="host")
+    try:
         return over(executor, hosts, work)
+    finally:
+        # After Ctrl-C nobody waits for runs that go on by themselves; otherwise all is done by now.
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
 def over(executor: Executor, hosts: Iterable[Host], work: Callable[[Host], Report]) -> list[Report]:

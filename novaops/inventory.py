@@ -211,11 +211,13 @@ class _Layer:
 
 def _host(inventory: Inventory, name: str, merged: _Layer, groups: frozenset[str], folder: Path) -> Host:
     access = Access.model_validate(merged.access)
+    place: yaml_text.Path = ("hosts", name)
     try:
         names.name(name)
+        place = merged.places.get("address", place)
         address, port = names.address(access.address or name)
     except ValueError as error:
-        raise inventory.error(merged.places.get("address", ("hosts", name)), str(error)) from None
+        raise inventory.error(place, str(error)) from None
     files = {key: _relative(value, folder) for key in ("identity", "known_hosts") if (value := getattr(access, key))}
     return Host(name, address, access.model_copy(update=files), groups, merged.sections, merged.places, port)
 

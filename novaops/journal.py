@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 STATE = "/var/lib/novaops"
 
 RUNS = f"{STATE}/runs"
@@ -13,7 +15,19 @@ PENDING = f"{STATE}/pending"
 KEPT_RUNS = 50
 """Older runs are forgotten, with what they kept for undo."""
 
+BORN = """\
+born() { # PID: what no other process has, not even after a reboot
+  about=$(cat "/proc/$1/stat" 2>/dev/null) || return
+  set -- ${about##*) }; echo "$(cat /proc/sys/kernel/random/boot_id) ${20}"
+}
+"""
+"""sh that tells a run's process from a later one with its number: the boot, and when it was started."""
+
+_LONGEST_NAME = 255
+"""Bytes a file system takes for a name."""
+
 
 def pending_marker(path: str) -> str:
     """The marker for the file at `path`: readable, and one word."""
-    return f"{PENDING}/{path.replace('%', '%25').replace('/', '%2F')}"
+    name = path.replace("%", "%25").replace("/", "%2F")
+    return f"{PENDING}/{name if len(name.encode()) <= _LONGEST_NAME else sha256(path.encode()).hexdigest()}"

@@ -101,17 +101,16 @@ def _hashed(host: str, pattern: str) -> bool:
         return False
 
 
-def add(file: Path, host: str, key_type: str, key: bytes) -> None:
-    """One line more, under a lock; what is in the file stays as it is, byte for byte."""
+def add(file: Path, host: str, key_type: str, key: bytes) -> bool:
+    """One line more, under a lock; what is in the file stays as it is, byte for byte. False when the line is there already."""
     path = file.expanduser()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     line = f"{host} {key_type} {base64.b64encode(key).decode()}\n".encode()
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "r+b", buffering=0) as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        size = stream.seek(0, os.SEEK_END)
-        if size:
-            stream.seek(size - 1)
-            if stream.read(1) != b"\n":
-                line = b"\n" + line
-        stream.write(line)
+        text = stream.readall() or b""
+        if line in text.splitlines(keepends=True):
+            return False
+        stream.write(line if text.endswith(b"\n") or not text else b"\n" + line)
+    return True

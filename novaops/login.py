@@ -6,6 +6,7 @@ Fabric of itself accepts any host key. Importing it takes 0.4 s, so only `transp
 from __future__ import annotations
 
 import getpass
+import logging
 import socket
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,9 @@ from novaops import known_hosts
 from novaops.errors import LoginFailed, Unreachable
 from novaops.host_key import check_host_key, known_hosts_files
 from novaops.target import Target
+
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+"""paramiko logs a traceback for each connection that fails; what failed is said once, as a sentence."""
 
 KEEPALIVE = 15
 """Seconds between signs of life, so that firewalls on the way keep the connection."""

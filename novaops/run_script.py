@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from novaops.action import Action, Command, Precondition, Restore, Text, WriteFile, payload
-from novaops.journal import KEPT_RUNS, PENDING, RUNS, STATE, pending_marker
+from novaops.action import Action, Command, Precondition, Restore, Rights, Text, WriteFile, payload
+from novaops.journal import BORN, KEPT_RUNS, PENDING, RUNS, STATE, pending_marker
 from novaops.plan import Step
 from novaops.shell import PREAMBLE, here_file, join, quote, whole
 
@@ -54,6 +54,7 @@ def start_and_follow(run: Run, seen: int) -> str:
 umask 077
 run={folder}
 no_space() {{ rm -rf "$run"; echo "novaops: the run could not be stored in $run: is the disk full?" >&2; exit 74; }}
+command -v flock >/dev/null || {{ echo 'novaops: flock is missing: install util-linux' >&2; exit 73; }}
 mkdir -p {RUNS} {PENDING} && chmod 700 {STATE} {RUNS} || {{ echo 'novaops: cannot write to {STATE}' >&2; exit 74; }}
 if mkdir "$run" 2>/dev/null; then
   mkdir "$run/payload" "$run/kept" || no_space
@@ -71,9 +72,13 @@ until [ -s "$run/pid" ]; do
   sleep 0.1
 done
 pid=$(cat "$run/pid")
-tail -n +{seen + 1} -s 0.1 --pid="$pid" -f "$run/events" &
-while kill -0 "$pid" 2>/dev/null; do echo alive || exit; sleep 1; done
-wait
+{BORN}alive() {{ [ "$(born "$pid")" = "$(cat "$run/born")" ]; }}
+if alive; then
+  tail -n +{seen + 1} -s 0.1 --pid="$pid" -f "$run/events" &
+  while alive; do echo alive || exit; sleep 1; done
+  wait
+else tail -n +{seen + 1} "$run/events"
+fi
 grep -q '^end ' "$run/events" || echo 'end killed'
 """)
 
@@ -90,7 +95,7 @@ def runner(run: Run) -> str:
 #!/bin/sh
 {PREAMBLE}umask 022
 run={RUNS}/{run.id}
-echo $$ >"$run/pid.new" && mv "$run/pid.new" "$run/pid"
+{BORN}born $$ >"$run/born"; echo $$ >"$run/pid.new" && mv "$run/pid.new" "$run/pid"
 trap '' HUP PIPE
 event() {{ printf '%s\\n' "$*" >>"$run/events"; }}
 say() {{ tail -c 2000 "$run/output" | base64 | tr -d '\\n'; }}
@@ -105,7 +110,9 @@ fi
 printf '%s\\n' {quote(f"{run.id} of {run.started_by}")} >{STATE}/holder
 last=$(cat {STATE}/last 2>/dev/null)
 [ "$last" = {quote(run.after)} ] || finish stale
-echo {run.id} >{STATE}/last.new && mv {STATE}/last.new {STATE}/last || finish failed
+echo {run.id} >{STATE}/last.new && mv {STATE}/last.new {STATE}/last || {{
+  event "failed 0 0 1 $(echo 'cannot write to {STATE}: is the disk full?' | base64 -w 0)"; finish failed
+}}
 number=0
 for count in {" ".join(counts)}; do
   event "step $number"; index=0
@@ -137,19 +144,26 @@ _LIBRARY = """\
 real() { readlink -f -- "$1" || printf '%s\\n' "$1"; }
 hash() { if [ -f "$1" ]; then sha256sum <"$1" | cut -d ' ' -f 1; fi; }
 keep() { # FILE NAME: the file as it is now, for undo
-  if [ -e "$1" ]; then cp -p -- "$1" "$run/kept/$2"; else : >"$run/kept/$2.absent"; fi
+  if [ ! -e "$1" ]; then : >"$run/kept/$2.absent"
+  elif ! cp -p -- "$1" "$run/kept/$2"; then
+    rm -f "$run/kept/$2" # first: what is said needs room too
+    echo "$1 could not be kept in $run: is the disk full?"; return 1
+  fi
 }
 put() { # CANDIDATE FILE: rename, on disk before it counts
   sync "$1" && mv -f -- "$1" "$2" && sync "${2%/*}/" && { ! command -v restorecon >/dev/null || restorecon "$2"; }
 }
-put_back() { # FILE NAME
-  if cmp -s -- "$run/kept/$2" "$1"; then :
-  elif [ -e "$run/kept/$2.absent" ]; then rm -f -- "$1"
-  elif [ -e "$run/kept/$2" ]; then
-    back="${1%/*}/.${1##*/}.novaops-back"
-    cp -p -- "$run/kept/$2" "$back" && put "$back" "$1"
+put_back() { # FILE NAME MARKER [THEN...]: as it was before the run, and what must follow that
+  kept="$run/kept/$2"; marker=$3
+  if [ -e "$kept.absent" ]; then [ -e "$1" ] || return 0; rm -f -- "$1" || return
+  elif [ ! -e "$kept" ] || { cmp -s -- "$kept" "$1" && [ "$(rights "$kept")" = "$(rights "$1")" ]; }; then return 0
+  else
+    back=$(candidate "$1")
+    cp -p -- "$kept" "$back" && put "$back" "$1" || { rm -f -- "$back"; return 1; }
   fi
+  shift 3; "$@" && rm -f -- "$marker"
 }
+rights() { stat -c %a:%u:%g -- "$1"; }
 candidate() { # FILE: a name beside it that no *.conf pattern takes
   printf '%s\\n' "${1%/*}/.${1##*/}.novaops-new"
 }
@@ -181,6 +195,7 @@ def _write(action: WriteFile, name: str) -> str:
         f'keep "$file" {name} || return',
     ]
     if action.content is None:
+        lines += [f": >{marker} || return"] if action.then else []
         lines.append('rm -f -- "$file" && sync "${file%/*}/" || return')
     else:
         lines += [
@@ -193,7 +208,7 @@ def _write(action: WriteFile, name: str) -> str:
             lines.append(f': >{marker} || {{ rm -f -- "$new"; return 1; }}')
         lines.append('put "$new" "$file" || { rm -f -- "$new"; return 1; }')
     if action.then:
-        lines += [f": >{marker}", f"{join(action.then)} || return"]
+        lines.append(f"{join(action.then)} || return")
     lines.append(f"rm -f -- {marker}")
     return "\n".join(lines)
 
@@ -205,11 +220,12 @@ def _restore(action: Restore, name: str) -> str:
         if action.kept
         else 'rm -f -- "$file" || return'
     )
-    then = f": >{marker}; {join(action.then)} || return\nrm -f -- {marker}" if action.then else ":"
+    mark, then = (f": >{marker} || return", f"{join(action.then)} || return\nrm -f -- {marker}") if action.then else (":", ":")
     return f"""\
 file=$(real {quote(action.path)}); new=$(candidate "$file")
 [ "$(hash "$file")" = {quote(action.expected)} ] || {{ echo "{_plain(action.path)} was changed since that run, and is left as it is"; refusal=yes; return 1; }}
 keep "$file" {name} || return
+{mark}
 {back}
 {then}"""
 
@@ -221,8 +237,7 @@ def _undo(action: Action, name: str) -> str:
             stdin = f' <"$run/payload/{name}.undo"' if undo.stdin is not None else ""
             return f"{{ {undo.holds or 'false'}; }} || {join(undo.words)}{stdin}"
         case WriteFile() | Restore():
-            then = f" && {{ {join(action.then)}; rm -f -- {quote(pending_marker(action.path))}; }}" if action.then else ""
-            return f'put_back "$(real {quote(action.path)})" {name}{then}'
+            return f'put_back "$(real {quote(action.path)})" {name} {quote(pending_marker(action.path))} {join(action.then)}'
         case _:
             return ":"
 
@@ -277,16 +292,21 @@ def _remembered(action: Action, name: str) -> dict[str, Any]:
             }
         case WriteFile():
             after = None if action.content is None else payload(action.content)
-            return _remembered_file(action, name, before=_hash(action.before), after=_hash(after))
+            rights = (action.mode, action.owner, action.group) if after is not None else None
+            return _remembered_file(action, name, (_hash(action.before), action.rights_before), (_hash(after), rights))
         case Restore():
-            return _remembered_file(action, name, before=action.expected, after=action.result)
+            return _remembered_file(action, name, (action.expected, action.expected_rights), (action.result, action.result_rights))
         case Precondition():
             return {"kind": "check", "shown": str(action)}
 
 
-def _remembered_file(action: WriteFile | Restore, name: str, *, before: str, after: str) -> dict[str, Any]:
+def _remembered_file(
+    action: WriteFile | Restore, name: str, before: tuple[str, Rights | None], after: tuple[str, Rights | None]
+) -> dict[str, Any]:
+    """Of both states the sha256 ("" for no file), and mode, owner and group (None where they are not known)."""
     shown = {"kind": "file", "shown": str(action), "path": action.path, "then": list(action.then)}
-    return {**shown, "kept": name, "before": before, "after": after}
+    states = {"before": before[0], "rights_before": before[1], "after": after[0], "rights_after": after[1]}
+    return {**shown, "kept": name, **states}
 
 
 def _hash(content: bytes | None) -> str:

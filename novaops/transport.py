@@ -70,39 +70,31 @@ class Session:
         `timeout` seconds.
         """
         streams: list[list[bytes]] = [[], []]
-        channel = self._start(script, root=root)
-        for stream, data in self._drain(channel, timeout or self.target.timeout):
-            streams[stream].append(data)
-        stdout, stderr = (b"".join(parts).decode("utf-8", "surrogateescape") for parts in streams)
-        status = channel.recv_exit_status() if channel.exit_status_ready() else -1
-        channel.close()
-        if status == -1:
-            raise ConnectionLost(f"the connection to {self.target} was lost")
-        self._refuse_no_root(status, stdout, stderr)
-        return Output(status, stdout, stderr)
+        channel, mark = self._start(script, root=root)
+        try:
+            for stream, data in self._said(channel, mark, timeout or self.target.timeout):
+                streams[stream].append(data)
+            stdout, stderr = (b"".join(parts).decode("utf-8", "surrogateescape") for parts in streams)
+            return Output(self._status(channel), stdout, stderr)
+        finally:
+            channel.close()
 
     def follow(self, script: str, *, silence: float) -> Iterator[str]:
         """Run `script` as root and give its lines as they come: one exec.
 
         Leaving the loop closes the channel. Raises ConnectionLost after `silence` seconds without a byte.
         """
-        channel = self._start(script)
+        channel, mark = self._start(script)
         pending = b""
         complaint = b""
-        seen = False
         try:
-            for stream, data in self._drain(channel, silence):
+            for stream, data in self._said(channel, mark, silence):
                 if stream:
                     complaint += data
                     continue
-                seen = True
                 *lines, pending = (pending + data).split(b"\n")
                 yield from (line.decode("utf-8", "surrogateescape") for line in lines)
-            status = channel.recv_exit_status() if channel.exit_status_ready() else -1
-            if status == -1:
-                raise ConnectionLost(f"the connection to {self.target} was lost")
-            self._refuse_no_root(status, "seen" if seen else "", complaint.decode("utf-8", "replace"))
-            if status:
+            if status := self._status(channel):
                 raise HostFailed(
                     f"{self.target} could not start the run (exit status {status})",
                     why=complaint.decode("utf-8", "replace").strip(),
@@ -110,15 +102,15 @@ class Session:
         finally:
             channel.close()
 
-    def _start(self, script: str, *, root: bool = True) -> paramiko.Channel:
-        """Open a channel whose command becomes root and reads a script; send the script."""
+    def _start(self, script: str, *, root: bool = True) -> tuple[paramiko.Channel, str]:
+        """Open a channel whose command becomes root and reads a script; send the script. Gives the mark it begins with."""
         import paramiko
 
         assert self._connection is not None, "the session is not open"
         transport: paramiko.Transport = self._connection.transport
         mark = f"novaops-{secrets.token_hex(16)}"
         password = self.target.sudo_password if root else None
-        command = _as_root(mark, password=password is not None) if root else "exec sh -s"
+        command = _as_root(mark, password=password is not None) if root else _login_shell(_begin(mark))
         head = f"{password.reveal()}\n{mark}\n" if password is not None else ""
         self.execs += 1
         try:
@@ -135,7 +127,33 @@ class Session:
                     raise
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise ConnectionLost(f"the connection to {self.target} was lost", why=str(error)) from error
-        return channel
+        return channel, mark
+
+    def _said(self, channel: paramiko.Channel, mark: str, silence: float) -> Iterator[tuple[int, bytes]]:
+        """Both streams of the script itself: what the login shell and sudo print before it is left out.
+
+        Raises NoRoot or HostFailed when it never came to the script.
+        """
+        begin = f"{mark}\n".encode()
+        before: list[bytes | None] = [b"", b""]
+        for stream, data in self._drain(channel, silence):
+            held = before[stream]
+            if held is None:
+                yield stream, data
+                continue
+            noise, found, said = (held + data).partition(begin)
+            before[stream] = None if found else noise
+            if said:
+                yield stream, said
+        if before[0] is not None:
+            complaint = (before[1] or before[0]).decode("utf-8", "replace")
+            raise self._never_began(self._status(channel), complaint)
+
+    def _status(self, channel: paramiko.Channel) -> int:
+        status = channel.recv_exit_status() if channel.exit_status_ready() else -1
+        if status == -1:
+            raise ConnectionLost(f"the connection to {self.target} was lost")
+        return status
 
     def _drain(self, channel: paramiko.Channel, silence: float) -> Iterator[tuple[int, bytes]]:
         """Both streams as they come, 0 for stdout and 1 for stderr: read apart, one of them could fill up and block."""
@@ -163,25 +181,27 @@ class Session:
                 )
             select.select([channel], [], [], min(left, 0.5))
 
-    def _refuse_no_root(self, status: int, stdout: str, stderr: str) -> None:
-        lines = [line for line in stderr.splitlines() if line.startswith(("sudo:", "novaops-root:")) or "sudoers" in line]
-        if not status or stdout or not lines:
-            return
-        said = lines[-1].removeprefix("novaops-root: ").removeprefix("sudo: ")
+    def _never_began(self, status: int, complaint: str) -> HostFailed:
+        """Why the script was not run, from what sudo or the login shell printed."""
+        lines = [line.strip() for line in complaint.splitlines() if "unable to resolve host" not in line]
+        known = [line for line in lines if line.startswith(("sudo:", "novaops-root:")) or "sudoers" in line or "not allowed" in line]
         user = self.target.user or "the login"
+        if not known:
+            return HostFailed(
+                f"{user} can run nothing on {self.target} (exit status {status})",
+                why=lines[-1] if lines else "Its login shell printed nothing.",
+                fix="give the user a login shell that runs commands",
+            )
+        said = known[-1].removeprefix("novaops-root: ").removeprefix("sudo: ")
+        if any("incorrect password" in line for line in known):
+            return NoRoot(f"sudo on {self.target} did not take the password of {user}", why=said)
         if "password" in said and self.target.sudo_password is None:
-            raise NoRoot(
+            return NoRoot(
                 f"sudo on {self.target} wants a password for {user}",
                 why=said,
                 fix="add --ask-sudo-password, or sudo_password: env:NAME in the inventory",
             )
-        if "incorrect" in said or "wrong" in said:
-            raise NoRoot(f"sudo on {self.target} did not take the password of {user}", why=said)
-        raise NoRoot(
-            f"{user} cannot become root on {self.target}",
-            why=said,
-            fix="log in as root, or give the user sudo rights",
-        )
+        return NoRoot(f"{user} cannot become root on {self.target}", why=said, fix="log in as root, or give the user sudo rights")
 
 
 def _execute(transport: paramiko.Transport, channel: paramiko.Channel, command: str) -> None:
@@ -209,19 +229,25 @@ def _as_root(mark: str, *, password: bool) -> str:
     everything up to the mark, so that the password can never be taken for a command.
     """
     missing = 'command -v sudo >/dev/null || { echo "novaops-root: sudo is not installed, and the login is not root" >&2; exit 77; }; '
+    begin = _begin(mark)
     if not password:
-        return _login_shell(f'[ "$(id -u)" != 0 ] || exec sh -s; {missing}exec sudo -n -- sh -s')
-    after_mark = f'while read -r line; do [ "$line" != {mark} ] || break; done; exec sh -s'
+        return _login_shell(f'begin={quote(begin)}; [ "$(id -u)" != 0 ] || exec sh -c "$begin"; {missing}exec sudo -n -- sh -c "$begin"')
+    after_mark = f'while read -r line; do [ "$line" != {mark} ] || break; done; {begin}'
     return _login_shell(
         f"after_mark={quote(after_mark)}; "
-        'IFS= read -r password; [ "$(id -u)" != 0 ] || exec sh -c "$after_mark"; '
+        'unset password; IFS= read -r password; [ "$(id -u)" != 0 ] || exec sh -c "$after_mark"; '
         f"{missing}"
-        'if sudo -k -n true 2>/dev/null; then exec sudo -n -- sh -c "$after_mark"; fi; '
-        'printf "%s\\n" "$password" | LC_ALL=C sudo -k -S -p "" true || { echo "novaops-root: sudo: incorrect password, or no rights" >&2; exit 78; }; '
-        '{ printf "%s\\n" "$password"; exec cat; } | LC_ALL=C sudo -k -S -p "" -- sh -c "$after_mark"'
+        'if sudo -k -n -- sh -c : 2>/dev/null; then exec sudo -n -- sh -c "$after_mark"; fi; '
+        'printf "%s\\n" "$password" | sudo -k -S -p "" -- sh -c : || exit 78; '
+        '{ printf "%s\\n" "$password"; exec cat; } | sudo -k -S -p "" -- sh -c "$after_mark"'
     )
+
+
+def _begin(mark: str) -> str:
+    """What runs its standard input, and says on both streams that from here on it is the script that speaks."""
+    return f"echo {mark}; echo {mark} >&2; exec sh -s"
 
 
 def _login_shell(body: str) -> str:
     """sh, whatever shell the user logs in with."""
-    return f"exec sh -c {quote(body)}"
+    return f"exec env LC_ALL=C sh -c {quote(body)}"

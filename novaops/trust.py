@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from novaops import known_hosts
-from novaops.errors import ChangedHostKey, UnknownHostKey
+from novaops.errors import ChangedHostKey, HostFailed, UnknownHostKey
 from novaops.host_key import check_host_key, known_hosts_files
 from novaops.login import shown_key, trust_file
 from novaops.plan import Change
@@ -33,6 +33,12 @@ def trust(target: Target, expected: str, *, check: bool) -> HostReport:
         change = (Change("key", None, f"{key_type} {fingerprint}"), Change("file", None, str(file)))
         if check:
             return HostReport(target.name, "would_change", (Line(resource, "would_change", change),), details=details)
-        known_hosts.add(file, name, key_type, key)
-        return HostReport(target.name, "changed", (Line(resource, "changed", change),), details=details)
-    return HostReport(target.name, "unchanged", (Line(resource, "unchanged", (Change("key", None, f"{key_type} {fingerprint}"),)),), details=details)
+        try:
+            added = known_hosts.add(file, name, key_type, key)
+        except OSError as error:
+            raise HostFailed(f"the key of {target} cannot be written into {file}", why=str(error)) from error
+        if added:
+            return HostReport(target.name, "changed", (Line(resource, "changed", change),), details=details)
+    return HostReport(
+        target.name, "unchanged", (Line(resource, "unchanged", (Change("key", None, f"{key_type} {fingerprint}"),)),), details=details
+    )

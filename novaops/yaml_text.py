@@ -58,7 +58,7 @@ def _value(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> An
         return _mapping(node, path, lines, name)
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*path, number), lines, name) for number, item in enumerate(node.value)]
-    plain = getattr(node, "style", None) is None
+    plain = not getattr(node, "style", None)  # None, or "" where libyaml has read it
     return None if plain and node.value in {"", "~", "null"} else node.value
 
 
@@ -69,7 +69,7 @@ def _mapping(node: yaml.MappingNode, path: Path, lines: dict[Path, int], name: s
         where = f"{name}:{key.start_mark.line + 1}"
         if not isinstance(key, yaml.ScalarNode):
             raise InventoryError(f"{where}: a key must be a text")
-        if key.value == "<<" and key.style is None:
+        if key.value == "<<" and not key.style:
             for part in value.value if isinstance(value, yaml.SequenceNode) else [value]:
                 inherited = _value(part, path, lines, name)
                 if not isinstance(inherited, dict):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from novaops.errors import NovaopsError, UsageError
+from novaops.errors import Bug, NovaopsError, UsageError
 
 if TYPE_CHECKING:
     from novaops.desired import Playbooks
@@ -175,21 +175,15 @@ def _guarded(options: Options, work: Callable[[], int | None]) -> int:
         sys.stderr.close()
         return 1
     except Exception as error:  # noqa: BLE001 - the promise is: never a traceback without -vv
-        if options.verbose > 1:
-            traceback.print_exc()
-        _say(
-            options,
-            NovaopsError(
-                f"novaops itself went wrong: {type(error).__name__}: {error}",
-                fix="run it again with -vv and report what it prints",
-            ),
-        )
+        _say(options, Bug(error))
         return 1
 
 
 def _say(options: Options, error: NovaopsError) -> None:
     from novaops import report
 
+    if options.verbose > 1:
+        traceback.print_exception(error)
     if options.json:
         import json
 

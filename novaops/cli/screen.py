@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -34,6 +35,7 @@ def colourful(stream: Any) -> bool:
 def show(options: Options, reports: Sequence[HostReport], started: float, *, diff: bool = False) -> int:
     """Print the reports, and give the exit code."""
     code = report.exit_code(reports)
+    tracebacks(options, reports)
     if options.json:
         document(report.as_json(reports))
         return code
@@ -42,6 +44,14 @@ def show(options: Options, reports: Sequence[HostReport], started: float, *, dif
             line(text, STYLES.get(style, _diff_style(text) if style == "diff" else ""))
     line(report.summary(reports, time.monotonic() - started))
     return code
+
+
+def tracebacks(options: Options, reports: Sequence[HostReport]) -> None:
+    """Where each error came from, on stderr, for -vv."""
+    if options.verbose > 1:
+        for host in reports:
+            if host.error is not None:
+                traceback.print_exception(host.error)
 
 
 def document(data: Any) -> None:

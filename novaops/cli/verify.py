@@ -11,6 +11,8 @@ import typer
 from novaops.cli.frame import PARALLEL, Hosts, Options, verb
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from novaops.verify.running.outcome import Found
 
 Only = Annotated[str, typer.Option("--only", metavar="SECTION,...", help="These sections only.")]
@@ -47,7 +49,7 @@ def verify(options: Options, hosts: Hosts = None, *, only: Only = "", junit: Jun
     return _show(options, found, [one.unverified for one in chosen], started)
 
 
-def _show(options: Options, found: list[Found], unverified: list[tuple[str, ...]], started: float) -> int:
+def _show(options: Options, found: Sequence[Found], unverified: Sequence[tuple[str, ...]], started: float) -> int:
     from novaops import report
     from novaops.cli import screen
     from novaops.verify.running import outcome

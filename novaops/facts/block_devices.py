@@ -96,8 +96,8 @@ KINDS = {
     "gpt": "a GPT partition table",
     "dos": "a DOS partition table",
     "PMBR": "a protective MBR",
-    **{name: f"an {name} file system" for name in ("ext2", "ext3", "ext4", "xfs", "exfat")},
-    **{name: f"a {name} file system" for name in ("btrfs", "ntfs", "vfat", "minix", "f2fs", "udf", "squashfs", "jfs", "reiserfs")},
+    **{name: f"an {name} file system" for name in ("ext2", "ext3", "ext4", "xfs", "exfat", "ntfs")},
+    **{name: f"a {name} file system" for name in ("btrfs", "vfat", "minix", "f2fs", "udf", "squashfs", "jfs", "reiserfs")},
 }
 
 
@@ -141,6 +141,11 @@ find {_LINKS} -type l -printf 'link\\t%p\\t%l\\n' 2>/dev/null
 echo json
 lsblk -J -b -p -o NAME,MAJ:MIN,TYPE,SIZE,RO,SERIAL,MODEL,PTUUID || exit
 echo
+lines() {{
+  while IFS= read -r line; do case $line in '#'* | '') ;; *) printf '%s\\t%s\\n' "$1" "$line" ;; esac; done <<END
+$2
+END
+}}
 lsblk -r -n -b -p -o NAME,TYPE,SIZE | sort -u | while read -r path kind size; do
   case $kind in rom) continue ;; esac
   [ -b "$path" ] && [ "$size" -gt 0 ] || continue
@@ -148,9 +153,9 @@ lsblk -r -n -b -p -o NAME,TYPE,SIZE | sort -u | while read -r path kind size; do
   signatures=$(wipefs -n -p -- "$path") || echo unreadable
   probed=$(blkid -p -o export -- "$path"); status=$?
   printf 'blkid\\t%s\\n' "$status"
-  [ -z "$signatures" ] || printf '%s\\n' "$signatures" | sed '/^#/d;s/^/wipefs\\t/'
-  [ -z "$probed" ] || printf '%s\\n' "$probed" | sed 's/^/probed\\t/'
-  name=$(readlink -f -- "$path")
+  lines wipefs "$signatures"
+  lines probed "$probed"
+  case $path in /dev/mapper/*) name=$(readlink -f -- "$path") ;; *) name=$path ;; esac
   for holder in "/sys/class/block/${{name##*/}}/holders/"*; do [ ! -e "$holder" ] || printf 'holder\\t%s\\n' "${{holder##*/}}"; done
   if [ -z "$signatures" ] && [ "$status" = 2 ]; then
     if [ "$size" -gt {EDGE} ]; then edge={EDGE}; else edge=$size; fi

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from novaops.facts import Gap, Question, Section
-from novaops.journal import RUNS, STATE
+from novaops.journal import BORN, RUNS, STATE
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ class Runs(Question[tuple[PastRun, ...]]):
     def ask(cls, questions: Sequence[Self]) -> str:
         del questions
         return f"""\
-for run in {RUNS}/*/; do
+{BORN}for run in {RUNS}/*/; do
   [ -e "$run/plan.json" ] || continue
   printf 'run\\t'; base64 <"$run/plan.json" | tr -d '\\n'; echo
-  ! {{ [ -s "$run/pid" ] && kill -0 "$(cat "$run/pid")" 2>/dev/null && [ -e "$run/script" ]; }} || echo running
+  ! {{ [ -s "$run/pid" ] && [ -e "$run/script" ] && [ "$(born "$(cat "$run/pid")")" = "$(cat "$run/born")" ]; }} || echo running
   [ ! -e "$run/events" ] || sed 's/^/event\\t/' "$run/events"
 done
 """

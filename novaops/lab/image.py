@@ -64,8 +64,11 @@ def image_for(recipe: Recipe, on_progress: Callable[[str], None], cache: Path | 
         if not final.exists():
             on_progress(f"building the {recipe.release} image ({recipe.kind}), about a minute, once")
             # /var/tmp, not the cache: an unprivileged build runs under another uid, to which a home is closed
-            with tempfile.TemporaryDirectory(prefix="novaops-lab-", dir="/var/tmp", ignore_cleanup_errors=True) as scratch:
-                _build(recipe, Path(scratch), final, on_progress)
+            scratch = Path(tempfile.mkdtemp(prefix="novaops-lab-", dir="/var/tmp"))
+            try:
+                _build(recipe, scratch, final, on_progress)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
     return Image(final)
 
 

@@ -57,10 +57,12 @@ _VM_COMMANDS = (
     'cp "$1"/boot/vmlinuz-* "$SCRATCH/vmlinuz"',
     'cp "$1/bin/busybox" "$SCRATCH/busybox"',
     'mkdir "$SCRATCH/modules" && cp -r "$1"/usr/lib/modules/*/. "$SCRATCH/modules"',
+    # An unprivileged build runs under another uid: who started it must be able to read this, and to delete it.
+    'chmod -R a+rwX "$SCRATCH/modules"',
     'rm -rf "$1"/boot/initrd.img-* "$1"/var/lib/apt/lists/*_Packages "$1"/var/cache/apt/*.bin "$1"/var/cache/apt/archives/*.deb',
     # A bind mount of the tree shows what is under /proc and /sys, which mmdebstrap has mounted in there.
     f'unshare -m sh -ec \'mount --bind "$1" /mnt && {_MAKE_ROOT_DISK}\' sh "$1"',
-    'chmod -R a+rX "$SCRATCH"',
+    'chmod a+r "$SCRATCH/vmlinuz" "$SCRATCH/busybox" "$SCRATCH/root.ext4"',
 )
 """The root disk is a sparse file: it takes what is written to it, not 8 GB."""
 

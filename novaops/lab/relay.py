@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -74,22 +76,22 @@ class Relay:
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        link: _Link | None = None
+        if self.refusing:
+            _reset(writer)
+            return
         try:
-            if self.refusing:
-                return
             target_reader, target_writer = await asyncio.open_connection(*self.target)
-            link = _Link(self, writer, target_writer)
-            self._links.add(link)
+        except OSError:
+            _reset(writer)
+            return
+        link = _Link(self, writer, target_writer)
+        self._links.add(link)
+        try:
             await link.run(reader, target_reader)
-        except (OSError, asyncio.CancelledError):
-            pass  # either end went away: the other is told below
+        except asyncio.CancelledError:  # the relay closes
+            link.reset()
         finally:
-            if link is None:
-                writer.transport.abort()
-            else:
-                self._links.discard(link)
-                link.reset()
+            self._links.discard(link)
 
     async def _cut(self) -> None:
         for link in list(self._links):
@@ -121,10 +123,14 @@ class _Link:
                 queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_QUEUED)
                 pumps.create_task(self._read(reader, queue))
                 pumps.create_task(self._write(direction, queue, writer))
+        for writer in self._writers:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
     def reset(self) -> None:
         for writer in self._writers:
-            writer.transport.abort()
+            _reset(writer)
 
     async def _read(self, reader: asyncio.StreamReader, queue: asyncio.Queue[tuple[float, bytes]]) -> None:
         clock = asyncio.get_running_loop().time
@@ -167,3 +173,11 @@ class _Link:
         if self._relay.fault is not None and self._relay.fault.kind == "stall":
             await asyncio.Event().wait()  # until the relay closes
         self.reset()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Close with a reset: without linger 0 the other end would see an orderly end."""
+    connection = writer.get_extra_info("socket")
+    with suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()

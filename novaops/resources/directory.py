@@ -37,17 +37,20 @@ class Directory:
             return
         if old.kind != "directory":
             raise Refused(f"{self.path} is a {old.kind}, not a directory", fix="move it away first")
-        if old.mode != self.mode:
-            undo = Command(("chmod", old.mode, "--", self.path))
+        if old.mode != self.mode.rjust(4, "0"):
+            undo = Command(("chmod", old.mode, "--", self.path), holds=self._has("%a", old.mode.lstrip("0") or "0"))
             yield Step(self.id, (Change("mode", old.mode, self.mode),), (Command(("chmod", self.mode, "--", self.path), undo=undo),))
         was = f"{old.owner}:{old.group}"
         if was != self._owner:
-            undo = Command(("chown", was, "--", self.path))
+            undo = Command(("chown", was, "--", self.path), holds=self._has("%U:%G", was))
             yield Step(self.id, (Change("owner", was, self._owner),), (Command(("chown", self._owner, "--", self.path), undo=undo),))
 
     @property
     def _owner(self) -> str:
         return f"{self.owner}:{self.group}"
+
+    def _has(self, form: str, value: str) -> str:
+        return f'[ "$(stat -L -c {form} -- {quote(self.path)})" = {quote(value)} ]'
 
     def _make(self) -> Command:
         undo = Command(("rmdir", "--", self.path), holds=f"[ ! -e {quote(self.path)} ]")

@@ -10,7 +10,7 @@ from novaops.action import Text, WriteFile, payload
 from novaops.errors import Refused
 from novaops.facts import Facts, Question
 from novaops.facts.file import File as FileFacts
-from novaops.facts.file import FileAt
+from novaops.facts.file import FileAt, PendingAt
 from novaops.plan import Change, Step
 from novaops.secret import Secret
 
@@ -34,25 +34,30 @@ class File:
 
     def questions(self) -> Iterable[Question[Any]]:
         yield FileAt(self.path)
+        if self.content is None and self.then:
+            yield PendingAt(self.path)
 
     def steps(self, facts: Facts) -> Iterable[Step]:
         found = facts[FileAt(self.path)]
         old = found if isinstance(found, FileFacts) else None
         if old is not None and not old.is_regular:
             raise Refused(f"{self.path} is a {old.kind}, not a file", fix="move it away first")
-        if changes := list(self._changes(old)):
+        if changes := list(self._changes(old, facts)):
             write = WriteFile(
                 *(self.path, self.content, self.mode, self.owner, self.group),
                 before=old.content if old else None,
+                rights_before=(old.mode, old.owner, old.group) if old else None,
                 check=self.check,
                 then=self.then,
             )
             yield Step(self.id, tuple(changes), (write,))
 
-    def _changes(self, old: FileFacts | None) -> Iterable[Change]:
+    def _changes(self, old: FileFacts | None, facts: Facts) -> Iterable[Change]:
         if self.content is None:
             if old is not None:
                 yield Change("file", "present", None)
+            elif self._removal_is_pending(facts):
+                yield Change("then", "not finished", " ".join(self.then))
             return
         wanted = payload(self.content)
         if old is None:
@@ -65,6 +70,9 @@ class File:
                 yield Change(field, was, value)
         if old is not None and old.pending:
             yield Change("then", "not finished", " ".join(self.then) or "finished")
+
+    def _removal_is_pending(self, facts: Facts) -> bool:
+        return bool(self.then) and facts.known(PendingAt(self.path))
 
     def _shown(self, old: FileFacts | None, wanted: bytes) -> tuple[str | None, str]:
         if isinstance(self.content, Secret):

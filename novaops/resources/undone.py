@@ -64,7 +64,9 @@ class Undone:
         path = action["path"]
         found = facts[FileAt(path)]
         now = sha256(found.content).hexdigest() if isinstance(found, File) and found.content is not None else ""
-        if now == action["before"]:
+        rights = (found.mode, found.owner, found.group) if isinstance(found, File) else None
+        before, after = (tuple(known) if (known := action.get(f"rights_{when}")) else None for when in ("before", "after"))
+        if now == action["before"] and before in {None, rights}:
             return
         if now != action["after"]:
             raise Refused(
@@ -73,5 +75,6 @@ class Undone:
                 fix=f"what it was before the run is kept on the host: {RUNS}/{self.run}/kept/{action['kept']}",
             )
         kept = f"{RUNS}/{self.run}/kept/{action['kept']}" if action["before"] else ""
-        back = Restore(path, kept, expected=action["after"], result=action["before"], then=tuple(action["then"]))
+        states = {"expected": action["after"], "result": action["before"], "expected_rights": after, "result_rights": before}
+        back = Restore(path, kept, **states, then=tuple(action["then"]))
         yield Change("file", "as run " + self.run + " left it", "as it was before" if kept else "gone"), back

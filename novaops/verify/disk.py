@@ -41,7 +41,7 @@ def _writable_disk(wanted: Wanted) -> bool:
 
 @applies(_disk)
 def test_fstab_names_a_uuid(seen: Seen) -> None:
-    """has one line in fstab, and it names a UUID"""
+    """Has one line in fstab, and it names a UUID"""
     assert seen.fstab, f"/etc/fstab should have a line for {seen.place}, but it has none"
     assert len(seen.fstab) == 1, f"/etc/fstab should have one line for {seen.place}, but it has {len(seen.fstab)}"
     assert seen.uuid, f"/etc/fstab should name the disk for {seen.place} by its UUID, but it names {seen.fstab[-1].source}"
@@ -49,21 +49,21 @@ def test_fstab_names_a_uuid(seen: Seen) -> None:
 
 @applies(_there)
 def test_nofail(seen: Seen) -> None:
-    """does not stop the boot when its disk is missing"""
+    """Does not stop the boot when its disk is missing"""
     line = _line(seen)
     assert "nofail" in line.options.split(","), f"the line for {seen.place} in /etc/fstab should have nofail, but it has {line.options}"
 
 
 @applies(_there)
 def test_findmnt_verify(seen: Seen) -> None:
-    """has a line in fstab that findmnt --verify finds no error in"""
+    """Has a line in fstab that findmnt --verify finds no error in"""
     _line(seen)
     assert not seen.errors, f"findmnt --verify should find no error at {seen.place}, but it says: {'; '.join(seen.errors)}"
 
 
 @applies(_mounted_disk)
 def test_mounted(seen: Seen) -> None:
-    """is the disk that fstab names"""
+    """Is the disk that fstab names"""
     expected = f"findmnt should show UUID={seen.uuid or '…'} at {seen.place}, as /etc/fstab names it"
     assert seen.mounted is not None, f"{expected}, but nothing is mounted there"
     assert seen.mounted.uuid == seen.uuid, f"{expected}, but it shows {_what(seen.mounted)}"
@@ -71,7 +71,7 @@ def test_mounted(seen: Seen) -> None:
 
 @applies(_disk)
 def test_one_device(seen: Seen) -> None:
-    """has a disk with the UUID that fstab names, and just one"""
+    """Has a disk with the UUID that fstab names, and just one"""
     if not seen.uuid:
         pytest.skip(f"/etc/fstab names no UUID for {seen.place}")
     expected = f"one disk should have UUID={seen.uuid}, which /etc/fstab names for {seen.place}"
@@ -82,7 +82,7 @@ def test_one_device(seen: Seen) -> None:
 
 @applies(lambda wanted: _disk(wanted) and wanted.device != "auto")
 def test_device(seen: Seen) -> None:
-    """is the device that the inventory names"""
+    """Is the device that the inventory names"""
     _needs_device(seen)
     device = seen.wanted.device
     found = f"{' and '.join(seen.devices)}, UUID={seen.uuid}"
@@ -92,7 +92,7 @@ def test_device(seen: Seen) -> None:
 
 @applies(_writable_disk)
 def test_written_to_disk(seen: Seen) -> None:
-    """puts what is written there on that disk"""
+    """Puts what is written there on that disk"""
     if seen.mounted is None:
         pytest.skip(f"nothing is mounted at {seen.place}")
     assert not seen.written.complaint, f"a file should be writable at {seen.place}, but the host says: {seen.written.complaint}"
@@ -105,7 +105,7 @@ def test_written_to_disk(seen: Seen) -> None:
 
 @applies(_disk)
 def test_filesystem(seen: Seen) -> None:
-    """has the wanted file system"""
+    """Has the wanted file system"""
     _needs_device(seen)
     wanted = seen.wanted.filesystem
     for where, kind in [("/etc/fstab names", _line(seen).fstype), ("blkid finds", seen.filesystem)]:
@@ -117,7 +117,7 @@ def test_filesystem(seen: Seen) -> None:
 
 @applies(lambda wanted: _disk(wanted) and bool(wanted.label))
 def test_label(seen: Seen) -> None:
-    """has the wanted label"""
+    """Has the wanted label"""
     _needs_device(seen)
     wanted = seen.wanted.label
     assert seen.label == wanted, f"the label of the disk for {seen.place} should be {wanted}, but it is {seen.label or 'empty'}"
@@ -125,7 +125,7 @@ def test_label(seen: Seen) -> None:
 
 @applies(lambda wanted: _mounted(wanted) and bool(wanted.owner))
 def test_owner(seen: Seen) -> None:
-    """belongs to the wanted owner"""
+    """Belongs to the wanted owner"""
     if seen.mounted is None:
         pytest.skip(f"nothing is mounted at {seen.place}")
     user, _, group = (seen.wanted.owner or "").partition(":")
@@ -136,28 +136,29 @@ def test_owner(seen: Seen) -> None:
 
 @applies(lambda wanted: _mounted(wanted) and wanted.binds)
 def test_bound(seen: Seen) -> None:
-    """shows the folder that fstab names"""
+    """Shows the folder that fstab names"""
     source = _line(seen).source
     assert source == seen.wanted.device, f"/etc/fstab should bind {seen.wanted.device} to {seen.place}, but it names {source}"
     assert seen.mounted is not None, f"{source} should be bound to {seen.place}, but nothing is mounted there"
-    assert len(seen.inodes) > 1 and len(set(seen.inodes)) == 1, f"{seen.place} should show {source}, but it is another folder: {seen.mounted.source}"
+    same = len(seen.inodes) > 1 and len(set(seen.inodes)) == 1
+    assert same, f"{seen.place} should show {source}, but it shows another folder: {seen.mounted.source}"
 
 
 @applies(lambda wanted: not _there(wanted))
 def test_gone(seen: Seen) -> None:
-    """is not mounted"""
+    """Is not mounted"""
     assert seen.mounted is None, f"nothing should be mounted at {seen.place}, but {_what(seen.mounted)} is"
 
 
 @applies(lambda wanted: wanted.state == "absent")
 def test_gone_from_fstab(seen: Seen) -> None:
-    """has no line in fstab"""
+    """Has no line in fstab"""
     assert not seen.fstab, f"/etc/fstab should have no line for {seen.place}, but it names {seen.fstab[-1].source}"
 
 
 @applies(_writable_disk)
 def test_survives_reboot(seen: Seen, rebooted: Rebooted) -> None:
-    """is mounted after a reboot, with what was on it"""
+    """Is mounted after a reboot, with what was on it"""
     expected = f"after the reboot UUID={seen.uuid} should be mounted at {seen.place}"
     assert rebooted.mounted is not None, f"{expected}, but nothing is mounted there"
     assert rebooted.mounted.uuid == seen.uuid, f"{expected}, but findmnt shows {_what(rebooted.mounted)}"

@@ -25,7 +25,7 @@ class Ran:
         return f"{first}{' …' if more else ''}  (exit status {self.status})"
 
 
-class SessionBackend(BaseBackend):
+class SessionBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no types
     """Every command is one exec on the session, run by root."""
 
     NAME = "novaops"
@@ -61,7 +61,7 @@ def output(host: Host, command: str, *args: str, expected: tuple[int, ...] = (0,
     done = host.run(command, *args)
     if done.rc not in expected:
         raise HostFailed(
-            f"{host.backend.get_hostname()} could not be looked at: {command.split()[0]} ended with exit status {done.rc}",
+            f"{host.backend.get_hostname()} could not be looked at: {command.split(maxsplit=1)[0]} ended with exit status {done.rc}",
             why=str(done.stderr).strip(),
         )
     return str(done.stdout)

@@ -40,7 +40,9 @@ class Claim:
 
     @property
     def sentence(self) -> str:
-        return (inspect.getdoc(self.function) or self.function.__name__.removeprefix("test_").replace("_", " ")).splitlines()[0]
+        said = inspect.getdoc(self.function) or self.function.__name__.removeprefix("test_").replace("_", " ")
+        first = said.splitlines()[0]
+        return first[0].lower() + first[1:]
 
     @property
     def after_reboot(self) -> bool:

@@ -50,7 +50,7 @@ _CASE = pytest.StashKey[Case]()
 class Plugin:
     """What pytest is given instead of a conftest.py. `checks` holds the results."""
 
-    def __init__(self, visits: Sequence[Visit], reboot_all: Callable[[Sequence[Visit]], None] | None) -> None:
+    def __init__(self, visits: Sequence[Visit], reboot_all: Callable[[Sequence[Visit]], object] | None) -> None:
         """`reboot_all` reboots hosts, all at once; None leaves out every claim about a reboot."""
         self.checks: list[Check] = []
         self.internal_error = ""

@@ -28,8 +28,6 @@ class Wanted(Protocol):
     binds: bool
 
 
-
-
 @dataclass(frozen=True)
 class Line:
     """A mount, as findmnt lists it from fstab or from the kernel."""
@@ -198,7 +196,7 @@ def _topmost(lines: Sequence[Line], place: str) -> Line | None:
 
 
 def _lines(text: str) -> tuple[Line, ...]:
-    """findmnt's JSON; it prints nothing when there is nothing."""
+    """What findmnt says as JSON; it prints nothing when there is nothing."""
     found = json.loads(text)["filesystems"] if text.strip() else []
     return tuple(Line(**{key: value or "" for key, value in line.items()}) for line in found)
 
@@ -229,7 +227,7 @@ def _serials(host: Host, devices: Sequence[str]) -> set[str]:
 
 
 def _decimal(hexadecimal: str) -> str:
-    """stat's fe:10 as 254:16."""
+    """254:16 for fe:10, as stat has it."""
     return ":".join(str(int(part, 16)) for part in hexadecimal.split(":"))
 
 
