@@ -65,7 +65,7 @@ class Playbook:
         except ValidationError as error:
             raise inventory.invalid(known, host.places[self.name], error) from None
 
-    def overridden(self, known: Inventory, host: Host, key: str, value: str | None, flags: Mapping[str, Any]) -> Any:
+    def overridden(self, host: Host, key: str, value: str | None, flags: Mapping[str, Any]) -> Any:
         """The one entry of the host's section whose `key` is `value`, with `flags` over it; a new one if there is none.
 
         Without `value` the section's only entry, or all of them where no flag would have to choose. Raises UsageError.

@@ -34,6 +34,8 @@ class DiskLine:
     fstab: tuple[str, ...]
     idle: bool
     """Of a disk: nothing on it is mounted, swapped to, or part of something larger."""
+    uses: tuple[str, ...]
+    """What the device itself is in use for, in words."""
     by_id: str
 
 
@@ -77,6 +79,7 @@ def list_disks(table: DeviceTable, mounts: MountTable, fstab_text: bytes) -> lis
 
 
 def _line(device: BlockDevice, depth: int, table: DeviceTable, mounts: MountTable, fstab_text: bytes) -> DiskLine:
+    used = tuple(uses(device, table, mounts))
     by_id = [link for link in device.links if link.startswith("/dev/disk/by-id/")]
     return DiskLine(
         device=device.path,
@@ -90,7 +93,8 @@ def _line(device: BlockDevice, depth: int, table: DeviceTable, mounts: MountTabl
         label=device.label,
         mounted=tuple(m.target for m in mounts.mounts if m.number == device.number or m.source == device.path),
         fstab=tuple(line.path for line in fstab.with_source(fstab_text, names(device))),
-        idle=depth == 0 and not any(uses(device, table, mounts)),
+        idle=depth == 0 and not used,
+        uses=tuple(use for use in used if use.startswith("it ") or use.endswith(" is built on it")),
         by_id=min(by_id, key=len, default=""),
     )
 
@@ -101,4 +105,4 @@ def state(line: DiskLine) -> str:
         return f"mounted at {', '.join(line.mounted)}"
     if line.fstab:
         return f"not mounted, although fstab has it for {', '.join(line.fstab)}"
-    return "idle: nothing uses it" if line.idle else ""
+    return "idle: nothing uses it" if line.idle else "; ".join(line.uses)

@@ -102,10 +102,7 @@ def check_host(target: Target, progress: Progress) -> HostReport:
 
 def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     glyphs = {"ok": "✓", "note": "!", "problem": "✘"}
-    return [
-        (glyphs[f["verdict"]], f["subject"], f["text"] + (f" → {f['fix']}" if f["fix"] else ""))
-        for f in found["findings"]
-    ]
+    return [(glyphs[f["verdict"]], f["subject"], f["text"] + (f" → {f['fix']}" if f["fix"] else "")) for f in found["findings"]]
 
 
 def nested_virtualization(machine: MachineFacts) -> Finding:

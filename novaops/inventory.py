@@ -274,7 +274,7 @@ def invalid(inventory: Inventory, path: yaml_text.Path, error: ValidationError) 
     return inventory.error((*path, *where), message(first))
 
 
-def message(first: Any) -> str:
+def message(first: Any) -> str:  # noqa: PLR0911 - a sentence for each kind of error
     """A pydantic error as novaops says it."""
     kind, given = first["type"], first.get("input")
     context = first.get("ctx", {})

@@ -96,7 +96,7 @@ def _literal_brackets(pattern: str) -> str:
 def _hashed(host: str, pattern: str) -> bool:
     try:
         _, _, salt, digest = pattern.split("|")
-        return hmac.compare_digest(hmac.digest(base64.b64decode(salt), host.encode(), "sha1"), base64.b64decode(digest))
+        return hmac.compare_digest(hmac.digest(base64.b64decode(salt), host.lower().encode(), "sha1"), base64.b64decode(digest))
     except ValueError:
         return False
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import logging
+import os
 import socket
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,9 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 KEEPALIVE = 15
 """Seconds between signs of life, so that firewalls on the way keep the connection."""
+
+GREETING = 0.8
+"""The share of the time-out that the greeting has. After the whole of it paramiko gives up without a reason."""
 
 
 class _Checked(paramiko.MissingHostKeyPolicy):
@@ -45,6 +49,8 @@ def connect(target: Target) -> Connection:
     try:
         for hop in _hops(connection):
             _prepare(hop, target)
+        if target.identity:
+            _use_identity(connection, target, connection.connect_kwargs.pop("key_filename")[0])
         connection.open()
         connection.transport.set_keepalive(KEEPALIVE)
     except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
@@ -54,6 +60,22 @@ def connect(target: Target) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def _use_identity(connection: Connection, target: Target, file: str) -> None:
+    """Log in with this key and no other; with a passphrase on it, the agent must have it.
+
+    Given a mere file name, paramiko tries it as a key of every kind, and reports the last kind's error.
+    """
+    try:
+        connection.connect_kwargs["pkey"] = paramiko.PKey.from_path(Path(file))
+    except (TypeError, paramiko.PasswordRequiredException):
+        if "SSH_AUTH_SOCK" not in os.environ:
+            fix = f"eval $(ssh-agent) && ssh-add {file}"
+            raise LoginFailed(f"{target}: the private key {file} needs a passphrase", fix=fix) from None
+        connection.connect_kwargs["allow_agent"] = True
+    except (ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
+        raise LoginFailed(f"{target}: {file} is no private key that can be used", why=str(error)) from None
 
 
 def shown_key(target: Target) -> tuple[str, bytes, str]:
@@ -67,7 +89,7 @@ def shown_key(target: Target) -> tuple[str, bytes, str]:
         else:
             sock = socket.create_connection((connection.host, connection.port), target.timeout)
         transport = paramiko.Transport(sock)
-        transport.banner_timeout = target.timeout
+        transport.banner_timeout = GREETING * target.timeout
         try:
             transport.start_client(timeout=target.timeout)
             key = transport.get_remote_server_key()
@@ -110,7 +132,7 @@ def _prepare(hop: Connection, target: Target) -> None:
     hop.client.set_missing_host_key_policy(_Checked(target, files))
     known = known_hosts.matching(known_hosts.host_name(hop.host, hop.port), known_hosts.entries(files))
     hop.connect_kwargs.update(
-        banner_timeout=target.timeout,
+        banner_timeout=GREETING * target.timeout,
         auth_timeout=target.timeout,
         channel_timeout=target.timeout,
         transport_factory=partial(_transport, [entry.key_type for entry in known if not entry.marker]),
@@ -158,5 +180,10 @@ def explain(error: Exception, target: Target, address: str, port: int) -> Unreac
     if isinstance(error, paramiko.SSHException) and "banner" in str(error):
         return Unreachable(
             f"{target}: {where} accepts connections, but does not greet as ssh does", why=str(error), fix="is this port sshd's?"
+        )
+    if isinstance(error, paramiko.SSHException) and "No existing session" in str(error):
+        return Unreachable(
+            f"{target}: {where} accepts connections, but no ssh session came of it within {target.timeout:g} s",
+            fix="--timeout waits longer; is this port sshd's, and the host not overloaded?",
         )
     return Unreachable(f"{target}: no ssh session with {where}", why=str(error) or type(error).__name__)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from novaops.action import Action
+from novaops.action import Action, Restore, WriteFile, payload
 from novaops.errors import Refused
-from novaops.facts import Facts, Question
+from novaops.facts import Facts, Gap, Question
+from novaops.facts.file import File, FileAt
 
 
 class Risk(enum.Enum):
@@ -87,13 +88,41 @@ def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
     steps: list[Step] = []
     refusals: list[tuple[str, Refused]] = []
     notes: list[Note] = []
+    claimed: dict[str, str] = {}
     for resource in resources:
         try:
-            steps.extend(resource.steps(facts))
+            made = tuple(resource.steps(facts))
+            _not_claimed(resource, facts, claimed)
             notes.extend(_notes(resource, facts))
         except Refused as refusal:
             refusals.append((resource.id, refusal))
+        else:
+            steps.extend(made)
+            facts = _foreseen(resource, made, facts)
     return Plan(tuple(r.id for r in resources), tuple(steps), tuple(refusals), tuple(notes))
+
+
+def _not_claimed(resource: Resource, facts: Facts, claimed: dict[str, str]) -> None:
+    """Raises Refused when another resource takes the same thing for itself. Only some kinds of resources take anything."""
+    claims = getattr(resource, "claims", None)
+    for thing in claims(facts) if claims is not None else ():
+        if claimed.setdefault(thing, resource.id) != resource.id:
+            raise Refused(f"{thing} is wanted for both {claimed[thing]} and {resource.id}", fix="say which disk is for which: device:")
+
+
+def _foreseen(resource: Resource, steps: Sequence[Step], facts: Facts) -> Facts:
+    """The facts as they will be after the steps, where a later resource rests on them: two lines may go into one file."""
+    for action in (action for step in steps for action in step.actions):
+        match action:
+            case WriteFile(path=path, content=None) | Restore(path=path, result=""):
+                facts = facts.but(FileAt(path), Gap.ABSENT)
+            case WriteFile(path=path, content=content) if content is not None:
+                facts = facts.but(FileAt(path), File("regular file", action.mode, action.owner, action.group, payload(content)))
+            case Restore(path=path):
+                mode, owner, group = action.result_rights or ("", "", "")
+                facts = facts.but(FileAt(path), File("regular file", mode, owner, group, foreseen=action.result))
+    foreseen = getattr(resource, "foreseen", None)
+    return foreseen(facts) if foreseen is not None else facts
 
 
 def _notes(resource: Resource, facts: Facts) -> Iterator[Note]:

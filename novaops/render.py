@@ -14,7 +14,7 @@ class Templates:
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
 
-    def render(self, name: str, **values: object) -> str:
+    def render(self, name: str, /, **values: object) -> str:
         """The template `name` (motd/motd.j2) with `values`. Raises UsageError for a missing template or value."""
         import jinja2
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from novaops.errors import NovaopsError, Refused, Unreachable, UsageError
+from novaops.errors import NovaopsError, Refused, Unreachable
 from novaops.plan import Change, Note, Step
 
 Status = Literal["unchanged", "changed", "would_change", "failed", "refused", "unreachable", "rolled_back"]
@@ -119,7 +119,7 @@ def error_json(error: NovaopsError | None) -> dict[str, str] | None:
     return {"code": error.code, "what": error.what, "why": error.why, "fix": error.fix}
 
 
-def usage_json(error: UsageError) -> dict[str, Any]:
+def no_hosts_json(error: NovaopsError) -> dict[str, Any]:
     """The document of a call that contacted nothing."""
     return {"hosts": [], "error": error_json(error), "exit_code": error.exit_code}
 

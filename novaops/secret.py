@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hmac
 
 
-@dataclass(frozen=True, repr=False)
 class Secret:
-    """A value that prints as `[secret]` everywhere: str, repr, format, JSON, tracebacks of dataclasses."""
+    """A value that prints as `[secret]` everywhere: str, repr, format, JSON. No dataclass: `asdict` would take it apart."""
 
-    _value: str
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
 
     def reveal(self) -> str:
         return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(*(secret._value.encode("utf-8", "surrogateescape") for secret in (self, other)))
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
 
     def __str__(self) -> str:
         return "[secret]"

@@ -56,6 +56,8 @@ class Disk(BaseModel):
             raise ValueError(f'label "{self.label}": {self.filesystem} takes up to {longest} bytes, without blanks and quotes')
         if not self.options:
             raise ValueError("options: an empty list is no list of options; leave it out for the defaults")
+        if self.binds and self.state in {"mounted", "defined"} and not self.device.startswith("/"):
+            raise ValueError(f"device: {self.device} is no folder that could be bound to {self.path}")
         return self
 
     @property

@@ -6,11 +6,13 @@ import gc
 import os
 import sys
 from contextlib import suppress
+from typing import Annotated
 
 import typer
 
 from novaops.cli import apply, disk, history, host, init, lab, verify
-from novaops.cli.frame import GLOBAL_OPTIONS, Options, with_global_options
+from novaops.cli.frame import GLOBAL_OPTIONS, Options, say, with_global_options
+from novaops.errors import UsageError
 
 app = typer.Typer(
     name="novaops",
@@ -30,11 +32,12 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback form
         raise typer.Exit
 
 
+Version = Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")]
+
+
 @app.callback()
 @with_global_options
-def root(
-    context: typer.Context, version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Show the version.")
-) -> None:  # noqa: FBT001, FBT003
+def root(context: typer.Context, *, version: Version = False) -> None:
     """Take a Linux host from “I can ssh into it” to “it does its job, and I can prove it”."""
     del version
     context.obj = Options(**{name: context.params[name] for name in GLOBAL_OPTIONS})
@@ -54,12 +57,25 @@ def main() -> None:
     modules are loaded, and no tidying up of them at the end. Together they are a fifth of a check of a near host.
     """
     gc.disable()
-    code: object = 1
-    try:
-        app()
-    except SystemExit as stop:
-        code = stop.code
+    code = run(sys.argv[1:])
     with suppress(OSError, ValueError):
         sys.stdout.flush()
         sys.stderr.flush()
-    os._exit(code if isinstance(code, int) else int(code is not None))
+    os._exit(code)
+
+
+def run(words: list[str]) -> int:
+    """The exit code of a command line. A wrong one is a document too where --json asks for one."""
+    try:
+        return int(app(words, prog_name="novaops", standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        if "--json" in words:
+            wrong = UsageError(error.format_message(), fix="novaops --help shows how")
+            say(Options(json=True), wrong)
+        else:
+            show = getattr(error, "show", None)
+            show() if show else typer.echo(str(error), err=True)
+        return error.exit_code
+    except typer.Abort:
+        typer.echo("Interrupted.", err=True)
+        return 130

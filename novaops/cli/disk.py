@@ -74,14 +74,14 @@ def unmount(
     return _converge(options, host, path, {"state": "absent"}, check=check, diff=diff, no_wait=no_wait)
 
 
-def _converge(  # noqa: PLR0913 - what the verbs above have in common
+def _converge(
     options: Options, host: str, path: str | None, flags: dict[str, Any], *, check: bool, diff: bool, no_wait: bool, growth: bool = False
 ) -> int:
     from novaops.cli.converging import converge_hosts
     from novaops.converge import Manner
 
     def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> list[Resource]:
-        settings = playbooks.by_name["disk"].overridden(known, found, "path", path, flags)
+        settings = playbooks.by_name["disk"].overridden(found, "path", path, flags)
         if growth:
             from novaops.resources.growth import Growth
 

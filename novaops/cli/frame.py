@@ -163,7 +163,7 @@ def _guarded(options: Options, work: Callable[[], int | None]) -> int:
     try:
         return work() or 0
     except NovaopsError as error:
-        _say(options, error)
+        say(options, error)
         return error.exit_code
     except KeyboardInterrupt:
         typer.echo(
@@ -175,11 +175,12 @@ def _guarded(options: Options, work: Callable[[], int | None]) -> int:
         sys.stderr.close()
         return 1
     except Exception as error:  # noqa: BLE001 - the promise is: never a traceback without -vv
-        _say(options, Bug(error))
+        say(options, Bug(error))
         return 1
 
 
-def _say(options: Options, error: NovaopsError) -> None:
+def say(options: Options, error: NovaopsError) -> None:
+    """An error that ends a call: as sentences on stderr, or as the one document."""
     from novaops import report
 
     if options.verbose > 1:
@@ -187,8 +188,7 @@ def _say(options: Options, error: NovaopsError) -> None:
     if options.json:
         import json
 
-        document: dict[str, object] = {"hosts": [], "error": report.error_json(error), "exit_code": error.exit_code}
-        typer.echo(json.dumps(document, ensure_ascii=False))
+        typer.echo(json.dumps(report.no_hosts_json(error), ensure_ascii=False))
         return
     for _, text in report.error_lines(error):
         typer.echo(text, err=True)

@@ -21,8 +21,12 @@ def ls(options: Options, hosts: Hosts = None) -> int:
     if options.json:
         listed = [
             {
-                **{"host": host.name, "address": host.address, "port": host.port or host.access.port, "user": host.access.user},
-                **{"groups": sorted(host.groups), "sections": list(host.sections)},
+                "host": host.name,
+                "address": host.address,
+                "port": host.port or host.access.port,
+                "user": host.access.user,
+                "groups": sorted(host.groups),
+                "sections": list(host.sections),
             }
             for host in found
         ]

@@ -70,5 +70,9 @@ class Facts:
             raise HostFailed(f"the host has no answer: {question}")
         return answer
 
+    def but(self, question: Question[Answer], answer: Answer | Literal[Gap.ABSENT]) -> Facts:
+        """The same with another answer to one question."""
+        return Facts({**self._answers, question: answer}, self._reasons)
+
     def __iter__(self) -> Any:
         return iter(self._answers)

@@ -47,10 +47,10 @@ class BlockDevice:
     blank: bool | None = None
     """True: looked everywhere a blank disk must be blank. False: something is there. None: could not look."""
     fingerprint: str = ""
-    """Of a device with unknown content: a hash of its two ends, an identity of last resort."""
+    """Of a device whose content has no UUID: a hash of its two ends, an identity of last resort."""
     holders: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
-    """Its other names below /dev/disk and its like."""
+    """Its other names: those below /dev/disk and its like, and /dev/dm-0 of what is called /dev/mapper/NAME."""
 
     @property
     def filesystem(self) -> str:
@@ -63,7 +63,9 @@ class BlockDevice:
 
     @property
     def label(self) -> str:
-        return self.probed.get("LABEL", "")
+        """As wipefs says it: blkid's way of writing signs and letters that are not ASCII cannot be taken back."""
+        known = [signature.label for signature in self.signatures if signature.kind == self.probed.get("TYPE")]
+        return known[0] if known else self.probed.get("LABEL", "")
 
     @property
     def identities(self) -> tuple[str, ...]:
@@ -127,6 +129,19 @@ class DeviceTable:
             yield from self.family(child)
 
 
+def fingerprint(path_word: str) -> str:
+    """Sh that prints a hash of both ends of a device; `$edge` is how long an end is. The first 16 digits count."""
+    return f'{{ head -c "$edge" -- {path_word}; tail -c "$edge" -- {path_word}; }} | sha256sum'
+
+
+def knows_only_the_partition(probed_word: str) -> str:
+    """Sh that succeeds when what `blkid -p -o export` printed is about the partition table's entry only.
+
+    So it is for a blank partition, with a status of 0.
+    """
+    return f"[ \"$(printf '%s\\n' {probed_word} | grep -v -c -e ^DEVNAME= -e ^PART_ENTRY_)\" = 0 ]"
+
+
 @dataclass(frozen=True)
 class BlockDevices(Question[DeviceTable]):
     family: ClassVar[str] = "block-devices"
@@ -134,12 +149,14 @@ class BlockDevices(Question[DeviceTable]):
     @classmethod
     def ask(cls, questions: Sequence[Self]) -> str:
         del questions
+        only_a_partition = knows_only_the_partition('"$probed"')
+        ends = fingerprint('"$path"')
         return f"""\
 cat /proc/sys/kernel/random/uuid
 awk 'NR > 1 {{ print "swap\\t" $1 }}' /proc/swaps
 find {_LINKS} -type l -printf 'link\\t%p\\t%l\\n' 2>/dev/null
 echo json
-lsblk -J -b -p -o NAME,MAJ:MIN,TYPE,SIZE,RO,SERIAL,MODEL,PTUUID || exit
+lsblk -J -b -p -o NAME,KNAME,MAJ:MIN,TYPE,SIZE,RO,SERIAL,MODEL,PTUUID || exit
 echo
 lines() {{
   while IFS= read -r line; do case $line in '#'* | '') ;; *) printf '%s\\t%s\\n' "$1" "$line" ;; esac; done <<END
@@ -152,18 +169,27 @@ lsblk -r -n -b -p -o NAME,TYPE,SIZE | sort -u | while read -r path kind size; do
   printf 'device\\t%s\\n' "$path"
   signatures=$(wipefs -n -p -- "$path") || echo unreadable
   probed=$(blkid -p -o export -- "$path"); status=$?
+  [ "$status$signatures" != 0 ] || ! {only_a_partition} || status=2
   printf 'blkid\\t%s\\n' "$status"
   lines wipefs "$signatures"
   lines probed "$probed"
   case $path in /dev/mapper/*) name=$(readlink -f -- "$path") ;; *) name=$path ;; esac
   for holder in "/sys/class/block/${{name##*/}}/holders/"*; do [ ! -e "$holder" ] || printf 'holder\\t%s\\n' "${{holder##*/}}"; done
+  if [ "$size" -gt {EDGE} ]; then edge={EDGE}; else edge=$size; fi
+  edges=
   if [ -z "$signatures" ] && [ "$status" = 2 ]; then
-    if [ "$size" -gt {EDGE} ]; then edge={EDGE}; else edge=$size; fi
     cmp -s -n "$edge" -- "$path" /dev/zero; first=$?
     cmp -s -n "$edge" -i $((size - edge)):0 -- "$path" /dev/zero; last=$?
     printf 'edges\\t%s\\t%s\\n' "$first" "$last"
-    [ "$first$last" = 00 ] || printf 'fingerprint\\t%s\\n' "$({{ head -c "$edge" -- "$path"; tail -c "$edge" -- "$path"; }} | sha256sum)"
+    edges=$first$last
   fi
+  case "$edges
+$probed" in
+    00* | *'
+UUID='* | *'
+PTUUID='*) ;;
+    *) printf 'fingerprint\\t%s\\n' "$({ends})" ;;
+  esac
 done
 """
 
@@ -182,13 +208,16 @@ done
                 links.setdefault(_resolve(link, target), []).append(link)
         details = dict(_details(rest[rest_start:].splitlines()))
         devices: dict[str, BlockDevice] = {}
+        if any(entry["size"] is None for entry, _ in _walk(tree["blockdevices"], None)):
+            return {}
         for entry, parent in _walk(tree["blockdevices"], None):
             path = entry["name"]
             if path in devices:
                 known = devices[path]
                 devices[path] = BlockDevice(**{**vars(known), "parents": (*known.parents, *filter(None, [parent]))})
             elif entry["type"] != "rom" and int(entry["size"]):
-                names = tuple(sorted(links.get(path, ())))
+                kernel_name = entry.get("kname") or path
+                names = tuple(sorted({*links.get(path, ()), *links.get(kernel_name, ()), kernel_name} - {path}))
                 devices[path] = _device(entry, parent, details.get(path), names)
         return dict.fromkeys(questions, DeviceTable(tuple(devices.values()), swaps, fresh_uuid))
 
@@ -262,5 +291,14 @@ def _signature(line: str) -> Signature:
 
 
 def _decode(text: str) -> str:
-    """Wipefs writes `\\x20` for a blank inside a label."""
-    return re.sub(r"\\x([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), text)
+    r"""Wipefs writes `\x20` for a blank inside a label, and each byte of a letter so; control characters stay written so."""
+
+    def byte(match: re.Match[bytes]) -> bytes:
+        value = int(match[1], 16)
+        return match[0] if value < ord(" ") or value == _DELETE else bytes([value])
+
+    raw = re.sub(rb"\\x([0-9a-f]{2})", byte, text.encode("utf-8", "surrogateescape"))
+    return raw.decode("utf-8", "surrogateescape")
+
+
+_DELETE = 127

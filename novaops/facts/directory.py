@@ -54,9 +54,7 @@ done
         for question, line in zip(questions, section.stdout.splitlines(), strict=False):
             match line.split("\t"):
                 case [("absent" | "empty" | "filled" | "other") as state, mode, owner, group, uid, gid, near, real]:
-                    answers[question] = Directory(
-                        *(real, state, near, mode.rjust(4, "0"), owner, group, uid, gid)
-                    )
+                    answers[question] = Directory(*(real, state, near, mode.rjust(4, "0"), owner, group, uid, gid))
                 case _:
                     answers[question] = Gap.UNKNOWN
         return answers

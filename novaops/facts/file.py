@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import ClassVar, Self
 
 from novaops.facts import Gap, Question, Section
@@ -25,6 +26,13 @@ class File:
     """None for what is no regular file, or is larger than LARGEST."""
     pending: bool = False
     """The file was written by a run that was cut before the action that belongs to it succeeded."""
+    foreseen: str = ""
+    """The sha256 that a step before will have given it, where only that is known."""
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of its content; "" where that is not known."""
+        return self.foreseen or ("" if self.content is None else sha256(self.content).hexdigest())
 
     @property
     def is_regular(self) -> bool:

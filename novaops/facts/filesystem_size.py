@@ -74,7 +74,9 @@ done
             match line.split("\t"):
                 case ["absent"]:
                     answers[question] = Gap.ABSENT
-                case ["room", kind, source, size, unit, device_size, disk, number, behind]:
+                case ["room", kind, source, "", device_size, disk, number, behind]:
+                    answers[question] = Room(kind, source, 0, 0, int(device_size), disk, int(number), int(behind))
+                case ["room", kind, source, size, unit, device_size, disk, number, behind] if int(size):
                     numbers = (int(size), int(unit), int(device_size))
                     answers[question] = Room(kind, source, *numbers, disk, int(number), int(behind))
                 case _:

@@ -47,14 +47,15 @@ class Mounts(Question[MountTable]):
 
     @classmethod
     def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, MountTable | Gap]:
-        if section.status:
+        *lines, cut = section.stdout.split("\n")  # no splitlines: a path may have a form feed in it
+        if section.status or cut or not lines:
             return {}
-        table = MountTable(tuple(_read_line(line) for line in section.stdout.splitlines()))
+        table = MountTable(tuple(map(_read_line, lines)))
         return dict.fromkeys(questions, table)
 
 
 def unescape(text: str) -> str:
-    """The kernel's and fstab's `\\040` for a blank, and its like."""
+    r"""The kernel's and fstab's `\040` for a blank, and its like."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
 
 

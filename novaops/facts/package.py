@@ -23,11 +23,12 @@ class PackageNamed(Question[str]):
         return f"""\
 if command -v dpkg-query >/dev/null; then
   dpkg-query -W -f '${{binary:Package}}\\t${{db:Status-Status}}\\t${{Version}}\\n' {names} 2>/dev/null
+  [ $? -le 1 ] # 1: some are not known to it; 2: it could not look
 elif command -v rpm >/dev/null; then
   rpm -q --qf '%{{NAME}}\\tinstalled\\t%{{VERSION}}-%{{RELEASE}}\\n' {names}
+  true
 else echo 'neither dpkg-query nor rpm is here' >&2; exit 9
 fi
-true
 """
 
     @classmethod

@@ -69,13 +69,14 @@ def image_for(recipe: Recipe, on_progress: Callable[[str], None], cache: Path | 
                 _build(recipe, scratch, final, on_progress)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
+                shutil.rmtree(_partial(final), ignore_errors=True)
     return Image(final)
 
 
 def _build(recipe: Recipe, scratch: Path, final: Path, on_progress: Callable[[str], None]) -> None:
     scratch.chmod(0o777)
-    partial = final.with_name(final.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = _partial(final)
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
     partial.mkdir()
     for path, content in recipe.files.items():
         file = scratch / "files" / path
@@ -90,6 +91,10 @@ def _build(recipe: Recipe, scratch: Path, final: Path, on_progress: Callable[[st
         # Copied by cp because it keeps the holes: 8 GB of which half a gigabyte is there.
         subprocess.run(["cp", "--sparse=always", scratch / "root.ext4", image.disk], check=True)
     partial.rename(final)
+
+
+def _partial(final: Path) -> Path:
+    return final.with_name(final.name + ".partial")
 
 
 def _mmdebstrap(recipe: Recipe, scratch: Path, target: Path, on_progress: Callable[[str], None]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from novaops.action import Action, Command, Precondition
 from novaops.facts import Facts, Gap, Question
-from novaops.facts.block_devices import EDGE, BlockDevice, BlockDevices, DeviceTable
+from novaops.facts.block_devices import EDGE, BlockDevice, BlockDevices, DeviceTable, fingerprint, knows_only_the_partition
 from novaops.facts.device import Device, DeviceAt
 from novaops.facts.directory import DirectoryAt
 from novaops.facts.file import FileAt
@@ -83,6 +83,10 @@ class Filesystem:
             change = Change("label", device.label or None, self.label)
             yield Step(self.id, (change,), (_set_label(self.kind, device, self.label),))
 
+    def claims(self, facts: Facts) -> Iterator[str]:
+        """The device: no second file system can be on it."""
+        yield describe(self.select(facts).device)
+
     def notes(self, facts: Facts) -> Iterator[str]:
         selection = self.select(facts)
         if not selection.make and not facts.known(Mounts()).at(facts.known(DirectoryAt(self.path)).real):
@@ -132,7 +136,8 @@ no() {{ echo "$device $1"; exit 1; }}
 [ "$(lsblk -n -o NAME -- "$device" | wc -l)" = 1 ] || no 'has partitions or volumes on it now'
 signatures=$(wipefs -n -p -- "$device") || no 'cannot be read by wipefs'
 [ -z "$signatures" ] || no 'has a signature on it now'
-blkid -p -- "$device" >/dev/null 2>&1; [ $? = 2 ] || no 'has something on it that blkid knows'
+found=$(blkid -p -o export -- "$device"); status=$?
+[ $status = 2 ] || {{ [ $status = 0 ] && {knows_only_the_partition('"$found"')}; }} || no 'has something on it that blkid knows'
 if [ "$size" -gt {EDGE} ]; then edge={EDGE}; else edge=$size; fi
 cmp -s -n "$edge" -- "$device" /dev/zero || no 'does not begin with zeros any more'
 cmp -s -n "$edge" -i $((size - edge)):0 -- "$device" /dev/zero || no 'does not end with zeros any more'
@@ -140,17 +145,29 @@ cmp -s -n "$edge" -i $((size - edge)):0 -- "$device" /dev/zero || no 'does not e
 
 
 def _still_idle(device: BlockDevice, family: list[str]) -> str:
-    same = f'[ "$(lsblk -d -n -o SERIAL -- "$device" | tr -d " ")" = {quote(device.serial.replace(" ", ""))} ]' if device.serial else ":"
     parts = "\n".join(f"device={quote(path)}\n{_idle(device)}" for path in family)
     return f"""\
 device={quote(device.path)}
 no() {{ echo "$device $1"; exit 1; }}
 [ -b "$device" ] || no 'is no block device any more'
 [ "$(blockdev --getsize64 "$device")" = {device.size} ] || no 'has another size than when it was looked at'
-{same} || no 'is another disk than when it was looked at'
+{_same(device)} || no 'is another disk than when it was looked at'
 [ "$(lsblk -n -o NAME -- "$device" | wc -l)" = {len(family)} ] || no 'has other partitions or volumes on it now'
 {parts}
 """
+
+
+def _same(device: BlockDevice) -> str:
+    """Sh that succeeds when what is called by the device's name is still the disk, with the content, that was looked at."""
+    tests = []
+    if device.serial:
+        tests.append(f'[ "$(lsblk -d -n -o SERIAL -- "$device" | tr -d " ")" = {quote(device.serial.replace(" ", ""))} ]')
+    if device.uuid:
+        tests.append(f'[ "$(blkid -p -s UUID -o value -- "$device")" = {quote(device.uuid)} ]')
+    elif device.fingerprint:
+        ends = fingerprint('"$device"')
+        tests.append(f"{{ edge={min(EDGE, device.size)}; {ends} | grep -q ^{device.fingerprint}; }}")
+    return " && ".join(tests) or ":"
 
 
 def _idle(device: BlockDevice) -> str:

@@ -11,7 +11,7 @@ from novaops.action import Action, Command, WriteFile
 from novaops.errors import Refused
 from novaops.facts import Facts, Question
 from novaops.facts.directory import Directory, DirectoryAt
-from novaops.facts.file import FileAt
+from novaops.facts.file import File, FileAt
 from novaops.facts.mounts import MountedAt, Mounts, MountTable
 from novaops.plan import Change, Step
 from novaops.resources.filesystem import FSTAB, Filesystem
@@ -98,12 +98,14 @@ class Mount:
             actions.append(_trial(line, place.real))
         if line_changed:
             changes.append(Change("fstab", old.render() if old else None, line.render()))
-            actions.append(_write_fstab(before, fstab.put(before, line)))
+            actions.append(_write_fstab(facts, fstab.put(before, line)))
         if to_mount:
             actions.append(_mount(place.real))
-        elif mounted is not None and (differing := _differing(line.options, mounted)):
-            changes.append(Change("options", ",".join(_live(mounted)), ",".join(differing)))
-            actions.append(_remount(place.real, line.options, _live(mounted)))
+        elif mounted is not None:
+            switches = _switches(line.options, self._inherited(facts, line, mounts))
+            if differing := [said for said, live in zip(_said(switches), _live(mounted), strict=True) if said != live]:
+                changes.append(Change("options", ",".join(_live(mounted)), ",".join(differing)))
+                actions.append(_remount(place.real, line.options, switches, mounted))
         if self.owner and self.state == "mounted" and (mounted is None or not _owned(place, self.owner)):
             was = f"{place.owner}:{place.group}" if mounted else None
             changes.append(Change("owner", was, self.owner))
@@ -134,6 +136,12 @@ class Mount:
             raise _occupied(place, present)
         return line, present, []
 
+    def _inherited(self, facts: Facts, line: fstab.Line, mounts: MountTable) -> frozenset[str]:
+        """The options that a bind mount takes over from the mount that holds its source."""
+        if isinstance(self.source, Filesystem) or not {"bind", "rbind"} & set(line.options):
+            return frozenset()
+        return _holder(facts.known(DirectoryAt(self.source)).real, mounts).options
+
     # -- gone -------------------------------------------------------------------------------------------------------
 
     def _gone(self, facts: Facts) -> Iterator[Step]:
@@ -158,9 +166,16 @@ class Mount:
             actions.append(Command(_umount(place.real), holds=_not_mounted(place.real), undo=undo))
         if old is not None and self.state == "absent":
             changes.append(Change("fstab", old.render(), None))
-            actions.append(_write_fstab(before, fstab.remove(before, place.real)))
+            actions.append(_write_fstab(facts, fstab.remove(before, place.real)))
         if changes:
             yield Step(self.id, tuple(changes), tuple(actions))
+
+    def foreseen(self, facts: Facts) -> Facts:
+        """Without the mount, once it is gone: what it is mounted beneath can go next."""
+        if self.state in {"mounted", "defined"}:
+            return facts
+        path = facts.known(DirectoryAt(self.path)).real
+        return facts.but(Mounts(), MountTable(tuple(m for m in facts.known(Mounts()).mounts if m.target != path)))
 
 
 def _fstab(facts: Facts) -> bytes:
@@ -168,14 +183,21 @@ def _fstab(facts: Facts) -> bytes:
     return getattr(facts[FileAt(FSTAB)], "content", None) or b""
 
 
-def _write_fstab(before: bytes, after: bytes) -> WriteFile:
-    """Findmnt must find no more wrong with the new text than with the old: foreign lines are not ours to mend."""
+def _write_fstab(facts: Facts, after: bytes) -> WriteFile:
+    """A file that is there keeps its mode and owner.
+
+    Findmnt must find no more wrong with the new text than with the old: foreign lines are not ours to mend.
+    """
+    old = facts[FileAt(FSTAB)]
+    rights = (old.mode, old.owner, old.group) if isinstance(old, File) and old.mode else None
+    mode, owner, group = rights or ("0644", "root", "root")
     count = r"findmnt --verify --tab-file \"$1\" 2>&1 | awk '/\[E\]|parse error at/ { n++ } END { print n + 0 }'".replace('\\"', '"')
     verify = f'errors() {{ {count}; }}; [ "$(errors "$2")" -le "$(errors "$1")" ] || {{ findmnt --verify --tab-file "$2" 2>&1; exit 1; }}'
     reload = "[ ! -d /run/systemd/system ] || systemctl daemon-reload"
     return WriteFile(
-        *(FSTAB, after),
-        before=before,
+        *(FSTAB, after, mode, owner, group),
+        before=old.content if isinstance(old, File) else None,
+        rights_before=rights,
         check=("sh", "-c", verify, "verify", FSTAB, "{}"),
         then=("sh", "-c", reload),
     )
@@ -233,34 +255,33 @@ def _healthy(kind: str, device: str, *, read_only: bool) -> Command:
     return Command(("sh", "-c", f"{{ {how[kind]}; }} || {say}", "check", device))
 
 
-def _remount(path: str, options: tuple[str, ...], before: list[str]) -> Command:
-    def command(wanted: Iterable[str]) -> tuple[str, ...]:
-        kept = [o for o in _spelled_out(wanted) if o != "defaults" and not o.startswith(("x-", "nofail"))]
-        explicit = [on if on in kept else off for on, off in _SWITCHES.items() if off not in kept]
-        return ("mount", "-o", ",".join(["remount", *dict.fromkeys([*explicit, *kept])]), "--", path)
+def _remount(path: str, options: tuple[str, ...], wanted: dict[str, bool], mounted: MountedAt) -> Command:
+    """Every switch is said: what is left out of a remount stays as it is."""
+    switches = {*_SWITCHES, *_SWITCHES.values()}
+    others = [o for o in options if o not in {*switches, "defaults"} and not o.startswith(("x-", "nofail"))]
 
-    return Command(command(options), undo=Command(command(before)))
+    def words(said: Iterable[str]) -> tuple[str, ...]:
+        return ("mount", "-o", ",".join(["remount", *said, *others]), "--", path)
+
+    return Command(words(_said(wanted)), undo=Command(words(_live(mounted))))
 
 
 def _live(mounted: MountedAt) -> list[str]:
-    return [on if on in mounted.options else off for on, off in _SWITCHES.items()]
+    return _said({on: on in mounted.options for on in _SWITCHES})
 
 
-def _differing(options: tuple[str, ...], mounted: MountedAt) -> list[str]:
-    """The switches that the live mount has otherwise than `options` say; of contradicting options the last counts."""
-    wanted = dict.fromkeys(_SWITCHES, False)
-    for option in _spelled_out(options):
+def _said(switches: dict[str, bool]) -> list[str]:
+    return [on if switches[on] else off for on, off in _SWITCHES.items()]
+
+
+def _switches(options: tuple[str, ...], inherited: frozenset[str]) -> dict[str, bool]:
+    """What `options` make of each switch; of contradicting options the last counts. A bind mount inherits its source's."""
+    wanted = {on: on in inherited for on in _SWITCHES}
+    for option in options:
         for on, off in _SWITCHES.items():
             if option in {on, off}:
                 wanted[on] = option == on
-    return [on if wanted[on] else off for on, off in _SWITCHES.items() if wanted[on] != (on in mounted.options)]
-
-
-def _spelled_out(options: Iterable[str]) -> Iterator[str]:
-    """The options, each after those it brings with it: mount(8)."""
-    for option in options:
-        yield from _IMPLIED.get(option, ())
-        yield option
+    return wanted
 
 
 def _owned(place: Directory, owner: str) -> bool:
@@ -268,10 +289,15 @@ def _owned(place: Directory, owner: str) -> bool:
     return user in {place.owner, place.uid} and (not group or group in {place.group, place.gid})
 
 
+def _holder(path: str, mounts: MountTable) -> MountedAt:
+    """The mount that `path` is in."""
+    holders = [m for m in mounts.mounts if path == m.target or path.startswith(m.target.rstrip("/") + "/")]
+    return max(holders, key=lambda m: len(m.target))
+
+
 def _seen_at(path: str, mounts: MountTable) -> tuple[str, str]:
     """The device number and the path inside its file system of what is at `path`."""
-    holders = [m for m in mounts.mounts if path == m.target or path.startswith(m.target.rstrip("/") + "/")]
-    mount = max(holders, key=lambda m: len(m.target))
+    mount = _holder(path, mounts)
     inside = path[len(mount.target.rstrip("/")) :]
     return mount.number, (mount.root.rstrip("/") + inside) or "/"
 

@@ -99,7 +99,7 @@ def uses(device: BlockDevice, table: DeviceTable, mounts: MountTable) -> Iterato
         for mount in mounts.mounts:
             if mount.number == part.number or mount.source == part.path:
                 yield f"{name} is mounted at {mount.target}" + (", the host runs from it" if mount.target == "/" else "")
-        if part.path in table.swaps:
+        if {part.path, *part.links} & set(table.swaps):
             yield f"{name} is swap space in use"
         if part is not device and (part.kind in {"lvm", "crypt", "mpath"} or part.kind.startswith("raid")):
             yield f"{part.path} ({part.kind}) is built on it"
@@ -124,12 +124,16 @@ def _named(wish: Wish, scene: Scene) -> BlockDevice:
     if len(found) == 1:
         return found[0]
     if found:
-        raise Refused(
-            f"{wanted} is the name of {len(found)} devices: {', '.join(map(describe, found))}",
-            why="One is probably a copy of the other.",
-            fix="name the device by its path or serial",
-        )
+        raise _several(wanted, found)
     raise Refused(f"no disk on this host is {wanted}", why=_overview(scene), fix=_LOOK)
+
+
+def _several(name: str, found: Sequence[BlockDevice]) -> Refused:
+    return Refused(
+        f"{name} is the name of {len(found)} devices: {', '.join(map(describe, found))}",
+        why="One is probably a copy of the other.",
+        fix="name the device by its path or serial",
+    )
 
 
 _LOOK = "novaops disk ls HOST shows every disk with its names"
@@ -150,7 +154,17 @@ def _automatic(wish: Wish, scene: Scene) -> BlockDevice:
     for device in scene.table.devices:
         if is_mounted(device, wish.path, scene.mounts):
             return device
-    idle = [d for d in scene.table.devices if d.kind == "disk" and not any(uses(d, scene.table, scene.mounts))]
+    if wish.wipe:
+        meant = [device for device in scene.table.devices if wish.wipe in device.identities]
+        if len(meant) > 1:
+            raise _several(wish.wipe, meant)
+        if meant:
+            return meant[0]
+    idle = [
+        d
+        for d in scene.table.devices
+        if d.kind == "disk" and not d.path.startswith("/dev/zram") and not any(uses(d, scene.table, scene.mounts))
+    ]
     blank = [d for d in idle if d.blank is True and not d.read_only]
     formatted = [
         part
@@ -167,10 +181,6 @@ def _automatic(wish: Wish, scene: Scene) -> BlockDevice:
                 why="auto means the only one.",
                 fix="say which: " + " or ".join(f"--device {_stable_name(d)}" for d in found),
             )
-    if wish.wipe:
-        for device in scene.table.devices:
-            if wish.wipe in device.identities:
-                return device
     raise Refused("there is no blank disk on this host", why=_overview(scene), fix=_no_blank_hint(wish, idle))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from novaops.action import Action, Command, Restore
@@ -63,7 +62,7 @@ class Undone:
     def _file_back(self, action: Mapping[str, Any], facts: Facts) -> Iterator[tuple[Change, Action]]:
         path = action["path"]
         found = facts[FileAt(path)]
-        now = sha256(found.content).hexdigest() if isinstance(found, File) and found.content is not None else ""
+        now = found.digest if isinstance(found, File) else ""
         rights = (found.mode, found.owner, found.group) if isinstance(found, File) else None
         before, after = (tuple(known) if (known := action.get(f"rights_{when}")) else None for when in ("before", "after"))
         if now == action["before"] and before in {None, rights}:

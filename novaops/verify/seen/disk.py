@@ -169,7 +169,7 @@ def _write(host: Host, seen: Seen) -> Written:
 file=$(mktemp -- %s/.novaops-verify-XXXXXXXX) || exit
 trap 'rm -f -- "$file"' EXIT
 printf '%%s\\n' "$file" >"$file" && sync -- "$file" && stat -c '%%d' -- "$file" || exit
-source=$(findmnt --noheadings --nofsroot --output SOURCE --target "$file") || exit
+source=$(df --output=source -- "$file" | tail -n 1) || exit
 printf '%%s\\n' "$source"
 stat -L -c '%%t:%%T' -- "$source" 2>/dev/null || echo 0:0
 rm -- "$file" && [ ! -e "$file" ]""",

@@ -1,0 +1,57 @@
+"""Many wishes, one look: what novaops would do with each of them, for the price of a single probe of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from novaops.converge import ask
+from novaops.desired import Playbooks
+from novaops.errors import Refused
+from novaops.facts import Facts
+from novaops.lab.vm import VirtualMachine
+from novaops.plan import Plan, Resource, make_plan, questions_of
+from novaops.target import Target
+from novaops.transport import Session
+
+
+def target(host: VirtualMachine) -> Target:
+    return Target(host.name, host.address, host.port, host.user, str(host.identity), str(host.known_hosts))
+
+
+def resources(entry: Mapping[str, Any]) -> list[Resource]:
+    """What one entry of `disk:` stands for."""
+    module = Playbooks(Path("/nowhere")).by_name["disk"].module
+    return list(module.desired(None, TypeAdapter(module.Settings).validate_python([entry]), {}))
+
+
+def look(host: VirtualMachine, entries: Sequence[Mapping[str, Any]]) -> Facts:
+    """What has to be known for all the entries: one exec."""
+    with Session(target(host)) as session:
+        return ask(session, questions_of([resource for entry in entries for resource in resources(entry)]))
+
+
+def plans(facts: Facts, entries: Sequence[Mapping[str, Any]]) -> list[Plan]:
+    """What would be done for each entry, as if it were the only one."""
+    return [make_plan(resources(entry), facts) for entry in entries]
+
+
+def refusal(plan: Plan) -> Refused:
+    """The one reason for which a wish is refused."""
+    reasons = {str(error): error for _, error in plan.refusals}
+    assert len(reasons) == 1, f"one refusal expected: {plan}"
+    return next(iter(reasons.values()))
+
+
+def written(host: VirtualMachine) -> dict[str, int]:
+    """How often each data disk was written to since the VM's start, as qemu counts it."""
+    host.run("sync")
+    counts = {}
+    for line in host.monitor("info blockstats").splitlines():
+        name, _, fields = line.partition(":")
+        if name.startswith("disk") and name != "disk0":
+            counts[name] = sum(int(field.split("=")[1]) for field in fields.split() if field.startswith("wr_operations="))
+    return counts

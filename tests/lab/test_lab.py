@@ -1,0 +1,119 @@
+"""The lab itself, on this machine: hosts come up, go back to what they were, and leave nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from novaops.errors import HostFailed
+from novaops.lab import Disk, Lab, LabHost, Relay, VirtualMachine
+from novaops.lab.requirements import missing_packages, program
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    lab = Lab(tmp_path / ".lab")
+    yield lab
+    lab.down()
+
+
+def left_behind(lab: Lab) -> list[str]:
+    """Processes in the lab's directory, and its mounts."""
+    found = [str(link) for link in Path("/proc").glob("[0-9]*/cwd") if str(lab.directory) in _target(link)]
+    found += [line for line in Path("/proc/mounts").read_text().splitlines() if str(lab.directory) in line]
+    return found
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:
+        return ""
+
+
+def check_logins(host: LabHost) -> None:
+    for user in ("root", "nova", "operator", "plain"):
+        assert host.run("id --user --name", user=user).strip() == user
+    assert host.run("sudo -n id -u", user="nova").strip() == "0"
+    assert host.run("sudo -S -p '' id -u", user="operator", stdin="lab-password\n").strip() == "0"
+    for user in ("operator", "plain"):
+        with pytest.raises(HostFailed):
+            host.run("sudo -n id", user=user)
+    with pytest.raises(HostFailed):
+        host.run("command -v python3")
+    assert "ISO-8859-15" in host.run("locale")
+
+
+@pytest.mark.skipif(bool(missing_packages("vm")), reason="qemu or mmdebstrap is not installed")
+def test_vm(lab: Lab) -> None:
+    host = lab.up(disks=(Disk("20G", serial="data"), Disk("1G", read_only=True)), cloud="google")
+    assert isinstance(host, VirtualMachine)
+    check_logins(host)
+    disks = "lsblk --nodeps --noheadings --output NAME,SIZE,RO"
+    assert host.run(disks).split() == ["vda", "8G", "0", "vdb", "20G", "0", "vdc", "1G", "1"]
+    assert host.run("cat /sys/class/dmi/id/sys_vendor").strip() == "Google"
+    host.run("for module in xfs btrfs dm_crypt raid1 dm_mod nvme virtio_scsi tun; do modprobe $module || exit 1; done")
+    # disks come, grow and go while it runs
+    hot = [host.attach(Disk("2G")), host.attach(Disk("3G", bus="scsi")), host.attach(Disk("4G", bus="nvme"))]
+    host.run('for disk in vdd sda nvme0n1; do timeout 20 sh -c "until [ -b /dev/$disk ]; do :; done" || exit 1; done')
+    for node in hot[1:]:
+        host.detach(node)
+    host.grow("disk1", "30G")
+    host.run("timeout 20 sh -c 'until lsblk -dno SIZE /dev/vdb | grep -q 30G; do :; done'")
+    # a reboot from the inside honours fstab
+    host.run("mkfs.ext4 -q /dev/vdb && mkdir /data && echo '/dev/vdb /data ext4 defaults 0 2' >>/etc/fstab")
+    host.reboot()
+    host.run("findmnt /data && [ -b /dev/vdd ]")
+    # pristine again, with the right time, and the next `up` finds it
+    lab.reset("lab")
+    assert host.run(disks).split()[4] == "20G"
+    assert host.run("wipefs /dev/vdb; cat /etc/fstab").strip() == ""
+    assert abs(float(host.run("date +%s")) - time.time()) < 10
+    host = lab.up()
+    host.stop()
+    assert not host.running
+    assert lab.down() == ["lab"]
+    assert left_behind(lab) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or bool(missing_packages("container")), reason="needs root, systemd-nspawn and mmdebstrap")
+def test_containers(lab: Lab) -> None:
+    web, db = lab.up("web", "container"), lab.up("db", "container")
+    assert web.address != db.address
+    check_logins(web)
+    assert web.run("systemctl is-system-running --wait").strip() == "running"
+    db.run(f"ping -c 1 -W 5 {web.address}")
+    web.run("touch /kept")
+    web.reboot()
+    web.run("ls /kept")
+    web.stop()
+    web.start()
+    web.run("ls /kept")
+    lab.reset("web")
+    with pytest.raises(HostFailed):
+        web.run("ls /kept")
+    db.run("true")
+    # a link of 200 ms to it
+    with Relay((web.address, web.port), delay_s=0.1) as relay:
+        port = web.ssh_command("true")
+        port[port.index("-p") + 1] = str(relay.port)
+        port[port.index(f"root@{web.address}")] = f"root@{relay.address}"
+        began = time.monotonic()
+        subprocess.run([*port[:-2], "-o", f"HostKeyAlias={web.address}", *port[-2:]], check=True, timeout=60)
+        assert time.monotonic() - began > 1
+    bridge = json.loads((lab.directory / "network.json").read_text())["bridge"]
+    assert lab.down("web") == ["web"]
+    assert [host.name for host in lab.hosts()] == ["db"]
+    assert lab.down() == ["db"]
+    assert left_behind(lab) == []
+    assert not Path("/sys/class/net", bridge).exists()
+    tables = subprocess.run([program("nft"), "list", "tables"], capture_output=True, text=True, check=True).stdout
+    assert bridge not in tables

@@ -1,0 +1,192 @@
+"""A small ssh server of our own: it really runs what it is told, with sh, and misbehaves on demand."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import paramiko
+import pytest
+from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED, OPEN_SUCCEEDED
+
+from novaops.target import Target
+
+
+@dataclass
+class Manners:
+    """How the server behaves."""
+
+    lets_in: bool = True
+    greeting: str = ""
+    """What the login shell prints before the command, on both streams."""
+    cuts_after: int | None = None
+    """Bytes of output after which it drops the connection."""
+    exit_status: bool = True
+    """Whether it says how a command ended."""
+
+
+class Server(paramiko.ServerInterface):
+    """One connection."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        del username
+        known = self._host.manners.lets_in and self._host.is_client(key)
+        return AUTH_SUCCESSFUL if known else AUTH_FAILED
+
+    def get_allowed_auths(self, username: str) -> str:
+        del username
+        return "publickey"
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        del chanid
+        return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        self._host.execs.append(command.decode())
+        self._host.thread(self._host.execute, channel, command)
+        return True
+
+
+@dataclass
+class Host:
+    """An address where ssh is spoken."""
+
+    folder: Path
+    manners: Manners = field(default_factory=Manners)
+    execs: list[str] = field(default_factory=list)
+    host_key: paramiko.PKey = field(default_factory=paramiko.ECDSAKey.generate)
+
+    def __post_init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._transports: list[paramiko.Transport] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._threads: list[threading.Thread] = []
+        self.port: int = self._listener.getsockname()[1]
+        self.identity = self.folder / "identity"
+        self.makes_client_key("ed25519")
+        self.known_hosts = self.folder / "known_hosts"
+        self.knows(self.line())
+        self.thread(self._accept)
+
+    def makes_client_key(self, kind: str, passphrase: str = "") -> None:
+        """The key that logs in from now on, as ssh-keygen writes it."""
+        self.identity.unlink(missing_ok=True)
+        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-f", str(self.identity)], stdin=subprocess.DEVNULL, check=True)
+        self._client_key = self.identity.with_suffix(".pub").read_text().split(" ")[1]
+
+    def is_client(self, key: paramiko.PKey) -> bool:
+        return key.get_base64() == self._client_key
+
+    def line(self, key: paramiko.PKey | None = None, marker: str = "") -> str:
+        key = key or self.host_key
+        return f"{marker}[127.0.0.1]:{self.port} {key.get_name()} {base64.b64encode(key.asbytes()).decode()}"
+
+    def knows(self, *lines: str) -> None:
+        """Makes these the lines of known_hosts."""
+        self.known_hosts.write_text("".join(f"{line}\n" for line in lines))
+
+    def target(self, timeout: float = 10.0) -> Target:
+        return Target("loop", "127.0.0.1", self.port, "root", str(self.identity), str(self.known_hosts), timeout=timeout)
+
+    def thread(self, work: object, *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)  # type: ignore[arg-type]
+        self._threads.append(thread)
+        thread.start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for process in self._processes:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        for transport in self._transports:
+            transport.close()
+        for thread in self._threads:
+            thread.join(5)
+
+    def drop(self) -> None:
+        """Every connection is gone at once, as when a cable is cut."""
+        for transport in self._transports:
+            transport.sock.close()
+            transport.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            transport = paramiko.Transport(connection)
+            transport.add_server_key(self.host_key)
+            self._transports.append(transport)
+            with suppress(paramiko.SSHException, EOFError, OSError):
+                transport.start_server(server=Server(self), event=threading.Event())
+
+    def execute(self, channel: paramiko.Channel, command: bytes) -> None:
+        process = subprocess.Popen(
+            ["sh", "-c", command.decode()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        )
+        self._processes.append(process)
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        if self.manners.greeting:
+            channel.sendall(self.manners.greeting.encode())
+            channel.sendall_stderr(self.manners.greeting.encode())
+        outputs = [
+            threading.Thread(target=self._pump, args=(process.stdout, channel, channel.sendall)),
+            threading.Thread(target=self._pump, args=(process.stderr, channel, channel.sendall_stderr)),
+        ]
+        for thread in outputs:
+            thread.start()
+        with process.stdin:
+            with suppress(BrokenPipeError, OSError):
+                while data := channel.recv(65_536):
+                    process.stdin.write(data)
+                    process.stdin.flush()
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+        for thread in outputs:
+            thread.join()
+        status = process.wait()
+        with suppress(OSError, EOFError):
+            if self.manners.exit_status:
+                channel.send_exit_status(status if status >= 0 else 128 - status)
+            channel.close()
+
+    def _pump(self, stream: object, channel: paramiko.Channel, send: object) -> None:
+        sent = 0
+        limit = self.manners.cuts_after
+        with stream, suppress(OSError, EOFError):  # type: ignore[attr-defined]
+            while data := stream.read1(65_536):  # type: ignore[attr-defined]
+                if limit is not None and sent + len(data) >= limit:
+                    send(data[: limit - sent])  # type: ignore[operator]
+                    self.drop()
+                    return
+                send(data)  # type: ignore[operator]
+                sent += len(data)
+        del channel
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    """A well-behaved server; nobody's own ssh configuration counts."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    server = Host(tmp_path)
+    try:
+        yield server
+    finally:
+        server.close()
