@@ -107,6 +107,27 @@ class Playbooks:
                     found.setdefault(file.stem, Playbook(file.stem, file))
         return found
 
+    def schema(self) -> dict[str, Any]:
+        """The inventory as a JSON Schema, for editors: the keys of a host, and the section of each playbook."""
+        definitions: dict[str, Any] = {}
+        properties: dict[str, Any] = {}
+        forms = {"access": inventory.Access, **{name: book.module.Settings for name, book in self.by_name.items()}}
+        for name, form in forms.items():
+            found = TypeAdapter(form).json_schema(ref_template="#/$defs/{model}")
+            definitions.update(found.pop("$defs", {}))
+            properties.update(found["properties"] if name == "access" else {name: found})
+        definitions["layer"] = {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+        layer = {"$ref": "#/$defs/layer"}
+        layers = {"type": ["object", "null"], "additionalProperties": layer}
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "novaops inventory",
+            "type": "object",
+            "properties": {"defaults": layer, "groups": layers, "hosts": layers},
+            "additionalProperties": False,
+            "$defs": definitions,
+        }
+
     def resources(
         self, known: Inventory, host: Host, only: Iterable[str] | None = None, settings: Mapping[str, Any] | None = None
     ) -> list[Resource]:

@@ -177,13 +177,18 @@ def explain(error: Exception, target: Target, address: str, port: int) -> Unreac
         )
     if isinstance(error, FileNotFoundError):
         return Unreachable(f"{target}: there is no key file {error.filename}", fix="check identity in the inventory")
-    if isinstance(error, paramiko.SSHException) and "banner" in str(error):
-        return Unreachable(
-            f"{target}: {where} accepts connections, but does not greet as ssh does", why=str(error), fix="is this port sshd's?"
-        )
-    if isinstance(error, paramiko.SSHException) and "No existing session" in str(error):
+    if isinstance(error, paramiko.SSHException) and (no_greeting := _no_greeting(str(error), target, where)):
+        return no_greeting
+    return Unreachable(f"{target}: no ssh session with {where}", why=str(error) or type(error).__name__)
+
+
+def _no_greeting(said: str, target: Target, where: str) -> Unreachable | None:
+    """The sentence for a server that takes the connection and then is no ssh server, by what paramiko says of it."""
+    if "banner" in said:
+        return Unreachable(f"{target}: {where} accepts connections, but does not greet as ssh does", why=said, fix="is this port sshd's?")
+    if "No existing session" in said:
         return Unreachable(
             f"{target}: {where} accepts connections, but no ssh session came of it within {target.timeout:g} s",
             fix="--timeout waits longer; is this port sshd's, and the host not overloaded?",
         )
-    return Unreachable(f"{target}: no ssh session with {where}", why=str(error) or type(error).__name__)
+    return None

@@ -17,7 +17,10 @@ class Secret:
         return self._value
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(*(secret._value.encode("utf-8", "surrogateescape") for secret in (self, other)))
+        if not isinstance(other, Secret):
+            return False
+        ours, theirs = (value.encode("utf-8", "surrogateescape") for value in (self._value, other.reveal()))
+        return hmac.compare_digest(ours, theirs)
 
     def __hash__(self) -> int:
         return hash((Secret, self._value))

@@ -1,24 +1,18 @@
-"""A host of the inventory as ssh's own configuration knows it. Pure."""
+"""A host of the inventory as ssh's own configuration knows it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from novaops.inventory import Host
+from novaops.render import Templates
 
 
-def block(host: Host) -> str:
-    """One `Host` block of ssh_config(5)."""
-    access = host.access
-    keys = {
-        "HostName": host.address,
-        "Port": host.port or access.port,
-        "User": access.user,
-        "IdentityFile": access.identity and _quoted(access.identity),
-        "IdentitiesOnly": "yes" if access.identity else None,
-        "UserKnownHostsFile": access.known_hosts and _quoted(access.known_hosts),
-    }
-    return "\n".join([f"Host {host.name}", *(f"    {key} {value}" for key, value in keys.items() if value)])
+def block(host: Host, templates: Templates) -> str:
+    """One `Host` block of ssh_config(5), without its final newline."""
+    identity, known_hosts = (_quoted(file) if file else "" for file in (host.access.identity, host.access.known_hosts))
+    port = host.port or host.access.port
+    return templates.render("host/ssh_config.j2", host=host, port=port, identity=identity, known_hosts=known_hosts).rstrip("\n")
 
 
 def _quoted(file: str) -> str:

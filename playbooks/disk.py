@@ -38,7 +38,7 @@ class Disk(BaseModel):
     """auto (the one blank disk), a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
     filesystem: Literal["ext4", "xfs", "btrfs"] = "ext4"
     label: str = ""
-    options: Annotated[tuple[names.MountOption, ...], BeforeValidator(_split)] = ("defaults",)
+    options: Annotated[tuple[names.MountOption, ...], BeforeValidator(_split, json_schema_input_type=str | list[str])] = ("defaults",)
     """`nofail,x-systemd.device-timeout=15s` is always added."""
     owner: names.Owner | None = None
     state: Literal["mounted", "defined", "unmounted", "absent"] = "mounted"

@@ -98,10 +98,10 @@ def ssh_config(options: Options, hosts: Hosts = None) -> int:
     from novaops.cli import screen
     from novaops.sshconfig import block
 
-    known, _ = options.known()
+    known, playbooks = options.known()
     found = known.find(hosts or [])
     if options.json:
-        screen.document({"hosts": [{"host": host.name, "ssh_config": block(host)} for host in found], "exit_code": 0})
+        screen.document({"hosts": [{"host": host.name, "ssh_config": block(host, playbooks.templates)} for host in found], "exit_code": 0})
     else:
-        screen.line("\n\n".join(block(host) for host in found))
+        screen.line("\n\n".join(block(host, playbooks.templates) for host in found))
     return 0

@@ -14,8 +14,18 @@ def register(app: typer.Typer) -> None:
     verb(app)(init)
 
 
-def init(options: Options, folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write it.")] = Path()) -> int:
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where to write it.")]
+Schema = Annotated[bool, typer.Option("--schema", help="Print the inventory's JSON Schema instead, for editors.")]
+
+
+def init(options: Options, folder: Folder = Path(), *, schema: Schema = False) -> int:
     """Write a commented inventory.yaml, ready to edit."""
+    if schema:
+        from novaops.cli import screen
+
+        _, playbooks = options.known()
+        screen.document(playbooks.schema())
+        return 0
     from novaops.desired import shipped
     from novaops.errors import UsageError
 

@@ -277,11 +277,18 @@ def _said(switches: dict[str, bool]) -> list[str]:
 def _switches(options: tuple[str, ...], inherited: frozenset[str]) -> dict[str, bool]:
     """What `options` make of each switch; of contradicting options the last counts. A bind mount inherits its source's."""
     wanted = {on: on in inherited for on in _SWITCHES}
-    for option in options:
+    for option in _spelled_out(options):
         for on, off in _SWITCHES.items():
             if option in {on, off}:
                 wanted[on] = option == on
     return wanted
+
+
+def _spelled_out(options: Iterable[str]) -> Iterator[str]:
+    """The options, each after those it brings with it: mount(8)."""
+    for option in options:
+        yield from _IMPLIED.get(option, ())
+        yield option
 
 
 def _owned(place: Directory, owner: str) -> bool:

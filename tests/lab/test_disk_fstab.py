@@ -140,6 +140,25 @@ def test_a_whole_inventory_and_a_reboot_without_one_of_its_disks(vm: VirtualMach
     assert _mounts(vm) == {**there, "/mnt/defined": "ext4"}
     assert vm.run("cat /mnt/bound/file") == "shown\n"
 
+    lines = fstab(vm).splitlines()
+    states = [
+        {"path": "/mnt/größe und mehr", "state": "unmounted"},
+        {"path": "/mnt/defined", "state": "absent"},
+        {"path": "/srv/store", "state": "absent"},
+        {"path": "/srv/store/db", "state": "absent"},
+        {"path": "/mnt/bound", "device": "/opt/shown", "options": "bind,ro"},
+    ]
+    file = inventory("machine", f"disk: {json.dumps(states)}")
+    assert novaops("apply", "--check", inventory=file).code == 3
+    assert _mounts(vm) == {**there, "/mnt/defined": "ext4"}
+    applied = novaops("apply", inventory=file)
+    assert applied.code == 0, applied.text
+    assert _mounts(vm) == {}
+    assert vm.run("touch /mnt/bound/file 2>/dev/null || touch /opt/shown/file && echo read-only") == "read-only\n"
+    assert {line.split()[1] for line in lines} - {line.split()[1] for line in fstab(vm).splitlines()} == {
+        *("/mnt/defined", "/srv/store", "/srv/store/db"),
+    }
+
 
 def _mounts(host: VirtualMachine) -> dict[str, str]:
     """The file systems that a test mounted."""

@@ -71,7 +71,13 @@ def test_a_file_behind_a_link_is_written_and_the_link_stays(container: LabHost, 
 def test_a_validator_that_rejects_leaves_the_old_file(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
     container.run(f"echo old >{TARGET}; chmod 604 {TARGET}; chown nova {TARGET}; touch -d 2020-01-01 {TARGET}")
     before = container.run(f"stat -c '%a %U %y %i' {TARGET}; cat {TARGET}")
-    check = ["sh", "-c", f'grep -q old "$1" || {{ echo "line 1: $1 says new" >&2; cat {TARGET} >/run/while-checked; exit 3; }}', "check", "{}"]
+    check = [
+        "sh",
+        "-c",
+        f'grep -q old "$1" || {{ echo "line 1: $1 says new" >&2; cat {TARGET} >/run/while-checked; exit 3; }}',
+        "check",
+        "{}",
+    ]
     thing = {"path": TARGET, "content": NEW, "check": check, "then": ["touch", "/run/reloaded"]}
     done = novaops("apply", "--json", inventory=write_inventory(tmp_path, container, [thing]))
     assert (done.code, done.host["status"], done.host["steps"][0]["status"]) == (1, "failed", "failed")
@@ -107,7 +113,9 @@ def test_a_then_that_fails_again_stays_unfinished(container: LabHost, novaops: N
 
 
 @pytest.mark.parametrize("content", [NEW, None])
-def test_a_run_killed_before_then_is_finished_by_the_next(container: LabHost, novaops: Novaops, tmp_path: Path, content: str | None) -> None:
+def test_a_run_killed_before_then_is_finished_by_the_next(
+    container: LabHost, novaops: Novaops, tmp_path: Path, content: str | None
+) -> None:
     container.run(f"echo old >{TARGET}")
     file = write_inventory(tmp_path, container, [{"path": TARGET, "content": content, "then": SLOW}])
     with ending(novaops.start("apply", "--json", inventory=file)) as killed:
@@ -127,7 +135,10 @@ def test_a_run_killed_before_then_is_finished_by_the_next(container: LabHost, no
 
 def test_a_file_that_somebody_changes_meanwhile_is_refused(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
     container.run(f"echo old >{TARGET}")
-    things = [{"path": "/etc/novaops-first", "content": "x\n", "then": SLOW}, {"path": TARGET, "content": NEW, "then": ["touch", "/run/reloaded"]}]
+    things = [
+        {"path": "/etc/novaops-first", "content": "x\n", "then": SLOW},
+        {"path": TARGET, "content": NEW, "then": ["touch", "/run/reloaded"]},
+    ]
     with ending(novaops.start("apply", "--json", inventory=write_inventory(tmp_path, container, things))) as process:
         wait_on(container, "[ -e /run/begun ]")
         container.run(f"echo somebody >{TARGET}")

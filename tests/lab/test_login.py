@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import shlex
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from things import ending, write_inventory
 
 from novaops.known_hosts import fingerprint
 from novaops.lab import LabHost
+from novaops.lab.process import wait_until
 
 A_FILE = {"path": "/etc/novaops-test", "content": "here\n"}
 
@@ -35,7 +37,7 @@ def other_key(folder: Path) -> str:
 
 
 def key_of(line: str) -> bytes:
-    return base64.b64decode(line.split()[-1])
+    return base64.b64decode(line.rsplit(maxsplit=1)[-1])
 
 
 # -- host keys --------------------------------------------------------------------------------------------------------
@@ -65,9 +67,7 @@ def ssh_takes(host: LabHost, known: Path) -> bool:
 
 
 @pytest.mark.parametrize("by_trust", [True, False])
-def test_a_changed_key_is_refused_with_both_fingerprints(
-    container: LabHost, novaops: Novaops, tmp_path: Path, *, by_trust: bool
-) -> None:
+def test_a_changed_key_is_refused_with_both_fingerprints(container: LabHost, novaops: Novaops, tmp_path: Path, *, by_trust: bool) -> None:
     known, wrong = tmp_path / "known_hosts", other_key(tmp_path)
     known.write_text(f"# a comment\n{container.address} {wrong}\n")
     file = write_inventory(tmp_path, container, known_hosts=str(known))
@@ -111,14 +111,22 @@ def test_trust_that_cannot_be_written_down(container: LabHost, novaops: Novaops,
     assert "cannot be written into" in done.host["error"]["what"]
 
 
+def waiting_for(file: Path) -> int:
+    """How many processes wait for a lock on the file."""
+    inode = f":{file.stat().st_ino} "
+    return sum("->" in line and inode in line for line in Path("/proc/locks").read_text().splitlines())
+
+
 def test_several_at_once_add_one_line(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
     known = tmp_path / "known_hosts"
     known.write_text("# mine")
     file = write_inventory(tmp_path, container, known_hosts=str(known))
-    calls = [novaops.start("host", "trust", "box", "--json", inventory=file) for _ in range(4)]
-    for call in calls:
-        with ending(call):
-            assert call.wait(60) == 0
+    with ExitStack() as calls, known.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        started = [calls.enter_context(ending(novaops.start("host", "trust", "box", "--json", inventory=file))) for _ in range(3)]
+        assert wait_until(lambda: waiting_for(known) == len(started), 60), "they do not wait for the lock of the file"
+        fcntl.flock(held, fcntl.LOCK_UN)
+        assert [call.wait(60) for call in started] == [0, 0, 0]
     assert known.read_text() == f"# mine\n{container.address} {' '.join(container.host_key.split()[:2])}\n"
 
 

@@ -19,6 +19,8 @@ from novaops.lab.recipe import SUDO_PASSWORD
 
 A_FILE = {"path": "/etc/novaops-test", "content": "here\n"}
 
+FROM_ENVIRONMENT = {"sudo_password": "env:LAB_PASSWORD"}
+
 STRANGE = "a'b\"c\\d\\n $(id) `id` %s %% é汉 !x #;& "
 """Quotes, backslashes, blanks (one at the end), expansions, formats, and more than ASCII."""
 
@@ -87,7 +89,7 @@ def on_a_terminal(command: list[str], asked: str, answer: str) -> tuple[int, str
 
 
 def test_a_wrong_password_is_tried_once(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
-    file = write_inventory(tmp_path, container, [A_FILE], user="operator", sudo_password="env:LAB_PASSWORD")
+    file = write_inventory(tmp_path, container, [A_FILE], user="operator", **FROM_ENVIRONMENT)
     done = novaops("apply", "--json", inventory=file, env={"LAB_PASSWORD": "not-it"})
     assert (done.code, done.host["status"], done.host["error"]["code"]) == (1, "failed", "no-root")
     assert done.host["error"]["what"] == f"sudo on box ({container.address}) did not take the password of operator"
@@ -109,7 +111,7 @@ def test_a_password_that_nobody_gave(container: LabHost, novaops: Novaops, tmp_p
 
 def test_without_rights_no_password_helps(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
     set_password(container, "plain", "its-own")
-    file = write_inventory(tmp_path, container, [A_FILE], user="plain", sudo_password="env:LAB_PASSWORD")
+    file = write_inventory(tmp_path, container, [A_FILE], user="plain", **FROM_ENVIRONMENT)
     done = novaops("apply", "--json", inventory=file, env={"LAB_PASSWORD": "its-own"})
     assert done.code == 1
     assert done.host["error"]["what"] == f"plain cannot become root on box ({container.address})"
@@ -127,7 +129,7 @@ def test_host_check_says_what_will_not_work_without_root(container: LabHost, nov
 
 def test_a_host_without_sudo(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
     container.run("rm /usr/bin/sudo")
-    for access in ({}, {"sudo_password": "env:LAB_PASSWORD"}):
+    for access in ({}, FROM_ENVIRONMENT):
         file = write_inventory(tmp_path, container, [A_FILE], user="nova", **access)
         done = novaops("apply", "--json", inventory=file, env={"LAB_PASSWORD": "any"})
         assert (done.code, done.host["error"]["code"]) == (1, "no-root")
@@ -148,7 +150,7 @@ def test_a_strange_password_goes_through_every_shell(two_shells: LabHost, novaop
     for number, shell in enumerate(("/bin/dash", "/bin/bash", "/bin/tcsh")):
         two_shells.run(f"usermod -s {shell} operator; usermod -s {shell} nova")
         thing = {**A_FILE, "content": f"{number}\n"}
-        file = write_inventory(tmp_path, two_shells, [thing], user="operator", sudo_password="env:LAB_PASSWORD")
+        file = write_inventory(tmp_path, two_shells, [thing], user="operator", **FROM_ENVIRONMENT)
         done = novaops("apply", "--json", inventory=file, env={"LAB_PASSWORD": STRANGE})
         assert (done.code, done.host.get("status"), done.host["execs"]) == (0, "changed", 3), (shell, done.text)
         assert novaops("plan", inventory=write_inventory(tmp_path, two_shells, [thing], user="nova")).code == 0
@@ -159,10 +161,10 @@ SAMPLE = "until [ -e /run/enough ]; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/env
 
 
 def test_the_password_is_nowhere(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
-    password = "correct-horse-battery-71"
+    password = f"{SUDO_PASSWORD}-battery-71"
     set_password(container, "operator", password)
     things = [A_FILE, {"path": "/etc/novaops-test-2", "content": "x\n", "then": ["sleep", "0.3"]}]
-    file = write_inventory(tmp_path, container, things, user="operator", sudo_password="env:LAB_PASSWORD")
+    file = write_inventory(tmp_path, container, things, user="operator", **FROM_ENVIRONMENT)
     with (tmp_path / "sampled").open("w+b") as sampled:
         sampler = subprocess.Popen(container.ssh_command(f"touch /run/sampling; {SAMPLE}"), stdout=sampled, text=True)
         with ending(sampler):

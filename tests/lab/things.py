@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,8 +28,12 @@ def write_inventory(folder: Path, host: LabHost, things: Sequence[Thing] = (), *
     (folder / "playbooks").mkdir(parents=True, exist_ok=True)
     shutil.copy(Path(__file__).parent / "playbooks/things.py", folder / "playbooks")
     keys: dict[str, object] = {
-        **{"address": host.address, "port": host.port, "user": "root"},
-        **{"identity": str(host.identity), "known_hosts": str(host.known_hosts), "things": [dict(thing) for thing in things]},
+        "address": host.address,
+        "port": host.port,
+        "user": "root",
+        "identity": str(host.identity),
+        "known_hosts": str(host.known_hosts),
+        "things": [dict(thing) for thing in things],
     }
     file = folder / "inventory.yaml"
     file.write_text(json.dumps({"hosts": {host.name: {**keys, **access}}}, ensure_ascii=False), "utf-8")
@@ -68,3 +73,17 @@ def ending(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
         with suppress(ProcessLookupError):
             process.kill()
         process.communicate()
+
+
+def until_it_says(process: subprocess.Popen[str], words: str, deadline_s: float = 60) -> str:
+    """The line on its stderr that has these words."""
+    assert process.stderr is not None
+    too_late = threading.Timer(deadline_s, process.kill)
+    too_late.start()
+    try:
+        for line in process.stderr:
+            if words in line:
+                return line
+    finally:
+        too_late.cancel()
+    raise AssertionError(f"it did not say {words!r} within {deadline_s} s")

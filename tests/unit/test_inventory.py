@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from novaops import inventory, yaml_text
-from novaops.desired import Playbooks
+from novaops.desired import Playbooks, shipped
 from novaops.errors import InventoryError, UsageError
 from novaops.inventory import Inventory
 
@@ -233,3 +233,15 @@ def test_the_example_is_right() -> None:
     for host in known.hosts.values():
         for section in host.sections:
             playbooks.by_name[section].settings(known, host)
+
+
+def test_the_example_fits_the_schema_for_editors() -> None:
+    playbooks = Playbooks(Path())
+    schema = playbooks.schema()
+    layer = schema["$defs"]["layer"]["properties"]
+    example = yaml.safe_load(shipped("inventory.yaml").read_text("utf-8"))
+    written = [example["defaults"], *example["groups"].values(), *example["hosts"].values()]
+    assert {key for part in written for key in part} <= set(layer)
+    entries = schema["$defs"]["Disk"]["properties"]
+    assert {key for part in written for disk in part.get("disk", []) for key in disk} <= set(entries)
+    assert schema["$defs"]["Disk"]["additionalProperties"] is False
