@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from novaops import probe
-from novaops.apply import Outcome, carry_out, new_run
 from novaops.errors import Bug, HostFailed, NovaopsError, Refused
 from novaops.facts import Facts, Question
 from novaops.facts.runs import LastRun
@@ -16,6 +15,9 @@ from novaops.plan import Plan, Resource, Step, make_plan, questions_of
 from novaops.report import HostReport, Line, Status, failure, line_of
 from novaops.target import Target
 from novaops.transport import Session
+
+if TYPE_CHECKING:
+    from novaops.apply import Outcome
 
 STALE_TRIES = 20
 """How often a plan is made again because other runs came in between."""
@@ -87,6 +89,8 @@ def converge_in(session: Session, resources: Sequence[Resource], manner: Manner,
     if manner.check or not plan.steps:
         status: Status = "would_change" if plan.steps else "unchanged"
         return HostReport(host, status, _lines(plan, dict.fromkeys(plan.steps, status)), plan.notes)
+    from novaops.apply import carry_out, new_run  # only here: a host that is right already need not wait for it
+
     done: list[Step] = []
     stale = 0
     while True:

@@ -53,6 +53,7 @@ def connect(target: Target) -> Connection:
             _use_identity(connection, target, connection.connect_kwargs.pop("key_filename")[0])
         connection.open()
         connection.transport.set_keepalive(KEEPALIVE)
+        _give_up_on_silence(connection.transport.sock, target.timeout)
     except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
         connection.close()
         raise explain(error, target, connection.host, connection.port) from error
@@ -60,6 +61,15 @@ def connect(target: Target) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def _give_up_on_silence(sock: object, seconds: float) -> None:
+    """Sent bytes that nobody acknowledges end the connection: on a dead link a large script would be sent for ever.
+
+    Linux only, and not where a jump host carries the connection; there the silence of the answer is noticed.
+    """
+    if isinstance(sock, socket.socket) and hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
 
 
 def _use_identity(connection: Connection, target: Target, file: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -69,6 +70,12 @@ def failure(host: str, error: NovaopsError, **counted: Any) -> HostReport:
     """The report of a host on which nothing could be planned or done."""
     status: Status = "refused" if isinstance(error, Refused) else "unreachable" if error.exit_code == Unreachable.exit_code else "failed"
     return HostReport(host, status, error=error, **counted)
+
+
+def with_inventory(error: NovaopsError, words: str) -> NovaopsError:
+    """The error, with the commands it gives as they must be typed where the inventory was given by a flag."""
+    error.fix = re.sub(r"\bnovaops (?=(host|disk|apply|plan|verify|history|undo|lab) )", f"novaops {words} ", error.fix)
+    return error
 
 
 def line_of(step: Step, status: str) -> Line:

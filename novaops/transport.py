@@ -150,7 +150,9 @@ class Session:
             raise self._never_began(self._status(channel), complaint)
 
     def _status(self, channel: paramiko.Channel) -> int:
-        status = channel.recv_exit_status() if channel.exit_status_ready() else -1
+        """The exit status, once everything was said. sshd may send it before the last of the output: alone it proves nothing."""
+        complete = channel.eof_received or channel.get_transport().is_active()
+        status = channel.recv_exit_status() if complete and channel.exit_status_ready() else -1
         if status == -1:
             raise ConnectionLost(f"the connection to {self.target} was lost")
         return status

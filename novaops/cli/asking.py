@@ -39,7 +39,7 @@ def show_rows(
 ) -> int:
     """One table over all hosts, or the JSON document; then what went wrong. Gives the exit code."""
     code = report.exit_code(reports)
-    screen.tracebacks(options, reports)
+    screen.prepare(options, reports)
     if options.json:
         screen.document(report.as_json(reports))
         return code

@@ -16,6 +16,7 @@ from novaops import report
 from novaops.cli.frame import Options
 from novaops.converge import Progress
 from novaops.report import HostReport
+from novaops.shell import join
 
 STYLES = {
     "unchanged": "green",
@@ -35,7 +36,7 @@ def colourful(stream: Any) -> bool:
 def show(options: Options, reports: Sequence[HostReport], started: float, *, diff: bool = False) -> int:
     """Print the reports, and give the exit code."""
     code = report.exit_code(reports)
-    tracebacks(options, reports)
+    prepare(options, reports)
     if options.json:
         document(report.as_json(reports))
         return code
@@ -46,8 +47,12 @@ def show(options: Options, reports: Sequence[HostReport], started: float, *, dif
     return code
 
 
-def tracebacks(options: Options, reports: Sequence[HostReport]) -> None:
-    """Where each error came from, on stderr, for -vv."""
+def prepare(options: Options, reports: Sequence[HostReport]) -> None:
+    """Make the commands that errors give right to be typed here; with -vv say on stderr where each error came from."""
+    if options.inventory:
+        for host in reports:
+            if host.error is not None:
+                report.with_inventory(host.error, join(("-i", str(options.inventory))))
     if options.verbose > 1:
         for host in reports:
             if host.error is not None:
@@ -56,7 +61,8 @@ def tracebacks(options: Options, reports: Sequence[HostReport]) -> None:
 
 def document(data: Any) -> None:
     """The one JSON document of a call."""
-    print(json.dumps(data, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None))
+    text = json.dumps(data, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
+    print(text.encode("utf-8", "replace").decode())  # a host's bytes that are no text have no place in JSON
 
 
 def line(text: str, style: str = "") -> None:

@@ -9,10 +9,11 @@ from typing import Any
 from novaops.action import Text, WriteFile, payload
 from novaops.errors import Refused
 from novaops.facts import Facts, Question
+from novaops.facts.file import LARGEST, FileAt, PendingAt
 from novaops.facts.file import File as FileFacts
-from novaops.facts.file import FileAt, PendingAt
 from novaops.plan import Change, Step
 from novaops.secret import Secret
+from novaops.size import human
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class File:
         old = found if isinstance(found, FileFacts) else None
         if old is not None and not old.is_regular:
             raise Refused(f"{self.path} is a {old.kind}, not a file", fix="move it away first")
+        if self.content is not None and len(payload(self.content)) > LARGEST:
+            raise Refused(f"what {self.path} should hold is larger than {human(LARGEST)}", why="So large a file is not compared, and not proven.")
+        if old is not None and old.content is None:
+            raise Refused(f"{self.path} is larger than {human(LARGEST)}", why="So large a file is not compared, and not overwritten unseen.")
         if changes := list(self._changes(old, facts)):
             write = WriteFile(
                 *(self.path, self.content, self.mode, self.owner, self.group),

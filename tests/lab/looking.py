@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from novaops.apply import Outcome, carry_out, new_run
 from novaops.converge import ask
 from novaops.desired import Playbooks
-from novaops.errors import Refused
+from novaops.errors import NovaopsError, Refused
 from novaops.facts import Facts
+from novaops.facts.runs import LastRun
 from novaops.lab.vm import VirtualMachine
-from novaops.plan import Plan, Resource, make_plan, questions_of
+from novaops.plan import Plan, Resource, Step, make_plan, questions_of
 from novaops.target import Target
 from novaops.transport import Session
 
@@ -44,6 +46,25 @@ def refusal(plan: Plan) -> Refused:
     reasons = {str(error): error for _, error in plan.refusals}
     assert len(reasons) == 1, f"one refusal expected: {plan}"
     return next(iter(reasons.values()))
+
+
+class Nobody:
+    """Watches a run and says nothing."""
+
+    def step(self, number: int, step: Step) -> None: ...
+    def waiting(self, holder: str) -> None: ...
+    def lost(self, error: NovaopsError) -> None: ...
+
+
+def carried_out(host: VirtualMachine, wanted: Sequence[Resource], meddle: Callable[[], object] = lambda: None) -> Outcome:
+    """The outcome of a plan that was made before `meddle` and carried out after it."""
+    with Session(target(host)) as session:
+        facts = ask(session, [LastRun(), *questions_of(wanted)])
+        plan = make_plan(wanted, facts)
+        assert plan.steps
+        assert not plan.refusals
+        meddle()
+        return carry_out(session, new_run(plan.steps, facts.known(LastRun()), wait=True), Nobody())
 
 
 def written(host: VirtualMachine) -> dict[str, int]:

@@ -50,9 +50,9 @@ def test_an_unknown_key_is_refused_and_the_line_it_prints_trusts_it(container: L
     assert (refused.code, refused.host["status"], refused.host["error"]["code"]) == (5, "unreachable", "host-key-unknown")
     assert f"ssh-ed25519 {shown(container)}" in refused.host["error"]["why"]
     line = refused.host["error"]["fix"].partition(", then: ")[2]
-    assert line == "novaops host trust box"
+    assert line == f"novaops -i {tmp_path}/inventory.yaml host trust box"
     typed = subprocess.run(
-        [sys.executable, "-m", *shlex.split(line)], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", *shlex.split(line)], cwd="/", capture_output=True, text=True, timeout=60, check=False
     )
     assert (typed.returncode, shown(container) in typed.stdout) == (0, True), typed.stdout + typed.stderr
     assert novaops("apply", inventory=tmp_path / "inventory.yaml").code == 0
