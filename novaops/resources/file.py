@@ -44,9 +44,13 @@ class File:
         if old is not None and not old.is_regular:
             raise Refused(f"{self.path} is a {old.kind}, not a file", fix="move it away first")
         if self.content is not None and len(payload(self.content)) > LARGEST:
-            raise Refused(f"what {self.path} should hold is larger than {human(LARGEST)}", why="So large a file is not compared, and not proven.")
+            raise Refused(
+                f"what {self.path} should hold is larger than {human(LARGEST)}", why="So large a file is not compared, and not proven."
+            )
         if old is not None and old.content is None:
-            raise Refused(f"{self.path} is larger than {human(LARGEST)}", why="So large a file is not compared, and not overwritten unseen.")
+            raise Refused(
+                f"{self.path} is larger than {human(LARGEST)}", why="So large a file is not compared, and not overwritten unseen."
+            )
         if changes := list(self._changes(old, facts)):
             write = WriteFile(
                 *(self.path, self.content, self.mode, self.owner, self.group),

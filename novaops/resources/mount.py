@@ -241,6 +241,15 @@ def _not_mounted(path: str) -> str:
     return f"! mountpoint -q -- {quote(path)}"
 
 
+_XFS_CHECK = """\
+sound() { xfs_repair -n "$1" >/dev/null 2>&1; [ $? != 1 ]; }
+sound "$1" || {
+  at=$(mktemp -d) && mount -t xfs -o OPTIONS,nosuid,nodev,noexec -- "$1" "$at" && umount -- "$at"
+  rmdir -- "$at"; sound "$1"
+}"""
+"""After a power cut the log is full, and only mounting writes it back: until then xfs_repair sees errors that are none."""
+
+
 def _healthy(kind: str, device: str, *, read_only: bool) -> Command:
     """A file system that was there is checked before it is trusted: repaired where that is safe (fsck's 1), never made anew.
 
@@ -248,7 +257,7 @@ def _healthy(kind: str, device: str, *, read_only: bool) -> Command:
     """
     how = {
         "ext4": f'e2fsck {"-n" if read_only else "-p"} -- "$1"; [ $? -le 1 ]',
-        "xfs": 'xfs_repair -n -- "$1" >/dev/null 2>&1; [ $? != 1 ]',
+        "xfs": _XFS_CHECK.replace("OPTIONS", "ro" if read_only else "rw"),
         "btrfs": 'btrfs check --readonly -- "$1"',
     }
     say = f'{{ echo "{kind} on $1 has errors that cannot be mended safely: look at it with fsck before it is used"; exit 1; }}'

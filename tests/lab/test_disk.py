@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import Novaops
-
 from novaops.lab import LabHost
+from tests.lab.conftest import Novaops
 
 
 def test_an_idle_disk_is_mounted_and_a_second_run_changes_nothing(vm: LabHost, novaops: Novaops) -> None:

@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import Novaops
+import pytest
 
 from novaops.lab import Disk
 from novaops.lab.vm import VirtualMachine
+from tests.lab.conftest import Novaops
 
 Inventory = Callable[[str, str], Path]
 
@@ -48,6 +49,7 @@ def options(host: VirtualMachine, path: str) -> set[str]:
     return set(line.split(","))
 
 
+@pytest.mark.long
 def test_a_line_comes_changes_and_goes_between_those_of_others(vm: VirtualMachine, novaops: Novaops) -> None:
     partition(vm, 1)
     foreign = write_fstab(vm, FOREIGN.replace("%r", "\r"))
@@ -167,6 +169,7 @@ def _mounts(host: VirtualMachine) -> dict[str, str]:
     return {mount["target"]: mount["fstype"] for mount in own}
 
 
+@pytest.mark.long
 def test_an_fstab_that_is_a_link_or_missing(vm: VirtualMachine, novaops: Novaops) -> None:
     vm.run("mv /etc/fstab /etc/fstab.real; chmod 640 /etc/fstab.real; ln -s fstab.real /etc/fstab")
     words = ("disk", "mount", "machine", "--path", "/mnt/data")

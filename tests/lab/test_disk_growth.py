@@ -6,10 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import Done, Novaops
-
 from novaops.lab import Disk
 from novaops.lab.vm import VirtualMachine
+from tests.lab.conftest import Done, Novaops
 
 GIB = 1024**3
 

@@ -7,11 +7,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import Novaops
-from looking import look, plans, refusal, written
-
 from novaops.lab import Disk
 from novaops.lab.vm import VirtualMachine
+from tests.lab.conftest import Novaops
+from tests.lab.looking import look, plans, refusal, written
 
 PREPARE = r"""
 set -ex

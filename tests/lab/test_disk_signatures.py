@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Novaops
-from looking import carried_out, look, plans, refusal, resources, written
 
 from novaops.disks import rows
 from novaops.facts import Facts
@@ -18,6 +16,8 @@ from novaops.facts.block_devices import BlockDevices
 from novaops.lab import Disk, Lab
 from novaops.lab.vm import VirtualMachine
 from novaops.resources.filesystem import Filesystem
+from tests.lab.conftest import Novaops
+from tests.lab.looking import carried_out, look, plans, refusal, resources, written
 
 
 @dataclass(frozen=True)
@@ -202,6 +202,7 @@ def test_a_refused_run_leaves_everything_as_it_is(
     assert state(warehouse) == before
 
 
+@pytest.mark.long
 def test_the_printed_identity_wipes_an_idle_disk(warehouse: VirtualMachine, seen: Facts, novaops: Novaops) -> None:
     """The file systems only: thirty mounts would take minutes here, and are mounts like any other."""
     wipes = printed_identities(seen, (*WHOLE, *PARTS))

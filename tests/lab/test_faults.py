@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Novaops
-from things import LEFTOVERS, SLOW, ending, let_go, until_it_says, wait_on, write_inventory
 
 from novaops import inventory as inventories
 from novaops.asking import silent
@@ -23,7 +22,10 @@ from novaops.lab import LabHost
 from novaops.lab.relay import Direction, Fault, Relay
 from novaops.plan import Resource
 from novaops.report import HostReport
-from novaops.transport import Session, Target
+from novaops.target import Target
+from novaops.transport import Session
+from tests.lab.conftest import Novaops
+from tests.lab.things import LEFTOVERS, SLOW, ending, let_go, until_it_says, wait_on, write_inventory
 
 CUTS = 50
 EARLY_CUTS = 10
@@ -93,7 +95,7 @@ class OnceFaulty(Relay):
     faulty = 1
 
 
-def motd_inventory(folder: Path, host: LabHost, **access: object) -> Path:
+def motd_inventory(folder: Path, host: LabHost, **access: Any) -> Path:
     file = write_inventory(folder, host, **access, motd={"greeting": "Welcome"})
     (folder / "playbooks/motd.py").write_text(MOTD_PLAYBOOK)
     (folder / "templates/motd").mkdir(parents=True, exist_ok=True)

@@ -6,10 +6,10 @@ import base64
 from pathlib import Path
 
 import pytest
-from conftest import Novaops
-from things import LEFTOVERS, SLOW, ending, let_go, sha256, wait_on, write_inventory
 
 from novaops.lab import LabHost
+from tests.lab.conftest import Novaops
+from tests.lab.things import LEFTOVERS, SLOW, ending, let_go, sha256, wait_on, write_inventory
 
 OLD, NEW = "old\n", "new\n"
 TARGET = "/etc/novaops-test"

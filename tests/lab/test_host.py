@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from conftest import Novaops
 
 from novaops.lab import Lab, LabHost
+from tests.lab.conftest import Novaops
 
 
 @pytest.fixture(scope="module", params=[("nested", True, "google"), ("flat", False, "alibaba")], ids=["nested", "flat"])

@@ -52,6 +52,7 @@ def check_logins(host: LabHost) -> None:
     assert "ISO-8859-15" in host.run("locale")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(bool(missing_packages("vm")), reason="qemu or mmdebstrap is not installed")
 def test_vm(lab: Lab) -> None:
     host = lab.up(disks=(Disk("20G", serial="data"), Disk("1G", read_only=True)), cloud="google")

@@ -15,12 +15,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from conftest import Done, Novaops
-from things import ending, write_inventory
 
 from novaops.known_hosts import fingerprint
 from novaops.lab import LabHost
 from novaops.lab.process import wait_until
+from tests.lab.conftest import Done, Novaops
+from tests.lab.things import ending, write_inventory
 
 A_FILE = {"path": "/etc/novaops-test", "content": "here\n"}
 
@@ -51,9 +51,7 @@ def test_an_unknown_key_is_refused_and_the_line_it_prints_trusts_it(container: L
     assert f"ssh-ed25519 {shown(container)}" in refused.host["error"]["why"]
     line = refused.host["error"]["fix"].partition(", then: ")[2]
     assert line == f"novaops -i {tmp_path}/inventory.yaml host trust box"
-    typed = subprocess.run(
-        [sys.executable, "-m", *shlex.split(line)], cwd="/", capture_output=True, text=True, timeout=60, check=False
-    )
+    typed = subprocess.run([sys.executable, "-m", *shlex.split(line)], cwd="/", capture_output=True, text=True, timeout=60, check=False)
     assert (typed.returncode, shown(container) in typed.stdout) == (0, True), typed.stdout + typed.stderr
     assert novaops("apply", inventory=tmp_path / "inventory.yaml").code == 0
     assert ssh_takes(container, known)

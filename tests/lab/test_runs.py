@@ -11,11 +11,11 @@ from subprocess import Popen
 from typing import Any
 
 import pytest
-from conftest import Novaops
-from things import SLOW, Thing, ending, let_go, until_it_says, wait_on, write_inventory
 
 from novaops.journal import KEPT_RUNS
 from novaops.lab import LabHost
+from tests.lab.conftest import Novaops
+from tests.lab.things import SLOW, Thing, ending, let_go, until_it_says, wait_on, write_inventory
 
 TARGET = "/etc/novaops-test"
 SLOW_FILE: Thing = {"path": TARGET, "content": "slow\n", "then": SLOW}

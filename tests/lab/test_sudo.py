@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Novaops
-from things import LEFTOVERS, ending, wait_on, write_inventory
 
 from novaops.lab import LabHost
 from novaops.lab.recipe import SUDO_PASSWORD
+from tests.lab.conftest import Novaops
+from tests.lab.things import LEFTOVERS, ending, wait_on, write_inventory
 
 A_FILE = {"path": "/etc/novaops-test", "content": "here\n"}
 

@@ -149,7 +149,7 @@ FAULTS = {
     "full": ("dd if=/dev/zero of=/mnt/data/fill bs=1M 2>/dev/null || :", "but the host says:"),
     "file system in fstab": ("sed -i 's/ ext4 / xfs /' /etc/fstab", "should be ext4, but /etc/fstab names xfs"),
     "file system on the disk": (
-        'u=$(blkid -s UUID -o value /dev/vdb); umount /mnt/data; mkfs.btrfs -qfU "$u" /dev/vdb || mkfs.xfs -fqm uuid="$u" /dev/vdb',
+        'u=$(blkid -s UUID -o value /dev/vdb); umount /mnt/data; wipefs -qa /dev/vdb; mkfs.btrfs -qfU "$u" /dev/vdb || mkfs.xfs -fqm uuid="$u" /dev/vdb',  # noqa: E501
         "should be ext4, but blkid finds",
     ),
     "label": ("e2label /dev/vdb WRONG", "the label of the disk for /mnt/data should be DATA, but it is WRONG"),
@@ -157,7 +157,10 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+SHORT = {"unmounted", "wrong UUID", "another disk on top", "no nofail"}
+
+
+@pytest.mark.parametrize("fault", [pytest.param(fault, marks=() if fault in SHORT else pytest.mark.long) for fault in FAULTS])
 def test_drift(mounted: Rehearsal, fault: str) -> None:
     command, sentence = FAULTS[fault]
     mounted.host.run(command)
@@ -169,6 +172,7 @@ def test_drift(mounted: Rehearsal, fault: str) -> None:
     assert mounted.host.run("find /mnt/data -name '.novaops*'") == ""
 
 
+@pytest.mark.long
 def test_drift_is_no_case_for_a_reboot(mounted: Rehearsal) -> None:
     mounted.host.run("sed -i s/nofail,// /etc/fstab")
     text = mounted.novaops("verify", "--reboot", "-v")
@@ -180,6 +184,7 @@ def test_drift_is_no_case_for_a_reboot(mounted: Rehearsal) -> None:
     assert "Traceback" not in text.stdout + text.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("state", "sentences"), [("unmounted", ["nothing should be mounted"]), ("absent", ["nothing", "no line"])])
 def test_gone(mounted: Rehearsal, state: str, sentences: list[str]) -> None:
     mounted.inventory(f"{{path: /mnt/data, state: {state}}}")
@@ -191,6 +196,7 @@ def test_gone(mounted: Rehearsal, state: str, sentences: list[str]) -> None:
     assert mounted.verify().code == 0
 
 
+@pytest.mark.long
 def test_bound(mounted: Rehearsal) -> None:
     mounted.host.run("mkdir -p /srv/real /srv/other /srv/shown")
     mounted.inventory("{device: /srv/real, path: /srv/shown, options: [bind]}")
@@ -202,6 +208,7 @@ def test_bound(mounted: Rehearsal) -> None:
     assert ended.wrong[0].startswith("/srv/shown should show /srv/real, but it shows another folder: ")
 
 
+@pytest.mark.long
 def test_blanks_and_links(mounted: Rehearsal) -> None:
     mounted.host.run("umount /mnt/data; sed -i d /etc/fstab; mkdir -p /srv/real; ln -s /srv/real /mnt/link")
     mounted.inventory("{device: data, path: '/mnt/link/a b%s', label: DATA}")
@@ -235,6 +242,7 @@ def test_unreachable_does_not_stop_the_others(mounted: Rehearsal) -> None:
     assert mounted.verify().code == 5
 
 
+@pytest.mark.long
 def test_what_cannot_be_seen_is_no_drift(mounted: Rehearsal) -> None:
     mounted.host.run("mv $(command -v findmnt) /root/")
     ended = mounted.verify()
@@ -259,6 +267,7 @@ SABOTAGE = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("sabotage", SABOTAGE)
 def test_does_not_survive_reboot(mounted: Rehearsal, sabotage: str) -> None:
     """The host is right before it goes down, and a unit makes it wrong while it boots."""

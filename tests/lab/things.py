@@ -23,7 +23,7 @@ SLOW = ("sh", "-c", "echo >>/run/begun; until [ -e /run/go ]; do sleep 0.05; don
 LEFTOVERS = "find / -xdev -name '.*.novaops-*' 2>/dev/null || true"
 
 
-def write_inventory(folder: Path, host: LabHost, things: Sequence[Thing] = (), **access: object) -> Path:
+def write_inventory(folder: Path, host: LabHost, things: Sequence[Any] = (), **access: Any) -> Path:
     """An inventory with this one host, which wants `things`; `access` are keys beside it, such as user and port."""
     (folder / "playbooks").mkdir(parents=True, exist_ok=True)
     shutil.copy(Path(__file__).parent / "playbooks/things.py", folder / "playbooks")

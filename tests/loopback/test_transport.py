@@ -21,7 +21,7 @@ from novaops.target import Target
 from novaops.transport import ConnectionLost, Session
 
 if TYPE_CHECKING:
-    from conftest import Host
+    from tests.loopback.conftest import Host
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="the server runs what it is told as its own user, who must be root here")
 

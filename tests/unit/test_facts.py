@@ -172,7 +172,9 @@ def test_a_package_is_not_absent_because_dpkg_query_failed(tmp_path: Path) -> No
     program.write_text("#!/bin/sh\necho 'dpkg-query: error: parsing file status' >&2\nexit 2\n")
     program.chmod(0o755)
     question = PackageNamed("x")
-    done = subprocess.run(["/bin/sh", "-c", question.ask([question])], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["/bin/sh", "-c", question.ask([question])], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+    )
     facts = read([question], *framed(question, done.stdout, done.stderr, done.returncode))
     assert outcome(facts, question) == "unknown"
 
