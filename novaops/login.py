@@ -5,10 +5,12 @@ Fabric of itself accepts any host key. Importing it takes 0.4 s, so only `transp
 
 from __future__ import annotations
 
+import errno
 import getpass
 import logging
 import os
 import socket
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,10 +45,12 @@ class _Checked(paramiko.MissingHostKeyPolicy):
         check_host_key(self._target, hostname, key.get_name(), key.asbytes(), self._files)
 
 
-def connect(target: Target) -> Connection:
-    """An open connection. Raises Unreachable."""
+def connect(target: Target, line: Future[socket.socket] | None = None) -> Connection:
+    """An open connection, over `line` where that was dialled before. Raises Unreachable."""
     connection = _connection(target)
     try:
+        if line is not None:
+            connection.connect_kwargs["sock"] = line.result()
         for hop in _hops(connection):
             _prepare(hop, target)
         if target.identity:
@@ -54,11 +58,12 @@ def connect(target: Target) -> Connection:
         connection.open()
         connection.transport.set_keepalive(KEEPALIVE)
         _give_up_on_silence(connection.transport.sock, target.timeout)
-    except (paramiko.SSHException, OSError, EOFError, ValueError) as error:
+    except BaseException as error:
         connection.close()
-        raise explain(error, target, connection.host, connection.port) from error
-    except BaseException:
-        connection.close()
+        if "sock" in connection.connect_kwargs:
+            connection.connect_kwargs["sock"].close()
+        if isinstance(error, (paramiko.SSHException, OSError, EOFError, ValueError)):
+            raise explain(error, target, connection.host, connection.port) from error
         raise
     return connection
 
@@ -176,11 +181,8 @@ def explain(error: Exception, target: Target, address: str, port: int) -> Unreac
             why=str(error),
             fix=f"ssh -v -p {port} {target.user + '@' if target.user else ''}{address} shows which keys are tried",
         )
-    if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
-        reasons = sorted({str(e.strerror or e) for e in vars(error)["errors"].values()})
-        return Unreachable(
-            f"{target}: nothing answers at {where}", why=", ".join(reasons), fix="check address and port, and the firewall on the way"
-        )
+    if reasons := _nothing_there(error):
+        return Unreachable(f"{target}: nothing answers at {where}", why=reasons, fix="check address and port, and the firewall on the way")
     if isinstance(error, (TimeoutError, socket.timeout)):
         return Unreachable(
             f"{target}: no answer from {where} within {target.timeout:g} s", fix="check address and firewall; --timeout waits longer"
@@ -202,3 +204,12 @@ def _no_greeting(said: str, target: Target, where: str) -> Unreachable | None:
             fix="--timeout waits longer; is this port sshd's, and the host not overloaded?",
         )
     return None
+
+
+def _nothing_there(error: Exception) -> str:
+    """Why nobody took the connection, "" when it failed in another way."""
+    if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
+        return ", ".join(sorted({str(e.strerror or e) for e in vars(error)["errors"].values()}))
+    if isinstance(error, OSError) and error.errno in {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH}:
+        return error.strerror or str(error)
+    return ""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from novaops.dial import dial
 from novaops.errors import HostFailed, NoRoot, NovaopsError
 from novaops.shell import quote
 from novaops.target import Target
@@ -54,9 +55,10 @@ class Session:
 
     def open(self) -> None:
         """Connect and log in. Raises Unreachable."""
-        from novaops.login import connect
+        line = dial(self.target)
+        from novaops.login import connect  # takes 0.2 s to load, in which the first packets come and go
 
-        self._connection = connect(self.target)
+        self._connection = connect(self.target, line)
 
     def close(self) -> None:
         if self._connection is not None:

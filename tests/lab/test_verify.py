@@ -202,7 +202,7 @@ def test_bound(mounted: Rehearsal) -> None:
     mounted.inventory("{device: /srv/real, path: /srv/shown, options: [bind]}")
     assert mounted.novaops("apply").code == 0
     assert mounted.verify().code == 0
-    mounted.host.run("mount --bind /srv/other /srv/shown")
+    mounted.host.run("umount /srv/shown; mount --bind /srv/other /srv/shown")
     ended = mounted.verify()
     assert (ended.code, len(ended.wrong)) == (3, 1)
     assert ended.wrong[0].startswith("/srv/shown should show /srv/real, but it shows another folder: ")
