@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from novaops.lab import Disk
 from novaops.lab.vm import VirtualMachine
 from tests.lab.conftest import Done, Novaops
@@ -34,6 +36,7 @@ def sizes(host: VirtualMachine) -> dict[str, float]:
     return {line.split()[0].removeprefix("/mnt/"): int(line.split()[1]) / GIB for line in lines}
 
 
+@pytest.mark.long
 def test_file_systems_follow_their_disks(vm: VirtualMachine, novaops: Novaops, inventory: Callable[[str, str], Path]) -> None:
     # No nvme: qemu cannot resize it.
     attached = [vm.attach(Disk("1G", serial="scsi", bus="scsi")), vm.attach(Disk("1G")), vm.attach(Disk("1G"))]

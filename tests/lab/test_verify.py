@@ -157,7 +157,7 @@ FAULTS = {
 }
 
 
-SHORT = {"unmounted", "wrong UUID", "another disk on top", "no nofail"}
+SHORT = {"another disk on top"}
 
 
 @pytest.mark.parametrize("fault", [pytest.param(fault, marks=() if fault in SHORT else pytest.mark.long) for fault in FAULTS])
@@ -218,6 +218,7 @@ def test_blanks_and_links(mounted: Rehearsal) -> None:
     assert ended.checks[0]["resource"] == "disk:/mnt/link/a b%s"
 
 
+@pytest.mark.long
 def test_sudo_password(mounted: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_SUDO", "lab-password")
     mounted.inventory(DISK, user="operator", access=", sudo_password: env:LAB_SUDO")
@@ -228,6 +229,7 @@ def test_sudo_password(mounted: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> N
     assert json.loads(ended.stdout)["hosts"][0]["error"]["what"]
 
 
+@pytest.mark.long
 def test_unreachable_does_not_stop_the_others(mounted: Rehearsal) -> None:
     mounted.inventory(DISK, "  away: {address: 127.0.0.1, port: 1, disk: [{path: /mnt/data}]}")
     ended = mounted.novaops("verify", "--junit", "found.xml")
