@@ -115,9 +115,9 @@ def shown_key(target: Target) -> tuple[str, bytes, str]:
     return key.get_name(), key.asbytes(), known_hosts.host_name(connection.host, connection.port)
 
 
-def trust_file(target: Target) -> Path:
-    """The known_hosts file that a new host's line goes to: the first that its key is looked up in."""
-    return known_hosts_files(target, _connection(target).ssh_config.get("userknownhostsfile", ""))[0]
+def key_files(target: Target) -> list[Path]:
+    """The known_hosts files that the target's key is looked up in; the first is the one a new line goes to."""
+    return known_hosts_files(target, _connection(target).ssh_config.get("userknownhostsfile", ""))
 
 
 def _connection(target: Target) -> Connection:

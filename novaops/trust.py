@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from novaops import known_hosts
 from novaops.errors import ChangedHostKey, HostFailed, UnknownHostKey
-from novaops.host_key import check_host_key, known_hosts_files
-from novaops.login import shown_key, trust_file
+from novaops.host_key import check_host_key
+from novaops.login import key_files, shown_key
 from novaops.plan import Change
 from novaops.report import HostReport, Line
 from novaops.target import Target
@@ -17,7 +17,8 @@ def trust(target: Target, expected: str, *, check: bool) -> HostReport:
     Raises Unreachable; ChangedHostKey when another key is known already, or the key is not the expected one.
     """
     key_type, key, name = shown_key(target)
-    file = trust_file(target)
+    files = key_files(target)
+    file = files[0]
     fingerprint = known_hosts.fingerprint(key)
     if expected and expected.removeprefix("SHA256:").rstrip("=") != fingerprint.removeprefix("SHA256:"):
         raise ChangedHostKey(
@@ -28,7 +29,7 @@ def trust(target: Target, expected: str, *, check: bool) -> HostReport:
     details = {"key_type": key_type, "fingerprint": fingerprint, "known_hosts": str(file)}
     resource = f"host-key:{name}"
     try:
-        check_host_key(target, name, key_type, key, known_hosts_files(target, str(file)) if not target.known_hosts else [file])
+        check_host_key(target, name, key_type, key, files)
     except UnknownHostKey:
         change = (Change("key", None, f"{key_type} {fingerprint}"), Change("file", None, str(file)))
         if check:

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from novaops.facts import Gap, Question, Section
 from novaops.journal import pending_marker
-from novaops.shell import join, quote
+from novaops.shell import join
 
 LARGEST = 1_048_576
 """Bytes. The content of a larger file is not read."""
@@ -95,22 +95,6 @@ done
             rest = rest[taken:]
             answers[question] = File(kind, mode.rjust(4, "0"), owner, group, read, pending=mark == "pending")
         return {} if rest else answers
-
-
-@dataclass(frozen=True)
-class PendingAt(Question[bool]):
-    """Whether a run was cut after it removed the file at `path`, before the action that belongs to it succeeded."""
-
-    path: str
-    family: ClassVar[str] = "pending"
-
-    @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
-        return "".join(f"[ -e {quote(pending_marker(q.path))} ]; echo $?\n" for q in questions)
-
-    @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, bool | Gap]:
-        return {q: line == "0" for q, line in zip(questions, section.stdout.split(), strict=False)}
 
 
 _NOT_THERE: Mapping[str, File | Gap] = {"absent": Gap.ABSENT, "dangling": File(kind="dangling link"), "unknown": Gap.UNKNOWN}

@@ -9,10 +9,13 @@ from typing import Any
 from novaops.action import Text, WriteFile, payload
 from novaops.errors import Refused
 from novaops.facts import Facts, Question
-from novaops.facts.file import LARGEST, FileAt, PendingAt
+from novaops.facts.file import LARGEST, FileAt
 from novaops.facts.file import File as FileFacts
+from novaops.facts.holds import Holds
+from novaops.journal import pending_marker
 from novaops.plan import Change, Step
 from novaops.secret import Secret
+from novaops.shell import quote
 from novaops.size import human
 
 
@@ -36,7 +39,7 @@ class File:
     def questions(self) -> Iterable[Question[Any]]:
         yield FileAt(self.path)
         if self.content is None and self.then:
-            yield PendingAt(self.path)
+            yield self._pending
 
     def steps(self, facts: Facts) -> Iterable[Step]:
         found = facts[FileAt(self.path)]
@@ -80,8 +83,13 @@ class File:
         if old is not None and old.pending:
             yield Change("then", "not finished", " ".join(self.then) or "finished")
 
+    @property
+    def _pending(self) -> Holds:
+        """Whether a run was cut after it removed the file, before what must follow succeeded: `FileAt` sees no file to ask about."""
+        return Holds(f"[ -e {quote(pending_marker(self.path))} ]")
+
     def _removal_is_pending(self, facts: Facts) -> bool:
-        return bool(self.then) and facts.known(PendingAt(self.path))
+        return bool(self.then) and facts.known(self._pending)
 
     def _shown(self, old: FileFacts | None, wanted: bytes) -> tuple[str | None, str]:
         if isinstance(self.content, Secret):

@@ -87,9 +87,9 @@ class Mount:
         actions: list[Action] = []
         line_changed = old is None or not old.same_as(line)
         to_mount = mounted is None and self.state == "mounted"
+        _refuse_no_directory(place)
         if to_mount:
             _refuse_place(place, mounts)
-        _refuse_no_directory(place)
         if place.state == "absent" and (to_mount or line_changed):
             actions.append(_make_directory(place))
         if to_mount:
@@ -332,7 +332,6 @@ def _refuse_no_directory(place: Directory) -> None:
 
 def _refuse_place(place: Directory, mounts: MountTable) -> None:
     """Nothing is mounted over what somebody put there."""
-    _refuse_no_directory(place)
     if place.state == "filled":
         raise Refused(
             f"{place.real} is not empty",
@@ -341,12 +340,8 @@ def _refuse_place(place: Directory, mounts: MountTable) -> None:
         )
     if beneath := [m.target for m in mounts.below(place.real)]:
         raise Refused(f"{', '.join(beneath)} is mounted beneath {place.real}, and would be hidden", fix="choose another --path")
-    under = max(
-        (m for m in mounts.mounts if place.nearest == m.target or place.nearest.startswith(m.target.rstrip("/") + "/")),
-        key=lambda m: len(m.target),
-        default=None,
-    )
-    if under is not None and under.filesystem in _VIRTUAL:
+    under = _holder(place.nearest, mounts)
+    if under.filesystem in _VIRTUAL:
         raise Refused(f"{place.real} is inside {under.target}, which the kernel makes", fix="choose another --path")
 
 
