@@ -83,6 +83,30 @@ class Restore:
 
 
 @dataclass(frozen=True)
+class SetValue:
+    """Give something that is no file another value, such as a password's hash. The old one is kept in the run's journal for undo."""
+
+    what: str
+    """As a person names it: "the password of netlab"."""
+    read: str
+    """sh that prints the value as it is."""
+    keep: str
+    """sh that prints what `write` takes to put it back exactly as it is; it may say more than `read`."""
+    write: tuple[str, ...]
+    """Words that take a value on their standard input: never in argv, which every user of the host can read."""
+    value: Text | None
+    """None: the value that an earlier run kept, in the file `kept` on the host."""
+    expected: str | None
+    """The sha256 of what `read` must print now: what has changed since is not overwritten. None for anything."""
+    result: str
+    """The sha256 of what it prints afterwards."""
+    kept: str = ""
+
+    def __str__(self) -> str:
+        return f"put back {self.what}" if self.kept else f"set {self.what}"
+
+
+@dataclass(frozen=True)
 class Precondition:
     """sh that must succeed right before what follows it; else the step is refused, in the words it printed."""
 
@@ -93,4 +117,4 @@ class Precondition:
         return f"check that {self.meaning}"
 
 
-Action = Command | WriteFile | Restore | Precondition
+Action = Command | WriteFile | Restore | SetValue | Precondition

@@ -7,13 +7,18 @@ import getpass
 import platform
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 from novaops.errors import HostFailed, LockHeld, NovaopsError, RunLost, Unreachable
-from novaops.plan import Step
+from novaops.fresh_login import log_in
+from novaops.guard import SECONDS, Answer, Guard
+from novaops.plan import FreshLogin, Step, fresh_logins, stretches
 from novaops.run_script import Run, start_and_follow
+from novaops.secret import Secret
+from novaops.shell import whole
 from novaops.transport import ConnectionLost, Session
 
 REATTACH_TIMEOUTS = 4
@@ -30,6 +35,8 @@ class Watcher(Protocol):
     def step(self, number: int, step: Step) -> None: ...
     def waiting(self, holder: str) -> None: ...
     def lost(self, error: NovaopsError) -> None: ...
+    def guarded(self, login: FreshLogin, seconds: int) -> None: ...
+    def taking_back(self, why: str) -> None: ...
 
 
 @dataclass
@@ -37,19 +44,29 @@ class Outcome:
     """How a run ended, and each step of it."""
 
     run: Run
-    end: Literal["ok", "failed", "refused", "stale"]
+    end: Literal["ok", "failed", "refused", "rolled_back", "stale"]
     done: set[int] = field(default_factory=set)
     failed: int | None = None
     said: str = ""
     """What the failing action printed."""
     taken_back: bool = True
-    """Whether every action of the failed step that had begun was undone."""
+    """Whether every action that had to be undone was undone."""
+    undone: set[int] = field(default_factory=set)
+    """The steps of which something was undone."""
+    logins: int = 0
+    """How many fresh logins were made."""
+    not_confirmed: NovaopsError | None = None
+    """Why the fresh login did not work."""
 
 
-def new_run(steps: tuple[Step, ...], after: str, *, wait: bool, undoes: str = "") -> Run:
-    """A run with an id of its own."""
+def new_run(steps: tuple[Step, ...], after: str, *, wait: bool, undoes: str = "", guard: int = SECONDS) -> Run:
+    """A run with an id of its own. `guard`: for how many seconds the host waits for a fresh login, where one is needed."""
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    return Run(f"{now}-{secrets.token_hex(3)}", steps, f"{getpass.getuser()}@{platform.node()}", after, wait, undoes)
+    return Run(f"{now}-{secrets.token_hex(3)}", steps, f"{getpass.getuser()}@{platform.node()}", after, wait, undoes, guard=_guard(guard))
+
+
+def _guard(seconds: int) -> Guard:
+    return Guard(Secret(secrets.token_urlsafe(32)), seconds)
 
 
 def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
@@ -72,6 +89,8 @@ def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
                 seen += 1
                 if _read(line, outcome, watcher):
                     return outcome
+                if line.startswith("guarded "):
+                    _confirm(session, outcome, int(line.split(" ")[1]), watcher)
             raise ConnectionLost(f"the connection to {session.target} was lost")  # noqa: TRY301 - the same as a loss noticed below
         except (ConnectionLost, Unreachable) as error:
             deadline = deadline or time.monotonic() + REATTACH_TIMEOUTS * timeout
@@ -79,6 +98,28 @@ def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
             if time.monotonic() > deadline:
                 raise _run_lost(session, run, error) from error
             _reconnect(session, run, deadline)
+
+
+def _confirm(session: Session, outcome: Outcome, stretch: int, watcher: Watcher) -> None:
+    """Log in anew, and let the host know how that went. When it cannot be told, it knows what to do all the same."""
+    run = outcome.run
+    steps = [run.steps[number] for number in stretches(run.steps)[stretch]]
+    logins = fresh_logins(steps)
+    seconds = run.guard.seconds / 2
+
+    def says(answer: Answer) -> str:
+        return whole(run.guard.answer(run.id, stretch, answer))
+
+    try:
+        for login in logins:
+            watcher.guarded(login, run.guard.seconds)
+            outcome.logins += 1
+            log_in(session, login, says("keep") if login is logins[-1] else ":\n", seconds)
+    except NovaopsError as error:
+        outcome.not_confirmed = error
+        watcher.taking_back(error.what)
+        with suppress(NovaopsError):
+            session.run(says("take back"), root=False)
 
 
 def _reconnect(session: Session, run: Run, deadline: float) -> None:
@@ -121,9 +162,11 @@ def _read(line: str, outcome: Outcome, watcher: Watcher) -> bool:
             outcome.failed, outcome.said = int(number), f"exit status {status}"
         case "refused", [number, _, *text]:
             outcome.failed, outcome.said = int(number), _decoded("".join(text))
-        case "undone", [_, _, status]:
+        case "undone", [number, _, status]:
             outcome.taken_back = outcome.taken_back and status == "0"
-        case "end", [("ok" | "failed" | "refused" | "stale") as end]:
+            outcome.undone.add(int(number))
+            outcome.done.discard(int(number))
+        case "end", [("ok" | "failed" | "refused" | "rolled_back" | "stale") as end]:
             outcome.end = end
             return True
         case "end", ["locked"]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from novaops import probe
-from novaops.errors import Bug, HostFailed, NovaopsError, Refused
+from novaops.errors import Bug, HostFailed, NovaopsError, Refused, RolledBack
 from novaops.facts import Facts, Question
 from novaops.facts.runs import LastRun
-from novaops.plan import Plan, Resource, Step, make_plan, questions_of
+from novaops.guard import SECONDS
+from novaops.plan import FreshLogin, Plan, Resource, Step, make_plan, questions_of
 from novaops.report import HostReport, Line, Status, failure, line_of
 from novaops.target import Target
 from novaops.transport import Session
@@ -33,6 +34,8 @@ class Manner:
     """Wait for another run's end instead of giving up."""
     undoes: str = ""
     """The run that is taken back by this."""
+    guard: int = SECONDS
+    """For how many seconds a host waits for the fresh login that confirms what could lock somebody out."""
 
 
 class Progress(Protocol):
@@ -92,10 +95,13 @@ def converge_in(session: Session, resources: Sequence[Resource], manner: Manner,
     from novaops.apply import carry_out, new_run  # only here: a host that is right already need not wait for it
 
     done: list[Step] = []
-    stale = 0
+    stale = logins = 0
     while True:
-        run = new_run(plan.steps, facts.known(LastRun()), wait=manner.wait, undoes=manner.undoes)
+        run = new_run(plan.steps, facts.known(LastRun()), wait=manner.wait, undoes=manner.undoes, guard=manner.guard)
         outcome = carry_out(session, run, _Watcher(host, progress))
+        logins += outcome.logins
+        if outcome.end == "rolled_back":
+            return _rolled_back(host, plan, outcome, done, as_before=_as_before(session, resources, questions, plan))
         if outcome.end not in {"ok", "stale"}:
             return _ended_badly(host, plan, outcome, done)
         progress(host, "proving" if outcome.end == "ok" else "looking again: another run came in between")
@@ -103,7 +109,7 @@ def converge_in(session: Session, resources: Sequence[Resource], manner: Manner,
         remaining = make_plan(resources, facts)
         if outcome.end == "ok":
             done += plan.steps
-            report = HostReport(host, "changed", _done_lines(plan, done), plan.notes, run=run.id)
+            report = HostReport(host, "changed", _done_lines(plan, done), remaining.notes or plan.notes, run=run.id, logins=logins)
             if not remaining:
                 return report
             if remaining.refusals or {step.resource for step in remaining.steps} & {step.resource for step in done}:
@@ -133,6 +139,12 @@ class _Watcher:
 
     def lost(self, error: NovaopsError) -> None:
         self._progress(self._host, f"{error.what}: connecting again, the run goes on there")
+
+    def guarded(self, login: FreshLogin, seconds: int) -> None:
+        self._progress(self._host, f"logging in anew: {login}. Without that the host takes it back within {seconds} s")
+
+    def taking_back(self, why: str) -> None:
+        self._progress(self._host, f"{why}: the host takes it back")
 
 
 def _lines(plan: Plan, statuses: dict[Step, str]) -> tuple[Line, ...]:
@@ -178,6 +190,37 @@ def _ended_badly(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step]
     statuses |= dict.fromkeys(before, "changed")
     lines = _lines(replace(plan, steps=(*before, *plan.steps)), statuses)
     return HostReport(host, status, lines, plan.notes, error, run=outcome.run.id)
+
+
+def _as_before(session: Session, resources: Sequence[Resource], questions: Sequence[Question[Any]], plan: Plan) -> bool | None:
+    """Whether the host wants exactly as much as before the run; None where it cannot be asked."""
+    try:
+        return make_plan(resources, ask(session, questions)).steps == plan.steps
+    except NovaopsError:
+        return None
+
+
+def _rolled_back(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step], *, as_before: bool | None) -> HostReport:
+    statuses = {
+        step: "rolled_back" if number in outcome.undone else "changed" if number in outcome.done else "skipped"
+        for number, step in enumerate(plan.steps)
+    }
+    statuses |= dict.fromkeys(before, "changed")
+    why = outcome.not_confirmed
+    looked = {
+        True: "Looked at again: the host is as it was before.",
+        False: "Looked at again, the host is not quite as it was before.",
+        None: "It could not be looked at again.",
+    }
+    taken_back = "All of it was taken back." if outcome.taken_back else "Not all of it could be taken back."
+    what = why.what if why else f"nobody confirmed it within {outcome.run.guard.seconds} s"
+    error = RolledBack(
+        f"the fresh login did not work, and the host put itself back: {what}",
+        why="\n".join(filter(None, [why.why if why else "", f"{taken_back} {looked[as_before]}"])),
+        fix=(why.fix if why else "") or f"find out why with: novaops login status {host}",
+    )
+    lines = _lines(replace(plan, steps=(*before, *plan.steps)), statuses)
+    return HostReport(host, "rolled_back", lines, plan.notes, error, run=outcome.run.id, logins=outcome.logins)
 
 
 def _not_proven(report: HostReport, remaining: Plan) -> HostReport:

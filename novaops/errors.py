@@ -7,12 +7,14 @@
     ├── HostFailed                 1   a host was reached and something on it went wrong
     │   ├── NoRoot                 1   the login cannot become root there
     │   ├── LockHeld               1   another run is at work on the host
-    │   └── RunLost                1   the connection went away and the run could not be followed to its end
+    │   ├── RunLost                1   the connection went away and the run could not be followed to its end
+    │   └── RolledBack             1   a fresh login did not work, and the host is as it was before
     ├── Refused                    4   going on could lose data or cut someone off
     └── Unreachable                5   no session: network, host key or login
         ├── UnknownHostKey         5
         ├── ChangedHostKey         5
-        └── LoginFailed            5
+        └── LoginFailed            5   the server turned the login down
+            └── PasswordsTaken     5   it takes passwords, where it should not
 
 Library code raises these and never prints or exits; the command line catches them once.
 """
@@ -80,6 +82,10 @@ class RunLost(HostFailed):
     code = "run-lost"
 
 
+class RolledBack(HostFailed):
+    code = "rolled-back"
+
+
 class Refused(NovaopsError):
     code = "refused"
     exit_code = 4
@@ -100,3 +106,7 @@ class ChangedHostKey(Unreachable):
 
 class LoginFailed(Unreachable):
     code = "login-failed"
+
+
+class PasswordsTaken(LoginFailed):
+    code = "passwords-taken"

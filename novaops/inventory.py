@@ -61,7 +61,8 @@ class Host:
             sudo_password = secret_source.resolve(reference)
         return Target(
             *(self.name, self.address, self.port or self.access.port, self.access.user),
-            *(self.access.identity, self.access.known_hosts, sudo_password, timeout),
+            *(self.access.identity, self.access.known_hosts, sudo_password),
+            timeout=timeout,
         )
 
 

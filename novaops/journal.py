@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 STATE = "/var/lib/novaops"
 
 RUNS = f"{STATE}/runs"
@@ -29,5 +27,7 @@ _LONGEST_NAME = 255
 
 def pending_marker(path: str) -> str:
     """The marker for the file at `path`: readable, and one word."""
+    from hashlib import sha256
+
     name = path.replace("%", "%25").replace("/", "%2F")
     return f"{PENDING}/{name if len(name.encode()) <= _LONGEST_NAME else sha256(path.encode()).hexdigest()}"

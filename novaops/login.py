@@ -9,6 +9,7 @@ import errno
 import getpass
 import logging
 import os
+import secrets
 import socket
 from concurrent.futures import Future
 from functools import partial
@@ -19,8 +20,9 @@ import paramiko
 from fabric import Config, Connection
 
 from novaops import known_hosts
-from novaops.errors import LoginFailed, Unreachable
+from novaops.errors import LoginFailed, PasswordsTaken, Unreachable
 from novaops.host_key import check_host_key, known_hosts_files
+from novaops.secret import Secret
 from novaops.target import Target
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
@@ -45,15 +47,71 @@ class _Checked(paramiko.MissingHostKeyPolicy):
         check_host_key(self._target, hostname, key.get_name(), key.asbytes(), self._files)
 
 
-def connect(target: Target, line: Future[socket.socket] | None = None) -> Connection:
-    """An open connection, over `line` where that was dialled before. Raises Unreachable."""
+class _Transport(paramiko.Transport):
+    """A transport that remembers which key opened the door."""
+
+    key: paramiko.PKey | None = None
+
+    def auth_publickey(self, username: str, key: paramiko.PKey, event: Any = None) -> list[str]:
+        left = super().auth_publickey(username, key, event)
+        self.key = key
+        return left
+
+
+class _Unforced(_Transport):
+    """A transport that tries a password before the first key. That way it costs no connection of its own: sshd would
+    count one that ends without a login against the address it came from.
+    """
+
+    _tried = False
+
+    def auth_publickey(self, username: str, key: paramiko.PKey, event: Any = None) -> list[str]:
+        if not self._tried:
+            self._tried = True
+            if offered := PASSWORD_METHODS & _turned_down(self, username):
+                raise PasswordsTaken(f"the server still offers {' and '.join(sorted(offered))}")
+        return super().auth_publickey(username, key, event)
+
+
+PASSWORD_METHODS = frozenset({"password", "keyboard-interactive"})
+
+
+def _turned_down(transport: paramiko.Transport, user: str) -> set[str]:
+    """The methods that the server offers after it was asked with none, and with a password that nobody has."""
+    offered: set[str] = set()
+    for attempt in (partial(transport.auth_none, user), partial(transport.auth_password, user, secrets.token_hex(16), fallback=False)):
+        try:
+            attempt()
+        except paramiko.BadAuthenticationType as error:
+            offered |= set(error.allowed_types)
+        except paramiko.AuthenticationException:
+            offered.add("password")
+        else:
+            raise PasswordsTaken("the server asks for nothing at all")
+    return offered
+
+
+def key_of(connection: Connection) -> paramiko.PKey | None:
+    """The key by which the connection was logged in; None for another way."""
+    return getattr(connection.transport, "key", None)
+
+
+def connect(
+    target: Target, line: Future[socket.socket] | None = None, *, key: paramiko.PKey | None = None, no_passwords: bool = False
+) -> Connection:
+    """An open connection, over `line` where that was dialled before, with `key` alone where one is given. Raises Unreachable.
+
+    With `no_passwords` the server must turn a password down first; else PasswordsTaken is raised.
+    """
     connection = _connection(target)
     try:
         if line is not None:
             connection.connect_kwargs["sock"] = line.result()
         for hop in _hops(connection):
-            _prepare(hop, target)
-        if target.identity:
+            _prepare(hop, target, _Unforced if no_passwords and hop is connection else _Transport)
+        if target.password is not None or key is not None:
+            _use_only(connection, target.password, key)
+        elif target.identity:
             _use_identity(connection, target, connection.connect_kwargs.pop("key_filename")[0])
         connection.open()
         connection.transport.set_keepalive(KEEPALIVE)
@@ -75,6 +133,15 @@ def _give_up_on_silence(sock: object, seconds: float) -> None:
     """
     if isinstance(sock, socket.socket) and hasattr(socket, "TCP_USER_TIMEOUT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
+
+
+def _use_only(connection: Connection, password: Secret | None, key: paramiko.PKey | None) -> None:
+    connection.connect_kwargs.pop("key_filename", None)
+    connection.connect_kwargs.update(look_for_keys=False, allow_agent=False)
+    if password is not None:
+        connection.connect_kwargs["password"] = password.reveal()
+    else:
+        connection.connect_kwargs["pkey"] = key
 
 
 def _use_identity(connection: Connection, target: Target, file: str) -> None:
@@ -142,7 +209,7 @@ def _hops(connection: Connection) -> list[Connection]:
     return hops
 
 
-def _prepare(hop: Connection, target: Target) -> None:
+def _prepare(hop: Connection, target: Target, kind: type[paramiko.Transport] = _Transport) -> None:
     files = known_hosts_files(target, hop.ssh_config.get("userknownhostsfile", ""))
     hop.client.set_missing_host_key_policy(_Checked(target, files))
     known = known_hosts.matching(known_hosts.host_name(hop.host, hop.port), known_hosts.entries(files))
@@ -150,13 +217,13 @@ def _prepare(hop: Connection, target: Target) -> None:
         banner_timeout=GREETING * target.timeout,
         auth_timeout=target.timeout,
         channel_timeout=target.timeout,
-        transport_factory=partial(_transport, [entry.key_type for entry in known if not entry.marker]),
+        transport_factory=partial(_transport, kind, [entry.key_type for entry in known if not entry.marker]),
     )
 
 
-def _transport(known_types: list[str], sock: Any, **options: Any) -> paramiko.Transport:
+def _transport(kind: type[paramiko.Transport], known_types: list[str], sock: Any, **options: Any) -> paramiko.Transport:
     """A transport that asks for a key of a type already known, as ssh does; another one could not be checked."""
-    transport = paramiko.Transport(sock, **options)
+    transport = kind(sock, **options)
     security = transport.get_security_options()
     offered = list(security.key_types)
     wanted = {name for known in known_types for name in ({"rsa-sha2-512", "rsa-sha2-256"} if known == "ssh-rsa" else {known})}
@@ -176,11 +243,7 @@ def explain(error: Exception, target: Target, address: str, port: int) -> Unreac
     if isinstance(error, paramiko.ssh_exception.PasswordRequiredException):
         return LoginFailed(f"{target}: the private key needs a passphrase", fix="ssh-add it to an agent first")
     if isinstance(error, paramiko.AuthenticationException):
-        return LoginFailed(
-            f"{target}: the login was refused",
-            why=str(error),
-            fix=f"ssh -v -p {port} {target.user + '@' if target.user else ''}{address} shows which keys are tried",
-        )
+        return _turned_away(error, target, f"{target.user + '@' if target.user else ''}{address}", port)
     if reasons := _nothing_there(error):
         return Unreachable(f"{target}: nothing answers at {where}", why=reasons, fix="check address and port, and the firewall on the way")
     if isinstance(error, (TimeoutError, socket.timeout)):
@@ -192,6 +255,12 @@ def explain(error: Exception, target: Target, address: str, port: int) -> Unreac
     if isinstance(error, paramiko.SSHException) and (no_greeting := _no_greeting(str(error), target, where)):
         return no_greeting
     return Unreachable(f"{target}: no ssh session with {where}", why=str(error) or type(error).__name__)
+
+
+def _turned_away(error: paramiko.AuthenticationException, target: Target, who: str, port: int) -> LoginFailed:
+    if target.password is not None:
+        return LoginFailed(f"{target}: the login of {target.user} by password was refused", why=str(error))
+    return LoginFailed(f"{target}: the login was refused", why=str(error), fix=f"ssh -v -p {port} {who} shows which keys are tried")
 
 
 def _no_greeting(said: str, target: Target, where: str) -> Unreachable | None:

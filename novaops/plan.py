@@ -11,6 +11,7 @@ from novaops.action import Action, Restore, WriteFile, payload
 from novaops.errors import Refused
 from novaops.facts import Facts, Gap, Question
 from novaops.facts.file import File, FileAt
+from novaops.secret import Secret
 
 
 class Risk(enum.Enum):
@@ -18,6 +19,7 @@ class Risk(enum.Enum):
 
     NONE = "none"
     LOCKOUT = "lockout"
+    """Could keep somebody from logging in. Neighbouring steps of this risk are done under guard: all of them, or none."""
     DATA_LOSS = "data_loss"
 
 
@@ -31,6 +33,22 @@ class Change:
 
 
 @dataclass(frozen=True)
+class FreshLogin:
+    """A login over a connection of its own. Only when it works is what was done under guard kept."""
+
+    user: str | None = None
+    """None: the login by which novaops came itself."""
+    password: Secret | None = None
+    """None: by key, as novaops came itself."""
+    no_passwords: bool = False
+    """The server must turn passwords down on the way."""
+
+    def __str__(self) -> str:
+        how = "by password" if self.password else "by key, with passwords turned down" if self.no_passwords else "by key"
+        return f"{self.user or 'the same login'} {how}"
+
+
+@dataclass(frozen=True)
 class Step:
     """One resource put right: all of its actions happen, or those that did are undone."""
 
@@ -40,6 +58,8 @@ class Step:
     risk: Risk = Risk.NONE
     cannot_undo: str = ""
     """What of this step no undo brings back, said beforehand; "" when all of it can be undone."""
+    fresh_logins: tuple[FreshLogin, ...] = ()
+    """Of a step that could lock somebody out: what must work afterwards. Empty: the login by which novaops came."""
 
 
 class Resource(Protocol):
@@ -130,6 +150,21 @@ def _notes(resource: Resource, facts: Facts) -> Iterator[Note]:
     notes = getattr(resource, "notes", None)
     if notes is not None:
         yield from (Note(resource.id, text) for text in notes(facts))
+
+
+def stretches(steps: Sequence[Step]) -> list[range]:
+    """The numbers of the steps that are done under guard, neighbours together."""
+    found: list[range] = []
+    for number, step in enumerate(steps):
+        if step.risk is Risk.LOCKOUT:
+            begin = found.pop().start if found and found[-1].stop == number else number
+            found.append(range(begin, number + 1))
+    return found
+
+
+def fresh_logins(steps: Sequence[Step]) -> tuple[FreshLogin, ...]:
+    """The logins by which these steps are confirmed, each once."""
+    return tuple(dict.fromkeys(login for step in steps for login in step.fresh_logins)) or (FreshLogin(),)
 
 
 def questions_of(resources: Iterable[Resource]) -> tuple[Question[Any], ...]:

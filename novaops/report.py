@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from novaops.errors import NovaopsError, Refused, Unreachable
-from novaops.plan import Change, Note, Step
+from novaops.plan import Change, Note, Risk, Step, fresh_logins
 
 Status = Literal["unchanged", "changed", "would_change", "failed", "refused", "unreachable", "rolled_back"]
 
@@ -45,6 +45,8 @@ class Line:
     cannot_undo: str = ""
     actions: tuple[str, ...] = ()
     """What would be, or was, done: shown with -v."""
+    guarded_by: str = ""
+    """The fresh logins that must work; "" for what is not guarded."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class HostReport:
     seconds: float = 0.0
     run: str = ""
     """The run's id, for `novaops undo`; "" when nothing was done."""
+    logins: int = 0
+    """Fresh logins, made to confirm what could lock somebody out."""
     details: dict[str, Any] = field(default_factory=dict)
     """What a verb that asks instead of changing has found out."""
 
@@ -74,12 +78,13 @@ def failure(host: str, error: NovaopsError, **counted: Any) -> HostReport:
 
 def with_inventory(error: NovaopsError, words: str) -> NovaopsError:
     """The error, with the commands it gives as they must be typed where the inventory was given by a flag."""
-    error.fix = re.sub(r"\bnovaops (?=(host|disk|apply|plan|verify|history|undo|lab) )", f"novaops {words} ", error.fix)
+    error.fix = re.sub(r"\bnovaops (?=(host|disk|login|apply|plan|verify|history|undo|lab) )", f"novaops {words} ", error.fix)
     return error
 
 
 def line_of(step: Step, status: str) -> Line:
-    return Line(step.resource, status, step.changes, step.risk.value, step.cannot_undo, tuple(map(str, step.actions)))
+    guarded_by = ", ".join(map(str, fresh_logins([step]))) if step.risk is Risk.LOCKOUT else ""
+    return Line(step.resource, status, step.changes, step.risk.value, step.cannot_undo, tuple(map(str, step.actions)), guarded_by)
 
 
 def exit_code(reports: Iterable[HostReport]) -> int:
@@ -111,6 +116,7 @@ def as_json(reports: Sequence[HostReport], code: int | None = None) -> dict[str,
                 "error": error_json(report.error),
                 "execs": report.execs,
                 "seconds": round(report.seconds, 2),
+                **({"fresh_logins": report.logins} if report.logins else {}),
                 **({"run": report.run} if report.run else {}),
                 **report.details,
             }
@@ -144,6 +150,8 @@ def host_lines(report: HostReport, *, diff: bool = False, verbose: bool = False)
         yield line.status, f"{GLYPHS[line.status]} {report.host}  {line.resource}  {words(line.status)}{fields}"
         for change in line.changes:
             yield from _change(line, change, diff=diff)
+        if line.risk == Risk.LOCKOUT.value and line.status == "would_change":
+            yield "", f"    guarded: taken back by the host itself, unless a fresh login works: {line.guarded_by}"
         if line.cannot_undo and line.status in {"changed", "would_change"}:
             yield "", f"    not undone by undo: {line.cannot_undo}"
         if verbose:
@@ -170,7 +178,9 @@ def summary(reports: Sequence[HostReport], seconds: float) -> str:
     hosts = f"{len(reports)} host{'' if len(reports) == 1 else 's'}"
     said = ", ".join(f"{number} {words(status)}" for status, number in counts.items())
     execs = sum(report.execs for report in reports)
-    return f"{hosts}: {said} ({execs} exec{'' if execs == 1 else 's'}, {seconds:.1f} s)"
+    logins = sum(report.logins for report in reports)
+    fresh = f", {logins} fresh login{'' if logins == 1 else 's'}" if logins else ""
+    return f"{hosts}: {said} ({execs} exec{'' if execs == 1 else 's'}{fresh}, {seconds:.1f} s)"
 
 
 def words(status: str) -> str:

@@ -9,20 +9,26 @@ one line each, and ends with exactly one `end` line:
     failed N M STATUS TEXT64     it failed; TEXT64 is base64 of what it printed
     refused N M TEXT64           its precondition does not hold
     undone N M STATUS            after a failure: an earlier action of the same step was taken back
+    there N M                    its effect was there already: nothing was done, and nothing is undone
     done N                       the step is complete
-    end ok|failed|refused|locked|stale
+    guarded K SECONDS            guarded stretch K is done, and waits so long for a fresh login
+    confirmed K                  the fresh login said so: the stretch is kept
+    fired K                      nobody confirmed it: the stretch is taken back
+    end ok|failed|refused|rolled_back|locked|stale
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from novaops.action import Action, Command, Precondition, Restore, Rights, Text, WriteFile, payload
+from novaops import guard
+from novaops.action import Action, Command, Precondition, Restore, Rights, SetValue, Text, WriteFile, payload
+from novaops.guard import Guard
 from novaops.journal import BORN, KEPT_RUNS, PENDING, RUNS, STATE, pending_marker
-from novaops.plan import Step
+from novaops.plan import Step, stretches
 from novaops.shell import PREAMBLE, here_file, join, quote, whole
 
 
@@ -41,6 +47,7 @@ class Run:
     """Whether to wait for another run's end, or to give up at once."""
     undoes: str = ""
     """The run that this one takes back."""
+    guard: Guard = field(kw_only=True)
 
 
 def start_and_follow(run: Run, seen: int) -> str:
@@ -77,9 +84,11 @@ if alive; then
   tail -n +{seen + 1} -s 0.1 --pid="$pid" -f "$run/events" &
   while alive; do echo alive || exit; sleep 1; done
   wait
-else tail -n +{seen + 1} "$run/events"
+else
+  while {guard.fires(run.id)}; do echo alive || exit; sleep 1; done
+  tail -n +{seen + 1} "$run/events"
 fi
-grep -q '^end ' "$run/events" || echo 'end killed'
+grep -q '^end ' "$run/events" || {guard.fires(run.id)} || echo 'end killed'
 """)
 
 
@@ -91,17 +100,54 @@ def runner(run: Run) -> str:
         for index, action in enumerate(step.actions):
             name = f"{number}_{index}"
             functions.append(f"do_{name}() {{\n{_do(action, name)}\n}}\nundo_{name}() {{\n{_undo(action, name)}\n}}\n")
+    guarded = stretches(run.steps)
+    begins = "".join(
+        f"    {s.start}) stretch={k} begin={s.start}; arm || fail 'the guard could not be armed' ;;\n" for k, s in enumerate(guarded)
+    )
+    ends = "".join(f"    {s.stop - 1}) hold ;;\n" for s in guarded)
+    firsts = "".join(f"    {number}) echo {s.start} ;;\n" for s in guarded for number in s)
     return f"""\
 #!/bin/sh
 {PREAMBLE}umask 022
 run={RUNS}/{run.id}
-{BORN}born $$ >"$run/born"; echo $$ >"$run/pid.new" && mv "$run/pid.new" "$run/pid"
-trap '' HUP PIPE
+{BORN}trap '' HUP PIPE
 event() {{ printf '%s\\n' "$*" >>"$run/events"; }}
 say() {{ tail -c 2000 "$run/output" | base64 | tr -d '\\n'; }}
-finish() {{ rm -rf "$run/payload" "$run/output" "$run/script"; sync "$run/events"; event "end $1"; exit; }}
+finish() {{
+  rm -rf "$run/payload" "$run/output" "$run/script"; sync "$run/events"; event "end $1"; rm -f "$run/armed"; exit
+}}
+fail() {{ event "failed $number $index 1 $(echo "$1" | base64 -w 0)"; finish failed; }}
 {_LIBRARY}
 {"".join(functions)}
+actions_of() {{
+  case $1 in
+{"".join(f"    {number}) echo {count} ;;{chr(10)}" for number, count in enumerate(counts))}    *) echo 0 ;;
+  esac
+}}
+first_of() {{ # of what is taken back together with a step
+  case $1 in
+{firsts}    *) echo "$1" ;;
+  esac
+}}
+take_back() {{ # STEP ACTION: this one and those before it
+  number=$1 index=$2 first=$(first_of "$1")
+  while [ "$number" -ge "$first" ]; do
+    while [ "$index" -ge 0 ]; do
+      "undo_${{number}}_$index" >>"$run/output" 2>&1 </dev/null 9>&-
+      event "undone $number $index $?"
+      index=$((index - 1))
+    done
+    number=$((number - 1)); index=$(($(actions_of "$number") - 1))
+  done
+}}
+take_back_all() {{ # of the stretch that began with step $begin
+  set -- $(grep '^action ' "$run/events" | tail -n 1)
+  [ "${{2:--1}}" -lt "$begin" ] || take_back "$2" "$3"
+}}
+{guard.library(run.id, run.guard, len(guarded)) if guarded else ""}
+[ "$1" != fire ] || fire
+born $$ >"$run/born"; echo $$ >"$run/pid.new" && mv "$run/pid.new" "$run/pid"
+number=0 index=0
 exec 9>>{STATE}/lock
 if ! flock -n 9; then
   event "lock $(cat {STATE}/holder)"
@@ -110,30 +156,33 @@ fi
 printf '%s\\n' {quote(f"{run.id} of {run.started_by}")} >{STATE}/holder
 last=$(cat {STATE}/last 2>/dev/null)
 [ "$last" = {quote(run.after)} ] || finish stale
-echo {run.id} >{STATE}/last.new && mv {STATE}/last.new {STATE}/last || {{
-  event "failed 0 0 1 $(echo 'cannot write to {STATE}: is the disk full?' | base64 -w 0)"; finish failed
-}}
-number=0
+echo {run.id} >{STATE}/last.new && mv {STATE}/last.new {STATE}/last || fail 'cannot write to {STATE}: is the disk full?'
 for count in {" ".join(counts)}; do
+  case $number in
+{begins}    *) ;;
+  esac
   event "step $number"; index=0
   while [ $index -lt $count ]; do
     event "action $number $index"
     refusal=
     "do_${{number}}_$index" >"$run/output" 2>&1 </dev/null 9>&-; status=$?
     if [ $status != 0 ]; then
+      [ ! -e "$run/armed" ] || mkdir "$run/judged.$stretch" 2>/dev/null || sleep 3600 # the guard is at it, and ends this
       if [ -n "$refusal" ]; then event "refused $number $index $(say)"; end=refused
       else event "failed $number $index $status $(say)"; end=failed
       fi
-      while [ $index -ge 0 ]; do
-        "undo_${{number}}_$index" >>"$run/output" 2>&1 </dev/null 9>&-
-        event "undone $number $index $?"
-        index=$((index - 1))
-      done
+      take_back $number $index
+      [ ! -e "$run/armed" ] || disarm
       finish $end
     fi
+    [ ! -e "$run/kept/${{number}}_$index.there" ] || event "there $number $index"
     index=$((index + 1))
   done
-  event "done $number"; number=$((number + 1))
+  event "done $number"
+  case $number in
+{ends}    *) ;;
+  esac
+  number=$((number + 1))
 done
 ls {RUNS} | sort | head -n -{KEPT_RUNS} | while read -r old; do rm -rf "{RUNS}/$old"; done
 finish ok
@@ -142,7 +191,7 @@ finish ok
 
 _LIBRARY = """\
 real() { readlink -f -- "$1" || printf '%s\\n' "$1"; }
-hash() { if [ -f "$1" ]; then sha256sum <"$1" | cut -d ' ' -f 1; fi; }
+hash() { if [ -f "$1" ]; then digest <"$1"; fi; }
 keep() { # FILE NAME: the file as it is now, for undo
   if [ ! -e "$1" ]; then : >"$run/kept/$2.absent"
   elif ! cp -p -- "$1" "$run/kept/$2"; then
@@ -163,6 +212,7 @@ put_back() { # FILE NAME MARKER [THEN...]: as it was before the run, and what mu
   fi
   shift 3; "$@" && rm -f -- "$marker"
 }
+digest() { sha256sum | cut -d ' ' -f 1; }
 rights() { stat -c %a:%u:%g -- "$1"; }
 candidate() { # FILE: a name beside it that no *.conf pattern takes
   printf '%s\\n' "${1%/*}/.${1##*/}.novaops-new"
@@ -174,7 +224,7 @@ def _do(action: Action, name: str) -> str:
     match action:
         case Command():
             stdin = f' <"$run/payload/{name}"' if action.stdin is not None else ""
-            there = f"{{ {action.holds}; }} || " if action.holds else ""
+            there = f'if {{ {action.holds}\n}}; then : >"$run/kept/{name}.there"; return; fi\n' if action.holds else ""
             return f"{there}{join(action.words)}{stdin}"
         case Precondition():
             return f"( {action.script}\n) || {{ refusal=yes; return 1; }}"
@@ -182,6 +232,8 @@ def _do(action: Action, name: str) -> str:
             return _write(action, name)
         case Restore():
             return _restore(action, name)
+        case SetValue():
+            return _set(action, name)
 
 
 def _write(action: WriteFile, name: str) -> str:
@@ -230,14 +282,29 @@ keep "$file" {name} || return
 {then}"""
 
 
+def _set(action: SetValue, name: str) -> str:
+    expected = "" if action.expected is None else f'[ "$before" = {action.expected} ] || '
+    source = quote(action.kept) if action.kept else f'"$run/payload/{name}"'
+    return f"""\
+before=$( {{ {action.read}
+}} | digest)
+{expected or ": || "}{{ echo {quote(f"{action.what} was changed by someone since it was looked at")}; refusal=yes; return 1; }}
+echo "$before" >"$run/kept/{name}.before" && ( umask 077; {{ {action.keep}
+}} >"$run/kept/{name}" ) && {join(action.write)} <{source} || return
+[ "$( {{ {action.read}
+}} | digest)" = {action.result} ] || {{ echo {quote(f"{action.what} was set, and is something else")}; return 1; }}"""
+
+
 def _undo(action: Action, name: str) -> str:
     """What takes one action back when a later one of its step fails. Harmless when the action never took effect."""
     match action:
         case Command(undo=Command() as undo):
             stdin = f' <"$run/payload/{name}.undo"' if undo.stdin is not None else ""
-            return f"{{ {undo.holds or 'false'}; }} || {join(undo.words)}{stdin}"
+            return f'[ -e "$run/kept/{name}.there" ] || {{ {undo.holds or "false"}\n}} || {join(undo.words)}{stdin}'
         case WriteFile() | Restore():
             return f'put_back "$(real {quote(action.path)})" {name} {quote(pending_marker(action.path))} {join(action.then)}'
+        case SetValue():
+            return f'[ ! -s "$run/kept/{name}" ] || {join(action.write)} <"$run/kept/{name}"'
         case _:
             return ":"
 
@@ -250,6 +317,8 @@ def _payloads(run: Run) -> dict[str, Text]:
             match action:
                 case WriteFile(content=content) if content is not None:
                     found[name] = content
+                case SetValue(value=value) if value is not None:
+                    found[name] = value
                 case Command(stdin=stdin, undo=undo):
                     if stdin is not None:
                         found[name] = stdin
@@ -296,6 +365,9 @@ def _remembered(action: Action, name: str) -> dict[str, Any]:
             return _remembered_file(action, name, (_hash(action.before), action.rights_before), (_hash(after), rights))
         case Restore():
             return _remembered_file(action, name, (action.expected, action.expected_rights), (action.result, action.result_rights))
+        case SetValue():
+            about = {key: getattr(action, key) for key in ("what", "read", "keep", "result")}
+            return {"kind": "value", "shown": str(action), **about, "write": list(action.write), "kept": name}
         case Precondition():
             return {"kind": "check", "shown": str(action)}
 

@@ -18,6 +18,8 @@ class Target:
     identity: str | None = None
     known_hosts: str | None = None
     sudo_password: Secret | None = field(default=None, repr=False)
+    password: Secret | None = field(default=None, repr=False)
+    """Log in by it, and by nothing else; None: by key."""
     timeout: float = 30.0
     """Seconds a host may keep silent: for the connection, the greeting, the login, and each answer."""
 

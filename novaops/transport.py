@@ -44,6 +44,8 @@ class Session:
     def __init__(self, target: Target) -> None:
         self.target = target
         self.execs = 0
+        self.key: paramiko.PKey | None = None
+        """The key that the login was done with. Given beforehand it is the only one that is tried."""
         self._connection: Connection | None = None
 
     def __enter__(self) -> Self:
@@ -53,12 +55,16 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def open(self) -> None:
-        """Connect and log in. Raises Unreachable."""
-        line = dial(self.target)
-        from novaops.login import connect  # takes 0.2 s to load, in which the first packets come and go
+    def open(self, *, no_passwords: bool = False) -> None:
+        """Connect and log in. With `no_passwords` the server must turn a password down before it takes the key.
 
-        self._connection = connect(self.target, line)
+        Raises Unreachable; PasswordsTaken when it would take one.
+        """
+        line = dial(self.target)
+        from novaops.login import connect, key_of  # takes 0.2 s to load, in which the first packets come and go
+
+        self._connection = connect(self.target, line, key=self.key, no_passwords=no_passwords)
+        self.key = key_of(self._connection)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -193,7 +199,7 @@ class Session:
         if not known:
             return HostFailed(
                 f"{user} can run nothing on {self.target} (exit status {status})",
-                why=lines[-1] if lines else "Its login shell printed nothing.",
+                why=lines[-1] if any(lines) else "Its login shell printed nothing.",
                 fix="give the user a login shell that runs commands",
             )
         said = known[-1].removeprefix("novaops-root: ").removeprefix("sudo: ")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from novaops.cli.frame import Check, Diff, Hosts, NoWait, Options, verb
+from novaops.cli.frame import Check, Diff, Guard, Hosts, NoWait, Options, verb
+from novaops.guard import SECONDS
+
+if TYPE_CHECKING:
+    from novaops.converge import Manner
 
 Only = Annotated[str, typer.Option("--only", metavar="SECTION,...", help="These sections only.")]
 
@@ -18,19 +22,29 @@ def register(app: typer.Typer) -> None:
 
 def plan(options: Options, hosts: Hosts = None, *, only: Only = "", diff: Diff = False) -> int:
     """Show what apply would change. Exit 3 if it would change something."""
-    return _converge(options, hosts, only, check=True, diff=diff, no_wait=False)
+    from novaops.converge import Manner
+
+    return _converge(options, hosts, only, Manner(check=True), diff=diff)
 
 
 def apply(
-    options: Options, hosts: Hosts = None, *, only: Only = "", check: Check = False, diff: Diff = False, no_wait: NoWait = False
+    options: Options,
+    hosts: Hosts = None,
+    *,
+    only: Only = "",
+    check: Check = False,
+    diff: Diff = False,
+    no_wait: NoWait = False,
+    guard: Guard = None,
 ) -> int:
     """Make hosts as the inventory wants them, and prove it."""
-    return _converge(options, hosts, only, check=check, diff=diff, no_wait=no_wait)
-
-
-def _converge(options: Options, hosts: list[str] | None, only: str, *, check: bool, diff: bool, no_wait: bool) -> int:
-    from novaops.cli.converging import converge_hosts
     from novaops.converge import Manner
+
+    return _converge(options, hosts, only, Manner(check, not no_wait, guard=guard or SECONDS), diff=diff)
+
+
+def _converge(options: Options, hosts: list[str] | None, only: str, manner: Manner, *, diff: bool) -> int:
+    from novaops.cli.converging import converge_hosts
     from novaops.errors import UsageError
 
     sections = [name for name in only.split(",") if name] or None
@@ -40,7 +54,7 @@ def _converge(options: Options, hosts: list[str] | None, only: str, *, check: bo
     return converge_hosts(
         options,
         hosts or [],
-        Manner(check, not no_wait),
+        manner,
         wanted=lambda known, playbooks, host: playbooks.resources(known, host, sections),
         diff=diff,
     )

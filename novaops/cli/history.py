@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from novaops.cli.frame import Check, NoWait, OneHost, Options, verb
+from novaops.cli.frame import Check, Guard, NoWait, OneHost, Options, verb
+from novaops.guard import SECONDS
 
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run's id, or its beginning; without it the newest one that stands.")]
 
@@ -25,7 +26,7 @@ def history(options: Options, host: OneHost) -> int:
     return show_rows(options, reports, started, ("RUN", "BY", "END", "RESOURCES"), undoing.rows)
 
 
-def undo(options: Options, host: OneHost, run: Run = "", *, check: Check = False, no_wait: NoWait = False) -> int:
+def undo(options: Options, host: OneHost, run: Run = "", *, check: Check = False, no_wait: NoWait = False, guard: Guard = None) -> int:
     """Take a run back, and prove it. What changed since is never overwritten."""
     import time
 
@@ -38,5 +39,5 @@ def undo(options: Options, host: OneHost, run: Run = "", *, check: Check = False
     (found,) = known.find([host])[:1]
     target = options.targets([found])[found.name]
     with screen.progress([found.name]) as tell:
-        report = take_back(target, run, Manner(check, not no_wait), tell)
+        report = take_back(target, run, Manner(check, not no_wait, guard=guard or SECONDS), tell)
     return screen.show(options, [report], started)

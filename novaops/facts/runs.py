@@ -41,16 +41,16 @@ class PastRun:
 
     @property
     def end(self) -> str:
-        """ok, failed, refused, locked, stale; "running"; "cut" for a run that died, as in a reboot."""
+        """ok, failed, refused, rolled_back, locked, stale; "running"; "cut" for a run that died, as in a reboot."""
         ends = [event.removeprefix("end ") for event in self.events if event.startswith("end ")]
         return ends[0] if ends else "running" if self.running else "cut"
 
     @property
     def standing(self) -> tuple[tuple[int, int], ...]:
-        """The actions, as (step, action), that began and were not taken back by the run itself."""
+        """The actions, as (step, action), that began, did something, and were not taken back by the run itself."""
         pairs = [tuple(event.split(" ")[:3]) for event in self.events]
         began = [(int(p[1]), int(p[2])) for p in pairs if p[0] == "action"]
-        undone = {(int(p[1]), int(p[2])) for p in pairs if p[0] == "undone"}
+        undone = {(int(p[1]), int(p[2])) for p in pairs if p[0] in {"undone", "there"}}
         return tuple(pair for pair in began if pair not in undone)
 
 

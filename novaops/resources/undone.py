@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from novaops.action import Action, Command, Restore
+from novaops.action import Action, Command, Restore, SetValue
 from novaops.errors import Refused
 from novaops.facts import Facts, Question
 from novaops.facts.file import File, FileAt
 from novaops.facts.holds import Holds
+from novaops.facts.value import NOTHING, ValueOf
 from novaops.journal import RUNS
-from novaops.plan import Change, Step
+from novaops.plan import Change, Risk, Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +33,20 @@ class Undone:
         for action in self._actions():
             if action["kind"] == "file":
                 yield FileAt(action["path"])
+            elif action["kind"] == "value":
+                yield self._value(action)
             elif action.get("undo") and action["undo"]["holds"]:
                 yield Holds(action["undo"]["holds"])
 
     def steps(self, facts: Facts) -> Iterable[Step]:
         pairs = [pair for action in self._actions() for pair in self._back(action, facts)]
         if pairs:
-            yield Step(self.id, tuple(change for change, _ in pairs), tuple(action for _, action in pairs))
+            yield Step(self.id, tuple(change for change, _ in pairs), tuple(action for _, action in pairs), self._risk)
+
+    @property
+    def _risk(self) -> Risk:
+        """What could lock somebody out can do so on its way back too. Data is never lost by undoing."""
+        return Risk.LOCKOUT if self.step["risk"] == Risk.LOCKOUT.value else Risk.NONE
 
     def notes(self, facts: Facts) -> Iterator[str]:
         del facts
@@ -52,6 +60,8 @@ class Undone:
     def _back(self, action: Mapping[str, Any], facts: Facts) -> Iterator[tuple[Change, Action]]:
         if action["kind"] == "file":
             yield from self._file_back(action, facts)
+        elif action["kind"] == "value":
+            yield from self._value_back(action, facts)
         elif (undo := action.get("undo")) and not (undo["holds"] and facts.known(Holds(undo["holds"]))):
             again = Command(tuple(action["words"]), holds=action["holds"])
             command = Command(tuple(undo["words"]), holds=undo["holds"], undo=again)
@@ -77,3 +87,26 @@ class Undone:
         states = {"expected": action["after"], "result": action["before"], "expected_rights": after, "result_rights": before}
         back = Restore(path, kept, **states, then=tuple(action["then"]))
         yield Change("file", "as run " + self.run + " left it", "as it was before" if kept else "gone"), back
+
+    def _value(self, action: Mapping[str, Any]) -> ValueOf:
+        return ValueOf(action["read"], f"{RUNS}/{self.run}/kept/{action['kept']}")
+
+    def _value_back(self, action: Mapping[str, Any], facts: Facts) -> Iterator[tuple[Change, Action]]:
+        question = self._value(action)
+        value = facts.known(question)
+        if value.now in {value.before, NOTHING}:
+            return
+        if value.now != action["result"]:
+            raise Refused(
+                f"{action['what']} was changed since run {self.run}",
+                why="Putting the old one back would lose that change.",
+                fix=f"what it was before the run is kept on the host: {question.kept}",
+            )
+        back = SetValue(
+            *(action["what"], action["read"], action["keep"], tuple(action["write"])),
+            value=None,
+            expected=action["result"],
+            result=value.before,
+            kept=question.kept,
+        )
+        yield Change("value", f"as run {self.run} left it", "as it was before"), back

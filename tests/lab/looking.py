@@ -15,7 +15,7 @@ from novaops.errors import NovaopsError, Refused
 from novaops.facts import Facts
 from novaops.facts.runs import LastRun
 from novaops.lab.vm import VirtualMachine
-from novaops.plan import Plan, Resource, Step, make_plan, questions_of
+from novaops.plan import FreshLogin, Plan, Resource, Step, make_plan, questions_of
 from novaops.target import Target
 from novaops.transport import Session
 
@@ -54,6 +54,8 @@ class Nobody:
     def step(self, number: int, step: Step) -> None: ...
     def waiting(self, holder: str) -> None: ...
     def lost(self, error: NovaopsError) -> None: ...
+    def guarded(self, login: FreshLogin, seconds: int) -> None: ...
+    def taking_back(self, why: str) -> None: ...
 
 
 def carried_out(host: VirtualMachine, wanted: Sequence[Resource], meddle: Callable[[], object] = lambda: None) -> Outcome:

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaops import report, secret_source
-from novaops.action import Action, Command, Restore, WriteFile, payload
+from novaops.action import Action, Command, Restore, SetValue, WriteFile, payload
 from novaops.errors import UsageError
+from novaops.guard import Guard
 from novaops.plan import Change, Step
 from novaops.report import HostReport
 from novaops.resources.file import File
@@ -88,18 +89,20 @@ def actions(hidden: Secret) -> tuple[Action, ...]:
         Command(("chpasswd",), stdin=hidden, undo=Command(("chpasswd",), stdin=hidden)),
         Command(("true",), undo=Command(("false",), holds="[ -e /x ]")),
         Restore("/etc/key", "/kept/0_0", "a", "b"),
+        SetValue("the password of ana", "true", "true", ("chpasswd",), hidden, None, "a"),
     )
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=8).filter(lambda text: not text.isalnum()))
 def test_what_a_host_remembers_does_not_hold_it(text: str) -> None:
-    run = Run("id", (Step("file:/etc/key", (Change("content", "[secret]", "[secret]"),), actions(Secret(text))),), "ana@laptop", "")
+    step = Step("file:/etc/key", (Change("content", "[secret]", "[secret]"),), actions(Secret(text)))
+    run = Run("id", (step,), "ana@laptop", "", guard=Guard(Secret("word")))
     assert json.dumps(text)[1:-1] not in json.dumps(manifest(run))
     assert text not in runner(run)
 
 
 def test_it_travels_encoded_to_a_file_of_root_only(hidden: Secret) -> None:
-    run = Run("id", (Step("file:/etc/key", (), actions(hidden)),), "ana@laptop", "")
+    run = Run("id", (Step("file:/etc/key", (), actions(hidden)),), "ana@laptop", "", guard=Guard(Secret("word")))
     script = start_and_follow(run, 0)
     assert HIDDEN not in script
     assert "umask 077" in script

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from novaops.plan import Resource
+from novaops.facts import Facts
+from novaops.plan import Resource, Risk, Step
 from novaops.resources.directory import Directory
 from novaops.resources.file import File
+
+
+@dataclass(frozen=True)
+class Guarded(File):
+    def steps(self, facts: Facts) -> Iterator[Step]:
+        yield from (replace(step, risk=Risk.LOCKOUT) for step in super().steps(facts))
 
 
 class Thing(BaseModel):
@@ -26,6 +34,8 @@ class Thing(BaseModel):
     group: str = "root"
     check: tuple[str, ...] = ()
     then: tuple[str, ...] = ()
+    guarded: bool = False
+    """Whether it could lock somebody out."""
 
 
 Settings = list[Thing]
@@ -38,4 +48,5 @@ def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator
             yield Directory(thing.path, thing.mode or "0755", thing.owner, thing.group)
         else:
             content = base64.b64decode(thing.base64) if thing.base64 is not None else thing.content
-            yield File(thing.path, content, thing.mode or "0644", thing.owner, thing.group, thing.check, thing.then)
+            kind = Guarded if thing.guarded else File
+            yield kind(thing.path, content, thing.mode or "0644", thing.owner, thing.group, thing.check, thing.then)
