@@ -109,7 +109,7 @@ def converge_in(session: Session, resources: Sequence[Resource], manner: Manner,
         remaining = make_plan(resources, facts)
         if outcome.end == "ok":
             done += plan.steps
-            report = HostReport(host, "changed", _done_lines(plan, done), remaining.notes or plan.notes, run=run.id, logins=logins)
+            report = HostReport(host, "changed", _done_lines(plan, done), plan.notes, run=run.id, logins=logins)
             if not remaining:
                 return report
             if remaining.refusals or {step.resource for step in remaining.steps} & {step.resource for step in done}:

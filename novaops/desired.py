@@ -65,6 +65,16 @@ class Playbook:
         except ValidationError as error:
             raise inventory.invalid(known, host.places[self.name], error) from None
 
+    def read(self, values: Mapping[str, Any], form: str = "Settings") -> Any:
+        """Settings from what flags say, in the given form of the playbook. Raises UsageError that names the flag."""
+        try:
+            return TypeAdapter(getattr(self.module, form)).validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            named = [part for part in first["loc"] if isinstance(part, str)]
+            flag = {"name": "user"}.get(named[-1], named[-1]) if named else ""
+            raise UsageError(f"--{flag}: {inventory.message(first)}" if flag else inventory.message(first)) from None
+
     def overridden(self, host: Host, key: str, value: str | None, flags: Mapping[str, Any]) -> Any:
         """The one entry of the host's section whose `key` is `value`, with `flags` over it; a new one if there is none.
 

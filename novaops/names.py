@@ -84,6 +84,14 @@ def mount_option(text: str) -> str:
     return text
 
 
+def network(text: str) -> str:
+    """An address or a network, as sshd_config takes it: 198.51.100.7 is 198.51.100.7/32."""
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise ValueError(f'"{text}" is no address or network like 198.51.100.0/24: {error}') from None
+
+
 def owner(text: str) -> str:
     """USER, USER:GROUP, or their numbers."""
     parts = text.split(":")
@@ -97,4 +105,5 @@ Name = Annotated[str, AfterValidator(name)]
 User = Annotated[str, AfterValidator(user)]
 Path = Annotated[str, AfterValidator(path)]
 MountOption = Annotated[str, AfterValidator(mount_option)]
+Network = Annotated[str, AfterValidator(network)]
 Owner = Annotated[str, AfterValidator(owner)]

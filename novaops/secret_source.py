@@ -5,9 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from novaops.errors import UsageError
 from novaops.secret import Secret
+
+
+def reference(text: str) -> str:
+    """The text, when it has the form of a reference. Raises ValueError without repeating it: it may be the secret itself."""
+    if text.partition(":")[0] not in {"env", "file", "cmd"}:
+        raise ValueError("a secret is not written in plain text: env:NAME, file:PATH or cmd:WORDS")
+    return text
+
+
+Reference = Annotated[str, AfterValidator(reference)]
 
 
 def resolve(reference: str) -> Secret:

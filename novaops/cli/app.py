@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from novaops.cli import apply, disk, history, host, init, lab, verify
+from novaops.cli import apply, disk, history, host, init, lab, login, verify
 from novaops.cli.frame import GLOBAL_OPTIONS, Options, say, with_global_options
 from novaops.errors import UsageError
 
@@ -46,6 +46,7 @@ def root(context: typer.Context, *, version: Version = False) -> None:
 init.register(app)
 app.add_typer(host.app, name="host")
 app.add_typer(disk.app, name="disk")
+app.add_typer(login.app, name="login")
 apply.register(app)
 verify.register(app)
 history.register(app)

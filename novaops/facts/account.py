@@ -1,0 +1,223 @@
+"""Accounts: what the host knows of its users, and what could keep one of them from logging in. A password's hash is a question of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self, get_args
+
+from novaops.facts import Gap, Question, Section
+from novaops.facts.sshd import EFFECTIVE, Settings, settings_of
+from novaops.secret import Secret
+from novaops.shell import join
+
+LIMIT = 200
+"""So many accounts are shown at most: each costs an sshd of its own."""
+
+_LOOK = r"""
+[ -r /etc/shadow ] || { echo 'only root can read /etc/shadow' >&2; exit 1; }
+look() { # TABLE [NAMES]: names that are not in it are left out
+  getent "$@"; case $? in 0 | 2) ;; *) return 1 ;; esac
+}
+"""
+
+_ACCOUNTS = (
+    _LOOK
+    + r"""
+about() { # [NAMES]: NAME:UID:GID:HOME:SHELL:PASSWORD:CHANGED:MAX:INACTIVE:EXPIRES, a line each; of the password only what it is good for
+  users=$(look passwd "$@") && shadows=$(look shadow "$@") || return
+  printf '%s\n=\n%s\n' "$users" "$shadows" | awk -F: '
+    function kind(field, locked) {
+      if (field == "") return "empty"
+      locked = sub(/^!+/, "", field)
+      if (field !~ /^[$][0-9A-Za-z-]+[$]/ && (field !~ /^[_.\/0-9A-Za-z]+$/ || length(field) != 13 && length(field) != 20)) return "none"
+      return locked ? "locked" : "set"
+    }
+    $0 == "=" { in_shadow = 1; next }
+    $1 == "" { next }
+    !in_shadow { if (!($1 in user)) { name[++n] = $1; user[$1] = $3 ":" $4 ":" $6 ":" $7; is[$1] = kind($2); days[$1] = ":::" } }
+    in_shadow { is[$1] = kind($2); days[$1] = $3 ":" $5 ":" $7 ":" $8 }
+    END { for (i = 1; i <= n; i++) print name[i] ":" user[name[i]] ":" is[name[i]] ":" days[name[i]] }'
+}
+look_at() { # $home and $shell: can one log in with the shell, and how many keys open it, of which so many to one command only
+  works= keys=0:0; set --
+  case ${shell##*/} in nologin | false | true | sync | halt | shutdown | git-shell) ;; *)
+    [ ! -f "${shell:-/bin/sh}" ] || [ ! -x "${shell:-/bin/sh}" ] || works=yes ;;
+  esac
+  for file in "$home/.ssh/authorized_keys" "$home/.ssh/authorized_keys2"; do [ ! -f "$file" ] || set -- "$@" "$file"; done
+  [ $# = 0 ] || keys=$(awk '
+    function is_key(kind, blob) { return kind ~ /^(sk-)?(ssh|ecdsa)-[-a-z0-9]+(@openssh[.]com)?$/ && blob ~ /^AAAA/ }
+    /^[ \t]*#/ { next }
+    { gsub(/"([^"\\]|\\.)*"/, "\"\"") }
+    is_key($1, $2) { keys++ }
+    !is_key($1, $2) && is_key($2, $3) { keys++; if (tolower("," $1) ~ /,command=/) forced++ }
+    END { print keys + 0 ":" forced + 0 }' "$@")
+}
+show() { printf 'account:%s:%s:%s\n' "$line" "$works" "$keys"; id -Gnz -- "$name"; echo; }
+echo "today:$(($(date +%s) / 86400))"
+"""
+)
+
+Password = Literal["set", "locked", "none", "empty"]
+
+
+@dataclass(frozen=True)
+class Account:
+    name: str
+    uid: int
+    gid: int
+    home: str
+    shell: str
+    groups: tuple[str, ...]
+    """The primary one first."""
+    password: Password
+    """locked: there is one behind a `!`. none: nothing that any password fits, such as `*` or `!`. empty: none is asked for."""
+    account_expires: int | None
+    """This and the next two are days since 1970 or numbers of days; None where shadow(5) has nothing."""
+    password_changed: int | None
+    password_max: int | None
+    inactive: int | None
+    """Days after which a password that is too old can no longer be changed at the login."""
+    today: int
+    """The host's own day."""
+    shell_works: bool
+    """It is there, can be run, and is none of those that turn everybody away."""
+    keys: int
+    """Lines with a key in ~/.ssh/authorized_keys and authorized_keys2."""
+    keys_forced: int
+    """Those of them that run one command only."""
+
+    @property
+    def expired(self) -> bool:
+        """The account as such: `chage -E`. Nobody gets in, by key neither."""
+        return self.account_expires is not None and self.today >= self.account_expires
+
+    @property
+    def password_expired(self) -> bool:
+        """It must be changed at the next login."""
+        if self.password_changed is None:
+            return False
+        return self.password_changed == 0 or (self.password_max is not None and self.today - self.password_changed > self.password_max)
+
+
+@dataclass(frozen=True)
+class AccountNamed(Question[Account]):
+    """ABSENT when the host knows no such user, from whichever source it has its users."""
+
+    name: str
+    family: ClassVar[str] = "account"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        return f"""{_ACCOUNTS}\
+found=$(about -- {join(q.name for q in questions)}) || exit
+while IFS=: read -r name uid gid home shell rest && line=$name:$uid:$gid:$home:$shell:$rest; do
+  [ -z "$name" ] || {{ look_at; show; }}
+done <<END
+$found
+END
+echo end
+"""
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Account | Gap]:
+        if section.status or not section.stdout.endswith("\nend\n"):
+            return {}
+        found = {account.name: account for account, _ in _read(section.stdout)}
+        return {question: found.get(question.name, Gap.ABSENT) for question in questions}
+
+
+@dataclass(frozen=True)
+class Accounts(Question[tuple[tuple[Account, Settings], ...]]):
+    """Root and whoever has a shell that works, a password or a key, with sshd's settings for them when they come from where this question comes from.
+
+    The settings are empty for a name with a comma, which sshd cannot be asked about.
+    """
+
+    family: ClassVar[str] = "accounts"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        del questions
+        return f"""{EFFECTIVE}{_ACCOUNTS}\
+found=$(about) || exit
+number=0
+while IFS=: read -r name uid gid home shell password rest && line=$name:$uid:$gid:$home:$shell:$password:$rest; do
+  look_at
+  case $name:$works:$password:$keys in root:* | *:yes:* | *::set:* | *::empty:* | *::*:[1-9]*:*) ;; *) continue ;; esac
+  number=$((number + 1)); [ $number -le {LIMIT} ] || break
+  show
+  case $name in *,*) ;; *) effective "$name" || exit ;; esac
+done <<END
+$found
+END
+echo end
+"""
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[tuple[Account, Settings], ...] | Gap]:
+        if section.status or not section.stdout.endswith("\nend\n"):
+            return {}
+        return dict.fromkeys(questions, tuple((account, settings_of(lines)) for account, lines in _read(section.stdout)))
+
+
+def _read(stdout: str) -> Iterator[tuple[Account, list[str]]]:
+    """The accounts that `show` printed, each with the lines that follow it."""
+    head, *parts = stdout.removesuffix("end\n").split("\naccount:")
+    today = int(head.removeprefix("today:"))
+    for part in parts:
+        about, groups, *behind = part.split("\n")
+        yield _account(about.split(":"), groups, today), [line for line in behind if line]
+
+
+def _account(fields: Sequence[str], groups: str, today: int) -> Account:
+    name, uid, gid, home, shell, password, changed, most, inactive, expires, works, keys, forced = fields
+    if password not in get_args(Password):
+        raise ValueError(f"{name} has no known kind of password")
+    return Account(
+        name=name,
+        uid=int(uid),
+        gid=int(gid),
+        home=home,
+        shell=shell,
+        groups=tuple(filter(None, groups.split("\0"))),
+        password=password,  # type: ignore[arg-type]
+        account_expires=_day(expires),
+        password_changed=_day(changed),
+        password_max=_day(most),
+        inactive=_day(inactive),
+        today=today,
+        shell_works=works == "yes",
+        keys=int(keys),
+        keys_forced=int(forced),
+    )
+
+
+def _day(text: str) -> int | None:
+    """Nothing, and numbers below 0, mean that there is no such limit."""
+    return int(text) if text and int(text) >= 0 else None
+
+
+@dataclass(frozen=True)
+class PasswordHash(Question[Secret]):
+    """The password's field in the shadow table, asked only where a password is to be compared with it. ABSENT for no such user."""
+
+    name: str
+    family: ClassVar[str] = "password-hash"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        names = join(q.name for q in questions)
+        return f"""{_LOOK}\
+users=$(look passwd -- {names}) && shadows=$(look shadow -- {names}) || exit
+printf '%s\\n%s\\n' "$users" "$shadows" | cut -d : -f 1,2
+echo end
+"""
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Secret | Gap]:
+        if section.status or not section.stdout.endswith("\nend\n"):
+            return {}
+        pairs = [line.partition(":") for line in section.stdout.split("\n")]
+        found = {name: Secret(field) for name, colon, field in pairs if colon}
+        return {question: found.get(question.name, Gap.ABSENT) for question in questions}

@@ -1,0 +1,81 @@
+"""Passwords: which are too weak to be put on the internet, and the hash that travels in their place. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import pairwise
+
+from novaops.secret import Secret
+
+SHORTEST = 12
+"""Characters."""
+
+LONGEST = 255
+"""Bytes. PAM's buffers end at 512, sshd's at 1024."""
+
+FEWEST_DIFFERENT = 6
+
+ROUNDS = 100_000
+"""Of SHA-512 crypt: a twentieth of a second, both here and for each login there. Every libc that sshd is built with knows it."""
+
+COMMON = frozenset(
+    """\
+    abc abcdef abcdefgh access adidas admin administrator alibaba aliyun amazon apple asdf asdfgh asdfghjkl azerty azure baseball batman
+    changeme charlie cisco cloud computer daniel debian default dragon eve eveng football freedom google guest hello iloveyou internet
+    jesus jordan juniper killer letmein linux login london lovely master michael monkey mustang nova novaops openai oracle pass passw
+    password passwort pnetlab princess private qazwsx qwer qwert qwerty qwertyuiop qwertz raspberry router root secret server shadow
+    starwars summer sunshine superman superuser switch system temp temporary test testing toor trustno ubuntu user vagrant welcome
+    winter woaini xxxxxx zaq zxcvbn zxcvbnm
+    """.split()  # noqa: SIM905 - a list of words is read as one
+)
+"""What is left of a password without its digits and signs must be none of these."""
+
+_LOOKALIKES = str.maketrans("@4310$5!7", "aaelossit")
+
+
+def weakness(password: str, user: str) -> str:
+    """Why a password must not be used for `user`, as the end of a sentence that begins with "the password"; "" if it may."""
+    if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in password):
+        return "has characters in it that cannot be typed"
+    if len(password.encode()) > LONGEST:
+        return f"has more than {LONGEST} bytes"
+    if len(password) < SHORTEST:
+        return f"has fewer than {SHORTEST} characters"
+    if len(set(password)) < FEWEST_DIFFERENT:
+        return f"has fewer than {FEWEST_DIFFERENT} different characters"
+    if user.lower() in password.lower():
+        return "has the user's name in it"
+    if _runs(password.lower()):
+        return "is a mere sequence"
+    for plain in (password.lower(), password.lower().translate(_LOOKALIKES)):
+        if re.sub(r"[^a-z]", "", plain) in COMMON:
+            return "is a common word with digits and signs around it"
+    return ""
+
+
+def _runs(password: str) -> bool:
+    """Whether nearly every character follows from the one before it: 123456789012, abcdefghijkl."""
+    steps = [ord(b) - ord(a) for a, b in pairwise(password)]
+    return max(sum(step == wanted for step in steps) for wanted in (0, 1, -1)) >= len(steps) - 2
+
+
+def hashed(password: Secret, salt: str) -> Secret:
+    """The SHA-512 crypt hash, as /etc/shadow has it."""
+    from passlib.hash import sha512_crypt
+
+    return Secret(sha512_crypt.using(rounds=ROUNDS, salt=salt).hash(password.reveal()))
+
+
+def matches(password: Secret, found: Secret) -> bool:
+    """Whether a hash that was found is one of this password. Hashes of other kinds than SHA crypt cannot be told, and count as no."""
+    from passlib.hash import sha256_crypt, sha512_crypt
+
+    text = found.reveal()
+    for kind in (sha512_crypt, sha256_crypt):
+        if kind.identify(text):
+            try:
+                return bool(kind.verify(password.reveal(), text))
+            except ValueError:
+                return False
+    return False

@@ -1,0 +1,75 @@
+"""A unit of systemd that starts at boot, or does not, and that runs, or does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from novaops.action import Command
+from novaops.errors import Refused
+from novaops.facts import Facts, Gap, Question
+from novaops.facts.package import PackageNamed
+from novaops.facts.unit import UnitFacts, UnitNamed
+from novaops.plan import Change, Step
+from novaops.shell import quote
+
+_RUNNING = ("active", "reloading")
+_STOPPED = ("inactive", "failed")
+_CAN_BE_ENABLED = ("disabled", "enabled-runtime", "linked", "linked-runtime")
+
+
+@dataclass(frozen=True)
+class Unit:
+    name: str
+    enabled: bool = True
+    active: bool = True
+    comes_with_package: str = ""
+    """The package of the same plan that brings it: before that is installed there is nothing to look at."""
+
+    @property
+    def id(self) -> str:
+        return f"unit:{self.name}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield UnitNamed(self.name)
+        if self.comes_with_package:
+            yield PackageNamed(self.comes_with_package)
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        unit = facts[UnitNamed(self.name)]
+        if unit is Gap.ABSENT:
+            if self._is_wanted and not (self.comes_with_package and facts[PackageNamed(self.comes_with_package)] is Gap.ABSENT):
+                raise Refused(f"there is no unit {self.name}")
+            return
+        if unit.load == "masked" and self._is_wanted:
+            raise Refused(f"{self.name} is masked: somebody does not want it to run", fix=f"systemctl unmask {quote(self.name)}")
+        pairs = [*self._enabling(unit), *self._starting(unit)]
+        if pairs:
+            yield Step(self.id, tuple(change for change, _ in pairs), tuple(command for _, command in pairs))
+
+    @property
+    def _is_wanted(self) -> bool:
+        return self.enabled or self.active
+
+    def _enabling(self, unit: UnitFacts) -> Iterator[tuple[Change, Command]]:
+        if (unit.enabled == "enabled") == self.enabled:
+            return
+        if self.enabled and unit.enabled not in _CAN_BE_ENABLED:
+            raise Refused(f"{self.name} cannot be enabled: it is {unit.enabled or 'a unit without a file'}")
+        is_enabled = f'[ "$(systemctl is-enabled -- {quote(self.name)} 2>/dev/null)" = enabled ]'
+        enable, disable = self._opposites(("enable", is_enabled), ("disable", f"! {is_enabled}"))
+        yield Change("enabled", unit.enabled, "enabled" if self.enabled else "disabled"), enable if self.enabled else disable
+
+    def _starting(self, unit: UnitFacts) -> Iterator[tuple[Change, Command]]:
+        if unit.active in (_RUNNING if self.active else _STOPPED):
+            return
+        running = f"systemctl is-active --quiet -- {quote(self.name)}"
+        stopped = f"case $(systemctl is-active -- {quote(self.name)}) in {' | '.join(_STOPPED)}) ;; *) false ;; esac"
+        start, stop = self._opposites(("start", running), ("stop", stopped))
+        yield Change("active", unit.active, "active" if self.active else "inactive"), start if self.active else stop
+
+    def _opposites(self, *verbs: tuple[str, str]) -> tuple[Command, Command]:
+        """Two commands, each the other's undo, of two verbs with the tests that tell whether their work is done."""
+        one, other = (Command(("systemctl", verb, "--", self.name), holds=test) for verb, test in verbs)
+        return replace(one, undo=other), replace(other, undo=one)

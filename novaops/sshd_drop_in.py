@@ -1,0 +1,99 @@
+"""The one file of sshd's configuration that novaops owns: who may log in by password. Written, and read back. Pure.
+
+It sorts first. Outside of Match blocks the first value of a keyword counts, so a drop-in that sorts last says nothing; what a
+Match block says counts more than anything outside of one, and of several blocks the first (sshd_config(5)). So each
+grant is a Match block, and what is denied to everybody else stands in one too.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+FOLDER = "/etc/ssh/sshd_config.d"
+DROP_IN = f"{FOLDER}/00-novaops.conf"
+MAIN = "/etc/ssh/sshd_config"
+
+EVERYONE = "*"
+"""Everybody but root."""
+
+KEYWORDS = ("passwordauthentication", "kbdinteractiveauthentication")
+"""A pair: with PAM, keyboard-interactive asks for the same password."""
+
+_HEAD = """\
+# managed by novaops: who may log in by password (novaops login). What is changed here by hand is lost.
+"""
+
+_INCLUDE = f"""\
+# novaops: its own settings first, for of several values sshd takes the first one
+Include {DROP_IN}
+"""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """Somebody may log in by password."""
+
+    who: str
+    """A user, or EVERYONE."""
+    addresses: tuple[str, ...] = ()
+    """Networks to log in from; none: from everywhere."""
+
+    @property
+    def pattern(self) -> str:
+        return "*,!root" if self.who == EVERYONE else self.who
+
+
+@dataclass(frozen=True)
+class DropIn:
+    grants: tuple[Grant, ...] = ()
+    others_denied: bool = False
+    """Whether nobody else may."""
+
+    def over(self, before: DropIn) -> DropIn:
+        """Beside what `before` has for others."""
+        own = {grant.who for grant in self.grants}
+        kept = tuple(grant for grant in before.grants if grant.who not in own)
+        return DropIn(_ordered((*kept, *self.grants)), self.others_denied or before.others_denied)
+
+    def text(self) -> str:
+        blocks = [_HEAD]
+        if self.others_denied:
+            blocks.append(_both("no", ""))
+        for grant in _ordered(self.grants):
+            addresses = f" Address {','.join(grant.addresses)}" if grant.addresses else ""
+            root = "    PermitRootLogin yes\n" if grant.who == "root" else ""
+            blocks.append(f"Match User {grant.pattern}{addresses}\n{_both('yes')}{root}")
+            if grant.addresses:
+                blocks.append(f"Match User {grant.pattern}\n{_both('no')}")
+        if self.others_denied:
+            blocks.append(f"Match all\n{_both('no')}")
+        return "\n".join(blocks)
+
+
+def _both(value: str, indent: str = "    ") -> str:
+    return f"{indent}PasswordAuthentication {value}\n{indent}KbdInteractiveAuthentication {value}\n"
+
+
+def _ordered(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
+    """By name, and what holds for everyone last: of several blocks that match, the first counts."""
+    return tuple(sorted(grants, key=lambda grant: (grant.who == EVERYONE, grant.who)))
+
+
+_GRANT = re.compile(r"^Match User (\S+)(?: Address (\S+))?\n    PasswordAuthentication yes$", re.MULTILINE)
+
+
+def read(text: str) -> DropIn:
+    """What `text` was once written from; nothing where it was not written by novaops."""
+    if not text.startswith(_HEAD):
+        return DropIn()
+    grants = (
+        Grant(EVERYONE if match[1] == "*,!root" else match[1], tuple(match[2].split(",")) if match[2] else ())
+        for match in _GRANT.finditer(text)
+    )
+    return DropIn(tuple(grants), "\nMatch all\n" in text)
+
+
+def included(main: str) -> str:
+    """The main file with the drop-in read before everything else."""
+    return f"{_INCLUDE}{main}"

@@ -1,0 +1,82 @@
+"""Who gets in, seen with other eyes than novaops': paramiko's bare transport and the ssh client."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import paramiko
+
+from novaops.lab import LabHost
+
+CLOUD_INIT = "/etc/ssh/sshd_config.d/50-cloud-init.conf"
+
+SNAPSHOT = """\
+for file in $(find /etc -xdev -type f ! -name '*-' ! -name ld.so.cache | sort); do
+  printf '%s %s\\n' "$(stat -c '%a %U:%G' "$file")" "$(sha256sum "$file")"
+done
+ls -d /home/* /etc/ssh/sshd_config.d
+"""
+"""Every byte of the configuration, but the backups that useradd and its kin leave in /etc/passwd- and beside it."""
+
+
+@contextmanager
+def transport(host: LabHost) -> Iterator[paramiko.Transport]:
+    with socket.create_connection((host.address, host.port), timeout=20) as line:
+        made = paramiko.Transport(line)
+        made.start_client(timeout=20)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def lets_in(host: LabHost, user: str, *passwords: str, method: str = "password") -> list[bool]:
+    """What sshd says to each password, one after the other on one connection, until one is right."""
+    said: list[bool] = []
+    with transport(host) as line:
+        for password in passwords:
+            try:
+                if method == "password":
+                    line.auth_password(user, password, fallback=False)
+                else:
+                    line.auth_interactive(user, lambda _, __, prompts, answer=password: [answer for _ in prompts])
+            except paramiko.AuthenticationException:
+                said.append(False)
+            else:
+                said.append(line.is_authenticated())
+    return said
+
+
+def offered(host: LabHost, user: str) -> list[str]:
+    """The methods that sshd offers to `user`, as the ssh client tells it."""
+    command = host.ssh_command("true", user=user)
+    where = command.index("-F")
+    done = subprocess.run(
+        [*command[:where], "-o", "PreferredAuthentications=none", *command[where:]], capture_output=True, text=True, check=False
+    )
+    return sorted(done.stderr.strip().rpartition("(")[2].removesuffix(").").split(","))
+
+
+def activated_by_socket(host: LabHost) -> None:
+    """Let systemd listen in sshd's place, as Ubuntu does since 22.10."""
+    host.run("systemctl disable -q --now ssh.service; systemctl enable -q --now ssh.socket")
+    host.wait_for_ssh()
+
+
+def settings(host: LabHost, files: dict[str, str]) -> None:
+    """Drop-ins of others, by name; sshd takes them up."""
+    for name, text in files.items():
+        host.run(f"umask 077; cat >/etc/ssh/sshd_config.d/{name}", stdin=text)
+    reload(host)
+
+
+def reload(host: LabHost) -> None:
+    host.run("systemctl is-active -q ssh.service && systemctl reload ssh.service || true")
+    host.wait_for_ssh()
+
+
+def passwd(host: LabHost, user: str, password: str) -> None:
+    host.run("chpasswd", stdin=f"{user}:{password}\n")
