@@ -105,7 +105,7 @@ def _confirm(session: Session, outcome: Outcome, stretch: int, watcher: Watcher)
     run = outcome.run
     steps = [run.steps[number] for number in stretches(run.steps)[stretch]]
     logins = fresh_logins(steps)
-    seconds = run.guard.seconds / 2
+    deadline = time.monotonic() + run.guard.seconds / 2
 
     def says(answer: Answer) -> str:
         return whole(run.guard.answer(run.id, stretch, answer))
@@ -114,7 +114,7 @@ def _confirm(session: Session, outcome: Outcome, stretch: int, watcher: Watcher)
         for login in logins:
             watcher.guarded(login, run.guard.seconds)
             outcome.logins += 1
-            log_in(session, login, says("keep") if login is logins[-1] else ":\n", seconds)
+            log_in(session, login, says("keep") if login is logins[-1] else ":\n", deadline)
     except NovaopsError as error:
         outcome.not_confirmed = error
         watcher.taking_back(error.what)

@@ -101,7 +101,7 @@ def converge_in(session: Session, resources: Sequence[Resource], manner: Manner,
         outcome = carry_out(session, run, _Watcher(host, progress))
         logins += outcome.logins
         if outcome.end == "rolled_back":
-            return _rolled_back(host, plan, outcome, done, as_before=_as_before(session, resources, questions, plan))
+            return _rolled_back(host, plan, outcome, done, as_before=_as_before(session, resources, questions, plan, outcome))
         if outcome.end not in {"ok", "stale"}:
             return _ended_badly(host, plan, outcome, done)
         progress(host, "proving" if outcome.end == "ok" else "looking again: another run came in between")
@@ -192,10 +192,13 @@ def _ended_badly(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step]
     return HostReport(host, status, lines, plan.notes, error, run=outcome.run.id)
 
 
-def _as_before(session: Session, resources: Sequence[Resource], questions: Sequence[Question[Any]], plan: Plan) -> bool | None:
-    """Whether the host wants exactly as much as before the run; None where it cannot be asked."""
+def _as_before(
+    session: Session, resources: Sequence[Resource], questions: Sequence[Question[Any]], plan: Plan, outcome: Outcome
+) -> bool | None:
+    """Whether the host needs again all that was not kept of the run, and no more; None where it cannot be asked."""
+    needed = tuple(step for number, step in enumerate(plan.steps) if number not in outcome.done)
     try:
-        return make_plan(resources, ask(session, questions)).steps == plan.steps
+        return make_plan(resources, ask(session, questions)).steps == needed
     except NovaopsError:
         return None
 

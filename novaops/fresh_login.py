@@ -9,18 +9,21 @@ from novaops.errors import LoginFailed, Unreachable
 from novaops.plan import FreshLogin
 from novaops.transport import ConnectionLost, Session
 
+LEAST = 1.0
+"""Seconds that a login has, however late it comes."""
+
 PAUSE = 0.2
 """Seconds between tries: while sshd reads its configuration it takes no connections."""
 
 
-def log_in(own: Session, login: FreshLogin, script: str, seconds: float) -> None:
+def log_in(own: Session, login: FreshLogin, script: str, deadline: float) -> None:
     """Log in and run `script`, with no other rights than the login's own. `own` is the session that novaops came by.
 
-    A server that does not answer is tried again for `seconds`; one that says no is not: it may count that against us.
+    A server that does not answer is tried again until `deadline`, on the monotonic clock; one that says no is not: it may count
+    that against us.
     Raises Unreachable, LoginFailed, HostFailed, ConnectionLost.
     """
-    session = _session(own, login, seconds)
-    deadline = time.monotonic() + seconds
+    session = _session(own, login, max(LEAST, deadline - time.monotonic()))
     while True:
         try:
             try:

@@ -2,8 +2,9 @@
 
 Before the first step of a guarded stretch the run arms a timer of the host's own. After the last one it waits at its
 door, a file that everybody may write to, for a word that only the operator's side knows and says over a fresh
-connection. When the timer goes off first, or a second word says that the login failed, the stretch is taken back.
-Whoever makes the directory `judged` first has decided. Pure: this gives the sh for both sides.
+connection. When the timer goes off first, the host is booted meanwhile, or a second word says that the login failed, the
+stretch is taken back. Whoever removes the file `open` first has decided: that needs no room on a full disk.
+Pure: this gives the sh for both sides.
 """
 
 from __future__ import annotations
@@ -22,6 +23,13 @@ SECONDS = 90
 LEAST = 10
 """Seconds. With less, a login over a slow link would come too late."""
 
+_AT_BOOT = "/etc/systemd/system/novaops-guard.service"
+"""One name for all: only one run at a time has the host."""
+
+_WANTS = "/etc/systemd/system/multi-user.target.wants"
+
+_SAME_BOOT = '[ "$(cut -d " " -f 1 {run}/born)" = "$(cat /proc/sys/kernel/random/boot_id)" ]'
+
 Answer = Literal["keep", "take back"]
 
 
@@ -32,10 +40,10 @@ class Guard:
     seconds: int = SECONDS
 
     def answer(self, run: str, stretch: int, answer: Answer) -> str:
-        """The script that says so at the door. It needs no rights, so that the one who has just logged in can run it."""
+        """The script that says so at the door, while there is one. It needs no rights: the one who has just logged in can run it."""
         from novaops.shell import quote
 
-        return f"printf '%s\\n' {quote(self._said(stretch, answer))} >{door(run)}\n"
+        return f"[ ! -e {door(run)} ] || printf '%s\\n' {quote(self._said(stretch, answer))} >{door(run)}\n"
 
     def _said(self, stretch: int, answer: Answer) -> str:
         return f"{answer} {stretch} {self.word.reveal()}"
@@ -65,20 +73,27 @@ def library(run: str, guard: Guard, stretches: int) -> str:
     return f"""\
 door={door(run)}
 arm() {{ # from now on the host takes the stretch back by itself
-  rm -f "$door"; ( umask 0; : >"$door" ) && echo "$stretch $begin" >"$run/armed" || return
+  rm -f "$door"; ( umask 0; : >"$door" ) && : >"$run/open.$stretch" && echo "$stretch $begin" >"$run/armed" || return
+  if [ -d /run/systemd/system ]; then # no timer outlives a reboot, but this does
+    mkdir -p {_WANTS} && printf '%s\n' '[Unit]' 'Description=novaops takes back what nobody confirmed' \
+      'After=ssh.service sshd.service ssh.socket' '[Service]' Type=oneshot "ExecStart=/bin/sh $run/script fire $stretch" >{_AT_BOOT} &&
+      ln -s -f {_AT_BOOT} {_WANTS}/ || return
+  fi
   if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null &&
     systemd-run --quiet --collect --unit="novaops-guard-{run}-$stretch" --description='novaops guard of run {run}' \\
-      --on-active={guard.seconds} --timer-property=AccuracySec=100ms /bin/sh "$run/script" fire
+      --on-active={guard.seconds} --timer-property=AccuracySec=100ms /bin/sh "$run/script" fire "$stretch"
   then :
-  else setsid sh -c 'echo $$ >"$1/sleeper"; sleep {guard.seconds}; exec sh "$1/script" fire' sh "$run" </dev/null >/dev/null 2>&1 9>&- &
+  else
+    setsid sh -c 'echo $$ >"$1/sleeper"; sleep {guard.seconds}; exec sh "$1/script" fire "$2"' sh "$run" "$stretch" \\
+      </dev/null >/dev/null 2>&1 9>&- &
   fi
 }}
 disarm() {{
-  rm -f "$door"
-  [ ! -s "$run/sleeper" ] || kill -- "-$(cat "$run/sleeper")" 2>/dev/null
+  [ ! -s "$run/sleeper" ] || kill -s TERM -- "-$(cat "$run/sleeper")" 2>/dev/null
   [ ! -d /run/systemd/system ] || systemctl --quiet stop "novaops-guard-{run}-$stretch.timer" 2>/dev/null
-  rm -f "$run/sleeper" "$run/holding" "$run/armed"
+  forget; rm -f "$run/armed"
 }}
+forget() {{ rm -f "$door" "$run/sleeper" "$run/holding" {_AT_BOOT} {_WANTS}/{_AT_BOOT.rpartition("/")[2]}; }}
 heard() {{
   [ -s "$door" ] || return
   case "$stretch:$(head -c 200 "$door" | sha256sum | cut -d ' ' -f 1)" in
@@ -87,27 +102,28 @@ heard() {{
 }}
 hold() {{ # until a fresh login has said the word, or the stretch is taken back
   : >"$run/holding"; event "guarded $stretch {guard.seconds}"
-  until [ -d "$run/judged.$stretch" ]; do
+  until [ ! -e "$run/open.$stretch" ]; do
     case "$(heard)" in
-      keep) ! mkdir "$run/judged.$stretch" 2>/dev/null || {{ disarm; event "confirmed $stretch"; return; }} ;;
-      back) ! mkdir "$run/judged.$stretch" 2>/dev/null || {{ take_back_all; disarm; finish rolled_back; }} ;;
+      keep) ! rm "$run/open.$stretch" 2>/dev/null || {{ disarm; event "confirmed $stretch"; return; }} ;;
+      back) ! rm "$run/open.$stretch" 2>/dev/null || {{ take_back_all; disarm; finish rolled_back; }} ;;
       *) sleep 0.2 ;;
     esac
   done
   until grep -q '^end ' "$run/events"; do sleep 0.2; done # the host stays this run's until the guard has done its work
   exit
 }}
-fire() {{
-  read -r stretch begin 2>/dev/null <"$run/armed" && mkdir "$run/judged.$stretch" 2>/dev/null || exit 0
+fire() {{ # STRETCH: not a later one, when this one was confirmed at the last moment
+  read -r stretch begin 2>/dev/null <"$run/armed" && [ "$stretch" = "$1" ] || exit 0
+  rm "$run/open.$stretch" 2>/dev/null || ! {_SAME_BOOT.format(run="$run")} || exit 0
   event "fired $stretch"
   pid=$(cat "$run/pid")
   if [ "$(born "$pid")" = "$(cat "$run/born")" ] && [ -e "$run/holding" ]; then :
   else # it hangs, or it is dead
-    [ "$(born "$pid")" != "$(cat "$run/born")" ] || kill -KILL -- "-$pid" "$pid" 2>/dev/null
+    [ "$(born "$pid")" != "$(cat "$run/born")" ] || kill -s KILL -- "-$pid" 2>/dev/null
     exec 9>>{STATE}/lock; flock 9
   fi
   take_back_all
-  rm -f "$door" "$run/holding"
+  forget
   finish rolled_back
 }}
 """
@@ -115,4 +131,5 @@ fire() {{
 
 def fires(run: str) -> str:
     """A test in sh: whether the guard of a run still has something to decide, or is at work."""
-    return f"[ -e {RUNS}/{run}/armed ]"
+    folder = f"{RUNS}/{run}"
+    return f"{{ [ -e {folder}/armed ] && {{ {_SAME_BOOT.format(run=folder)} || [ -e {_AT_BOOT} ]; }}; }}"

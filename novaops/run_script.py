@@ -145,7 +145,7 @@ take_back_all() {{ # of the stretch that began with step $begin
   [ "${{2:--1}}" -lt "$begin" ] || take_back "$2" "$3"
 }}
 {guard.library(run.id, run.guard, len(guarded)) if guarded else ""}
-[ "$1" != fire ] || fire
+[ "$1" != fire ] || fire "$2"
 born $$ >"$run/born"; echo $$ >"$run/pid.new" && mv "$run/pid.new" "$run/pid"
 number=0 index=0
 exec 9>>{STATE}/lock
@@ -167,7 +167,7 @@ for count in {" ".join(counts)}; do
     refusal=
     "do_${{number}}_$index" >"$run/output" 2>&1 </dev/null 9>&-; status=$?
     if [ $status != 0 ]; then
-      [ ! -e "$run/armed" ] || mkdir "$run/judged.$stretch" 2>/dev/null || sleep 3600 # the guard is at it, and ends this
+      [ ! -e "$run/armed" ] || rm "$run/open.$stretch" 2>/dev/null || sleep 3600 # the guard is at it, and ends this
       if [ -n "$refusal" ]; then event "refused $number $index $(say)"; end=refused
       else event "failed $number $index $status $(say)"; end=failed
       fi
@@ -210,7 +210,8 @@ put_back() { # FILE NAME MARKER [THEN...]: as it was before the run, and what mu
     back=$(candidate "$1")
     cp -p -- "$kept" "$back" && put "$back" "$1" || { rm -f -- "$back"; return 1; }
   fi
-  shift 3; "$@" && rm -f -- "$marker"
+  shift 3; [ $# = 0 ] || timeout 60 "$@" || return # what hangs must not keep the rest from being put back
+  rm -f -- "$marker"
 }
 digest() { sha256sum | cut -d ' ' -f 1; }
 rights() { stat -c %a:%u:%g -- "$1"; }

@@ -50,7 +50,8 @@ class PastRun:
         """The actions, as (step, action), that began, did something, and were not taken back by the run itself."""
         pairs = [tuple(event.split(" ")[:3]) for event in self.events]
         began = [(int(p[1]), int(p[2])) for p in pairs if p[0] == "action"]
-        undone = {(int(p[1]), int(p[2])) for p in pairs if p[0] in {"undone", "there"}}
+        undone = {(int(p[1]), int(p[2])) for p in pairs if p[0] == "there"}
+        undone |= {(int(e[1]), int(e[2])) for e in map(str.split, self.events) if e[0] == "undone" and e[3:] == ["0"]}
         return tuple(pair for pair in began if pair not in undone)
 
 

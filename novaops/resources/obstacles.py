@@ -83,6 +83,8 @@ def to_key(way: Way) -> Iterator[Obstacle]:
         yield Obstacle("its password is locked, and without PAM sshd then takes no key either", way.place("usepam"))
     if account.expired:
         yield Obstacle("the account has expired", fix=f"chage -E -1 {account.name}")
+    if account.password_expired and way.value("usepam") == "yes":
+        yield Obstacle("its password has expired, and PAM has it changed before anything else")
     yield from to_everything(way)
     if missing := _second_factor(way.effective.get("authenticationmethods", ()), {"publickey"}):
         yield Obstacle(f"AuthenticationMethods asks for more than a key: {missing}", way.place("authenticationmethods"))

@@ -25,6 +25,12 @@ class Manners:
     """How the server behaves."""
 
     lets_in: bool = True
+    methods: tuple[str, ...] = ("publickey",)
+    """The ways to log in that it offers; with "none" nothing is asked for."""
+    accepts: str = "right"
+    """The password that is right."""
+    hangs_up: int = 0
+    """On so many connections to come it hangs up before the greeting, as sshd does while it starts anew."""
     greeting: str = ""
     """What the login shell prints before the command, on both streams."""
     cuts_after: int | None = None
@@ -38,15 +44,29 @@ class Server(paramiko.ServerInterface):
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._attempts: list[str] = []
+        host.attempts.append(self._attempts)
+
+    def check_auth_none(self, username: str) -> int:
+        del username
+        return self._judged("none", right=True)
+
+    def check_auth_password(self, username: str, password: str) -> int:
+        del username
+        return self._judged("password", right=password == self._host.manners.accepts)
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         del username
-        known = self._host.manners.lets_in and self._host.is_client(key)
-        return AUTH_SUCCESSFUL if known else AUTH_FAILED
+        return self._judged("publickey", right=self._host.is_client(key))
 
     def get_allowed_auths(self, username: str) -> str:
         del username
-        return "publickey"
+        return ",".join(method for method in self._host.manners.methods if method != "none")
+
+    def _judged(self, method: str, *, right: bool) -> int:
+        self._attempts.append(method)
+        manners = self._host.manners
+        return AUTH_SUCCESSFUL if right and manners.lets_in and method in manners.methods else AUTH_FAILED
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         del chanid
@@ -65,6 +85,8 @@ class Host:
     folder: Path
     manners: Manners = field(default_factory=Manners)
     execs: list[str] = field(default_factory=list)
+    attempts: list[list[str]] = field(default_factory=list)
+    """How each connection tried to log in."""
     host_key: paramiko.PKey = field(default_factory=paramiko.ECDSAKey.generate)
 
     def __post_init__(self) -> None:
@@ -128,6 +150,10 @@ class Host:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
+            if self.manners.hangs_up:
+                self.manners.hangs_up -= 1
+                connection.close()
+                continue
             transport = paramiko.Transport(connection)
             transport.add_server_key(self.host_key)
             self._transports.append(transport)
