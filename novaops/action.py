@@ -34,7 +34,8 @@ class Command:
     undo: Command | None = None
 
     def __str__(self) -> str:
-        return join(self.words)
+        """The words, with three dots for a whole script among them: what follows it tells what it is about."""
+        return join("..." if "\n" in word else word for word in self.words)
 
 
 @dataclass(frozen=True)

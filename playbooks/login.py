@@ -108,12 +108,15 @@ JAIL = """\
 [sshd]
 enabled = true
 backend = systemd
-banaction = nftables[type=multiport]
+journalmatch = _UID=0 _COMM=sshd + _UID=0 _COMM=sshd-session
+banaction = nftables[type=allports]
+ignoreself = true
 maxretry = 5
 findtime = 10m
 bantime = 10m
 """
-"""The journal instead of /var/log/auth.log, which Debian has no more; nftables, which every kernel of today has."""
+"""The journal instead of /var/log/auth.log, which Debian has no more; of it what sshd itself wrote, whatever its unit is called: with the
+package's own match a program that some user named sshd could have anybody shut out. Every port, for sshd may listen anywhere."""
 
 
 def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[Resource]:

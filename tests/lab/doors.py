@@ -14,9 +14,8 @@ from novaops.lab import LabHost
 CLOUD_INIT = "/etc/ssh/sshd_config.d/50-cloud-init.conf"
 
 SNAPSHOT = """\
-for file in $(find /etc -xdev -type f ! -name '*-' ! -name ld.so.cache | sort); do
-  printf '%s %s\\n' "$(stat -c '%a %U:%G' "$file")" "$(sha256sum "$file")"
-done
+find /etc -xdev -type f ! -name '*-' ! -name ld.so.cache -printf '%m %u:%g %p\\n' | sort
+find /etc -xdev -type f ! -name '*-' ! -name ld.so.cache -exec sha256sum {} + | sort
 ls -d /home/* /etc/ssh/sshd_config.d
 """
 """Every byte of the configuration, but the backups that useradd and its kin leave in /etc/passwd- and beside it."""
