@@ -157,6 +157,7 @@ printf '%s\\n' {quote(f"{run.id} of {run.started_by}")} >{STATE}/holder
 last=$(cat {STATE}/last 2>/dev/null)
 [ "$last" = {quote(run.after)} ] || finish stale
 echo {run.id} >{STATE}/last.new && mv {STATE}/last.new {STATE}/last || fail 'cannot write to {STATE}: is the disk full?'
+ls {RUNS} | sort | head -n -{KEPT_RUNS} | while read -r old; do rm -rf "{RUNS}/$old"; done
 for count in {" ".join(counts)}; do
   case $number in
 {begins}    *) ;;
@@ -184,7 +185,6 @@ for count in {" ".join(counts)}; do
   esac
   number=$((number + 1))
 done
-ls {RUNS} | sort | head -n -{KEPT_RUNS} | while read -r old; do rm -rf "{RUNS}/$old"; done
 finish ok
 """
 
