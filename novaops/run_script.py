@@ -114,7 +114,9 @@ run={RUNS}/{run.id}
 event() {{ printf '%s\\n' "$*" >>"$run/events"; }}
 say() {{ tail -c 2000 "$run/output" | base64 | tr -d '\\n'; }}
 finish() {{
-  rm -rf "$run/payload" "$run/output" "$run/script"; sync "$run/events"; event "end $1"; rm -f "$run/armed"; exit
+  rm -rf "$run/payload" "$run/output" "$run/script"
+  ls {RUNS} | sort | head -n -{KEPT_RUNS} | while read -r old; do rm -rf "{RUNS}/$old"; done # now: this run may have undone the oldest
+  sync "$run/events"; event "end $1"; rm -f "$run/armed"; exit
 }}
 fail() {{ event "failed $number $index 1 $(echo "$1" | base64 -w 0)"; finish failed; }}
 {_LIBRARY}
@@ -157,7 +159,6 @@ printf '%s\\n' {quote(f"{run.id} of {run.started_by}")} >{STATE}/holder
 last=$(cat {STATE}/last 2>/dev/null)
 [ "$last" = {quote(run.after)} ] || finish stale
 echo {run.id} >{STATE}/last.new && mv {STATE}/last.new {STATE}/last || fail 'cannot write to {STATE}: is the disk full?'
-ls {RUNS} | sort | head -n -{KEPT_RUNS} | while read -r old; do rm -rf "{RUNS}/$old"; done
 for count in {" ".join(counts)}; do
   case $number in
 {begins}    *) ;;
