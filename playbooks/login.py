@@ -103,6 +103,8 @@ class Beside(Settings):
     keeps: ClassVar[bool] = True
 
 
+JAIL_FILE = "/etc/fail2ban/jail.d/novaops.local"
+
 JAIL = """\
 # managed by novaops (novaops login)
 [sshd]
@@ -118,6 +120,9 @@ bantime = 10m
 """The journal instead of /var/log/auth.log, which Debian has no more; of it what sshd itself wrote, whatever its unit is called: with the
 package's own match a program that some user named sshd could have anybody shut out. Every port, for sshd may listen anywhere."""
 
+RESTART = 'fail2ban-client -t >/dev/null && exec systemctl restart fail2ban.service; [ ! -e "$1" ] && exec systemctl stop fail2ban.service'
+"""When the file is taken away again, what is left may not start: Debian 12's own jail wants a log that is not there."""
+
 
 def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[Resource]:
     del host, peers
@@ -125,7 +130,7 @@ def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator
     if settings.fail2ban:
         # Before passwords count, not after.
         yield from (Package("nftables"), Package("python3-systemd"), Package("fail2ban"))
-        yield File("/etc/fail2ban/jail.d/novaops.local", JAIL, then=("systemctl", "restart", "fail2ban.service"))
+        yield File(JAIL_FILE, JAIL, then=("sh", "-c", RESTART, "restart", JAIL_FILE))
         yield Unit("fail2ban.service", comes_with_package="fail2ban")
     for user, password in passwords.items():
         yield User(user)

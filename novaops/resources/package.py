@@ -45,4 +45,9 @@ class Package:
         status = f"[ \"$(dpkg-query -W -f '${{db:Status-Status}}' {quote(self.name)} 2>/dev/null)\" = installed ] || rpm -q {quote(self.name)} >/dev/null 2>&1"
         undo = Command(("sh", "-c", _REMOVE, "remove", self.name), holds=f"! {{ {status}; }}")
         install = Command(("sh", "-c", _INSTALL, "install", self.name), holds=status, undo=undo)
-        yield Step(self.id, (Change("package", None, "installed"),), (install,))
+        yield Step(
+            self.id,
+            (Change("package", None, "installed"),),
+            (install,),
+            cannot_undo=f"what came with {self.name}: its configuration, and the packages it needs",
+        )
