@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from novaops.errors import HostFailed, LockHeld, NovaopsError, RunLost, Unreachable
 from novaops.fresh_login import log_in
-from novaops.guard import SECONDS, Answer, Guard
+from novaops.guard import SECONDS, Answer, Guard, waits
 from novaops.plan import FreshLogin, Step, fresh_logins, stretches
 from novaops.run_script import Run, start_and_follow
 from novaops.secret import Secret
@@ -80,6 +80,7 @@ def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
     silence = min(max(SILENCE[0], timeout), SILENCE[1])
     seen = 0
     deadline: float | None = None
+    lost = False
     while True:
         try:
             for line in session.follow(start_and_follow(run, seen), silence=silence):
@@ -89,11 +90,12 @@ def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
                 seen += 1
                 if _read(line, outcome, watcher):
                     return outcome
-                if line.startswith("guarded "):
+                if line.startswith("guarded ") and (not lost or session.run(whole(waits(run.id)), root=False).status == 0):
                     _confirm(session, outcome, int(line.split(" ")[1]), watcher)
             raise ConnectionLost(f"the connection to {session.target} was lost")  # noqa: TRY301 - the same as a loss noticed below
         except (ConnectionLost, Unreachable) as error:
             deadline = deadline or time.monotonic() + REATTACH_TIMEOUTS * timeout
+            lost = True
             watcher.lost(error)
             if time.monotonic() > deadline:
                 raise _run_lost(session, run, error) from error

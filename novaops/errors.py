@@ -108,5 +108,9 @@ class LoginFailed(Unreachable):
     code = "login-failed"
 
 
+class HungUp(LoginFailed):
+    """The server turned a password down, and let nothing else be tried: MaxAuthTries 1."""
+
+
 class PasswordsTaken(LoginFailed):
     code = "passwords-taken"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from novaops.errors import LoginFailed, Unreachable
+from novaops.errors import HungUp, LoginFailed, Unreachable
 from novaops.plan import FreshLogin
 from novaops.transport import ConnectionLost, Session
 
@@ -27,7 +27,7 @@ def log_in(own: Session, login: FreshLogin, script: str, deadline: float) -> Non
     while True:
         try:
             try:
-                session.open(no_passwords=login.no_passwords)
+                _open(session, login)
                 _run(session, login, script)
             finally:
                 session.close()
@@ -37,6 +37,14 @@ def log_in(own: Session, login: FreshLogin, script: str, deadline: float) -> Non
             time.sleep(PAUSE)
         else:
             return
+
+
+def _open(session: Session, login: FreshLogin) -> None:
+    try:
+        session.open(no_passwords=login.no_passwords)
+    except HungUp:  # the password was the only try that it takes: it was turned down, and now the key
+        session.close()
+        session.open()
 
 
 def _session(own: Session, login: FreshLogin, seconds: float) -> Session:

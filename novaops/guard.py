@@ -59,6 +59,11 @@ class Guard:
         return "\n".join(f"    {n}:{self._expected(n, answer)}) echo {word} ;;" for n in range(stretches) for answer, word in answers)
 
 
+def waits(run: str) -> str:
+    """A script that ends well while the run still waits for the word."""
+    return f"[ -e {door(run)} ]\n"
+
+
 def door(run: str) -> str:
     """Where the run waits for the word."""
     return f"/run/novaops-{run}"

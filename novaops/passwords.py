@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from itertools import pairwise
 
 from novaops.secret import Secret
@@ -31,7 +34,8 @@ COMMON = frozenset(
 )
 """What is left of a password without its digits and signs must be none of these."""
 
-_LOOKALIKES = str.maketrans("@4310$5!7", "aaelossit")
+_LOOKALIKES = tuple(str.maketrans("@4310$5!7", f"aae{one}ossit") for one in "li")
+"""A 1 is meant for one letter or the other."""
 
 
 def weakness(password: str, user: str) -> str:
@@ -48,10 +52,16 @@ def weakness(password: str, user: str) -> str:
         return "has the user's name in it"
     if _runs(password.lower()):
         return "is a mere sequence"
-    for plain in (password.lower(), password.lower().translate(_LOOKALIKES)):
-        if re.sub(r"[^a-z]", "", plain) in COMMON:
-            return "is a common word with digits and signs around it"
+    if COMMON & {re.sub("[^a-z]", "", plain) for plain in _plain(password.lower())}:
+        return "is a common word with digits and signs around it"
     return ""
+
+
+def _plain(password: str) -> Iterator[str]:
+    """The password, with and without what is around its letters, and with the letters that its digits and signs stand for."""
+    yield password
+    for around in ("", "^[^a-z]+", "[^a-z]+$", "^[^a-z]+|[^a-z]+$"):
+        yield from (re.sub(around, "", password).translate(letters) for letters in _LOOKALIKES)
 
 
 def _runs(password: str) -> bool:
@@ -72,10 +82,7 @@ def matches(password: Secret, found: Secret) -> bool:
     from passlib.hash import sha256_crypt, sha512_crypt
 
     text = found.reveal()
-    for kind in (sha512_crypt, sha256_crypt):
-        if kind.identify(text):
-            try:
-                return bool(kind.verify(password.reveal(), text))
-            except ValueError:
-                return False
+    with warnings.catch_warnings(), suppress(ValueError):
+        warnings.simplefilter("ignore")  # of salts longer than a libc makes them
+        return any(kind.identify(text) and kind.verify(password.reveal(), text) for kind in (sha512_crypt, sha256_crypt))
     return False

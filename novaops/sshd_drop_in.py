@@ -17,7 +17,8 @@ MAIN = "/etc/ssh/sshd_config"
 EVERYONE = "*"
 """Everybody but root."""
 
-KEYWORDS = ("passwordauthentication", "kbdinteractiveauthentication")
+NAMES = {"passwordauthentication": "PasswordAuthentication", "kbdinteractiveauthentication": "KbdInteractiveAuthentication"}
+KEYWORDS = tuple(NAMES)
 """A pair: with PAM, keyboard-interactive asks for the same password."""
 
 _HEAD = """\

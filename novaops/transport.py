@@ -61,7 +61,7 @@ class Session:
         Raises Unreachable; PasswordsTaken when it would take one.
         """
         line = dial(self.target)
-        from novaops.login import connect, key_of  # takes 0.2 s to load, in which the first packets come and go
+        from novaops.connection import connect, key_of  # takes 0.2 s to load, in which the first packets come and go
 
         self._connection = connect(self.target, line, key=self.key, no_passwords=no_passwords)
         self.key = key_of(self._connection)

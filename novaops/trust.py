@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from novaops import known_hosts
+from novaops.connection import key_files, shown_key
 from novaops.errors import ChangedHostKey, HostFailed, UnknownHostKey
 from novaops.host_key import check_host_key
-from novaops.login import key_files, shown_key
 from novaops.plan import Change
 from novaops.report import HostReport, Line
 from novaops.target import Target

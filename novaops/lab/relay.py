@@ -81,7 +81,7 @@ class Relay:
             return
         try:
             target_reader, target_writer = await asyncio.open_connection(*self.target)
-        except OSError:
+        except (OSError, asyncio.CancelledError):  # or the relay closes meanwhile
             _reset(writer)
             return
         link = _Link(self, writer, target_writer)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from novaops.facts.account import Account
 from novaops.sshd_config import Peer, SshdConfig, covers, listed
-from novaops.sshd_drop_in import DROP_IN, KEYWORDS
+from novaops.sshd_drop_in import DROP_IN, KEYWORDS, NAMES
 
 Effective = Mapping[str, tuple[str, ...]]
 """What sshd itself says its settings are for one user from one address."""
@@ -88,7 +88,7 @@ def to_key(way: Way) -> Iterator[Obstacle]:
     yield from to_everything(way)
     if missing := _second_factor(way.effective.get("authenticationmethods", ()), {"publickey"}):
         yield Obstacle(f"AuthenticationMethods asks for more than a key: {missing}", way.place("authenticationmethods"))
-    if way.peer.user == "root" and way.value("permitrootlogin") == "no":
+    if way.peer.user == "root" and way.value("permitrootlogin") in {"no", "forced-commands-only"}:
         yield way.said("permitrootlogin", "PermitRootLogin")
 
 
@@ -137,7 +137,7 @@ def _second_factor(methods: tuple[str, ...], enough: set[str]) -> str:
 
 def _lists(way: Way) -> Iterator[Obstacle]:
     """AllowUsers and its kin, in the order sshd asks them (sshd_config(5), AllowGroups)."""
-    groups = () if way.account is None else way.account.groups
+    groups = way.peer.groups
     denied, allowed = (way.effective.get(keyword, ()) for keyword in ("denyusers", "allowusers"))
     if hit := next((pattern for pattern in denied if _is_user(pattern, way.peer)), None):
         yield Obstacle(f"DenyUsers {hit}", _line_with(way, "denyusers", hit))
@@ -174,6 +174,6 @@ def rulings(ways: Iterable[Way], after: SshdConfig) -> Iterator[tuple[str, Obsta
         for keyword in KEYWORDS:
             winner = after.ruling(keyword, way.peer).winner
             if winner is None or winner.file != DROP_IN:
-                text = f"{winner.keyword} {winner.value}" if winner else f"nothing sets {keyword}"
+                text = f"{NAMES[keyword]} {winner.value}" if winner else f"nothing sets {keyword}"
                 yield way.peer.user, Obstacle(f"{text} comes before what novaops would write", winner.where if winner else "")
                 break

@@ -48,12 +48,10 @@ done"""
 _MAIN_ACCEPTS = f'{_TESTS}tests -f "$1"'
 
 _RELOAD = f"""{_TESTS}tests
-verb=$1; shift
-for unit do
-  case $unit in
-    *.socket) timeout 30 systemctl start "$unit" ;;
-    /*) kill -HUP "$(cat "$unit")" ;;
-    *) timeout 30 systemctl "$verb" "$unit" ;;
+for word do
+  case $word in
+    /*) kill -HUP "$(cat "$word")" ;;
+    *) timeout 30 systemctl "${{word%%:*}}" "${{word#*:}}" ;;
   esac || exit
 done"""
 """Open sessions go on. A service that was stopped meanwhile is started: it took logins when it was looked at."""
@@ -86,7 +84,7 @@ class PasswordLogin:
         now = SshdConfig(sshd.files)
         wanted = self._wanted(facts)
         after = now.with_file(DROP_IN, wanted.text())
-        early = after.includes_early(DROP_IN)
+        early = _includes_early(now)
         if not early:
             after = after.with_file(MAIN, included(now.files.get(MAIN, "")))
         self._refuse_obstacles(facts, sshd, after)
@@ -169,7 +167,11 @@ class PasswordLogin:
             return (
                 f"this machine comes from {'elsewhere' if here is Gap.ABSENT else here.address}, and not from {', '.join(grant.addresses)}"
             )
-        return ""
+        effective = facts.known(SshdEffective(*next(_asked(grant))))
+        shut = [
+            f"{name} {value[0]}" for name in ("forcecommand", "chrootdirectory") if (value := effective.get(name, ("none",))) != ("none",)
+        ]
+        return f"sshd lets it run nothing of ours: {', '.join(shut)}" if shut else ""
 
     # -- what stands against it -----------------------------------------------------------------------------------------------
 
@@ -189,7 +191,11 @@ class PasswordLogin:
     def _refuse_obstacles(self, facts: Facts, sshd: Sshd, after: SshdConfig) -> None:
         """Raises Refused with every reason why it would not come true, so that they can be mended at once."""
         ways = [_way(grant, facts, sshd, after) for grant in self.grants]
-        found: list[tuple[str, Obstacle]] = list(rulings(ways, after))
+        found = [
+            ("everybody but root" if grant.who == EVERYONE else user, obstacle)
+            for grant, way in zip(self.grants, ways, strict=True)
+            for user, obstacle in rulings([way], after)
+        ]
         for grant, way in zip(self.grants, ways, strict=True):
             if grant.who == EVERYONE:
                 continue
@@ -251,13 +257,17 @@ class PasswordLogin:
             yield Change(f"passwords of {who}", f"yes for {shown}" if shown else "no", f"no ← {DROP_IN}")
 
 
+def _includes_early(now: SshdConfig) -> bool:
+    """Whether the main file has the drop-in read in time. What drop-ins of others say before it is named, not outdone."""
+    return SshdConfig({path: text for path, text in now.files.items() if path.rpartition("/")[0] != FOLDER}).includes_early(DROP_IN)
+
+
 def _way(grant: Grant, facts: Facts, sshd: Sshd, config: SshdConfig) -> Way:
     """Somebody who comes as the grant means it: from where the operator is, or from the first network that is named."""
     account = facts[AccountNamed(_user(grant))]
     address = _inside(grant.addresses[0]) if grant.addresses else ""
-    peer = Peer(_user(grant), address=address or _here(facts), user_exists=account is not Gap.ABSENT)
-    if account is not Gap.ABSENT:
-        peer = replace(peer, groups=account.groups)
+    groups = (_user(grant),) if account is Gap.ABSENT else account.groups  # one yet to be made gets a group of that name
+    peer = Peer(_user(grant), groups, address or _here(facts))
     return Way(peer, None if account is Gap.ABSENT else account, facts.known(SshdEffective(_user(grant), address)), config, sshd.nologin)
 
 
@@ -319,14 +329,18 @@ def _within(address: str, networks: Iterable[str]) -> bool:
 
 
 def _reload(sshd: Sshd) -> list[str]:
-    """The verb of systemctl for services, and the units that must hear of the new configuration and must run afterwards.
+    """VERB:UNIT for systemctl, in turn, so that the units that run hear of the new configuration, and run afterwards; else a pid file.
 
     A socket with Accept=yes needs no word: its sshd reads the configuration with each connection. Behind another one sshd is
-    restarted, not reloaded: on SIGHUP it would lose the socket, and end with "Cannot bind any address" (seen with 10.0).
+    not reloaded: on SIGHUP it would lose the socket, and end with "Cannot bind any address" (seen with 10.0). It is stopped, and
+    started when the socket has the port, which it would else take for itself.
     """
     active = sorted(unit for unit, state in sshd.units.items() if state in {"active", "reloading"})
-    behind_socket = any(unit.endswith(".socket") for unit in active)
-    return ["restart" if behind_socket else "reload-or-restart", *(active or ["/run/sshd.pid"])]
+    sockets = [unit for unit in active if unit.endswith(".socket")]
+    services = [unit for unit in active if unit not in sockets]
+    if not sockets:
+        return [f"reload-or-restart:{unit}" for unit in services] or ["/run/sshd.pid"]
+    return [f"{verb}:{unit}" for verb, units in (("stop", services), ("start", sockets), ("start", services)) for unit in units]
 
 
 def _rights(facts: Facts) -> tuple[str, str, str]:

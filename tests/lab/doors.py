@@ -6,6 +6,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import paramiko
 
@@ -41,12 +42,17 @@ def lets_in(host: LabHost, user: str, *passwords: str, method: str = "password")
                 if method == "password":
                     line.auth_password(user, password, fallback=False)
                 else:
-                    line.auth_interactive(user, lambda _, __, prompts, answer=password: [answer for _ in prompts])
+                    line.auth_interactive(user, partial(_answer, password))
             except paramiko.AuthenticationException:
                 said.append(False)
             else:
                 said.append(line.is_authenticated())
     return said
+
+
+def _answer(password: str, title: str, instructions: str, prompts: list[tuple[str, bool]]) -> list[str]:
+    del title, instructions
+    return [password for _ in prompts]
 
 
 def offered(host: LabHost, user: str) -> list[str]:
@@ -73,7 +79,7 @@ def settings(host: LabHost, files: dict[str, str]) -> None:
 
 
 def reload(host: LabHost) -> None:
-    host.run("systemctl is-active -q ssh.service && systemctl reload ssh.service || true")
+    host.run("systemctl is-active -q ssh.service && systemctl restart ssh.service || true")  # ends when it listens, as a reload does not
     host.wait_for_ssh()
 
 

@@ -20,7 +20,7 @@ import paramiko
 from fabric import Config, Connection
 
 from novaops import known_hosts
-from novaops.errors import LoginFailed, PasswordsTaken, Unreachable
+from novaops.errors import HungUp, LoginFailed, PasswordsTaken, Unreachable
 from novaops.host_key import check_host_key, known_hosts_files
 from novaops.secret import Secret
 from novaops.target import Target
@@ -70,6 +70,8 @@ class _Unforced(_Transport):
             self._tried = True
             if offered := PASSWORD_METHODS & _turned_down(self, username):
                 raise PasswordsTaken(f"the server still offers {' and '.join(sorted(offered))}")
+            if not self.is_active():
+                raise HungUp("the server hung up after one password")
         return super().auth_publickey(username, key, event)
 
 
@@ -85,7 +87,10 @@ def _turned_down(transport: paramiko.Transport, user: str) -> set[str]:
         except paramiko.BadAuthenticationType as error:
             offered |= set(error.allowed_types)
         except paramiko.AuthenticationException:
-            offered.add("password")
+            if transport.is_active():
+                offered.add("password")
+        except (paramiko.SSHException, EOFError):
+            pass  # it hung up
         else:
             raise PasswordsTaken("the server asks for nothing at all")
     return offered
