@@ -7,6 +7,7 @@ grant is a Match block, and what is denied to everybody else stands in one too.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass
 
@@ -16,6 +17,12 @@ MAIN = "/etc/ssh/sshd_config"
 
 EVERYONE = "*"
 """Everybody but root."""
+
+ANYBODY = "nobody"
+"""Whom sshd is asked about for what holds for everyone: every host has this account, and nobody means it by name."""
+
+_NOBODYS = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
+"""Addresses for documentation (RFC 5737), from which nobody comes."""
 
 NAMES = {"passwordauthentication": "PasswordAuthentication", "kbdinteractiveauthentication": "KbdInteractiveAuthentication"}
 KEYWORDS = tuple(NAMES)
@@ -40,9 +47,38 @@ class Grant:
     addresses: tuple[str, ...] = ()
     """Networks to log in from; none: from everywhere."""
 
+    def __str__(self) -> str:
+        return f"{self.name} from {', '.join(self.addresses)}" if self.addresses else self.name
+
+    @property
+    def name(self) -> str:
+        return "everybody but root" if self.who == EVERYONE else self.who
+
     @property
     def pattern(self) -> str:
         return "*,!root" if self.who == EVERYONE else self.who
+
+    @property
+    def account(self) -> str:
+        """Whom sshd is asked about."""
+        return ANYBODY if self.who == EVERYONE else self.who
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The addresses that sshd is asked about: one in each network and one in none; "" for where the question comes from."""
+        if not self.addresses:
+            return ("",)
+        inside = [str(next(ipaddress.ip_network(network).hosts())) for network in self.addresses]
+        return (*inside, *[address for address in _NOBODYS if not self.covers(address)][:1])
+
+    def covers(self, address: str) -> bool:
+        """Whether it holds for who comes from there."""
+        plain = address.partition("%")[0]
+        return not self.addresses or any(plain and ipaddress.ip_address(plain) in ipaddress.ip_network(n) for n in self.addresses)
+
+    def answer(self, address: str) -> str:
+        """What sshd must say to passwords from there."""
+        return "yes" if self.covers(address) else "no"
 
 
 @dataclass(frozen=True)

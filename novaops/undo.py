@@ -11,7 +11,7 @@ from novaops.errors import HostFailed
 from novaops.facts import Facts, Question
 from novaops.facts.runs import PastRun, Runs
 from novaops.plan import Note
-from novaops.report import HostReport
+from novaops.report import HostReport, words
 from novaops.resources.undone import Undone
 from novaops.target import Target
 from novaops.transport import Session
@@ -93,4 +93,5 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
 def _ended(run: dict[str, Any]) -> str:
     if run["undone_by"]:
         return f"undone by {run['undone_by']}"
-    return f"{run['end']}, undoes {run['undoes']}" if run["undoes"] else str(run["end"])
+    end = words(run["end"])
+    return f"{end}, undoes {run['undoes']}" if run["undoes"] else end

@@ -1,0 +1,72 @@
+"""A file of sshd's: accepted as a part of the whole configuration before it counts, and then taken up by whatever runs sshd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from novaops.action import Command
+from novaops.facts.file import File as FileFacts
+from novaops.facts.sshd import SSHD, Sshd
+from novaops.resources.file import File
+from novaops.sshd_drop_in import DROP_IN, FOLDER, MAIN
+
+_TESTS = f"""{SSHD}tests() {{ ask_sshd -t "$@" || {{ printf '%s\\n' "$said"; exit 1; }}; }}
+"""
+
+_ACCEPTS = rf"""{_TESTS}candidate=$1; shift
+whole=$(mktemp) || exit; trap 'rm -f "$whole"' EXIT
+{{ echo "Include $candidate"; cat {MAIN}; }} >"$whole" && tests -f "$whole"
+while [ $# -gt 0 ]; do
+  found=$("$sshd" -T -f "$whole" -C "user=$1,host=$2,addr=$2,laddr=127.0.0.1,lport=22" | grep -E -c "^(password|kbdinteractive)authentication $3\$")
+  [ "$found" = 2 ] || {{ echo "with this file sshd would not say $3 to passwords of $1 from $2"; exit 1; }}
+  shift 3
+done"""
+"""Takes the candidate, and what is wanted as USER ADDRESS yes|no. It is judged in the place that it is going to have."""
+
+_MAIN_ACCEPTS = f'{_TESTS}tests -f "$1"'
+
+_RELOAD = f"""{_TESTS}tests
+for word do
+  case $word in
+    /*) kill -HUP "$(cat "$word")" ;;
+    *) timeout 30 systemctl "${{word%%:*}}" "${{word#*:}}" ;;
+  esac || exit
+done"""
+"""Open sessions go on. A service that was stopped meanwhile is started: it took logins when it was looked at."""
+
+
+def drop_in(sshd: Sshd, text: str, expected: Iterable[str]) -> File:
+    """Novaops' own file. `expected` are words: USER ADDRESS yes|no, for what sshd must make of it."""
+    return File(DROP_IN, text, "0600", check=("sh", "-c", _ACCEPTS, "sshd-accepts", "{}", *expected), then=_taken_up(sshd))
+
+
+def main(sshd: Sshd, text: str, found: FileFacts) -> File:
+    """The main file, with the rights that it has."""
+    accepts = ("sh", "-c", _MAIN_ACCEPTS, "sshd-accepts", "{}")
+    return File(MAIN, text, found.mode, found.owner, found.group, check=accepts, then=_taken_up(sshd))
+
+
+def folder() -> Command:
+    """Makes the folder of the drop-ins, where an old host has none."""
+    there = f"[ -d {FOLDER} ]"
+    undo = Command(("rmdir", "--", FOLDER), holds=f"! {there}")
+    return Command(("mkdir", "-m", "0755", "--", FOLDER), holds=there, undo=undo)
+
+
+def _taken_up(sshd: Sshd) -> tuple[str, ...]:
+    return ("sh", "-c", _RELOAD, "reload-sshd", *_reload(sshd))
+
+
+def _reload(sshd: Sshd) -> list[str]:
+    """VERB:UNIT for systemctl, in turn, so that the units that run hear of the new configuration, and run afterwards; else a pid file.
+
+    A socket with Accept=yes needs no word: its sshd reads the configuration with each connection. Behind another one sshd is
+    not reloaded: on SIGHUP it would lose the socket, and end with "Cannot bind any address" (seen with 10.0). It is stopped, and
+    started when the socket has the port, which it would else take for itself.
+    """
+    active = sorted(unit for unit, state in sshd.units.items() if state in {"active", "reloading"})
+    sockets = [unit for unit in active if unit.endswith(".socket")]
+    services = [unit for unit in active if unit not in sockets]
+    if not sockets:
+        return [f"reload-or-restart:{unit}" for unit in services] or ["/run/sshd.pid"]
+    return [f"{verb}:{unit}" for verb, units in (("stop", services), ("start", sockets), ("start", services)) for unit in units]
