@@ -8,17 +8,25 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from novaops import probe
-from novaops.errors import Bug, HostFailed, NovaopsError, Refused, RolledBack
+from novaops.errors import Bug, HostFailed, LockHeld, NovaopsError, Refused, RolledBack
 from novaops.facts import Facts, Question
+from novaops.facts.holds import Holds
 from novaops.facts.runs import LastRun
-from novaops.guard import SECONDS
+from novaops.guard import OPEN, SECONDS
 from novaops.plan import FreshLogin, Plan, Resource, Step, make_plan, questions_of
 from novaops.report import HostReport, Line, Status, failure, line_of
+from novaops.shell import whole
 from novaops.target import Target
 from novaops.transport import Session
 
 if TYPE_CHECKING:
     from novaops.apply import Outcome
+
+UNCONFIRMED = Holds(OPEN)
+"""Asked before everything else: what is under guard may be gone a moment later, and is no reason to say that all is right."""
+
+LONGEST_GUARD = 900
+"""Seconds to wait for another run's guard."""
 
 STALE_TRIES = 20
 """How often a plan is made again because other runs came in between."""
@@ -83,17 +91,34 @@ def ask(session: Session, questions: Sequence[Question[Any]], *, root: bool = Tr
 def converge_in(session: Session, resources: Sequence[Resource], manner: Manner, progress: Progress) -> HostReport:
     """See `converge`. Raises NovaopsError."""
     host = session.target.name
-    questions = [LastRun(), *questions_of(resources)]
+    questions: list[Question[Any]] = [UNCONFIRMED, LastRun(), *questions_of(resources)]
     progress(host, "looking")
     facts = ask(session, questions)
     plan = make_plan(resources, facts)
+    if not plan and facts.known(UNCONFIRMED):
+        _wait_for_the_guard(session, manner, progress)
+        return converge_in(session, resources, manner, progress)
     if plan.refusals:
         return _refused(host, plan)
     if manner.check or not plan.steps:
         status: Status = "would_change" if plan.steps else "unchanged"
         return HostReport(host, status, _lines(plan, dict.fromkeys(plan.steps, status)), plan.notes)
+    return _apply(session, resources, questions, facts, plan, manner, progress)
+
+
+def _apply(
+    session: Session,
+    resources: Sequence[Resource],
+    questions: Sequence[Question[Any]],
+    facts: Facts,
+    plan: Plan,
+    manner: Manner,
+    progress: Progress,
+) -> HostReport:
+    """Carry the plan out, and whatever is found to be left of it, until a look finds nothing."""
     from novaops.apply import carry_out, new_run  # only here: a host that is right already need not wait for it
 
+    host = session.target.name
     done: list[Step] = []
     stale = logins = 0
     while True:
@@ -123,6 +148,24 @@ def converge_in(session: Session, resources: Sequence[Resource], manner: Manner,
             if not remaining.steps:
                 return HostReport(host, "changed" if done else "unchanged", _done_lines(remaining, done), remaining.notes)
         plan = remaining
+
+
+def _wait_for_the_guard(session: Session, manner: Manner, progress: Progress) -> None:
+    """What is right now may still be taken back: return when that is decided.
+
+    Raises LockHeld for one who does not wait, HostFailed when it takes longer than any guard does.
+    """
+    if not manner.wait:
+        raise LockHeld(
+            "what another run has done waits for its fresh login, or is taken back", fix="leave out --no-wait to wait for its end"
+        )
+    progress(session.target.name, "waiting: what another run has done is not confirmed yet")
+    waits = f"for _ in $(seq {LONGEST_GUARD}); do {OPEN} || exit 0; sleep 1; done; exit 1\n"
+    if session.run(whole(waits), timeout=LONGEST_GUARD + session.target.timeout).status:
+        raise HostFailed(
+            f"what another run has done on {session.target} stays unconfirmed, and is not taken back either",
+            fix=f"novaops history {session.target.name} shows it",
+        )
 
 
 class _Watcher:

@@ -1,9 +1,9 @@
 """The dead man's switch: what could cut somebody off is taken back by the host itself, unless a fresh login confirms it.
 
 Before the first step of a guarded stretch the run arms a timer of the host's own. After the last one it waits at its
-door, a file that everybody may write to, for a word that only the operator's side knows and says over a fresh
-connection. When the timer goes off first, the host is booted meanwhile, or a second word says that the login failed, the
-stretch is taken back. Whoever removes the file `open` first has decided: that needs no room on a full disk.
+door, a folder in which everybody may make a file but nobody can look, for one whose name only the operator's side knows and
+makes over a fresh connection. When the timer goes off first, the host is booted meanwhile, or a second word says that the login failed, the
+stretch is taken back. Whoever removes the file `open` first decides, as long as he lives: that needs no room on a full disk.
 Pure: this gives the sh for both sides.
 """
 
@@ -41,32 +41,27 @@ class Guard:
 
     def answer(self, run: str, stretch: int, answer: Answer) -> str:
         """The script that says so at the door, while there is one. It needs no rights: the one who has just logged in can run it."""
-        from novaops.shell import quote
+        return f"[ ! -d {door(run)} ] || : >{door(run)}/{self.name(stretch, answer)}\n"
 
-        return f"[ ! -e {door(run)} ] || printf '%s\\n' {quote(self._said(stretch, answer))} >{door(run)}\n"
-
-    def _said(self, stretch: int, answer: Answer) -> str:
-        return f"{answer} {stretch} {self.word.reveal()}"
-
-    def _expected(self, stretch: int, answer: Answer) -> str:
+    def name(self, stretch: int, answer: Answer) -> str:
+        """The file at the door that means this answer. Nobody can list them, and nobody else can guess one."""
         from hashlib import sha256
 
-        return sha256(f"{self._said(stretch, answer)}\n".encode()).hexdigest()
+        return sha256(f"{answer} {stretch} {self.word.reveal()}".encode("utf-8", "surrogateescape")).hexdigest()
 
-    def cases(self, stretches: int) -> str:
-        """The patterns by which the run knows what was said, as branches of a sh case."""
-        answers: tuple[tuple[Answer, str], ...] = (("keep", "keep"), ("take back", "back"))
-        return "\n".join(f"    {n}:{self._expected(n, answer)}) echo {word} ;;" for n in range(stretches) for answer, word in answers)
-
-
-def waits(run: str) -> str:
-    """A script that ends well while the run still waits for the word."""
-    return f"[ -e {door(run)} ]\n"
+    def names(self, stretches: int) -> str:
+        """Both answers of each stretch, as branches of a sh case."""
+        return "\n".join(f"    {n}) keep={self.name(n, 'keep')} back={self.name(n, 'take back')} ;;" for n in range(stretches))
 
 
 def door(run: str) -> str:
     """Where the run waits for the word."""
     return f"/run/novaops-{run}"
+
+
+def waits(run: str) -> str:
+    """A test in sh: whether the run still waits there. It needs no rights."""
+    return f"[ -d {door(run)} ]"
 
 
 def library(run: str, guard: Guard, stretches: int) -> str:
@@ -78,12 +73,13 @@ def library(run: str, guard: Guard, stretches: int) -> str:
     return f"""\
 door={door(run)}
 arm() {{ # from now on the host takes the stretch back by itself
-  rm -f "$door"; ( umask 0; : >"$door" ) && : >"$run/open.$stretch" && echo "$stretch $begin" >"$run/armed" || return
+  rm -rf "$door"; mkdir -m 1733 "$door" && : >"$run/open.$stretch" && echo "$stretch $begin" >"$run/armed" || return
   if [ -d /run/systemd/system ]; then # no timer outlives a reboot, but this does
     mkdir -p {_WANTS} && printf '%s\n' '[Unit]' 'Description=novaops takes back what nobody confirmed' \
       'After=ssh.service sshd.service ssh.socket' '[Service]' Type=oneshot "ExecStart=/bin/sh $run/script fire $stretch" >{_AT_BOOT} &&
-      ln -s -f {_AT_BOOT} {_WANTS}/ || return
+      ln -s -f {_AT_BOOT} {_WANTS}/ && flush {_AT_BOOT} || return
   fi
+  flush "$run" # a reset loses what is not on disk, and a guard without its script, or with an empty one, takes nothing back
   if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null &&
     systemd-run --quiet --collect --unit="novaops-guard-{run}-$stretch" --description='novaops guard of run {run}' \\
       --on-active={guard.seconds} --timer-property=AccuracySec=100ms /bin/sh "$run/script" fire "$stretch"
@@ -93,45 +89,56 @@ arm() {{ # from now on the host takes the stretch back by itself
       </dev/null >/dev/null 2>&1 9>&- &
   fi
 }}
-disarm() {{
-  [ ! -s "$run/sleeper" ] || kill -s TERM -- "-$(cat "$run/sleeper")" 2>/dev/null
+disarm() {{ forget; rm -f "$run/armed"; }}
+forget() {{
+  [ ! -s "$run/sleeper" ] || [ "$(cat "$run/sleeper")" = $$ ] || kill -s TERM -- "-$(cat "$run/sleeper")" 2>/dev/null
   [ ! -d /run/systemd/system ] || systemctl --quiet stop "novaops-guard-{run}-$stretch.timer" 2>/dev/null
-  forget; rm -f "$run/armed"
-}}
-forget() {{ rm -f "$door" "$run/sleeper" "$run/holding" {_AT_BOOT} {_WANTS}/{_AT_BOOT.rpartition("/")[2]}; }}
-heard() {{
-  [ -s "$door" ] || return
-  case "$stretch:$(head -c 200 "$door" | sha256sum | cut -d ' ' -f 1)" in
-{guard.cases(stretches)}
-  esac
+  rm -rf "$door"; rm -f "$run/sleeper" "$run/holding" {_AT_BOOT} {_WANTS}/{_AT_BOOT.rpartition("/")[2]}
 }}
 hold() {{ # until a fresh login has said the word, or the stretch is taken back
+  case $stretch in
+{guard.names(stretches)}
+  esac
   : >"$run/holding"; event "guarded $stretch {guard.seconds}"
   until [ ! -e "$run/open.$stretch" ]; do
-    case "$(heard)" in
-      keep) ! rm "$run/open.$stretch" 2>/dev/null || {{ disarm; event "confirmed $stretch"; return; }} ;;
-      back) ! rm "$run/open.$stretch" 2>/dev/null || {{ take_back_all; disarm; finish rolled_back; }} ;;
-      *) sleep 0.2 ;;
-    esac
+    if [ -e "$door/$keep" ]; then ! rm "$run/open.$stretch" 2>/dev/null || {{ event "confirmed $stretch"; disarm; return; }}
+    elif [ -e "$door/$back" ]; then ! rm "$run/open.$stretch" 2>/dev/null || {{ take_back_all; disarm; finish rolled_back; }}
+    else sleep 0.2
+    fi
   done
   until grep -q '^end ' "$run/events"; do sleep 0.2; done # the host stays this run's until the guard has done its work
   exit
 }}
 fire() {{ # STRETCH: not a later one, when this one was confirmed at the last moment
   read -r stretch begin 2>/dev/null <"$run/armed" && [ "$stretch" = "$1" ] || exit 0
-  rm "$run/open.$stretch" 2>/dev/null || ! {_SAME_BOOT.format(run="$run")} || exit 0
-  event "fired $stretch"
-  pid=$(cat "$run/pid")
-  if [ "$(born "$pid")" = "$(cat "$run/born")" ] && [ -e "$run/holding" ]; then :
-  else # it hangs, or it is dead
-    [ "$(born "$pid")" != "$(cat "$run/born")" ] || kill -s KILL -- "-$pid" 2>/dev/null
+  pid=$(cat "$run/pid"); lives() {{ [ "$(born "$pid")" = "$(cat "$run/born")" ]; }}
+  rm "$run/open.$stretch" 2>/dev/null || ! lives || exit 0
+  if ! lives || [ ! -e "$run/holding" ]; then # it is dead, or it hangs
+    ! lives || kill -s KILL -- "-$pid" 2>/dev/null
     exec 9>>{STATE}/lock; flock 9
+    [ -e "$run/armed" ] || exit 0 # another guard was at it
+    if grep -q "^confirmed $stretch\\$" "$run/events"; then disarm; exit 0; fi
   fi
+  event "fired $stretch"
   take_back_all
   forget
   finish rolled_back
 }}
 """
+
+
+LATE = f"""\
+for armed in {RUNS}/*/armed; do
+  [ -e "$armed" ] || continue
+  other=${{armed%/armed}}
+  [ -e "$other/script" ] || {{ rm -f "$armed"; continue; }}
+  flock -u 9; sh "$other/script" fire "$(cut -d ' ' -f 1 "$armed")" 9>&- </dev/null >/dev/null 2>&1; finish stale
+done
+"""
+"""What a run does first when it has the host: whoever has died under guard is taken back now, and not after this run's work."""
+
+OPEN = f"ls {RUNS}/*/armed >/dev/null 2>&1"
+"""A test in sh: whether something on the host is not yet confirmed, and may still be taken back."""
 
 
 def fires(run: str) -> str:

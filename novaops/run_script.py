@@ -102,7 +102,8 @@ def runner(run: Run) -> str:
             functions.append(f"do_{name}() {{\n{_do(action, name)}\n}}\nundo_{name}() {{\n{_undo(action, name)}\n}}\n")
     guarded = stretches(run.steps)
     begins = "".join(
-        f"    {s.start}) stretch={k} begin={s.start}; arm || fail 'the guard could not be armed' ;;\n" for k, s in enumerate(guarded)
+        f"    {s.start}) stretch={k} begin={s.start}; arm || {{ forget; fail 'the guard could not be armed'; }} ;;\n"
+        for k, s in enumerate(guarded)
     )
     ends = "".join(f"    {s.stop - 1}) hold ;;\n" for s in guarded)
     firsts = "".join(f"    {number}) echo {s.start} ;;\n" for s in guarded for number in s)
@@ -155,7 +156,7 @@ if ! flock -n 9; then
   event "lock $(cat {STATE}/holder)"
   {"flock 9; finish stale" if run.wait else "finish locked"}
 fi
-printf '%s\\n' {quote(f"{run.id} of {run.started_by}")} >{STATE}/holder
+{guard.LATE}printf '%s\\n' {quote(f"{run.id} of {run.started_by}")} >{STATE}/holder
 last=$(cat {STATE}/last 2>/dev/null)
 [ "$last" = {quote(run.after)} ] || finish stale
 echo {run.id} >{STATE}/last.new && mv {STATE}/last.new {STATE}/last || fail 'cannot write to {STATE}: is the disk full?'
@@ -195,12 +196,14 @@ real() { readlink -f -- "$1" || printf '%s\\n' "$1"; }
 hash() { if [ -f "$1" ]; then digest <"$1"; fi; }
 keep() { # FILE NAME: the file as it is now, for undo
   if [ ! -e "$1" ]; then : >"$run/kept/$2.absent"
-  elif ! cp -p -- "$1" "$run/kept/$2"; then
-    rm -f "$run/kept/$2" # first: what is said needs room too
+  elif ! { cp -p -- "$1" "$run/kept/$2.part" && mv "$run/kept/$2.part" "$run/kept/$2"; }; then
+    rm -f "$run/kept/$2.part" # first: what is said needs room too
     echo "$1 could not be kept in $run: is the disk full?"; return 1
   fi
 }
-put() { # CANDIDATE FILE: rename, on disk before it counts
+flush() { sync -f "$1" 2>/dev/null || sync; } # FILE: the whole file system it is on
+put() { # CANDIDATE FILE: rename, on disk before it counts; under guard, what is kept of the old one before that
+  [ ! -e "$run/armed" ] || flush "$run"
   sync "$1" && mv -f -- "$1" "$2" && sync "${2%/*}/" && { ! command -v restorecon >/dev/null || restorecon "$2"; }
 }
 put_back() { # FILE NAME MARKER [THEN...]: as it was before the run, and what must follow that
@@ -292,7 +295,7 @@ before=$( {{ {action.read}
 }} | digest)
 {expected or ": || "}{{ echo {quote(f"{action.what} was changed by someone since it was looked at")}; refusal=yes; return 1; }}
 echo "$before" >"$run/kept/{name}.before" && ( umask 077; {{ {action.keep}
-}} >"$run/kept/{name}" ) && {join(action.write)} <{source} || return
+}} >"$run/kept/{name}" ) && {{ [ ! -e "$run/armed" ] || flush "$run"; }} && {join(action.write)} <{source} || return
 [ "$( {{ {action.read}
 }} | digest)" = {action.result} ] || {{ echo {quote(f"{action.what} was set, and is something else")}; return 1; }}"""
 
@@ -302,11 +305,11 @@ def _undo(action: Action, name: str) -> str:
     match action:
         case Command(undo=Command() as undo):
             stdin = f' <"$run/payload/{name}.undo"' if undo.stdin is not None else ""
-            return f'[ -e "$run/kept/{name}.there" ] || {{ {undo.holds or "false"}\n}} || {join(undo.words)}{stdin}'
+            return f'[ -e "$run/kept/{name}.there" ] || {{ {undo.holds or "false"}\n}} || timeout 120 {join(undo.words)}{stdin}'
         case WriteFile() | Restore():
             return f'put_back "$(real {quote(action.path)})" {name} {quote(pending_marker(action.path))} {join(action.then)}'
         case SetValue():
-            return f'[ ! -s "$run/kept/{name}" ] || {join(action.write)} <"$run/kept/{name}"'
+            return f'[ ! -s "$run/kept/{name}" ] || timeout 60 {join(action.write)} <"$run/kept/{name}"'
         case _:
             return ":"
 

@@ -43,6 +43,10 @@ def allow(  # noqa: PLR0913 - one option for each key of the section
     """Let users log in by password, next to keys, and prove it by logging in. What goes wrong the host takes back itself."""
     users = [*(user or []), *(["root"] if root and "root" not in (user or []) else [])]
     networks = from_ or []
+    if not users and (password or (networks and not everyone)):
+        from novaops.errors import UsageError
+
+        raise UsageError("say for whom: --user NAME", why="--password and --from say more about a user.")
     entries = [{"name": name, **({"password": password} if password else {}), **({"from": networks} if networks else {})} for name in users]
     flags: dict[str, Any] = {
         **({"from": networks} if networks and everyone else {}),

@@ -9,7 +9,7 @@ from typing import Any
 
 from novaops.action import SetValue
 from novaops.facts import Facts, Gap, Question
-from novaops.facts.account import PasswordHash
+from novaops.facts.account import AccountNamed, PasswordHash
 from novaops.passwords import hashed, matches
 from novaops.plan import Change, Risk, Step
 from novaops.secret import Secret
@@ -36,11 +36,12 @@ class Password:
         return f"password:{self.user}"
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield PasswordHash(self.user)
+        yield from (PasswordHash(self.user), AccountNamed(self.user))
 
     def steps(self, facts: Facts) -> Iterable[Step]:
-        found = facts[PasswordHash(self.user)]
-        if found is not Gap.ABSENT and matches(self.password, found):
+        found, account = facts[PasswordHash(self.user)], facts[AccountNamed(self.user)]
+        expired = account is not Gap.ABSENT and account.password_expired
+        if found is not Gap.ABSENT and not expired and matches(self.password, found):
             return
         shadow = f"getent shadow -- {quote(self.user)}"
         new = hashed(self.password, self.salt)
@@ -54,7 +55,7 @@ class Password:
             expected=None if found is Gap.ABSENT else _digest(found),
             result=_digest(new),
         )
-        before = None if found is Gap.ABSENT or not found.reveal().strip("!*") else "[secret]"
+        before = None if found is Gap.ABSENT or not found.reveal().strip("!*") else "expired" if expired else "[secret]"
         yield Step(self.id, (Change("password", before, "[secret]"),), (change,), Risk.LOCKOUT)
 
 

@@ -17,9 +17,11 @@ from novaops.resources import sshd_file
 from novaops.resources.obstacles import Obstacle, Way, rulings, to_key, to_password
 from novaops.secret import Secret
 from novaops.sshd_config import Peer, SshdConfig
-from novaops.sshd_drop_in import ANYBODY, DROP_IN, EVERYONE, FOLDER, KEYWORDS, MAIN, DropIn, Grant, included, read
+from novaops.sshd_drop_in import ANYBODY, DROP_IN, EVERYONE, FOLDER, KEYWORDS, MAIN, NAMES, DropIn, Grant, included, read
 
 ID = "sshd:password-login"
+
+_OTHERS = "as sshd's other files say"
 
 OLDEST = (8, 2)
 """The first OpenSSH that knows Include."""
@@ -92,10 +94,12 @@ class PasswordLogin:
 
     def _wanted(self, facts: Facts) -> DropIn:
         wanted = DropIn(self.grants, self.others_denied)
+        return wanted.over(self._before(facts)) if self.keeps else wanted
+
+    def _before(self, facts: Facts) -> DropIn:
         found = facts[FileAt(DROP_IN)]
-        if self.keeps and isinstance(found, FileFacts) and found.content:
-            return wanted.over(read(found.content.decode("utf-8", "replace")))
-        return wanted
+        content = found.content if isinstance(found, FileFacts) else None
+        return read((content or b"").decode("utf-8", "replace"))
 
     def _expected(self, facts: Facts) -> Iterator[str]:
         """USER ADDRESS yes|no, for what sshd must make of the file."""
@@ -198,6 +202,12 @@ class PasswordLogin:
     def _told(self, facts: Facts, sshd: Sshd, after: SshdConfig) -> Iterator[Change]:
         """For each user the value and the line it comes from, now and then; and the lines that lose."""
         now = SshdConfig(sshd.files)
+        before, wanted = self._before(facts), self._wanted(facts)
+        for gone in before.grants:
+            if gone.who not in {grant.who for grant in wanted.grants}:
+                yield Change(f"passwords of {gone}", f"yes ← {DROP_IN}", f"no ← {DROP_IN}" if wanted.others_denied else _OTHERS)
+        if before.others_denied and not wanted.others_denied:
+            yield Change("passwords of everybody else", f"no ← {DROP_IN}", _OTHERS)
         for grant in self.grants:
             way = _way(grant, facts, sshd, now)
             winner = after.ruling(KEYWORDS[0], way.peer).winner
@@ -261,4 +271,4 @@ def _now(way: Way) -> str:
 def _losers(config: SshdConfig, way: Way) -> str:
     """The lines of others that would decide if novaops' file were not there."""
     lines = (line for keyword in KEYWORDS for line in config.ruling(keyword, way.peer).losers if line.file != DROP_IN)
-    return ", ".join(f"{line.where} ({line.value})" for line in dict.fromkeys(lines))
+    return ", ".join(f"{line.where} ({NAMES[line.keyword]} {line.value})" for line in dict.fromkeys(lines))

@@ -184,7 +184,7 @@ def test_without_a_fresh_login_the_host_is_as_before(inside: Inside, novaops: No
     assert "box  rolled back: the fresh login did not work, and the host put itself back" in text.out
     assert "1 host: 1 rolled back (4 execs, 1 fresh login, " in text.out
     assert (inside(TREE), inside.settled(), inside("systemctl is-active ssh")) == (before, "", "active\n")
-    assert novaops("history", "box", inventory=file).out.count("rolled_back") == 2
+    assert novaops("history", "box", inventory=file).out.count("rolled back") == 2
     for words in (["box"], ["box", done.host["run"]]):
         undone = novaops("undo", *words, "--json", inventory=file)
         assert (undone.code, undone.host["status"], inside(TREE)) == (0, "unchanged", before), undone.text
@@ -330,7 +330,7 @@ def test_a_disk_that_is_full_does_not_stop_the_guard(inside: Inside, novaops: No
     assert (inside(TREE), inside("systemctl is-active ssh")) == (before, "active\n")
 
 
-@pytest.mark.parametrize("timer", ["systemd", "sleeper"])
+@pytest.mark.parametrize("timer", ["systemd", pytest.param("sleeper", marks=pytest.mark.long)])
 def test_a_step_that_fails_takes_its_whole_stretch_back(inside: Inside, novaops: Novaops, tmp_path: Path, timer: str) -> None:
     if timer == "sleeper":
         inside("mv /usr/bin/systemd-run /usr/bin/hidden")
@@ -353,9 +353,9 @@ def test_only_the_word_opens_the_door(inside: Inside, novaops: Novaops, tmp_path
         relay.refusing = True
         inside("touch /run/go")
         inside.wait_for("guarded 0")
-        sum_of_it = inside("grep -oE '0:[0-9a-f]{64}' /var/lib/novaops/runs/*/script | head -n 1")
-        for knock in ("echo garbage", "echo keep 0", f"echo {sum_of_it.strip()}", "dd if=/dev/zero bs=1M count=1", "yes keep | head -c 1M"):
-            inside(f"{knock} 2>/dev/null | runuser -u nova -- tee /run/novaops-* >/dev/null")
+        assert not inside.holds("runuser -u nova -- ls /run/novaops-*"), "anybody can read what was said"
+        for knock in ("touch $0/keep", "echo keep 0 >$0/0", "mkdir $0/back", "ln -s /etc/passwd $0/x", "yes keep | head -c 1M >$0/garbage"):
+            inside(f"runuser -u nova -- sh -c '{knock}' /run/novaops-*")
             for _ in range(2):
                 inside.wait_on(f"pid=$(cat /var/lib/novaops/runs/*/pid); [ $(pgrep -P $pid -x sleep) != {sleeping(inside)} ]")
             assert inside.events().endswith("guarded 0 90\n")
@@ -388,6 +388,43 @@ def test_the_word_is_nowhere_but_on_its_way(inside: Inside, novaops: Novaops, tm
 
 
 # -- other runs, and taking back --------------------------------------------------------------------------------------
+
+
+def test_what_is_not_confirmed_is_not_right(inside: Inside, novaops: Novaops, tmp_path: Path) -> None:
+    """The same line once more, while the first one's guard is open: it waits, and does what the host has taken back."""
+    (tmp_path / "again").mkdir()
+    again = write_inventory(tmp_path / "again", inside.host, [A, {**WAITS, "then": ["true"]}])
+    with out_of_reach(inside, tmp_path, A, WAITS) as (file, relay):
+        with ending(novaops.start("apply", *FIRES, inventory=file)) as first:
+            inside.wait_on("[ -e /run/begun ]")
+            relay.refusing = True
+            inside("touch /run/go")
+            inside.wait_for("guarded 0")
+            first.kill()
+        at_once = novaops("apply", "--no-wait", "--json", inventory=again)
+        assert (at_once.code, at_once.host["error"]["code"]) == (1, "locked"), at_once.text
+        done = novaops("apply", "--json", inventory=again)
+    assert (done.code, done.host["status"]) == (0, "changed"), done.text
+    assert "not confirmed yet" in done.err
+    assert inside("cat /etc/a") == "new a\n"
+    assert inside.settled() == ""
+
+
+def test_a_dead_runs_guard_fires_before_the_next_run_does_anything(inside: Inside, novaops: Novaops, tmp_path: Path) -> None:
+    """And so not after it, when it would take the next one's work away."""
+    with out_of_reach(inside, tmp_path, A, WAITS) as (file, relay), ending(novaops.start("apply", inventory=file)) as first:
+        inside.wait_on("[ -e /run/begun ]")
+        relay.refusing = True
+        inside("touch /run/go")
+        inside.wait_for("guarded 0")
+        first.kill()
+        inside("kill -9 $(cat /var/lib/novaops/runs/*/pid)")
+    (tmp_path / "next").mkdir()
+    done = novaops("apply", "--json", inventory=write_inventory(tmp_path / "next", inside.host, [{**A, "content": "the next\n"}, C]))
+    assert (done.code, done.host["status"]) == (0, "changed"), done.text
+    assert inside("cat /etc/a /etc/c; ls /etc/b 2>/dev/null || true") == "the next\nnew c\n"
+    assert inside("cat /var/lib/novaops/runs/*/events | grep -c '^end rolled_back'") == "1\n"
+    assert inside.settled() == ""
 
 
 def test_another_run_waits_for_the_word_too(inside: Inside, novaops: Novaops, tmp_path: Path) -> None:

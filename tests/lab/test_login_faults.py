@@ -172,7 +172,7 @@ def test_a_firewall_that_takes_no_new_connections(victim: Victim) -> None:
     assert victim.host.state.process is not None
     nft = ["nsenter", "--net", "-t", str(_init_of(victim.host.state.process.pid)), "nft"]
     chain = "add table ip mischief; add chain ip mischief in { type filter hook input priority 0; }"
-    drop = f"{chain}; add rule ip mischief in tcp dport 22 ct state new reject with tcp reset"
+    drop = f"{chain}; add rule ip mischief in tcp dport 22 tcp flags & (syn | ack) == syn reject with tcp reset"
     with victim.held(*ALLOW) as (process, relay):
         subprocess.run([*nft, drop], check=True)
         relay.open = True

@@ -85,7 +85,7 @@ def test_a_password_and_its_hash_are_nowhere(container: LabHost, novaops: Novaop
         hashes.append(hash_of(container))
         return said[-1].code
 
-    settings(container, {"99-x.conf": "Match User netlab\n  ForceCommand /bin/false\n"})
+    settings(container, {"99-x.conf": "Match User netlab\n  MaxSessions 0\n"})
     with sampled(container, tmp_path / "sampled"), watched(novaops.lab.inventory, here):
         assert call(*first, "--guard", "10") == 1
         assert "rolled back" in said[-1].out
@@ -154,7 +154,7 @@ def test_an_sshd_that_bans_at_the_second_failure_has_none_to_count(newer: LabHos
 
 @pytest.mark.parametrize(
     "tries",
-    [1, 2],
+    [1, pytest.param(2, marks=pytest.mark.long)],
 )
 def test_an_sshd_that_hangs_up_early(container: LabHost, novaops: Novaops, tries: int) -> None:
     settings(container, {"70-stern.conf": f"MaxAuthTries {tries}\n"})

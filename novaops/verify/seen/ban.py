@@ -67,8 +67,11 @@ server=%s banned=%s other=%s
 trap let_in EXIT
 trap exit HUP INT TERM
 knock "$banned"; printf 'before %%s\\n' "$said"
-for _ in $(seq {TRIES - 1}); do listed && break; knock "$banned"; done
-for _ in $(seq 75); do listed && break; echo wait; sleep 0.2; done
+for _ in $(seq {TRIES - 1}); do # no more than it takes: what fail2ban reads after the ban was taken off would count anew
+  for _ in $(seq 10); do listed && break 2; echo wait; sleep 0.1; done
+  knock "$banned"
+done
+for _ in $(seq 50); do listed && break; echo wait; sleep 0.2; done
 listed && echo 'listed yes'
 until_knock 3 'ssh: connect'; printf 'during %%s\\n' "$said"
 knock "$other"; printf 'meanwhile %%s\\n' "$said"
