@@ -26,7 +26,7 @@ def undo(target: Target, run: str, manner: Manner, progress: Progress) -> HostRe
         chosen = choose(runs, run, target.name)
         if chosen is None:
             return HostReport(target.name, "unchanged", notes=(Note("history", "there is nothing left to undo"),))
-        return converge_in(session, undone(chosen), replace(manner, undoes=chosen.id), progress)
+        return converge_in(session, undone(chosen, runs), replace(manner, undoes=chosen.id), progress)
 
     return with_session(target, progress, work)
 
@@ -50,11 +50,23 @@ def choose(runs: Sequence[PastRun], wanted: str, host: str) -> PastRun | None:
     return chosen
 
 
-def undone(run: PastRun) -> list[Undone]:
+def undone(run: PastRun, runs: Sequence[PastRun]) -> list[Undone]:
     """The steps of the run that still stand, the last one first."""
     steps = run.manifest["steps"]
     standing = {number: tuple(a for n, a in run.standing if n == number) for number in range(len(steps))}
-    return [Undone(run.id, steps[number], standing[number]) for number in reversed(range(len(steps))) if standing[number]]
+    later = _changed_after(run, runs)
+    return [Undone(run.id, steps[number], standing[number], later) for number in reversed(range(len(steps))) if standing[number]]
+
+
+def _changed_after(run: PastRun, runs: Sequence[PastRun]) -> dict[str, str]:
+    """The files that later runs changed, and the last run that did."""
+    return {
+        action["path"]: other.id
+        for other in runs
+        if other.id > run.id and not undone_by(other, runs)
+        for number, index in other.standing
+        if (action := other.manifest["steps"][number]["actions"][index])["kind"] == "file"
+    }
 
 
 def undone_by(run: PastRun, runs: Sequence[PastRun]) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 
 from novaops.errors import Refused
 from novaops.facts import Facts, Gap, Question
-from novaops.facts.account import AccountNamed, Accounts
+from novaops.facts.account import Account, AccountNamed, Accounts
 from novaops.facts.file import File as FileFacts
 from novaops.facts.file import FileAt
 from novaops.facts.sshd import Caller, Sshd, SshdEffective, SshdState
 from novaops.plan import Change, FreshLogin, Risk, Step
 from novaops.resources import sshd_file
-from novaops.resources.obstacles import Obstacle, Way, rulings, to_key, to_password
+from novaops.resources.obstacles import Effective, Obstacle, Way, rulings, to_key, to_password
 from novaops.secret import Secret
 from novaops.sshd_config import Peer, SshdConfig
 from novaops.sshd_drop_in import ANYBODY, DROP_IN, EVERYONE, FOLDER, KEYWORDS, MAIN, NAMES, DropIn, Grant, included, read
@@ -236,7 +236,7 @@ def _way(grant: Grant, facts: Facts, sshd: Sshd, config: SshdConfig) -> Way:
     return Way(peer, None if account is Gap.ABSENT else account, effective, config, sshd.nologin)
 
 
-def _way_of(account: Any, effective: Any, facts: Facts, sshd: Sshd, config: SshdConfig) -> Way:
+def _way_of(account: Account, effective: Effective, facts: Facts, sshd: Sshd, config: SshdConfig) -> Way:
     return Way(Peer(account.name, account.groups, _here(facts)), account, effective, config, sshd.nologin)
 
 
@@ -247,7 +247,7 @@ def _needs_password(way: Way) -> Iterator[Obstacle]:
         yield Obstacle(f"AuthenticationMethods {' '.join(methods)} needs a password", way.place("authenticationmethods"))
 
 
-def _left_out(account: Any, effective: Any, sshd: Sshd, config: SshdConfig, grants: tuple[Grant, ...]) -> bool:
+def _left_out(account: Account, effective: Effective, sshd: Sshd, config: SshdConfig, grants: tuple[Grant, ...]) -> bool:
     way = Way(Peer(account.name, account.groups), account, effective, config, sshd.nologin)
     return account.password == "set" and account.name not in {grant.who for grant in grants} and any(to_key(way))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from novaops.action import Action, Command, Restore, SetValue
@@ -24,6 +24,8 @@ class Undone:
     """As the run's journal has it."""
     standing: tuple[int, ...]
     """The actions that began and still stand."""
+    later: Mapping[str, str] = field(default_factory=dict)
+    """Files that a later run has changed again, and which run that was."""
 
     @property
     def id(self) -> str:
@@ -77,6 +79,10 @@ class Undone:
         before, after = (tuple(known) if (known := action.get(f"rights_{when}")) else None for when in ("before", "after"))
         if now == action["before"] and before in {None, rights}:
             return
+        if now != action["after"] and path in self.later:
+            raise Refused(
+                f"{path} was changed again by run {self.later[path]}", fix=f"take that run back first: novaops undo HOST {self.later[path]}"
+            )
         if now != action["after"]:
             raise Refused(
                 f"{path} was changed since run {self.run}",

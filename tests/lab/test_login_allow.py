@@ -125,6 +125,27 @@ def test_undo_refuses_to_put_an_old_password_over_a_newer_one(container: LabHost
     assert lets_in(container, "nova", "somebody-elses-7") == [True]
 
 
+def test_undo_of_an_older_run_names_the_newer_one(container: LabHost, novaops: Novaops) -> None:
+    passwd(container, "nova", PW["PW"])
+    first = novaops(*ALLOW, "--json", env=PW).host["run"]
+    second = novaops("login", "allow", "box", "--user", "nova", "--json").host["run"]
+    refused = novaops("undo", "box", first, "--json")
+    assert (refused.code, refused.host["error"]["code"]) == (4, "refused"), refused.text
+    assert f"undo HOST {second}" in refused.host["error"]["fix"]
+    assert [novaops("undo", "box", run).code for run in (second, first)] == [0, 0]
+    assert "netlab" not in container.run("getent passwd")
+
+
+def test_a_password_that_has_expired_is_set_anew(container: LabHost, novaops: Novaops) -> None:
+    """It is the right one, and lets nobody in."""
+    assert novaops(*ALLOW, env=PW).code == 0
+    container.run("chage -d 2020-01-01 -M 90 netlab")
+    done = novaops(*ALLOW, "--json", env=PW)
+    assert (done.code, done.host["status"]) == (0, "changed"), done.text
+    assert lets_in(container, "netlab", PW["PW"]) == [True]
+    assert novaops(*ALLOW, "--json", env=PW).host["status"] == "unchanged"
+
+
 def test_undo_leaves_the_home_of_a_user_who_has_used_it(container: LabHost, novaops: Novaops) -> None:
     assert novaops(*ALLOW, env=PW).code == 0
     container.run("echo precious >/home/netlab/work; chown netlab /home/netlab/work")
