@@ -123,6 +123,7 @@ def test_auto_and_a_run_that_is_killed_after_mkfs(vm: VirtualMachine, novaops: N
     vm.detach(node)
 
 
+@pytest.mark.long
 def test_mkfs_fails_and_mount_fails(vm: VirtualMachine, novaops: Novaops) -> None:
     vm.attach(Disk("1M", serial="tiny"))
     vm.run("udevadm settle --exit-if-exists=/dev/vdc; echo '# mine' >/etc/fstab")

@@ -107,6 +107,7 @@ def test_a_line_comes_changes_and_goes_between_those_of_others(vm: VirtualMachin
     assert mounted(vm, "/mnt/data", "UUID") == []
 
 
+@pytest.mark.long
 def test_a_whole_inventory_and_a_reboot_without_one_of_its_disks(vm: VirtualMachine, novaops: Novaops, inventory: Inventory) -> None:
     partition(vm, 5)
     lost = vm.attach(Disk("400M", serial="lost"))

@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from novaops.lab import Disk
 from novaops.lab.vm import VirtualMachine
 from tests.lab.conftest import Novaops
@@ -32,6 +34,7 @@ udevadm settle; sync
 """
 
 
+@pytest.mark.long
 def test_devices_and_places(vm: VirtualMachine, novaops: Novaops, inventory: Callable[[str, str], Path]) -> None:
     vm.attach(Disk("1G", serial="fast", bus="nvme"))
     vm.attach(Disk("1G", serial="small.1", bus="scsi"))

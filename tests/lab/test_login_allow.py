@@ -54,7 +54,8 @@ def test_the_whole_way(host: LabHost, novaops: Novaops) -> None:
     assert sshd["changes"][0] == {
         "field": "passwords of netlab",
         "before": f"no ← {CLOUD_INIT}:1",
-        "after": f"yes ← /etc/ssh/sshd_config.d/00-novaops.conf:4; loses: {CLOUD_INIT}:1 (no), /etc/ssh/sshd_config:{_line(host)} (no)",
+        "after": f"yes ← /etc/ssh/sshd_config.d/00-novaops.conf:4; loses: {CLOUD_INIT}:1 (PasswordAuthentication no), "
+        f"/etc/ssh/sshd_config:{_line(host)} (KbdInteractiveAuthentication no)",
     }
     for method in ("password", "keyboard-interactive"):
         assert lets_in(host, "netlab", "", "x" * 100, PW["PW"], method=method) == [False, False, True], method
