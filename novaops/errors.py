@@ -14,6 +14,7 @@
         ├── UnknownHostKey         5
         ├── ChangedHostKey         5
         └── LoginFailed            5   the server turned the login down
+            ├── HungUp             5   it lets nothing be tried after one password
             └── PasswordsTaken     5   it takes passwords, where it should not
 
 Library code raises these and never prints or exits; the command line catches them once.

@@ -10,8 +10,7 @@ from novaops.facts.account import Accounts
 from novaops.facts.sshd import Caller, SshdState
 from novaops.resources.obstacles import Obstacle, Way, to_key, to_password
 from novaops.sshd_config import Peer, SshdConfig
-
-_BY_PASSWORD = ("passwordauthentication", "kbdinteractiveauthentication")
+from novaops.sshd_drop_in import KEYWORDS, NAMES
 
 
 def questions() -> tuple[Question[Any], ...]:
@@ -54,9 +53,8 @@ def _login(way: Way) -> dict[str, Any]:
 
 def _allowed_by(way: Way) -> str:
     """The line that lets passwords in."""
-    keyword = next((keyword for keyword in _BY_PASSWORD if way.value(keyword) == "yes"), _BY_PASSWORD[0])
-    names = {"passwordauthentication": "PasswordAuthentication", "kbdinteractiveauthentication": "KbdInteractiveAuthentication"}
-    return str(way.said(keyword, names[keyword]))
+    keyword = next((keyword for keyword in KEYWORDS if way.value(keyword) == "yes"), KEYWORDS[0])
+    return str(way.said(keyword, NAMES[keyword]))
 
 
 def _answer(obstacles: list[Obstacle], *, allowed_by: str = "") -> dict[str, Any]:

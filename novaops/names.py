@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
@@ -82,6 +82,11 @@ def mount_option(text: str) -> str:
     if not _OPTION.fullmatch(text):
         raise ValueError(f'"{text}" is no mount option')
     return text
+
+
+def listed(value: Any) -> Any:
+    """A list as it may be written in one word, with commas; anything else as it is."""
+    return [part for part in value.split(",") if part] if isinstance(value, str) and value else value
 
 
 def network(text: str) -> str:

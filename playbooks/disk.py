@@ -24,10 +24,6 @@ def _device(text: str) -> str:
     return names.path(text) if text.startswith("/") else names.name(text)
 
 
-def _split(value: Any) -> Any:
-    return [part for part in value.split(",") if part] if isinstance(value, str) and value else value
-
-
 class Disk(BaseModel):
     """One entry of `disk:`."""
 
@@ -38,7 +34,7 @@ class Disk(BaseModel):
     """auto (the one blank disk), a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
     filesystem: Literal["ext4", "xfs", "btrfs"] = "ext4"
     label: str = ""
-    options: Annotated[tuple[names.MountOption, ...], BeforeValidator(_split, json_schema_input_type=str | list[str])] = ("defaults",)
+    options: Annotated[tuple[names.MountOption, ...], BeforeValidator(names.listed, json_schema_input_type=str | list[str])] = ("defaults",)
     """`nofail,x-systemd.device-timeout=15s` is always added."""
     owner: names.Owner | None = None
     state: Literal["mounted", "defined", "unmounted", "absent"] = "mounted"

@@ -22,12 +22,7 @@ from novaops.secret import Secret
 from novaops.secret_source import Reference, resolve
 from novaops.sshd_drop_in import EVERYONE, Grant
 
-
-def _list(value: Any) -> Any:
-    return [part for part in value.split(",") if part] if isinstance(value, str) and value else value
-
-
-Networks = Annotated[tuple[names.Network, ...], BeforeValidator(_list, json_schema_input_type=str | list[str])]
+Networks = Annotated[tuple[names.Network, ...], BeforeValidator(names.listed, json_schema_input_type=str | list[str])]
 
 
 class Allowed(BaseModel):

@@ -35,12 +35,12 @@ def apply(
     check: Check = False,
     diff: Diff = False,
     no_wait: NoWait = False,
-    guard: Guard = None,
+    guard: Guard = SECONDS,
 ) -> int:
     """Make hosts as the inventory wants them, and prove it."""
     from novaops.converge import Manner
 
-    return _converge(options, hosts, only, Manner(check, not no_wait, guard=guard or SECONDS), diff=diff)
+    return _converge(options, hosts, only, Manner(check, not no_wait, guard=guard), diff=diff)
 
 
 def _converge(options: Options, hosts: list[str] | None, only: str, manner: Manner, *, diff: bool) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from novaops.errors import Bug, NovaopsError, UsageError
-from novaops.guard import LEAST, SECONDS
+from novaops.guard import LEAST
 
 if TYPE_CHECKING:
     from novaops.desired import Playbooks
@@ -29,12 +29,7 @@ Hosts = Annotated[list[str] | None, typer.Argument(metavar="HOST", help="Names o
 OneHost = Annotated[str, typer.Argument(metavar="HOST", help="A name of the inventory, or user@address[:port].")]
 Check = Annotated[bool, typer.Option("--check", help="Change nothing; exit 3 if something would change.")]
 Diff = Annotated[bool, typer.Option("--diff", help="Show what changes inside files.")]
-Guard = Annotated[
-    int | None,
-    typer.Option(
-        min=LEAST, help=f"Seconds the host waits for a fresh login before it takes back what could lock out [default: {SECONDS}]."
-    ),
-]
+Guard = Annotated[int, typer.Option(min=LEAST, help="Seconds the host waits for a fresh login before it takes back what could lock out.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail at once when another run is at work on the host.")]
 
 

@@ -26,7 +26,7 @@ def history(options: Options, host: OneHost) -> int:
     return show_rows(options, reports, started, ("RUN", "BY", "END", "RESOURCES"), undoing.rows)
 
 
-def undo(options: Options, host: OneHost, run: Run = "", *, check: Check = False, no_wait: NoWait = False, guard: Guard = None) -> int:
+def undo(options: Options, host: OneHost, run: Run = "", *, check: Check = False, no_wait: NoWait = False, guard: Guard = SECONDS) -> int:
     """Take a run back, and prove it. What changed since is never overwritten."""
     import time
 
@@ -39,5 +39,5 @@ def undo(options: Options, host: OneHost, run: Run = "", *, check: Check = False
     (found,) = known.find([host])[:1]
     target = options.targets([found])[found.name]
     with screen.progress([found.name]) as tell:
-        report = take_back(target, run, Manner(check, not no_wait, guard=guard or SECONDS), tell)
+        report = take_back(target, run, Manner(check, not no_wait, guard=guard), tell)
     return screen.show(options, [report], started)

@@ -38,7 +38,7 @@ def allow(  # noqa: PLR0913 - one option for each key of the section
     check: Check = False,
     diff: Diff = False,
     no_wait: NoWait = False,
-    guard: Guard = None,
+    guard: Guard = SECONDS,
 ) -> int:
     """Let users log in by password, next to keys, and prove it by logging in. What goes wrong the host takes back itself."""
     users = [*(user or []), *(["root"] if root and "root" not in (user or []) else [])]
@@ -58,7 +58,9 @@ def allow(  # noqa: PLR0913 - one option for each key of the section
 
 
 @verb(app)
-def deny(options: Options, host: OneHost, *, check: Check = False, diff: Diff = False, no_wait: NoWait = False, guard: Guard = None) -> int:
+def deny(
+    options: Options, host: OneHost, *, check: Check = False, diff: Diff = False, no_wait: NoWait = False, guard: Guard = SECONDS
+) -> int:
     """Let no password in any more, however it is asked for. Keys work as before, which is proven."""
     return _converge(options, host, None, {}, check=check, diff=diff, no_wait=no_wait, guard=guard)
 
@@ -82,7 +84,7 @@ def _converge(
     check: bool,
     diff: bool,
     no_wait: bool,
-    guard: int | None,
+    guard: int,
 ) -> int:
     from novaops.cli.converging import converge_hosts
     from novaops.converge import Manner
@@ -91,7 +93,7 @@ def _converge(
         settings = _settings(playbooks, found, users, flags)
         return playbooks.resources(known, found, settings={"login": settings})
 
-    return converge_hosts(options, [host], Manner(check, not no_wait, guard=guard or SECONDS), wanted=wanted, section="login", diff=diff)
+    return converge_hosts(options, [host], Manner(check, not no_wait, guard=guard), wanted=wanted, section="login", diff=diff)
 
 
 def _settings(playbooks: Playbooks, host: Host, users: list[dict[str, Any]] | None, flags: dict[str, Any]) -> Any:
