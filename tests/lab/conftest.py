@@ -94,6 +94,18 @@ def container(lab: Lab, _container: LabHost) -> LabHost:
 
 
 @pytest.fixture(scope="session")
+def _newer(lab: Lab) -> LabHost:
+    """Only here: `lab.up` of a host that another file's test left without an sshd would wait for it in vain."""
+    return lab.up("newer", "container", "trixie")
+
+
+@pytest.fixture
+def newer(lab: Lab, _newer: LabHost) -> LabHost:
+    """The same with Debian 13, named newer."""
+    return lab.reset(_newer.name)
+
+
+@pytest.fixture(scope="session")
 def _vm(lab: Lab) -> LabHost:
     return lab.up("machine", "vm", disks=(Disk("20G", serial="data"),))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from novaops.lab import Lab, LabHost
+from novaops.lab import LabHost
 from novaops.lab.recipe import SUDO_PASSWORD
 from tests.lab.conftest import Novaops
 from tests.lab.doors import CLOUD_INIT, SNAPSHOT, activated_by_socket, lets_in, offered, passwd, reload, settings
@@ -18,16 +18,11 @@ SUDO = {"sudo_password": "env:SUDO"}
 ALLOW = ("login", "allow", "box", "--user", "netlab", "--password", "env:PW")
 
 
-@pytest.fixture(scope="session")
-def _newer(lab: Lab) -> LabHost:
-    return lab.up("newer", "container", "trixie")
-
-
 @pytest.fixture(params=["bookworm", "bookworm socket", "trixie", "trixie socket"])
-def host(request: pytest.FixtureRequest, lab: Lab, _container: LabHost, _newer: LabHost) -> LabHost:
+def host(request: pytest.FixtureRequest) -> LabHost:
     """A cloud's host: no password works, and cloud-init's file says so."""
     release, _, socket = request.param.partition(" ")
-    found = lab.reset((_container if release == "bookworm" else _newer).name)
+    found: LabHost = request.getfixturevalue("container" if release == "bookworm" else "newer")
     settings(found, {"50-cloud-init.conf": "PasswordAuthentication no\n"})
     if socket:
         activated_by_socket(found)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from novaops.lab import Lab, LabHost
+from novaops.lab import LabHost
 from novaops.lab.process import wait_until
 from tests.lab.conftest import Done, Novaops
 from tests.lab.doors import lets_in, reload, settings
@@ -116,12 +116,6 @@ def test_a_password_and_its_hash_are_nowhere(container: LabHost, novaops: Novaop
         assert where, "an undo of the undo has nothing to put back"
     assert container.run("stat -c %a:%U /var/lib/novaops /var/lib/novaops/runs") == "700:root\n700:root\n"
     assert [file.name for file in tmp_path.rglob("*") if file.is_file() and FIRST.encode() in file.read_bytes()] == ["first"]
-
-
-@pytest.fixture
-def newer(lab: Lab) -> LabHost:
-    host = lab.up("newer", "container", "trixie")
-    return lab.reset(host.name)
 
 
 PW = {"PW": "wired-Fjord-88"}
