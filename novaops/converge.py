@@ -100,6 +100,8 @@ def converge_in(session: Session, resources: Sequence[Resource], manner: Manner,
         return converge_in(session, resources, manner, progress)
     if plan.refusals:
         return _refused(host, plan)
+    if plan.unproven:
+        return _does_not_work(HostReport(host, "failed", _lines(plan, {}), plan.notes), plan)
     if manner.check or not plan.steps:
         status: Status = "would_change" if plan.steps else "unchanged"
         return HostReport(host, status, _lines(plan, dict.fromkeys(plan.steps, status)), plan.notes)
@@ -137,6 +139,8 @@ def _apply(
             report = HostReport(host, "changed", _done_lines(plan, done), plan.notes, run=run.id, logins=logins)
             if not remaining:
                 return report
+            if remaining.unproven:
+                return _does_not_work(report, remaining)
             if remaining.refusals or {step.resource for step in remaining.steps} & {step.resource for step in done}:
                 return _not_proven(report, remaining)
         else:
@@ -145,6 +149,8 @@ def _apply(
                 raise HostFailed(f"other runs on {session.target} kept coming in between", fix="run this again when they are done")
             if remaining.refusals:
                 return _refused(host, remaining)
+            if remaining.unproven:
+                return _does_not_work(HostReport(host, "failed", _done_lines(remaining, done), remaining.notes), remaining)
             if not remaining.steps:
                 return HostReport(host, "changed" if done else "unchanged", _done_lines(remaining, done), remaining.notes)
         plan = remaining
@@ -267,6 +273,17 @@ def _rolled_back(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step]
     )
     lines = _lines(replace(plan, steps=(*before, *plan.steps)), statuses)
     return HostReport(host, "rolled_back", lines, plan.notes, error, run=outcome.run.id, logins=outcome.logins)
+
+
+def _does_not_work(report: HostReport, plan: Plan) -> HostReport:
+    """All is as wanted, and it does not work: the cause lies elsewhere."""
+    resources = {resource for resource, _ in plan.unproven}
+    lines = tuple(replace(line, status="failed") if line.resource in resources else line for line in report.lines)
+    error = next(failure for _, failure in plan.unproven)
+    others = [failure.what for _, failure in plan.unproven[1:]]
+    if others:
+        error = HostFailed("; ".join([error.what, *others]), why=error.why, fix=error.fix)
+    return replace(report, status="failed", lines=lines, error=error)
 
 
 def _not_proven(report: HostReport, remaining: Plan) -> HostReport:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from novaops.action import Action, Restore, WriteFile, payload
-from novaops.errors import Refused
+from novaops.errors import HostFailed, Refused
 from novaops.facts import Facts, Gap, Question
 from novaops.facts.file import File, FileAt
 from novaops.secret import Secret
@@ -95,9 +95,11 @@ class Plan:
     refusals: tuple[tuple[str, Refused], ...] = ()
     """Resources that cannot be put right safely. One of them, and nothing of the plan is done."""
     notes: tuple[Note, ...] = ()
+    unproven: tuple[tuple[str, HostFailed], ...] = ()
+    """Resources that are as wanted, and do not work. Asked only when there is nothing left to do."""
 
     def __bool__(self) -> bool:
-        return bool(self.steps or self.refusals)
+        return bool(self.steps or self.refusals or self.unproven)
 
 
 def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
@@ -119,7 +121,19 @@ def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
         else:
             steps.extend(made)
             facts = _foreseen(resource, made, facts)
-    return Plan(tuple(r.id for r in resources), tuple(steps), tuple(refusals), tuple(notes))
+    unproven = () if steps or refusals else tuple(_unproven(resources, facts))
+    return Plan(tuple(r.id for r in resources), tuple(steps), tuple(refusals), tuple(notes), unproven)
+
+
+def _unproven(resources: Iterable[Resource], facts: Facts) -> Iterator[tuple[str, HostFailed]]:
+    """Proof is optional: only what can be right on paper and not work has one."""
+    for resource in resources:
+        proof = getattr(resource, "proof", None)
+        try:
+            if proof is not None:
+                proof(facts)
+        except HostFailed as failure:
+            yield resource.id, failure
 
 
 def _not_claimed(resource: Resource, facts: Facts, claimed: dict[str, str]) -> None:
