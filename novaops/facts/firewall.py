@@ -1,0 +1,184 @@
+"""What filters connections to the host: iptables, firewalld, and tables of nftables that somebody else has made."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from novaops.facts import Gap, Question, Section
+
+_LOOK = """\
+tell() { # NAME COMMAND...
+  name=$1; shift
+  if text=$("$@" 2>/dev/null); then echo "$name $(printf '%s\\n' "$text" | base64 | tr -d '\\n')"
+  else echo "failed $name $("$@" 2>&1 | tail -n 1 | base64 | tr -d '\\n')"
+  fi
+}
+zone() {
+  device=$(ip route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)
+  firewall-cmd --get-zone-of-interface="$device" 2>/dev/null || firewall-cmd --get-default-zone
+}
+ports_of_services() {
+  for service in $(firewall-cmd --zone="$1" --list-services; firewall-cmd --permanent --zone="$1" --list-services); do
+    echo "$service $(firewall-cmd --info-service="$service" | sed -n 's/^ *ports: *//p' | tr '\\n' ' ')"
+  done | sort -u
+}
+for program in iptables ip6tables; do ! command -v $program-save >/dev/null || tell $program $program-save; done
+! command -v nft >/dev/null || tell nft nft -j list ruleset
+if command -v firewall-cmd >/dev/null && firewall-cmd -q --state 2>/dev/null; then
+  zone=$(zone)
+  tell zone echo "$zone"
+  tell runtime firewall-cmd --zone="$zone" --list-all
+  tell permanent firewall-cmd --permanent --zone="$zone" --list-all
+  tell services ports_of_services "$zone"
+fi
+echo end
+"""
+
+_TABLES_OF_OTHERS = ("firewalld", "f2b-table")
+"""Asked in their own way, or no business of ours: fail2ban's lets everybody through whom it does not know."""
+
+
+@dataclass(frozen=True)
+class Zone:
+    """The one of firewalld's zones that connections from elsewhere come in by."""
+
+    name: str
+    open_now: tuple[str, ...]
+    """PORT/tcp or FIRST-LAST/tcp, those of services among them; as it is now."""
+    open_at_boot: tuple[str, ...]
+    accepts_all: bool = False
+    """Whether everything comes in that is not forbidden, as in the zone "trusted"."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of nftables that turns away what none of its rules accepts."""
+
+    name: str
+    """With its family: inet filter."""
+    chain: str
+    accepts: tuple[tuple[int, int], ...] = ()
+    """Ranges of TCP ports that some rule of it accepts; under what conditions is not asked."""
+
+
+@dataclass(frozen=True)
+class FirewallFacts:
+    rules: Mapping[str, str] = field(default_factory=dict)
+    """What iptables-save and ip6tables-save print, by "iptables" and "ip6tables"; without those that are not there."""
+    zone: Zone | None = None
+    """None where firewalld does not run."""
+    tables: tuple[Table, ...] = ()
+    unread: tuple[str, ...] = ()
+    """What could not be asked, and why: "ip6tables: Permission denied"."""
+
+
+@dataclass(frozen=True)
+class Firewall(Question[FirewallFacts]):
+    family: ClassVar[str] = "firewall"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        """iptables-save without a table named: naming one would make it load a module."""
+        del questions
+        return _LOOK
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, FirewallFacts | Gap]:
+        *lines, end = section.stdout.splitlines()
+        if end != "end":
+            return {}
+        told: dict[str, str] = {}
+        unread: list[str] = []
+        for line in lines:
+            name, _, rest = line.partition(" ")
+            if name == "failed":
+                program, _, why = rest.partition(" ")
+                unread.append(f"{program}: {_text(why).strip()}")
+            else:
+                told[name] = _text(rest)
+        rules = {program: told[program] for program in ("iptables", "ip6tables") if program in told}
+        tables = tuple(_tables(json.loads(told["nft"])["nftables"], rules)) if told.get("nft", "").strip() else ()
+        return dict.fromkeys(questions, FirewallFacts(rules, _zone(told), tables, tuple(unread)))
+
+
+def _text(encoded: str) -> str:
+    return base64.b64decode(encoded, validate=True).decode("utf-8", "surrogateescape")
+
+
+# -- firewalld --------------------------------------------------------------------------------------------------------
+
+
+def _zone(told: Mapping[str, str]) -> Zone | None:
+    if "zone" not in told:
+        return None
+    services = {name: ports.split() for name, _, ports in (line.partition(" ") for line in told["services"].splitlines())}
+    now, boot = (_listed(told[when]) for when in ("runtime", "permanent"))
+    accepts_all = now.get("target") == "ACCEPT" and boot.get("target") == "ACCEPT"
+    return Zone(told["zone"].strip(), tuple(_ports(now, services)), tuple(_ports(boot, services)), accepts_all)
+
+
+def _listed(text: str) -> dict[str, str]:
+    """The lines "KEY: VALUE" of --list-all."""
+    return {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in text.splitlines()) if colon}
+
+
+def _ports(listed: Mapping[str, str], services: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Raises KeyError for a service that nothing was said about, and for a list without ports."""
+    for port in (*listed["ports"].split(), *(port for name in listed["services"].split() for port in services[name])):
+        if port.endswith("/tcp"):
+            yield port
+
+
+# -- nftables ---------------------------------------------------------------------------------------------------------
+
+
+def _tables(listed: Iterable[Mapping[str, Any]], rules: Mapping[str, str]) -> Iterator[Table]:
+    """The tables that close ports, without those of programs that are asked themselves."""
+    listed = list(listed)
+    theirs = {("ip", "filter"): "iptables", ("ip6", "filter"): "ip6tables"}
+    for chain in (about["chain"] for about in listed if "chain" in about):
+        table = (chain["family"], chain["table"])
+        if chain.get("hook") != "input" or chain.get("type") != "filter" or chain["table"] in _TABLES_OF_OTHERS:
+            continue
+        if theirs.get(table) in rules:
+            continue
+        inside = [rule for about in listed if (rule := about.get("rule")) and (rule["family"], rule["table"]) == table]
+        closing = any(_turns_all_away(rule) for rule in inside if rule["chain"] == chain["name"])
+        if chain.get("policy") == "drop" or closing:
+            sets = {
+                one["name"]: one.get("elem", []) for about in listed if (one := about.get("set")) and (one["family"], one["table"]) == table
+            }
+            accepts = tuple(span for rule in inside for span in _accepted(rule, sets))
+            yield Table(" ".join(table), chain["name"], accepts)
+
+
+def _turns_all_away(rule: Mapping[str, Any]) -> bool:
+    """A drop or reject without conditions."""
+    doing = [key for part in rule["expr"] for key in part]
+    return bool({"drop", "reject"} & set(doing)) and not {"match", "limit", "xt", "jump"} & set(doing)
+
+
+def _accepted(rule: Mapping[str, Any], sets: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+    if not any("accept" in part for part in rule["expr"]):
+        return
+    for part in rule["expr"]:
+        match part.get("match"):
+            case {"op": "==" | "in", "left": {"payload": {"protocol": "tcp" | "th", "field": "dport"}}, "right": right}:
+                yield from _spans(right, sets)
+
+
+def _spans(right: Any, sets: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+    match right:
+        case int():
+            yield right, right
+        case str() if right.startswith("@"):
+            yield from _spans({"set": sets.get(right[1:], [])}, {})
+        case {"range": [int(first), int(last)]}:
+            yield first, last
+        case {"set": list(members)}:
+            for member in members:
+                yield from _spans(member.get("elem", {}).get("val", member) if isinstance(member, dict) else member, sets)

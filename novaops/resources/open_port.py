@@ -1,0 +1,163 @@
+"""A TCP port that the host's own firewall lets everybody in by. What a cloud filters in front of the host is not seen from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from novaops.action import Action, Command, WriteFile
+from novaops.errors import Refused
+from novaops.facts import Facts, Gap, Question
+from novaops.facts.file import File, FileAt
+from novaops.facts.firewall import Firewall, FirewallFacts, Zone
+from novaops.iptables import Ruleset, Verdict, accepting
+from novaops.plan import Change, Step
+from novaops.shell import join, quote
+
+SAVED = {
+    "iptables": ("/etc/iptables/rules.v4", "/etc/sysconfig/iptables"),
+    "ip6tables": ("/etc/iptables/rules.v6", "/etc/sysconfig/ip6tables"),
+}
+"""What is read at boot: by iptables-persistent (Debian, and Oracle's Ubuntu), and by iptables-services (RHEL)."""
+
+_UFW = "ufw-user-input"
+
+_INSERT = """\
+program=$1 chain=$2 before=$3; shift 3
+[ -n "$before" ] || exec "$program" -w 10 -A "$chain" "$@"
+number=$("$program" -w 10 -S "$chain" | grep '^-A ' | grep -n -F -x -e "$before" | head -n 1 | cut -d : -f 1)
+[ -n "$number" ] || { echo "the rule is gone since it was looked at: $before"; exit 1; }
+exec "$program" -w 10 -I "$chain" "$number" "$@"
+"""
+"""Its place is looked up when the rule is put in: the numbers may have changed meanwhile."""
+
+_TEST = '"$1" --test <"$2"'
+
+_BOTH = """\
+firewall-cmd -q --permanent --zone="$1" "--$2-port=$3" || exit
+firewall-cmd -q --zone="$1" "--$2-port=$3"
+"""
+
+_Pair = tuple[Change, Action]
+
+
+@dataclass(frozen=True)
+class OpenPort:
+    port: int
+
+    @property
+    def id(self) -> str:
+        return f"port:{self.port}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield Firewall()
+        yield from (FileAt(path) for paths in SAVED.values() for path in paths)
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        firewall = facts.known(Firewall())
+        if firewall.zone is not None:
+            pairs = list(self._firewalld(firewall.zone))
+        elif any(f":{_UFW} " in text for text in firewall.rules.values()):
+            pairs = list(self._ufw(firewall))
+        else:
+            pairs = [pair for program, text in firewall.rules.items() for pair in self._iptables(program, Ruleset(text), facts)]
+        if pairs:
+            yield Step(self.id, tuple(change for change, _ in pairs), tuple(action for _, action in pairs))
+
+    def notes(self, facts: Facts) -> Iterator[str]:
+        firewall = facts.known(Firewall())
+        for unread in firewall.unread:
+            yield f"whether port {self.port} is open could not be told in full: {unread}"
+        for table in firewall.tables:
+            if not any(first <= self.port <= last for first, last in table.accepts):
+                rule = f"nft insert rule {table.name} {table.chain} tcp dport {self.port} accept"
+                yield (
+                    f"the nftables table {table.name} turns away what it does not name, and port {self.port} is not named: it is not"
+                    f" novaops' own, and left as it is. {rule} opens the port; so does that rule in the file it is loaded from"
+                )
+        for program, text in firewall.rules.items():
+            ours = any(rule.text == join(accepting(self.port, rule.chain)) for rule in Ruleset(text).rules)
+            if ours and not list(_saved(program, facts)):
+                yield f"the rule of {program} for port {self.port} is gone after a boot: nothing on the host puts it back (iptables-persistent does)"
+
+    # -- iptables itself --------------------------------------------------------------------------------------------------
+
+    def _iptables(self, program: str, now: Ruleset, facts: Facts) -> Iterator[_Pair]:
+        verdict = now.verdict(self.port)
+        if not verdict.accepted:
+            self._refuse_deliberate(program, verdict)
+            rule = accepting(self.port, verdict.chain)
+            yield Change(f"{program} {verdict.chain}", verdict.place, f"{join(rule)} before it"), self._insert(program, rule, verdict)
+        for path, file in _saved(program, facts):
+            saved = Ruleset((file.content or b"").decode("utf-8", "surrogateescape"))
+            then = saved.verdict(self.port)
+            if then.accepted:
+                continue
+            self._refuse_deliberate(path, then)
+            line = join(accepting(self.port, then.chain))
+            new = saved.with_rule(line, then).encode("utf-8", "surrogateescape")
+            yield Change(path, then.place, f"{line} before it"), _write(program, path, file, new)
+
+    def _refuse_deliberate(self, where: str, verdict: Verdict) -> None:
+        """Raises Refused when somebody has closed this very port."""
+        if verdict.rule is not None and verdict.rule.is_about_a_port:
+            raise Refused(
+                f"somebody has closed port {self.port} in {where}: {verdict.rule.text}",
+                why="A rule that names the port is there on purpose. It is neither removed nor outdone.",
+                fix="remove it, where nobody needs it any more",
+            )
+
+    def _insert(self, program: str, rule: tuple[str, ...], verdict: Verdict) -> Command:
+        _, chain, *specification = rule
+        there = f"{program} -w 10 -C {chain} {join(specification)} 2>/dev/null"
+        delete = Command((program, "-w", "10", "-D", chain, *specification), holds=f"! {there}")
+        before = "" if verdict.rule is None else verdict.rule.text
+        return Command(("sh", "-c", _INSERT, "insert-rule", program, chain, before, *specification), holds=there, undo=delete)
+
+    # -- what keeps iptables for somebody ---------------------------------------------------------------------------------
+
+    def _ufw(self, firewall: FirewallFacts) -> Iterator[_Pair]:
+        """By its own command: it knows where its rules belong, keeps them over a boot, and takes them away again."""
+        shut = {program: verdict for program, text in firewall.rules.items() if not (verdict := Ruleset(text).verdict(self.port)).accepted}
+        for verdict in shut.values():
+            self._refuse_deliberate("ufw", verdict)
+        if not shut:
+            return
+        name = f"{self.port}/tcp"
+        there = f"ufw show added | grep -q -E {quote(f'^ufw allow {name}( |$)')}"
+        delete = Command(("ufw", "delete", "allow", name), holds=f"! {there}")
+        yield Change("ufw", None, f"allow {name}"), Command(("ufw", "allow", name, "comment", "novaops"), holds=there, undo=delete)
+
+    def _firewalld(self, zone: Zone) -> Iterator[_Pair]:
+        if zone.accepts_all or (_within(self.port, zone.open_now) and _within(self.port, zone.open_at_boot)):
+            return
+        name = f"{self.port}/tcp"
+        asked = (f"firewall-cmd -q {when}--zone={quote(zone.name)} --query-port={name}" for when in ("--permanent ", ""))
+        there = " && ".join(asked)
+        gone = f"! firewall-cmd -q --permanent --zone={quote(zone.name)} --query-port={name}"
+        script = ("sh", "-c", _BOTH, "firewalld", zone.name)
+        close = Command((*script, "remove", name), holds=gone)
+        yield (
+            Change(f"firewalld zone {zone.name}", None, f"{name}, now and at boot"),
+            Command((*script, "add", name), holds=there, undo=close),
+        )
+
+
+def _saved(program: str, facts: Facts) -> Iterator[tuple[str, File]]:
+    """The files that are there."""
+    for path in SAVED[program]:
+        file = facts[FileAt(path)]
+        if file is not Gap.ABSENT and file.is_regular and file.content is not None:
+            yield path, file
+
+
+def _write(program: str, path: str, file: File, content: bytes) -> WriteFile:
+    check = ("sh", "-c", _TEST, "test", f"{program}-restore", "{}")
+    rights = (file.mode, file.owner, file.group)
+    return WriteFile(path, content, *rights, before=file.content, rights_before=rights, check=check)
+
+
+def _within(port: int, opened: Iterable[str]) -> bool:
+    spans = (name.partition("/")[0].partition("-") for name in opened)
+    return any(int(first) <= port <= int(last or first) for first, _, last in spans)
