@@ -30,6 +30,8 @@ class Context:
     address: str
     groups: frozenset[str]
     templates: Templates
+    folder: Path
+    """The inventory's."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class Playbooks:
 
     def __init__(self, folder: Path) -> None:
         """`folder` is the inventory's."""
+        self._folder = folder
         self._folders = [folder / "playbooks", shipped("playbooks")]
         self.templates = Templates([folder / "templates", shipped("templates")])
 
@@ -147,7 +150,7 @@ class Playbooks:
         """
         given = dict(settings or {})
         sections = list(given) if settings is not None else list(host.sections)
-        context = Context(host.name, host.address, host.groups, self.templates)
+        context = Context(host.name, host.address, host.groups, self.templates, self._folder)
         wanted = None if only is None else set(only)
         return [
             resource

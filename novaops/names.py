@@ -105,10 +105,44 @@ def owner(text: str) -> str:
     return text
 
 
+def server_name(text: str) -> str:
+    """A name that a web server answers to: exact, `*.example.com`, `.example.com`, `www.*`, or `~` and a regular expression."""
+    if text.startswith("~"):
+        try:
+            re.compile(text[1:])
+        except re.error as error:
+            raise ValueError(f'"{text}" is no regular expression: {error}') from None
+        if any(unicodedata.category(c) == "Cc" for c in text) or text == "~":
+            raise ValueError(f'"{text}" is no regular expression that a name could match')
+        return text
+    plain = (
+        text.removeprefix("*.") if text.startswith("*.") else text.removeprefix(".") if text.startswith(".") else text.removesuffix(".*")
+    )
+    if not _is_ip(plain) and ("%" in plain or not all(_HOST_LABEL.fullmatch(label) for label in plain.split("."))):
+        raise ValueError(f'"{text}" is no domain like proxy.example.com or *.example.com')
+    host(plain)
+    if plain != text and _is_ip(plain):
+        raise ValueError(f'"{text}" is no domain: an address has no names below it')
+    return text.lower()
+
+
+def ip_address(text: str) -> str:
+    """An address to listen on, without a zone."""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is no IP address') from None
+    if "%" in text:
+        raise ValueError(f'"{text}" is an address with a zone, which only means something on one link')
+    return str(found)
+
+
 Host = Annotated[str, AfterValidator(host)]
 Name = Annotated[str, AfterValidator(name)]
 User = Annotated[str, AfterValidator(user)]
 Path = Annotated[str, AfterValidator(path)]
+ServerName = Annotated[str, AfterValidator(server_name)]
+IpAddress = Annotated[str, AfterValidator(ip_address)]
 MountOption = Annotated[str, AfterValidator(mount_option)]
 Network = Annotated[str, AfterValidator(network)]
 Owner = Annotated[str, AfterValidator(owner)]

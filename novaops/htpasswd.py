@@ -1,0 +1,42 @@
+"""Password files of web servers: one line a user, with a bcrypt hash. Pure but for the salt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from novaops.secret import Secret
+
+COST = 5
+"""What htpasswd(1) takes: nginx works the hash out for each request, and 10 would cost it a twentieth of a second each time.
+The passwords are long, and nobody but root and nginx reads the file."""
+
+LONGEST = 72
+"""Bytes of a password that bcrypt looks at."""
+
+
+def written(users: Mapping[str, Secret], old: str = "") -> str:
+    """The file for these users. A line of `old` that is right for its user stays as it is, so that nothing changes without need."""
+    lines = {}
+    for line in old.splitlines():
+        user, _, hashed = line.partition(":")
+        if user in users and user not in lines and _matches(users[user], hashed):
+            lines[user] = hashed
+    return "".join(f"{user}:{lines.get(user) or _hash(password)}\n" for user, password in users.items())
+
+
+def _hash(password: Secret) -> str:
+    import bcrypt
+
+    # The same algorithm under the name that Apache's tools and older systems know.
+    return bcrypt.hashpw(password.reveal().encode(), bcrypt.gensalt(COST)).decode().replace("$2b$", "$2y$", 1)
+
+
+def _matches(password: Secret, hashed: str) -> bool:
+    import bcrypt
+
+    if not hashed.startswith("$2y$"):
+        return False
+    try:
+        return bcrypt.checkpw(password.reveal().encode(), hashed.encode())
+    except ValueError:
+        return False

@@ -1,0 +1,35 @@
+"""Values inside nginx's configuration: the one place where they are quoted. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+DOLLAR = "novaops_dollar"
+"""A variable that holds a dollar sign: nginx has no other way to write one where it looks for variables."""
+
+
+def quoted(text: str) -> str:
+    """One word of a directive that takes it as it is, such as a path or a server name.
+
+    Raises ValueError for control characters: a line break inside a word would be taken, and read by nobody.
+    """
+    if any(unicodedata.category(c) == "Cc" for c in text):
+        raise ValueError("control characters cannot stand in nginx's configuration")
+    escaped = re.sub(r'\\(?=[\\"\'trn]|$)|"', lambda found: "\\" + found.group(), text)
+    return f'"{escaped}"'
+
+
+def literal(text: str) -> str:
+    """One word of a directive that puts variables into it, such as a header's value: nothing in it is taken for one."""
+    return quoted(text).replace("$", f"${{{DOLLAR}}}")
+
+
+def exactly(text: str) -> str:
+    """A key of a `map` that only this text matches. Plain keys ignore case: a token must not."""
+    return quoted("~^" + "".join(c if c.isascii() and c.isalnum() else "".join(f"\\x{b:02x}" for b in c.encode()) for c in text) + r"\z")
+
+
+def variable(name: str) -> str:
+    """The name as a part of a variable's name; no two names give the same."""
+    return "".join(c if c.isascii() and c.isalnum() else f"_{ord(c):x}_" for c in name)

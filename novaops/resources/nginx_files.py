@@ -1,0 +1,122 @@
+"""Files of nginx's: accepted by nginx as a part of the whole configuration, and taken up by the nginx that runs, or none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from novaops.action import Text
+from novaops.errors import Refused
+from novaops.facts import Facts, Gap, Question
+from novaops.facts.file import File as FileFacts
+from novaops.facts.file import FileAt
+from novaops.facts.nginx import Nginx, NginxFacts
+from novaops.plan import Step
+from novaops.resources.file import File
+
+CONF = "/etc/nginx/conf.d"
+OWN = "/etc/nginx/novaops"
+SHARED = f"{CONF}/00-novaops.conf"
+"""Read before the sites: nginx wants to know a log's format before the log."""
+
+_TAKE_UP = r"""said=$(nginx -t 2>&1) || { printf '%s\n' "$said" | grep -E '\[(emerg|crit|alert)\]' || printf '%s\n' "$said"; exit 1; }
+children() { cat "/proc/$1/task/$1/children" 2>/dev/null || pgrep -P "$1"; }
+serves() { ! tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -q 'worker process is shutting down' && [ -e "/proc/$1/cmdline" ]; }
+systemctl is-active -q nginx.service || exec systemctl start nginx.service
+main=$(systemctl show -P MainPID nginx.service)
+before=" $(children "$main" | tr '\n' ' ') "
+marked=$(wc -c </var/log/nginx/error.log 2>/dev/null || echo 0)
+systemctl reload nginx.service || exit
+tries=0
+while [ $tries -lt 100 ]; do
+  new=0 old=0
+  for worker in $(children "$main"); do
+    case $before in
+      *" $worker "*) ! serves "$worker" || old=1 ;;
+      *) new=1 ;;
+    esac
+  done
+  [ "$new$old" != 10 ] || exit 0
+  tries=$((tries + 1)); sleep 0.1
+done
+echo 'nginx was told to read its configuration again, and goes on with the old one'
+tail -c +"$((marked + 1))" /var/log/nginx/error.log | grep -E '\[(emerg|alert|crit)\]' | tail -n 1
+exit 1"""
+"""A reload only asks: nginx goes on as before when, say, it does not get a port. So wait until new workers serve, and no old one does."""
+
+TAKEN_UP = ("sh", "-c", _TAKE_UP, "take-up")
+"""Words that make nginx's configuration count."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the files. `content` sees nginx and the text that is there; None for no file."""
+
+    path: str
+    content: Callable[[NginxFacts, str], Text | None]
+    mode: str = "0644"
+    for_workers: bool = False
+    """Whether nginx's workers may read it, who are not root: only for what they open with each request."""
+    read_anew: bool = False
+    """Whether nginx opens it with each request, and need not be told of a change."""
+
+
+@dataclass(frozen=True)
+class NginxFiles:
+    """In the order in which they are written: what refers to others after them."""
+
+    name: str
+    parts: tuple[Part, ...]
+
+    @property
+    def id(self) -> str:
+        return f"nginx:{self.name}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield Nginx()
+        yield from (question for part in self.parts for question in File(part.path, "", then=TAKEN_UP).questions())
+        yield from (question for part in self.parts for question in File(part.path, None, then=TAKEN_UP).questions())
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        nginx = facts.known(Nginx())
+        steps = [step for part in self.parts for step in self._file(part, nginx, facts).steps(facts)]
+        if not steps:
+            return
+        if nginx.broken and not _names_ours(nginx.broken):
+            raise Refused(
+                f"nginx does not accept its configuration as it is: {nginx.broken}",
+                why="With that, nothing new would count, and nginx does not start again.",
+                fix="put that right first; nginx -t shows it",
+            )
+        changes = [
+            replace(change, field=f"{step.resource.rpartition('/')[2]} {change.field}") if len(self.parts) > 1 else change
+            for step in steps
+            for change in step.changes
+        ]
+        # Each of them is taken up by itself, so that an undo, which goes the other way round, ends with what it put back last.
+        yield Step(self.id, tuple(changes), tuple(action for step in steps for action in step.actions))
+
+    def _file(self, part: Part, nginx: NginxFacts, facts: Facts) -> File:
+        found = facts[FileAt(part.path)]
+        old = "" if found is Gap.ABSENT or not isinstance(found, FileFacts) else (found.content or b"").decode("utf-8", "replace")
+        group = nginx.worker_group if part.for_workers else "root"
+        return File(part.path, part.content(nginx, old), part.mode, group=group, then=() if part.read_anew else TAKEN_UP)
+
+
+def is_ours(file: str) -> bool:
+    return file == SHARED or file.startswith((f"{CONF}/novaops-", f"{OWN}/"))
+
+
+def site_files(name: str) -> tuple[str, str]:
+    """The site, and with TLS what answers plain http."""
+    return f"{CONF}/novaops-{name}.conf", f"{CONF}/novaops-{name}.http.conf"
+
+
+def _names_ours(complaint: str) -> bool:
+    return any(mark in complaint for mark in (SHARED, f"{CONF}/novaops-", f"{OWN}/", "/letsencrypt/live/novaops-"))
+
+
+def gone(name: str, *paths: str) -> NginxFiles:
+    """None of these files; the first one refers to the others."""
+    return NginxFiles(name, tuple(Part(path, lambda _nginx, _old: None) for path in paths))

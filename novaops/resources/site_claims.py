@@ -1,0 +1,94 @@
+"""What a site needs for itself: its names, its ports, and name servers to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from novaops.errors import Refused
+from novaops.facts import Facts, Question
+from novaops.facts.listening import Listening
+from novaops.facts.nginx import Nginx, NginxFacts
+from novaops.nginx_conf import Server
+from novaops.plan import Step
+from novaops.resources.nginx_files import SHARED, is_ours, site_files
+
+RESOLVE = (1, 27, 3)
+"""The version of nginx since which servers of a pool may be names that are looked up again and again."""
+
+
+@dataclass(frozen=True)
+class SiteClaims:
+    name: str
+    domains: tuple[str, ...]
+    ports: tuple[int, ...]
+    beside: tuple[str, ...] = ()
+    """The sites that are deployed together with it: their old files do not count."""
+    asks_dns: bool = False
+    """Whether an upstream is a name."""
+    pool_of_names: str = ""
+    """A name that is one of several upstreams."""
+
+    @property
+    def id(self) -> str:
+        return f"site:{self.name}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield from (Nginx(), Listening())
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        nginx = facts.known(Nginx())
+        self._names_are_free(nginx)
+        self._ports_are_free(facts)
+        if self.asks_dns and not nginx.resolvers:
+            raise Refused(
+                f"{self.name}: the host has no name server",
+                why="/etc/resolv.conf has none that nginx could ask for the address of an upstream.",
+                fix="put a nameserver line there",
+            )
+        if self.pool_of_names and nginx.version < RESOLVE:
+            raise Refused(
+                f"{self.name}: {self.pool_of_names} is a name among several upstreams",
+                why=f"nginx {'.'.join(map(str, nginx.version))} looks such names up once, when it starts, and does not start when DNS is down.",
+                fix="write addresses, or take nginx 1.27.3 or newer",
+            )
+        return ()
+
+    def _names_are_free(self, nginx: NginxFacts) -> None:
+        for server in nginx.conf.servers():
+            if server.file in self._own:
+                continue
+            taken = [name for name in self.domains if name in server.names]
+            if taken and {listen.port for listen in server.listens} & set(self.ports):
+                raise Refused(
+                    f"{self.name}: {taken[0]} is a server_name in {server.place} already",
+                    why=f"nginx would answer for it with one of the two, and ignore the other.{_novaops(server)}",
+                    fix="take the name out there, or choose another domain",
+                )
+
+    @property
+    def _own(self) -> frozenset[str]:
+        names = (self.name, *self.beside)
+        return frozenset(file for name in names for file in site_files(name)) | {SHARED}
+
+    def _ports_are_free(self, facts: Facts) -> None:
+        for listener in facts.known(Listening()):
+            strangers = [program for program in listener.programs if program != "nginx"]
+            if listener.port in self.ports and strangers and not listener.address.startswith("127."):
+                raise Refused(
+                    f"{self.name}: port {listener.port} is taken by {', '.join(strangers)}",
+                    why="nginx could not listen there.",
+                    fix=f"stop it, or choose another port: {'https_port' if listener.port == max(self.ports) and len(self.ports) > 1 else 'http_port'}:",
+                )
+
+    def notes(self, facts: Facts) -> Iterator[str]:
+        nginx = facts.known(Nginx())
+        for server in nginx.conf.servers():
+            default = [listen for listen in server.listens if listen.is_default and listen.port in self.ports]
+            if default and not is_ours(server.file) and not (nginx.default_page_is_debians and server.file.endswith("/default")):
+                yield f"unknown names at port {default[0].port} are answered by {server.place}, as before"
+
+
+def _novaops(server: Server) -> str:
+    return " It is a site of novaops that this inventory does not name." if is_ours(server.file) else ""

@@ -1,0 +1,415 @@
+"""proxy: web sites of nginx that pass requests on, to the API of a provider or to servers of one's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any
+
+from novaops.resources.letsencrypt import LETS_ENCRYPT, LetsEncrypt
+from pydantic import AfterValidator
+
+from novaops import htpasswd
+from novaops.errors import Refused, UsageError
+from novaops.facts.nginx import NginxFacts
+from novaops.nginx_text import exactly, literal, quoted, variable
+from novaops.passwords import weakness
+from novaops.plan import Resource
+from novaops.provider import Provider, load
+from novaops.resources.certificate import GivenCertificate, SelfSigned
+from novaops.resources.default_page import NoDefaultPage
+from novaops.resources.directory import Directory
+from novaops.resources.nginx_files import OWN, SHARED, NginxFiles, Part, is_ours, site_files
+from novaops.resources.open_port import OpenPort
+from novaops.resources.package import Package
+from novaops.resources.selinux import HttpdMayConnect, HttpPort
+from novaops.resources.site_answers import SiteAnswers
+from novaops.resources.site_claims import SiteClaims
+from novaops.resources.site_gone import LineageGone, SiteGone
+from novaops.resources.unit import Unit
+from novaops.secret import Secret
+from novaops.secret_source import resolve
+from novaops.site import Auth, Location, Site, Upstream, api_at, distinct
+
+Settings = Annotated[list[Site], AfterValidator(distinct)]
+
+WEBROOT = "/var/lib/novaops-acme"
+
+RELOAD = ("systemctl", "try-reload-or-restart", "nginx.service")
+"""For a new certificate: nothing where nginx does not run yet."""
+
+ERRORS = (
+    (401, "unauthorized", "This proxy does not know you: its user and password, or its token, are missing or wrong."),
+    (403, "forbidden", "This proxy does not serve your address."),
+    (404, "not_found", "This proxy passes nothing on at this path."),
+    (413, "too_large", "The request is larger than this proxy takes."),
+    (502, "bad_gateway", "The API could not be reached, or its certificate is not its own."),
+    (503, "no_key", "This proxy has lost the key of the API."),
+    (504, "timeout", "The API did not answer in time."),
+)
+
+WITHHELD = (
+    *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Real-IP", "Forwarded", "Via"),
+    *("CF-Connecting-IP", "CF-IPCountry", "CF-Ray", "CF-Visitor", "CF-IPCity", "True-Client-IP", "X-Client-IP", "X-Original-Forwarded-For"),
+    *("Cookie", "Referer", "Origin", "Proxy", "Proxy-Authorization"),
+)
+"""Headers in which a client, or what it came through, says who and where it is."""
+
+HTTP2_DIRECTIVE = (1, 25, 1)
+HANDSHAKE_REFUSED = (1, 19, 4)
+RESOLVE = (1, 27, 3)
+"""The versions of nginx that brought `http2 on`, `ssl_reject_handshake`, and `server … resolve`."""
+
+
+def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[Resource]:
+    del peers
+    present = [Built(entry, host) for entry in settings if entry.state == "present"]
+    for entry in settings:
+        if entry.state == "absent":
+            yield SiteGone(entry.name)
+            yield LineageGone(entry.name)
+    if present:
+        yield from _needed([built.entry for built in present])
+    yield _shared(host, settings)
+    for built in present:
+        yield from built.resources()
+    if present:
+        yield Unit("nginx.service", comes_with_package="nginx")
+    for built in present:
+        yield built.answers
+
+
+def _needed(sites: list[Site]) -> Iterator[Resource]:
+    """What must be so before the first site."""
+    together = tuple(entry.name for entry in sites)
+    for entry in sites:
+        asked = [upstream.address for upstream in _upstreams(entry) if upstream.is_name]
+        pooled = [group for group in (entry.upstreams, *(location.upstreams for location in entry.locations)) if len(group) > 1]
+        names = [upstream.address for group in pooled for upstream in group if upstream.is_name]
+        yield SiteClaims(entry.name, entry.domain, entry.ports, together, entry.is_api or bool(asked), names[0] if names else "")
+    yield from (Package("ca-certificates"), Package("curl"), Package("nginx"))
+    if any(entry.tls == "letsencrypt" for entry in sites):
+        yield Package("certbot")
+        yield Directory(WEBROOT)
+    yield Directory(OWN)
+    ports = sorted({port for entry in sites for port in entry.ports})
+    yield HttpdMayConnect()
+    yield from (HttpPort(port) for port in ports)
+    yield from (OpenPort(port) for port in sorted({port for entry in sites if not _is_loopback(entry) for port in entry.ports}))
+    yield NoDefaultPage()
+
+
+def _shared(host: Any, settings: Settings) -> NginxFiles:
+    """What all sites share, as long as there are any; that of others which are on the host, and not among these, too."""
+
+    def render(nginx: NginxFacts, _old: str) -> str | None:
+        theirs, others = [], []
+        for server in nginx.conf.servers():
+            if not is_ours(server.file):
+                if not (nginx.default_page_is_debians and server.file.endswith("/default")):
+                    theirs += [(listen.address, listen.port) for listen in server.listens if listen.is_default]
+            elif server.file != SHARED and not any(server.file in site_files(entry.name) for entry in settings):
+                others += [((listen.address, listen.port), "ssl" in listen.options) for listen in server.listens]
+        ours = [
+            (pair, entry.encrypted and port == entry.https_port)
+            for entry in settings
+            if entry.state == "present"
+            for port in entry.ports
+            for pair in _listens(entry, port, nginx)
+        ]
+        if not ours and not others:
+            return None
+        free = sorted({(pair, tls) for pair, tls in [*ours, *others] if pair not in theirs}, key=lambda one: (one[0][1], one[0][0]))
+        return str(
+            host.templates.render(
+                "proxy/shared.conf.j2",
+                plain=_written(pair for pair, tls in free if not tls),
+                encrypted=_written(pair for pair, tls in free if tls) if nginx.version >= HANDSHAKE_REFUSED else [],
+            )
+        )
+
+    return NginxFiles("shared", (Part(SHARED, render),))
+
+
+def _listens(entry: Site, port: int, nginx: NginxFacts) -> Iterator[tuple[str, int]]:
+    if not entry.listen:
+        yield ("*", port)
+        if nginx.ipv6:
+            yield ("[::]", port)
+    for address in entry.listen:
+        yield (f"[{address}]" if ":" in address else address, port)
+
+
+def _written(pairs: Iterable[tuple[str, int]]) -> list[str]:
+    return [str(port) if address == "*" else f"{address}:{port}" for address, port in pairs]
+
+
+def _is_loopback(entry: Site) -> bool:
+    return bool(entry.listen) and all(address == "::1" or address.startswith("127.") for address in entry.listen)
+
+
+def _upstreams(entry: Site) -> Iterator[Upstream]:
+    yield from entry.upstreams
+    for location in entry.locations:
+        yield from location.upstreams
+
+
+@dataclass(frozen=True)
+class Built:
+    """One site, with what its files are made of."""
+
+    entry: Site
+    host: Any
+
+    @cached_property
+    def provider(self) -> Provider:
+        entry = self.entry
+        if entry.upstream:
+            return entry.of(api_at(entry.upstream))
+        assert entry.provider is not None
+        return entry.of(load(entry.provider, [self.host.folder / "providers"]))
+
+    @cached_property
+    def auth(self) -> Auth:
+        return self.entry.auth or Auth()
+
+    @cached_property
+    def passwords(self) -> dict[str, Secret]:
+        """By user. Raises UsageError when one cannot be had, Refused when one is too weak."""
+        found = {user: resolve(reference) for user, reference in self.auth.basic.items()}
+        for user, password in found.items():
+            text = password.reveal()
+            weak = weakness(text, user) or (
+                "is longer than 72 bytes, and bcrypt looks at no more" if len(text.encode()) > htpasswd.LONGEST else ""
+            )
+            if weak or ":" in user:
+                raise Refused(
+                    f"{self.entry.name}: the password of {user} {weak}",
+                    why="Every address that answers https is tried with the common ones all day.",
+                    fix="choose another one, such as: openssl rand -base64 15",
+                )
+        return found
+
+    @cached_property
+    def key(self) -> Secret | None:
+        return self._secret("inject", self.auth.inject)
+
+    @cached_property
+    def tokens(self) -> dict[str, Secret]:
+        found = {who: self._secret("token", reference) for who, reference in self.auth.token.items()}
+        for who, token in found.items():
+            assert token is not None
+            if weak := weakness(token.reveal(), who):
+                raise Refused(f"{self.entry.name}: the token of {who} {weak}", fix="choose another one, such as: openssl rand -hex 24")
+        return {who: token for who, token in found.items() if token is not None}
+
+    @cached_property
+    def test_key(self) -> Secret | None:
+        return self._secret("test_key", self.entry.test_key)
+
+    def _secret(self, what: str, reference: str | None) -> Secret | None:
+        """What travels in a header. Raises UsageError when it cannot."""
+        if reference is None:
+            return None
+        secret = resolve(reference)
+        if not secret.reveal() or not all(" " < c <= "~" for c in secret.reveal()):
+            raise UsageError(f"{self.entry.name}: {what}: what {reference.partition(':')[0]}: gives is empty, or cannot stand in a header")
+        return secret
+
+    def _path(self, suffix: str) -> str:
+        return f"{OWN}/{self.entry.name}.{suffix}"
+
+    @cached_property
+    def certificate(self) -> tuple[str, str]:
+        """The paths of certificate and key."""
+        match self.entry.tls:
+            case "files":
+                return self.entry.certificate or "", self.entry.key or ""
+            case "letsencrypt":
+                return self._lets_encrypt.certificate, self._lets_encrypt.key
+            case _:
+                return self._path("crt"), self._path("key")
+
+    @cached_property
+    def _lets_encrypt(self) -> LetsEncrypt:
+        entry = self.entry
+        directory = entry.acme or LETS_ENCRYPT
+        return LetsEncrypt(entry.name, entry.domain, entry.email, directory, WEBROOT, (self.host.address,), RELOAD)
+
+    def resources(self) -> Iterator[Resource]:
+        entry = self.entry
+        if entry.encrypted:
+            yield NginxFiles(f"{entry.name} (http)", (Part(site_files(entry.name)[1], self._http),))
+        else:
+            yield NginxFiles(f"{entry.name} (http)", (Part(site_files(entry.name)[1], lambda _nginx, _old: None),))
+        match entry.tls:
+            case "self-signed":
+                yield SelfSigned(entry.name, entry.domain, *self.certificate, then=RELOAD)
+            case "files":
+                yield GivenCertificate(*self.certificate, entry.domain)
+            case "letsencrypt":
+                yield self._lets_encrypt
+        yield NginxFiles(entry.name, self._parts())
+
+    def _parts(self) -> tuple[Part, ...]:
+        """Secrets that are wanted, then the site, then secrets that are not wanted any more."""
+        passwords, secrets = self._path("htpasswd"), self._path("secrets")
+        users = Part(passwords, self._users if self.passwords else _nothing, "0640", for_workers=True, read_anew=True)
+        secret = Part(secrets, self._secrets if self.key or self.tokens else _nothing, "0600")
+        wanted = tuple(part for part in (users, secret) if part.content is not _nothing)
+        unwanted = tuple(part for part in (users, secret) if part.content is _nothing)
+        return (*wanted, Part(site_files(self.entry.name)[0], self._api if self.entry.is_api else self._app), *unwanted)
+
+    def _users(self, _nginx: NginxFacts, old: str) -> Secret:
+        return Secret(htpasswd.written(self.passwords, old))
+
+    def _secrets(self, _nginx: NginxFacts, _old: str) -> Secret:
+        if self.key:
+            return Secret(f"default {literal(self.key.reveal())};\n")
+        return Secret("".join(f"{exactly(token.reveal())} {quoted(who)};\n" for who, token in self.tokens.items()))
+
+    def _common(self, nginx: NginxFacts) -> dict[str, Any]:
+        entry, (certificate, key) = self.entry, self.certificate
+        return {
+            "name": entry.name,
+            "id": variable(entry.name),
+            "nginx": nginx,
+            "tls": entry.encrypted,
+            "listens": _written(_listens(entry, entry.port, nginx)),
+            "http2": ("on" if nginx.version >= HTTP2_DIRECTIVE else "listen") if entry.http2 else "",
+            "domains": entry.domain,
+            "log": f"/var/log/nginx/novaops-{entry.name}",
+            "certificate": certificate,
+            "certificate_key": key,
+            "hsts": entry.strict_transport,
+            "max_body": entry.max_body or ("512M" if entry.is_api else "64M"),
+            "timeout": entry.timeout,
+            "htpasswd": self._path("htpasswd"),
+            "basic": bool(self.passwords),
+            "allowed": self.auth.addresses,
+            "quoted": quoted,
+            "literal": literal,
+        }
+
+    def _http(self, nginx: NginxFacts, _old: str) -> str:
+        entry = self.entry
+        values = {
+            **self._common(nginx),
+            "listens": _written(_listens(entry, entry.http_port, nginx)),
+            "webroot": WEBROOT if entry.tls == "letsencrypt" else "",
+            "redirect": entry.redirect,
+            "port": "" if entry.https_port == 443 else f":{entry.https_port}",  # noqa: PLR2004 - of https
+        }
+        return str(self.host.templates.render("proxy/http.conf.j2", **values))
+
+    def _api(self, nginx: NginxFacts, _old: str) -> str:
+        provider, auth = self.provider, self.auth
+        first = provider.endpoints[0].served_at
+        own = auth.header if auth.token else ""
+        withheld = [*WITHHELD, *([own] if own else [])]
+        if auth.inject and provider.key.header.lower() != "authorization":
+            withheld.append("Authorization")
+        return str(
+            self.host.templates.render(
+                "proxy/api.conf.j2",
+                **self._common(nginx),
+                bases=[f"{origin}{first}" for origin in self.entry.origins],
+                endpoints=provider.endpoints,
+                probe=provider.probe or "/",
+                inject=bool(auth.inject),
+                token=auth.header.lower().replace("-", "_") if auth.token else "",
+                secrets=_if_there(self._path("secrets")),
+                key=provider.key,
+                pooled=nginx.version >= RESOLVE,
+                trusted=self.entry.upstream_ca or nginx.bundle,
+                errors=ERRORS,
+                withheld=withheld,
+            )
+        )
+
+    def _app(self, nginx: NginxFacts, _old: str) -> str:
+        entry = self.entry
+        own = [location.path for location in entry.locations if not location.exact]
+        whole = [] if "/" in own or not entry.upstreams else [Location(path="/")]
+        locations = [self._location(n, location, nginx) for n, location in enumerate([*whole, *entry.locations])]
+        return str(
+            self.host.templates.render(
+                "proxy/app.conf.j2",
+                **self._common(nginx),
+                bases=entry.origins,
+                locations=locations,
+                resolves=any(upstream.is_name for upstream in _upstreams(entry)),
+                cookie_domains=_cookie_domains(entry),
+            )
+        )
+
+    def _location(self, number: int, location: Location, nginx: NginxFacts) -> dict[str, Any]:
+        entry = self.entry
+        upstreams = location.upstreams or entry.upstreams
+        by_name = any(upstream.is_name for upstream in upstreams)
+        resolves = by_name and nginx.version >= RESOLVE
+        open_ = location.auth == "off"
+        return {
+            "path": location.path,
+            "exact": location.exact,
+            "upstreams": upstreams,
+            # An older nginx looks names in a pool up once, when it starts, and does not start when DNS is down.
+            "pool": f"novaops_{variable(entry.name)}_{number}" if resolves or not by_name else "",
+            "resolves": resolves,
+            "balance": location.balance or entry.balance,
+            "keepalive": entry.keepalive,
+            "allowed": () if open_ else self.auth.addresses,
+            "basic": bool(self.passwords) and not open_,
+            "buffering": entry.buffering,
+            "websockets": entry.websockets,
+            "timeout": entry.timeout,
+        }
+
+    @cached_property
+    def answers(self) -> SiteAnswers:
+        entry = self.entry
+        login = next((Secret(f"{user}:{password.reveal()}") for user, password in self.passwords.items()), None)
+        headers: list[tuple[str, str | Secret]] = []
+        token = next(iter(self.tokens.values()), None)
+        if token:
+            headers.append((self.auth.header, token))
+        path = "/"
+        if entry.is_api:
+            provider = self.provider
+            path = provider.endpoints[0].served_at + provider.probe.removeprefix(provider.endpoints[0].path) or "/"
+            if self.test_key:
+                headers.append((provider.key.header, Secret(provider.key.value(self.test_key.reveal()))))
+        return SiteAnswers(
+            entry.name,
+            tuple(f"{origin}{path}" for origin in entry.origins[:1]),
+            f"{entry.listen[0] if entry.listen else '127.0.0.1'}:{entry.port}",
+            site_files(entry.name)[0],
+            self.certificate[0] if entry.encrypted else "",
+            mode=(self.auth.mode if entry.is_api else "basic" if self.passwords else "from" if self.auth.addresses else "open"),
+            api=entry.provider or entry.upstream or "",
+            key_is_known=bool(self.key or self.test_key),
+            allowed=self.auth.addresses,
+            headers=tuple(headers),
+            login=login,
+            log=f"/var/log/nginx/novaops-{entry.name}.error.log",
+        )
+
+
+def _nothing(_nginx: NginxFacts, _old: str) -> None:
+    return None
+
+
+def _if_there(path: str) -> str:
+    """A pattern that only this file matches: nginx starts without it too."""
+    return f"{path[:-1]}[{path[-1]}]"
+
+
+def _cookie_domains(entry: Site) -> str:
+    """Matches the domains of cookies that a browser would not take from this site."""
+    parents = {name.split(".", n)[-1] for name in entry.domain for n in range(name.count("."))} | set(entry.domain)
+    plain = sorted(name for name in parents if not name.startswith(("~", "*", ".")) and not name.endswith("*"))
+    if any(name.startswith("~") or name.endswith(".*") for name in entry.domain):
+        return ""
+    escaped = "|".join(name.replace(".", r"\.") for name in plain)
+    return rf"~^(?!\.?(?:{escaped})$).+$" if plain else ""
