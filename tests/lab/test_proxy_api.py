@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
+import random
 import socket
 import ssl
+import subprocess
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ import openai
 import pytest
 
 from novaops.lab import Lab, LabHost
+from novaops.lab.process import wait_until
 from tests.lab.conftest import Novaops
 from tests.lab.things import write_inventory
 from tests.lab.world.api import KEY
@@ -41,9 +46,14 @@ def sites(world: World, here: str, **more: Any) -> list[dict[str, Any]]:
 class Gate:
     host: LabHost
     inventory: Path
-    context: ssl.SSLContext
-    before: str
-    """What /etc was like."""
+    root: Path
+    """The authority of the sites' certificates."""
+    here: str
+    """Our address, as the host sees it."""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.root))
 
     def client(self, mode: str, **over: Any) -> openai.OpenAI:
         """The SDK, set up for a mode as docs/proxy.md says it."""
@@ -63,9 +73,6 @@ class Gate:
         return openai.OpenAI(**{**options, **over})
 
 
-SNAPSHOT = "cd / && find etc/nginx etc/letsencrypt -type f 2>/dev/null | sort | xargs -r sha256sum; systemctl is-active nginx || true"
-
-
 @pytest.fixture(scope="module", params=["container", pytest.param("newer")])
 def gate(request: pytest.FixtureRequest, lab: Lab, _world: World, tmp_path_factory: pytest.TempPathFactory) -> Gate:
     """A host with a site for each mode, deployed by one run."""
@@ -74,10 +81,9 @@ def gate(request: pytest.FixtureRequest, lab: Lab, _world: World, tmp_path_facto
     for mode in MODES:
         _world.names.names[f"{mode}.lab.test"] = [host.address]
     inventory = write_inventory(tmp_path_factory.mktemp("gate"), host, proxy=sites(_world, _world.address))
-    before = host.run(SNAPSHOT)
     done = Novaops(lab)("proxy", "deploy", "--json", inventory=inventory, env=ENV)
     assert (done.code, done.host["status"], done.host["execs"]) == (0, "changed", 3), done.text
-    return Gate(host, inventory, _world.acme.context(), before)
+    return Gate(host, inventory, _world.acme.root, _world.address)
 
 
 @pytest.fixture(autouse=True)
@@ -105,15 +111,55 @@ def asks(client: openai.OpenAI) -> tuple[str, list[float]]:
     return said, times
 
 
+def curl(gate: Gate, mode: str, path: str, *words: str, let_in: bool = True, scheme: str = "https") -> subprocess.Popen[str]:
+    """A request of curl, asking the site, with what lets it in."""
+    known = {
+        "inject": ["-u", f"nova:{PASSWORD}"],
+        "token": ["-H", f"X-Novaops-Token: {TOKEN}", "-H", f"Authorization: Bearer {KEY}"],
+        "passthrough": ["-H", f"Authorization: Bearer {KEY}"],
+    }[mode]
+    name = f"{mode}.lab.test"
+    to = [option for port in (80, 443) for option in ("--resolve", f"{name}:{port}:{gate.host.address}")]
+    command = ["curl", "-sS", "-N", "--cacert", str(gate.root), *to, *(known if let_in else []), *words, f"{scheme}://{name}{path}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def answer(gate: Gate, mode: str, path: str, *words: str, **more: Any) -> tuple[int, str]:
+    """Status and body."""
+    out, _ = curl(gate, mode, path, "-w", "\n%{http_code}", *words, **more).communicate(timeout=60)
+    body, _, status = out.rpartition("\n")
+    return int(status), body
+
+
+def assert_streams(times: list[float]) -> None:
+    assert times, "nothing was streamed"
+    assert times[0] < 1, times
+    assert len({round(at, 1) for at in times}) >= 3, times
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_sdk_streams(gate: Gate, world: World, mode: str) -> None:
     with gate.client(mode) as client:
         said, times = asks(client)
-    assert said, "nothing was streamed"
-    assert times[0] < 1, times
-    assert len({round(at, 1) for at in times}) >= 3, times
+    assert said
+    assert_streams(times)
     (request,) = world.api.requests
     assert_is_nobodys(request, gate)
+
+
+def test_curl_streams(gate: Gate, world: World) -> None:
+    """Over HTTP/2, as it likes to, and while it claims to be somebody."""
+    claims = ["X-Forwarded-For: 203.0.113.9", "X-Real-IP: 203.0.113.9", "Forwarded: for=203.0.113.9", "Cookie: a=b", "CF-IPCountry: CN"]
+    words = [word for claim in claims for word in ("-H", claim)]
+    for mode in MODES:
+        world.api.requests.clear()
+        began = time.monotonic()
+        with curl(gate, mode, "/v1/chat/completions", "-d", '{"model": "m", "stream": true}', *words) as process:
+            assert process.stdout is not None
+            times = [time.monotonic() - began for line in process.stdout if line.startswith("data:")]
+        assert_streams(times)
+        (request,) = world.api.requests
+        assert_is_nobodys(request, gate)
 
 
 def assert_is_nobodys(request: Any, gate: Gate) -> None:
@@ -123,19 +169,188 @@ def assert_is_nobodys(request: Any, gate: Gate) -> None:
     told = {name.lower() for name, _ in request.headers}
     assert not told & {
         "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
         "x-real-ip",
         "forwarded",
         "via",
         "x-novaops-token",
         "cookie",
-        "x-forwarded-host",
-        "x-forwarded-proto",
     }
     whole = repr(request.headers)
-    for secret in (PASSWORD, TOKEN, "nova:", gate.host.name, world_address(gate)):
+    for secret in (PASSWORD, TOKEN, "nova:", gate.host.name, gate.here, "203.0.113.9", "CN"):
         assert secret not in whole
 
 
-def world_address(gate: Gate) -> str:
-    """Ours, as the host sees it."""
-    return gate.host.address.rpartition(".")[0] + ".1"
+STRANGERS: Mapping[str, tuple[str, tuple[str, ...], int, str]] = {
+    "nobody": ("inject", (), 401, "unauthorized"),
+    "a wrong password": ("inject", ("-u", "nova:wrong"), 401, "unauthorized"),
+    "a key of the API": ("inject", ("-H", f"Authorization: Bearer {KEY}"), 401, "unauthorized"),
+    "no token": ("token", ("-H", f"Authorization: Bearer {KEY}"), 401, "unauthorized"),
+    "a token in capitals": ("token", ("-H", f"X-Novaops-Token: {TOKEN.upper()}"), 401, "unauthorized"),
+    "a token and more": ("token", ("-H", f"X-Novaops-Token: {TOKEN}x"), 401, "unauthorized"),
+    "the name of a token": ("token", ("-H", "X-Novaops-Token: laptop"), 401, "unauthorized"),
+    "the default": ("token", ("-H", "X-Novaops-Token: default"), 401, "unauthorized"),
+    "another path": ("inject", ("-u", f"nova:{PASSWORD}", "--path-as-is"), 404, "not_found"),
+}
+
+
+def test_strangers_stay_outside(gate: Gate, world: World) -> None:
+    for who, (mode, words, status, code) in STRANGERS.items():
+        path = "/v1/../dashboard" if who == "another path" else "/v1/models"
+        found, body = answer(gate, mode, path, *words, let_in=False)
+        assert (found, json.loads(body)["error"]["code"]) == (status, code), who
+    assert not world.api.requests
+    with gate.client("inject", default_headers={}) as client, pytest.raises(openai.AuthenticationError, match="does not know you"):
+        client.models.list()
+    with gate.client("token", api_key="sk-wrong") as client, pytest.raises(openai.AuthenticationError) as refused:
+        client.models.list()
+    assert "novaops" not in str(refused.value), "the API's own answer has to come through"
+    status, _ = answer(
+        gate, "token", "/v1/models", "-H", "X-Novaops-Token: second-Glacier-77", "-H", f"Authorization: Bearer {KEY}", let_in=False
+    )
+    assert status == 200, "each token lets in"
+    assert gate.host.run(f"curl -sk -o /dev/null -w '%{{http_code}}' --resolve passthrough.lab.test:443:{gate.host.address} {AT}") == "403"
+
+
+AT = "https://passthrough.lab.test/v1/models"
+
+
+def test_around_the_site(gate: Gate) -> None:
+    """Plain http leads to it, odd methods and unknown names lead nowhere, and nginx says no more of itself than it must."""
+    shown = "%{http_code} %{redirect_url}"
+    for method, status in (("GET", 301), ("HEAD", 301), ("POST", 308), ("PUT", 308), ("DELETE", 308), ("OPTIONS", 308)):
+        words = ["-I"] if method == "HEAD" else ["-X", method]
+        out, _ = curl(gate, "inject", "/v1/x?a=1&b=%2F", "-o", "/dev/null", "-w", shown, *words, scheme="http").communicate(timeout=20)
+        assert out == f"{status} https://inject.lab.test/v1/x?a=1&b=%2F", method
+    assert answer(gate, "inject", "/v1/models", "-X", "TRACE")[0] == 405
+    assert answer(gate, "inject", "/.well-known/acme-challenge/none", scheme="http")[0] == 404
+    out, _ = curl(gate, "inject", "/v1/models", "-i", let_in=False).communicate(timeout=20)
+    head = out.lower().partition("\n\n")[0]
+    assert "strict-transport-security: max-age=31536000" in head
+    assert "\nserver: nginx\n" in head.replace("\r", "")
+    for ask in ("http://box/", "http://127.0.0.1/", "https://other.lab.test/", "https://127.0.0.1/"):
+        to = f"--connect-to ::{gate.host.address}:"
+        assert gate.host.run(f"curl -skS {to} {ask} 2>&1 || echo nothing").endswith("nothing\n"), ask
+
+
+def test_a_second_run_changes_nothing(gate: Gate, novaops: Novaops) -> None:
+    started = gate.host.run("pgrep -P $(cat /run/nginx.pid)")
+    done = novaops("proxy", "deploy", "--json", inventory=gate.inventory, env=ENV)
+    assert (done.code, done.host["status"], done.host["execs"]) == (0, "unchanged", 1), done.text
+    assert gate.host.run("pgrep -P $(cat /run/nginx.pid)") == started, "nginx was reloaded for nothing"
+    assert gate.host.run("nginx -t 2>&1 | grep -c -v -E 'syntax is ok|test is successful' || true") == "0\n"
+
+
+def test_names_may_be_dead_when_nginx_starts(gate: Gate, world: World, novaops: Novaops) -> None:
+    world.names.stop()
+    gate.host.run("systemctl restart nginx && systemctl is-active nginx")
+    status, body = answer(gate, "inject", "/v1/models")
+    assert (status, json.loads(body)["error"]["code"]) == (502, "bad_gateway")
+    world.names.start()
+    assert wait_until(lambda: answer(gate, "inject", "/v1/models")[0] == 200, 20), "it does not come back by itself"
+    world.names.names["api.openai.com"] = ["127.0.0.9"]
+    assert wait_until(lambda: answer(gate, "inject", "/v1/models")[0] == 502, 60), "the name is not looked up again"
+    world.names.names["api.openai.com"] = [world.address]
+    gate.host.run("systemctl restart nginx")  # each of its workers would keep the wrong address for half a minute
+
+
+def test_an_api_that_is_not_what_it_should_be(gate: Gate, world: World, novaops: Novaops) -> None:
+    """Each is said for what it is, and nothing is changed."""
+
+    def said() -> str:
+        done = novaops("proxy", "deploy", "--json", inventory=gate.inventory, env=ENV)
+        assert (done.code, done.host["status"]) == (1, "failed"), done.text
+        return f"{done.host['error']['what']}\n{done.host['error']['why']}"
+
+    world.api.stop()
+    assert "inject: the site is up, but openai cannot be reached" in said()
+    world.api.start()
+    world.api.behaviour.region_refused = True
+    assert "inject: openai does not serve the region this host is in" in said()
+    world.api.behaviour.region_refused = False
+    world.api.key = "another"
+    assert "inject: openai does not take the key: 401" in said()
+    world.api.key = KEY
+    world.api.show(world.authority.leaf("other.example.com"))
+    assert "certificate does not match" in said()
+    world.api.show(world.leaf)
+
+
+def test_large_uploads(gate: Gate, world: World) -> None:
+    """They are neither turned away nor kept on the way."""
+    content = random.Random(4).randbytes(5_000_000)  # noqa: S311 - any bytes will do
+    with gate.client("inject") as client:
+        client.files.create(file=("five.jsonl", content), purpose="batch")
+    (request,) = world.api.requests
+    assert request.complete
+    assert request.size > 5_000_000
+    assert content[:100_000] in request.body
+
+
+def test_a_secret_that_is_lost_closes_the_site(gate: Gate, world: World, novaops: Novaops) -> None:
+    gate.host.run("cd /etc/nginx/novaops && rm inject.htpasswd")
+    assert answer(gate, "inject", "/v1/models")[0] in {401, 403}
+    gate.host.run("cd /etc/nginx/novaops && rm inject.secrets token.secrets && nginx -t -q && systemctl restart nginx")
+    assert answer(gate, "inject", "/v1/models")[0] == 503
+    assert answer(gate, "token", "/v1/models")[0] == 401
+    assert not world.api.requests
+    done = novaops("proxy", "deploy", "--json", inventory=gate.inventory, env=ENV)
+    assert (done.code, done.host["status"], done.host["execs"]) == (0, "changed", 3), done.text
+    assert [answer(gate, mode, "/v1/models")[0] for mode in MODES] == [200, 200, 200]
+
+
+def test_secrets_are_nowhere_else(gate: Gate, novaops: Novaops) -> None:
+    files = gate.host.run("stat -c '%a %U %G %n' /etc/nginx/novaops/*")
+    assert files == (
+        "640 root www-data /etc/nginx/novaops/inject.htpasswd\n"
+        "600 root root /etc/nginx/novaops/inject.secrets\n600 root root /etc/nginx/novaops/token.secrets\n"
+    )
+    for mode in MODES:
+        answer(gate, mode, "/v1/models")
+    told = novaops("proxy", "deploy", "-vv", "--diff", inventory=gate.inventory, env=ENV).text
+    told += novaops("proxy", "status", "--json", inventory=gate.inventory, env=ENV).text
+    told += gate.host.run("cat /var/log/nginx/*; journalctl -o cat; cat /var/lib/novaops/runs/*/*.json; ps axww")
+    for secret in (PASSWORD, KEY, TOKEN, TOKEN.partition("$")[0], PASSWORD.partition("$")[0]):
+        assert secret not in told
+
+
+def test_it_is_renewed_and_taken_up(gate: Gate) -> None:
+    before = _served(gate)
+    gate.host.run("certbot renew -q --no-random-sleep-on-renew")
+    assert _served(gate) == before, "nothing was due"
+    gate.host.run("certbot renew -q --no-random-sleep-on-renew --force-renewal --cert-name novaops-token")
+    assert wait_until(lambda: _served(gate) != before, 20), "the new certificate is not served"
+    assert answer(gate, "token", "/v1/models")[0] == 200
+
+
+def _served(gate: Gate) -> str:
+    """The serial number of what a client is shown."""
+    with (
+        socket.create_connection((gate.host.address, 443)) as plain,
+        gate.context.wrap_socket(plain, server_hostname="token.lab.test") as tls,
+    ):
+        found = tls.getpeercert()
+    assert found is not None
+    return str(found["serialNumber"])
+
+
+def test_status_says_what_there_is(gate: Gate, novaops: Novaops) -> None:
+    done = novaops("proxy", "status", "--json", inventory=gate.inventory, env=ENV)
+    assert done.code == 0, done.text
+    assert [site["site"] for site in done.host["sites"]] == sorted(MODES)
+    for site in done.host["sites"]:
+        assert site["serves"] == [f"https://{site['site']}.lab.test/v1"]
+        assert site["certificate"]["days_left"] in {89, 90}
+        assert [(one["upstream"], one["status"]) for one in site["upstreams"]] == [("api.openai.com:443", 401)]
+
+
+def test_gone_and_back_again(gate: Gate, novaops: Novaops) -> None:
+    """The last one, as it takes everything away."""
+    done = novaops("proxy", "remove", "--json", inventory=gate.inventory, env=ENV)
+    assert (done.code, done.host["status"]) == (0, "changed"), done.text
+    left = gate.host.run("ls /etc/nginx/conf.d /etc/nginx/novaops /etc/letsencrypt/live /etc/letsencrypt/renewal; nginx -t 2>&1")
+    assert "novaops-" not in left
+    assert not [mode for mode in MODES if mode in left]
+    again = novaops("proxy", "remove", "--json", inventory=gate.inventory, env=ENV)
+    assert (again.code, again.host["status"], again.host["execs"]) == (0, "unchanged", 1), again.text
