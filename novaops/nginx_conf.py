@@ -62,7 +62,7 @@ class NginxConf:
     @classmethod
     def read(cls, dump: str) -> NginxConf:
         parts = _FILE.split(dump)
-        return cls(dict(zip(parts[1::2], parts[2::2], strict=True)))
+        return cls({path: text.removeprefix("\n") for path, text in zip(parts[1::2], parts[2::2], strict=True)})
 
     def servers(self) -> list[Server]:
         """Every server of http. What cannot be understood, such as a block of Lua, ends its file for us."""
