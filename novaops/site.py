@@ -31,13 +31,13 @@ def upstream_url(text: str) -> str:
     if parts.query or parts.fragment or "@" in parts.netloc or "?" in text or "#" in text:
         raise ValueError(f'"{text}" is no URL like https://api.example.com/v1: host, port and path only')
     host, _ = names.address(parts.netloc)
-    if _is_address(host):
+    if is_address(host):
         raise ValueError(f'"{text}" names an address: a certificate is checked against a name')
     url_path(parts.path)
     return text
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -137,7 +137,7 @@ class Upstream(Form):
     @property
     def is_name(self) -> bool:
         """Whether DNS has to be asked for it."""
-        return not self.is_socket and self.host != "localhost" and not _is_address(self.host)
+        return not self.is_socket and self.host != "localhost" and not is_address(self.host)
 
     @property
     def host(self) -> str:

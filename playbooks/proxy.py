@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
 
-from novaops.resources.letsencrypt import LETS_ENCRYPT, LetsEncrypt
 from pydantic import AfterValidator
 
 from novaops import htpasswd
 from novaops.errors import Refused, UsageError
-from novaops.facts.nginx import NginxFacts
+from novaops.facts.nginx import DEFAULT_PAGE, NginxFacts
+from novaops.nginx_conf import Server
 from novaops.nginx_text import exactly, literal, quoted, variable
 from novaops.passwords import weakness
 from novaops.plan import Resource
@@ -20,7 +20,8 @@ from novaops.provider import Provider, load
 from novaops.resources.certificate import GivenCertificate, SelfSigned
 from novaops.resources.default_page import NoDefaultPage
 from novaops.resources.directory import Directory
-from novaops.resources.nginx_files import OWN, SHARED, NginxFiles, Part, is_ours, site_files
+from novaops.resources.letsencrypt import LETS_ENCRYPT, LetsEncrypt
+from novaops.resources.nginx_files import DEFAULT, OWN, SHARED, NginxFiles, Part, is_ours, site_files
 from novaops.resources.open_port import OpenPort
 from novaops.resources.package import Package
 from novaops.resources.selinux import HttpdMayConnect, HttpPort
@@ -30,9 +31,12 @@ from novaops.resources.site_gone import LineageGone, SiteGone
 from novaops.resources.unit import Unit
 from novaops.secret import Secret
 from novaops.secret_source import resolve
-from novaops.site import Auth, Location, Site, Upstream, api_at, distinct
+from novaops.site import Auth, Location, Site, Upstream, api_at, distinct, is_address
 
 Settings = Annotated[list[Site], AfterValidator(distinct)]
+
+Pair = tuple[str, int]
+"""An address to listen on, and a port."""
 
 WEBROOT = "/var/lib/novaops-acme"
 
@@ -65,24 +69,27 @@ RESOLVE = (1, 27, 3)
 def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[Resource]:
     del peers
     present = [Built(entry, host) for entry in settings if entry.state == "present"]
+    if present:
+        yield from _needed([built.entry for built in present], tuple(entry.name for entry in settings))
+        yield _shared(host, settings)
+    for built in present:
+        yield from built.resources()
+    # It shows certificates of sites: there before it, and gone after it.
+    yield _default(host, settings, present)
     for entry in settings:
         if entry.state == "absent":
             yield SiteGone(entry.name)
             yield LineageGone(entry.name)
     if present:
-        yield from _needed([built.entry for built in present])
-    yield _shared(host, settings)
-    for built in present:
-        yield from built.resources()
-    if present:
         yield Unit("nginx.service", comes_with_package="nginx")
+    else:
+        yield _shared(host, settings)
     for built in present:
         yield built.answers
 
 
-def _needed(sites: list[Site]) -> Iterator[Resource]:
+def _needed(sites: list[Site], together: tuple[str, ...]) -> Iterator[Resource]:
     """What must be so before the first site."""
-    together = tuple(entry.name for entry in sites)
     for entry in sites:
         asked = [upstream.address for upstream in _upstreams(entry) if upstream.is_name]
         pooled = [group for group in (entry.upstreams, *(location.upstreams for location in entry.locations)) if len(group) > 1]
@@ -101,38 +108,67 @@ def _needed(sites: list[Site]) -> Iterator[Resource]:
 
 
 def _shared(host: Any, settings: Settings) -> NginxFiles:
-    """What all sites share, as long as there are any; that of others which are on the host, and not among these, too."""
+    """What all sites refer to, as long as there are any."""
 
     def render(nginx: NginxFacts, _old: str) -> str | None:
-        theirs, others = [], []
-        for server in nginx.conf.servers():
-            if not is_ours(server.file):
-                if not (nginx.default_page_is_debians and server.file.endswith("/default")):
-                    theirs += [(listen.address, listen.port) for listen in server.listens if listen.is_default]
-            elif server.file != SHARED and not any(server.file in site_files(entry.name) for entry in settings):
-                others += [((listen.address, listen.port), "ssl" in listen.options) for listen in server.listens]
-        ours = [
-            (pair, entry.encrypted and port == entry.https_port)
-            for entry in settings
-            if entry.state == "present"
-            for port in entry.ports
-            for pair in _listens(entry, port, nginx)
-        ]
-        if not ours and not others:
+        if not any(entry.state == "present" for entry in settings) and not list(_other_sites(nginx, settings)):
             return None
-        free = sorted({(pair, tls) for pair, tls in [*ours, *others] if pair not in theirs}, key=lambda one: (one[0][1], one[0][0]))
-        return str(
-            host.templates.render(
-                "proxy/shared.conf.j2",
-                plain=_written(pair for pair, tls in free if not tls),
-                encrypted=_written(pair for pair, tls in free if tls) if nginx.version >= HANDSHAKE_REFUSED else [],
-            )
-        )
+        return str(host.templates.render("proxy/shared.conf.j2"))
 
     return NginxFiles("shared", (Part(SHARED, render),))
 
 
-def _listens(entry: Site, port: int, nginx: NginxFacts) -> Iterator[tuple[str, int]]:
+def _default(host: Any, settings: Settings, present: Sequence[Built]) -> NginxFiles:
+    """What answers for names that no site has, where nobody else's server does: for the ports of other sites that are there, too."""
+
+    def render(nginx: NginxFacts, _old: str) -> str | None:
+        theirs = {
+            (listen.address, listen.port)
+            for server in nginx.conf.servers()
+            if not is_ours(server.file) and not (nginx.default_page_is_debians and server.file == DEFAULT_PAGE)
+            for listen in server.listens
+            if listen.is_default
+        }
+        found: dict[Pair, bool] = {
+            (listen.address, listen.port): "ssl" in listen.options for server in _other_sites(nginx, settings) for listen in server.listens
+        }
+        for built in present:
+            for port in built.entry.ports:
+                found |= dict.fromkeys(_listens(built.entry, port, nginx), built.entry.encrypted and port == built.entry.https_port)
+        free = sorted((pair for pair in found if pair not in theirs), key=lambda pair: (pair[1], pair[0]))
+        encrypted: dict[tuple[str, str] | None, list[Pair]] = {}
+        for pair in free:
+            if found[pair]:
+                encrypted.setdefault(_shown(pair[1], present, nginx), []).append(pair)
+        if nginx.version < HANDSHAKE_REFUSED:
+            encrypted.pop(None, None)
+        if not free:
+            return None
+        plain = _written(pair for pair in free if not found[pair])
+        groups = [(certificate, _written(pairs)) for certificate, pairs in encrypted.items()]
+        return str(host.templates.render("proxy/default.conf.j2", plain=plain, encrypted=groups, quoted=quoted))
+
+    return NginxFiles("default", (Part(DEFAULT, render),))
+
+
+def _shown(port: int, present: Sequence[Built], nginx: NginxFacts) -> tuple[str, str] | None:
+    """The certificate for clients that name nobody, as those do that ask for an address; None where no site wants them."""
+    here = [built for built in present if built.entry.encrypted and built.entry.https_port == port]
+    addressed = [built for built in here if any(is_address(name) for name in built.entry.domain)]
+    if nginx.version < HANDSHAKE_REFUSED:
+        addressed = addressed or here
+    return addressed[0].certificate if addressed else None
+
+
+def _other_sites(nginx: NginxFacts, settings: Settings) -> Iterator[Server]:
+    """Those of novaops' own that are on the host, and not among these."""
+    for server in nginx.conf.servers():
+        is_site = is_ours(server.file) and server.file not in {SHARED, DEFAULT}
+        if is_site and not any(server.file in site_files(entry.name) for entry in settings):
+            yield server
+
+
+def _listens(entry: Site, port: int, nginx: NginxFacts) -> Iterator[Pair]:
     if not entry.listen:
         yield ("*", port)
         if nginx.ipv6:
@@ -141,7 +177,7 @@ def _listens(entry: Site, port: int, nginx: NginxFacts) -> Iterator[tuple[str, i
         yield (f"[{address}]" if ":" in address else address, port)
 
 
-def _written(pairs: Iterable[tuple[str, int]]) -> list[str]:
+def _written(pairs: Iterable[Pair]) -> list[str]:
     return [str(port) if address == "*" else f"{address}:{port}" for address, port in pairs]
 
 

@@ -53,7 +53,8 @@ def deploy(  # noqa: PLR0913 - one option for each key of the section
         "auth": _auth(user, password, inject, token, from_),
     }
     flags = {key: value for key, value in given.items() if value is not None}
-    return _converge(options, hosts or [], name, {**flags, "state": "present"}, check=check, diff=diff, no_wait=no_wait)
+    state = {"state": "present"} if name else {}  # otherwise as each entry says
+    return _converge(options, hosts or [], name, {**flags, **state}, check=check, diff=diff, no_wait=no_wait)
 
 
 @verb(app)

@@ -11,7 +11,6 @@ from novaops.facts import Facts, Question
 from novaops.facts.nginx import DEFAULT_PAGE, Nginx
 from novaops.plan import Change, Step
 
-
 _LINK = 'ln -s /etc/nginx/sites-available/default "$1" && { ! systemctl is-active -q nginx.service || systemctl reload nginx.service; }'
 
 

@@ -19,6 +19,8 @@ CONF = "/etc/nginx/conf.d"
 OWN = "/etc/nginx/novaops"
 SHARED = f"{CONF}/00-novaops.conf"
 """Read before the sites: nginx wants to know a log's format before the log."""
+DEFAULT = f"{CONF}/novaops.conf"
+"""What answers for no site."""
 
 _TAKE_UP = r"""said=$(nginx -t 2>&1) || { printf '%s\n' "$said" | grep -E '\[(emerg|crit|alert)\]' || printf '%s\n' "$said"; exit 1; }
 children() { cat "/proc/$1/task/$1/children" 2>/dev/null || pgrep -P "$1"; }
@@ -105,7 +107,7 @@ class NginxFiles:
 
 
 def is_ours(file: str) -> bool:
-    return file == SHARED or file.startswith((f"{CONF}/novaops-", f"{OWN}/"))
+    return file in {SHARED, DEFAULT} or file.startswith((f"{CONF}/novaops-", f"{OWN}/"))
 
 
 def site_files(name: str) -> tuple[str, str]:
@@ -114,7 +116,7 @@ def site_files(name: str) -> tuple[str, str]:
 
 
 def _names_ours(complaint: str) -> bool:
-    return any(mark in complaint for mark in (SHARED, f"{CONF}/novaops-", f"{OWN}/", "/letsencrypt/live/novaops-"))
+    return any(mark in complaint for mark in (SHARED, DEFAULT, f"{CONF}/novaops-", f"{OWN}/", "/letsencrypt/live/novaops-"))
 
 
 def gone(name: str, *paths: str) -> NginxFiles:

@@ -12,7 +12,7 @@ from novaops.facts.listening import Listening
 from novaops.facts.nginx import Nginx, NginxFacts
 from novaops.nginx_conf import Server
 from novaops.plan import Step
-from novaops.resources.nginx_files import SHARED, is_ours, site_files
+from novaops.resources.nginx_files import DEFAULT, is_ours, site_files
 
 RESOLVE = (1, 27, 3)
 """The version of nginx since which servers of a pool may be names that are looked up again and again."""
@@ -70,7 +70,7 @@ class SiteClaims:
     @property
     def _own(self) -> frozenset[str]:
         names = (self.name, *self.beside)
-        return frozenset(file for name in names for file in site_files(name)) | {SHARED}
+        return frozenset(file for name in names for file in site_files(name)) | {DEFAULT}
 
     def _ports_are_free(self, facts: Facts) -> None:
         for listener in facts.known(Listening()):

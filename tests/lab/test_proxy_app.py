@@ -28,7 +28,8 @@ def _gate(lab: Lab, _container: LabHost, _world: World) -> LabHost:
     """A host with nginx as Debian brings it."""
     host = lab.reset(_container.name)
     _world.prepare(host)
-    host.run("apt-get update -q && apt-get install -y -q --no-install-recommends nginx curl && cp -a /etc/nginx /root/nginx.before", timeout_s=300)
+    host.run("apt-get update -q && apt-get install -y -q --no-install-recommends nginx curl", timeout_s=300)
+    host.run("cp -a /etc/nginx /root/nginx.before")
     return host
 
 
@@ -199,6 +200,21 @@ def test_parts_of_a_site(gate: LabHost, world: World, deploy: Deploy) -> None:
     assert ask(gate, "app.test", "/health")[0] == 200
     assert ask(gate, "app.test", "/health/more")[0] == 401
     assert all(request.header("Authorization") is None for request in (*web.requests, *api.requests))
+
+
+def test_an_address_for_a_name(gate: LabHost, world: World, deploy: Deploy) -> None:
+    """For whoever has no domain. A client that asks for an address names it only after the handshake."""
+    backend = world.backend("one")
+    site = {"name": "app", "domain": [gate.address, "app.test"], "tls": "self-signed", "upstreams": f"{world.address}:{backend.port}"}
+    right(deploy(site))
+    asked = "curl -sS --cacert /etc/nginx/novaops/app.crt"
+    assert gate.run(f"{asked} https://{gate.address}/") == "one\n"
+    assert gate.run(f"{asked} --resolve app.test:443:127.0.0.1 https://app.test/") == "one\n"
+    assert gate.run("curl -sSk --resolve other.test:443:127.0.0.1 https://other.test/ || echo nothing") == "nothing\n"
+    right(deploy({**site, "state": "absent"}, {**site, "name": "next"}))
+    assert gate.run(f"curl -sS --cacert /etc/nginx/novaops/next.crt https://{gate.address}/") == "one\n"
+    right(deploy({"name": "next", "state": "absent"}, words=("remove",)))
+    assert gate.run("ls /etc/nginx/conf.d /etc/nginx/novaops") == "/etc/nginx/conf.d:\n\n/etc/nginx/novaops:\n"
 
 
 FOREIGN = "server { listen 80; server_name theirs.test Other.test; return 200 theirs; }"
