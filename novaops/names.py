@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+import warnings
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -109,21 +110,33 @@ def server_name(text: str) -> str:
     """A name that a web server answers to: exact, `*.example.com`, `.example.com`, `www.*`, or `~` and a regular expression."""
     if text.startswith("~"):
         try:
-            re.compile(text[1:])
-        except re.error as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what a later Python may read differently: nginx reads it, not Python
+                re.compile(text[1:])
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f'"{text}" is no regular expression: {error}') from None
-        if any(unicodedata.category(c) == "Cc" for c in text) or text == "~":
+        if any(unicodedata.category(c) == "Cc" for c in text) or "/" in text or text == "~":
             raise ValueError(f'"{text}" is no regular expression that a name could match')
         return text
     plain = (
         text.removeprefix("*.") if text.startswith("*.") else text.removeprefix(".") if text.startswith(".") else text.removesuffix(".*")
     )
-    if not _is_ip(plain) and ("%" in plain or not all(_HOST_LABEL.fullmatch(label) for label in plain.split("."))):
+    if "%" in plain or plain == "_" or (not _is_ip(plain) and not all(_HOST_LABEL.fullmatch(label) for label in plain.split("."))):
         raise ValueError(f'"{text}" is no domain like proxy.example.com or *.example.com')
     host(plain)
     if plain != text and _is_ip(plain):
         raise ValueError(f'"{text}" is no domain: an address has no names below it')
-    return text.lower()
+    return str(ipaddress.ip_address(text)) if _is_ip(text) else text.lower()
+
+
+def covers(one: str, other: str) -> bool:
+    """Whether nginx would have to choose between two server names: `.example.com` is example.com and *.example.com."""
+    return bool(_spelled_out(one) & _spelled_out(other))
+
+
+def _spelled_out(name: str) -> frozenset[str]:
+    name = name.lower()
+    return frozenset({name[1:], f"*{name}"} if name.startswith(".") else {name})
 
 
 def ip_address(text: str) -> str:

@@ -9,12 +9,15 @@ from fnmatch import fnmatchcase
 
 _FILE = re.compile(r"^# configuration file (.+):$", re.MULTILINE)
 _TOKEN = re.compile(
-    r"""\s+ | \#[^\n]*            # blanks and comments
+    r"""[ \t\r\n]+ | \#[^\n]*     # blanks and comments
     | (?P<sign>[{};])
     | "(?P<double>(?:\\.|[^"\\])*)" | '(?P<single>(?:\\.|[^'\\])*)'
-    | (?P<word>(?:\\.|\$\{[^}]*\}|[^\s{};\\])+)""",
+    | (?P<word>(?:\\.|\$\{?|[^ \t\r\n{};\\$])(?:\\.|\$\{?|[^ \t\r\n{;\\$])*)""",
     re.VERBOSE | re.DOTALL,
 )
+_ESCAPED = re.compile(r"""\\([\\"'trn])""")
+_MEANT = {"t": "\t", "r": "\r", "n": "\n"}
+_PORTS = re.compile(r"(?P<first>\d+)-(?P<last>\d+)")
 _DEEPEST = 32
 
 
@@ -70,7 +73,7 @@ class NginxConf:
         for http in self._blocks(self._main(), "http"):
             for server in self._blocks(http.block or [], "server"):
                 lines = list(self._flat(server.block or []))
-                listens = tuple(_listen(d.words[1:]) for d in lines if d.words[0] == "listen" and len(d.words) > 1)
+                listens = tuple(listen for d in lines if d.words[0] == "listen" and len(d.words) > 1 for listen in _listens(d.words[1:]))
                 names = tuple(name.lower() for d in lines if d.words[0] == "server_name" for name in d.words[1:])
                 found.append(Server(server.file, server.line, names or ("",), listens or (Listen("*", 80),)))
         return found
@@ -78,6 +81,10 @@ class NginxConf:
     def value(self, name: str) -> tuple[str, ...]:
         """The words after a directive of the main level, such as `user`; none when it is not there."""
         return next((tuple(d.words[1:]) for d in self._flat(self._main()) if d.words[0] == name), ())
+
+    def files_with(self, name: str) -> tuple[str, ...]:
+        """The files in which a directive of http's own level stands, such as `server_names_hash_bucket_size`."""
+        return tuple(d.file for http in self._blocks(self._main(), "http") for d in self._flat(http.block or []) if d.words[0] == name)
 
     def _main(self) -> list[_Directive]:
         path = next(iter(self.files), "")
@@ -120,7 +127,7 @@ def _parse(text: str, file: str) -> list[_Directive]:
                 words = []
             case group:
                 begun = begun if words else here
-                words.append(match[group])
+                words.append(_ESCAPED.sub(lambda found: _MEANT.get(found[1], found[1]), match[group]))
     return top
 
 
@@ -138,6 +145,17 @@ def _close(sign: str, levels: list[list[_Directive]], words: list[str], place: t
     if directive.block is not None:
         levels.append(directive.block)
     return True
+
+
+def _listens(words: Sequence[str]) -> Iterator[Listen]:
+    """One, or one for each port of a range such as 8000-8010."""
+    host, colon, port = words[0].rpartition(":")
+    ports = _PORTS.fullmatch(port)
+    if ports is None:
+        yield _listen(words)
+        return
+    for number in range(int(ports["first"]), int(ports["last"]) + 1):
+        yield _listen([f"{host}{colon}{number}", *words[1:]])
 
 
 def _listen(words: Sequence[str]) -> Listen:

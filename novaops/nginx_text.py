@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 
 DOLLAR = "novaops_dollar"
 """A variable that holds a dollar sign: nginx has no other way to write one where it looks for variables."""
+
+
+_LONGEST_VARIABLE = 32
+"""Characters of a name inside a variable's name: nginx's table of variables takes 46 in all, unless it is told otherwise."""
 
 
 def quoted(text: str) -> str:
@@ -31,5 +36,6 @@ def exactly(text: str) -> str:
 
 
 def variable(name: str) -> str:
-    """The name as a part of a variable's name; no two names give the same."""
-    return "".join(c if c.isascii() and c.isalnum() else f"_{ord(c):x}_" for c in name)
+    """The name as a part of a variable's name; no two names give the same, although nginx ignores case in those of variables."""
+    plain = "".join(c if c.isascii() and (c.islower() or c.isdigit()) else f"_{ord(c):x}_" for c in name)
+    return plain if len(plain) <= _LONGEST_VARIABLE else f"_{hashlib.sha256(name.encode()).hexdigest()[:24]}"

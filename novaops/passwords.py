@@ -38,8 +38,8 @@ _LOOKALIKES = tuple(str.maketrans("@4310$5!7", f"aae{one}ossit") for one in "li"
 """A 1 is meant for one letter or the other."""
 
 
-def weakness(password: str, user: str) -> str:
-    """Why a password must not be used for `user`, as the end of a sentence that begins with "the password"; "" if it may."""
+def weakness(password: str, user: str = "") -> str:
+    """Why a password must not be used (for `user`), as the end of a sentence that begins with "the password"; "" if it may."""
     if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in password):
         return "has characters in it that cannot be typed"
     if len(password.encode()) > LONGEST:
@@ -48,7 +48,7 @@ def weakness(password: str, user: str) -> str:
         return f"has fewer than {SHORTEST} characters"
     if len(set(password)) < FEWEST_DIFFERENT:
         return f"has fewer than {FEWEST_DIFFERENT} different characters"
-    if user.lower() in password.lower():
+    if user and user.lower() in password.lower():
         return "has the user's name in it"
     if _runs(password.lower()):
         return "is a mere sequence"

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from novaops import names
 from novaops.errors import UsageError
 
 _SHIPPED = Path(__file__).parent / "providers"
+HTTPS = 443
 _HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
 
 
@@ -33,13 +34,13 @@ class Endpoint(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     host: names.Host
-    port: int = Field(default=443, ge=1, le=65535)
+    port: int = Field(default=HTTPS, ge=1, le=65535)
     path: UrlPath
-    at: UrlPath = ""
+    at: UrlPath | None = None
 
     @property
     def served_at(self) -> str:
-        return self.at or self.path
+        return self.path if self.at is None else self.at
 
 
 class Key(BaseModel):
@@ -73,11 +74,35 @@ class Provider(BaseModel):
     key: Key = Key()
     stream: Stream | None = None
 
+    @model_validator(mode="after")
+    def _below_the_first(self) -> Provider:
+        base = self.endpoints[0].path
+        for key, path in (("probe", self.probe), ("stream", self.stream.path if self.stream else base)):
+            if path != base and not path.startswith(f"{base}/"):
+                raise ValueError(f"{key}: {path} is not below {base or '/'}, the path of the first endpoint")
+        return self
+
+    @property
+    def origin(self) -> str:
+        """What a URL of the first endpoint begins with."""
+        first = self.endpoints[0]
+        host = f"[{first.host}]" if ":" in first.host else first.host
+        return f"https://{host}" + ("" if first.port == HTTPS else f":{first.port}")
+
+    def served_at(self, path: str) -> str:
+        """Where a proxy serves this path of the first endpoint."""
+        first = self.endpoints[0]
+        return first.served_at + path.removeprefix(first.path) or "/"
+
 
 def load(name: str, folders: Sequence[Path] = ()) -> Provider:
     """The provider of that name: from the user's folders, else one that comes with novaops. Raises UsageError."""
     import yaml
 
+    try:
+        names.name(name)
+    except ValueError as error:
+        raise UsageError(f"there is no provider {name}", why=str(error)) from None
     looked = [*folders, _SHIPPED]
     file = next((file for folder in looked if (file := folder / f"{name}.yaml").is_file()), None)
     if file is None:
@@ -89,4 +114,6 @@ def load(name: str, folders: Sequence[Path] = ()) -> Provider:
         raise UsageError(f"cannot read the provider {file}", why=str(error)) from None
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"{file}: {'/'.join(map(str, first['loc']))}: {first['msg']}") from None
+        where = "".join(f"{part}/" for part in first["loc"]).rstrip("/")
+        said = first["msg"].removeprefix("Value error, ")
+        raise UsageError(": ".join(filter(None, (str(file), where, said)))) from None

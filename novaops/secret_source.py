@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import BeforeValidator
 
 from novaops.errors import UsageError
 from novaops.secret import Secret
 
 
-def reference(text: str) -> str:
+def reference(text: Any) -> Any:
     """The text, when it has the form of a reference. Raises ValueError without repeating it: it may be the secret itself."""
-    if text.partition(":")[0] not in {"env", "file", "cmd"}:
+    if not isinstance(text, str) or text.partition(":")[0] not in {"env", "file", "cmd"}:
         raise ValueError("a secret is not written in plain text: env:NAME, file:PATH or cmd:WORDS")
     return text
 
 
-Reference = Annotated[str, AfterValidator(reference)]
+Reference = Annotated[str, BeforeValidator(reference, json_schema_input_type=str)]
 
 
 def resolve(reference: str) -> Secret:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -10,10 +11,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from novaops import names
+from novaops.errors import UsageError
 from novaops.provider import Endpoint, Provider, UrlPath, url_path
 from novaops.secret_source import Reference
 
-Tls = Literal["off", "self-signed", "files", "letsencrypt"]
+Tls = Literal["off", "letsencrypt", "self-signed", "files"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _TRUSTED_BY_THE_WORLD = ("files", "letsencrypt")
@@ -24,12 +26,17 @@ def _one_or_more(value: Any) -> Any:
 
 
 def upstream_url(text: str) -> str:
-    """https://HOST[:PORT][/PATH] of an API. Raises ValueError with the offending text."""
-    parts = urlsplit(text)
+    """https://HOST[:PORT][/PATH] of an API. Raises ValueError with the offending text, but for what may be a secret in it."""
+    if "@" in text or "?" in text or "#" in text:
+        raise ValueError("this is no URL like https://api.example.com/v1: host, port and path only. A key goes to auth: inject:")
+    if any(not "!" <= c <= "~" for c in text):
+        raise ValueError(f"{text!r} is no URL: it has blanks or strange characters in it")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is no URL like https://api.example.com/v1') from None
     if parts.scheme != "https":
         raise ValueError(f'"{text}" is no https:// URL: a key would travel in the clear')
-    if parts.query or parts.fragment or "@" in parts.netloc or "?" in text or "#" in text:
-        raise ValueError(f'"{text}" is no URL like https://api.example.com/v1: host, port and path only')
     host, _ = names.address(parts.netloc)
     if is_address(host):
         raise ValueError(f'"{text}" names an address: a certificate is checked against a name')
@@ -45,21 +52,43 @@ def is_address(text: str) -> bool:
     return True
 
 
+def _of_form(pattern: str, what: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f'"{text}" is no {what}')
+        return text
+
+    return AfterValidator(check)
+
+
 Domains = Annotated[
     tuple[names.ServerName, ...], BeforeValidator(_one_or_more, json_schema_input_type=str | list[str]), Field(min_length=1)
 ]
 Networks = Annotated[tuple[names.Network, ...], BeforeValidator(_one_or_more, json_schema_input_type=str | list[str])]
 Addresses = Annotated[tuple[names.IpAddress, ...], BeforeValidator(_one_or_more, json_schema_input_type=str | list[str])]
 Port = Annotated[int, BeforeValidator(lambda value: names.port(str(value)), json_schema_input_type=int | str)]
-Size = Annotated[str, Field(pattern=r"^[0-9]{1,9}[kKmMgG]?$", examples=["64M", "4G"])]
+Size = Annotated[str, _of_form(r"[0-9]{1,9}[kKmMgG]?", "size like 64M or 4G")]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
-Login = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$")]
-Header = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]
+Login = Annotated[str, _of_form(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", "user name")]
+Header = Annotated[str, _of_form(r"[A-Za-z][A-Za-z0-9-]{0,63}", "header's name")]
+Email = Annotated[str, _of_form(r"[^@\s'\"\\]+@[A-Za-z0-9.-]+", "mail address")]
+Directory = Annotated[str, _of_form(r"https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?", "URL of an ACME directory: https://HOST/PATH")]
+StrictTransport = Annotated[str, _of_form(r"[A-Za-z0-9=; -]+", "value of Strict-Transport-Security like max-age=31536000")]
+Below = Annotated[str, _of_form(r"/[A-Za-z0-9._~@:+=,/-]*", "path of a URL like /api/")]
 Url = Annotated[str, AfterValidator(upstream_url)]
 
 
 class Form(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+_MEANT_OTHERWISE = frozenset(
+    {
+        *("accept", "accept-encoding", "authorization", "connection", "content-encoding", "content-length", "content-type", "cookie"),
+        *("expect", "host", "keep-alive", "origin", "proxy-authorization", "range", "referer", "te", "trailer", "transfer-encoding"),
+        *("upgrade", "user-agent", "via", "x-api-key"),
+    }
+)
 
 
 class Auth(Form):
@@ -79,9 +108,14 @@ class Auth(Form):
     @model_validator(mode="before")
     @classmethod
     def _one_token(cls, value: Any) -> Any:
-        """A mere reference is a token with nobody's name."""
+        """A mere reference is a token with nobody's name. What has no form at all is not repeated: it may be a secret."""
+        if not isinstance(value, dict | Auth):
+            raise ValueError("a mapping is needed here: basic:, inject:, token:, passthrough: or from:")  # noqa: TRY004 - pydantic's way
         if isinstance(value, dict) and isinstance(value.get("token"), str):
-            return {**value, "token": {"client": value["token"]}}
+            value = {**value, "token": {"client": value["token"]}}
+        for key in ("basic", "token"):
+            if isinstance(value, dict) and not isinstance(value.get(key, {}), dict):
+                raise ValueError(f"{key}: a mapping is needed here: NAME: env:VARIABLE")  # noqa: TRY004 - see above
         return value
 
     @model_validator(mode="after")
@@ -93,7 +127,7 @@ class Auth(Form):
             raise ValueError("inject needs basic: whoever may use the key has to be known")
         if self.passthrough and not self.addresses:
             raise ValueError("passthrough needs from: without it the whole world would come through this host")
-        if self.header.lower() in {"authorization", "host", "connection", "upgrade", "cookie"}:
+        if self.header.lower() in _MEANT_OTHERWISE:
             raise ValueError(f"header: {self.header} has another meaning")
         return self
 
@@ -150,7 +184,7 @@ Upstreams = Annotated[tuple[Upstream, ...], BeforeValidator(_one_or_more, json_s
 class Location(Form):
     """A part of an app site that is different: below `path`, or with `exact` only there."""
 
-    path: str = Field(pattern=r"^/[A-Za-z0-9._~@:+=,/-]*$")
+    path: Below
     exact: bool = False
     upstreams: Upstreams = ()
     """Without them those of the site."""
@@ -174,13 +208,13 @@ class Site(Form):
     certificate: names.Path | None = None
     """For tls: files, on the host: the certificate with the intermediate ones after it."""
     key: names.Path | None = None
-    email: str | None = Field(default=None, pattern=r"^[^@\s'\"\\]+@[A-Za-z0-9.-]+$")
+    email: Email | None = None
     """Where Let's Encrypt writes to when a certificate is about to expire."""
-    acme: Annotated[str, Field(pattern=r"^https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$")] | None = None
+    acme: Directory | None = None
     """The directory of another ACME server than Let's Encrypt's, one that the host trusts."""
     redirect: bool = True
     """With TLS: whether plain http leads to it. Otherwise it answers nothing but ACME."""
-    hsts: Annotated[str, Field(pattern=r"^[A-Za-z0-9=; -]+$")] | None = None
+    hsts: StrictTransport | None = None
     """What Strict-Transport-Security says, or off. Without it a year, where the world trusts the certificate."""
     http2: bool = True
 
@@ -208,19 +242,14 @@ class Site(Form):
     """The largest upload; 512M for an API, 64M otherwise; 0 for any."""
     timeout: Seconds = 600
     """How long an upstream may be silent."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _spelled(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "tls" in value and value["tls"] not in {"off", "self-signed", "files", "letsencrypt"}:
-            raise ValueError(f'tls: "{value["tls"]}" is not one of off, letsencrypt, self-signed, files')
-        return value
+    streams: int = Field(default=0, ge=0, le=100000)
+    """How many requests must be held open at once; 0: as many as nginx holds as it is, some 350 with Debian's configuration."""
 
     @model_validator(mode="after")
     def _fits(self) -> Site:
         if self.state == "absent":
             return self
-        for complaint in (*self._of_its_kind(), *self._of_tls(), *self._of_auth()):
+        for complaint in (*self._of_its_kind(), *self._of_names(), *self._of_upstreams(), *self._of_tls(), *self._of_auth()):
             raise ValueError(complaint)
         return self
 
@@ -228,8 +257,6 @@ class Site(Form):
         kinds = [kind for kind in ("provider", "upstream", "upstreams") if getattr(self, kind)]
         if len(kinds) != 1 and not (not kinds and self.locations and all(location.upstreams for location in self.locations)):
             yield f"{' and '.join(kinds) or 'nothing'}: say one of provider:, upstream: (an API) and upstreams: (servers of your own)"
-        if not self.domain:
-            yield "domain: a site needs a name"
         strange = ("locations", "balance") if self.is_api else ("path", "upstream_ca", "test_key")
         for key in strange:
             if key in self.model_fields_set:
@@ -237,9 +264,25 @@ class Site(Form):
         paths = [(location.path, location.exact) for location in self.locations]
         if twice := next((path for path, exact in paths if paths.count((path, exact)) > 1), None):
             yield f"locations: {twice} is there twice"
+
+    def _of_names(self) -> Iterator[str]:
+        if self.name.endswith(".http"):
+            yield f"name: {self.name} is the name of another file of novaops's"
+        if not self.domain:
+            yield "domain: a site needs a name"
+        if twice := next((name for n, name in enumerate(self.domain) if any(names.covers(name, other) for other in self.domain[:n])), None):
+            yield f"domain: {twice} is there twice"
+        if again := next((address for address in self.listen if self.listen.count(address) > 1), None):
+            yield f"listen: {again} is there twice"
+
+    def _of_upstreams(self) -> Iterator[str]:
         for upstreams in (self.upstreams, *(location.upstreams for location in self.locations)):
             if upstreams and all(upstream.backup for upstream in upstreams):
                 yield "upstreams: all of them are backups"
+        groups = [(self.upstreams, self.balance), *((on.upstreams or self.upstreams, on.balance or self.balance) for on in self.locations)]
+        for upstreams, balance in groups:
+            if balance == "ip_hash" and any(upstream.backup for upstream in upstreams):
+                yield "balance: ip_hash knows no backup"
 
     def _of_tls(self) -> Iterator[str]:
         if self.tls is None and self.is_api:
@@ -248,6 +291,8 @@ class Site(Form):
             yield "https_port: http has that port"
         if self.tls == "files" and not (self.certificate and self.key):
             yield "tls: files needs certificate: and key:"
+        if "$" in f"{self.certificate}{self.key}":
+            yield "certificate, key: nginx would take a $ in their paths for a variable"
         for key, tls in (("certificate", "files"), ("key", "files"), ("email", "letsencrypt"), ("acme", "letsencrypt")):
             if getattr(self, key) is not None and self.tls != tls:
                 yield f"{key}: that is for tls: {tls}"
@@ -302,7 +347,11 @@ class Site(Form):
         if self.path is None:
             return provider
         first, *others = provider.endpoints
-        return provider.model_copy(update={"endpoints": (first.model_copy(update={"at": self.path}), *others)})
+        moved = (first.model_copy(update={"at": self.path}), *others)
+        places = [endpoint.served_at for endpoint in moved]
+        if twice := next((place for place in places if places.count(place) > 1), None):
+            raise UsageError(f"{self.name}: path: something else of the API is served at {twice}")
+        return provider.model_copy(update={"endpoints": moved})
 
 
 def _is_exact(name: str) -> bool:
@@ -325,9 +374,10 @@ def distinct(sites: list[Site]) -> list[Site]:
             raise ValueError(f"{site.name} is there twice")
         for name in site.domain if site.state == "present" else ():
             for port in site.ports:
-                other = seen.setdefault((name, port), site.name)
-                if other != site.name:
-                    raise ValueError(f"{other} and {site.name} both have {name} at port {port}")
+                seen.setdefault((name, port), site.name)
+                for (known, at), other in seen.items():
+                    if at == port and other != site.name and names.covers(known, name):
+                        raise ValueError(f"{other} and {site.name} both have {name} at port {port}")
     schemes: dict[int, tuple[bool, str]] = {}
     for site in sites:
         for port in site.ports if site.state == "present" else ():

@@ -129,8 +129,8 @@ def _covers(name: str, wanted: str) -> bool:
     if name == wanted:
         return True
     star, dot, rest = name.partition(".")
-    label, _, parent = wanted.partition(".")
-    return star == "*" and bool(dot) and label not in {"", "*"} and rest == parent and not is_address(wanted)
+    _, _, parent = wanted.partition(".")
+    return star == "*" and bool(dot) and rest == parent and not is_address(wanted)
 
 
 def _ascii(domain: str) -> str:
@@ -140,8 +140,10 @@ def _ascii(domain: str) -> str:
     plain = domain.strip().rstrip(".").lower()
     if is_address(plain.strip("[]")):
         return str(ip_address(plain.strip("[]")))
+    if plain.startswith("~"):
+        return plain
     try:
-        return plain if plain.isascii() or plain.startswith("~") else plain.encode("idna").decode("ascii")
+        return ".".join(label if label.isascii() else label.encode("idna").decode("ascii") for label in plain.split("."))
     except UnicodeError:
         return plain
 
@@ -167,7 +169,7 @@ def _read(block: str, number: int) -> Certificate:
         parsed = x509.load_pem_x509_certificate(f"{_BEGIN}{body}{_END}\n".encode())
         return _facts(parsed)
     except Exception as error:  # noqa: BLE001 - its parser raises whatever a broken one makes it stumble over
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason, _, _ = str(error).partition("\n")
         raise ValueError(f"certificate {number} in it cannot be read: {reason}") from None
 
 
@@ -178,7 +180,7 @@ def _facts(parsed: x509.Certificate) -> Certificate:
     common_names = [str(a.value) for a in parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
     return Certificate(
         names=_names(parsed),
-        common_name=common_names[-1] if common_names else "",
+        common_name="".join(common_names[-1:]),
         subject=parsed.subject.rfc4514_string(),
         issuer=parsed.issuer.rfc4514_string(),
         serial=f"{parsed.serial_number:X}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,7 @@ from novaops.resources.certificate import GivenCertificate, SelfSigned
 from novaops.resources.default_page import NoDefaultPage
 from novaops.resources.directory import Directory
 from novaops.resources.letsencrypt import LETS_ENCRYPT, LetsEncrypt
+from novaops.resources.nginx_capacity import NginxCapacity
 from novaops.resources.nginx_files import DEFAULT, OWN, SHARED, NginxFiles, Part, is_ours, site_files
 from novaops.resources.open_port import OpenPort
 from novaops.resources.package import Package
@@ -37,6 +39,11 @@ Settings = Annotated[list[Site], AfterValidator(distinct)]
 
 Pair = tuple[str, int]
 """An address to listen on, and a port."""
+
+NAMES_TABLE = "server_names_hash_bucket_size"
+
+LONGEST_NAME = 46
+"""Characters of a server name that nginx's table of them takes, unless it is told otherwise."""
 
 WEBROOT = "/var/lib/novaops-acme"
 
@@ -60,6 +67,8 @@ WITHHELD = (
 )
 """Headers in which a client, or what it came through, says who and where it is."""
 
+ANY = "0.0.0.0"  # noqa: S104 - what is written for nginx
+
 HTTP2_DIRECTIVE = (1, 25, 1)
 HANDSHAKE_REFUSED = (1, 19, 4)
 RESOLVE = (1, 27, 3)
@@ -69,9 +78,12 @@ RESOLVE = (1, 27, 3)
 def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[Resource]:
     del peers
     present = [Built(entry, host) for entry in settings if entry.state == "present"]
+    streams = sum(built.entry.streams for built in present)
     if present:
         yield from _needed([built.entry for built in present], tuple(entry.name for entry in settings))
         yield _shared(host, settings)
+    if streams:
+        yield NginxCapacity(streams)
     for built in present:
         yield from built.resources()
     # It shows certificates of sites: there before it, and gone after it.
@@ -93,8 +105,11 @@ def _needed(sites: list[Site], together: tuple[str, ...]) -> Iterator[Resource]:
     for entry in sites:
         asked = [upstream.address for upstream in _upstreams(entry) if upstream.is_name]
         pooled = [group for group in (entry.upstreams, *(location.upstreams for location in entry.locations)) if len(group) > 1]
-        names = [upstream.address for group in pooled for upstream in group if upstream.is_name]
-        yield SiteClaims(entry.name, entry.domain, entry.ports, together, entry.is_api or bool(asked), names[0] if names else "")
+        looked_up = [upstream.address for group in pooled for upstream in group if upstream.is_name]
+        yield SiteClaims(
+            *(entry.name, entry.domain, entry.ports, together, entry.is_api or bool(asked), looked_up[0] if looked_up else ""),
+            listen=entry.listen,
+        )
     yield from (Package("ca-certificates"), Package("curl"), Package("nginx"))
     if any(entry.tls == "letsencrypt" for entry in sites):
         yield Package("certbot")
@@ -110,18 +125,25 @@ def _needed(sites: list[Site], together: tuple[str, ...]) -> Iterator[Resource]:
 def _shared(host: Any, settings: Settings) -> NginxFiles:
     """What all sites refer to, as long as there are any."""
 
-    def render(nginx: NginxFacts, _old: str) -> str | None:
+    def render(nginx: NginxFacts, old: str) -> str | None:
+        if nginx.broken and old:
+            return old  # nothing is known of other sites before nginx reads its configuration again
+        served = [name for entry in settings if entry.state == "present" for name in entry.domain]
+        served += [name for server in _other_sites(nginx, settings) for name in server.names]
         if not any(entry.state == "present" for entry in settings) and not list(_other_sites(nginx, settings)):
             return None
-        return str(host.templates.render("proxy/shared.conf.j2"))
+        long_names = any(len(name) > LONGEST_NAME for name in served) and not set(nginx.conf.files_with(NAMES_TABLE)) - {SHARED}
+        return str(host.templates.render("proxy/shared.conf.j2", long_names=long_names))
 
-    return NginxFiles("shared", (Part(SHARED, render),))
+    return NginxFiles("(shared)", (Part(SHARED, render),))
 
 
 def _default(host: Any, settings: Settings, present: Sequence[Built]) -> NginxFiles:
     """What answers for names that no site has, where nobody else's server does: for the ports of other sites that are there, too."""
 
-    def render(nginx: NginxFacts, _old: str) -> str | None:
+    def render(nginx: NginxFacts, old: str) -> str | None:
+        if nginx.broken and old:
+            return old  # nothing is known of other servers before nginx reads its configuration again
         theirs = {
             (listen.address, listen.port)
             for server in nginx.conf.servers()
@@ -145,10 +167,11 @@ def _default(host: Any, settings: Settings, present: Sequence[Built]) -> NginxFi
         if not free:
             return None
         plain = _written(pair for pair in free if not found[pair])
+        http2 = nginx.version < HTTP2_DIRECTIVE and any(built.entry.http2 for built in present)
         groups = [(certificate, _written(pairs)) for certificate, pairs in encrypted.items()]
-        return str(host.templates.render("proxy/default.conf.j2", plain=plain, encrypted=groups, quoted=quoted))
+        return str(host.templates.render("proxy/default.conf.j2", plain=plain, encrypted=groups, http2=http2, quoted=quoted))
 
-    return NginxFiles("default", (Part(DEFAULT, render),))
+    return NginxFiles("(default)", (Part(DEFAULT, render),))
 
 
 def _shown(port: int, present: Sequence[Built], nginx: NginxFacts) -> tuple[str, str] | None:
@@ -174,7 +197,11 @@ def _listens(entry: Site, port: int, nginx: NginxFacts) -> Iterator[Pair]:
         if nginx.ipv6:
             yield ("[::]", port)
     for address in entry.listen:
-        yield (f"[{address}]" if ":" in address else address, port)
+        yield ("*" if address == ANY else _bracketed(address), port)
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _written(pairs: Iterable[Pair]) -> list[str]:
@@ -236,7 +263,7 @@ class Built:
         found = {who: self._secret("token", reference) for who, reference in self.auth.token.items()}
         for who, token in found.items():
             assert token is not None
-            if weak := weakness(token.reveal(), who):
+            if weak := weakness(token.reveal()):
                 raise Refused(f"{self.entry.name}: the token of {who} {weak}", fix="choose another one, such as: openssl rand -hex 24")
         return {who: token for who, token in found.items() if token is not None}
 
@@ -314,7 +341,7 @@ class Built:
             "tls": entry.encrypted,
             "listens": _written(_listens(entry, entry.port, nginx)),
             "http2": ("on" if nginx.version >= HTTP2_DIRECTIVE else "listen") if entry.http2 else "",
-            "domains": entry.domain,
+            "domains": [_bracketed(name) if is_address(name) else name for name in entry.domain],
             "log": f"/var/log/nginx/novaops-{entry.name}",
             "certificate": certificate,
             "certificate_key": key,
@@ -325,6 +352,7 @@ class Built:
             "basic": bool(self.passwords),
             "allowed": self.auth.addresses,
             "quoted": quoted,
+            "resolver": " ".join([*nginx.resolvers, "valid=30s", *([] if nginx.ipv6_route else ["ipv6=off"])]),
             "literal": literal,
         }
 
@@ -352,6 +380,7 @@ class Built:
                 **self._common(nginx),
                 bases=[f"{origin}{first}" for origin in self.entry.origins],
                 endpoints=provider.endpoints,
+                beginning=lambda path: quoted(f"^{re.escape(path)}(/.*)$"),
                 probe=provider.probe or "/",
                 inject=bool(auth.inject),
                 token=auth.header.lower().replace("-", "_") if auth.token else "",
@@ -375,6 +404,7 @@ class Built:
                 **self._common(nginx),
                 bases=entry.origins,
                 locations=locations,
+                closed=not whole and "/" not in own,
                 resolves=any(upstream.is_name for upstream in _upstreams(entry)),
                 cookie_domains=_cookie_domains(entry),
             )
@@ -402,6 +432,13 @@ class Built:
             "timeout": entry.timeout,
         }
 
+    @property
+    def _asked(self) -> Location | None:
+        """The location that the proof asks for: what answers at "/", or where nothing does, the first one."""
+        locations = sorted(self.entry.locations, key=lambda location: not location.exact)
+        at_root = next((location for location in locations if location.path == "/"), None)
+        return at_root or (None if self.entry.upstreams or not locations else self.entry.locations[0])
+
     @cached_property
     def answers(self) -> SiteAnswers:
         entry = self.entry
@@ -410,22 +447,25 @@ class Built:
         token = next(iter(self.tokens.values()), None)
         if token:
             headers.append((self.auth.header, token))
-        path = "/"
+        asked = self._asked
+        path, open_ = ("/", False) if asked is None else (asked.path, asked.auth == "off")
         if entry.is_api:
             provider = self.provider
-            path = provider.endpoints[0].served_at + provider.probe.removeprefix(provider.endpoints[0].path) or "/"
+            path = provider.served_at(provider.probe)
+            if provider.probe == provider.endpoints[0].path:
+                path = f"{path.rstrip('/')}/"  # what is below it is passed on
             if self.test_key:
                 headers.append((provider.key.header, Secret(provider.key.value(self.test_key.reveal()))))
         return SiteAnswers(
             entry.name,
             tuple(f"{origin}{path}" for origin in entry.origins[:1]),
-            f"{entry.listen[0] if entry.listen else '127.0.0.1'}:{entry.port}",
+            f"{_bracketed(entry.listen[0]) if entry.listen else '127.0.0.1'}:{entry.port}",
             site_files(entry.name)[0],
             self.certificate[0] if entry.encrypted else "",
-            mode=(self.auth.mode if entry.is_api else "basic" if self.passwords else "from" if self.auth.addresses else "open"),
+            mode=self.auth.mode or ("open" if open_ else "basic" if self.passwords else "from" if self.auth.addresses else "open"),
             api=entry.provider or entry.upstream or "",
             key_is_known=bool(self.key or self.test_key),
-            allowed=self.auth.addresses,
+            allowed=() if open_ else self.auth.addresses,
             headers=tuple(headers),
             login=login,
             log=f"/var/log/nginx/novaops-{entry.name}.error.log",

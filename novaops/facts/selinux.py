@@ -68,11 +68,9 @@ echo end
         if end != "end" or mode.lower() not in {"enforcing", "permissive", "disabled"} or told not in {"ports", "no semanage"}:
             return {}
         booleans = {name: value == "on" for name, arrow, value in (line.partition(" --> ") for line in rest) if arrow}
-        ports = {
-            found["type"]: tuple(_span(one) for one in found["ports"].split(","))
-            for line in rest
-            if (found := _PORTS.fullmatch(line.strip()))
-        }
+        ports: dict[str, tuple[tuple[int, int], ...]] = {}
+        for found in filter(None, (_PORTS.fullmatch(line.strip()) for line in rest)):
+            ports[found["type"]] = (*ports.get(found["type"], ()), *map(_span, found["ports"].split(",")))
         return dict.fromkeys(questions, Selinux(mode.lower(), booleans, ports if told == "ports" else None))
 
 

@@ -80,7 +80,8 @@ class LetsEncrypt:
 
     def questions(self) -> Iterable[Question[Any]]:
         yield from (CertificateAt(self.certificate, self.key), FileAt(self.conf), OwnAddresses(), Listening())
-        yield from (AddressesOf(name) for name in (*self.domains, *self.addresses) if not _unfit(name))
+        yield from (AddressesOf(name) for name in self.domains if not _unfit(name))
+        yield from (AddressesOf(name) for name in self.addresses if not is_address(name))
         yield from (UnitNamed(timer) for timer in TIMERS)
 
     def steps(self, facts: Facts) -> Iterable[Step]:
@@ -238,8 +239,6 @@ def _addresses(name: str, facts: Facts) -> tuple[str, ...]:
     """Of a name, or the address itself."""
     if is_address(name):
         return (str(ip_address(name)),)
-    if _unfit(name):
-        return ()
     found = facts[AddressesOf(name)]
     return () if found is Gap.ABSENT else found
 

@@ -95,6 +95,7 @@ class NginxFiles:
             replace(change, field=f"{step.resource.rpartition('/')[2]} {change.field}") if len(self.parts) > 1 else change
             for step in steps
             for change in step.changes
+            if change.before is not None or change.field in {"file", "content", "then"}  # the rights of what is new say nothing
         ]
         # Each of them is taken up by itself, so that an undo, which goes the other way round, ends with what it put back last.
         yield Step(self.id, tuple(changes), tuple(action for step in steps for action in step.actions))

@@ -108,7 +108,8 @@ class SiteAnswers:
             raise HostFailed(f"{self.name}: {url} answers 401 to its own user", why=answered.logged, fix=self._look)
 
     def _upstream_fails(self, url: str, answered: Answered) -> None:
-        reason = {502: "cannot be reached", 503: "has no key", 504: "does not answer in time"}[answered.status]
+        refuses = "has no key" if self.api else "does not want to answer"
+        reason = {502: "cannot be reached", 503: refuses, 504: "does not answer in time"}[answered.status]
         raise HostFailed(
             f"{self.name}: the site is up, but {self.api or 'its upstream'} {reason}: {url} answers {answered.status}",
             why=answered.logged,

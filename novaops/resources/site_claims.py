@@ -10,9 +10,12 @@ from novaops.errors import Refused
 from novaops.facts import Facts, Question
 from novaops.facts.listening import Listening
 from novaops.facts.nginx import Nginx, NginxFacts
+from novaops.names import covers
 from novaops.nginx_conf import Server
 from novaops.plan import Step
 from novaops.resources.nginx_files import DEFAULT, is_ours, site_files
+
+_ALL = frozenset({"*", "0.0.0.0", "::"})  # noqa: S104 - read, not bound
 
 RESOLVE = (1, 27, 3)
 """The version of nginx since which servers of a pool may be names that are looked up again and again."""
@@ -29,6 +32,8 @@ class SiteClaims:
     """Whether an upstream is a name."""
     pool_of_names: str = ""
     """A name that is one of several upstreams."""
+    listen: tuple[str, ...] = ()
+    """Addresses; none for all of the host."""
 
     @property
     def id(self) -> str:
@@ -59,7 +64,7 @@ class SiteClaims:
         for server in nginx.conf.servers():
             if server.file in self._own:
                 continue
-            taken = [name for name in self.domains if name in server.names]
+            taken = [name for name in self.domains if any(covers(name, other) for other in server.names)]
             if taken and {listen.port for listen in server.listens} & set(self.ports):
                 raise Refused(
                     f"{self.name}: {taken[0]} is a server_name in {server.place} already",
@@ -75,12 +80,16 @@ class SiteClaims:
     def _ports_are_free(self, facts: Facts) -> None:
         for listener in facts.known(Listening()):
             strangers = [program for program in listener.programs if program != "nginx"]
-            if listener.port in self.ports and strangers and not listener.address.startswith("127."):
+            if listener.port in self.ports and strangers and self._meets(listener.address):
                 raise Refused(
                     f"{self.name}: port {listener.port} is taken by {', '.join(strangers)}",
                     why="nginx could not listen there.",
                     fix=f"stop it, or choose another port: {'https_port' if listener.port == max(self.ports) and len(self.ports) > 1 else 'http_port'}:",
                 )
+
+    def _meets(self, address: str) -> bool:
+        """Whether nginx would want an address that somebody has."""
+        return not self.listen or address in _ALL or bool({address, *_ALL} & set(self.listen))
 
     def notes(self, facts: Facts) -> Iterator[str]:
         nginx = facts.known(Nginx())

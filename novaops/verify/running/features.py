@@ -26,9 +26,10 @@ class Feature:
     def module(self) -> ModuleType:
         return importlib.import_module(f"{novaops.verify.__name__}.{self.name}")
 
-    def entries(self, settings: Any) -> dict[str, Any]:
-        """What of the section is verified, by name, in the order written."""
-        named: Iterable[tuple[str, Any]] = self.module.entries(settings)
+    def entries(self, settings: Any, folder: Path) -> dict[str, Any]:
+        """What of the section is verified, by name, in the order written. `folder` is the inventory's, for who asks for it."""
+        wants_folder = "folder" in inspect.signature(self.module.entries).parameters
+        named: Iterable[tuple[str, Any]] = self.module.entries(settings, **({"folder": folder} if wants_folder else {}))
         return dict(named)
 
 

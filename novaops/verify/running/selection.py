@@ -45,7 +45,9 @@ def _chosen(known: Inventory, playbooks: Playbooks, host: Host, only: Sequence[s
     sections = [name for name in host.sections if not only or name in only]
     by_name = {name: features.find(name) for name in sections}
     entries = {
-        feature: feature.entries(playbooks.by_name[name].settings(known, host)) for name, feature in by_name.items() if feature is not None
+        feature: feature.entries(playbooks.by_name[name].settings(known, host), Path(known.file).parent)
+        for name, feature in by_name.items()
+        if feature is not None
     }
     return Chosen(
         host,

@@ -1,0 +1,86 @@
+"""novaops api: the API of a provider, as a host can reach it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from novaops.cli.frame import TIMEOUT, Hosts, Options, verb
+
+if TYPE_CHECKING:
+    from novaops.desired import Playbooks
+    from novaops.inventory import Inventory
+    from novaops.site import Site
+
+app = typer.Typer(help="LLM APIs: can a host reach one, and by which route?", no_args_is_help=True, rich_markup_mode=None)
+
+
+@verb(app)
+def check(
+    options: Options,
+    hosts: Hosts = None,
+    *,
+    provider: Annotated[str | None, typer.Option(help="openai, sensenova, …; without it those of the inventory, else openai.")] = None,
+    upstream: Annotated[str | None, typer.Option(metavar="URL", help="Another API: https://HOST[:PORT]/PATH.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="env:NAME, file:PATH or cmd:WORDS: a key of the API's, to see whether answers stream."),
+    ] = None,
+    no_stream: Annotated[
+        bool, typer.Option("--no-stream", help="Do not look whether answers stream: nothing is asked that costs.")
+    ] = False,
+) -> int:
+    """Can a host reach the API, by which route, how fast, and do answers stream? Exit 1 where no route works."""
+    from novaops import attempts, routes
+    from novaops.asking import silent
+    from novaops.cli.asking import on_hosts, show_rows
+    from novaops.converge import ask, with_session
+    from novaops.errors import UsageError
+    from novaops.report import HostReport
+    from novaops.target import Target
+    from novaops.transport import Session
+
+    known, playbooks = options.known()
+    sites = _sites(known, playbooks)
+    wanted = attempts.apis(provider, upstream, sites, [Path(known.file).parent / "providers"] if known.file else [])
+    if key and len(wanted) > 1:
+        names = ", ".join(api.name for api in wanted)
+        raise UsageError("say whose key it is: --provider NAME", why=f"The inventory has {names}, and each would get to see it.")
+    resolve = attempts.resolver()
+    secret = attempts.sendable(resolve(key), key) if key else None
+    seconds = max(1, round((options.timeout or TIMEOUT) * attempts.PART))
+
+    def tried(host: str) -> list[routes.Attempt]:
+        errands = (attempts.Errand(host, api, sites, secret, not no_stream, seconds, resolve) for api in wanted)
+        return [attempt for errand in errands for attempt in attempts.attempts(errand)]
+
+    def look(target: Target) -> HostReport:
+        these = by_host[target.name]
+
+        def work(session: Session) -> HostReport:
+            found = routes.details(these, ask(session, routes.questions(these), root=False))
+            return HostReport(target.name, "unchanged" if routes.all_work(found) else "failed", details=found)
+
+        return with_session(target, silent, work)
+
+    by_host = {host.name: tried(host.name) for host in known.find(hosts or [])}
+    reports, started = on_hosts(options, hosts or [], look)
+    several = len(wanted) > 1
+    return show_rows(
+        options, reports, started, routes.headers(several_apis=several), lambda found: routes.rows(found, several_apis=several)
+    )
+
+
+def _sites(known: Inventory, playbooks: Playbooks) -> list[tuple[str, Site]]:
+    """Every site of the inventory with an API behind it, and the host that it is on. Raises InventoryError."""
+    from novaops.site import Site
+
+    return [
+        (host.name, site)
+        for host in known.hosts.values()
+        if "proxy" in host.sections
+        for site in playbooks.by_name["proxy"].settings(known, host)
+        if isinstance(site, Site) and site.state == "present" and site.is_api
+    ]
