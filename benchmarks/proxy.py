@@ -65,15 +65,16 @@ def main() -> None:
     arguments.add_argument("--as-installed", action="store_true", help="leave nginx the limits that its package has")
     given = arguments.parse_args()
     more_files()
-    with tempfile.TemporaryDirectory() as folder, laboratory(Path(folder), given.release) as place:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        laboratory(Path(folder), given.release, 0 if given.as_installed else given.streams) as place,
+    ):
         version = place.gateway.run("nginx -v 2>&1").strip().rpartition("/")[2]
         print(f"{platform.machine()}, {os.cpu_count()} processors, nginx {version}, {given.rounds} rounds of {given.seconds} s, medians\n")
         print("| answers of 0.6 kB | by hand | novaops | ratio | target |\n|---|---|---|---|---|")
         for row in answers(place, given.rounds, given.seconds):
             print(row, flush=True)
         print(f"\n| {given.streams} streams at once | by hand | novaops | target |\n|---|---|---|---|")
-        if not given.as_installed:
-            raise_limits(place.gateway, given.streams)
         for row in streams(place, given.streams):
             print(row, flush=True)
 
@@ -96,7 +97,7 @@ class Place:
 
 
 @contextmanager
-def laboratory(folder: Path, release: str) -> Iterator[Place]:
+def laboratory(folder: Path, release: str, capacity: int) -> Iterator[Place]:
     lab = Lab(folder / ".lab")
     world = None
     try:
@@ -115,7 +116,7 @@ def laboratory(folder: Path, release: str) -> Iterator[Place]:
         place = Place(world, leaf=leaf, **hosts)
         with streaming(place):
             write_upstream(place)
-            write_sites(place, folder)
+            write_sites(place, folder, capacity)
             yield place
     finally:
         if world is not None:
@@ -128,7 +129,7 @@ def write_upstream(place: Place) -> None:
     place.upstream.run("cat >/etc/nginx/conf.d/models.conf && systemctl restart nginx", stdin=UPSTREAM)
 
 
-def write_sites(place: Place, folder: Path) -> None:
+def write_sites(place: Place, folder: Path, capacity: int) -> None:
     """By hand, and by novaops; both in the same nginx."""
     gateway = place.gateway
     values = {"SUBNET": subnet(place), "NAMESERVER": place.world.address}
@@ -138,7 +139,13 @@ def write_sites(place: Place, folder: Path) -> None:
         provider = {"endpoints": [{"host": f"{name}.lab.test", "port": port, "path": "/v1"}], "probe": "/v1/models"}
         (folder / "providers").mkdir(exist_ok=True)
         (folder / "providers" / f"{name}.yaml").write_text(json.dumps(provider), "utf-8")
-        site = {"name": name, "provider": name, "domain": f"ours-{name}.lab.test", "auth": {"passthrough": True, "from": [subnet(place)]}}
+        site: dict[str, Any] = {
+            "name": name,
+            "provider": name,
+            "domain": f"ours-{name}.lab.test",
+            "auth": {"passthrough": True, "from": [subnet(place)]},
+        }
+        site["streams"] = capacity if name == "events" else 0
         entries.append({**site, "tls": "files", "certificate": CERTIFICATE, "key": f"{CERTIFICATE}.key"})
     way = {"address": gateway.address, "port": gateway.port, "identity": str(gateway.identity), "known_hosts": str(gateway.known_hosts)}
     inventory = folder / "inventory.yaml"
@@ -325,13 +332,6 @@ class Stream:
     @property
     def whole(self) -> bool:
         return self.complete and self.numbers == list(range(len(self.numbers)))
-
-
-def raise_limits(host: LabHost, count: int) -> None:
-    """A stream takes two connections and two files; all of them may come to the same worker."""
-    connections = 2 * count + 512
-    host.run(f"sed -i 's/worker_connections .*;/worker_connections {connections};/' /etc/nginx/nginx.conf")
-    host.run(f"echo 'worker_rlimit_nofile {2 * connections};' >/etc/nginx/modules-enabled/90-limits.conf && nginx -t -q")
 
 
 def streams(place: Place, count: int) -> Iterator[str]:

@@ -246,7 +246,8 @@ def _unanswered(attempt: Attempt, route: Route, reached: Reached) -> Verdict:
             why = ", ".join(reached.refusals) or reached.said
             return Verdict(works=False, text=f"no connection to {at}: {why}")
         case number if number == TIMED_OUT:
-            return Verdict(works=False, text=_late(route, reached, at), fix="--timeout waits longer")
+            lost = reached.dns is not None and not reached.connects
+            return Verdict(works=False, text=_late(route, reached, at), fix="" if lost else "--timeout waits longer")
         case 35:
             return Verdict(works=False, text=_handshake(route, reached.said))
         case 51 | 60:
