@@ -21,7 +21,7 @@ def main(base: str, address: str, certificate: str) -> None:
         """The demo's domain is known to nobody else."""
         return real(address if name in {domain, domain.encode()} else name, *rest, **more)
 
-    socket.getaddrinfo = found
+    vars(socket)["getaddrinfo"] = found
     login = base64.b64encode(f"nova:{os.environ['PROXY_PASSWORD']}".encode()).decode()
     client = openai.OpenAI(
         base_url=base,
