@@ -31,7 +31,7 @@ from typing import Any
 
 from novaops.lab import Lab, LabHost
 from tests.lab.world.authority import Leaf
-from tests.lab.world.fixtures import World
+from tests.lab.world.world import World
 
 KINDS = ("hand", "ours")
 EVENTS_PORT = 8443

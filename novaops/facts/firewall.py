@@ -100,7 +100,7 @@ class Firewall(Question[FirewallFacts]):
                 unread.append(f"{program}: {_text(why).strip()}")
             else:
                 told[name] = _text(rest)
-        rules = {program: told[program] for program in ("iptables", "ip6tables") if program in told}
+        rules: dict[str, str] = {program: told[program] for program in ("iptables", "ip6tables") if program in told}
         tables = tuple(_tables(json.loads(told["nft"])["nftables"], rules)) if told.get("nft", "").strip() else ()
         return dict.fromkeys(questions, FirewallFacts(rules, _zone(told), tables, tuple(unread)))
 
@@ -123,7 +123,7 @@ def _zone(told: Mapping[str, str]) -> Zone | None:
 
 def _listed(text: str) -> dict[str, str]:
     """The lines "KEY: VALUE" of --list-all."""
-    return {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in text.splitlines()) if colon}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
 
 
 def _ports(listed: Mapping[str, str], services: Mapping[str, Sequence[str]]) -> Iterator[str]:
@@ -142,7 +142,7 @@ def _tables(listed: Iterable[Mapping[str, Any]], rules: Mapping[str, str]) -> It
     theirs = {("ip", "filter"): "iptables", ("ip6", "filter"): "ip6tables"}
     for chain in (about["chain"] for about in listed if "chain" in about):
         table = (chain["family"], chain["table"])
-        if chain.get("hook") != "input" or chain.get("type") != "filter" or chain["table"] in _TABLES_OF_OTHERS:
+        if chain.get("hook") != "input" or chain["table"] in _TABLES_OF_OTHERS:
             continue
         if theirs.get(table) in rules:
             continue

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from novaops.lab import Disk, Lab, LabHost
+from tests.lab.world.world import World
 
 HERE = Path(__file__).parent
 
@@ -132,3 +133,18 @@ def inventory(lab: Lab, tmp_path: Path) -> Callable[[str, str], Path]:
         return file
 
     return write
+
+
+@pytest.fixture(scope="session")
+def _world(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    made = World(lab, tmp_path_factory.mktemp("world"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def world(_world: World) -> Iterator[World]:
+    """The world as it is at first, for each test."""
+    _world.reset()
+    yield _world
+    _world.reset()

@@ -19,9 +19,7 @@ from novaops.target import Target
 from novaops.undo import undo
 from tests.lab.things import LEFTOVERS, holds
 from tests.lab.world.authority import Authority, Leaf
-from tests.lab.world.fixtures import World, _world, world
-
-__all__ = ["_world", "world"]
+from tests.lab.world.world import World
 
 CERTIFICATE, KEY = "/etc/nginx/novaops/a.crt", "/etc/nginx/novaops/a.key"
 COUNT = ("sh", "-c", "echo >>/run/reloads")

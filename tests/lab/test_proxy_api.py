@@ -22,9 +22,7 @@ from novaops.lab.process import wait_until
 from tests.lab.conftest import Novaops
 from tests.lab.things import write_inventory
 from tests.lab.world.api import KEY
-from tests.lab.world.fixtures import World, _world, world
-
-__all__ = ["_world", "world"]
+from tests.lab.world.world import World
 
 PASSWORD, TOKEN = "wired-Fjord$8 'kite\" é", "glass-Tundra-$1-{x};#"
 ENV = {"PASSWORD": PASSWORD, "KEY": KEY, "TOKEN": TOKEN, "OTHER": "second-Glacier-77"}
@@ -242,7 +240,7 @@ def test_a_second_run_changes_nothing(gate: Gate, novaops: Novaops) -> None:
     assert gate.host.run("nginx -t 2>&1 | grep -c -v -E 'syntax is ok|test is successful' || true") == "0\n"
 
 
-def test_names_may_be_dead_when_nginx_starts(gate: Gate, world: World, novaops: Novaops) -> None:
+def test_names_may_be_dead_when_nginx_starts(gate: Gate, world: World) -> None:
     world.names.stop()
     gate.host.run("systemctl restart nginx && systemctl is-active nginx")
     status, body = answer(gate, "inject", "/v1/models")

@@ -14,9 +14,7 @@ from novaops.lab.process import wait_until
 from tests.lab.conftest import Done, Novaops
 from tests.lab.things import write_inventory
 from tests.lab.world import echo
-from tests.lab.world.fixtures import World, _world, world
-
-__all__ = ["_world", "world"]
+from tests.lab.world.world import World
 
 CLEAN = """\
 systemctl stop apache2 2>/dev/null; rm -rf /etc/nginx /var/lib/novaops && cp -a /root/nginx.before /etc/nginx

@@ -15,9 +15,7 @@ from novaops.errors import HostFailed
 from novaops.lab import Lab, LabHost
 from tests.lab.world import Authority, NameServer, echo
 from tests.lab.world.api import KEY
-from tests.lab.world.fixtures import World, _world, world
-
-__all__ = ["_world", "world"]
+from tests.lab.world.world import World
 
 BEARER = f"Authorization: Bearer {KEY}"
 MODELS = "https://api.openai.com/v1/models"

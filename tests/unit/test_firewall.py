@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -175,8 +176,8 @@ public (default, active)
 """
 
 
-def zone(services: tuple[str, str], ports: tuple[str, str], target: str = "default") -> Zone:
-    runtime, permanent = (LIST_ALL.format(target=target, service=s, ports=p) for s, p in zip(services, ports, strict=True))
+def zone(services: tuple[str, str], ports: tuple[str, str], targets: tuple[str, str] = ("default", "default")) -> Zone:
+    runtime, permanent = (LIST_ALL.format(target=t, service=s, ports=p) for t, s, p in zip(targets, services, ports, strict=True))
     said = told(
         zone="public\n", runtime=runtime, permanent=permanent, services="dhcpv6-client 546/udp\nhttps 443/tcp 443/udp\nssh 22/tcp\n"
     )
@@ -189,8 +190,8 @@ def zone(services: tuple[str, str], ports: tuple[str, str], target: str = "defau
 def test_a_zone_of_firewalld() -> None:
     found = zone(("https", "ssh"), ("8000-8010/tcp 53/udp", "8443/tcp"))
     assert found == Zone("public", ("8000-8010/tcp", "443/tcp"), ("8443/tcp", "22/tcp"))
-    assert zone(("ssh", "ssh"), ("", ""), target="ACCEPT").accepts_all
-    assert not zone(("ssh", "ssh"), ("", ""), target="DROP").accepts_all
+    for targets in (("ACCEPT", "ACCEPT"), ("ACCEPT", "default"), ("DROP", "ACCEPT"), ("DROP", "DROP")):
+        assert zone(("ssh", "ssh"), ("", ""), targets).accepts_all is (targets == ("ACCEPT", "ACCEPT"))
 
 
 def test_tables_of_nftables() -> None:
@@ -199,6 +200,12 @@ def test_tables_of_nftables() -> None:
     spans = ((22, 22), (2222, 2224), (80, 80), (8000, 8010), (5432, 5432), (9443, 9443))
     assert found.tables == (Table("inet filter", "input", spans), Table("ip6 own", "in"))
     assert firewall(told(nft=listed.replace('"inet"', '"ip"'), iptables=ORACLE)).tables == (Table("ip6 own", "in"),), "iptables' own table"
+    harmless = {"family": "ip", "table": "t", "chain": "in"}
+    chain = {"family": "ip", "table": "t", "name": "in", "type": "filter", "hook": "input", "policy": "accept"}
+    counting = [{"chain": chain}, {"rule": {**harmless, "expr": [{"counter": None}]}}]
+    assert firewall(told(nft=json.dumps({"nftables": counting}))).tables == ()
+    closing = [*counting, {"rule": {**harmless, "expr": [{"counter": None}, {"drop": None}]}}]
+    assert firewall(told(nft=json.dumps({"nftables": closing}))).tables == (Table("ip t", "in"),)
     assert firewall(told(nft=listed.replace('"table": "filter"', '"table": "firewalld"'))).tables == (Table("ip6 own", "in"),)
 
 

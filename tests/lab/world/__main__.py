@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from novaops.lab import Lab
-from tests.lab.world.fixtures import World
+from tests.lab.world.world import World
 
 
 def main(folder: str, name: str) -> None:

@@ -1,12 +1,9 @@
-"""The world of one test process, as fixtures: import `world` and `_world` in a test file that wants it."""
+"""The world of one test process. Its fixtures, `_world` and `world`, are in tests/lab/conftest.py: there is one for all files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-
-import pytest
 
 from novaops.lab import Lab, LabHost
 from novaops.lab.network import network_up
@@ -93,18 +90,3 @@ class World:
         while self._backends:
             self._backends.pop().stop()
         self._ends.close()
-
-
-@pytest.fixture(scope="session")
-def _world(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    made = World(lab, tmp_path_factory.mktemp("world"))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def world(_world: World) -> Iterator[World]:
-    """The world as it is at first, for each test."""
-    _world.reset()
-    yield _world
-    _world.reset()
