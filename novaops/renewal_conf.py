@@ -34,12 +34,10 @@ class RenewalConf:
         lines = list(self._without(wanted, dict.fromkeys(domains, webroot)))
         missing = [f"{key} = {quoted(value)}\n" for key, value in wanted.items() if self.value(key) != value]
         kept = self._kept(dict.fromkeys(domains, webroot))
-        mapped = [f"{domain} = {quoted(webroot)}\n" for domain in domains if domain not in kept]
-        if missing:
-            lines = _put(lines, f"[{_PARAMETERS}]", missing)
-        if mapped:
-            lines = _put(lines, f"[[{_MAP}]]", mapped)
-        return RenewalConf("".join(lines))
+        # certbot writes down no webroot for a name that the authority had proven already, and then takes webroot_path for it.
+        told = kept if self.value("webroot_path") != webroot else {*kept, *(domain for domain in domains if domain not in self.webroots)}
+        mapped = [f"{domain} = {quoted(webroot)}\n" for domain in domains if domain not in told]
+        return RenewalConf("".join(_put(_put(lines, f"[{_PARAMETERS}]", missing), f"[[{_MAP}]]", mapped)))
 
     def differences(self, before: RenewalConf) -> list[tuple[str, str | None, str | None]]:
         """What is another value than in `before`, as (field, before, after)."""

@@ -84,6 +84,7 @@ LINE = f"present 640:root:ssl-cert no yes no {encoded('PEM')} {encoded('error 20
         (f"now\n{LINE}\n", "unknown"),
         (f"100\n{LINE[:-1]}\n", "unknown"),
         (f"100\n{LINE[:40]}\n", "unknown"),
+        (f"100\nabsent - - untold untold {encoded('PEM')} \n", "unknown"),
         (f"100\n{LINE.replace('present', 'perhaps')}\n", "unknown"),
     ],
 )

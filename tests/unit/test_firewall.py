@@ -200,13 +200,30 @@ def test_tables_of_nftables() -> None:
     spans = ((22, 22), (2222, 2224), (80, 80), (8000, 8010), (5432, 5432), (9443, 9443))
     assert found.tables == (Table("inet filter", "input", spans), Table("ip6 own", "in"))
     assert firewall(told(nft=listed.replace('"inet"', '"ip"'), iptables=ORACLE)).tables == (Table("ip6 own", "in"),), "iptables' own table"
-    harmless = {"family": "ip", "table": "t", "chain": "in"}
-    chain = {"family": "ip", "table": "t", "name": "in", "type": "filter", "hook": "input", "policy": "accept"}
-    counting = [{"chain": chain}, {"rule": {**harmless, "expr": [{"counter": None}]}}]
-    assert firewall(told(nft=json.dumps({"nftables": counting}))).tables == ()
-    closing = [*counting, {"rule": {**harmless, "expr": [{"counter": None}, {"drop": None}]}}]
-    assert firewall(told(nft=json.dumps({"nftables": closing}))).tables == (Table("ip t", "in"),)
     assert firewall(told(nft=listed.replace('"table": "filter"', '"table": "firewalld"'))).tables == (Table("ip6 own", "in"),)
+
+
+def test_a_table_is_named_only_when_it_turns_all_away() -> None:
+    def tables(*rules: tuple[str, list[Any]], policy: str = "accept") -> tuple[Table, ...]:
+        place = {"family": "ip", "table": "t"}
+        chains = [
+            {"chain": {**place, "name": "in", "type": "filter", "hook": "input", "policy": policy}},
+            {"chain": {**place, "name": "other"}},
+        ]
+        sets = [{"set": {**place, "name": "s", "elem": [81, {"elem": {"val": 443, "timeout": 5}}]}}]
+        elsewhere = [{"set": {"family": "ip", "table": "u", "name": "s", "elem": [8443]}}]
+        listed = [*chains, *sets, *elsewhere, *({"rule": {**place, "chain": chain, "expr": parts}} for chain, parts in rules)]
+        found = firewall(told(nft=json.dumps({"nftables": listed})))
+        assert isinstance(found, FirewallFacts)
+        return found.tables
+
+    some = {"match": {"op": "==", "left": {"meta": {"key": "mark"}}, "right": 1}}
+    named = {"match": {"op": "==", "left": {"payload": {"protocol": "tcp", "field": "dport"}}, "right": "@s"}}
+    assert tables(("in", [{"counter": None}])) == ()
+    assert tables(("in", [some, {"drop": None}]), ("other", [{"drop": None}])) == ()
+    assert tables(("in", [{"counter": None}, {"reject": None}])) == (Table("ip t", "in"),)
+    assert tables(policy="drop") == (Table("ip t", "in"),)
+    assert tables(("in", [named, {"accept": None}]), ("in", [{"drop": None}])) == (Table("ip t", "in", ((81, 81), (443, 443))),)
 
 
 @pytest.mark.parametrize(
@@ -229,9 +246,12 @@ def test_what_the_host_answers(stdout: str, expected: Any) -> None:
 # -- what is done about it --------------------------------------------------------------------------------------------
 
 
-def planned(answer: FirewallFacts, files: Mapping[str, str] | None = None, ports: tuple[int, ...] = (443,)) -> Plan:
+def planned(answer: FirewallFacts, files: Mapping[str, str | File] | None = None, ports: tuple[int, ...] = (443,)) -> Plan:
     resources = [OpenPort(port) for port in ports]
-    written = {path: File("regular file", "0640", "root", "adm", text.encode()) for path, text in (files or {}).items()}
+    written = {
+        path: File("regular file", "0640", "root", "adm", text.encode()) if isinstance(text, str) else text
+        for path, text in (files or {}).items()
+    }
     facts = {q: written.get(q.path, Gap.ABSENT) if isinstance(q, FileAt) else answer for q in questions_of(resources)}
     return make_plan(resources, Facts(facts, {}))
 
@@ -289,6 +309,12 @@ def test_what_is_open_already_is_left() -> None:
     assert (len(words(not_loaded)), writes(not_loaded)) == (1, [])
 
 
+@pytest.mark.parametrize("file", [File("directory"), File("regular file"), File("fifo", content=ORACLE.encode())])
+def test_what_is_no_file_of_rules_is_left(file: File) -> None:
+    plan = planned(FirewallFacts({"iptables": ORACLE}), {V4: file})
+    assert (len(words(plan)), writes(plan)) == (1, [])
+
+
 def test_IPv6_has_a_file_of_its_own() -> None:  # noqa: N802 - a name
     plan = planned(FirewallFacts({"iptables": "", "ip6tables": ORACLE}), {V6: ORACLE, V4: ""})
     assert words(plan) == [f"insert-rule ip6tables INPUT {REJECT} {OURS.removeprefix('-A INPUT ')}"]
@@ -342,7 +368,8 @@ def test_what_is_left_to_others_is_said() -> None:
     (said,) = notes(planned(FirewallFacts(tables=(table,))))
     assert said.startswith("the nftables table inet filter turns away what it does not name, and port 443 is not named")
     assert "nft insert rule inet filter input tcp dport 443 accept opens the port" in said
-    assert notes(planned(FirewallFacts(tables=(Table("inet filter", "input", ((400, 443),)),)))) == []
+    for span in ((400, 443), (443, 443), (443, 500)):
+        assert notes(planned(FirewallFacts(tables=(Table("inet filter", "input", (span,)),)))) == []
     unread = FirewallFacts(unread=("iptables: not permitted",))
     assert notes(planned(unread)) == ["whether port 443 is open could not be told in full: iptables: not permitted"]
 
@@ -352,3 +379,5 @@ def test_a_rule_that_no_file_holds_is_gone_after_a_boot() -> None:
     gone = "the rule of iptables for port 443 is gone after a boot: nothing on the host puts it back (iptables-persistent does)"
     assert notes(planned(FirewallFacts({"iptables": opened}))) == [gone]
     assert notes(planned(FirewallFacts({"iptables": opened}), {V4: opened})) == []
+    by_somebody_else = FirewallFacts({"iptables": opened.replace("--comment novaops", "--comment web")})
+    assert notes(planned(by_somebody_else)) == []

@@ -349,3 +349,12 @@ def test_port_80_of_another_program() -> None:
     assert said["fix"] == "stop it for good, or let it listen elsewhere (it listens on ::)"
     assert changes(planned(holders=(Listener("*", 80, ("nginx",)), Listener("*", 8080, ("x",)))))
     assert "taken by something:" in refusal(planned(holders=(Listener("*", 80, ()),)))["what"]
+
+
+def test_a_name_that_was_proven_before_has_no_webroot_of_its_own() -> None:
+    """The authority asked for nothing, and certbot wrote down no webroot for it: then it takes webroot_path."""
+    text = "[renewalparams]\nauthenticator = webroot\nrenew_hook = true\nwebroot_path = /srv/acme,\n[[webroot_map]]\na.example.com = /srv/acme\n"
+    conf = RenewalConf(text)
+    assert conf.but("true", "/srv/acme", ["a.example.com", "b.example.com"]).text == text
+    moved = RenewalConf(text.replace("webroot_path = /srv/acme,\n", "")).but("true", "/srv/acme", ["b.example.com"])
+    assert moved.webroots == {"b.example.com": "/srv/acme"}

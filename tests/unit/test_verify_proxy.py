@@ -79,6 +79,7 @@ TOKEN = replace(
     wanted=wanted(provider="openai", tls="self-signed", redirect=False, auth={"token": "env:TOKEN", "from": "198.51.100.0/24"}),
     tried={"stranger": edge(401), "wrong": edge(401), "known": answer(401, "{}"), "outsider": edge(403)},
     plain={URL: (answer(404), answer(404))},
+    shown=(replace(SHOWN, known_here=False),),
     files={INJECT.secrets_file: ROOTS, "/etc/nginx/novaops/a.key": ROOTS},
 )
 FAR = replace(
