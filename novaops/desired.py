@@ -77,10 +77,11 @@ class Playbook:
             flag = {"name": "user"}.get(named[-1], named[-1]) if named else ""
             raise UsageError(f"--{flag}: {inventory.message(first)}" if flag else inventory.message(first)) from None
 
-    def overridden(self, host: Host, key: str, value: str | None, flags: Mapping[str, Any]) -> Any:
+    def overridden(self, known: Inventory, host: Host, key: str, value: str | None, flags: Mapping[str, Any]) -> Any:
         """The one entry of the host's section whose `key` is `value`, with `flags` over it; a new one if there is none.
 
-        Without `value` the section's only entry, or all of them where no flag would have to choose. Raises UsageError.
+        Without `value` the section's only entry, or all of them where no flag would have to choose. Raises UsageError that
+        names the flag, or InventoryError that names the place, whichever is wrong.
         """
         written = host.sections.get(self.name) or []
         entries = [dict(entry) for entry in written if isinstance(entry, dict)] if isinstance(written, list) else []
@@ -99,6 +100,10 @@ class Playbook:
         except ValidationError as error:
             first = error.errors()[0]
             field = str(first["loc"][1]) if len(first["loc"]) > 1 else ""
+            if chosen[0] in entries and field not in flags and (field or not flags.keys() - {"state"}):
+                number = [entries.index(chosen[int(first["loc"][0])])] if first["loc"] else []
+                where = (*host.places[self.name], *number, *first["loc"][1:])
+                raise known.error(tuple(part for part in where if part != "[key]"), inventory.message(first)) from None
             raise UsageError(f"--{field}: {inventory.message(first)}" if field in {key, *flags} else inventory.message(first)) from None
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 _FILE = re.compile(r"^# configuration file (.+):$", re.MULTILINE)
 _TOKEN = re.compile(
@@ -19,6 +20,7 @@ _ESCAPED = re.compile(r"""\\([\\"'trn])""")
 _MEANT = {"t": "\t", "r": "\r", "n": "\n"}
 _PORTS = re.compile(r"(?P<first>\d+)-(?P<last>\d+)")
 _DEEPEST = 32
+_CERTIFICATE = ("ssl_certificate", "ssl_certificate_key")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Server:
     line: int
     names: tuple[str, ...]
     listens: tuple[Listen, ...]
+    certificate: tuple[str, str] | None = None
+    """The paths of its certificate and key."""
 
     @property
     def place(self) -> str:
@@ -67,7 +71,11 @@ class NginxConf:
         parts = _FILE.split(dump)
         return cls({path: text.removeprefix("\n") for path, text in zip(parts[1::2], parts[2::2], strict=True)})
 
-    def servers(self) -> list[Server]:
+    def servers(self) -> tuple[Server, ...]:
+        return self._servers
+
+    @cached_property
+    def _servers(self) -> tuple[Server, ...]:
         """Every server of http. What cannot be understood, such as a block of Lua, ends its file for us."""
         found = []
         for http in self._blocks(self._main(), "http"):
@@ -75,8 +83,10 @@ class NginxConf:
                 lines = list(self._flat(server.block or []))
                 listens = tuple(listen for d in lines if d.words[0] == "listen" and len(d.words) > 1 for listen in _listens(d.words[1:]))
                 names = tuple(name.lower() for d in lines if d.words[0] == "server_name" for name in d.words[1:])
-                found.append(Server(server.file, server.line, names or ("",), listens or (Listen("*", 80),)))
-        return found
+                shown = [next((d.words[1] for d in lines if d.words[0] == word and len(d.words) > 1), "") for word in _CERTIFICATE]
+                certificate = (shown[0], shown[1]) if all(shown) else None
+                found.append(Server(server.file, server.line, names or ("",), listens or (Listen("*", 80),), certificate))
+        return tuple(found)
 
     def value(self, name: str) -> tuple[str, ...]:
         """The words after a directive of the main level, such as `user`; none when it is not there."""
@@ -112,7 +122,8 @@ def _parse(text: str, file: str) -> list[_Directive]:
     top: list[_Directive] = []
     levels: list[list[_Directive]] = [top]
     words: list[str] = []
-    begun = position = 0
+    begun = position = counted = 0
+    line = 1
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
@@ -122,7 +133,8 @@ def _parse(text: str, file: str) -> list[_Directive]:
             case None:
                 continue
             case "sign":
-                if not _close(match["sign"], levels, words, (file, text.count("\n", 0, begun) + 1)):
+                line, counted = line + text.count("\n", counted, begun), begun
+                if not _close(match["sign"], levels, words, (file, line)):
                     break
                 words = []
             case group:

@@ -59,7 +59,7 @@ class RenewalConf:
                 yield line, "", "", ""
 
     def _settings(self, wanted: str) -> Iterator[tuple[str, str]]:
-        return ((key, value) for _, section, key, value in self._lines() if section == wanted and key)
+        return ((key, value) for _, section, key, value in self._lines() if section == wanted)
 
     def _kept(self, webroots: dict[str, str]) -> set[str]:
         return {domain for domain, path in self.webroots.items() if webroots.get(domain) == path}
@@ -76,6 +76,8 @@ class RenewalConf:
 
 def _put(lines: list[str], section: str, more: list[str]) -> list[str]:
     """With more lines right after a section's heading, which comes at the end where it is missing: the map is the last one."""
+    if not more:
+        return lines
     for number, line in enumerate(lines):
         if "".join(line.split()) == section:
             return [*lines[: number + 1], *more, *lines[number + 1 :]]

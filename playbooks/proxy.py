@@ -69,6 +69,20 @@ WITHHELD = (
 
 ANY = "0.0.0.0"  # noqa: S104 - what is written for nginx
 
+FORGED = (
+    *(
+        "Forwarded",
+        "X-Forwarded-Prefix",
+        "X-Forwarded-Scheme",
+        "X-Forwarded-Server",
+        "X-Forwarded-Ssl",
+        "X-Forwarded-User",
+        "X-Original-URL",
+    ),
+    *("X-Rewrite-URL", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "Proxy"),
+)
+"""Headers in which a client could claim to be somebody, to servers that believe what comes through a proxy."""
+
 HTTP2_DIRECTIVE = (1, 25, 1)
 HANDSHAKE_REFUSED = (1, 19, 4)
 RESOLVE = (1, 27, 3)
@@ -77,11 +91,18 @@ RESOLVE = (1, 27, 3)
 
 def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[Resource]:
     del peers
-    present = [Built(entry, host) for entry in settings if entry.state == "present"]
+    wanted = [entry for entry in settings if entry.state == "present"]
+    present = [Built(entry, host, tuple(settings)) for entry in wanted]
     streams = sum(built.entry.streams for built in present)
     if present:
         yield from _needed([built.entry for built in present], tuple(entry.name for entry in settings))
         yield _shared(host, settings)
+    for built in present:
+        yield built.plain
+    if present:
+        # Here, as nginx may not start because of a page that nobody wants, and certbot needs one that runs.
+        yield NoDefaultPage()
+        yield Unit("nginx.service", comes_with_package="nginx")
     if streams:
         yield NginxCapacity(streams)
     for built in present:
@@ -92,9 +113,7 @@ def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator
         if entry.state == "absent":
             yield SiteGone(entry.name)
             yield LineageGone(entry.name)
-    if present:
-        yield Unit("nginx.service", comes_with_package="nginx")
-    else:
+    if not present:
         yield _shared(host, settings)
     for built in present:
         yield built.answers
@@ -119,7 +138,6 @@ def _needed(sites: list[Site], together: tuple[str, ...]) -> Iterator[Resource]:
     yield HttpdMayConnect()
     yield from (HttpPort(port) for port in ports)
     yield from (OpenPort(port) for port in sorted({port for entry in sites if not _is_loopback(entry) for port in entry.ports}))
-    yield NoDefaultPage()
 
 
 def _shared(host: Any, settings: Settings) -> NginxFiles:
@@ -138,6 +156,18 @@ def _shared(host: Any, settings: Settings) -> NginxFiles:
     return NginxFiles("(shared)", (Part(SHARED, render),))
 
 
+@dataclass(frozen=True)
+class _Server:
+    """One that is ours, as the default server has to know it."""
+
+    pairs: tuple[Pair, ...]
+    tls: bool
+    http2: bool
+    has_address: bool
+    """Whether an address is among its names."""
+    certificate: tuple[str, str] | None
+
+
 def _default(host: Any, settings: Settings, present: Sequence[Built]) -> NginxFiles:
     """What answers for names that no site has, where nobody else's server does: for the ports of other sites that are there, too."""
 
@@ -151,53 +181,49 @@ def _default(host: Any, settings: Settings, present: Sequence[Built]) -> NginxFi
             for listen in server.listens
             if listen.is_default
         }
-        found: dict[Pair, bool] = {
-            (listen.address, listen.port): "ssl" in listen.options for server in _other_sites(nginx, settings) for listen in server.listens
-        }
-        for built in present:
-            for port in built.entry.ports:
-                found |= dict.fromkeys(_listens(built.entry, port, nginx), built.entry.encrypted and port == built.entry.https_port)
-        free = sorted((pair for pair in found if pair not in theirs), key=lambda pair: (pair[1], pair[0]))
+        ours = [_known(server) for server in _other_sites(nginx, settings)]
+        ours += [_Server(tuple(built.listens(port, nginx)), *built.seen(port, nginx)) for built in present for port in built.entry.ports]
+        tls = {pair: server.tls for server in ours for pair in server.pairs}
+        free = sorted((pair for pair in tls if pair not in theirs), key=lambda pair: (pair[1], pair[0]))
         encrypted: dict[tuple[str, str] | None, list[Pair]] = {}
         for pair in free:
-            if found[pair]:
-                encrypted.setdefault(_shown(pair[1], present, nginx), []).append(pair)
+            if tls[pair]:
+                encrypted.setdefault(_shown(pair[1], ours, nginx), []).append(pair)
         if nginx.version < HANDSHAKE_REFUSED:
             encrypted.pop(None, None)
         if not free:
             return None
-        plain = _written(pair for pair in free if not found[pair])
-        http2 = nginx.version < HTTP2_DIRECTIVE and any(built.entry.http2 for built in present)
+        http2 = nginx.version < HTTP2_DIRECTIVE and any(server.http2 for server in ours)
+        plain = _written(pair for pair in free if not tls[pair])
         groups = [(certificate, _written(pairs)) for certificate, pairs in encrypted.items()]
         return str(host.templates.render("proxy/default.conf.j2", plain=plain, encrypted=groups, http2=http2, quoted=quoted))
 
     return NginxFiles("(default)", (Part(DEFAULT, render),))
 
 
-def _shown(port: int, present: Sequence[Built], nginx: NginxFacts) -> tuple[str, str] | None:
+def _known(server: Server) -> _Server:
+    pairs = tuple((listen.address, listen.port) for listen in server.listens)
+    options = {option for listen in server.listens for option in listen.options}
+    addressed = any(is_address(name.strip("[]")) for name in server.names)
+    return _Server(pairs, "ssl" in options, "http2" in options, addressed, server.certificate)
+
+
+def _shown(port: int, ours: Sequence[_Server], nginx: NginxFacts) -> tuple[str, str] | None:
     """The certificate for clients that name nobody, as those do that ask for an address; None where no site wants them."""
-    here = [built for built in present if built.entry.encrypted and built.entry.https_port == port]
-    addressed = [built for built in here if any(is_address(name) for name in built.entry.domain)]
+    here = [server for server in ours if server.tls and any(at == port for _, at in server.pairs)]
+    addressed = [server for server in here if server.has_address]
     if nginx.version < HANDSHAKE_REFUSED:
         addressed = addressed or here
-    return addressed[0].certificate if addressed else None
+    # Always the same one, whichever of them are deployed together.
+    return min((server.certificate for server in addressed if server.certificate), default=None)
 
 
-def _other_sites(nginx: NginxFacts, settings: Settings) -> Iterator[Server]:
+def _other_sites(nginx: NginxFacts, settings: Sequence[Site]) -> Iterator[Server]:
     """Those of novaops' own that are on the host, and not among these."""
     for server in nginx.conf.servers():
         is_site = is_ours(server.file) and server.file not in {SHARED, DEFAULT}
         if is_site and not any(server.file in site_files(entry.name) for entry in settings):
             yield server
-
-
-def _listens(entry: Site, port: int, nginx: NginxFacts) -> Iterator[Pair]:
-    if not entry.listen:
-        yield ("*", port)
-        if nginx.ipv6:
-            yield ("[::]", port)
-    for address in entry.listen:
-        yield ("*" if address == ANY else _bracketed(address), port)
 
 
 def _bracketed(address: str) -> str:
@@ -224,6 +250,30 @@ class Built:
 
     entry: Site
     host: Any
+    settings: tuple[Site, ...] = ()
+    """All that are deployed together."""
+
+    def listens(self, port: int, nginx: NginxFacts) -> Iterator[Pair]:
+        """Where it listens at this port. On all addresses also means: on each that another server has a `listen` of its own for."""
+        for address in self.entry.listen:
+            yield ("*" if address == ANY else _bracketed(address), port)
+        if self.entry.listen:
+            return
+        yield ("*", port)
+        if nginx.ipv6:
+            yield ("[::]", port)
+        others = [server for server in nginx.conf.servers() if not is_ours(server.file)] + list(_other_sites(nginx, self.settings))
+        told = {listen.address for server in others for listen in server.listens if listen.port == port}
+        for entry in self.settings:
+            if entry.state == "present" and port in entry.ports:
+                told |= {_bracketed(address) for address in entry.listen if address != ANY}
+        yield from sorted((address, port) for address in told - {"*", "[::]"})
+
+    def seen(self, port: int, nginx: NginxFacts) -> tuple[bool, bool, bool, tuple[str, str] | None]:
+        """What the default server has to know of it: TLS, HTTP/2, an address among its names, its certificate."""
+        tls = self.entry.encrypted and port == self.entry.https_port
+        http2 = tls and self.entry.http2 and nginx.version < HTTP2_DIRECTIVE
+        return tls, http2, any(is_address(name) for name in self.entry.domain), self.certificate if tls else None
 
     @cached_property
     def provider(self) -> Provider:
@@ -300,12 +350,15 @@ class Built:
         directory = entry.acme or LETS_ENCRYPT
         return LetsEncrypt(entry.name, entry.domain, entry.email, directory, WEBROOT, (self.host.address,), RELOAD)
 
+    @property
+    def plain(self) -> NginxFiles:
+        """What answers plain http where the site itself has TLS."""
+        content = self._http if self.entry.encrypted else _nothing
+        return NginxFiles(f"{self.entry.name} (http)", (Part(site_files(self.entry.name)[1], content),))
+
     def resources(self) -> Iterator[Resource]:
+        """The site, with its certificate before it."""
         entry = self.entry
-        if entry.encrypted:
-            yield NginxFiles(f"{entry.name} (http)", (Part(site_files(entry.name)[1], self._http),))
-        else:
-            yield NginxFiles(f"{entry.name} (http)", (Part(site_files(entry.name)[1], lambda _nginx, _old: None),))
         match entry.tls:
             case "self-signed":
                 yield SelfSigned(entry.name, entry.domain, *self.certificate, then=RELOAD)
@@ -314,22 +367,31 @@ class Built:
             case "letsencrypt":
                 yield self._lets_encrypt
         yield NginxFiles(entry.name, self._parts())
+        if entry.tls != "letsencrypt":
+            yield LineageGone(entry.name)
 
     def _parts(self) -> tuple[Part, ...]:
-        """Secrets that are wanted, then the site, then secrets that are not wanted any more."""
-        passwords, secrets = self._path("htpasswd"), self._path("secrets")
-        users = Part(passwords, self._users if self.passwords else _nothing, "0640", for_workers=True, read_anew=True)
-        secret = Part(secrets, self._secrets if self.key or self.tokens else _nothing, "0600")
-        wanted = tuple(part for part in (users, secret) if part.content is not _nothing)
-        unwanted = tuple(part for part in (users, secret) if part.content is _nothing)
-        return (*wanted, Part(site_files(self.entry.name)[0], self._api if self.entry.is_api else self._app), *unwanted)
+        """Secrets that are wanted, then the site, then what it does not want any more."""
+        secrets: dict[str, Part | None] = {
+            "htpasswd": Part(self._path("htpasswd"), self._users, "0640", for_workers=True, read_anew=True) if self.passwords else None,
+            "inject": Part(self._path("inject"), self._key, "0600") if self.key else None,
+            "tokens": Part(self._path("tokens"), self._tokens, "0600") if self.tokens else None,
+        }
+        site = Part(site_files(self.entry.name)[0], self._api if self.entry.is_api else self._app)
+        unwanted = [suffix for suffix, part in secrets.items() if part is None]
+        unwanted += ["crt", "key"] if self.entry.tls != "self-signed" else []
+        wanted = [part for part in secrets.values() if part is not None]
+        return (*wanted, site, *(Part(self._path(suffix), _nothing) for suffix in unwanted))
 
     def _users(self, _nginx: NginxFacts, old: str) -> Secret:
         return Secret(htpasswd.written(self.passwords, old))
 
-    def _secrets(self, _nginx: NginxFacts, _old: str) -> Secret:
-        if self.key:
-            return Secret(f"default {literal(self.key.reveal())};\n")
+    def _key(self, _nginx: NginxFacts, _old: str) -> Secret:
+        """The key, for this API alone: should the site lead to another one, it has none."""
+        assert self.key is not None
+        return Secret(f"{quoted(f'api:{self.provider.endpoints[0].host}')} {literal(self.key.reveal())};\n")
+
+    def _tokens(self, _nginx: NginxFacts, _old: str) -> Secret:
         return Secret("".join(f"{exactly(token.reveal())} {quoted(who)};\n" for who, token in self.tokens.items()))
 
     def _common(self, nginx: NginxFacts) -> dict[str, Any]:
@@ -339,7 +401,7 @@ class Built:
             "id": variable(entry.name),
             "nginx": nginx,
             "tls": entry.encrypted,
-            "listens": _written(_listens(entry, entry.port, nginx)),
+            "listens": _written(self.listens(entry.port, nginx)),
             "http2": ("on" if nginx.version >= HTTP2_DIRECTIVE else "listen") if entry.http2 else "",
             "domains": [_bracketed(name) if is_address(name) else name for name in entry.domain],
             "log": f"/var/log/nginx/novaops-{entry.name}",
@@ -360,7 +422,7 @@ class Built:
         entry = self.entry
         values = {
             **self._common(nginx),
-            "listens": _written(_listens(entry, entry.http_port, nginx)),
+            "listens": _written(self.listens(entry.http_port, nginx)),
             "webroot": WEBROOT if entry.tls == "letsencrypt" else "",
             "redirect": entry.redirect,
             "port": "" if entry.https_port == 443 else f":{entry.https_port}",  # noqa: PLR2004 - of https
@@ -384,7 +446,7 @@ class Built:
                 probe=provider.probe or "/",
                 inject=bool(auth.inject),
                 token=auth.header.lower().replace("-", "_") if auth.token else "",
-                secrets=_if_there(self._path("secrets")),
+                secrets=_if_there(self._path("inject" if auth.inject else "tokens")),
                 key=provider.key,
                 pooled=nginx.version >= RESOLVE,
                 trusted=self.entry.upstream_ca or nginx.bundle,
@@ -404,6 +466,9 @@ class Built:
                 **self._common(nginx),
                 bases=entry.origins,
                 locations=locations,
+                guarded=self.entry.auth is not None,
+                own_certificate=self.entry.tls == "self-signed",
+                forged=FORGED,
                 closed=not whole and "/" not in own,
                 resolves=any(upstream.is_name for upstream in _upstreams(entry)),
                 cookie_domains=_cookie_domains(entry),

@@ -81,7 +81,7 @@ def _converge(
     from novaops.converge import Manner
 
     def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> list[Resource]:
-        settings = playbooks.by_name["disk"].overridden(found, "path", path, flags)
+        settings = playbooks.by_name["disk"].overridden(known, found, "path", path, flags)
         if growth:
             from novaops.resources.growth import Growth
 

@@ -102,7 +102,7 @@ def _converge(
     from novaops.converge import Manner
 
     def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> list[Resource]:
-        settings = playbooks.by_name["proxy"].overridden(found, "name", name, flags)
+        settings = playbooks.by_name["proxy"].overridden(known, found, "name", name, flags)
         return playbooks.resources(known, found, settings={"proxy": settings})
 
     return converge_hosts(options, hosts, Manner(check, not no_wait), wanted=wanted, section="proxy", diff=diff)

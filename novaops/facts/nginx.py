@@ -56,7 +56,7 @@ class NginxFacts:
     """The file with the authorities that the host trusts."""
     debian: bool = True
     default_page_is_debians: bool = False
-    """Whether "Welcome to nginx!" is there as Debian made it."""
+    """Whether "Welcome to nginx!" is there as Debian made it, and serves no page of somebody's now."""
 
     @property
     def worker_group(self) -> str:
@@ -83,7 +83,8 @@ if command -v nginx >/dev/null; then
   say version "$(nginx -v 2>&1 | sed 's|.*nginx/||')"
   if [ -L {DEFAULT_PAGE} ] && [ "$(readlink -f {DEFAULT_PAGE})" = /etc/nginx/sites-available/default ]; then
     shipped=$(dpkg-query -W -f '${{Conffiles}}\\n' nginx-common nginx 2>/dev/null | awk '$1 == "/etc/nginx/sites-available/default" {{ print $2 }}')
-    [ "$(md5sum </etc/nginx/sites-available/default | cut -d ' ' -f 1)" != "$shipped" ] || say default_page yes
+    [ "$(md5sum </etc/nginx/sites-available/default | cut -d ' ' -f 1)" != "$shipped" ] ||
+      {{ systemctl is-active -q nginx.service && [ -n "$(ls -A /var/www/html 2>/dev/null | grep -v -x index.nginx-debian.html)" ]; }} || say default_page yes
   fi
   if conf=$(nginx -T 2>&1); then say conf; printf '%s\\n' "$conf"
   else say broken "$(printf '%s\\n' "$conf" | grep -E '\\[(emerg|crit|alert)\\]' | tail -n 1)"

@@ -95,7 +95,7 @@ done
     def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Served | Gap]:
         lines = [line.split("\t") for line in section.stdout.splitlines()]
         begins = [number for number, line in enumerate(lines) if line[0] == "site"]
-        sites = [_site(lines[begin:end]) for begin, end in zip(begins, [*begins[1:], len(lines)], strict=True)]
+        sites = [_site(lines[begin:end]) for begin, end in zip(begins, [*begins[1:], len(lines)], strict=False)]
         now = next((int(line[1]) for line in lines if line[0] == "now"), None)
         return {} if now is None else dict.fromkeys(questions, Served(["running"] in lines, now, tuple(sites)))
 

@@ -227,7 +227,7 @@ class GivenCertificate:
             yield f"{self.certificate} expires in {days} days, on {_day(min(c.not_after for c in chain.path))}: novaops does not renew it"
         if not chain.in_order:
             yield f"{self.certificate}: the certificates are not in order, each followed by its issuer's: old clients turn that down"
-        if found.key_matches is None and not found.key_encrypted:
+        if found.key_matches is None:
             yield f"whether {self.key} is the key of {self.certificate} could not be told: there is no openssl on the host"
 
     def _chain(self, found: CertificateFacts) -> Chain:

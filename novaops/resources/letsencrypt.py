@@ -164,7 +164,8 @@ class LetsEncrypt:
             rights = (file.mode, file.owner, file.group)
             content = wanted.text.encode("utf-8", "surrogateescape")
             write = WriteFile(self.conf, content, *rights, before=file.content, rights_before=rights)
-            words = ("certbot", "renew", _QUIET, "--dry-run", "--no-random-sleep-on-renew", "--cert-name", self.lineage, "--server", self.directory)
+            quietly = (_QUIET, "--dry-run", "--no-random-sleep-on-renew")
+            words = ("certbot", "renew", *quietly, "--cert-name", self.lineage, "--server", self.directory)
             rehearsal = Precondition(_REHEARSE.format(words=join(words)), "a rehearsal renews the certificate")
             yield Step(self.id, tuple(Change(*difference) for difference in wanted.differences(conf)), (write, rehearsal))
 

@@ -22,11 +22,12 @@ SHARED = f"{CONF}/00-novaops.conf"
 DEFAULT = f"{CONF}/novaops.conf"
 """What answers for no site."""
 
-_TAKE_UP = r"""said=$(nginx -t 2>&1) || { printf '%s\n' "$said" | grep -E '\[(emerg|crit|alert)\]' || printf '%s\n' "$said"; exit 1; }
+_TAKE_UP = r"""command -v nginx >/dev/null || exit 0
+said=$(nginx -t 2>&1) || { printf '%s\n' "$said" | grep -E '\[(emerg|crit|alert)\]' || printf '%s\n' "$said"; exit 1; }
 children() { cat "/proc/$1/task/$1/children" 2>/dev/null || pgrep -P "$1"; }
 serves() { ! tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -q 'worker process is shutting down' && [ -e "/proc/$1/cmdline" ]; }
-systemctl is-active -q nginx.service || exec systemctl start nginx.service
-main=$(systemctl show -P MainPID nginx.service)
+systemctl is-active -q nginx.service || exit 0
+main=$(systemctl show -p MainPID --value nginx.service)
 before=" $(children "$main" | tr '\n' ' ') "
 marked=$(wc -c </var/log/nginx/error.log 2>/dev/null || echo 0)
 systemctl reload nginx.service || exit
@@ -45,7 +46,8 @@ done
 echo 'nginx was told to read its configuration again, and goes on with the old one'
 tail -c +"$((marked + 1))" /var/log/nginx/error.log | grep -E '\[(emerg|alert|crit)\]' | tail -n 1
 exit 1"""
-"""A reload only asks: nginx goes on as before when, say, it does not get a port. So wait until new workers serve, and no old one does."""
+"""A reload only asks: nginx goes on as before when, say, it does not get a port. So wait until new workers serve, and no old one does.
+An nginx that does not run is not started here: that is its unit's business, and taking a site away is no reason to."""
 
 TAKEN_UP = ("sh", "-c", _TAKE_UP, "take-up")
 """Words that make nginx's configuration count."""

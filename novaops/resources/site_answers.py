@@ -79,7 +79,7 @@ class SiteAnswers:
         raise HostFailed(
             f"{self.name}: {url} answers {answered.status} to a stranger, where it should answer {wanted}",
             why=answered.body[:200],
-            fix="look for another server of nginx's that has this name: nginx -T",
+            fix=f"it is open: close it with novaops proxy remove HOST --name {self.name}, then look for what opens it: nginx -T",
         )
 
     def _goes_through(self, url: str, answered: Answered) -> None:

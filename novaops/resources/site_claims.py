@@ -9,13 +9,15 @@ from typing import Any
 from novaops.errors import Refused
 from novaops.facts import Facts, Question
 from novaops.facts.listening import Listening
-from novaops.facts.nginx import Nginx, NginxFacts
+from novaops.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
 from novaops.names import covers
 from novaops.nginx_conf import Server
 from novaops.plan import Step
 from novaops.resources.nginx_files import DEFAULT, is_ours, site_files
 
 _ALL = frozenset({"*", "0.0.0.0", "::"})  # noqa: S104 - read, not bound
+_ALL_OF_NGINX = frozenset({"*", "[::]"})
+_NO_NAMES = frozenset({"", "_", "localhost"})
 
 RESOLVE = (1, 27, 3)
 """The version of nginx since which servers of a pool may be names that are looked up again and again."""
@@ -46,6 +48,7 @@ class SiteClaims:
         nginx = facts.known(Nginx())
         self._names_are_free(nginx)
         self._ports_are_free(facts)
+        self._shadows_nobody(nginx)
         if self.asks_dns and not nginx.resolvers:
             raise Refused(
                 f"{self.name}: the host has no name server",
@@ -91,12 +94,50 @@ class SiteClaims:
         """Whether nginx would want an address that somebody has."""
         return not self.listen or address in _ALL or bool({address, *_ALL} & set(self.listen))
 
+    def _shadows_nobody(self, nginx: NginxFacts) -> None:
+        """Raises Refused where somebody's server would answer no more."""
+        for server in _strangers(nginx):
+            ports = {listen.port for listen in server.listens if listen.address in _ALL_OF_NGINX} & set(self.ports)
+            own = [address for address in self.listen if address not in _ALL]
+            if own and ports:
+                raise Refused(
+                    f"{self.name}: listen: {own[0]} would take port {min(ports)} of that address away from {server.place}",
+                    why="nginx gives an address with a listen of its own to no server that listens on all of them.",
+                    fix="leave listen: out, or choose another port",
+                )
+        for port in self.ports:
+            first = _implicit_default(nginx, port)
+            if first is not None and not set(first.names) - _NO_NAMES:
+                raise Refused(
+                    f"{self.name}: {first.place} answers for all names at port {port}, and would answer for none any more",
+                    why="It has no name of its own, and gets what nobody else takes only because it comes first.",
+                    fix=f"write `listen {port} default_server;` there, or give it its server_name",
+                )
+
     def notes(self, facts: Facts) -> Iterator[str]:
         nginx = facts.known(Nginx())
-        for server in nginx.conf.servers():
+        for server in _strangers(nginx):
             default = [listen for listen in server.listens if listen.is_default and listen.port in self.ports]
-            if default and not is_ours(server.file) and not (nginx.default_page_is_debians and server.file.endswith("/default")):
+            if default:
                 yield f"unknown names at port {default[0].port} are answered by {server.place}, as before"
+        for port in self.ports:
+            first = _implicit_default(nginx, port)
+            if first is not None:
+                yield f"unknown names at port {port} were answered by {first.place}, which came first, and get no answer from now on"
+
+
+def _strangers(nginx: NginxFacts) -> list[Server]:
+    """Servers that are not ours, and not the page that goes."""
+    page = DEFAULT_PAGE if nginx.default_page_is_debians else ""
+    return [server for server in nginx.conf.servers() if not is_ours(server.file) and server.file != page]
+
+
+def _implicit_default(nginx: NginxFacts, port: int) -> Server | None:
+    """Who answers at a port for names that nobody has, without having been told to."""
+    here = [(server, listen) for server in nginx.conf.servers() for listen in server.listens if listen.port == port]
+    if any(listen.is_default for server, listen in here if server.file != DEFAULT_PAGE or not nginx.default_page_is_debians):
+        return None
+    return next((server for server, listen in here if server in _strangers(nginx) and listen.address in _ALL_OF_NGINX), None)
 
 
 def _novaops(server: Server) -> str:

@@ -15,7 +15,7 @@ from novaops.shell import quote
 
 
 def _files(name: str) -> NginxFiles:
-    own = [f"{OWN}/{name}.{suffix}" for suffix in ("secrets", "htpasswd", "crt", "key")]
+    own = [f"{OWN}/{name}.{suffix}" for suffix in ("inject", "tokens", "htpasswd", "crt", "key")]
     return gone(name, *site_files(name), *own)
 
 

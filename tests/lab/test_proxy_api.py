@@ -289,7 +289,7 @@ def test_large_uploads(gate: Gate, world: World) -> None:
 def test_a_secret_that_is_lost_closes_the_site(gate: Gate, world: World, novaops: Novaops) -> None:
     gate.host.run("cd /etc/nginx/novaops && rm inject.htpasswd")
     assert answer(gate, "inject", "/v1/models")[0] in {401, 403}
-    gate.host.run("cd /etc/nginx/novaops && rm inject.secrets token.secrets && nginx -t -q && systemctl restart nginx")
+    gate.host.run("cd /etc/nginx/novaops && rm inject.inject token.tokens && nginx -t -q && systemctl restart nginx")
     assert answer(gate, "inject", "/v1/models")[0] == 503
     assert answer(gate, "token", "/v1/models")[0] == 401
     assert not world.api.requests
@@ -302,7 +302,7 @@ def test_secrets_are_nowhere_else(gate: Gate, novaops: Novaops) -> None:
     files = gate.host.run("stat -c '%a %U %G %n' /etc/nginx/novaops/*")
     assert files == (
         "640 root www-data /etc/nginx/novaops/inject.htpasswd\n"
-        "600 root root /etc/nginx/novaops/inject.secrets\n600 root root /etc/nginx/novaops/token.secrets\n"
+        "600 root root /etc/nginx/novaops/inject.inject\n600 root root /etc/nginx/novaops/token.tokens\n"
     )
     for mode in MODES:
         answer(gate, mode, "/v1/models")

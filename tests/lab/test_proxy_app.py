@@ -14,6 +14,7 @@ from novaops.lab.process import wait_until
 from tests.lab.conftest import Done, Novaops
 from tests.lab.things import write_inventory
 from tests.lab.world import echo
+from tests.lab.world.api import KEY
 from tests.lab.world.world import World
 
 CLEAN = """\
@@ -52,7 +53,7 @@ def deploy(gate: LabHost, novaops: Novaops, tmp_path: Path) -> Deploy:
     return run
 
 
-ENV = {"PASSWORD": "wired-Fjord-88 kite"}
+ENV = {"PASSWORD": "wired-Fjord-88 kite", "TOKEN": "glass-Tundra-77-xyz", "KEY": KEY}
 
 
 def right(done: Done, execs: int = 3) -> None:
@@ -235,6 +236,131 @@ def test_beside_somebody_elses_sites(gate: LabHost, world: World, deploy: Deploy
     right(deploy({"name": "app", "state": "absent"}, words=("remove",)))
     assert gate.run("cd /etc/nginx && find . -type f | sort | xargs sha256sum; ls -l sites-enabled") == before
     assert ask(gate, "theirs.test")[2] == "theirs"
+
+
+def test_a_server_that_answers_for_all_names(gate: LabHost, world: World, deploy: Deploy) -> None:
+    """It has no name, and would be heard of no more: refused. One with a name keeps that, which is said."""
+    site = {"name": "app", "domain": "app.test", "upstreams": f"{world.address}:{world.backend('one').port}"}
+    gate.run("rm /etc/nginx/sites-enabled/default")
+    theirs = "echo 'server { listen 80; %s return 200 theirs; }' >/etc/nginx/sites-enabled/theirs; nginx -s reload"
+    gate.run(theirs % "")
+    refused = deploy(site)
+    assert (refused.code, refused.host["status"]) == (4, "refused"), refused.text
+    assert "theirs:1 answers for all names at port 80" in refused.host["error"]["what"]
+    assert ask(gate, "whatever.test")[2] == "theirs"
+    gate.run(theirs % "server_name theirs.test;")
+    done = deploy(site)
+    right(done)
+    assert any("get no answer from now on" in note["text"] for note in done.host["notes"]), done.text
+    assert (ask(gate, "theirs.test")[2], ask(gate, "whatever.test")[0]) == ("theirs", 0)
+
+
+def test_the_welcome_page_serves_somebodys_shop(gate: LabHost, world: World, deploy: Deploy) -> None:
+    gate.run("echo shop >/var/www/html/index.html")
+    right(deploy({"name": "app", "domain": "app.test", "upstreams": f"{world.address}:{world.backend('one').port}"}))
+    assert (ask(gate, "app.test")[2], ask(gate, "shop.test")[2]) == ("one\n", "shop\n")
+    gate.run("rm /var/www/html/index.html")
+
+
+def test_an_address_that_somebody_listens_on(gate: LabHost, world: World, deploy: Deploy) -> None:
+    """Nginx gives such an address to no server that listens on all of them: so these listen on it as well."""
+    gate.run(
+        f"echo 'server {{ listen {gate.address}:80; server_name theirs.test; return 200 theirs; }}' >/etc/nginx/sites-enabled/theirs; nginx -s reload"
+    )
+    at = f"{world.address}:{world.backend('one').port}"
+    right(
+        deploy(
+            {"name": "app", "domain": "app.test", "upstreams": at},
+            {"name": "here", "domain": "here.test", "listen": "127.0.0.1", "upstreams": at},
+        )
+    )
+    for address in (gate.address, "127.0.0.1"):
+        assert gate.run(f"curl -sS --resolve app.test:80:{address} http://app.test/") == "one\n"
+    assert gate.run(f"curl -sS --resolve theirs.test:80:{gate.address} http://theirs.test/") == "theirs"
+
+
+def test_what_a_client_cannot_claim(gate: LabHost, world: World, deploy: Deploy) -> None:
+    """Neither another name, nor a way past what the site asks for."""
+    web = world.backend("web")
+    site = {
+        "name": "app",
+        "domain": "app.test",
+        "upstreams": f"{world.address}:{web.port}",
+        "auth": {"basic": {"nova": "env:PASSWORD"}},
+        "locations": [{"path": "/public/", "auth": "off"}],
+    }
+    right(deploy(site))
+    web.requests.clear()
+    for path in ("/admin/..%2fpublic/x", "/admin/../public/x", "/public/../admin", "/public/%2e%2e/admin", "/admin/..%5cpublic/"):
+        assert ask(gate, "app.test", path, "--path-as-is")[0] in {400, 401}, path
+    assert not web.requests
+    claims = (
+        "-H",
+        "Host: app.test:80@evil.test",
+        "-H",
+        "Upgrade: h2c",
+        "-H",
+        "Connection: Upgrade, HTTP2-Settings",
+        "-H",
+        "X-Forwarded-Prefix: /x",
+    )
+    assert ask(gate, "app.test", "/public/x", *claims, "-u", f"nova:{ENV['PASSWORD']}")[0] == 200
+    (request,) = web.requests
+    told = {name: request.header(name) for name in ("Host", "X-Forwarded-Host", "Upgrade", "X-Forwarded-Prefix", "Authorization")}
+    assert told == {"Host": "app.test", "X-Forwarded-Host": "app.test", "Upgrade": None, "X-Forwarded-Prefix": None, "Authorization": None}
+
+
+def test_from_one_setting_to_the_next(gate: LabHost, deploy: Deploy) -> None:
+    """Nothing of the one before stays, whatever is said for all servers."""
+    gate.run("echo 'satisfy any;' >/etc/nginx/conf.d/theirs.conf")
+    api = {"name": "gate", "domain": "gate.test", "provider": "openai"}
+    tls: dict[str, Any] = {"tls": "self-signed"}
+    inject: dict[str, Any] = {"basic": {"nova": "env:PASSWORD"}, "inject": "env:KEY", "from": "127.0.0.1"}
+    ways: list[tuple[dict[str, Any], set[str]]] = [
+        ({**api, **tls, "auth": {"token": "env:TOKEN"}}, {"gate.tokens", "gate.crt", "gate.key"}),
+        ({**api, **tls, "auth": inject}, {"gate.inject", "gate.htpasswd", "gate.crt", "gate.key"}),
+        ({**api, "auth": {"passthrough": True, "from": "127.0.0.1"}}, set()),
+        ({**api, "auth": inject, "http_port": "8080"}, {"gate.inject", "gate.htpasswd"}),
+    ]
+    for site, secrets in ways:
+        right(deploy(site))
+        assert set(gate.run("ls /etc/nginx/novaops").split()) == secrets, site
+        conf = {
+            "00-novaops.conf",
+            "novaops.conf",
+            "novaops-gate.conf",
+            "theirs.conf",
+            *(["novaops-gate.http.conf"] if "tls" in site else []),
+        }
+        assert set(gate.run("ls /etc/nginx/conf.d").split()) == conf, site
+    assert ask(gate, "gate.test", "/v1/models", port=8080)[0] == 401, "satisfy any; of somebody else opens nothing"
+    assert ask(gate, "gate.test", "/v1/models", "-u", f"nova:{ENV['PASSWORD']}", port=8080)[0] == 200
+    assert ask(gate, "gate.test", "/v1/models")[0] == 0
+
+
+def test_an_nginx_that_was_stopped(gate: LabHost, world: World, deploy: Deploy, novaops: Novaops, tmp_path: Path) -> None:
+    """What is taken away does not start it, and what is undone leaves it as it was."""
+    gate.run("systemctl disable --now nginx")
+    site = {"name": "app", "domain": "app.test", "upstreams": f"{world.address}:{world.backend('one').port}"}
+    right(deploy(site))
+    state = "systemctl is-active nginx; systemctl is-enabled nginx; true"
+    assert gate.run(state) == "active\nenabled\n"
+    done = novaops("undo", gate.name, "--json", inventory=tmp_path / "inventory.yaml")
+    assert done.code == 0, done.text
+    assert gate.run(state) == "inactive\ndisabled\n"
+    right(deploy(site))
+    gate.run("systemctl stop nginx")
+    right(deploy({"name": "app", "state": "absent"}, words=("remove",)))
+    assert gate.run(state) == "inactive\nenabled\n"
+    gate.run("systemctl start nginx")
+
+
+def test_room_for_streams(gate: LabHost, world: World, deploy: Deploy) -> None:
+    site = {"name": "app", "domain": "app.test", "upstreams": f"{world.address}:{world.backend('one').port}", "streams": 2000}
+    right(deploy(site))
+    said = gate.run("nginx -T 2>/dev/null | grep -E '^[ \t]*worker_(connections|rlimit_nofile)'").split()
+    assert said == ["worker_rlimit_nofile", "5024;", "worker_connections", "4512;"]
+    assert "5024" in gate.run("grep 'open files' /proc/$(pgrep -P $(cat /run/nginx.pid) | head -n 1)/limits")
 
 
 def test_broken_by_somebody_else(gate: LabHost, world: World, deploy: Deploy) -> None:

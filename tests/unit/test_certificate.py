@@ -273,6 +273,11 @@ def test_what_is_wrong_with_the_files(leaf: Leaf, changes: Mapping[str, Any], wh
     assert (said["what"], said["fix"]) == (what, fix)
 
 
+def test_a_key_of_another_certificate_says_whose_it_should_be(leaf: Leaf) -> None:
+    said = refusal(given_plan(facts_of(leaf, trusted="", key_matches=False)))
+    assert said["why"] == "The first certificate in the file is for a.example, *.b.example."
+
+
 def test_a_key_that_a_group_may_read_will_do(leaf: Leaf) -> None:
     assert accepted(given_plan(facts_of(leaf, trusted="", key_rights=("0640", "root", "ssl-cert")))) == []
 
@@ -297,7 +302,9 @@ def test_dates(authority: Authority, leaf: Leaf) -> None:
     assert said.startswith(f"{CERTIFICATE} expires in {SOON - 1} days, on 20")
     assert said.endswith(": novaops does not renew it")
     assert accepted(given_plan(facts_of(leaf, now=end - SOON * DAY, trusted=""))) == []
-    early = refusal(given_plan(facts_of(leaf, now=end - 92 * DAY)))
+    begin = Chain.read(leaf.certificate.read_text()).leaf.not_before
+    assert accepted(given_plan(facts_of(leaf, now=begin, trusted=""))) == []
+    early = refusal(given_plan(facts_of(leaf, now=begin - 1)))
     assert early["what"].startswith(f"{CERTIFICATE} is valid only from 20")
     assert early["why"].startswith("The host's clock says 20")
     chain = leaf.certificate.read_text() + authority.root.read_text()
@@ -450,7 +457,7 @@ def test_another_list_of_names_makes_a_new_one(own: CertificateFacts) -> None:
     digest = File("regular file", content=own.chain.encode()).digest
     assert command.words[6] == digest
     assert command.undo is not None
-    assert digest in command.undo.holds
+    assert f"= {digest} ]" in command.undo.holds
 
 
 def test_a_reload_that_a_cut_run_did_not_reach_is_done(own: CertificateFacts) -> None:
@@ -460,6 +467,12 @@ def test_a_reload_that_a_cut_run_did_not_reach_is_done(own: CertificateFacts) ->
     (command,) = (action for step in plan.steps for action in step.actions)
     assert isinstance(command, Command)
     assert command.words[3:] == ("finish", pending_marker(CERTIFICATE), *THEN)
+
+
+def test_without_then_nothing_can_be_pending(own: CertificateFacts) -> None:
+    pending = File("regular file", "0644", "root", "root", own.chain.encode(), pending=True)
+    resource = SelfSigned("a", (".a.example",), CERTIFICATE, KEY)
+    assert changes(make_plan([resource], Facts({AT: own, FileAt(CERTIFICATE): pending}, {}))) == []
 
 
 def test_one_of_an_authority_is_not_overwritten(leaf: Leaf) -> None:

@@ -49,6 +49,8 @@ def test_what_stands_in_it() -> None:
 def test_what_is_right_stays_byte_for_byte() -> None:
     conf = RenewalConf(TWO)
     assert conf.but(shlex.join(HOOK), WEBROOT, ["gw.lab.test", "www.lab.test"]).text == TWO
+    elsewhere = f"installer = x\nwebroot_path = /y\n{TWO}[other]\nrenew_hook = z\n"
+    assert RenewalConf(elsewhere).but(shlex.join(HOOK), WEBROOT, ["gw.lab.test", "www.lab.test"]).text == elsewhere
 
 
 def test_what_is_wrong_is_put_right_and_nothing_else() -> None:
@@ -167,7 +169,7 @@ def planned(resource: LetsEncrypt = RESOURCE, found: CertificateFacts | Gap = Ga
     """With answers by question, or for `conf`, `holders`, `timer` and names with _ for dots in their place."""
     answers: dict[Any, Any] = {
         CertificateAt(f"{LIVE}/fullchain.pem", f"{LIVE}/privkey.pem"): found,
-        FileAt("/etc/letsencrypt/renewal/novaops-gw.conf"): Gap.ABSENT if found is Gap.ABSENT else conf_file(changes.get("conf", TWO)),
+        FileAt("/etc/letsencrypt/renewal/novaops-gw.conf"): conf_file(changes.get("conf", TWO if found is not Gap.ABSENT else None)),
         OwnAddresses(): ("127.0.0.1", "10.0.0.5", "::1", "2001:db8::5"),
         Listening(): changes.get("holders", ()),
         AddressesOf("gw.lab.test"): changes.get("gw", ("203.0.113.5", "2001:db8::5")),
@@ -180,8 +182,8 @@ def planned(resource: LetsEncrypt = RESOURCE, found: CertificateFacts | Gap = Ga
     return make_plan([resource], Facts(answers, {}))
 
 
-def conf_file(text: str) -> File:
-    return File("regular file", "0644", "root", "root", text.encode())
+def conf_file(text: str | None) -> File | Gap:
+    return Gap.ABSENT if text is None else File("regular file", "0644", "root", "root", text.encode())
 
 
 def lasting(chain: str, days: float = 60) -> CertificateFacts:
@@ -229,6 +231,15 @@ def test_the_first_one_is_rehearsed_and_then_issued() -> None:
     assert f"[ ! -e {LIVE}/fullchain.pem ]" in issue.undo.holds
     assert plan.notes == ()
     assert [step.cannot_undo for step in plan.steps] == [""]
+
+
+def test_half_a_lineage_is_none(chain: str) -> None:
+    for plan in (planned(found=lasting(chain), conf=None), planned(conf=TWO)):
+        assert [field for field, before, _ in changes(plan) if before is None] == ["certificate"]
+
+
+def test_before_there_is_one_nothing_is_said_of_its_renewal() -> None:
+    assert planned(timers={}).notes == ()
 
 
 def test_an_account_without_an_address() -> None:
@@ -353,8 +364,10 @@ def test_port_80_of_another_program() -> None:
 
 def test_a_name_that_was_proven_before_has_no_webroot_of_its_own() -> None:
     """The authority asked for nothing, and certbot wrote down no webroot for it: then it takes webroot_path."""
-    text = "[renewalparams]\nauthenticator = webroot\nrenew_hook = true\nwebroot_path = /srv/acme,\n[[webroot_map]]\na.example.com = /srv/acme\n"
+    parameters = "[renewalparams]\nauthenticator = webroot\nrenew_hook = true\nwebroot_path = /srv/acme,\n"
+    text = f"{parameters}[[webroot_map]]\na.example.com = /srv/acme\n"
     conf = RenewalConf(text)
     assert conf.but("true", "/srv/acme", ["a.example.com", "b.example.com"]).text == text
+    assert RenewalConf(parameters).but("true", "/srv/acme", ["a.example.com"]).text == parameters
     moved = RenewalConf(text.replace("webroot_path = /srv/acme,\n", "")).but("true", "/srv/acme", ["b.example.com"])
     assert moved.webroots == {"b.example.com": "/srv/acme"}

@@ -50,6 +50,8 @@ def answer(stdout: str) -> Any:
         ("Disabled\nno semanage\nend\n", Selinux("disabled")),
         ("Enforcing\nhttpd_can_network_connect --> off\n", "unknown"),
         ("Enforcing\nend\n", "unknown"),
+        ("Enforcing\nhttpd_can_network_connect --> off\nend\n", "unknown"),
+        ("Enforcing\nno semanage\nen\n", "unknown"),
         ("nonsense\nno semanage\nend\n", "unknown"),
         ("", "unknown"),
     ],
@@ -102,6 +104,7 @@ def test_without_semanage_it_is_said(port: int, number: int) -> None:
     assert len(plan.notes) == number
     assert all(f"nginx listen on port {port} could not be told" in note.text for note in plan.notes)
     assert planned(HttpPort(port), Selinux("permissive", OFF)).notes == ()
+    assert planned(HttpPort(port), Selinux("enforcing", OFF, PORTS)).notes == ()
 
 
 def test_the_narrowest_range_names_a_port() -> None:

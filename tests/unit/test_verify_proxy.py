@@ -319,6 +319,17 @@ def test_what_cannot_be_seen_is_said(claim: Callable[..., None], seen: Seen, why
     assert why in str(raised.value)
 
 
+def test_what_is_an_event() -> None:
+    parts = (
+        (0.1, b": a sign of life\n\n"),
+        (0.2, b"event: x\r\nda"),
+        (0.3, b"ta: 1\r\n\r\n"),
+        (0.302, b"data: 2\n\n"),
+        (0.4, b"data: 3\n\ndata: [DONE]\n\n"),
+    )
+    assert proxy._bursts(answer(200, arrivals=parts)) == [(0.3, 2), (0.4, 1)]
+
+
 def test_too_few_requests_for_a_small_weight() -> None:
     upstreams = (Upstream(address=ONE, weight=999), Upstream(address=TWO))
     seen = pool(location=POOL.location.model_copy(update={"upstreams": upstreams}), requests=60, logged=(Logged("", "", ((ONE, "200"),)),))
