@@ -32,6 +32,10 @@ class Listen:
     options: tuple[str, ...] = ()
 
     @property
+    def is_loopback(self) -> bool:
+        return self.address.startswith("127.") or self.address in {"[::1]", "localhost"}
+
+    @property
     def is_default(self) -> bool:
         return bool({"default_server", "default"} & set(self.options))
 

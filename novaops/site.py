@@ -212,6 +212,8 @@ class Site(Form):
     """Where Let's Encrypt writes to when a certificate is about to expire."""
     acme: Directory | None = None
     """The directory of another ACME server than Let's Encrypt's, one that the host trusts."""
+    public: Addresses = ()
+    """For tls: letsencrypt, addresses that lead to the host beside its own and the inventory's: those of what is in front of it."""
     redirect: bool = True
     """With TLS: whether plain http leads to it. Otherwise it answers nothing but ACME."""
     hsts: StrictTransport | None = None
@@ -293,8 +295,9 @@ class Site(Form):
             yield "tls: files needs certificate: and key:"
         if "$" in f"{self.certificate}{self.key}":
             yield "certificate, key: nginx would take a $ in their paths for a variable"
-        for key, tls in (("certificate", "files"), ("key", "files"), ("email", "letsencrypt"), ("acme", "letsencrypt")):
-            if getattr(self, key) is not None and self.tls != tls:
+        only = {"certificate": "files", "key": "files", "email": "letsencrypt", "acme": "letsencrypt", "public": "letsencrypt"}
+        for key, tls in only.items():
+            if getattr(self, key) and self.tls != tls:
                 yield f"{key}: that is for tls: {tls}"
         if self.tls == "letsencrypt":
             if self.http_port != _DEFAULT_PORTS["http"] and self.acme is None:

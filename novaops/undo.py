@@ -55,7 +55,17 @@ def undone(run: PastRun, runs: Sequence[PastRun]) -> list[Undone]:
     steps = run.manifest["steps"]
     standing = {number: tuple(a for n, a in run.standing if n == number) for number in range(len(steps))}
     later = _changed_after(run, runs)
-    return [Undone(run.id, steps[number], standing[number], later) for number in reversed(range(len(steps))) if standing[number]]
+    return [
+        Undone(run.id, steps[number], standing[number], later, _before(run, number))
+        for number in reversed(range(len(steps)))
+        if standing[number]
+    ]
+
+
+def _before(run: PastRun, step: int) -> dict[str, frozenset[str]]:
+    """The files that earlier steps of the run had written, and the sha256 each had before."""
+    actions = [action for n, index in run.standing if n < step and (action := run.manifest["steps"][n]["actions"][index])["kind"] == "file"]
+    return {action["path"]: frozenset(one["before"] for one in actions if one["path"] == action["path"]) for action in actions}
 
 
 def _changed_after(run: PastRun, runs: Sequence[PastRun]) -> dict[str, str]:

@@ -29,7 +29,7 @@ from novaops.resources.package import Package
 from novaops.resources.selinux import HttpdMayConnect, HttpPort
 from novaops.resources.site_answers import SiteAnswers
 from novaops.resources.site_claims import SiteClaims
-from novaops.resources.site_gone import LineageGone, SiteGone
+from novaops.resources.site_gone import LineageGone, OtherTlsGone, SiteGone
 from novaops.resources.unit import Unit
 from novaops.secret import Secret
 from novaops.secret_source import resolve
@@ -97,23 +97,27 @@ def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator
     if present:
         yield from _needed([built.entry for built in present], tuple(entry.name for entry in settings))
         yield _shared(host, settings)
+        # Before a site may start nginx, which does not start where something else has the page's port.
+        yield NoDefaultPage()
+    if present:
+        yield _aside(present)
     for built in present:
         yield built.plain
-    if present:
-        # Here, as nginx may not start because of a page that nobody wants, and certbot needs one that runs.
-        yield NoDefaultPage()
-        yield Unit("nginx.service", comes_with_package="nginx")
     if streams:
         yield NginxCapacity(streams)
     for built in present:
         yield from built.resources()
     # It shows certificates of sites: there before it, and gone after it.
     yield _default(host, settings, present)
+    for built in present:
+        yield OtherTlsGone(built.entry.name, built.entry.tls or "off", built.certificate if built.entry.encrypted else ("", ""))
     for entry in settings:
         if entry.state == "absent":
             yield SiteGone(entry.name)
             yield LineageGone(entry.name)
-    if not present:
+    if present:
+        yield Unit("nginx.service", comes_with_package="nginx")
+    else:
         yield _shared(host, settings)
     for built in present:
         yield built.answers
@@ -153,7 +157,7 @@ def _shared(host: Any, settings: Settings) -> NginxFiles:
         long_names = any(len(name) > LONGEST_NAME for name in served) and not set(nginx.conf.files_with(NAMES_TABLE)) - {SHARED}
         return str(host.templates.render("proxy/shared.conf.j2", long_names=long_names))
 
-    return NginxFiles("(shared)", (Part(SHARED, render),))
+    return NginxFiles("(shared)", (Part(SHARED, render),), serves=False)
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,21 @@ def _default(host: Any, settings: Settings, present: Sequence[Built]) -> NginxFi
         return str(host.templates.render("proxy/default.conf.j2", plain=plain, encrypted=groups, http2=http2, quoted=quoted))
 
     return NginxFiles("(default)", (Part(DEFAULT, render),))
+
+
+def _aside(present: Sequence[Built]) -> NginxFiles:
+    """No default server for as long as a port that it has plain becomes one with TLS, or the other way round: nginx takes no mixture."""
+
+    def render(nginx: NginxFacts, old: str) -> str | None:
+        own = [server for server in nginx.conf.servers() if server.file == DEFAULT]
+        shown = {(listen.address, listen.port): "ssl" in listen.options for server in own for listen in server.listens}
+        wanted = {
+            pair: built.seen(port, nginx)[0] for built in present for port in built.entry.ports for pair in built.listens(port, nginx)
+        }
+        clash = any(shown.get(pair, tls) != tls for pair, tls in wanted.items())
+        return None if clash else old or None
+
+    return NginxFiles("(default, aside)", (Part(DEFAULT, render),))
 
 
 def _known(server: Server) -> _Server:
@@ -254,7 +273,10 @@ class Built:
     """All that are deployed together."""
 
     def listens(self, port: int, nginx: NginxFacts) -> Iterator[Pair]:
-        """Where it listens at this port. On all addresses also means: on each that another server has a `listen` of its own for."""
+        """Where it listens at this port. On all addresses also means: on each that another server has a `listen` of its own for.
+
+        What somebody has at a loopback address is for the host itself, such as nginx's status, and stays alone there.
+        """
         for address in self.entry.listen:
             yield ("*" if address == ANY else _bracketed(address), port)
         if self.entry.listen:
@@ -263,7 +285,12 @@ class Built:
         if nginx.ipv6:
             yield ("[::]", port)
         others = [server for server in nginx.conf.servers() if not is_ours(server.file)] + list(_other_sites(nginx, self.settings))
-        told = {listen.address for server in others for listen in server.listens if listen.port == port}
+        told = {
+            listen.address
+            for server in others
+            for listen in server.listens
+            if listen.port == port and (is_ours(server.file) or not listen.is_loopback)
+        }
         for entry in self.settings:
             if entry.state == "present" and port in entry.ports:
                 told |= {_bracketed(address) for address in entry.listen if address != ANY}
@@ -348,7 +375,7 @@ class Built:
     def _lets_encrypt(self) -> LetsEncrypt:
         entry = self.entry
         directory = entry.acme or LETS_ENCRYPT
-        return LetsEncrypt(entry.name, entry.domain, entry.email, directory, WEBROOT, (self.host.address,), RELOAD)
+        return LetsEncrypt(entry.name, entry.domain, entry.email, directory, WEBROOT, (self.host.address, *entry.public), RELOAD)
 
     @property
     def plain(self) -> NginxFiles:
@@ -367,8 +394,6 @@ class Built:
             case "letsencrypt":
                 yield self._lets_encrypt
         yield NginxFiles(entry.name, self._parts())
-        if entry.tls != "letsencrypt":
-            yield LineageGone(entry.name)
 
     def _parts(self) -> tuple[Part, ...]:
         """Secrets that are wanted, then the site, then what it does not want any more."""
@@ -379,7 +404,6 @@ class Built:
         }
         site = Part(site_files(self.entry.name)[0], self._api if self.entry.is_api else self._app)
         unwanted = [suffix for suffix, part in secrets.items() if part is None]
-        unwanted += ["crt", "key"] if self.entry.tls != "self-signed" else []
         wanted = [part for part in secrets.values() if part is not None]
         return (*wanted, site, *(Part(self._path(suffix), _nothing) for suffix in unwanted))
 
@@ -389,7 +413,8 @@ class Built:
     def _key(self, _nginx: NginxFacts, _old: str) -> Secret:
         """The key, for this API alone: should the site lead to another one, it has none."""
         assert self.key is not None
-        return Secret(f"{quoted(f'api:{self.provider.endpoints[0].host}')} {literal(self.key.reveal())};\n")
+        first = self.provider.endpoints[0]
+        return Secret(f"{exactly(f'api:{first.host}:{first.port}')} {literal(self.key.reveal())};\n")
 
     def _tokens(self, _nginx: NginxFacts, _old: str) -> Secret:
         return Secret("".join(f"{exactly(token.reveal())} {quoted(who)};\n" for who, token in self.tokens.items()))
@@ -524,7 +549,8 @@ class Built:
         return SiteAnswers(
             entry.name,
             tuple(f"{origin}{path}" for origin in entry.origins[:1]),
-            f"{_bracketed(entry.listen[0]) if entry.listen else '127.0.0.1'}:{entry.port}",
+            # Somebody may have 127.0.0.1 for themselves. A request to this one comes from 127.0.0.1 all the same.
+            f"{_bracketed(entry.listen[0]) if entry.listen else '127.0.0.2'}:{entry.port}",
             site_files(entry.name)[0],
             self.certificate[0] if entry.encrypted else "",
             mode=self.auth.mode or ("open" if open_ else "basic" if self.passwords else "from" if self.auth.addresses else "open"),

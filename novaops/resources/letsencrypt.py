@@ -194,7 +194,7 @@ class LetsEncrypt:
             raise Refused(
                 f"the authority would not find the host as {', '.join(self.domains)}",
                 why="\n".join([*reasons, f"What leads to the host: {', '.join(known)}."]),
-                fix="let DNS point to the host, and run this again",
+                fix="let DNS point to the host, and run this again; where another address leads to it, public: says so",
             )
         holders = [one for one in facts.known(Listening()) if one.port == _HTTP and "nginx" not in one.programs]
         if holders:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from novaops.action import Text
+from novaops.action import Command, Text, WriteFile
 from novaops.errors import Refused
 from novaops.facts import Facts, Gap, Question
 from novaops.facts.file import File as FileFacts
 from novaops.facts.file import FileAt
 from novaops.facts.nginx import Nginx, NginxFacts
+from novaops.facts.unit import UnitNamed
 from novaops.plan import Step
 from novaops.resources.file import File
 
@@ -44,13 +46,21 @@ while [ $tries -lt 100 ]; do
   tries=$((tries + 1)); sleep 0.1
 done
 echo 'nginx was told to read its configuration again, and goes on with the old one'
+! tail -c +"$((marked + 1))" /var/log/nginx/error.log | grep -q 'bind() to .*(98' || echo 'a restart of nginx may do it, where nginx itself has the port: from one address to all of them, or back, it cannot reload'
 tail -c +"$((marked + 1))" /var/log/nginx/error.log | grep -E '\[(emerg|alert|crit)\]' | tail -n 1
 exit 1"""
 """A reload only asks: nginx goes on as before when, say, it does not get a port. So wait until new workers serve, and no old one does.
-An nginx that does not run is not started here: that is its unit's business, and taking a site away is no reason to."""
+An nginx that does not run is not started here: taking a site away, or an undo, is no reason to."""
 
 TAKEN_UP = ("sh", "-c", _TAKE_UP, "take-up")
 """Words that make nginx's configuration count."""
+
+_RUNS = "systemctl is-active -q nginx.service"
+
+_START = Command(
+    ("systemctl", "start", "nginx.service"), holds=_RUNS, undo=Command(("systemctl", "stop", "nginx.service"), holds=f"! {_RUNS}")
+)
+"""After files that nginx may not have been able to start without, and before an authority asks for what they say."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +82,15 @@ class NginxFiles:
 
     name: str
     parts: tuple[Part, ...]
+    serves: bool = True
+    """Whether nginx has to run for what they say, and is started where it does not."""
 
     @property
     def id(self) -> str:
         return f"nginx:{self.name}"
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield Nginx()
+        yield from (Nginx(), UnitNamed("nginx.service"))
         yield from (question for part in self.parts for question in File(part.path, "", then=TAKEN_UP).questions())
         yield from (question for part in self.parts for question in File(part.path, None, then=TAKEN_UP).questions())
 
@@ -87,7 +99,7 @@ class NginxFiles:
         steps = [step for part in self.parts for step in self._file(part, nginx, facts).steps(facts)]
         if not steps:
             return
-        if nginx.broken and not _names_ours(nginx.broken):
+        if nginx.broken and not _names_ours(nginx.broken) and not self._mentions(nginx.broken, facts):
             raise Refused(
                 f"nginx does not accept its configuration as it is: {nginx.broken}",
                 why="With that, nothing new would count, and nginx does not start again.",
@@ -100,7 +112,18 @@ class NginxFiles:
             if change.before is not None or change.field in {"file", "content", "then"}  # the rights of what is new say nothing
         ]
         # Each of them is taken up by itself, so that an undo, which goes the other way round, ends with what it put back last.
-        yield Step(self.id, tuple(changes), tuple(action for step in steps for action in step.actions))
+        actions = [action for step in steps for action in step.actions]
+        unit = facts[UnitNamed("nginx.service")]
+        written = any(isinstance(action, WriteFile) and action.content is not None for action in actions)
+        if self.serves and written and (unit is Gap.ABSENT or unit.active != "active"):
+            actions.append(_START)
+        yield Step(self.id, tuple(changes), tuple(actions))
+
+    def _mentions(self, complaint: str, facts: Facts) -> bool:
+        """Whether these files name what nginx complains of, such as a certificate that is not there any more."""
+        found: list[Any] = [facts[FileAt(part.path)] for part in self.parts]
+        texts = [(file.content or b"").decode("utf-8", "replace") for file in found if isinstance(file, FileFacts)]
+        return any(f'"{path}"' in text for path in re.findall(r'"(/[^"]+)"', complaint) for text in texts)
 
     def _file(self, part: Part, nginx: NginxFacts, facts: Facts) -> File:
         found = facts[FileAt(part.path)]

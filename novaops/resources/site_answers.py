@@ -121,7 +121,8 @@ class SiteAnswers:
         """Whether the host's own request is let in."""
         if not self.allowed:
             return True
-        here = ipaddress.ip_address(self.to.rpartition(":")[0].strip("[]"))
+        to = self.to.rpartition(":")[0].strip("[]")
+        here = ipaddress.ip_address({"0.0.0.0": "127.0.0.1", "127.0.0.2": "127.0.0.1", "::": "::1"}.get(to, to))  # noqa: S104 - compared
         return any(here.version == net.version and here in net for net in map(ipaddress.ip_network, self.allowed))
 
     @property

@@ -105,9 +105,8 @@ class SiteClaims:
                     why="nginx gives an address with a listen of its own to no server that listens on all of them.",
                     fix="leave listen: out, or choose another port",
                 )
-        for port in self.ports:
-            first = _implicit_default(nginx, port)
-            if first is not None and not set(first.names) - _NO_NAMES:
+        for port, first in self._implicit_defaults(nginx):
+            if not set(first.names) - _NO_NAMES:
                 raise Refused(
                     f"{self.name}: {first.place} answers for all names at port {port}, and would answer for none any more",
                     why="It has no name of its own, and gets what nobody else takes only because it comes first.",
@@ -120,24 +119,29 @@ class SiteClaims:
             default = [listen for listen in server.listens if listen.is_default and listen.port in self.ports]
             if default:
                 yield f"unknown names at port {default[0].port} are answered by {server.place}, as before"
-        for port in self.ports:
-            first = _implicit_default(nginx, port)
-            if first is not None:
-                yield f"unknown names at port {port} were answered by {first.place}, which came first, and get no answer from now on"
+        for port, first in self._implicit_defaults(nginx):
+            yield f"unknown names at port {port} were answered by {first.place}, which came first, and get no answer from now on"
+
+    def _implicit_defaults(self, nginx: NginxFacts) -> list[tuple[int, Server]]:
+        """Who answers for names that nobody has, without having been told to, where the site is going to listen."""
+        own = {f"[{address}]" if ":" in address else address for address in self.listen if address not in _ALL}
+        first: dict[tuple[str, int], Server] = {}
+        told = set()
+        strangers = _strangers(nginx)
+        for server in [one for one in nginx.conf.servers() if is_ours(one.file) or one in strangers]:
+            for listen in server.listens:
+                if listen.port not in self.ports or listen.is_loopback or (own and listen.address not in own):
+                    continue
+                first.setdefault((listen.address, listen.port), server)
+                if listen.is_default:
+                    told.add((listen.address, listen.port))
+        return list(dict.fromkeys((port, one) for (at, port), one in first.items() if (at, port) not in told and one in strangers))
 
 
 def _strangers(nginx: NginxFacts) -> list[Server]:
     """Servers that are not ours, and not the page that goes."""
     page = DEFAULT_PAGE if nginx.default_page_is_debians else ""
     return [server for server in nginx.conf.servers() if not is_ours(server.file) and server.file != page]
-
-
-def _implicit_default(nginx: NginxFacts, port: int) -> Server | None:
-    """Who answers at a port for names that nobody has, without having been told to."""
-    here = [(server, listen) for server in nginx.conf.servers() for listen in server.listens if listen.port == port]
-    if any(listen.is_default for server, listen in here if server.file != DEFAULT_PAGE or not nginx.default_page_is_debians):
-        return None
-    return next((server for server, listen in here if server in _strangers(nginx) and listen.address in _ALL_OF_NGINX), None)
 
 
 def _novaops(server: Server) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from novaops.action import Command
 from novaops.facts import Facts, Gap, Question
 from novaops.facts.file import FileAt
 from novaops.plan import Change, Step
+from novaops.resources.file import File
 from novaops.resources.nginx_files import OWN, NginxFiles, gone, site_files
 from novaops.shell import quote
 
@@ -63,3 +64,33 @@ class LineageGone:
             (delete,),
             cannot_undo="the certificate: deploying the site again fetches a new one",
         )
+
+
+@dataclass(frozen=True)
+class OtherTlsGone:
+    """What another `tls:` of the same site has left behind: a key that nobody needs, a renewal that would fail every day."""
+
+    name: str
+    tls: str
+    used: tuple[str, str]
+    """The certificate and the key that the site has now, wherever they are."""
+
+    @property
+    def id(self) -> str:
+        return f"tls:{self.name}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        return (question for resource in self._unwanted() for question in resource.questions())
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        for resource in self._unwanted():
+            for step in resource.steps(facts):
+                what = resource.path.rpartition("/")[2] if isinstance(resource, File) else "renewal"
+                changes = tuple(replace(change, field=f"{what} {change.field}") for change in step.changes)
+                yield replace(step, resource=self.id, changes=changes)
+
+    def _unwanted(self) -> Iterator[File | LineageGone]:
+        if self.tls != "letsencrypt" and not self.used[0].startswith(f"/etc/letsencrypt/live/novaops-{self.name}/"):
+            yield LineageGone(self.name)
+        if self.tls != "self-signed":
+            yield from (File(path, None) for path in (f"{OWN}/{self.name}.crt", f"{OWN}/{self.name}.key") if path not in self.used)

@@ -26,6 +26,8 @@ class Undone:
     """The actions that began and still stand."""
     later: Mapping[str, str] = field(default_factory=dict)
     """Files that a later run has changed again, and which run that was."""
+    earlier: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Files that earlier steps of the same run had written too, and the sha256 of each before them: with those back, this one is undone."""
 
     @property
     def id(self) -> str:
@@ -77,7 +79,7 @@ class Undone:
         now = found.digest if isinstance(found, File) else ""
         rights = (found.mode, found.owner, found.group) if isinstance(found, File) else None
         before, after = (tuple(known) if (known := action.get(f"rights_{when}")) else None for when in ("before", "after"))
-        if now == action["before"] and before in {None, rights}:
+        if (now == action["before"] and before in {None, rights}) or now in self.earlier.get(path, ()):
             return
         if now != action["after"] and path in self.later:
             raise Refused(

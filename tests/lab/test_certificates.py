@@ -233,7 +233,7 @@ INSTALL = "apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -
 RENEW = "certbot renew --cert-name novaops-gw --no-random-sleep-on-renew 2>&1"
 
 
-@pytest.fixture(scope="module", params=["bookworm", pytest.param("trixie", marks=pytest.mark.long)])
+@pytest.fixture(scope="module", params=[pytest.param(release, marks=pytest.mark.long) for release in ("bookworm", "trixie")])
 def _gateway(request: pytest.FixtureRequest, lab: Lab, _world: World) -> Iterator[LabHost]:
     host = lab.up(f"certified-{request.param}", "container", request.param)
     _world.prepare(host)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from novaops.lab import LabHost
 from tests.lab.conftest import Novaops
 
@@ -32,6 +34,7 @@ def test_check_says_what_would_change_and_changes_nothing(vm: LabHost, novaops: 
     assert vm.run("cat /etc/fstab; md5sum /dev/vdb1 2>/dev/null; wipefs /dev/vdb; ls /mnt") == before
 
 
+@pytest.mark.long
 def test_the_same_from_an_inventory_with_apply(vm: LabHost, novaops: Novaops, inventory: Callable[[str, str], Path]) -> None:
     file = inventory(vm.name, "disk:\n  - {path: /mnt/data, label: store, options: noatime}")
     assert novaops("plan", inventory=file).code == 3

@@ -74,6 +74,7 @@ def test_a_disk_that_changes_after_it_was_looked_at_is_not_formatted(vm: Virtual
         assert vm.run("cat /etc/fstab; ls -A /mnt") == before
 
 
+@pytest.mark.long
 def test_a_disk_that_was_exchanged_is_not_wiped(vm: VirtualMachine) -> None:
     node = vm.attach(Disk("64M", serial="first"))
     vm.run("udevadm settle --exit-if-exists=/dev/vdc; mkfs.ext4 -q /dev/vdc")
@@ -89,6 +90,7 @@ def test_a_disk_that_was_exchanged_is_not_wiped(vm: VirtualMachine) -> None:
     assert vm.run("blkid -p -s LABEL -o value /dev/vdc") == "precious\n"
 
 
+@pytest.mark.long
 def test_auto_and_a_run_that_is_killed_after_mkfs(vm: VirtualMachine, novaops: Novaops) -> None:
     words = ("disk", "mount", "machine", "--path", "/mnt/data")
     pci = vm.run("readlink -f /sys/block/vdb/device/..").strip()

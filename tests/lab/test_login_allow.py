@@ -18,7 +18,9 @@ SUDO = {"sudo_password": "env:SUDO"}
 ALLOW = ("login", "allow", "box", "--user", "netlab", "--password", "env:PW")
 
 
-@pytest.fixture(params=["bookworm", "bookworm socket", "trixie", "trixie socket"])
+@pytest.fixture(
+    params=["bookworm", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("bookworm socket", "trixie")), "trixie socket"]
+)
 def host(request: pytest.FixtureRequest) -> LabHost:
     """A cloud's host: no password works, and cloud-init's file says so."""
     release, _, socket = request.param.partition(" ")

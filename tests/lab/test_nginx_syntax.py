@@ -49,7 +49,7 @@ CURRENT: list[NginxFacts] = []
 """The nginx of the host."""
 
 
-@pytest.fixture(scope="module", params=["_container", "_newer"], ids=["Debian 12", "Debian 13"])
+@pytest.fixture(scope="module", params=["_container", pytest.param("_newer", marks=pytest.mark.long)], ids=["Debian 12", "Debian 13"])
 def host(request: pytest.FixtureRequest, lab: Lab) -> LabHost:
     """With nginx, which is not started, a certificate, and a loopback interface."""
     found: LabHost = lab.reset(request.getfixturevalue(request.param).name)

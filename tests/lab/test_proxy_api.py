@@ -28,6 +28,10 @@ PASSWORD, TOKEN = "wired-Fjord$8 'kite\" é", "glass-Tundra-$1-{x};#"
 ENV = {"PASSWORD": PASSWORD, "KEY": KEY, "TOKEN": TOKEN, "OTHER": "second-Glacier-77"}
 MODES = ("inject", "token", "passthrough")
 
+on_both = pytest.mark.parametrize("gate", ["container", "newer"], indirect=True)
+on_one = pytest.mark.parametrize("gate", ["container", pytest.param("newer", marks=pytest.mark.long)], indirect=True)
+"""Debian 12, and Debian 13."""
+
 
 def sites(world: World, here: str, **more: Any) -> list[dict[str, Any]]:
     """One for each mode, named after it."""
@@ -71,7 +75,7 @@ class Gate:
         return openai.OpenAI(**{**options, **over})
 
 
-@pytest.fixture(scope="module", params=["container", pytest.param("newer")])
+@pytest.fixture(scope="module")
 def gate(request: pytest.FixtureRequest, lab: Lab, _world: World, tmp_path_factory: pytest.TempPathFactory) -> Gate:
     """A host with a site for each mode, deployed by one run."""
     host = lab.reset(request.getfixturevalue({"container": "_container", "newer": "_newer"}[request.param]).name)
@@ -135,6 +139,7 @@ def assert_streams(times: list[float]) -> None:
     assert len({round(at, 1) for at in times}) >= 3, times
 
 
+@on_both
 @pytest.mark.parametrize("mode", MODES)
 def test_the_sdk_streams(gate: Gate, world: World, mode: str) -> None:
     with gate.client(mode) as client:
@@ -145,6 +150,7 @@ def test_the_sdk_streams(gate: Gate, world: World, mode: str) -> None:
     assert_is_nobodys(request, gate)
 
 
+@on_one
 def test_curl_streams(gate: Gate, world: World) -> None:
     """Over HTTP/2, as it likes to, and while it claims to be somebody."""
     claims = ["X-Forwarded-For: 203.0.113.9", "X-Real-IP: 203.0.113.9", "Forwarded: for=203.0.113.9", "Cookie: a=b", "CF-IPCountry: CN"]
@@ -193,6 +199,7 @@ STRANGERS: Mapping[str, tuple[str, tuple[str, ...], int, str]] = {
 }
 
 
+@on_one
 def test_strangers_stay_outside(gate: Gate, world: World) -> None:
     for who, (mode, words, status, code) in STRANGERS.items():
         path = "/v1/../dashboard" if who == "another path" else "/v1/models"
@@ -214,6 +221,7 @@ def test_strangers_stay_outside(gate: Gate, world: World) -> None:
 AT = "https://passthrough.lab.test/v1/models"
 
 
+@on_one
 def test_around_the_site(gate: Gate) -> None:
     """Plain http leads to it, odd methods and unknown names lead nowhere, and nginx says no more of itself than it must."""
     shown = "%{http_code} %{redirect_url}"
@@ -232,6 +240,7 @@ def test_around_the_site(gate: Gate) -> None:
         assert gate.host.run(f"curl -skS {to} {ask} 2>&1 || echo nothing").endswith("nothing\n"), ask
 
 
+@on_one
 def test_a_second_run_changes_nothing(gate: Gate, novaops: Novaops) -> None:
     started = gate.host.run("pgrep -P $(cat /run/nginx.pid)")
     done = novaops("proxy", "deploy", "--json", inventory=gate.inventory, env=ENV)
@@ -240,6 +249,7 @@ def test_a_second_run_changes_nothing(gate: Gate, novaops: Novaops) -> None:
     assert gate.host.run("nginx -t 2>&1 | grep -c -v -E 'syntax is ok|test is successful' || true") == "0\n"
 
 
+@on_both
 def test_names_may_be_dead_when_nginx_starts(gate: Gate, world: World) -> None:
     world.names.stop()
     gate.host.run("systemctl restart nginx && systemctl is-active nginx")
@@ -253,6 +263,7 @@ def test_names_may_be_dead_when_nginx_starts(gate: Gate, world: World) -> None:
     gate.host.run("systemctl restart nginx")  # each of its workers would keep the wrong address for half a minute
 
 
+@on_one
 def test_an_api_that_is_not_what_it_should_be(gate: Gate, world: World, novaops: Novaops) -> None:
     """Each is said for what it is, and nothing is changed."""
 
@@ -275,6 +286,7 @@ def test_an_api_that_is_not_what_it_should_be(gate: Gate, world: World, novaops:
     world.api.show(world.leaf)
 
 
+@on_one
 def test_large_uploads(gate: Gate, world: World) -> None:
     """They are neither turned away nor kept on the way."""
     content = random.Random(4).randbytes(5_000_000)  # noqa: S311 - any bytes will do
@@ -286,6 +298,7 @@ def test_large_uploads(gate: Gate, world: World) -> None:
     assert content[:100_000] in request.body
 
 
+@on_one
 def test_a_secret_that_is_lost_closes_the_site(gate: Gate, world: World, novaops: Novaops) -> None:
     gate.host.run("cd /etc/nginx/novaops && rm inject.htpasswd")
     assert answer(gate, "inject", "/v1/models")[0] in {401, 403}
@@ -298,6 +311,7 @@ def test_a_secret_that_is_lost_closes_the_site(gate: Gate, world: World, novaops
     assert [answer(gate, mode, "/v1/models")[0] for mode in MODES] == [200, 200, 200]
 
 
+@on_one
 def test_secrets_are_nowhere_else(gate: Gate, novaops: Novaops) -> None:
     files = gate.host.run("stat -c '%a %U %G %n' /etc/nginx/novaops/*")
     assert files == (
@@ -313,6 +327,7 @@ def test_secrets_are_nowhere_else(gate: Gate, novaops: Novaops) -> None:
         assert secret not in told
 
 
+@on_one
 def test_it_is_renewed_and_taken_up(gate: Gate) -> None:
     before = _served(gate)
     gate.host.run("certbot renew -q --no-random-sleep-on-renew")
@@ -333,6 +348,7 @@ def _served(gate: Gate) -> str:
     return str(found["serialNumber"])
 
 
+@on_one
 def test_status_says_what_there_is(gate: Gate, novaops: Novaops) -> None:
     done = novaops("proxy", "status", "--json", inventory=gate.inventory, env=ENV)
     assert done.code == 0, done.text
@@ -343,6 +359,21 @@ def test_status_says_what_there_is(gate: Gate, novaops: Novaops) -> None:
         assert [(one["upstream"], one["status"]) for one in site["upstreams"]] == [("api.openai.com:443", 401)]
 
 
+@on_one
+def test_a_certificate_that_cannot_be_had_is_not_asked_for(gate: Gate, world: World, novaops: Novaops, tmp_path: Path) -> None:
+    """Names that lead elsewhere, in IPv6 alone too: the authority would look there."""
+    world.names.names["away.lab.test"] = ["192.0.2.1"]
+    world.names.names["half.lab.test"] = [gate.host.address, "2001:db8::1"]
+    asked = len(world.acme.log.read_text())
+    for domain in ("away.lab.test", "half.lab.test", "nowhere.lab.test"):
+        site = {**sites(world, gate.here)[0], "name": "other", "domain": domain}
+        done = novaops("proxy", "deploy", "--json", inventory=write_inventory(tmp_path, gate.host, proxy=[site]), env=ENV)
+        assert (done.code, done.host["status"]) == (4, "refused"), done.text
+        assert domain in done.host["error"]["what"]
+    assert len(world.acme.log.read_text()) == asked
+
+
+@on_both
 def test_gone_and_back_again(gate: Gate, novaops: Novaops) -> None:
     """The last one, as it takes everything away."""
     done = novaops("proxy", "remove", "--json", inventory=gate.inventory, env=ENV)

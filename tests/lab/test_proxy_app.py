@@ -264,9 +264,8 @@ def test_the_welcome_page_serves_somebodys_shop(gate: LabHost, world: World, dep
 
 def test_an_address_that_somebody_listens_on(gate: LabHost, world: World, deploy: Deploy) -> None:
     """Nginx gives such an address to no server that listens on all of them: so these listen on it as well."""
-    gate.run(
-        f"echo 'server {{ listen {gate.address}:80; server_name theirs.test; return 200 theirs; }}' >/etc/nginx/sites-enabled/theirs; nginx -s reload"
-    )
+    theirs = f"server {{ listen {gate.address}:80; server_name theirs.test; return 200 theirs; }}"
+    gate.run(f"echo '{theirs}' >/etc/nginx/sites-enabled/theirs; nginx -s reload")
     at = f"{world.address}:{world.backend('one').port}"
     right(
         deploy(

@@ -21,6 +21,8 @@ BEARER = f"Authorization: Bearer {KEY}"
 MODELS = "https://api.openai.com/v1/models"
 STATUS = ("-s", "-o", "/dev/null", "-w", "%{http_code}")
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def host(lab: Lab, _container: LabHost, _world: World) -> LabHost:

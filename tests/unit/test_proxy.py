@@ -218,7 +218,7 @@ def test_secrets_are_in_files_of_their_own() -> None:
         assert not told, path
     secrets = found[f"{OWN}/gate.inject"]
     assert (secrets.mode, secrets.for_workers) == ("0600", False)
-    assert nginx_words(secrets.text) == ["api:api.openai.com", ENV["KEY"].replace("$", "${novaops_dollar}"), ";"]
+    assert nginx_words(secrets.text) == [r"~^api\x3aapi\x2eopenai\x2ecom\x3a443\z", ENV["KEY"].replace("$", "${novaops_dollar}"), ";"]
     tokens = nginx_words(found[f"{OWN}/token.tokens"].text)
     assert tokens[1::3] == ["a", "b"]
     assert all(token.startswith("~^") and token.endswith(r"\z") for token in tokens[0::3])
@@ -398,39 +398,39 @@ def proof(site: Mapping[str, Any]) -> SiteAnswers:
 @pytest.mark.parametrize(
     ("site", "urls", "to", "mode"),
     [
-        (API, ["https://gate.example.com/v1/models"], "127.0.0.1:443", "inject"),
-        ({**API, "path": "/"}, ["https://gate.example.com/models"], "127.0.0.1:443", "inject"),
-        (TOKEN, ["https://token.example.com/v1/models"], "127.0.0.1:443", "token"),
-        ({**API, "tls": "off", "http_port": "81"}, ["http://gate.example.com:81/v1/models"], "127.0.0.1:81", "inject"),
-        (APP, ["http://shop.example.com/"], "127.0.0.1:80", "open"),
+        (API, ["https://gate.example.com/v1/models"], "127.0.0.2:443", "inject"),
+        ({**API, "path": "/"}, ["https://gate.example.com/models"], "127.0.0.2:443", "inject"),
+        (TOKEN, ["https://token.example.com/v1/models"], "127.0.0.2:443", "token"),
+        ({**API, "tls": "off", "http_port": "81"}, ["http://gate.example.com:81/v1/models"], "127.0.0.2:81", "inject"),
+        (APP, ["http://shop.example.com/"], "127.0.0.2:80", "open"),
         ({**APP, "listen": "192.0.2.7,::1"}, ["http://shop.example.com/"], "192.0.2.7:80", "open"),
         ({**APP, "listen": "2001:db8::7"}, ["http://shop.example.com/"], "[2001:db8::7]:80", "open"),
-        ({**APP, "domain": "*.a.com,b.com,c.com"}, ["http://b.com/"], "127.0.0.1:80", "open"),
-        ({**APP, "domain": "*.a.com"}, [], "127.0.0.1:80", "open"),
-        ({**APP, "auth": {"basic": {"nova": "env:PW"}}}, ["http://shop.example.com/"], "127.0.0.1:80", "basic"),
-        ({**APP, "auth": {"from": "192.0.2.0/24"}}, ["http://shop.example.com/"], "127.0.0.1:80", "from"),
+        ({**APP, "domain": "*.a.com,b.com,c.com"}, ["http://b.com/"], "127.0.0.2:80", "open"),
+        ({**APP, "domain": "*.a.com"}, [], "127.0.0.2:80", "open"),
+        ({**APP, "auth": {"basic": {"nova": "env:PW"}}}, ["http://shop.example.com/"], "127.0.0.2:80", "basic"),
+        ({**APP, "auth": {"from": "192.0.2.0/24"}}, ["http://shop.example.com/"], "127.0.0.2:80", "from"),
         (
             {**APP, "auth": {"basic": {"nova": "env:PW"}}, "locations": [{"path": "/", "auth": "off"}]},
             ["http://shop.example.com/"],
-            "127.0.0.1:80",
+            "127.0.0.2:80",
             "open",
         ),
         (
             {**APP, "auth": {"basic": {"nova": "env:PW"}}, "locations": [{"path": "/"}, {"path": "/", "exact": "yes", "auth": "off"}]},
             ["http://shop.example.com/"],
-            "127.0.0.1:80",
+            "127.0.0.2:80",
             "open",
         ),
         (
             {**APP, "auth": {"basic": {"nova": "env:PW"}}, "locations": [{"path": "/x", "auth": "off"}]},
             ["http://shop.example.com/"],
-            "127.0.0.1:80",
+            "127.0.0.2:80",
             "basic",
         ),
         (
             without(APP, "upstreams", locations=[{"path": "/a/", "upstreams": "127.0.0.1:1"}]),
             ["http://shop.example.com/a/"],
-            "127.0.0.1:80",
+            "127.0.0.2:80",
             "open",
         ),
     ],

@@ -16,6 +16,7 @@ from novaops.facts.file import File, FileAt
 from novaops.facts.holds import Holds
 from novaops.facts.listening import Listener, Listening
 from novaops.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
+from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.nginx_conf import NginxConf
 from novaops.plan import Plan, make_plan, questions_of
 from novaops.resources.default_page import NoDefaultPage
@@ -132,7 +133,7 @@ SECRETS = f"{OWN}/shop.inject"
 
 def planned(resource: Any, on: NginxFacts, files: Mapping[str, File] | None = None, pending: tuple[str, ...] = ()) -> Plan:
     """What is planned where only these files are there."""
-    answers: dict[Any, Any] = {Nginx(): on}
+    answers: dict[Any, Any] = {Nginx(): on, UnitNamed("nginx.service"): UnitFacts("loaded", "active", "enabled")}
     for question in questions_of([resource]):
         if isinstance(question, FileAt):
             answers[question] = (files or {}).get(question.path, Gap.ABSENT)
