@@ -39,4 +39,5 @@ def test_the_wheel_works_from_any_directory(tmp_path: Path) -> None:
     assert '"Disk"' in novaops("init", "--schema")
     assert "HostName 192.0.2.20" in novaops("host", "ssh-config", "aliyun")
     shipped = {path.relative_to(installed / "novaops" / "shipped").as_posix() for path in (installed / "novaops" / "shipped").rglob("*.*")}
-    assert {"playbooks/disk.py", "templates/host/ssh_config.j2", "inventory.yaml"} <= shipped
+    assert {"playbooks/proxy.py", "templates/proxy/api.conf.j2", "inventory.yaml"} <= shipped
+    assert (installed / "novaops" / "providers" / "openai.yaml").is_file()
