@@ -21,6 +21,9 @@ from novaops.render import Templates
 
 _PACKAGE = Path(__file__).parent
 
+_FLAGS = {"basic": "password"}
+"""Flags that have another name than the key they are for."""
+
 
 @dataclass(frozen=True)
 class Context:
@@ -104,6 +107,9 @@ class Playbook:
                 number = [entries.index(chosen[int(first["loc"][0])])] if first["loc"] else []
                 where = (*host.places[self.name], *number, *first["loc"][1:])
                 raise known.error(tuple(part for part in where if part != "[key]"), inventory.message(first)) from None
+            if isinstance(flags.get(field), dict):  # several flags say it: the one of the part that is wrong
+                part = str(first["loc"][2]) if len(first["loc"]) > 2 else ""  # noqa: PLR2004 - number, key, part
+                raise UsageError(f"--{_FLAGS.get(part, part)}: {inventory.message(first)}" if part else inventory.message(first)) from None
             raise UsageError(f"--{field}: {inventory.message(first)}" if field in {key, *flags} else inventory.message(first)) from None
 
 

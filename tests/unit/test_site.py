@@ -274,3 +274,21 @@ def test_a_random_token_is_nobody_s_name(who: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("TOKEN", "ab12glasscd34client56ef78")
     on: NginxFacts = nginx()
     assert files({**TOKEN, "auth": {"token": {who: "env:TOKEN"}}}, on=on)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--token", "hunter2"], "--token: a secret is not written in plain text"),
+        (["--user", "a", "--password", "hunter2"], "--password: a secret is not written in plain text"),
+        (["--from", "1.2.3.4/8"], '--from: "1.2.3.4/8" is no address or network'),
+        (["--token", "env:X", "--user", "a", "--password", "env:Y"], "basic and token exclude each other"),
+        (["--user", "a"], "--user and --password belong together"),
+    ],
+)
+def test_a_flag_that_is_wrong_is_named(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    site = ["--name", "x", "--provider", "openai", "--domain", "a.example.com", "--tls", "off"]
+    assert run(["proxy", "deploy", "root@203.0.113.9", *site, *words]) == 2
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert "hunter2" not in shown
