@@ -160,7 +160,7 @@ def wired(host: LabHost, folder: Path) -> Iterator[Wire]:
         yield Wire(target, playbooks.resources(known, found), session, " ".join(host.host_key.split()[:2]))
 
 
-@pytest.mark.parametrize("cuts", [20, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.parametrize("cuts", [10, pytest.param(60, marks=pytest.mark.long)])
 def test_a_cut_at_any_byte_leaves_the_host_right_or_as_it_was(container: LabHost, tmp_path: Path, cuts: int) -> None:
     with wired(container, tmp_path) as wire:
         wire.ask(AS_BEFORE)

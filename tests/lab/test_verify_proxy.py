@@ -240,21 +240,21 @@ DRIFT: Mapping[str, tuple[str, str | Callable[[Gate], None], str]] = {
     "the key comes back": ("inject", echo, "the key is in the answer to the request of known"),
     "the key in a file for all": (
         "inject",
-        "cp /etc/nginx/novaops/inject.secrets /etc/nginx/novaops/x && chmod 0644 /etc/nginx/novaops/x",
+        "cp /etc/nginx/novaops/inject.inject /etc/nginx/novaops/x && chmod 0644 /etc/nginx/novaops/x",
         "the key is in /etc/nginx/novaops/x",
     ),
     "credentials in the log": ("inject", LOG_KEYS, "the login of nova is in /var/log/nginx/novaops-inject.access.log"),
     "the secrets for all": (
         "inject",
-        "chmod 0644 /etc/nginx/novaops/inject.secrets",
-        "inject.secrets should be readable for fewer (0600 at the most)",
+        "chmod 0644 /etc/nginx/novaops/inject.inject",
+        "inject.inject should be readable for fewer (0600 at the most)",
     ),
     "the secrets somebody's": (
         "inject",
-        "chown daemon /etc/nginx/novaops/inject.secrets",
-        "inject.secrets should be root's, but it is 0600 daemon:root",
+        "chown daemon /etc/nginx/novaops/inject.inject",
+        "inject.inject should be root's, but it is 0600 daemon:root",
     ),
-    "no secrets": ("token", f"rm /etc/nginx/novaops/token.secrets && {RELOAD}", "there should be a file /etc/nginx/novaops/token.secrets"),
+    "no secrets": ("token", f"rm /etc/nginx/novaops/token.tokens && {RELOAD}", "there should be a file /etc/nginx/novaops/token.tokens"),
     "the hashes of a group": (
         "app",
         "chgrp users /etc/nginx/novaops/app.htpasswd",

@@ -80,7 +80,7 @@ TOKEN = replace(
     tried={"stranger": edge(401), "wrong": edge(401), "known": answer(401, "{}"), "outsider": edge(403)},
     plain={URL: (answer(404), answer(404))},
     shown=(replace(SHOWN, known_here=False),),
-    files={INJECT.secrets_file: ROOTS, "/etc/nginx/novaops/a.key": ROOTS},
+    files={"/etc/nginx/novaops/a.tokens": ROOTS, "/etc/nginx/novaops/a.key": ROOTS},
 )
 FAR = replace(
     TOKEN,

@@ -53,7 +53,8 @@ class Wanted:
 
     @property
     def secrets_file(self) -> str:
-        return f"/etc/nginx/novaops/{self.site.name}.secrets"
+        suffix = "inject" if self.auth.inject else "tokens"
+        return f"/etc/nginx/novaops/{self.site.name}.{suffix}"
 
     @property
     def certificate(self) -> tuple[str, str]:
