@@ -241,7 +241,7 @@ class NginxSite:
             "certificate": certificate,
             "certificate_key": key,
             "hsts": entry.strict_transport,
-            "max_body": entry.max_body or ("512M" if entry.is_api else "64M"),
+            "max_body": entry.max_body or ("520M" if entry.is_api else "64M"),
             "timeout": entry.timeout,
             "htpasswd": self._path("htpasswd"),
             "basic": bool(self.passwords),

@@ -241,7 +241,7 @@ class Site(Form):
 
     auth: Auth | None = None
     max_body: Size | None = None
-    """The largest upload; 512M for an API, 64M otherwise; 0 for any."""
+    """The largest upload; 520M for an API (files of 512 MB, and what is around them), 64M otherwise; 0 for any."""
     timeout: Seconds = 600
     """How long an upstream may be silent."""
     streams: int = Field(default=0, ge=0, le=100000)

@@ -30,7 +30,7 @@ class Guarded:
     applied: Done
 
 
-@pytest.fixture(scope="module", params=["bookworm", pytest.param("trixie", marks=pytest.mark.long)])
+@pytest.fixture(scope="module", params=[pytest.param(release, marks=pytest.mark.long) for release in ("bookworm", "trixie")])
 def guarded(request: pytest.FixtureRequest, lab: Lab, novaops: Novaops, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     host = lab.up(f"guarded-{request.param}", "container", request.param)
     wanted = {"users": [{"name": "netlab", "password": "env:PW"}], "others": "denied", "fail2ban": True}

@@ -237,7 +237,7 @@ exec /usr/bin/systemctl "$@"
 @pytest.mark.parametrize(
     ("times", "seconds", "why"),
     [
-        pytest.param(1, 18, "All of it was taken back.", id="once"),
+        pytest.param(1, 18, "All of it was taken back.", id="once", marks=pytest.mark.long),
         pytest.param(9, 60, "Not all of it could be taken back.", id="when it is taken back too", marks=pytest.mark.long),
     ],
 )

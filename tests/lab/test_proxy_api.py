@@ -299,6 +299,42 @@ def test_large_uploads(gate: Gate, world: World) -> None:
 
 
 @on_one
+@pytest.mark.long
+def test_the_largest_file_that_an_api_takes(gate: Gate, world: World) -> None:
+    """512 MB: they pass through without ever being kept on the proxy's disk."""
+    before = gate.host.run("df --output=used -B1M / | tail -n 1")
+    gate.host.run("head -c 536870912 /dev/zero >/root/large")
+    to = f"-k --resolve token.lab.test:443:{gate.host.address}"
+    upload = f"curl -sS -o /dev/null -w '%{{http_code}}' {to} -F purpose=batch -F file=@/root/large"
+    keys = f"-H 'X-Novaops-Token: second-Glacier-77' -H 'Authorization: Bearer {KEY}'"
+    assert gate.host.run(f"{upload} {keys} https://token.lab.test/v1/files", timeout_s=300) == "200"
+    gate.host.run("rm /root/large")
+    (request,) = world.api.requests
+    assert request.complete
+    assert request.size > 536_870_912
+    assert int(gate.host.run("df --output=used -B1M / | tail -n 1")) - int(before) < 100
+
+
+@on_one
+def test_headers_that_contradict_each_other(gate: Gate, world: World) -> None:
+    """None of them is passed on."""
+    basic = base64.b64encode(f"nova:{PASSWORD}".encode()).decode()
+    contradictions = {
+        "two logins": f"Authorization: Basic {basic}\r\nAuthorization: Bearer {KEY}\r\n",
+        "two logins, the other way round": f"Authorization: Bearer {KEY}\r\nAuthorization: Basic {basic}\r\n",
+        "two lengths": f"Authorization: Basic {basic}\r\nContent-Length: 3\r\nContent-Length: 4\r\n",
+        "a length and chunks": f"Authorization: Basic {basic}\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+        "two hosts": f"Authorization: Basic {basic}\r\nHost: other.test\r\n",
+    }
+    for what, headers in contradictions.items():
+        plain = socket.create_connection((gate.host.address, 443), timeout=10)
+        with gate.context.wrap_socket(plain, server_hostname="inject.lab.test") as tls:
+            tls.sendall(f"POST /v1/models HTTP/1.1\r\nHost: inject.lab.test\r\n{headers}\r\nabc".encode())
+            assert tls.recv(12) in {b"HTTP/1.1 400", b"HTTP/1.1 401"}, what
+    assert not world.api.requests
+
+
+@on_one
 def test_a_secret_that_is_lost_closes_the_site(gate: Gate, world: World, novaops: Novaops) -> None:
     gate.host.run("cd /etc/nginx/novaops && rm inject.htpasswd")
     assert answer(gate, "inject", "/v1/models")[0] in {401, 403}

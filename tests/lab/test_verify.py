@@ -252,6 +252,7 @@ def test_what_cannot_be_seen_is_no_drift(mounted: Rehearsal) -> None:
     assert "findmnt" in json.loads(ended.stdout)["hosts"][0]["error"]["what"]
 
 
+@pytest.mark.long
 def test_reboot(mounted: Rehearsal) -> None:
     before = mounted.host.run("cat /proc/sys/kernel/random/boot_id")
     ended = mounted.verify("--reboot", "--junit", "found.xml")
