@@ -19,7 +19,7 @@ _OPTION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/=@%+-]*")
 def host(text: str) -> str:
     """A host name or IP address. Raises ValueError with the offending text."""
     plain, zone, interface = text.partition("%")
-    if _is_ip(plain) and (not zone or _NAME.fullmatch(interface)):
+    if is_address(plain) and (not zone or _NAME.fullmatch(interface)):
         return str(ipaddress.ip_address(text))
     if len(text) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in text.split(".")):  # noqa: PLR2004 - RFC 1035
         raise ValueError(f'"{text}" is no host name or IP address')
@@ -32,7 +32,7 @@ def address(text: str) -> tuple[str, int | None]:
     if match is None:
         return host(text), None
     if match["name"] is not None:
-        if match["port"] is None and not _is_ip(match["name"]):
+        if match["port"] is None and not is_address(match["name"]):
             raise ValueError(f'"{text}" is no address: brackets are for an IPv6 address, or before a port')
         name, digits = match["name"], match["port"]
     else:
@@ -40,7 +40,7 @@ def address(text: str) -> tuple[str, int | None]:
     return host(name), port(digits) if digits else None
 
 
-def _is_ip(text: str) -> bool:
+def is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -121,12 +121,12 @@ def server_name(text: str) -> str:
     plain = (
         text.removeprefix("*.") if text.startswith("*.") else text.removeprefix(".") if text.startswith(".") else text.removesuffix(".*")
     )
-    if "%" in plain or plain == "_" or (not _is_ip(plain) and not all(_HOST_LABEL.fullmatch(label) for label in plain.split("."))):
+    if "%" in plain or plain == "_" or (not is_address(plain) and not all(_HOST_LABEL.fullmatch(label) for label in plain.split("."))):
         raise ValueError(f'"{text}" is no domain like proxy.example.com or *.example.com')
     host(plain)
-    if plain != text and _is_ip(plain):
+    if plain != text and is_address(plain):
         raise ValueError(f'"{text}" is no domain: an address has no names below it')
-    return str(ipaddress.ip_address(text)) if _is_ip(text) else text.lower()
+    return str(ipaddress.ip_address(text)) if is_address(text) else text.lower()
 
 
 def covers(one: str, other: str) -> bool:

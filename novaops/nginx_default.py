@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from novaops.facts.nginx import DEFAULT_PAGE, NginxFacts
+from novaops.facts.nginx import NginxFacts
+from novaops.names import is_address
 from novaops.nginx_conf import Server
 from novaops.nginx_site import HANDSHAKE_REFUSED, HTTP2_DIRECTIVE, NginxSite, Pair, other_sites, written
 from novaops.nginx_text import quoted
-from novaops.resources.nginx_files import DEFAULT, SHARED, NginxFiles, Part, is_ours
-from novaops.site import Site, is_address
+from novaops.resources.nginx_files import DEFAULT, SHARED, NginxFiles, Part
+from novaops.resources.site_claims import strangers
+from novaops.site import Site
 
 NAMES_TABLE = "server_names_hash_bucket_size"
 
@@ -53,13 +55,7 @@ def default(host: Any, settings: Sequence[Site], present: Sequence[NginxSite]) -
     def render(nginx: NginxFacts, old: str) -> str | None:
         if nginx.broken and old:
             return old  # nothing is known of other servers before nginx reads its configuration again
-        theirs = {
-            (listen.address, listen.port)
-            for server in nginx.conf.servers()
-            if not is_ours(server.file) and not (nginx.default_page_is_debians and server.file == DEFAULT_PAGE)
-            for listen in server.listens
-            if listen.is_default
-        }
+        theirs = {(listen.address, listen.port) for server in strangers(nginx) for listen in server.listens if listen.is_default}
         ours = [_known(server) for server in other_sites(nginx, settings)]
         ours += [_Server(tuple(built.listens(port, nginx)), *built.seen(port, nginx)) for built in present for port in built.entry.ports]
         tls = {pair: server.tls for server in ours for pair in server.pairs}

@@ -11,6 +11,7 @@ from typing import Any
 from novaops import htpasswd
 from novaops.errors import Refused, UsageError
 from novaops.facts.nginx import NginxFacts
+from novaops.names import is_address
 from novaops.nginx_conf import Server
 from novaops.nginx_text import exactly, literal, quoted, variable
 from novaops.passwords import weakness
@@ -20,9 +21,10 @@ from novaops.resources.certificate import GivenCertificate, SelfSigned
 from novaops.resources.letsencrypt import LETS_ENCRYPT, LetsEncrypt
 from novaops.resources.nginx_files import DEFAULT, OWN, SHARED, NginxFiles, Part, is_ours, site_files
 from novaops.resources.site_answers import SiteAnswers
+from novaops.resources.site_claims import RESOLVE
 from novaops.secret import Secret
 from novaops.secret_source import resolve
-from novaops.site import Auth, Location, Site, Upstream, api_at, is_address
+from novaops.site import Auth, Location, Site, Upstream, api_at
 
 Pair = tuple[str, int]
 """An address to listen on, and a port."""
@@ -67,8 +69,7 @@ FORGED = (
 
 HTTP2_DIRECTIVE = (1, 25, 1)
 HANDSHAKE_REFUSED = (1, 19, 4)
-RESOLVE = (1, 27, 3)
-"""The versions of nginx that brought `http2 on`, `ssl_reject_handshake`, and `server … resolve`."""
+"""The versions of nginx that brought `http2 on` and `ssl_reject_handshake`."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
@@ -38,18 +37,10 @@ def upstream_url(text: str) -> str:
     if parts.scheme != "https":
         raise ValueError(f'"{text}" is no https:// URL: a key would travel in the clear')
     host, _ = names.address(parts.netloc)
-    if is_address(host):
+    if names.is_address(host):
         raise ValueError(f'"{text}" names an address: a certificate is checked against a name')
     url_path(parts.path)
     return text
-
-
-def is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _of_form(pattern: str, what: str) -> AfterValidator:
@@ -171,7 +162,7 @@ class Upstream(Form):
     @property
     def is_name(self) -> bool:
         """Whether DNS has to be asked for it."""
-        return not self.is_socket and self.host != "localhost" and not is_address(self.host)
+        return not self.is_socket and self.host != "localhost" and not names.is_address(self.host)
 
     @property
     def host(self) -> str:

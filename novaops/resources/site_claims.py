@@ -96,7 +96,7 @@ class SiteClaims:
 
     def _shadows_nobody(self, nginx: NginxFacts) -> None:
         """Raises Refused where somebody's server would answer no more."""
-        for server in _strangers(nginx):
+        for server in strangers(nginx):
             ports = {listen.port for listen in server.listens if listen.address in _ALL_OF_NGINX} & set(self.ports)
             own = [address for address in self.listen if address not in _ALL]
             if own and ports:
@@ -115,7 +115,7 @@ class SiteClaims:
 
     def notes(self, facts: Facts) -> Iterator[str]:
         nginx = facts.known(Nginx())
-        for server in _strangers(nginx):
+        for server in strangers(nginx):
             default = [listen for listen in server.listens if listen.is_default and listen.port in self.ports]
             if default:
                 yield f"unknown names at port {default[0].port} are answered by {server.place}, as before"
@@ -127,18 +127,18 @@ class SiteClaims:
         own = {f"[{address}]" if ":" in address else address for address in self.listen if address not in _ALL}
         first: dict[tuple[str, int], Server] = {}
         told = set()
-        strangers = _strangers(nginx)
-        for server in [one for one in nginx.conf.servers() if is_ours(one.file) or one in strangers]:
+        others = strangers(nginx)
+        for server in [one for one in nginx.conf.servers() if is_ours(one.file) or one in others]:
             for listen in server.listens:
                 if listen.port not in self.ports or listen.is_loopback or (own and listen.address not in own):
                     continue
                 first.setdefault((listen.address, listen.port), server)
                 if listen.is_default:
                     told.add((listen.address, listen.port))
-        return list(dict.fromkeys((port, one) for (at, port), one in first.items() if (at, port) not in told and one in strangers))
+        return list(dict.fromkeys((port, one) for (at, port), one in first.items() if (at, port) not in told and one in others))
 
 
-def _strangers(nginx: NginxFacts) -> list[Server]:
+def strangers(nginx: NginxFacts) -> list[Server]:
     """Servers that are not ours, and not the page that goes."""
     page = DEFAULT_PAGE if nginx.default_page_is_debians else ""
     return [server for server in nginx.conf.servers() if not is_ours(server.file) and server.file != page]

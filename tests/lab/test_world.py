@@ -90,7 +90,8 @@ def test_names_change_and_the_name_server_goes_down(host: LabHost, world: World)
     assert host.run("getent hosts api.openai.com").split()[0] == "::7"
     assert ("api.openai.com", "AAAA") in world.names.queries
     world.names.forward = False
-    assert not host.run("getent hosts www.example.com || true")
+    mirror = "$(grep -rhoE 'https?://[^/ :]+' /etc/apt/sources.list /etc/apt/sources.list.d | head -n 1 | cut -d / -f 3)"
+    assert not host.run(f"getent hosts {mirror} || true")
     world.names.failing.add("api.openai.com")
     assert ended(host, MODELS) == "6"
     world.names.failing.clear()
