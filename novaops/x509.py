@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from novaops.names import is_address
+
 if TYPE_CHECKING:  # and loaded where a certificate is read: most commands never see one
     from cryptography import x509
 
@@ -111,17 +113,6 @@ def names_for(domains: Iterable[str]) -> tuple[str, ...]:
             continue
         names += [domain[1:], f"*{domain}"] if domain.startswith(".") else [domain]
     return tuple(dict.fromkeys(names))
-
-
-def is_address(name: str) -> bool:
-    """Whether a name is an IP address."""
-    from ipaddress import ip_address
-
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _covers(name: str, wanted: str) -> bool:

@@ -13,10 +13,11 @@ from novaops.facts import Facts, Gap, Question
 from novaops.facts.certificate import CertificateAt, CertificateFacts
 from novaops.facts.file import LARGEST, File, FileAt
 from novaops.journal import STATE, pending_marker
+from novaops.names import is_address
 from novaops.plan import Change, Step
 from novaops.shell import quote
 from novaops.size import human
-from novaops.x509 import Certificate, Chain, is_address, names_for
+from novaops.x509 import Certificate, Chain, names_for
 
 LIFETIME = 397
 """Days. What clients take: Apple's turn down any certificate of more than 825 days, and for a public authority's 398 are the most."""

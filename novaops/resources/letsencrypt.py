@@ -15,11 +15,12 @@ from novaops.facts.file import File, FileAt
 from novaops.facts.listening import Listening
 from novaops.facts.resolution import AddressesOf, OwnAddresses
 from novaops.facts.unit import UnitFacts, UnitNamed
+from novaops.names import is_address
 from novaops.plan import Change, Step
 from novaops.renewal_conf import RenewalConf
 from novaops.resources.unit import Unit
 from novaops.shell import join, quote
-from novaops.x509 import Chain, is_address
+from novaops.x509 import Chain
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 

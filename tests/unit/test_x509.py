@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novaops.x509 import DAY, Chain, is_address, names_for
+from novaops.names import is_address
+from novaops.x509 import DAY, Chain, names_for
 from tests.lab.world.authority import Authority, Leaf
 from tests.lab.world.authority import _certificate as certificate
 
