@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from novaops import probe
-from novaops.errors import Bug, HostFailed, LockHeld, NovaopsError, Refused, RolledBack
+from novaops import endings, probe
+from novaops.errors import Bug, HostFailed, LockHeld, NovaopsError
 from novaops.facts import Facts, Question
 from novaops.facts.holds import Holds
 from novaops.facts.runs import LastRun
 from novaops.guard import OPEN, SECONDS
 from novaops.plan import FreshLogin, Plan, Resource, Step, make_plan, questions_of
-from novaops.report import HostReport, Line, Status, failure, line_of
+from novaops.report import HostReport, Status, failure
 from novaops.shell import whole
 from novaops.target import Target
 from novaops.transport import Session
@@ -90,70 +90,120 @@ def ask(session: Session, questions: Sequence[Question[Any]], *, root: bool = Tr
 
 def converge_in(session: Session, resources: Sequence[Resource], manner: Manner, progress: Progress) -> HostReport:
     """See `converge`. Raises NovaopsError."""
-    host = session.target.name
-    questions: list[Question[Any]] = [UNCONFIRMED, LastRun(), *questions_of(resources)]
-    progress(host, "looking")
-    facts = ask(session, questions)
-    plan = make_plan(resources, facts)
-    if not plan and facts.known(UNCONFIRMED):
-        _wait_for_the_guard(session, manner, progress)
-        return converge_in(session, resources, manner, progress)
-    if plan.refusals:
-        return _refused(host, plan)
-    if plan.unproven:
-        return _does_not_work(HostReport(host, "failed", _lines(plan, {}), plan.notes), plan)
-    if manner.check or not plan.steps:
-        status: Status = "would_change" if plan.steps else "unchanged"
-        return HostReport(host, status, _lines(plan, dict.fromkeys(plan.steps, status)), plan.notes)
-    return _apply(session, resources, questions, facts, plan, manner, progress)
+    one = Converging(session, resources, manner, progress)
+    one.look()
+    return one.proceed({})
 
 
-def _apply(
-    session: Session,
-    resources: Sequence[Resource],
-    questions: Sequence[Question[Any]],
-    facts: Facts,
-    plan: Plan,
-    manner: Manner,
-    progress: Progress,
-) -> HostReport:
-    """Carry the plan out, and whatever is found to be left of it, until a look finds nothing."""
-    from novaops.apply import carry_out, new_run  # only here: a host that is right already need not wait for it
+class Converging:
+    """One host on its way: looked at, and worked on until a look finds nothing, or nothing but what other hosts must do first."""
 
-    host = session.target.name
-    done: list[Step] = []
-    stale = logins = 0
-    while True:
-        run = new_run(plan.steps, facts.known(LastRun()), wait=manner.wait, undoes=manner.undoes, guard=manner.guard)
-        outcome = carry_out(session, run, _Watcher(host, progress))
-        logins += outcome.logins
-        if outcome.end == "rolled_back":
-            return _rolled_back(host, plan, outcome, done, as_before=_as_before(session, resources, questions, plan, outcome))
-        if outcome.end not in {"ok", "stale"}:
-            return _ended_badly(host, plan, outcome, done)
-        progress(host, "proving" if outcome.end == "ok" else "looking again: another run came in between")
-        facts = ask(session, questions)
-        remaining = make_plan(resources, facts)
-        if outcome.end == "ok":
-            done += plan.steps
-            report = HostReport(host, "changed", _done_lines(plan, done), plan.notes, run=run.id, logins=logins)
-            if not remaining:
-                return report
-            if remaining.unproven:
-                return _does_not_work(report, remaining)
-            if remaining.refusals or {step.resource for step in remaining.steps} & {step.resource for step in done}:
-                return _not_proven(report, remaining)
-        else:
-            stale += 1
-            if stale == STALE_TRIES:
-                raise HostFailed(f"other runs on {session.target} kept coming in between", fix="run this again when they are done")
-            if remaining.refusals:
-                return _refused(host, remaining)
-            if remaining.unproven:
-                return _does_not_work(HostReport(host, "failed", _done_lines(remaining, done), remaining.notes), remaining)
-            if not remaining.steps:
-                return HostReport(host, "changed" if done else "unchanged", _done_lines(remaining, done), remaining.notes)
-        plan = remaining
+    def __init__(
+        self,
+        session: Session,
+        resources: Sequence[Resource],
+        manner: Manner,
+        progress: Progress,
+        asked_by_peers: Sequence[Question[Any]] = (),
+    ) -> None:
+        """`asked_by_peers` are the questions that resources of other hosts have about this one."""
+        self.facts = Facts({}, {})
+        self.waits = False
+        """Whether something of it needs what another host does not have yet."""
+        self._session = session
+        self._resources = resources
+        self._manner = manner
+        self._progress = progress
+        self._questions: list[Question[Any]] = [UNCONFIRMED, LastRun(), *questions_of(resources), *asked_by_peers]
+        self._done: list[Step] = []
+        self._logins = 0
+        self._run = ""
+
+    @property
+    def _host(self) -> str:
+        return self._session.target.name
+
+    def look(self) -> None:
+        """One exec. Raises HostFailed, Unreachable."""
+        self._progress(self._host, "looking")
+        self.facts = ask(self._session, self._questions)
+
+    def plan(self, peers: Mapping[str, Facts | NovaopsError]) -> Plan:
+        """What is to be done as things are. Raises HostFailed where a fact is missing."""
+        return make_plan(self._resources, self.facts.beside(peers))
+
+    def proceed(self, peers: Mapping[str, Facts | NovaopsError]) -> HostReport:
+        """Do what can be done now, and prove it. Raises NovaopsError."""
+        plan = self.plan(peers)
+        while not plan and self.facts.known(UNCONFIRMED):
+            _wait_for_the_guard(self._session, self._manner, self._progress)
+            self.look()
+            plan = self.plan(peers)
+        self.waits = bool(plan.waits) and not plan.refusals
+        if self._manner.check or not plan.steps or plan.refusals:
+            return self._as_found(plan)
+        return self._apply(plan, peers)
+
+    def _as_found(self, plan: Plan) -> HostReport:
+        """The report where nothing is done: all is right, or nothing may be done, or nothing can be done yet."""
+        if plan.refusals:
+            return endings.refused(self._host, plan, self._done)
+        if plan.unproven:
+            return endings.does_not_work(self._so_far("failed", plan), plan)
+        if self._manner.check and plan:
+            return endings.would_change(self._host, plan)
+        return self._so_far("changed" if self._done else "unchanged", plan)
+
+    def _so_far(self, status: Status, plan: Plan) -> HostReport:
+        return HostReport(self._host, status, endings.done_lines(plan, self._done), plan.notes, run=self._run, logins=self._logins)
+
+    def _apply(self, plan: Plan, peers: Mapping[str, Facts | NovaopsError]) -> HostReport:
+        """Carry the plan out, and whatever is found to be left of it, until a look finds nothing."""
+        from novaops.apply import carry_out, new_run  # only here: a host that is right already need not wait for it
+
+        manner, stale = self._manner, 0
+        now: set[str] = set()
+        while True:
+            run = new_run(plan.steps, self.facts.known(LastRun()), wait=manner.wait, undoes=manner.undoes, guard=manner.guard)
+            outcome = carry_out(self._session, run, _Watcher(self._host, self._progress))
+            self._logins += outcome.logins
+            if outcome.end == "rolled_back":
+                as_before = self._as_before(plan, outcome, peers)
+                return endings.rolled_back(self._host, plan, outcome, self._done, self._logins, as_before=as_before)
+            if outcome.end not in {"ok", "stale"}:
+                return endings.ended_badly(self._host, plan, outcome, self._done)
+            self._progress(self._host, "proving" if outcome.end == "ok" else "looking again: another run came in between")
+            self.facts = ask(self._session, self._questions)
+            remaining = self.plan(peers)
+            self.waits = bool(remaining.waits) and not remaining.refusals
+            if outcome.end == "ok":
+                self._done += plan.steps
+                self._run = run.id
+                now |= {step.resource for step in plan.steps}
+                report = self._so_far("changed", plan)
+                if remaining.unproven:
+                    return endings.does_not_work(report, remaining)
+                if remaining.refusals or {step.resource for step in remaining.steps} & now:
+                    return endings.not_proven(report, remaining)
+                if not remaining.steps:
+                    return report
+            else:
+                stale += 1
+                if stale == STALE_TRIES:
+                    what = f"other runs on {self._session.target} kept coming in between"
+                    raise HostFailed(what, fix="run this again when they are done")
+                if remaining.refusals or not remaining.steps:
+                    return self._as_found(remaining)
+            plan = remaining
+
+    def _as_before(self, plan: Plan, outcome: Outcome, peers: Mapping[str, Facts | NovaopsError]) -> bool | None:
+        """Whether the host needs again all that was not kept of the run, and no more; None where it cannot be asked."""
+        needed = tuple(step for number, step in enumerate(plan.steps) if number not in outcome.done)
+        try:
+            self.facts = ask(self._session, self._questions)
+            return self.plan(peers).steps == needed
+        except NovaopsError:
+            return None
 
 
 def _wait_for_the_guard(session: Session, manner: Manner, progress: Progress) -> None:
@@ -194,104 +244,3 @@ class _Watcher:
 
     def taking_back(self, why: str) -> None:
         self._progress(self._host, f"{why}: the host takes it back")
-
-
-def _lines(plan: Plan, statuses: dict[Step, str]) -> tuple[Line, ...]:
-    """One line a resource, in the order written; a resource with several steps has one for each."""
-    lines: list[Line] = []
-    for resource in plan.resources:
-        steps = [step for step in plan.steps if step.resource == resource]
-        lines += [line_of(step, statuses[step]) for step in steps] or [Line(resource, "unchanged")]
-    return tuple(lines)
-
-
-def _done_lines(plan: Plan, done: Sequence[Step]) -> tuple[Line, ...]:
-    return _lines(replace(plan, steps=tuple(done)), dict.fromkeys(done, "changed"))
-
-
-def _refused(host: str, plan: Plan) -> HostReport:
-    """Nothing is done on a host where one thing would not be safe."""
-    refused = {resource for resource, _ in plan.refusals}
-    first, *others = {error.what: error for _, error in plan.refusals}.values()
-    if others:
-        every = [first, *others]
-        parts = {part: "\n".join(dict.fromkeys(filter(None, (getattr(e, part) for e in every)))) for part in ("why", "fix")}
-        first = Refused("; ".join(error.what for error in every), **parts)
-    lines = tuple(Line(resource, "refused" if resource in refused else "skipped") for resource in plan.resources)
-    return HostReport(host, "refused", lines, plan.notes, first)
-
-
-def _ended_badly(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step]) -> HostReport:
-    failed = outcome.failed if outcome.failed is not None else len(outcome.done)
-    status: Status = "refused" if outcome.end == "refused" else "failed"
-    statuses = {
-        step: "changed" if number in outcome.done else status if number == failed else "skipped" for number, step in enumerate(plan.steps)
-    }
-    step = plan.steps[failed]
-    back = "What the step had done was taken back." if outcome.taken_back else "Not all of what the step had done could be taken back."
-    done = f" Done before it, and kept: {', '.join(plan.steps[n].resource for n in sorted(outcome.done))}." if outcome.done else ""
-    kind = Refused if status == "refused" else HostFailed
-    error = kind(
-        f"{step.resource}: {outcome.said.splitlines()[-1] if outcome.said else 'it failed'}",
-        why="\n".join([*outcome.said.splitlines()[-20:-1], back + done]),
-        fix="run this again once the cause is gone: it starts from what is there",
-    )
-    statuses |= dict.fromkeys(before, "changed")
-    lines = _lines(replace(plan, steps=(*before, *plan.steps)), statuses)
-    return HostReport(host, status, lines, plan.notes, error, run=outcome.run.id)
-
-
-def _as_before(
-    session: Session, resources: Sequence[Resource], questions: Sequence[Question[Any]], plan: Plan, outcome: Outcome
-) -> bool | None:
-    """Whether the host needs again all that was not kept of the run, and no more; None where it cannot be asked."""
-    needed = tuple(step for number, step in enumerate(plan.steps) if number not in outcome.done)
-    try:
-        return make_plan(resources, ask(session, questions)).steps == needed
-    except NovaopsError:
-        return None
-
-
-def _rolled_back(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step], *, as_before: bool | None) -> HostReport:
-    statuses = {
-        step: "rolled_back" if number in outcome.undone else "changed" if number in outcome.done else "skipped"
-        for number, step in enumerate(plan.steps)
-    }
-    statuses |= dict.fromkeys(before, "changed")
-    why = outcome.not_confirmed
-    looked = {
-        True: "Looked at again: the host is as it was before.",
-        False: "Looked at again, the host is not quite as it was before.",
-        None: "It could not be looked at again.",
-    }
-    taken_back = "All of it was taken back." if outcome.taken_back else "Not all of it could be taken back."
-    what = why.what if why else f"nobody confirmed it within {outcome.run.guard.seconds} s"
-    error = RolledBack(
-        f"the fresh login did not work, and the host put itself back: {what}",
-        why="\n".join(filter(None, [why.why if why else "", f"{taken_back} {looked[as_before]}"])),
-        fix=(why.fix if why else "") or f"find out why with: novaops login status {host}",
-    )
-    lines = _lines(replace(plan, steps=(*before, *plan.steps)), statuses)
-    return HostReport(host, "rolled_back", lines, plan.notes, error, run=outcome.run.id, logins=outcome.logins)
-
-
-def _does_not_work(report: HostReport, plan: Plan) -> HostReport:
-    """All is as wanted, and it does not work: the cause lies elsewhere."""
-    resources = {resource for resource, _ in plan.unproven}
-    lines = tuple(replace(line, status="failed") if line.resource in resources else line for line in report.lines)
-    error = next(failure for _, failure in plan.unproven)
-    others = [failure.what for _, failure in plan.unproven[1:]]
-    if others:
-        error = HostFailed("; ".join([error.what, *others]), why=error.why, fix=error.fix)
-    return replace(report, status="failed", lines=lines, error=error)
-
-
-def _not_proven(report: HostReport, remaining: Plan) -> HostReport:
-    wrong = ", ".join(dict.fromkeys([step.resource for step in remaining.steps] + [resource for resource, _ in remaining.refusals]))
-    details = [f"{s.resource} {c.field}: {c.before} → {c.after}" for s in remaining.steps for c in s.changes]
-    error = HostFailed(
-        f"every command succeeded, but {wrong} is not as wanted",
-        why="\n".join(details + [refusal.what for _, refusal in remaining.refusals]),
-        fix="run this again; if it says the same, something on the host keeps changing it back",
-    )
-    return replace(report, status="failed", error=error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -37,9 +37,40 @@ class Context:
     """The inventory's."""
 
 
+class Peers(Mapping[str, Host]):
+    """The other hosts as a playbook sees them: those of the inventory, and any user@address."""
+
+    def __init__(self, known: Inventory) -> None:
+        self._known = known
+
+    def __getitem__(self, name: str) -> Host:
+        """Raises UsageError for what is no host, or a group."""
+        if name in self._known.groups:
+            raise UsageError(f"{name} is a group, where one host is needed")
+        (host,) = self._known.find([name])
+        return host
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known.hosts)
+
+    def __len__(self) -> int:
+        return len(self._known.hosts)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the sections of one host want: of the host itself, and of other hosts."""
+
+    own: Sequence[Resource]
+    of_peers: Sequence[tuple[Host, Resource]] = ()
+
+
 @dataclass(frozen=True)
 class Playbook:
-    """One file of a playbooks folder: `Settings`, the form of its section, and `desired`, which gives the resources."""
+    """One file of a playbooks folder: `Settings`, the form of its section, and `desired`, which gives the resources.
+
+    Where it spans hosts, `desired_of_peers` gives what is wanted of the others: pairs of a host's name and a resource.
+    """
 
     name: str
     file: Path
@@ -152,27 +183,32 @@ class Playbooks:
             "$defs": definitions,
         }
 
-    def resources(
-        self, known: Inventory, host: Host, only: Iterable[str] | None = None, settings: Mapping[str, Any] | None = None
-    ) -> list[Resource]:
-        """What `host` should have, in the order its sections are written. `settings` take the place of what is written.
+    def wishes(self, known: Inventory, host: Host, only: Iterable[str] | None = None, settings: Mapping[str, Any] | None = None) -> Wishes:
+        """What the sections of `host` want, in the order they are written. `settings` take the place of what is written.
 
         Raises InventoryError, before anything is contacted.
         """
         given = dict(settings or {})
-        sections = list(given) if settings is not None else list(host.sections)
-        context = Context(host.name, host.address, host.groups, self.templates, self._folder)
+        written = list(given) if settings is not None else list(host.sections)
         wanted = None if only is None else set(only)
-        return [
-            resource
-            for section in sections
-            if wanted is None or section in wanted
-            for resource in self._of(self.by_name[section], known, host, given, context)
-        ]
+        sections = [section for section in written if wanted is None or section in wanted]
+        context = Context(host.name, host.address, host.groups, self.templates, self._folder)
+        peers = Peers(known)
+        own: list[Resource] = []
+        of_peers: list[tuple[Host, Resource]] = []
+        for section in sections:
+            playbook = self.by_name[section]
+            its = given[section] if section in given else playbook.settings(known, host)
+            own += playbook.module.desired(context, its, peers)
+            asks = getattr(playbook.module, "desired_of_peers", None)
+            of_peers += [(peers[name], resource) for name, resource in (asks(context, its, peers) if asks is not None else ())]
+        return Wishes(own, of_peers)
 
-    def _of(self, playbook: Playbook, known: Inventory, host: Host, given: Mapping[str, Any], context: Context) -> Iterator[Resource]:
-        settings = given[playbook.name] if playbook.name in given else playbook.settings(known, host)
-        yield from playbook.module.desired(context, settings, known.hosts)
+    def resources(
+        self, known: Inventory, host: Host, only: Iterable[str] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> list[Resource]:
+        """Of the wishes those for the host itself."""
+        return list(self.wishes(known, host, only, settings).own)
 
 
 def shipped(kind: str) -> Path:

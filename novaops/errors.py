@@ -8,7 +8,8 @@
     │   ├── NoRoot                 1   the login cannot become root there
     │   ├── LockHeld               1   another run is at work on the host
     │   ├── RunLost                1   the connection went away and the run could not be followed to its end
-    │   └── RolledBack             1   a fresh login did not work, and the host is as it was before
+    │   ├── RolledBack             1   a fresh login did not work, and the host is as it was before
+    │   └── Waits                  1   something needs what another host does not have yet
     ├── Refused                    4   going on could lose data or cut someone off
     └── Unreachable                5   no session: network, host key or login
         ├── UnknownHostKey         5
@@ -22,7 +23,8 @@ Library code raises these and never prints or exits; the command line catches th
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 
 class NovaopsError(Exception):
@@ -85,6 +87,19 @@ class RunLost(HostFailed):
 
 class RolledBack(HostFailed):
     code = "rolled-back"
+
+
+class Waits(HostFailed):
+    """A step needs something of another host that is not there yet: `what` says what, "aliyun's key".
+
+    It is planned again when that host has been worked on. `steps` are what it would do, where that is known.
+    """
+
+    code = "waits"
+
+    def __init__(self, what: str, steps: Sequence[Any] = ()) -> None:
+        super().__init__(what)
+        self.steps = tuple(steps)
 
 
 class Refused(NovaopsError):

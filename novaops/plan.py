@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from novaops.action import Action, Restore, WriteFile, payload
-from novaops.errors import HostFailed, Refused
+from novaops.errors import HostFailed, Refused, Waits
 from novaops.facts import Facts, Gap, Question
 from novaops.facts.file import File, FileAt
 from novaops.secret import Secret
@@ -75,7 +75,10 @@ class Resource(Protocol):
         ...
 
     def steps(self, facts: Facts) -> Iterable[Step]:
-        """What would put it right; nothing when it is right already. Raises Refused when that would not be safe."""
+        """What would put it right; nothing when it is right already.
+
+        Raises Refused when that would not be safe, Waits while something of another host is missing.
+        """
         ...
 
 
@@ -97,9 +100,11 @@ class Plan:
     notes: tuple[Note, ...] = ()
     unproven: tuple[tuple[str, HostFailed], ...] = ()
     """Resources that are as wanted, and do not work. Asked only when there is nothing left to do."""
+    waits: tuple[tuple[str, Waits], ...] = ()
+    """Resources that need something of another host, which is not there yet."""
 
     def __bool__(self) -> bool:
-        return bool(self.steps or self.refusals or self.unproven)
+        return bool(self.steps or self.refusals or self.unproven or self.waits)
 
 
 def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
@@ -110,6 +115,7 @@ def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
     steps: list[Step] = []
     refusals: list[tuple[str, Refused]] = []
     notes: list[Note] = []
+    waits: list[tuple[str, Waits]] = []
     claimed: dict[str, str] = {}
     for resource in resources:
         try:
@@ -118,11 +124,13 @@ def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
             notes.extend(_notes(resource, facts))
         except Refused as refusal:
             refusals.append((resource.id, refusal))
+        except Waits as wait:
+            waits.append((resource.id, wait))
         else:
             steps.extend(made)
             facts = _foreseen(resource, made, facts)
-    unproven = () if steps or refusals else tuple(_unproven(resources, facts))
-    return Plan(tuple(r.id for r in resources), tuple(steps), tuple(refusals), tuple(notes), unproven)
+    unproven = () if steps or refusals or waits else tuple(_unproven(resources, facts))
+    return Plan(tuple(r.id for r in resources), tuple(steps), tuple(refusals), tuple(notes), unproven, tuple(waits))
 
 
 def _unproven(resources: Iterable[Resource], facts: Facts) -> Iterator[tuple[str, HostFailed]]:
@@ -184,3 +192,13 @@ def fresh_logins(steps: Sequence[Step]) -> tuple[FreshLogin, ...]:
 def questions_of(resources: Iterable[Resource]) -> tuple[Question[Any], ...]:
     """Every question of every resource, each once."""
     return tuple(dict.fromkeys(question for resource in resources for question in resource.questions()))
+
+
+def peer_questions_of(resources: Iterable[Resource]) -> dict[str, tuple[Question[Any], ...]]:
+    """What the resources must know of other hosts, by their name. Asking peers is optional: most resources have none."""
+    asked: dict[str, dict[Question[Any], None]] = {}
+    for resource in resources:
+        ask = getattr(resource, "peer_questions", None)
+        for peer, question in ask() if ask is not None else ():
+            asked.setdefault(peer, {})[question] = None
+    return {peer: tuple(questions) for peer, questions in asked.items()}

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 
-from novaops import fleet
 from novaops.cli import screen
 from novaops.cli.frame import PARALLEL, Options
-from novaops.converge import Manner, Progress, converge
-from novaops.desired import Playbooks
+from novaops.company import Wanted, converge_all
+from novaops.converge import Manner
+from novaops.desired import Playbooks, Wishes
 from novaops.inventory import Host, Inventory
 from novaops.plan import Resource
-from novaops.report import HostReport
-from novaops.target import Target
 
-ResourcesFor = Callable[[Inventory, Playbooks, Host], list[Resource]]
-"""What a verb wants of a host."""
+WishesFor = Callable[[Inventory, Playbooks, Host], Wishes]
+"""What a verb wants of a host, and of others for its sake."""
 
 
 def converge_hosts(
@@ -25,7 +22,7 @@ def converge_hosts(
     words: Sequence[str],
     manner: Manner,
     *,
-    wanted: ResourcesFor,
+    wanted: WishesFor,
     section: str | None = None,
     diff: bool = False,
 ) -> int:
@@ -35,14 +32,20 @@ def converge_hosts(
     """
     started = time.monotonic()
     known, playbooks = options.known()
-    hosts = known.find(words, section)
-    resources = {host.name: wanted(known, playbooks, host) for host in hosts}
-    targets = options.targets(hosts)
-    with screen.progress([host.name for host in hosts]) as tell:
-        work = partial(_one, targets, resources, manner, tell)
-        reports = fleet.each([host.name for host in hosts], work, options.parallel or PARALLEL)
+    hosts = {host.name: host for host in known.find(words, section)}
+    resources: dict[str, list[Resource]] = {name: [] for name in hosts}
+    of_peers: list[tuple[Host, Resource]] = []
+    for host in list(hosts.values()):
+        wishes = wanted(known, playbooks, host)
+        resources[host.name] += wishes.own
+        of_peers += wishes.of_peers
+    for peer, resource in of_peers:
+        hosts.setdefault(peer.name, peer)
+        its = resources.setdefault(peer.name, [])
+        if resource not in its:  # several hosts may want the same of one
+            its.append(resource)
+    targets = options.targets(list(hosts.values()))
+    with screen.progress(list(hosts)) as tell:
+        work = [Wanted(targets[name], resources[name]) for name in hosts]
+        reports = converge_all(work, manner, tell, options.parallel or PARALLEL)
     return screen.show(options, reports, started, diff=diff)
-
-
-def _one(targets: Mapping[str, Target], resources: Mapping[str, list[Resource]], manner: Manner, tell: Progress, name: str) -> HostReport:
-    return converge(targets[name], resources[name], manner, tell)

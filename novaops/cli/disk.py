@@ -9,9 +9,8 @@ import typer
 from novaops.cli.frame import Check, Diff, Hosts, NoWait, OneHost, Options, verb
 
 if TYPE_CHECKING:
-    from novaops.desired import Playbooks
+    from novaops.desired import Playbooks, Wishes
     from novaops.inventory import Host, Inventory
-    from novaops.plan import Resource
 
 app = typer.Typer(help="Data disks: format, mount, fstab, grow.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -80,12 +79,13 @@ def _converge(
     from novaops.cli.converging import converge_hosts
     from novaops.converge import Manner
 
-    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> list[Resource]:
+    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> Wishes:
         settings = playbooks.by_name["disk"].overridden(known, found, "path", path, flags)
         if growth:
+            from novaops.desired import Wishes
             from novaops.resources.growth import Growth
 
-            return [Growth(disk.path) for disk in settings]
-        return playbooks.resources(known, found, settings={"disk": settings})
+            return Wishes([Growth(disk.path) for disk in settings])
+        return playbooks.wishes(known, found, settings={"disk": settings})
 
     return converge_hosts(options, [host], Manner(check, not no_wait), wanted=wanted, section="disk", diff=diff)

@@ -10,9 +10,8 @@ from novaops.cli.frame import Check, Diff, Guard, Hosts, NoWait, OneHost, Option
 from novaops.guard import SECONDS
 
 if TYPE_CHECKING:
-    from novaops.desired import Playbooks
+    from novaops.desired import Playbooks, Wishes
     from novaops.inventory import Host, Inventory
-    from novaops.plan import Resource
 
 app = typer.Typer(help="Password logins over ssh: allow, deny, status.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -89,9 +88,9 @@ def _converge(
     from novaops.cli.converging import converge_hosts
     from novaops.converge import Manner
 
-    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> list[Resource]:
+    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> Wishes:
         settings = _settings(playbooks, found, users, flags)
-        return playbooks.resources(known, found, settings={"login": settings})
+        return playbooks.wishes(known, found, settings={"login": settings})
 
     return converge_hosts(options, [host], Manner(check, not no_wait, guard=guard), wanted=wanted, section="login", diff=diff)
 

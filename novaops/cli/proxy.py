@@ -9,9 +9,8 @@ import typer
 from novaops.cli.frame import Check, Diff, Hosts, NoWait, Options, verb
 
 if TYPE_CHECKING:
-    from novaops.desired import Playbooks
+    from novaops.desired import Playbooks, Wishes
     from novaops.inventory import Host, Inventory
-    from novaops.plan import Resource
 
 app = typer.Typer(help="Reverse proxies with nginx: deploy, status, remove.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -101,8 +100,8 @@ def _converge(
     from novaops.cli.converging import converge_hosts
     from novaops.converge import Manner
 
-    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> list[Resource]:
+    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> Wishes:
         settings = playbooks.by_name["proxy"].overridden(known, found, "name", name, flags)
-        return playbooks.resources(known, found, settings={"proxy": settings})
+        return playbooks.wishes(known, found, settings={"proxy": settings})
 
     return converge_hosts(options, hosts, Manner(check, not no_wait), wanted=wanted, section="proxy", diff=diff)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from novaops.errors import HostFailed
+from novaops.errors import HostFailed, NovaopsError
 
 Answer = TypeVar("Answer")
 
@@ -47,11 +47,17 @@ class Question(ABC, Generic[Answer]):
 
 
 class Facts:
-    """What a host answered, by question."""
+    """What a host answered, by question; and beside it what its peers did, the other hosts that it has to do with."""
 
-    def __init__(self, answers: Mapping[Question[Any], Any], reasons: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        answers: Mapping[Question[Any], Any],
+        reasons: Mapping[str, str],
+        peers: Mapping[str, Facts | NovaopsError] | None = None,
+    ) -> None:
         self._answers = dict(answers)
         self._reasons = dict(reasons)
+        self._peers = dict(peers or {})
 
     def __getitem__(self, question: Question[Answer]) -> Answer | Literal[Gap.ABSENT]:
         """The answer, or ABSENT. Raises HostFailed when the host could not say: nothing is planned on a guess."""
@@ -70,9 +76,21 @@ class Facts:
             raise HostFailed(f"the host has no answer: {question}")
         return answer
 
+    def of(self, peer: str) -> Facts:
+        """What that host answered, to what resources ask of it with `peer_questions`. Raises HostFailed where it could not be asked."""
+        found = self._peers.get(peer)
+        if isinstance(found, Facts):
+            return found
+        why = "it was not asked" if found is None else "\n".join(filter(None, [found.what, found.why]))
+        raise HostFailed(f"nothing is known of {peer}", why=why, fix=found.fix if found is not None else "")
+
     def but(self, question: Question[Answer], answer: Answer | Literal[Gap.ABSENT]) -> Facts:
         """The same with another answer to one question."""
-        return Facts({**self._answers, question: answer}, self._reasons)
+        return Facts({**self._answers, question: answer}, self._reasons, self._peers)
+
+    def beside(self, peers: Mapping[str, Facts | NovaopsError]) -> Facts:
+        """The same, with what the peers answered, or why one did not."""
+        return Facts(self._answers, self._reasons, peers)
 
     def __iter__(self) -> Any:
         return iter(self._answers)
