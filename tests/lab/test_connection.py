@@ -188,6 +188,7 @@ def unreachable(novaops: Novaops, folder: Path, host: LabHost, said: str, **acce
     return done
 
 
+@pytest.mark.long
 def test_networks_that_lead_nowhere(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
     here = {"address": "127.0.0.1"}
     unreachable(novaops, tmp_path, container, "nothing answers at 127.0.0.1", **here, port=closed_port())

@@ -214,6 +214,7 @@ def test_a_link_that_stalls_is_noticed_and_the_run_followed_on(container: LabHos
     assert container.run("wc -l </run/begun") == "1\n"
 
 
+@pytest.mark.long
 def test_a_link_that_never_comes_back(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
     with Relay((container.address, container.port)) as relay:
         file = relayed(tmp_path, container, relay)

@@ -221,7 +221,7 @@ def test_an_sshd_that_was_killed_is_started_by_systemd_and_confirms(inside: Insi
     ("number", "timer"),
     [
         (signal.SIGKILL, "systemd"),
-        (signal.SIGKILL, "sleeper"),
+        pytest.param(signal.SIGKILL, "sleeper", marks=pytest.mark.long),
         pytest.param(signal.SIGINT, "systemd", marks=pytest.mark.long),
     ],
 )
@@ -307,6 +307,7 @@ def test_a_run_killed_while_it_waits_is_taken_back(inside: Inside, novaops: Nova
     assert (inside(TREE), inside.settled()) == (before, "")
 
 
+@pytest.mark.long
 def test_a_step_that_hangs_is_taken_back_and_the_host_is_free(inside: Inside, novaops: Novaops, tmp_path: Path) -> None:
     before = inside(TREE)
     file = write_inventory(tmp_path, inside.host, [A, with_b("sleep 1000")])

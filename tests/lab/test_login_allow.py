@@ -90,6 +90,7 @@ def _line(host: LabHost) -> str:
     return host.run("grep -n ^KbdInteractiveAuthentication /etc/ssh/sshd_config").partition(":")[0]
 
 
+@pytest.mark.long
 def test_undo_of_an_undo_lets_the_same_password_in_again(container: LabHost, novaops: Novaops) -> None:
     done = novaops(*ALLOW, "--json", env=PW)
     assert done.code == 0, done.text
@@ -123,6 +124,7 @@ def test_undo_refuses_to_put_an_old_password_over_a_newer_one(container: LabHost
     assert lets_in(container, "nova", "somebody-elses-7") == [True]
 
 
+@pytest.mark.long
 def test_undo_of_an_older_run_names_the_newer_one(container: LabHost, novaops: Novaops) -> None:
     passwd(container, "nova", PW["PW"])
     first = novaops(*ALLOW, "--json", env=PW).host["run"]
@@ -176,6 +178,7 @@ def test_only_from_a_network(container: LabHost, novaops: Novaops) -> None:
     assert lets_in(container, "netlab", PW["PW"]) == [True]
 
 
+@pytest.mark.long
 def test_root_and_everyone_must_be_said(container: LabHost, novaops: Novaops) -> None:
     passwd(container, "nova", PW["PW"])
     passwd(container, "root", PW["PW"])

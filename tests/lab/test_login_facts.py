@@ -97,6 +97,7 @@ def _gets_in(host: LabHost, name: str) -> bool:
     return subprocess.run(host.ssh_command("true", user=name), capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.long
 def test_a_user_goes_without_a_trace_and_takes_nothing_along(container: LabHost) -> None:
     """The key is kept elsewhere, so that a login leaves nothing in the home."""
     container.run(

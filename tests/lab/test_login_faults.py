@@ -154,7 +154,7 @@ def test_a_login_that_is_refused(victim: Victim, mischief: str, mend: str) -> No
 @pytest.mark.parametrize(
     "victim",
     [
-        pytest.param("_older", id="bookworm"),
+        pytest.param("_older", id="bookworm", marks=pytest.mark.long),
         pytest.param("_socket", id="trixie socket"),
     ],
     indirect=True,
@@ -183,6 +183,7 @@ def test_a_firewall_that_takes_no_new_connections(victim: Victim) -> None:
     victim.works_now(before)
 
 
+@pytest.mark.long
 @on_both
 def test_novaops_killed_before_the_login(victim: Victim) -> None:
     before = victim.state()

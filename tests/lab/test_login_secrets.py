@@ -69,6 +69,7 @@ def found(host: LabHost, text: str) -> dict[str, str]:
     return dict(line.split(" ") for line in host.run(grep, stdin=f"{text}\n").splitlines())
 
 
+@pytest.mark.long
 def test_a_password_and_its_hash_are_nowhere(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
     """Changed, unchanged, looked at, rolled back, and taken back twice; loudly and as JSON."""
     for name, password in (("first", FIRST), ("second", SECOND)):

@@ -28,7 +28,6 @@ PASSWORD, TOKEN = "wired-Fjord$8 'kite\" é", "glass-Tundra-$1-{x};#"
 ENV = {"PASSWORD": PASSWORD, "KEY": KEY, "TOKEN": TOKEN, "OTHER": "second-Glacier-77"}
 MODES = ("inject", "token", "passthrough")
 
-on_both = pytest.mark.parametrize("gate", ["container", "newer"], indirect=True)
 on_one = pytest.mark.parametrize("gate", ["container", pytest.param("newer", marks=pytest.mark.long)], indirect=True)
 """Debian 12, and Debian 13."""
 
@@ -139,7 +138,7 @@ def assert_streams(times: list[float]) -> None:
     assert len({round(at, 1) for at in times}) >= 3, times
 
 
-@on_both
+@on_one
 @pytest.mark.parametrize("mode", MODES)
 def test_the_sdk_streams(gate: Gate, world: World, mode: str) -> None:
     with gate.client(mode) as client:
@@ -249,7 +248,7 @@ def test_a_second_run_changes_nothing(gate: Gate, novaops: Novaops) -> None:
     assert gate.host.run("nginx -t 2>&1 | grep -c -v -E 'syntax is ok|test is successful' || true") == "0\n"
 
 
-@on_both
+@on_one
 def test_names_may_be_dead_when_nginx_starts(gate: Gate, world: World) -> None:
     world.names.stop()
     gate.host.run("systemctl restart nginx && systemctl is-active nginx")
@@ -409,7 +408,7 @@ def test_a_certificate_that_cannot_be_had_is_not_asked_for(gate: Gate, world: Wo
     assert len(world.acme.log.read_text()) == asked
 
 
-@on_both
+@on_one
 def test_gone_and_back_again(gate: Gate, novaops: Novaops) -> None:
     """The last one, as it takes everything away."""
     done = novaops("proxy", "remove", "--json", inventory=gate.inventory, env=ENV)

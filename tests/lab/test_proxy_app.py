@@ -147,6 +147,7 @@ def test_what_passes(gate: LabHost, world: World, deploy: Deploy) -> None:
     assert echo((gate.address, 8080), "www.app.test", "/", "hello") == "hello"
 
 
+@pytest.mark.long
 def test_several_backends(gate: LabHost, world: World, deploy: Deploy) -> None:
     """In turn, by weight, without the one that is down, and the backup when no other is left."""
     one, two, spare = (world.backend(name) for name in ("one", "two", "spare"))
@@ -201,6 +202,7 @@ def test_parts_of_a_site(gate: LabHost, world: World, deploy: Deploy) -> None:
     assert all(request.header("Authorization") is None for request in (*web.requests, *api.requests))
 
 
+@pytest.mark.long
 def test_an_address_for_a_name(gate: LabHost, world: World, deploy: Deploy) -> None:
     """For whoever has no domain. A client that asks for an address names it only after the handshake."""
     backend = world.backend("one")
@@ -309,6 +311,7 @@ def test_what_a_client_cannot_claim(gate: LabHost, world: World, deploy: Deploy)
     assert told == {"Host": "app.test", "X-Forwarded-Host": "app.test", "Upgrade": None, "X-Forwarded-Prefix": None, "Authorization": None}
 
 
+@pytest.mark.long
 def test_from_one_setting_to_the_next(gate: LabHost, deploy: Deploy) -> None:
     """Nothing of the one before stays, whatever is said for all servers."""
     gate.run("echo 'satisfy any;' >/etc/nginx/conf.d/theirs.conf")

@@ -28,7 +28,7 @@ def apply(novaops: Novaops, inventory: Path) -> None:
     assert done.code == 0, done.text
 
 
-@pytest.mark.parametrize("name", ["container", "newer"])
+@pytest.mark.parametrize("name", ["container", pytest.param("newer", marks=pytest.mark.long)])
 def test_right_after_the_engines_work(name: str, request: pytest.FixtureRequest, novaops: Novaops, tmp_path: Path) -> None:
     host = request.getfixturevalue(name)
     here = host.address.rpartition(".")[0] + ".0/24"
