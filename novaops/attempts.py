@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from novaops import provider, secret_source
 from novaops.errors import UsageError
@@ -14,10 +15,15 @@ from novaops.provider import Provider
 from novaops.routes import Attempt
 from novaops.secret import Secret
 from novaops.site import Site, api_at, upstream_url
+from novaops.tunnel import Passage, Tunnel, reached
+from novaops.tunnel_paths import pair
+from novaops.vpn import Link
 
 NO_KEY = "no key (--key env:NAME)"
 NOT_WANTED = "--no-stream"
 DEFAULT = "openai"
+NOWHERE = "127.0.0.1:80"
+"""Where a site listens does not matter for where its tunnel is entered."""
 
 PART = 0.4
 """Of the time that a host may be silent: what one answer may take. The stream after it takes a quarter more, and both must fit."""
@@ -52,6 +58,10 @@ class Errand:
     seconds: int
     secret: Callable[[str], Secret]
     """Resolves a reference. Raises UsageError."""
+    tunnels: Sequence[tuple[str, Tunnel]] = ()
+    """All of the inventory, each with the host whose section it is in."""
+    links: Sequence[Link] = ()
+    """The VPNs that this host is a client of."""
 
     @property
     def key_headers(self) -> tuple[tuple[str, Secret], ...]:
@@ -84,17 +94,8 @@ class Errand:
 
 
 def direct(errand: Errand) -> Iterator[Attempt]:
-    """To the API itself."""
-    first, *others = errand.api.provider.endpoints
-    serves = errand.api.provider.model_copy(update={"endpoints": (first.model_copy(update={"at": None}), *others)})
-    question = errand.question("direct", serves.origin, serves, errand.key_headers)
-    has_key = errand.key is not None
-    yield Attempt(
-        *(errand.api.name, "direct", "direct", question.url, question),
-        unstreamed=errand.unstreamed(has_key=has_key),
-        has_key=has_key,
-        knows_probe=errand.api.knows_probe,
-    )
+    """To the API itself. Where a transparent tunnel has taken its name over on this host, past it, if DNS tells how."""
+    yield _itself(errand, "direct", "direct", around=True)
 
 
 def by_proxy(errand: Errand) -> Iterator[Attempt]:
@@ -111,7 +112,35 @@ def by_proxy(errand: Errand) -> Iterator[Attempt]:
             yield _through(errand, name, host, site)
 
 
-KINDS: tuple[Callable[[Errand], Iterator[Attempt]], ...] = (direct, by_proxy)
+def by_tunnel(errand: Errand) -> Iterator[Attempt]:
+    """Through each tunnel that can be entered on this host, and leads to the API or to a site that has it behind it."""
+    first = errand.api.provider.endpoints[0]
+    for client, tunnel in errand.tunnels:
+        entered, left = (tunnel.via, client) if tunnel.reverse else (client, tunnel.via or "")
+        if tunnel.state != "present" or entered != errand.host:
+            continue
+        name = f"tunnel {tunnel.name}"
+        if tunnel.site:
+            for host, site in errand.sites:
+                if (host, site.name) == (tunnel.via, tunnel.site) and errand.api.is_behind(site):
+                    (passage,) = tunnel.passages(NOWHERE)
+                    yield _through(errand, name, host, site, passage)
+            continue
+        leading = [passage for passage in tunnel.passages() if (passage.host, passage.port) == (first.host.lower(), first.port)]
+        for passage in leading:
+            own = name if len(leading) == 1 else f"{name} {passage.listens}"
+            yield _itself(errand, own, "tunnel", by=left, connect_to=_entrance(passage))
+
+
+def by_vpn(errand: Errand) -> Iterator[Attempt]:
+    """Through each VPN of this host that the API's host is to go by: its name is routed, or what is asked to see that networks are."""
+    host = errand.api.provider.endpoints[0].host.lower()
+    for link in errand.links:
+        if link.state == "present" and host in {*link.routes, urlsplit(link.url).hostname}:
+            yield _itself(errand, f"vpn {link.name}", "vpn", by=f"the VPN {link.name}", interface=link.device)
+
+
+KINDS: tuple[Callable[[Errand], Iterator[Attempt]], ...] = (direct, by_proxy, by_tunnel, by_vpn)
 """Every kind of route, in the order of the table."""
 
 
@@ -159,14 +188,43 @@ def _only_for_itself(site: Site) -> bool:
     return bool(site.listen) and all(address == "::1" or address.startswith("127.") for address in site.listen)
 
 
-def _through(errand: Errand, name: str, host: str, site: Site) -> Attempt:
+def _itself(
+    errand: Errand, name: str, kind: str, *, by: str = "", connect_to: str = "", interface: str = "", around: bool = False
+) -> Attempt:
+    """To the API itself, by whatever way."""
+    first, *others = errand.api.provider.endpoints
+    serves = errand.api.provider.model_copy(update={"endpoints": (first.model_copy(update={"at": None}), *others)})
+    asked = errand.question(name, serves.origin, serves, errand.key_headers)
+    question = replace(asked, connect_to=connect_to, interface=interface, around=around)
+    has_key = errand.key is not None
+    return Attempt(
+        *(errand.api.name, name, kind, question.url, question),
+        unstreamed=errand.unstreamed(has_key=has_key),
+        has_key=has_key,
+        by=by,
+        knows_probe=errand.api.knows_probe,
+    )
+
+
+def _entrance(passage: Passage) -> str:
+    """Where the host itself finds the listener, wherever the tunnel is made from."""
+    return pair(reached(passage.listen), passage.listen_port)
+
+
+def _through(errand: Errand, name: str, host: str, site: Site, passage: Passage | None = None) -> Attempt:
+    """To a site, or to where a tunnel brings it: there a client asks for the listener's own address, unless a certificate has a name."""
+    origin, connect_to = site.origins[0] if site.origins else "", ""
+    if passage is not None:
+        entrance = _entrance(passage)
+        origin, connect_to = (origin, entrance) if site.encrypted and origin else (f"http://{entrance}", "")
     login, token, lacks = _credentials(errand, site)
     injects = bool(site.auth and site.auth.inject)
     own_key = () if injects or lacks else errand.key_headers
-    question = errand.question(name, site.origins[0], site.of(errand.api.provider), (*token, *own_key), login)
+    asked = errand.question(name, origin, site.of(errand.api.provider), (*token, *own_key), login)
+    question = replace(asked, connect_to=connect_to)
     has_key = injects or bool(own_key)
     return Attempt(
-        *(errand.api.name, name, "proxy", question.url, question),
+        *(errand.api.name, name, "proxy" if passage is None else "tunnel", question.url, question),
         unstreamed=errand.unstreamed(has_key=has_key),
         has_key=has_key,
         injects=injects,

@@ -1,4 +1,4 @@
-"""What iptables makes of a new TCP connection, in the text of iptables-save and iptables-restore. Pure: text in, text out."""
+"""What iptables makes of a new connection, by TCP or UDP, in the text of iptables-save and iptables-restore. Pure: text in, text out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import re
 import shlex
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 INPUT = "INPUT"
+
+Protocol = Literal["tcp", "udp"]
 
 _RULE = re.compile(r"(?:\[\d+:\d+\] )?(?P<rule>-A (?P<chain>\S+) ?(?P<rest>.*))")
 _POLICY = re.compile(r":(?P<chain>\S+) (?P<policy>\S+)(?: .*)?")
@@ -15,7 +18,7 @@ _FINAL = ("ACCEPT", "DROP", "REJECT", "TARPIT")
 _TARGETS = ("-j", "-g")
 _STATES = ("--state", "--ctstate")
 _PORTS = ("--dport", "--dports")
-_PROTOCOLS = ("tcp", "6", "all", "0")
+_PROTOCOLS = {"tcp": ("tcp", "6", "all", "0"), "udp": ("udp", "17", "all", "0")}
 _ONE_VALUE = ("-p", "-m", "-i", "-s", "-d", "--comment", "--dst-type", "--src-type", *_STATES, *_PORTS)
 """Options that are followed by a word whatever it begins with."""
 
@@ -73,9 +76,12 @@ class Rule:
         """Whether it names ports: such a rule stands there for a reason, and is no "everything else"."""
         return any(option in _PORTS for _, option, _ in self._parts[0])
 
-    def takes(self, port: int) -> bool | None:
-        """Whether every new TCP connection to the port from elsewhere falls under it; None when it depends on what is not known here."""
-        told = [None if (one := _told(option, value, port)) is None else one is not negated for negated, option, value in self._parts[0]]
+    def takes(self, port: int, protocol: Protocol = "tcp") -> bool | None:
+        """Whether every new connection to the port from elsewhere falls under it; None when it depends on what is not known here."""
+        told = [
+            None if (one := _told(option, value, port, protocol)) is None else one is not negated
+            for negated, option, value in self._parts[0]
+        ]
         return False if False in told else None if None in told else True
 
 
@@ -126,18 +132,18 @@ class Ruleset:
         """Of each chain; "-" for one that is not iptables' own."""
         return {m["chain"]: m["policy"] for _, line in self._filter if (m := _POLICY.fullmatch(line))}
 
-    def verdict(self, port: int) -> Verdict:
+    def verdict(self, port: int, protocol: Protocol = "tcp") -> Verdict:
         """What it makes of a new connection to the port. What depends on something unknown, such as the sender, is passed over."""
-        return self._walk(INPUT, port, frozenset()) or self._by_policy(None)
+        return self._walk(INPUT, (port, protocol), frozenset()) or self._by_policy(None)
 
     def _by_policy(self, rule: Rule | None) -> Verdict:
         """The policy's, to which a rule may lead past all that follow it."""
         return Verdict(self.policies.get(INPUT, "ACCEPT") == "ACCEPT", INPUT, rule)
 
-    def _walk(self, chain: str, port: int, above: frozenset[str]) -> Verdict | None:
+    def _walk(self, chain: str, port: tuple[int, Protocol], above: frozenset[str]) -> Verdict | None:
         """The verdict of one chain; None where it leaves that to the one it was called from."""
         for rule in self.rules:
-            if rule.chain != chain or rule.takes(port) is not True:
+            if rule.chain != chain or rule.takes(*port) is not True:
                 continue
             if rule.target in _FINAL:
                 return Verdict(rule.target == "ACCEPT", chain, rule)
@@ -161,15 +167,15 @@ class Ruleset:
         return "".join([*self._lines[:place], f"{rule}\n", *self._lines[place:]])
 
 
-def accepting(port: int, chain: str = INPUT) -> tuple[str, ...]:
+def accepting(port: int, chain: str = INPUT, protocol: Protocol = "tcp") -> tuple[str, ...]:
     """The words of novaops' own rule, as iptables -S prints them: so it is recognised."""
-    return ("-A", chain, "-p", "tcp", "-m", "tcp", "--dport", str(port), "-m", "comment", "--comment", "novaops", "-j", "ACCEPT")
+    return ("-A", chain, "-p", protocol, "-m", protocol, "--dport", str(port), "-m", "comment", "--comment", "novaops", "-j", "ACCEPT")
 
 
-def _told(option: str, value: str, port: int) -> bool | None:
+def _told(option: str, value: str, port: int, protocol: Protocol) -> bool | None:
     match option:
         case "-p":
-            return value in _PROTOCOLS
+            return value in _PROTOCOLS[protocol]
         case "-m":
             return True if value in _TELLING else None
         case "--comment" | "--syn":

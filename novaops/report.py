@@ -76,9 +76,12 @@ def failure(host: str, error: NovaopsError, **counted: Any) -> HostReport:
     return HostReport(host, status, error=error, **counted)
 
 
+_NOUNS = "host|disk|login|proxy|tunnel|vpn|api|apply|plan|verify|history|undo|lab"
+
+
 def with_inventory(error: NovaopsError, words: str) -> NovaopsError:
     """The error, with the commands it gives as they must be typed where the inventory was given by a flag."""
-    error.fix = re.sub(r"\bnovaops (?=(host|disk|login|proxy|api|apply|plan|verify|history|undo|lab) )", f"novaops {words} ", error.fix)
+    error.fix = re.sub(rf"\bnovaops (?=({_NOUNS}) )", f"novaops {words} ", error.fix)
     return error
 
 

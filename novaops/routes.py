@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from novaops.errors import HostFailed
@@ -23,6 +23,9 @@ _LONGEST = 160
 _REGION = "unsupported_country_region_territory"
 _TOO_LONG = 63
 """curl's exit status for an answer longer than it was to fetch."""
+
+_DEVICES = "vpn-"
+"""What the names of the VPNs' devices begin with."""
 
 _OF_OURS = "novaops_proxy"
 """The type of the errors that a site of novaops' own answers with."""
@@ -134,6 +137,8 @@ def _route(attempt: Attempt, facts: Facts) -> dict[str, Any]:
     stream = streaming(attempt, reached.stream) if verdict.works or reached.stream else _stream(streams=None, why="")
     if stream["streams"] is False and verdict.works:
         verdict = Verdict(works=False, text=f"{verdict.text}, but answers do not stream: {stream['why']}", fix=_unbuffer(attempt))
+    if really := _what_direct_is(attempt.question, reached):
+        verdict = replace(verdict, text=f"{verdict.text} ({really})")
     return {
         **named,
         "tried": True,
@@ -170,6 +175,15 @@ def judge(attempt: Attempt, reached: Reached) -> Verdict:
     if 300 <= reached.status < 400:  # noqa: PLR2004 - redirections
         return Verdict(works=False, text=f"something else answers: {reached.status}, which leads to {reached.redirect or 'nowhere'}")
     return _of_the_api(attempt, reached, said)
+
+
+def _what_direct_is(route: Route, reached: Reached) -> str:
+    """What a way without a proxy really is, where this host itself leads the API's name or address elsewhere; "" where it does not."""
+    if reached.astray and not reached.around:
+        return f"by the transparent tunnel: this host leads {route.host} to {reached.astray}, and DNS tells no other address"
+    past = f"past the transparent tunnel, which leads {route.host} to {reached.astray}" if reached.astray else ""
+    by = f"by {reached.device}, where this host's routes lead" if reached.device.startswith(_DEVICES) else ""
+    return ", and ".join(filter(None, (past, by)))
 
 
 _REFUSALS = {
@@ -235,6 +249,8 @@ def _of_the_proxy(attempt: Attempt, status: int, said: _Said) -> Verdict:
 def _unanswered(attempt: Attempt, route: Route, reached: Reached) -> Verdict:
     """Why there was no answer, by the phase that the request came to."""
     at = _at(route, reached)
+    if verdict := _unopened(attempt, route, reached):
+        return verdict
     match reached.trouble:
         case 6:
             text = f"DNS gives no address for {route.host}: there is no such name, or its name servers fail"
@@ -258,6 +274,19 @@ def _unanswered(attempt: Attempt, route: Route, reached: Reached) -> Verdict:
             return Verdict(works=False, text=f"no answer: {reached.said or f'curl ended with {number}'}")
 
 
+def _unopened(attempt: Attempt, route: Route, reached: Reached) -> Verdict | None:
+    """What only ways of novaops' own can suffer from."""
+    if route.interface and reached.trouble == 45:  # noqa: PLR2004 - CURLE_INTERFACE_FAILED
+        text = f"there is no device {route.interface}: {attempt.by} is not up"
+        return Verdict(works=False, text=text, fix="novaops vpn status says why")
+    cut = reached.trouble in {35, 52, 55, 56} and re.search(_CUT, reached.said, re.IGNORECASE)
+    if attempt.kind == "tunnel" and cut:
+        far = _far(route) if route.connect_to else "the site"
+        text = f"the tunnel takes the connection and cuts it: {attempt.by} does not reach {far}, or does not let the tunnel"
+        return Verdict(works=False, text=text, fix="novaops tunnel status says why")
+    return None
+
+
 def _late(route: Route, reached: Reached, at: str) -> str:
     waited = f"within {route.connecting_seconds} s"
     if reached.dns is None:
@@ -269,8 +298,12 @@ def _late(route: Route, reached: Reached, at: str) -> str:
     return f"{at} takes the request, and does not answer within {route.seconds} s"
 
 
+_CUT = r"reset|SYSCALL|closed|EOF|terminated|zero return|empty reply"
+"""What OpenSSL, GnuTLS and curl say of a connection that ends too early."""
+
+
 def _handshake(route: Route, said: str) -> str:
-    if re.search(r"reset|SYSCALL|closed|EOF|terminated|zero return", said, re.IGNORECASE):
+    if re.search(_CUT, said, re.IGNORECASE):
         return f"the connection is cut in the TLS handshake: so does a filter that looks for the name {route.host}"
     if "wrong version number" in said or "packet length" in said:
         return f"no TLS there: {route.host} answers something else"
@@ -304,11 +337,15 @@ def _certificate(attempt: Attempt, route: Route, said: str) -> Verdict:
 
 def _at(route: Route, reached: Reached) -> str:
     """Where the connection was to go."""
-    port = re.search(r":(\d+)(/|$)", route.url.removeprefix("https:").removeprefix("http:"))
-    number = port[1] if port else "443" if route.url.startswith("https:") else "80"
+    if route.connect_to:
+        return f"the listener {route.connect_to}"
     address = reached.address or (reached.addresses[0] if len(reached.addresses) == 1 else "")
+    return _far(route) + (f" ({address})" if address and address != route.host else "")
+
+
+def _far(route: Route) -> str:
     named = f"[{route.host}]" if ":" in route.host else route.host
-    return f"{named}:{number}" + (f" ({address})" if address and address != route.host else "")
+    return f"{named}:{route.port}"
 
 
 # -- does it stream ---------------------------------------------------------------------------------------------------

@@ -43,6 +43,13 @@ class Certificate:
         """Seconds."""
         return self.not_after - self.not_before
 
+    @property
+    def public_key(self) -> str:
+        """As PEM."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        return str(self._parsed.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+
     def issued_by(self, other: Certificate) -> bool:
         """Whether the other's key signed this one."""
         from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -11,8 +11,10 @@ from novaops.cli.frame import TIMEOUT, Hosts, Options, verb
 
 if TYPE_CHECKING:
     from novaops.desired import Playbooks
-    from novaops.inventory import Inventory
+    from novaops.inventory import Host, Inventory
     from novaops.site import Site
+
+Form = TypeVar("Form")
 
 app = typer.Typer(help="LLM APIs: can a host reach one, and by which route?", no_args_is_help=True, rich_markup_mode=None)
 
@@ -41,9 +43,12 @@ def check(
     from novaops.report import HostReport
     from novaops.target import Target
     from novaops.transport import Session
+    from novaops.tunnel import Tunnel
+    from novaops.vpn import Link
 
     known, playbooks = options.known()
     sites = _sites(known, playbooks)
+    tunnels = [(host.name, one) for host in known.hosts.values() for one in _present(known, playbooks, host, "tunnel", Tunnel)]
     wanted = attempts.apis(provider, upstream, sites, [Path(known.file).parent / "providers"] if known.file else [])
     if key and len(wanted) > 1:
         names = ", ".join(api.name for api in wanted)
@@ -52,8 +57,9 @@ def check(
     secret = attempts.sendable(resolve(key), key) if key else None
     seconds = max(1, round((options.timeout or TIMEOUT) * attempts.PART))
 
-    def tried(host: str) -> list[routes.Attempt]:
-        errands = (attempts.Errand(host, api, sites, secret, not no_stream, seconds, resolve) for api in wanted)
+    def tried(host: Host) -> list[routes.Attempt]:
+        links = _present(known, playbooks, host, "vpn", Link)
+        errands = (attempts.Errand(host.name, api, sites, secret, not no_stream, seconds, resolve, tunnels, links) for api in wanted)
         return [attempt for errand in errands for attempt in attempts.attempts(errand)]
 
     def look(target: Target) -> HostReport:
@@ -65,7 +71,7 @@ def check(
 
         return with_session(target, silent, work)
 
-    by_host = {host.name: tried(host.name) for host in known.find(hosts or [])}
+    by_host = {host.name: tried(host) for host in known.find(hosts or [])}
     reports, started = on_hosts(options, hosts or [], look)
     several = len(wanted) > 1
     return show_rows(
@@ -77,10 +83,13 @@ def _sites(known: Inventory, playbooks: Playbooks) -> list[tuple[str, Site]]:
     """Every site of the inventory with an API behind it, and the host that it is on. Raises InventoryError."""
     from novaops.site import Site
 
+    return [(host.name, site) for host in known.hosts.values() for site in _present(known, playbooks, host, "proxy", Site) if site.is_api]
+
+
+def _present(known: Inventory, playbooks: Playbooks, host: Host, section: str, form: type[Form]) -> list[Form]:
+    """The entries of this form that the host's section wants to be there. Raises InventoryError."""
+    if section not in host.sections:
+        return []
     return [
-        (host.name, site)
-        for host in known.hosts.values()
-        if "proxy" in host.sections
-        for site in playbooks.by_name["proxy"].settings(known, host)
-        if isinstance(site, Site) and site.state == "present" and site.is_api
+        one for one in playbooks.by_name[section].settings(known, host) if isinstance(one, form) and getattr(one, "state", "") == "present"
     ]

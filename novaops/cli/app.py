@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from novaops.cli import api, apply, disk, history, host, init, lab, login, proxy, verify
+from novaops.cli import api, apply, disk, history, host, init, lab, login, proxy, tunnel, verify, vpn
 from novaops.cli.frame import GLOBAL_OPTIONS, Options, say, with_global_options
 from novaops.errors import UsageError
 
@@ -48,6 +48,8 @@ app.add_typer(host.app, name="host")
 app.add_typer(disk.app, name="disk")
 app.add_typer(login.app, name="login")
 app.add_typer(proxy.app, name="proxy")
+app.add_typer(tunnel.app, name="tunnel")
+app.add_typer(vpn.app, name="vpn")
 app.add_typer(api.app, name="api")
 apply.register(app)
 verify.register(app)

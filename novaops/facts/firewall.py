@@ -48,7 +48,7 @@ class Zone:
 
     name: str
     open_now: tuple[str, ...]
-    """PORT/tcp or FIRST-LAST/tcp, those of services among them; as it is now."""
+    """PORT/tcp or FIRST-LAST/udp, those of services among them; as it is now."""
     open_at_boot: tuple[str, ...]
     accepts_all: bool = False
     """Whether everything comes in that is not forbidden, as in the zone "trusted"."""
@@ -63,6 +63,7 @@ class Table:
     chain: str
     accepts: tuple[tuple[int, int], ...] = ()
     """Ranges of TCP ports that some rule of it accepts; under what conditions is not asked."""
+    accepts_udp: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _listed(text: str) -> dict[str, str]:
 def _ports(listed: Mapping[str, str], services: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Raises KeyError for a service that nothing was said about, and for a list without ports."""
     for port in (*listed["ports"].split(), *(port for name in listed["services"].split() for port in services[name])):
-        if port.endswith("/tcp"):
+        if port.endswith(("/tcp", "/udp")):
             yield port
 
 
@@ -152,8 +153,8 @@ def _tables(listed: Iterable[Mapping[str, Any]], rules: Mapping[str, str]) -> It
             sets = {
                 one["name"]: one.get("elem", []) for about in listed if (one := about.get("set")) and (one["family"], one["table"]) == table
             }
-            accepts = tuple(span for rule in inside for span in _accepted(rule, sets))
-            yield Table(" ".join(table), chain["name"], accepts)
+            tcp, udp = (tuple(span for rule in inside for span in _accepted(rule, sets, protocol)) for protocol in ("tcp", "udp"))
+            yield Table(" ".join(table), chain["name"], tcp, udp)
 
 
 def _turns_all_away(rule: Mapping[str, Any]) -> bool:
@@ -162,12 +163,12 @@ def _turns_all_away(rule: Mapping[str, Any]) -> bool:
     return bool({"drop", "reject"} & set(doing)) and not {"match", "limit", "xt", "jump"} & set(doing)
 
 
-def _accepted(rule: Mapping[str, Any], sets: Mapping[str, Any]) -> Iterator[tuple[int, int]]:
+def _accepted(rule: Mapping[str, Any], sets: Mapping[str, Any], protocol: str) -> Iterator[tuple[int, int]]:
     if not any("accept" in part for part in rule["expr"]):
         return
     for part in rule["expr"]:
         match part.get("match"):
-            case {"op": "==" | "in", "left": {"payload": {"protocol": "tcp" | "th", "field": "dport"}}, "right": right}:
+            case {"op": "==" | "in", "left": {"payload": {"protocol": of, "field": "dport"}}, "right": right} if of in {protocol, "th"}:
                 yield from _spans(right, sets)
 
 

@@ -73,6 +73,12 @@ class Reached:
     body: str
     stream: Streamed | None
     """None where the first request got no 2xx, or none was to be made."""
+    astray: str = ""
+    """The loopback address that the host's own files lead the name to; only looked for where the way goes around it."""
+    around: bool = False
+    """Whether DNS told where the name leads otherwise, and that was asked."""
+    device: str = ""
+    """The network device that the address is reached by; only looked for where the way goes around what leads astray."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,12 @@ class Route(Question[Reached]):
     """JSON, in ASCII."""
     seconds: int = 12
     """How long the answer may take; a stream may take a little longer."""
+    connect_to: str = ""
+    """ADDRESS:PORT that is connected to in place of the URL's, whose name is kept for TLS and for the request."""
+    interface: str = ""
+    """The network device that is gone by."""
+    around: bool = False
+    """Whether to go past this host's own tunnels, where its files lead the name to one."""
     family: ClassVar[str] = "route"
 
     def __str__(self) -> str:
@@ -98,6 +110,11 @@ class Route(Question[Reached]):
     @property
     def host(self) -> str:
         return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        parts = urlsplit(self.url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
 
     @property
     def connecting_seconds(self) -> int:
@@ -139,23 +156,62 @@ def _one(number: int, question: Route) -> str:
     curl does not tell a server that is silent in the TLS handshake from one that is not there, and says of no connection
     why there is none; so it is asked once more, without the request's secrets.
     """
-    names = f"timeout {question.seconds} getent ahosts -- {quote(question.host)} 2>/dev/null | awk '!seen[$1]++ {{ print $1 }}'"
-    again = f"curl -q -sv --noproxy '*' --max-time {TCP_SECONDS} -o /dev/null"
+    again = f"curl -q \"$@\" -sv --noproxy '*' --max-time {TCP_SECONDS} -o /dev/null"
     why_not = f"{again} {quote(question.url)} 2>&1 </dev/null"
     plain = f"http://{urlsplit(question.url).netloc}" + ("" if urlsplit(question.url).port else ":443")
     connects = f"{again} -w '%{{time_connect}}' {quote(plain)} 2>/dev/null </dev/null"
     return f"""\
 (
 r=$folder/{number}
-{names} >"$r.names" &
-measured=$(curl -q -sS -K - -o "$r.body" 2>"$r.said" <<'{_MARK}'
+{_way(question)}measured=$(curl -q "$@" -sS -K - -o "$r.body" 2>"$r.said" <<'{_MARK}'
 {_words(question, question.url)}{_MARK}
 ); status=$?
 [ "$status" != 7 ] || {why_not} | sed -n -e 's/^\\* *connect to .* failed: //p' -e 's/^\\* *Immediate connect fail for [^ ]*: //p' >"$r.refusals"
 [ "$status" != {TIMED_OUT} ] || {connects} >"$r.refusals"
 {_stream(question)}wait
-printf '%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t.' "$status" "$(printf '%s' "$measured" | base64 -w 0)" "$(text "$r.said")" "$(text "$r.body")" "$(text "$r.refusals")" "$(text "$r.names")" "$(cat "$r.streamed" 2>/dev/null)" >"$r.line"
+{_device(question)}printf '%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t.' "$status" "$(printf '%s' "$measured" | base64 -w 0)" "$(text "$r.said")" "$(text "$r.body")" "$(text "$r.refusals")" "$(text "$r.names")" "$(cat "$r.streamed" 2>/dev/null)" "$(text "$r.way")" >"$r.line"
 ) &
+"""
+
+
+_ASTRAY = "127.86."
+"""What the addresses begin with that a tunnel has for a name, where unchanged clients are to come through it."""
+
+
+def _way(question: Route) -> str:
+    """Sets "$@" to curl's words for the way, and writes what the name leads to. None of it is secret."""
+    host, address = quote(question.host), question.connect_to.rpartition(":")[0].strip("[]")
+    names = f"timeout {question.seconds} getent ahosts -- {host} 2>/dev/null | awk '!seen[$1]++ {{ print $1 }}'"
+    if question.connect_to:
+        return f"set -- --connect-to {quote(f'::{question.connect_to}')}\nprintf '%s\\n' {quote(address)} >\"$r.names\"\n"
+    if question.interface:
+        device = quote(f"if!{question.interface}")
+        return f'set -- --interface {device}\n{names} >"$r.names" &\n'
+    if not question.around:
+        return f'set --\n{names} >"$r.names" &\n'
+    elsewhere = (
+        f"timeout {question.seconds} getent -s hosts:dns ahosts -- {host} 2>/dev/null | awk '!seen[$1]++ && $1 !~ /^127\\./ {{ print $1 }}'"
+    )
+    listed = 'awk \'{ printf "%s%s", comma, /:/ ? "[" $1 "]" : $1; comma = "," }\' "$r.dns"'
+    return f"""\
+set --
+astray=$(timeout {question.seconds} getent hosts -- {host} 2>/dev/null | awk 'index($1, "{_ASTRAY}") == 1 {{ print $1; exit }}')
+if [ -z "$astray" ]; then {names} >"$r.names" &
+else
+  {elsewhere} >"$r.dns"
+  if [ -s "$r.dns" ]; then set -- --resolve {host}:{question.port}:"$({listed})"; cp "$r.dns" "$r.names"; else echo "$astray" >"$r.names"; fi
+  echo "astray $astray $#" >"$r.way"
+fi
+"""
+
+
+def _device(question: Route) -> str:
+    """What leads there, as the host's routes say it."""
+    if not question.around:
+        return ""
+    return """\
+address=$(printf '%s' "$measured" | cut -f 6); [ -n "$address" ] || address=$(head -n 1 "$r.names" 2>/dev/null)
+[ -z "$address" ] || ip -o route get "$address" 2>/dev/null | sed -n 's/.* dev \\([^ ]*\\).*/device \\1/p' >>"$r.way"
 """
 
 
@@ -168,7 +224,7 @@ def _stream(question: Route) -> str:
     return f"""\
 case $status$measured in 02[0-9][0-9]*)
   read -r begun rest </proc/uptime
-  {{ curl -q -sS -N -K - -D "$r.head" 2>"$r.stream.said" <<'{_MARK}'
+  {{ curl -q "$@" -sS -N -K - -D "$r.head" 2>"$r.stream.said" <<'{_MARK}'
 {_words(question, question.stream_url, question.stream_body)}{_MARK}
   echo $? >"$r.status"; }} | {{
     part=1000
@@ -209,13 +265,15 @@ def _escaped(text: str) -> str:
 
 def _reached(question: Route, fields: Sequence[str]) -> Reached:
     """Raises ValueError for anything but the line that the shell prints."""
-    trouble, measured, said, body, refusals, names, streamed, end = fields
+    trouble, measured, said, body, refusals, names, streamed, way, end = fields
     if end != ".":
         raise ValueError("it was cut short")
     status, dns, connected, secured, first, address, content_type, redirect = _text(measured).split("\t", 7)
     ends = _ends(dns, connected, secured, first)
     again = tuple(dict.fromkeys(_text(refusals).splitlines()))
     late = int(trouble) == TIMED_OUT
+    told = {word: rest for word, _, rest in (line.partition(" ") for line in _text(way).splitlines())}
+    astray, _, given = told.get("astray", "").partition(" ")
     return Reached(
         int(trouble),
         _shown(question, _complaint(_text(said))),
@@ -232,6 +290,9 @@ def _reached(question: Route, fields: Sequence[str]) -> Reached:
         _shown(question, redirect),
         _shown(question, _text(body)),
         _streamed(question, streamed.split(",")) if streamed else None,
+        astray,
+        given not in {"", "0"},
+        told.get("device", ""),
     )
 
 

@@ -1,4 +1,4 @@
-"""A TCP port that the host's own firewall lets everybody in by. What a cloud filters in front of the host is not seen from here."""
+"""A port, of TCP or UDP, that the host's own firewall lets everybody in by. What a cloud filters in front of the host is not seen from here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from novaops.errors import Refused
 from novaops.facts import Facts, Gap, Question
 from novaops.facts.file import File, FileAt
 from novaops.facts.firewall import Firewall, FirewallFacts, Zone
-from novaops.iptables import Ruleset, Verdict, accepting
+from novaops.iptables import Protocol, Ruleset, Verdict, accepting
 from novaops.plan import Change, Step
 from novaops.shell import join, quote
 
@@ -45,10 +45,20 @@ _Pair = tuple[Change, Action]
 @dataclass(frozen=True)
 class OpenPort:
     port: int
+    protocol: Protocol = "tcp"
 
     @property
     def id(self) -> str:
-        return f"port:{self.port}"
+        return f"port:{self._shown}"
+
+    @property
+    def _shown(self) -> str:
+        """TCP needs no word: it is what people mean."""
+        return str(self.port) if self.protocol == "tcp" else self._name
+
+    @property
+    def _name(self) -> str:
+        return f"{self.port}/{self.protocol}"
 
     def questions(self) -> Iterable[Question[Any]]:
         yield Firewall()
@@ -68,42 +78,42 @@ class OpenPort:
     def notes(self, facts: Facts) -> Iterator[str]:
         firewall = facts.known(Firewall())
         for unread in firewall.unread:
-            yield f"whether port {self.port} is open could not be told in full: {unread}"
+            yield f"whether port {self._shown} is open could not be told in full: {unread}"
         for table in firewall.tables:
-            if not any(first <= self.port <= last for first, last in table.accepts):
-                rule = f"nft insert rule {table.name} {table.chain} tcp dport {self.port} accept"
+            if not any(first <= self.port <= last for first, last in (table.accepts if self.protocol == "tcp" else table.accepts_udp)):
+                rule = f"nft insert rule {table.name} {table.chain} {self.protocol} dport {self.port} accept"
                 yield (
-                    f"the nftables table {table.name} turns away what it does not name, and port {self.port} is not named: it is not"
+                    f"the nftables table {table.name} turns away what it does not name, and port {self._shown} is not named: it is not"
                     f" novaops' own, and left as it is. {rule} opens the port; so does that rule in the file it is loaded from"
                 )
         for program, text in firewall.rules.items():
-            ours = any(rule.text == join(accepting(self.port, rule.chain)) for rule in Ruleset(text).rules)
-            if ours and not list(_saved(program, facts)):
-                yield f"the rule of {program} for port {self.port} is gone after a boot: nothing on the host puts it back (iptables-persistent does)"
+            ours = any(rule.text == join(accepting(self.port, rule.chain, self.protocol)) for rule in Ruleset(text).rules)
+            if ours and not list(saved(program, facts)):
+                yield f"the rule of {program} for port {self._shown} is gone after a boot: nothing on the host puts it back (iptables-persistent does)"
 
     # -- iptables itself --------------------------------------------------------------------------------------------------
 
     def _iptables(self, program: str, now: Ruleset, facts: Facts) -> Iterator[_Pair]:
-        verdict = now.verdict(self.port)
+        verdict = now.verdict(self.port, self.protocol)
         if not verdict.accepted:
             self._refuse_deliberate(program, verdict)
-            rule = accepting(self.port, verdict.chain)
+            rule = accepting(self.port, verdict.chain, self.protocol)
             yield Change(f"{program} {verdict.chain}", verdict.place, f"{join(rule)} before it"), self._insert(program, rule, verdict)
-        for path, file in _saved(program, facts):
-            saved = Ruleset((file.content or b"").decode("utf-8", "surrogateescape"))
-            then = saved.verdict(self.port)
+        for path, file in saved(program, facts):
+            at_boot = Ruleset((file.content or b"").decode("utf-8", "surrogateescape"))
+            then = at_boot.verdict(self.port, self.protocol)
             if then.accepted:
                 continue
             self._refuse_deliberate(path, then)
-            line = join(accepting(self.port, then.chain))
-            new = saved.with_rule(line, then).encode("utf-8", "surrogateescape")
-            yield Change(path, then.place, f"{line} before it"), _write(program, path, file, new)
+            line = join(accepting(self.port, then.chain, self.protocol))
+            new = at_boot.with_rule(line, then).encode("utf-8", "surrogateescape")
+            yield Change(path, then.place, f"{line} before it"), write(program, path, file, new)
 
     def _refuse_deliberate(self, where: str, verdict: Verdict) -> None:
         """Raises Refused when somebody has closed this very port."""
         if verdict.rule is not None and verdict.rule.is_about_a_port:
             raise Refused(
-                f"somebody has closed port {self.port} in {where}: {verdict.rule.text}",
+                f"somebody has closed port {self._shown} in {where}: {verdict.rule.text}",
                 why="A rule that names the port is there on purpose. It is neither removed nor outdone.",
                 fix="remove it, where nobody needs it any more",
             )
@@ -119,20 +129,24 @@ class OpenPort:
 
     def _ufw(self, firewall: FirewallFacts) -> Iterator[_Pair]:
         """By its own command: it knows where its rules belong, keeps them over a boot, and takes them away again."""
-        shut = {program: verdict for program, text in firewall.rules.items() if not (verdict := Ruleset(text).verdict(self.port)).accepted}
+        shut = {
+            program: verdict
+            for program, text in firewall.rules.items()
+            if not (verdict := Ruleset(text).verdict(self.port, self.protocol)).accepted
+        }
         for verdict in shut.values():
             self._refuse_deliberate("ufw", verdict)
         if not shut:
             return
-        name = f"{self.port}/tcp"
+        name = self._name
         there = f"ufw show added | grep -q -E {quote(f'^ufw allow {name}( |$)')}"
         delete = Command(("ufw", "delete", "allow", name), holds=f"! {there}")
         yield Change("ufw", None, f"allow {name}"), Command(("ufw", "allow", name, "comment", "novaops"), holds=there, undo=delete)
 
     def _firewalld(self, zone: Zone) -> Iterator[_Pair]:
-        if zone.accepts_all or (_within(self.port, zone.open_now) and _within(self.port, zone.open_at_boot)):
+        if zone.accepts_all or (_within(self, zone.open_now) and _within(self, zone.open_at_boot)):
             return
-        name = f"{self.port}/tcp"
+        name = self._name
         asked = (f"firewall-cmd -q {when}--zone={quote(zone.name)} --query-port={name}" for when in ("--permanent ", ""))
         there = " && ".join(asked)
         gone = f"! firewall-cmd -q --permanent --zone={quote(zone.name)} --query-port={name}"
@@ -144,20 +158,21 @@ class OpenPort:
         )
 
 
-def _saved(program: str, facts: Facts) -> Iterator[tuple[str, File]]:
-    """The files that are there."""
+def saved(program: str, facts: Facts) -> Iterator[tuple[str, File]]:
+    """The files of SAVED that are there."""
     for path in SAVED[program]:
         file = facts[FileAt(path)]
         if file is not Gap.ABSENT and file.is_regular and file.content is not None:
             yield path, file
 
 
-def _write(program: str, path: str, file: File, content: bytes) -> WriteFile:
+def write(program: str, path: str, file: File, content: bytes) -> WriteFile:
+    """Another text for such a file, once `program` can read it."""
     check = ("sh", "-c", _TEST, "test", f"{program}-restore", "{}")
     rights = (file.mode, file.owner, file.group)
     return WriteFile(path, content, *rights, before=file.content, rights_before=rights, check=check)
 
 
-def _within(port: int, opened: Iterable[str]) -> bool:
-    spans = (name.partition("/")[0].partition("-") for name in opened)
-    return any(int(first) <= port <= int(last or first) for first, _, last in spans)
+def _within(one: OpenPort, opened: Iterable[str]) -> bool:
+    spans = (span.partition("-") for span, _, protocol in (name.partition("/") for name in opened) if protocol == one.protocol)
+    return any(int(first) <= one.port <= int(last or first) for first, _, last in spans)

@@ -10,10 +10,10 @@ from novaops.facts.sshd import SSHD, Sshd
 from novaops.resources.file import File
 from novaops.sshd_drop_in import DROP_IN, FOLDER, MAIN
 
-_TESTS = f"""{SSHD}tests() {{ ask_sshd -t "$@" || {{ printf '%s\\n' "$said"; exit 1; }}; }}
+TESTS = f"""{SSHD}tests() {{ ask_sshd -t "$@" || {{ printf '%s\\n' "$said"; exit 1; }}; }}
 """
 
-_ACCEPTS = rf"""{_TESTS}candidate=$1; shift
+_ACCEPTS = rf"""{TESTS}candidate=$1; shift
 whole=$(mktemp) || exit; trap 'rm -f "$whole"' EXIT
 {{ echo "Include $candidate"; cat {MAIN}; }} >"$whole" && tests -f "$whole"
 while [ $# -gt 0 ]; do
@@ -23,9 +23,9 @@ while [ $# -gt 0 ]; do
 done"""
 """Takes the candidate, and what is wanted as USER ADDRESS yes|no. It is judged in the place that it is going to have."""
 
-_MAIN_ACCEPTS = f'{_TESTS}tests -f "$1"'
+_MAIN_ACCEPTS = f'{TESTS}tests -f "$1"'
 
-_RELOAD = f"""{_TESTS}tests
+_RELOAD = f"""{TESTS}tests
 for word do
   case $word in
     /*) kill -HUP "$(cat "$word")" ;;
@@ -37,13 +37,13 @@ done"""
 
 def drop_in(sshd: Sshd, text: str, expected: Iterable[str]) -> File:
     """Novaops' own file. `expected` are words: USER ADDRESS yes|no, for what sshd must make of it."""
-    return File(DROP_IN, text, "0600", check=("sh", "-c", _ACCEPTS, "sshd-accepts", "{}", *expected), then=_taken_up(sshd))
+    return File(DROP_IN, text, "0600", check=("sh", "-c", _ACCEPTS, "sshd-accepts", "{}", *expected), then=taken_up(sshd))
 
 
 def main(sshd: Sshd, text: str, found: FileFacts) -> File:
     """The main file, with the rights that it has."""
     accepts = ("sh", "-c", _MAIN_ACCEPTS, "sshd-accepts", "{}")
-    return File(MAIN, text, found.mode, found.owner, found.group, check=accepts, then=_taken_up(sshd))
+    return File(MAIN, text, found.mode, found.owner, found.group, check=accepts, then=taken_up(sshd))
 
 
 def folder() -> Command:
@@ -53,7 +53,8 @@ def folder() -> Command:
     return Command(("mkdir", "-m", "0755", "--", FOLDER), holds=there, undo=undo)
 
 
-def _taken_up(sshd: Sshd) -> tuple[str, ...]:
+def taken_up(sshd: Sshd) -> tuple[str, ...]:
+    """Words that make sshd's configuration count. Open sessions go on."""
     return ("sh", "-c", _RELOAD, "reload-sshd", *_reload(sshd))
 
 

@@ -107,6 +107,17 @@ def newer(lab: Lab, _newer: LabHost) -> LabHost:
 
 
 @pytest.fixture(scope="session")
+def _third(lab: Lab) -> LabHost:
+    return lab.up("third", "container")
+
+
+@pytest.fixture
+def third(lab: Lab, _third: LabHost) -> LabHost:
+    """A pristine container, named third: the API as a host of its own, or a second client."""
+    return lab.reset(_third.name)
+
+
+@pytest.fixture(scope="session")
 def _vm(lab: Lab) -> LabHost:
     return lab.up("machine", "vm", disks=(Disk("20G", serial="data"),))
 

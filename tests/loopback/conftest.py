@@ -8,14 +8,20 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import paramiko
 import pytest
-from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED, OPEN_SUCCEEDED
+from paramiko.common import (
+    AUTH_FAILED,
+    AUTH_SUCCESSFUL,
+    OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
+    OPEN_FAILED_CONNECT_FAILED,
+    OPEN_SUCCEEDED,
+)
 
 from novaops.target import Target
 
@@ -37,6 +43,8 @@ class Manners:
     """Bytes of output after which it drops the connection."""
     exit_status: bool = True
     """Whether it says how a command ended."""
+    forwards: bool = True
+    """Whether it opens connections to elsewhere."""
 
 
 class Server(paramiko.ServerInterface):
@@ -45,6 +53,8 @@ class Server(paramiko.ServerInterface):
     def __init__(self, host: Host) -> None:
         self._host = host
         self._attempts: list[str] = []
+        self.lines: dict[int, socket.socket] = {}
+        """Connections to elsewhere, by the number of their channel."""
         host.attempts.append(self._attempts)
 
     def check_auth_none(self, username: str) -> int:
@@ -72,6 +82,16 @@ class Server(paramiko.ServerInterface):
         del chanid
         return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
 
+    def check_channel_direct_tcpip_request(self, chanid: int, origin: tuple[str, int], destination: tuple[str, int]) -> int:
+        del origin
+        if not self._host.manners.forwards:
+            return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        try:
+            self.lines[chanid] = socket.create_connection(destination, 5)
+        except OSError:
+            return OPEN_FAILED_CONNECT_FAILED
+        return OPEN_SUCCEEDED
+
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         self._host.execs.append(command.decode())
         self._host.thread(self._host.execute, channel, command)
@@ -92,6 +112,7 @@ class Host:
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._transports: list[paramiko.Transport] = []
+        self._lines: list[socket.socket] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._threads: list[threading.Thread] = []
         self.port: int = self._listener.getsockname()[1]
@@ -135,14 +156,24 @@ class Host:
                 os.killpg(process.pid, signal.SIGKILL)
         for transport in self._transports:
             transport.close()
+        for line in self._lines:
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
+        for line in self._lines:
+            line.close()
 
     def drop(self) -> None:
         """Every connection is gone at once, as when a cable is cut."""
         for transport in self._transports:
             transport.sock.close()
             transport.close()
+
+    def falls_silent(self) -> None:
+        """Every connection stays, and nothing more is said on it, as by a machine that hangs."""
+        for transport in self._transports:
+            transport._send_message = lambda _: None  # type: ignore[attr-defined]
 
     def _accept(self) -> None:
         while True:
@@ -157,8 +188,28 @@ class Host:
             transport = paramiko.Transport(connection)
             transport.add_server_key(self.host_key)
             self._transports.append(transport)
+            server = Server(self)
             with suppress(paramiko.SSHException, EOFError, OSError):
-                transport.start_server(server=Server(self), event=threading.Event())
+                transport.start_server(server=server, event=threading.Event())
+            self.thread(self._forward, transport, server)
+
+    def _forward(self, transport: paramiko.Transport, server: Server) -> None:
+        """Pass on what goes elsewhere. Both ways end by themselves, as sshd's do."""
+        while transport.is_active():
+            channel = transport.accept(0.2)
+            if channel is not None and (line := server.lines.pop(channel.get_id(), None)):
+                line.settimeout(None)
+                self._lines.append(line)
+                self.thread(self._pass_on, channel.recv, line.sendall, lambda line=line: line.shutdown(socket.SHUT_WR))
+                self.thread(self._pass_on, line.recv, channel.sendall, channel.shutdown_write)
+
+    @staticmethod
+    def _pass_on(read: Callable[[int], bytes], write: Callable[[bytes], object], end: Callable[[], object]) -> None:
+        with suppress(OSError, EOFError):
+            while data := read(65_536):
+                write(data)
+        with suppress(OSError, EOFError):
+            end()
 
     def execute(self, channel: paramiko.Channel, command: bytes) -> None:
         process = subprocess.Popen(

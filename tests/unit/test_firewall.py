@@ -189,7 +189,7 @@ def zone(services: tuple[str, str], ports: tuple[str, str], targets: tuple[str, 
 
 def test_a_zone_of_firewalld() -> None:
     found = zone(("https", "ssh"), ("8000-8010/tcp 53/udp", "8443/tcp"))
-    assert found == Zone("public", ("8000-8010/tcp", "443/tcp"), ("8443/tcp", "22/tcp"))
+    assert found == Zone("public", ("8000-8010/tcp", "53/udp", "546/udp", "443/tcp", "443/udp"), ("8443/tcp", "546/udp", "22/tcp"))
     for targets in (("ACCEPT", "ACCEPT"), ("ACCEPT", "default"), ("DROP", "ACCEPT"), ("DROP", "DROP")):
         assert zone(("ssh", "ssh"), ("", ""), targets).accepts_all is (targets == ("ACCEPT", "ACCEPT"))
 
@@ -381,3 +381,36 @@ def test_a_rule_that_no_file_holds_is_gone_after_a_boot() -> None:
     assert notes(planned(FirewallFacts({"iptables": opened}), {V4: opened})) == []
     by_somebody_else = FirewallFacts({"iptables": opened.replace("--comment novaops", "--comment web")})
     assert notes(planned(by_somebody_else)) == []
+
+
+# -- UDP --------------------------------------------------------------------------------------------------------------
+
+UDP = OpenPort(1194, "udp")
+
+
+def for_udp(answer: FirewallFacts) -> Plan:
+    return make_plan([UDP], Facts({q: Gap.ABSENT if isinstance(q, FileAt) else answer for q in UDP.questions()}, {}))
+
+
+def test_a_port_of_udp_is_another_one() -> None:
+    assert (OpenPort(1194).id, UDP.id) == ("port:1194", "port:1194/udp")
+    ruleset = Ruleset(f"*filter\n:INPUT DROP [0:0]\n{join(accepting(1194))}\nCOMMIT\n")
+    assert (ruleset.verdict(1194).accepted, ruleset.verdict(1194, "udp").accepted) == (True, False)
+    rule = join(accepting(1194, protocol="udp"))
+    assert rule == "-A INPUT -p udp -m udp --dport 1194 -m comment --comment novaops -j ACCEPT"
+    other = Ruleset(f"*filter\n:INPUT DROP [0:0]\n{rule}\nCOMMIT\n")
+    assert (other.verdict(1194).accepted, other.verdict(1194, "udp").accepted) == (False, True)
+
+
+def test_iptables_lets_udp_in_before_what_turns_all_away() -> None:
+    (command,) = words(for_udp(FirewallFacts({"iptables": ORACLE})))
+    assert "-p udp -m udp --dport 1194" in command
+
+
+def test_firewalld_and_tables_of_others_are_asked_about_udp() -> None:
+    (command,) = words(for_udp(FirewallFacts(zone=Zone("public", ("1194/tcp",), ("1194/tcp",)))))
+    assert "add 1194/udp" in command
+    assert words(for_udp(FirewallFacts(zone=Zone("public", ("1194/udp",), ("1000-2000/udp",))))) == []
+    closed = for_udp(FirewallFacts(tables=(Table("inet filter", "input", ((1194, 1194),)),)))
+    assert "nft insert rule inet filter input udp dport 1194 accept" in closed.notes[0].text
+    assert for_udp(FirewallFacts(tables=(Table("inet filter", "input", (), ((1194, 1194),)),))).notes == ()

@@ -35,6 +35,8 @@ from novaops.routes import Attempt
 from novaops.secret import Secret
 from novaops.shell import whole
 from novaops.site import Site
+from novaops.tunnel import Tunnel
+from novaops.vpn import Link
 from tests.unit.test_facts import framed, outcome, read
 
 CASES = Path(__file__).parent.parent / "cases" / "api"
@@ -59,7 +61,7 @@ def line(case: Mapping[str, Any], streamed: str = "") -> str:
     measured = "\t".join([f"{case.get('status', 0):03}", *times, case.get("address", ""), kind, case.get("redirect", "")])
     body = case.get("body", "") * case.get("repeat", 1)
     texts = [measured, case.get("said", ""), body, case.get("refusals", ""), case.get("names", "")]
-    return "\t".join([str(case.get("trouble", 0)), *map(encoded, texts), streamed, "."])
+    return "\t".join([str(case.get("trouble", 0)), *map(encoded, texts), streamed, encoded(case.get("way", "")), "."])
 
 
 def stream(case: Mapping[str, Any]) -> str:
@@ -359,11 +361,127 @@ def test_another_kind_of_route_is_one_more_function(monkeypatch: pytest.MonkeyPa
         question = this.question("tunnel", "https://127.0.0.1:8443", this.api.provider, this.key_headers)
         yield Attempt(this.api.name, "tunnel", "tunnel", question.url, question, by="canada")
 
-    monkeypatch.setattr(collecting, "KINDS", (*collecting.KINDS, by_tunnel))
+    monkeypatch.setattr(collecting, "KINDS", (collecting.direct, by_tunnel))
     these = attempts(errand())
     assert [(this.kind, this.url) for this in these][1:] == [("tunnel", "https://127.0.0.1:8443/v1/models")]
     details = found(these, line(ENOUGH), line(ENOUGH))
     assert details["apis"][0]["routes"][1]["verdict"] == "reachable through canada"
+
+
+# -- tunnels and VPNs -------------------------------------------------------------------------------------------------
+
+
+def tunnel(name: str = "openai", **more: Any) -> Tunnel:
+    way = {} if "forwards" in more or "site" in more else {"to": "api.openai.com:443"}
+    listen = {} if "forwards" in more else {"listen": 8443}
+    return Tunnel.model_validate({"name": name, "via": "canada", **way, **listen, **more})
+
+
+def link(name: str = "oracle", **more: Any) -> Link:
+    return Link.model_validate({"name": name, "profile": "a.ovpn", "routes": ["api.openai.com"], "check": "https://a.example.com/", **more})
+
+
+def test_a_tunnel_is_asked_through_its_listener_under_the_apis_own_name() -> None:
+    _, this = attempts(replace(errand(key="sk-1"), tunnels=[("box", tunnel(listen="0.0.0.0:8443"))]))
+    assert (this.name, this.kind, this.by, this.url) == ("tunnel openai", "tunnel", "canada", "https://api.openai.com/v1/models")
+    assert this.question is not None
+    assert (this.question.connect_to, this.question.interface, this.question.around) == ("127.0.0.1:8443", "", False)
+    assert (sent(this), this.has_key) == (([("Authorization", "Bearer sk-1")], None), True)
+
+
+def test_only_tunnels_that_are_entered_here_and_lead_there() -> None:
+    elsewhere = [("box", tunnel("other", to="api.sensenova.cn:443")), ("box", tunnel("port", to="api.openai.com:8443"))]
+    others = [("canada", tunnel("mine")), ("box", tunnel("gone", state="absent")), ("box", tunnel("out", reverse=True))]
+    both = [{"to": "API.openai.com:443", "listen": listen} for listen in (8443, 8444)]
+    these = [("box", tunnel("two", forwards=[*both, {"to": "db:5432", "listen": 5432}]))]
+    back = [("hongkong", tunnel("back", via="box", reverse=True, listen="127.0.0.1:9443"))]
+    _, *found = attempts(replace(errand(), tunnels=[*elsewhere, *others, *these, *back]))
+    assert [(this.name, this.question.connect_to, this.by) for this in found if this.question] == [
+        ("tunnel two 127.0.0.1:8443", "127.0.0.1:8443", "canada"),
+        ("tunnel two 127.0.0.1:8444", "127.0.0.1:8444", "canada"),
+        ("tunnel back", "127.0.0.1:9443", "hongkong"),
+    ]
+
+
+def test_a_tunnel_to_a_site_shows_what_the_site_wants() -> None:
+    gate = site("gate", INJECT, listen=["127.0.0.1"], tls="off", http_port=8080, domain="gate.internal")
+    _, by_proxy, this = attempts(replace(errand(gate), tunnels=[("box", tunnel(site="gate")), ("box", tunnel("x", site="none"))]))
+    assert by_proxy.question is None
+    assert (this.name, this.kind, this.url, this.by) == ("tunnel openai", "tunnel", "http://127.0.0.1:8443/v1/models", "canada")
+    assert (sent(this), this.injects) == (([], "nova:p:w"), True)
+    secured = site("gate", INJECT)
+    *_, this = attempts(replace(errand(secured), tunnels=[("box", tunnel(site="gate"))]))
+    assert this.question is not None
+    assert (this.url, this.question.connect_to) == ("https://gate.example.com/v1/models", "127.0.0.1:8443")
+
+
+def test_a_vpn_is_asked_by_its_device() -> None:
+    links = [link("a-very-long-name"), link("b", routes=["api.sensenova.cn"]), Link(name="c", state="absent")]
+    _, this = attempts(replace(errand(), links=links))
+    assert (this.name, this.kind, this.by) == ("vpn a-very-long-name", "vpn", "the VPN a-very-long-name")
+    assert this.question is not None
+    assert (this.question.interface, this.question.connect_to) == ("vpn-a-very-long", "")
+
+
+def test_a_vpn_with_networks_is_known_by_what_is_asked_through_it() -> None:
+    networks = {"routes": ["192.0.2.0/24"]}
+    links = [link("in", **networks, check="https://api.openai.com/v1/models"), link("out", **networks)]
+    assert [this.name for this in attempts(replace(errand(), links=links))] == ["direct", "vpn in"]
+
+
+BY_VPN_X = "by vpn-x, where this host's routes lead"
+
+
+@pytest.mark.parametrize(
+    ("way", "verdict"),
+    [
+        ("", "reachable"),
+        ("device eth0\n", "reachable"),
+        (
+            "astray 127.86.1.2 2\ndevice eth0\n",
+            "reachable (past the transparent tunnel, which leads api.example.com to 127.86.1.2)",
+        ),
+        (
+            "astray 127.86.1.2 0\ndevice lo\n",
+            "reachable (by the transparent tunnel: this host leads api.example.com to 127.86.1.2, and DNS tells no other address)",
+        ),
+        ("device vpn-oracle\n", "reachable (by vpn-oracle, where this host's routes lead)"),
+        (
+            "astray 127.86.1.2 2\ndevice vpn-x\n",
+            f"reachable (past the transparent tunnel, which leads api.example.com to 127.86.1.2, and {BY_VPN_X})",
+        ),
+    ],
+)
+def test_what_direct_really_is(way: str, verdict: str) -> None:
+    assert route({**ENOUGH, "way": way})["verdict"] == verdict
+
+
+@pytest.mark.parametrize(
+    ("more", "answer", "verdict"),
+    [
+        (
+            {"connect_to": "127.0.0.1:8443"},
+            {"trouble": 7, "refusals": "Connection refused"},
+            "the listener 127.0.0.1:8443 refuses the connection: nothing listens there, or a firewall says so",
+        ),
+        (
+            {"connect_to": "127.0.0.1:8443"},
+            {"trouble": 35, "said": "curl: (35) OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to api.example.com:443"},
+            "the tunnel takes the connection and cuts it: canada does not reach api.example.com:443, or does not let the tunnel",
+        ),
+        (
+            {},
+            {"trouble": 52, "said": "curl: (52) Empty reply from server"},
+            "the tunnel takes the connection and cuts it: canada does not reach the site, or does not let the tunnel",
+        ),
+        ({"interface": "vpn-oracle"}, {"trouble": 45, "said": "curl: (45) Failed"}, "there is no device vpn-oracle: canada is not up"),
+    ],
+)
+def test_what_only_a_way_of_our_own_suffers_from(more: Mapping[str, Any], answer: Mapping[str, Any], verdict: str) -> None:
+    question = replace(QUESTION, **more)
+    this = Attempt("mine", "tunnel openai", "vpn" if "interface" in more else "tunnel", URL, question, by="canada")
+    (said,) = found([this], line(answer))["apis"][0]["routes"]
+    assert (said["works"], said["verdict"]) == (False, verdict)
 
 
 def test_direct_is_not_where_a_proxy_serves_it() -> None:
@@ -454,6 +572,23 @@ def test_secrets_come_through_as_they_are(shell: str) -> None:
     assert base64.b64decode(request.headers["Authorization"].removeprefix("Basic ")).decode() == f"nova:{odd}é"
     assert (request.path, request.request_version) == ("/v1/models", "HTTP/1.1")
     assert odd not in printed
+
+
+@needs_curl
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_a_listener_is_asked_under_the_name(shell: str) -> None:
+    """A name that DNS does not know; and the device of one's own loopback will do, one that is not there will not."""
+    with serving(says(b"{}")) as (url, asked):
+        place = url.removeprefix("http://")
+        through = Route("t", "http://api.invalid:8080/v1", seconds=10, connect_to=place)
+        device, missing = Route("d", f"{url}/d", seconds=10, interface="lo"), Route("m", f"{url}/m", seconds=10, interface="vpn-none")
+        direct = Route("a", f"{url}/a", seconds=10, around=True)
+        ((tunnelled, by_device, unbound, plain), _) = run(shell, through, device, missing, direct)
+    assert {request.path: request.headers["Host"] for request in asked} == {"/v1": "api.invalid:8080", "/d": place, "/a": place}
+    assert (tunnelled.status, tunnelled.addresses, tunnelled.device) == (200, ("127.0.0.1",), "")
+    assert (by_device.status, unbound.trouble) == (200, 45)
+    assert (plain.status, plain.astray, plain.around) == (200, "", False)
+    assert plain.device in {"lo", ""}, "a machine without ip says nothing"
 
 
 @needs_curl

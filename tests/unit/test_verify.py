@@ -323,7 +323,7 @@ def test_nothing_to_verify(chosen: Callable[..., Any], words: list[str], only: l
 
 
 def test_machinery_is_no_feature() -> None:
-    assert list(features.known()) == ["disk", "login", "proxy"]
+    assert list(features.known()) == ["disk", "login", "proxy", "tunnel", "vpn"]
     assert features.find("running") is None
     assert features.find("__init__") is None
     assert features.find("../verify/disk") is None

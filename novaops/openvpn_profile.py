@@ -1,0 +1,231 @@
+"""OpenVPN profiles: read as OpenVPN reads them, and written so that it reads the same. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+LONGEST_LINE = 255
+"""Bytes. OpenVPN stops at a longer one, but within blocks."""
+
+MOST_WORDS = 16
+
+FILES = ("ca", "cert", "key", "extra-certs", "tls-auth", "tls-crypt", "tls-crypt-v2", "pkcs12", "crl-verify", "http-proxy-user-pass")
+"""Options that name a file, and that can have its content in a block instead."""
+
+BINARY = ("pkcs12",)
+"""Those whose block is base64."""
+
+_BLANK = " \t\v\f\r\n"
+
+Beside = Callable[[str], bytes]
+"""The file of that name beside the profile. Raises OSError."""
+
+
+class ProfileError(ValueError):
+    """A profile that cannot be read. `line` is where, 0 for all of it."""
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(f"line {line}: {message}" if line else message)
+        self.line = line
+
+
+@dataclass(frozen=True)
+class Option:
+    words: tuple[str, ...]
+    """The option's name, without dashes, and its parameters."""
+    line: int
+    block: str | None = field(default=None, repr=False)
+    """What stands between <name> and </name>, which may be a secret; None for a plain line."""
+    within: int = 0
+    """The line of the <connection> that it stands in; 0 for none."""
+
+    @property
+    def name(self) -> str:
+        return self.words[0]
+
+    @property
+    def parameter(self) -> str:
+        """The first one, "" without any."""
+        return self.words[1] if len(self.words) > 1 else ""
+
+
+@dataclass(frozen=True)
+class Profile:
+    options: tuple[Option, ...]
+
+    @classmethod
+    def read(cls, content: bytes) -> Profile:
+        """Raises ProfileError. LF or CRLF, with a byte order mark or without one."""
+        if b"\0" in content:
+            raise ProfileError(0, "this is no profile: there are NUL bytes in it")
+        text = content.decode("utf-8-sig", "surrogateescape")
+        return cls(tuple(_options(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1, 0)))
+
+    def all(self, *names: str) -> tuple[Option, ...]:
+        return tuple(option for option in self.options if option.name in names)
+
+    def last(self, name: str) -> Option | None:
+        """The one that counts where each overrides those before it."""
+        return next(iter(self.all(name)[::-1]), None)
+
+    def filled(self, beside: Beside) -> Profile:
+        """The same with the files that it names as blocks, `tls-auth FILE 1` as block and key-direction. Raises ProfileError."""
+        return Profile(tuple(new for option in self.options for new in _filled(option, beside)))
+
+    @property
+    def remotes(self) -> tuple[tuple[str, str, str], ...]:
+        """Where the servers are: host, port and protocol, as the profile says it, those within <connection> too."""
+        protocol, port = self.last_outside("proto"), self.last_outside("port") or self.last_outside("rport")
+        found = []
+        for option in self.all("remote"):
+            inside = [other for other in self.options if option.within and other.within == option.within]
+            own = {other.name: other.parameter for other in inside}
+            words = [*option.words[1:], "", "", ""]
+            found.append((words[0], words[1] or own.get("port", port) or "1194", words[2] or own.get("proto", protocol) or "udp"))
+        return tuple(dict.fromkeys(found))
+
+    def last_outside(self, name: str) -> str:
+        return next((option.parameter for option in reversed(self.options) if option.name == name and not option.within), "")
+
+
+def words_of(line: str) -> tuple[str, ...]:  # noqa: C901, PLR0912 - one state after the other, as OpenVPN does it
+    """A line's words as OpenVPN takes it apart: quotes, backslashes, and # or ; for a comment where a word could begin.
+
+    Raises ValueError.
+    """
+    words: list[str] = []
+    word, state, escaped = "", "between", False
+    for c in line + "\n":
+        if escaped:
+            word, escaped = word + c, False
+            state = "plain" if state == "between" else state
+        elif c == "\\" and state != "single":
+            escaped = True
+        elif state == "double":
+            if c == '"':
+                words, word, state = [*words, word], "", "between"
+            else:
+                word += c
+        elif state == "single":
+            if c == "'":
+                words, word, state = [*words, word], "", "between"
+            else:
+                word += c
+        elif c in _BLANK:
+            if state == "plain":
+                words, word, state = [*words, word], "", "between"
+        elif state == "between":
+            if c in "#;":
+                break
+            state = {'"': "double", "'": "single"}.get(c, "plain")
+            word = c if state == "plain" else ""
+        else:
+            word += c
+    if state in {"double", "single"}:
+        raise ValueError("a quotation mark is not closed")
+    if escaped or state == "plain":
+        raise ValueError("it ends in a backslash")
+    if len(words) > MOST_WORDS:
+        raise ValueError(f"it has more than {MOST_WORDS} words")
+    return tuple(words)
+
+
+def quoted(word: str) -> str:
+    """A word as it can stand in a configuration. Raises ValueError for what no line can hold."""
+    if any(c in "\r\n\0" for c in word):
+        raise ValueError(f"a line of a configuration cannot hold {word!r}")
+    if word and not any(c in _BLANK or c in "\\\"'#;<" for c in word):
+        return word
+    return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def line_of(words: Sequence[str]) -> str:
+    """Raises ValueError for words that make no line."""
+    text = " ".join(map(quoted, words))
+    if len(text.encode("utf-8", "surrogateescape")) > LONGEST_LINE:
+        raise ValueError(f"a line of more than {LONGEST_LINE} bytes: OpenVPN takes none")
+    return text
+
+
+def text_of(options: Sequence[Option]) -> str:
+    """The options as a configuration; those of one <connection> together."""
+    lines: list[str] = []
+    within = 0
+    for option in [*options, None]:
+        here = option.within if option else 0
+        if here != within:
+            lines += ["</connection>"] if within else []
+            lines += ["<connection>"] if here else []
+            within = here
+        if option is None:
+            continue
+        if option.block is None:
+            lines.append(line_of(option.words))
+        else:
+            lines += [f"<{option.name}>", *option.block.strip("\n").split("\n"), f"</{option.name}>"]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _options(lines: Sequence[str], first: int, within: int) -> Iterator[Option]:  # noqa: C901, PLR0912 - a table of cases
+    number = 0
+    while number < len(lines):
+        line, at = lines[number], first + number
+        number += 1
+        tag = re.fullmatch(r"\s*<([A-Za-z0-9_-]+)>\s*", line)
+        if tag:
+            name, begin = tag[1], number
+            end = next((n for n in range(begin, len(lines)) if lines[n].strip() == f"</{name}>"), None)
+            if end is None:
+                raise ProfileError(at, f"<{name}> is not closed: there is no </{name}>")
+            number = end + 1
+            if name == "connection":
+                if within:
+                    raise ProfileError(at, "a <connection> within another one")
+                yield from _options(lines[begin:end], at + 1, at)
+            else:
+                yield Option((name,), at, "\n".join(one.rstrip() for one in lines[begin:end]).strip("\n") + "\n", within)
+            continue
+        if line.strip().startswith("</"):
+            raise ProfileError(at, f"{line.strip()[:40]} closes what was not opened")
+        if len(line.encode("utf-8", "surrogateescape")) > LONGEST_LINE:
+            raise ProfileError(at, f"it is longer than {LONGEST_LINE} bytes: OpenVPN takes none that long")
+        try:
+            words = words_of(line)
+        except ValueError as error:
+            raise ProfileError(at, str(error)) from None
+        if not words:
+            continue
+        name = words[0].removeprefix("--")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+            raise ProfileError(at, f"{words[0][:40]!r} is no option of OpenVPN's")
+        if name == "setenv" and words[1:2] == ("opt",):
+            if len(words) < 3:  # noqa: PLR2004 - setenv opt NAME
+                continue
+            words = words[2:]  # "take it if you know it"
+            name = words[0].removeprefix("--")
+        yield Option((name, *words[1:]), at, None, within)
+
+
+def _filled(option: Option, beside: Beside) -> Iterator[Option]:
+    if option.block is not None or option.name not in FILES:
+        yield option
+        return
+    if option.name == "tls-auth" and len(option.words) > 2:  # noqa: PLR2004 - tls-auth FILE DIRECTION
+        yield Option(("key-direction", option.words[2]), option.line, None, option.within)
+    if option.parameter in {"[inline]", "inline", ""}:
+        return  # the block stands elsewhere
+    try:
+        content = beside(option.parameter)
+    except OSError as error:
+        raise ProfileError(option.line, f"{option.name}: {option.parameter} cannot be read: {error.strerror or error}") from None
+    if option.name in BINARY:
+        from base64 import encodebytes
+
+        text = encodebytes(content).decode("ascii")
+    else:
+        text = content.decode("utf-8-sig", "surrogateescape").replace("\r\n", "\n")
+    if any(line.strip() == f"</{option.name}>" for line in text.split("\n")) or "\0" in text:
+        raise ProfileError(option.line, f"{option.name}: {option.parameter} is no file of that kind")
+    yield Option((option.name,), option.line, text.strip("\n") + "\n", option.within)

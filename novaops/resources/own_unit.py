@@ -1,0 +1,32 @@
+"""A unit whose file the same plan writes: at first there is none to ask systemd about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from novaops.facts import Facts, Gap, Question
+from novaops.facts.unit import UnitFacts, UnitNamed
+from novaops.plan import Step
+from novaops.resources.unit import Unit
+
+
+@dataclass(frozen=True)
+class OwnUnit:
+    name: str
+
+    @property
+    def id(self) -> str:
+        return f"unit:{self.name}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield UnitNamed(self.name)
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        unit = facts[UnitNamed(self.name)]
+        if unit is Gap.ABSENT:
+            unit = UnitFacts("loaded", "inactive", "disabled")
+        if unit.active == "activating":  # between two attempts: it is on its way, and whether it gets there is for the proof
+            unit = UnitFacts(unit.load, "active", unit.enabled)
+        return Unit(self.name).steps(facts.but(UnitNamed(self.name), unit))

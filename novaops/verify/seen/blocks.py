@@ -1,0 +1,47 @@
+"""How the scripts of these checks say what they saw: "= KEY STATUS", and below it, indented, what was printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SAY = """\
+saw() {
+  saw_key=$1; shift
+  saw_text=$("$@" 2>&1 </dev/null); saw_status=$?
+  printf '= %s %s\\n' "$saw_key" "$saw_status"
+  [ -z "$saw_text" ] || printf '%s\\n' "$saw_text" | head -c 20000 | sed 's/^/  /'
+}
+"""
+"""sh: `saw KEY COMMAND…` runs the command and says how it ended, and what it printed."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command on the host."""
+
+    status: int = 0
+    text: str = ""
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        return tuple(self.text.splitlines())
+
+    @property
+    def said(self) -> str:
+        """Its last line: what ssh, curl and their like complain of stands there."""
+        return self.lines[-1].strip() if self.lines else ""
+
+
+def read(text: str) -> Mapping[str, Ended]:
+    """What each command said, by its key. Lines that belong to none are passed over."""
+    found: dict[str, Ended] = {}
+    key = ""
+    for line in text.splitlines():
+        if line.startswith("= "):
+            _, key, status = line.split(" ")
+            found[key] = Ended(int(status))
+        elif line.startswith("  ") and key:
+            before = found[key]
+            found[key] = Ended(before.status, f"{before.text}{line[2:]}\n")
+    return found
