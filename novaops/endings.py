@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from novaops.errors import HostFailed, Refused, RolledBack
+from novaops.errors import HostFailed, NovaopsError, Refused, RolledBack, Unreachable
 from novaops.plan import Change, Note, Plan, Step
-from novaops.report import HostReport, Line, Status, line_of, words
+from novaops.report import HostReport, Line, Status, failure, line_of, words
 
 if TYPE_CHECKING:
     from novaops.apply import Outcome
@@ -37,9 +37,14 @@ def still_waits(report: HostReport, plan: Plan, why: str) -> HostReport:
 def held_back(host: str, plan: Plan, peer: str, because: HostReport) -> HostReport:
     """Nothing is done on a host where a host that it has to do with is not fit for it."""
     lines = tuple(Line(resource, "skipped") for resource in plan.resources)
-    kind = Refused if because.status == "refused" else HostFailed
-    error = kind(f"nothing was done: {peer}, which it needs, is {words(because.status)}", why=because.error.what if because.error else "")
-    return HostReport(host, "refused" if kind is Refused else "failed", lines, plan.notes, error)
+    kinds: dict[str, type[NovaopsError]] = {"refused": Refused, "unreachable": Unreachable}
+    reason = because.error
+    error = kinds.get(because.status, HostFailed)(
+        f"nothing was done: {peer}, which it has to do with, is {words(because.status)}",
+        why=reason.what if reason else "",
+        fix=reason.fix if reason else "",
+    )
+    return replace(failure(host, error), lines=lines, notes=plan.notes)
 
 
 def _lines(plan: Plan, statuses: dict[Step, str]) -> tuple[Line, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
-from novaops.errors import HostFailed, NovaopsError
+from novaops.errors import HostFailed, NovaopsError, Unreachable
 
 Answer = TypeVar("Answer")
 
@@ -77,12 +77,16 @@ class Facts:
         return answer
 
     def of(self, peer: str) -> Facts:
-        """What that host answered, to what resources ask of it with `peer_questions`. Raises HostFailed where it could not be asked."""
+        """What that host answered, to what resources ask of it with `peer_questions`.
+
+        Raises Unreachable where it could not be reached, HostFailed where it could not be asked.
+        """
         found = self._peers.get(peer)
         if isinstance(found, Facts):
             return found
         why = "it was not asked" if found is None else "\n".join(filter(None, [found.what, found.why]))
-        raise HostFailed(f"nothing is known of {peer}", why=why, fix=found.fix if found is not None else "")
+        kind = Unreachable if isinstance(found, Unreachable) else HostFailed
+        raise kind(f"nothing is done without {peer}, of which nothing is known", why=why, fix=found.fix if found is not None else "")
 
     def but(self, question: Question[Answer], answer: Answer | Literal[Gap.ABSENT]) -> Facts:
         """The same with another answer to one question."""

@@ -18,7 +18,7 @@ from novaops.shell import quote
 _CUT = f"""\
 cut() {{ # NAME TALK: a connected client is thrown out; the others stay, unless the server cannot be told
   systemctl is-active --quiet "$unit" || return 0
-  answer=$(perl -e "$2" "{SOCKETS}/$name.sock" "kill nobody-$1")
+  answer=$(perl -e "$2" "{SOCKETS}/$name.sock" "kill $1")
   case $answer in
     SUCCESS:* | *"not found"*) ;;
     *) echo "the server does not answer ($answer): it is started anew"; systemctl restart "$unit" ;;
