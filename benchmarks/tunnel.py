@@ -49,8 +49,8 @@ def main() -> None:
     near = (
         Row(f"{given.megabytes} MB down, MB/s", "down", size),
         Row(f"{given.megabytes} MB up, MB/s", "up", size),
-        Row("a byte there and back, ms", "echo", 2000, 3),
-        Row("a new connection and its first byte, ms", "connect", 50, 2),
+        Row("a byte there and back, ms", "echo", 5000, 3),
+        Row("a new connection and its first byte, ms", "connect", 200, 2),
     )
     far = (
         Row(f"{given.megabytes // 8} MB down, 100 ms, MB/s", "down", size // 8, 1),

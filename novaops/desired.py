@@ -133,6 +133,7 @@ class Playbook:
             return TypeAdapter(self.module.Settings).validate_python([{**entry, **flags} for entry in chosen])
         except ValidationError as error:
             first = error.errors()[0]
+            first["loc"] = tuple(part for part in first["loc"] if not str(part).startswith("tagged-"))  # which form of a union it is
             field = str(first["loc"][1]) if len(first["loc"]) > 1 else ""
             if chosen[0] in entries and field not in flags and (field or not flags.keys() - {"state"}):
                 number = [entries.index(chosen[int(first["loc"][0])])] if first["loc"] else []

@@ -49,7 +49,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
             [link["last_error"]],
         )
         lines += zip_longest(*columns, fillvalue="")
-    return lines or [("", "novaops has set up no VPN here", *[""] * (len(HEADERS) - 2))]
+    return lines or [("", "no link of novaops' is set up here", *[""] * (len(HEADERS) - 2))]
 
 
 def _link(link: LinkState, now: int) -> dict[str, Any]:

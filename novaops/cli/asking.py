@@ -16,17 +16,23 @@ from novaops.target import Target
 
 
 def ask_hosts(
-    options: Options, words: Sequence[str], questions: Sequence[Question[Any]], details: Callable[[Facts], dict[str, Any]]
+    options: Options,
+    words: Sequence[str],
+    questions: Sequence[Question[Any]],
+    details: Callable[[Facts], dict[str, Any]],
+    section: str | None = None,
 ) -> tuple[list[HostReport], float]:
-    """A report for each host, and when the asking began."""
-    return on_hosts(options, words, lambda target: ask_host(target, questions, details))
+    """A report for each host, for no words each that has `section`; and when the asking began."""
+    return on_hosts(options, words, lambda target: ask_host(target, questions, details), section)
 
 
-def on_hosts(options: Options, words: Sequence[str], work: Callable[[Target], HostReport]) -> tuple[list[HostReport], float]:
+def on_hosts(
+    options: Options, words: Sequence[str], work: Callable[[Target], HostReport], section: str | None = None
+) -> tuple[list[HostReport], float]:
     """What `work` reports of each host, and when it began."""
     started = time.monotonic()
     known, _ = options.known()
-    targets = options.targets(known.find(words))
+    targets = options.targets(known.find(words, section))
     return fleet.each(list(targets.values()), work, options.parallel or PARALLEL), started
 
 

@@ -73,9 +73,7 @@ def status(options: Options, hosts: Hosts = None) -> int:
     from novaops.cli import screen
     from novaops.cli.asking import ask_hosts, show_rows
 
-    known, _ = options.known()
-    words = [host.name for host in known.find(hosts or [], "tunnel")]
-    reports, started = ask_hosts(options, words, tunnels.questions(), tunnels.details)
+    reports, started = ask_hosts(options, hosts or [], tunnels.questions(), tunnels.details, section="tunnel")
     judged = [replace(one, status="failed") if not one.error and tunnels.is_down(one.details) else one for one in reports]
     code = show_rows(options, judged, started, tunnels.HEADERS, tunnels.rows)
     if not options.json:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from novaops.cli import vpn_serve
 from novaops.cli.frame import Check, Diff, Guard, Hosts, NoWait, Options, verb
 from novaops.guard import SECONDS
 
@@ -71,7 +71,7 @@ def status(options: Options, hosts: Hosts = None) -> int:
     from novaops import vpns
     from novaops.cli.asking import ask_hosts, show_rows
 
-    reports, started = ask_hosts(options, hosts or [], vpns.questions(), vpns.details)
+    reports, started = ask_hosts(options, hosts or [], vpns.questions(), vpns.details, section="vpn")
     reports = [replace(report, status="failed") if vpns.broken(report.details) else report for report in reports]
     return show_rows(options, reports, started, vpns.HEADERS, vpns.rows)
 
@@ -114,15 +114,18 @@ def _converge(
 ) -> int:
     from novaops.cli.converging import converge_hosts
     from novaops.converge import Manner
+    from novaops.errors import UsageError
 
     def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> Wishes:
+        from novaops.vpn import Link
+
         settings = playbooks.by_name["vpn"].overridden(known, found, "name", name, flags)
-        return playbooks.wishes(known, found, settings={"vpn": settings})
+        links = [entry for entry in settings if isinstance(entry, Link)]
+        if name and not links:
+            raise UsageError(f"{name} is a server of {found.name}", fix=f"novaops vpn serve {found.name} --name {name}")
+        return playbooks.wishes(known, found, settings={"vpn": links})
 
     return converge_hosts(options, hosts, Manner(check, not no_wait, guard=guard), wanted=wanted, section="vpn", diff=diff)
 
 
-if importlib.util.find_spec("novaops.cli.vpn_serve"):
-    from novaops.cli import vpn_serve
-
-    vpn_serve.register(app)
+vpn_serve.register(app)

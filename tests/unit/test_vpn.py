@@ -17,7 +17,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from novaops import inventory, vpns
 from novaops.action import Command, WriteFile
-from novaops.desired import shipped
+from novaops.cli.app import run
+from novaops.desired import Playbooks, shipped
 from novaops.errors import HostFailed, Refused, UsageError
 from novaops.facts import Facts, Gap, Question, Section
 from novaops.facts.file import File, FileAt
@@ -272,7 +273,7 @@ def test_what_a_host_says_is_read_and_shown() -> None:
     (first, *rest) = vpns.rows(shown)
     assert first[:4] == ("canada", "works", "vpn-canada", "60 s ago")
     assert any("nowhere.example leads nowhere" in row for row in rest)
-    assert vpns.rows({"links": []})[0][1] == "novaops has set up no VPN here"
+    assert vpns.rows({"links": []})[0][1] == "no link of novaops' is set up here"
     assert LinkStates.read([question], Section(SAID.removesuffix("end\n"), "", 0)) == {}
 
 
@@ -322,3 +323,51 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("link") / "link.sh"
     file.write_text(Templates([shipped("templates")]).render("vpn/link.sh.j2", protocol=86, pause=900))
     return file
+
+
+BOTH_KINDS = """
+hosts:
+  canada:
+    address: 192.0.2.1
+    vpn:
+      - {name: office, serve: true}
+      - {name: home, profile: home.ovpn, routes: [api.openai.com]}
+  gate: {address: 192.0.2.2, vpn: [{name: office, serve: true}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "links"),
+    [
+        ("down canada", ["home"]),
+        ("down", ["home"]),
+        ("down gate", []),
+        ("down canada --name home", ["home"]),
+        ("up canada --check", ["home"]),
+    ],
+)
+def test_a_server_is_not_touched_by_the_verbs_of_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, links: list[str]
+) -> None:
+    (tmp_path / "inventory.yaml").write_text(BOTH_KINDS)
+    monkeypatch.chdir(tmp_path)
+    found: list[Any] = []
+
+    def take(_: object, hosts: list[str], __: object, *, wanted: Any, section: str, **___: object) -> int:
+        playbooks = Playbooks(tmp_path)
+        known = inventory.load(None, list(playbooks.by_name))
+        monkeypatch.setattr(playbooks, "wishes", lambda *_, settings: found.extend(settings["vpn"]))
+        for host in known.find(hosts, section):
+            wanted(known, playbooks, host)
+        return 0
+
+    monkeypatch.setattr("novaops.cli.converging.converge_hosts", take)
+    assert run(["vpn", *words.split()]) == 0
+    assert [entry.name for entry in found] == links
+
+
+def test_a_server_has_verbs_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "inventory.yaml").write_text(BOTH_KINDS)
+    monkeypatch.chdir(tmp_path)
+    assert run(["vpn", "down", "gate", "--name", "office"]) == 2
+    assert "novaops vpn serve gate --name office" in capsys.readouterr().err
