@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 from novaops import provider, secret_source
 from novaops.errors import UsageError
 from novaops.facts.route import Route
+from novaops.names import pair, reached
 from novaops.provider import Provider
 from novaops.routes import Attempt
 from novaops.secret import Secret
 from novaops.site import Site, api_at, upstream_url
-from novaops.tunnel import Passage, Tunnel, reached
-from novaops.tunnel_paths import pair
+from novaops.tunnel import Passage, Tunnel
 from novaops.vpn import Link
 
 NO_KEY = "no key (--key env:NAME)"

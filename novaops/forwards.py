@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from novaops import names
 from novaops.errors import UsageError
+from novaops.names import bracketed, pair, reached
 
 LOOPBACK = "127.0.0.1"
 EVE = "eve"
@@ -41,7 +41,7 @@ class Forward:
     @property
     def use(self) -> str:
         """The line that uses it, once its port is known; "" where it is not known what is spoken there."""
-        here = pair(_reached(self.listen), self.listen_port)
+        here = pair(reached(self.listen), self.listen_port)
         if self.port in _HTTP:
             return f"http://{here}/"
         if self.port not in _HTTPS:
@@ -70,15 +70,6 @@ def forwards(to: Sequence[str], listen: Sequence[str], api: Callable[[str], tupl
     if twice := next((one for one in fixed if fixed.count(one) > 1), None):
         raise UsageError(f"--listen {pair(*twice)} is there twice", fix="give each its own port")
     return [Forward(*target, *listener) for target, listener in zip(targets, listeners or [(LOOPBACK, 0)] * len(targets), strict=True)]
-
-
-def pair(host: str, port: int) -> str:
-    """HOST:PORT, an IPv6 address in brackets."""
-    return f"{bracketed(host)}:{port}"
-
-
-def bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _target(word: str, api: Callable[[str], tuple[str, int]]) -> tuple[str, int]:
@@ -111,12 +102,6 @@ def _address_and_port(word: str) -> tuple[str, int]:
         raise ValueError(f"it is neither a port (0 to {_MOST}) nor ADDRESS:PORT")
     address = match["v6"] or match["plain"] or LOOPBACK
     return LOOPBACK if address == "localhost" else names.ip_address(address), int(match["port"])
-
-
-def _reached(address: str) -> str:
-    """Where a client on this machine finds who listens there."""
-    found = ipaddress.ip_address(address)
-    return address if not found.is_unspecified else LOOPBACK if found.version == 4 else "::1"  # noqa: PLR2004 - IPv4
 
 
 def _times(number: int) -> str:

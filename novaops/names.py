@@ -40,6 +40,22 @@ def address(text: str) -> tuple[str, int | None]:
     return host(name), port(digits) if digits else None
 
 
+def bracketed(host: str) -> str:
+    """A host as it stands in a URL, or before a port: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def pair(host: str, port: int) -> str:
+    """HOST:PORT."""
+    return f"{bracketed(host)}:{port}"
+
+
+def reached(address: str) -> str:
+    """Where a client on the same host finds who listens at the address: of all of them, on loopback."""
+    found = ipaddress.ip_address(address)
+    return address if not found.is_unspecified else "127.0.0.1" if found.version == 4 else "::1"  # noqa: PLR2004 - IPv4
+
+
 def is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)

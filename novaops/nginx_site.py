@@ -11,7 +11,7 @@ from typing import Any
 from novaops import htpasswd
 from novaops.errors import Refused, UsageError
 from novaops.facts.nginx import NginxFacts
-from novaops.names import is_address
+from novaops.names import bracketed, is_address
 from novaops.nginx_conf import Server
 from novaops.nginx_text import exactly, literal, quoted, variable
 from novaops.passwords import weakness
@@ -397,10 +397,6 @@ def other_sites(nginx: NginxFacts, settings: Sequence[Site]) -> Iterator[Server]
         is_site = is_ours(server.file) and server.file not in {SHARED, DEFAULT}
         if is_site and not any(server.file in site_files(entry.name) for entry in settings):
             yield server
-
-
-def bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
 
 
 def written(pairs: Iterable[Pair]) -> list[str]:

@@ -86,7 +86,7 @@ class Provider(BaseModel):
     def origin(self) -> str:
         """What a URL of the first endpoint begins with."""
         first = self.endpoints[0]
-        host = f"[{first.host}]" if ":" in first.host else first.host
+        host = names.bracketed(first.host)
         return f"https://{host}" + ("" if first.port == HTTPS else f":{first.port}")
 
     def served_at(self, path: str) -> str:

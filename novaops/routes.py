@@ -11,6 +11,7 @@ from typing import Any
 from novaops.errors import HostFailed
 from novaops.facts import Facts, Gap, Question
 from novaops.facts.route import TIMED_OUT, Reached, Route, Streamed
+from novaops.names import bracketed
 
 APART = 20
 """Milliseconds between two events that did not come in together."""
@@ -344,7 +345,7 @@ def _at(route: Route, reached: Reached) -> str:
 
 
 def _far(route: Route) -> str:
-    named = f"[{route.host}]" if ":" in route.host else route.host
+    named = bracketed(route.host)
     return f"{named}:{route.port}"
 
 

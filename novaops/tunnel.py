@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from novaops import names
-from novaops.tunnel_paths import own_address, pair
+from novaops.names import bracketed, pair, reached
+from novaops.tunnel_paths import own_address
 
 LOOPBACK = "127.0.0.1"
 
@@ -156,7 +157,7 @@ class Tunnel(Form):
 def _default_check(host: str, port: int, site: str) -> str:
     if site:
         return f"http://{site}/"
-    named = f"[{host}]" if ":" in host else host
+    named = bracketed(host)
     if port in _HTTPS and not names.is_address(host):
         return f"https://{named}/" if port == 443 else f"https://{named}:{port}/"  # noqa: PLR2004 - what https means without a number
     if port in _HTTP:
@@ -168,12 +169,6 @@ def split(text: str) -> tuple[str, int]:
     """HOST and PORT of a text that has been read."""
     host, _, port = text.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def reached(address: str) -> str:
-    """Where a client on the same host finds who listens there."""
-    found = ipaddress.ip_address(address)
-    return address if not found.is_unspecified else LOOPBACK if found.version == 4 else "::1"  # noqa: PLR2004 - IPv4
 
 
 @dataclass(frozen=True)

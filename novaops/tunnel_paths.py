@@ -46,8 +46,3 @@ def own_address(word: str) -> str:
     """A loopback address of its own, always the same for the same word: 127.86.x.y."""
     one, other = sha256(word.encode()).digest()[:2]
     return f"127.86.{one}.{max(1, min(other, 254))}"
-
-
-def pair(host: str, port: int) -> str:
-    """HOST:PORT, an IPv6 address in brackets."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from novaops.facts import Facts, Question
 from novaops.facts.tunnel_state import ForwardState, TunnelFacts, Tunnels
+from novaops.names import pair, reached
 from novaops.resources.tunnel_works import trouble_of
 from novaops.size import human
-from novaops.tunnel import reached, split
-from novaops.tunnel_paths import pair
+from novaops.tunnel import split
 from novaops.tunnel_trouble import Place, of_ssh
 
 HEADERS = ("TUNNEL", "FORWARD", "STATE", "ANSWER", "THROUGH IT", "LAST ERROR")

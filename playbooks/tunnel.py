@@ -13,6 +13,7 @@ from novaops import inventory, names
 from novaops.errors import UsageError
 from novaops.facts.tunnel_ends import TunnelKey
 from novaops.facts.tunnel_state import ASK
+from novaops.names import pair
 from novaops.plan import Resource
 from novaops.resources.admitted_key import AdmittedKey
 from novaops.resources.directory import Directory
@@ -31,7 +32,7 @@ from novaops.resources.tunnel_user import TunnelUser, TunnelUserGone
 from novaops.resources.tunnel_works import TunnelWorks
 from novaops.site import Site
 from novaops.tunnel import Passage, Tunnel, distinct, front_parts, options_of_key
-from novaops.tunnel_paths import FOLDER, UNITS, USER, comment, head, key, own, pair, unit
+from novaops.tunnel_paths import FOLDER, UNITS, USER, comment, head, key, own, unit
 from novaops.tunnels import use
 
 Settings = Annotated[list[Tunnel], AfterValidator(distinct)]

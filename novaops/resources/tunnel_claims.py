@@ -10,9 +10,10 @@ from typing import Any
 from novaops.errors import Refused
 from novaops.facts import Facts, Question
 from novaops.facts.tunnel_ends import AdmittedKeys, Holder, Holders
+from novaops.names import pair
 from novaops.plan import Step
 from novaops.resources.hosts_entry import HostsEntries
-from novaops.tunnel_paths import pair, unit
+from novaops.tunnel_paths import unit
 
 _ANY = {4: frozenset({"0.0.0.0", "*"}), 6: frozenset({"::", "*"})}  # noqa: S104 - read, not bound
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from novaops import tunnel_paths
+from novaops import names, tunnel_paths
 from novaops.errors import HostFailed
 from novaops.shell import join
 from novaops.tunnel import Passage, Tunnel
@@ -151,7 +151,7 @@ def _requests(wanted: Wanted) -> str:
     lines = ["ask() {"]
     for passage in wanted.passages:
         address, port = passage.asked_at
-        place = tunnel_paths.pair(address, port)
+        place = names.pair(address, port)
         if passage.kind == "tcp":
             words = ["stays", address, str(port)]
         elif passage.to_site:
