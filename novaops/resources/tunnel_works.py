@@ -76,7 +76,7 @@ def trouble_of(tunnel: TunnelFacts, forward: ForwardState) -> Trouble | None:
         return None
     if foreign:
         return Trouble(
-            f"{forward.listen} is taken by {forward.holder} (pid {forward.pid})",
+            f"{forward.listen} is taken by {forward.holder}{f' (pid {forward.pid})' if forward.pid else ''}",
             f"stop it, or choose another port (listen: {forward.listen})",
         )
     if tunnel.active not in {"active", "activating", "reloading"}:
