@@ -169,13 +169,17 @@ def examine(profile: Profile, given: Given, logins: Mapping[str, bytes] | None =
     return found
 
 
-def configuration(found: Examined, *, head: Sequence[str], device: str, up: str, login: str, key_password: str, persist: bool) -> Secret:
-    """/etc/openvpn/client/NAME.conf. `up` are the words that OpenVPN runs when the link is up, `login` and `key_password`
-    the files' paths, "" for none. `persist`: the device stays while the link is being made anew.
+def configuration(
+    found: Examined, *, head: Sequence[str], device: str, address: str, up: str, login: str, key_password: str, persist: bool
+) -> Secret:
+    """/etc/openvpn/client/NAME.conf. `address` are the words that give the device its address, `up` those that OpenVPN runs when the
+    link is up, `login` and `key_password` the files' paths, "" for none. `persist`: the device stays while the link is being made anew.
     """
     own: list[tuple[str, ...]] = [
         *(("pull-filter", "ignore", start) for start in _FILTERED),
         ("route-noexec",),
+        ("ifconfig-noexec",),
+        ("up", address),
         ("dev", device),
         ("dev-type", "tun"),
         *([("persist-tun",)] if persist else []),

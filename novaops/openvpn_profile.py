@@ -176,9 +176,11 @@ def _options(lines: Sequence[str], first: int, within: int) -> Iterator[Option]:
         tag = re.fullmatch(r"\s*<([A-Za-z0-9_-]+)>\s*", line)
         if tag:
             name, begin = tag[1], number
-            end = next((n for n in range(begin, len(lines)) if lines[n].strip() == f"</{name}>"), None)
+            end = next((n for n in range(begin, len(lines)) if f"</{name}>" in lines[n]), None)
             if end is None:
                 raise ProfileError(at, f"<{name}> is not closed: there is no </{name}>")
+            if lines[end].strip() != f"</{name}>":  # OpenVPN may end the block there, and take what follows for options
+                raise ProfileError(first + end, f"</{name}> has to stand alone")
             number = end + 1
             if name == "connection":
                 if within:
@@ -226,6 +228,6 @@ def _filled(option: Option, beside: Beside) -> Iterator[Option]:
         text = encodebytes(content).decode("ascii")
     else:
         text = content.decode("utf-8-sig", "surrogateescape").replace("\r\n", "\n")
-    if any(line.strip() == f"</{option.name}>" for line in text.split("\n")) or "\0" in text:
+    if f"</{option.name}>" in text or "\0" in text:
         raise ProfileError(option.line, f"{option.name}: {option.parameter} is no file of that kind")
     yield Option((option.name,), option.line, text.strip("\n") + "\n", option.within)

@@ -72,7 +72,7 @@ def looked_at(file: Path) -> Examined:
 
 def _writable(found: Examined) -> None:
     try:
-        configuration(found, head=(), device="tun", up="true", login="", key_password="", persist=False)
+        configuration(found, head=(), device="tun", address="true", up="true", login="", key_password="", persist=False)
     except ValueError as error:
         raise UsageError("the profile cannot be used", why=str(error)) from None
 
@@ -135,6 +135,7 @@ def _contents(
             found,
             head=("managed by novaops: novaops vpn up writes it anew",),
             device=entry.device,
+            address=f"/bin/sh {paths.script} {entry.name} address",
             up=f"/usr/bin/systemctl --no-block restart {paths.routes}.service",
             login=auth if login else "",
             key_password=word if opens else "",

@@ -96,7 +96,11 @@ class Paths:
         return ("sh", "-c", _UP, "vpn-back", self.name, "back")
 
     def down(self) -> tuple[str, ...]:
-        return ("sh", "-c", _DOWN, "vpn-down", self.name)
+        return ("sh", "-c", _DOWN, "vpn-down", self.name, "down")
+
+    def aside(self) -> tuple[str, ...]:
+        """Stopped, to be started again: what is to go through the link goes nowhere else meanwhile."""
+        return ("sh", "-c", _DOWN, "vpn-aside", self.name, "aside")
 
 
 _UP = """\
@@ -107,7 +111,7 @@ sh "/etc/novaops/vpn/$1.sh" "$1" "$2"
 """Without its script there is no such link: systemd forgets it."""
 
 _DOWN = """\
-if [ -e "/etc/novaops/vpn/$1.sh" ]; then exec sh "/etc/novaops/vpn/$1.sh" "$1" down; fi
+if [ -e "/etc/novaops/vpn/$1.sh" ]; then exec sh "/etc/novaops/vpn/$1.sh" "$1" "$2"; fi
 for one in "novaops-vpn-$1-routes.timer" "openvpn-client@$1.service" "novaops-vpn-$1-hold.service"; do systemctl -q disable --now "$one" 2>/dev/null; done
 ! systemctl is-active -q "openvpn-client@$1.service\""""
 
@@ -157,10 +161,11 @@ class VpnLink:
         old = self._old(facts)
         before = self.paths.is_nowhere if old is None else self._runs_with(old)
         # What comes first is undone last: then the old files are there again, or none.
-        aside = Command(self.paths.down(), undo=Command(self.paths.back(), holds=before))
+        away = self.paths.down() if old is None else self.paths.aside()
+        aside = Command(away, undo=Command(self.paths.back(), holds=before))
         # Off, or with other files: when the old ones are there again, it runs with those.
         new = _added_up(payload(text) for path in self.paths.started_with if (text := self.contents.get(path)) is not None)
-        start = Command(self.paths.up(), undo=Command(self.paths.down(), holds=f"{self.paths.is_off} || ! {self._runs_with(new)}"))
+        start = Command(self.paths.up(), undo=Command(away, holds=f"{self.paths.is_off} || ! {self._runs_with(new)}"))
         changes.append(Change("link", None if old is None else "as it was", "up"))
         yield Step(self.id, tuple(changes), (aside, *writes, start), Risk.LOCKOUT)
 

@@ -69,6 +69,9 @@ def test_line_ends_marks_tabs_quotes_and_comments(end: str) -> None:
     ("text", "says"),
     [
         ("client\n<ca>\nabc", "line 2: <ca> is not closed"),
+        ('client\n<ca>\nabc\n</ca>.\nup "/bin/sh -c x"\n</ca>\n', "line 4: </ca> has to stand alone"),
+        (f'client\n<ca>\n{"A" * 255}</ca>\nup "/bin/sh -c x"\n</ca>\n', "line 3: </ca> has to stand alone"),
+        ("<connection>\nremote a 1\n</connection> x\nup y\n</connection>", "</connection> has to stand alone"),
         ("</ca>", "line 1: </ca> closes what was not opened"),
         ('remote "a', "line 1: a quotation mark is not closed"),
         ("x" * 256, "line 1: it is longer than 255 bytes"),

@@ -148,6 +148,7 @@ def made(found: Examined, **more: Any) -> str:
     values: dict[str, Any] = {
         "head": ("managed by novaops",),
         "device": "vpn-x",
+        "address": "/bin/sh /etc/novaops/vpn/x.sh x address",
         "up": "/bin/true",
         "login": "",
         "key_password": "",
@@ -161,7 +162,8 @@ def test_the_configuration_takes_no_routes_and_no_dns() -> None:
     lines = text.splitlines()
     for start in ('"route "', '"route-ipv6 "', "redirect-gateway", "dhcp-option", '"dns "', "ping"):
         assert f"pull-filter ignore {start}" in lines
-    assert {"route-noexec", "dev vpn-x", "persist-tun", "ping-restart 30", "explicit-exit-notify 1"} <= set(lines)
+    assert {"route-noexec", "ifconfig-noexec", 'up "/bin/sh /etc/novaops/vpn/x.sh x address"'} <= set(lines)
+    assert {"dev vpn-x", "persist-tun", "ping-restart 30", "explicit-exit-notify 1"} <= set(lines)
     assert not {"pull-filter accept route", "redirect-gateway", "ping-restart 0"} & set(lines)
     assert "explicit-exit-notify 1" not in made(examine(whole(*BARE.splitlines(), "proto tcp"), Given(NOW)))
     assert "persist-tun" not in made(examine(whole(*BARE.splitlines()), Given(NOW)), persist=False)
