@@ -98,6 +98,22 @@ _REMOVED = {
     "tls-version-min-or-highest": "never was one",
 }
 
+_TAKEN = frozenset(
+    {
+        *FILES,
+        *("client", "tls-client", "pull", "remote", "remote-random", "remote-random-hostname", "proto", "proto-force", "rport"),
+        *("nobind", "float", "http-proxy", "http-proxy-option", "socks-proxy", "key-direction", "topology", "ifconfig", "ifconfig-ipv6"),
+        *("auth", "data-ciphers", "data-ciphers-fallback", "tls-cipher", "tls-ciphersuites", "tls-groups", "ecdh-curve", "tls-version-min"),
+        *("tls-version-max", "tls-cert-profile", "tls-timeout", "reneg-sec", "reneg-bytes", "reneg-pkts", "hand-window", "tran-window"),
+        *("remote-cert-tls", "remote-cert-eku", "remote-cert-ku", "verify-x509-name", "x509-username-field", "peer-fingerprint"),
+        *("verify-hash", "comp-lzo", "compress", "allow-compression", "tun-mtu", "tun-mtu-extra", "tun-mtu-max", "link-mtu", "mssfix"),
+        *("fragment", "mtu-disc", "max-packet-size", "sndbuf", "rcvbuf", "txqueuelen", "fast-io", "shaper", "socket-flags", "mark"),
+        *("passtos", "disable-dco", "replay-window", "auth-token", "auth-token-user", "push-peer-info", "setenv", "ignore-unknown-option"),
+        *("providers", "compat-mode", "key-derivation", "protocol-flags"),
+    }
+)
+"""What a client's profile may say, and no more: OpenVPN runs as root, and some of its options write files (genkey, memstats)."""
+
 _SERVERS = ("mode", "server", "server-bridge", "server-ipv6", "ifconfig-pool", "client-to-client", "client-config-dir", "push")
 
 _HARMLESS_VARIABLES = re.compile(r"UV_\w+|IV_\w+|FORWARD_COMPATIBLE|CLIENT_CERT|GENERIC_CONFIG|PROFILE_NAME|FRIENDLY_NAME|USERNAME|SERVER")
@@ -298,6 +314,8 @@ def _one(option: Option, found: Examined) -> None:  # noqa: C901, PLR0911, PLR09
         say("warning", f"auth {option.parameter}: what comes in is not, or badly, checked", "auth SHA256 at both ends")
     if name in FILES and option.block is None:
         return None  # [inline]: its block stands elsewhere
+    if name not in _TAKEN or (option.block is not None and name not in FILES):
+        return say("left out", "novaops does not know what it does, and OpenVPN runs as root")
     found.kept.append(option)
     return None
 

@@ -20,7 +20,7 @@ LONGEST_DEVICE = 15
 
 _SHORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,10}")
 _PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
-_WIDEST, _NARROWEST = 12, 29
+_WIDEST, _NARROWEST = 16, 29
 """Bits of a network's prefix: what OpenVPN makes of `server`, and of `topology subnet`."""
 
 
@@ -201,6 +201,15 @@ def distinct(entries: Sequence[Vpn]) -> list[Vpn]:
             raise ValueError(
                 f"{seen[entry.device]} and {entry.name} would both have the device {entry.device}: it has {LONGEST_DEVICE} characters"
             )
+        if isinstance(entry, Server) and entry.state == "present":
+            place = f"{entry.protocol} port {entry.port}"
+            if seen.setdefault(place, entry.name) != entry.name:
+                raise ValueError(f"{seen[place]} and {entry.name} would both listen at {place}")
+            for other in entries:
+                if not isinstance(other, Server) or other is entry or other.state == "absent":
+                    continue
+                if ipaddress.ip_network(entry.network).overlaps(ipaddress.ip_network(other.network)):
+                    raise ValueError(f"the networks of {entry.name} and {other.name} overlap: {entry.network} and {other.network}")
         for one in entry.routes if isinstance(entry, Link) and entry.state == "present" else ():
             if seen.setdefault(f"route {one}", entry.name) != entry.name:
                 raise ValueError(f"{one} cannot go through both {seen[f'route {one}']} and {entry.name}")

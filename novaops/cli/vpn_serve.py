@@ -51,7 +51,7 @@ def serve(  # noqa: PLR0913 - one option for each key of the section
     address: Annotated[str | None, typer.Option(help="What clients reach it by [default: the host's address].")] = None,
     reaches: Annotated[str | None, typer.Option(metavar="CIDR,...", help="Where clients may go [default: everywhere].")] = None,
     renew: Annotated[bool, typer.Option("--renew", help="Give the server a new certificate of the same authority.")] = False,
-    days: Annotated[int, typer.Option(min=1, max=3650, help="With --renew: how long it is good.")] = 3650,
+    days: Annotated[int, typer.Option(min=31, max=3650, help="With --renew: how long it is good.")] = 3650,
     remove: Annotated[bool, typer.Option("--remove", help="Take the server away; its authority and its clients are kept.")] = False,
     forget_clients: Annotated[
         bool, typer.Option("--forget-clients", help="With --remove: those, too. No profile of it is ever good again.")

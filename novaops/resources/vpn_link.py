@@ -96,11 +96,11 @@ class Paths:
         return ("sh", "-c", _UP, "vpn-back", self.name, "back")
 
     def down(self) -> tuple[str, ...]:
-        return ("sh", "-c", _DOWN, "vpn-down", self.name, "down")
+        return ("sh", "-c", _DOWN, "vpn-down", self.name)
 
     def aside(self) -> tuple[str, ...]:
         """Stopped, to be started again: what is to go through the link goes nowhere else meanwhile."""
-        return ("sh", "-c", _DOWN, "vpn-aside", self.name, "aside")
+        return ("sh", "-c", _ASIDE, "vpn-aside", self.name)
 
 
 _UP = """\
@@ -111,9 +111,17 @@ sh "/etc/novaops/vpn/$1.sh" "$1" "$2"
 """Without its script there is no such link: systemd forgets it."""
 
 _DOWN = """\
-if [ -e "/etc/novaops/vpn/$1.sh" ]; then exec sh "/etc/novaops/vpn/$1.sh" "$1" "$2"; fi
+if [ -e "/etc/novaops/vpn/$1.sh" ]; then exec sh "/etc/novaops/vpn/$1.sh" "$1" down; fi
 for one in "novaops-vpn-$1-routes.timer" "openvpn-client@$1.service" "novaops-vpn-$1-hold.service"; do systemctl -q disable --now "$one" 2>/dev/null; done
 ! systemctl is-active -q "openvpn-client@$1.service\""""
+
+_ASIDE = """\
+for one in "novaops-vpn-$1-routes.timer" "novaops-vpn-$1-routes.service" "openvpn-client@$1.service" "novaops-vpn-$1-hold.service"; do
+  systemctl -q disable --now "$one" 2>/dev/null
+done
+rm -f "/run/novaops-vpn/$1.with" "/run/novaops-vpn/$1.up" "/run/novaops-vpn/$1.rx"
+! systemctl is-active -q "openvpn-client@$1.service\""""
+"""The routes to nowhere stay."""
 
 _FORGET = """\
 systemctl daemon-reload

@@ -11,6 +11,7 @@ from novaops.errors import HostFailed, Refused
 from novaops.facts import Facts, Gap, Question
 from novaops.facts.firewall import Firewall
 from novaops.facts.holds import Holds
+from novaops.facts.sshd import Caller
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.facts.vpn_server import VpnServer, overlaps
 from novaops.plan import Change, Step
@@ -36,7 +37,7 @@ class ServerFits:
         return UnitNamed(f"openvpn-server@{self.question.name}.service")
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield from (self.question, self._unit, Firewall())
+        yield from (self.question, self._unit, Firewall(), Caller())
 
     def steps(self, facts: Facts) -> Iterable[Step]:
         server = facts.known(self.question)
@@ -53,6 +54,13 @@ class ServerFits:
             raise Refused(
                 f"{self.network} overlaps {taken[0]}, which the host has at {taken[1]}",
                 why="Packets for the one would go to the other.",
+                fix="choose another network for the clients: --network, or network: in the inventory",
+            )
+        caller = facts[Caller()]
+        if not runs and caller is not Gap.ABSENT and overlaps(self.network, ((f"{caller.address}/32", ""),), self.question.device):
+            raise Refused(
+                f"{self.network} has the address in it that this connection comes from, {caller.address}",
+                why="The host would look for it among the VPN's clients, and nobody there could log in any more.",
                 fix="choose another network for the clients: --network, or network: in the inventory",
             )
         return ()

@@ -371,3 +371,73 @@ def test_a_server_has_verbs_of_its_own(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     assert run(["vpn", "down", "gate", "--name", "office"]) == 2
     assert "novaops vpn serve gate --name office" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"network": "10.87.0.0/24"}, "would both listen at udp port 1194"),
+        ({"port": 1195}, "overlap: 10.86.0.0/24 and 10.86.0.0/24"),
+        ({"port": 1195, "network": "10.86.0.0/16"}, "overlap"),
+    ],
+)
+def test_two_servers_are_not_in_each_others_way(other: dict[str, Any], said: str) -> None:
+    one, two = (Server(name=name, serve=True, **more) for name, more in (("one", {}), ("two", other)))
+    with pytest.raises(ValueError, match=said):
+        distinct([one, two])
+    assert distinct([one, two.model_copy(update={"state": "absent"})])
+    assert distinct([one, Server(name="two", serve=True, port=1194, protocol="tcp", network="10.87.0.0/24")])
+
+
+# -- the host's own script -------------------------------------------------------------------------------------------------
+
+ROUTES = """\
+default via 10.0.0.1 dev eth0 proto dhcp src 10.0.0.7
+10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.7
+172.16.0.0/12 via 10.0.0.2 dev eth0
+10.0.0.1 dev vpn-canada proto 86 scope link
+unreachable 198.51.100.7 metric 100
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "near"),
+    [
+        *(
+            (address, True)
+            for address in ("127.0.0.1", "0.1.2.3", "169.254.169.254", "224.0.0.1", "255.255.255.255", "::1", "fe80::1", "ff02::1")
+        ),
+        ("10.0.0.1", True),  # the gateway, whatever our own routes say
+        ("10.0.0.9", True),
+        ("10.0.0.7", True),
+        ("9.9.9.9", True),  # the resolver
+        *((address, False) for address in ("104.18.7.192", "172.16.3.4", "198.51.100.7", "2606:4700::1")),
+    ],
+)
+def test_where_a_name_must_not_lead(script: Path, tmp_path: Path, address: str, *, near: bool) -> None:
+    """`ip` is played here, as no test may have routes of its own; the lab asks a real one."""
+    program = tmp_path / "ip"
+    program.write_text(
+        f"""#!/usr/bin/env python3
+import ipaddress, sys
+words = sys.argv[1:]
+family = 6 if words[0] == "-6" else 4
+lines = [] if family == 6 else {ROUTES.splitlines()!r}
+if words[3:4] == ["default"]:
+    lines = [line for line in lines if line.startswith("default")]
+elif "table" in words:
+    lines = ["local 10.0.0.7 dev eth0 table local"] if words[-1] == "10.0.0.7" else []
+else:
+    def covers(line):
+        net = line.split()[1 if line.startswith("unreachable") else 0]
+        return net == "default" or ipaddress.ip_address(words[-1]) in ipaddress.ip_network(net)
+    lines = [line for line in lines if covers(line)]
+print("".join(line + "\\n" for line in lines), end="")
+"""
+    )
+    program.chmod(0o755)
+    text = script.read_text().partition("\ncase $2 in")[0]
+    text = text.replace("PATH=/usr/local/sbin", f"PATH={tmp_path}:/usr/local/sbin").replace("/etc/resolv.conf", f"{tmp_path}/resolv.conf")
+    (tmp_path / "resolv.conf").write_text("nameserver 9.9.9.9\n")
+    done = subprocess.run(["sh", "-c", f"{text}\nnear {address}", "x", "canada"], capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) is near, done.stderr

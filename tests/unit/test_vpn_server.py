@@ -27,6 +27,7 @@ from novaops.facts import Facts, Gap, Section
 from novaops.facts.file import File, FileAt
 from novaops.facts.firewall import Firewall, FirewallFacts
 from novaops.facts.holds import Holds
+from novaops.facts.sshd import Caller, CallerFacts
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.facts.vpn_server import (
     Clients,
@@ -91,8 +92,8 @@ def facts(**answers: Any) -> Facts:
         ({"name": "a.b"}, "at most 11 letters"),
         ({"network": "10.86.0.1/24"}, "is no network"),
         ({"network": "8.8.8.0/24"}, "is no private network"),
-        ({"network": "10.0.0.0/8"}, "/12 to /29"),
-        ({"network": "10.86.0.0/30"}, "/12 to /29"),
+        ({"network": "10.0.0.0/8"}, "/16 to /29"),
+        ({"network": "10.86.0.0/30"}, "/16 to /29"),
         ({"network": "fd00::/64"}, "is no network like"),
         ({"reaches": "fd00::/64"}, "is no IPv4 network"),
         ({"protocol": "sctp"}, "'udp' or 'tcp'"),
@@ -305,8 +306,9 @@ def test_a_taken_port_and_a_taken_network_are_refused() -> None:
     fits = ServerFits(QUESTION, "10.86.0.0/24")
     unit = UnitNamed("openvpn-server@vpn.service")
 
-    def refusal(server: Server, active: str = "inactive") -> str:
-        answers = {QUESTION: server, unit: UnitFacts("loaded", active, "enabled"), Firewall(): FirewallFacts()}
+    def refusal(server: Server, active: str = "inactive", caller: str = "192.0.2.9") -> str:
+        came = CallerFacts(caller, "192.0.2.1", 22, "root")
+        answers = {QUESTION: server, unit: UnitFacts("loaded", active, "enabled"), Firewall(): FirewallFacts(), Caller(): came}
         return "".join(error.what for _, error in plan(fits, answers).refusals)
 
     assert refusal(Server()) == ""
@@ -314,6 +316,9 @@ def test_a_taken_port_and_a_taken_network_are_refused() -> None:
     assert refusal(Server(listeners=("openvpn",))) == "port 1194/udp is taken by openvpn"
     assert refusal(Server(listeners=("openvpn",)), "active") == ""
     assert refusal(Server(routes=(("10.0.0.0/8", "eth1"),))) == "10.86.0.0/24 overlaps 10.0.0.0/8, which the host has at eth1"
+    assert "this connection comes from, 10.86.0.2" in refusal(Server(), caller="10.86.0.2")
+    assert refusal(Server(listeners=("openvpn",)), "active", "10.86.0.2") == "", "who comes by the VPN itself"
+    assert refusal(Server(), caller="2001:db8::1") == ""
 
 
 def test_a_server_that_does_not_answer_is_not_proven() -> None:
