@@ -399,7 +399,13 @@ def _ciphers(profile: Profile, found: Examined) -> None:
     written, listed = profile.last("cipher"), profile.last("data-ciphers") or profile.last("ncp-ciphers")
     for option in profile.all("data-ciphers", "ncp-ciphers", "data-ciphers-fallback"):
         for cipher in option.parameter.split(":"):
-            if _SMALL.match(cipher.lstrip("?")):
+            if cipher.lstrip("?").upper() == "NONE":
+                found.findings.append(
+                    Finding(
+                        option.line, option.name, "refused", "none: nothing would be encrypted", f"{option.name} {_MODERN[0]} at both ends"
+                    )
+                )
+            elif _SMALL.match(cipher.lstrip("?")):
                 found.findings.append(
                     Finding(
                         option.line,
@@ -435,8 +441,9 @@ def _ciphers(profile: Profile, found: Examined) -> None:
 
 def _identity(profile: Profile, found: Examined) -> None:
     proofs = ("remote-cert-tls", "remote-cert-eku", "verify-x509-name", "peer-fingerprint", "ns-cert-type", "tls-remote", "verify-hash")
-    if found.refusals or profile.all(*proofs):
+    if found.refusals or any(one.name != "remote-cert-tls" or one.parameter == "server" for one in profile.all(*proofs)):
         return
+    found.kept = [one for one in found.kept if one.name != "remote-cert-tls"]  # client, which is what every other client is
     found.kept.append(Option(("remote-cert-tls", "server"), 0))
     found.findings.append(
         Finding(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from errno import EACCES
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,18 @@ def read_profile(file: Path) -> Profile:
     except OSError as error:
         raise UsageError(f"the profile {file} cannot be read", why=error.strerror or str(error)) from None
     try:
-        return Profile.read(content).filled(lambda name: (file.parent / name).read_bytes())
+        return Profile.read(content).filled(lambda name: _beside(file.parent, name))
     except ProfileError as error:
         where = f"{file}:{error.line}" if error.line else str(file)
         raise UsageError(f"the profile {file.name} cannot be used: {error}", why=where) from None
+
+
+def _beside(folder: Path, name: str) -> bytes:
+    """A file in the profile's folder, or below it: no profile may send other files of this machine anywhere. Raises OSError."""
+    found = (folder / name).resolve()
+    if not found.is_relative_to(folder.resolve()):
+        raise PermissionError(EACCES, "it is not in the profile's folder: move it there")
+    return found.read_bytes()
 
 
 def password_files(profile: Profile, folder: Path) -> dict[str, bytes]:
@@ -54,7 +63,7 @@ def password_files(profile: Profile, folder: Path) -> dict[str, bytes]:
     for option in profile.all("auth-user-pass", "askpass"):
         if option.block is None and option.parameter not in {"", "[inline]"}:
             try:
-                found[option.parameter] = (folder / option.parameter).read_bytes()
+                found[option.parameter] = _beside(folder, option.parameter)
             except OSError as error:
                 raise UsageError(
                     f"line {option.line}: {option.name}: {option.parameter} cannot be read", why=error.strerror or str(error)

@@ -68,13 +68,13 @@ class _Serving:
 
     def absent(self) -> Iterator[Resource]:
         """The packages stay: somebody else may have come to use them."""
+        yield PortClosed(self._question)  # as long as the configuration tells which one it is
         yield Unit(self._unit, enabled=False, active=False)
         yield Unit(self._forward, enabled=False, active=False)
         yield WayOutGone(self.entry.name, self._script, self._kept)
         yield from (File(path, None) for path in (self._conf, self._script, self._sysctl("").path))
         yield from (File(path, None, then=("systemctl", "daemon-reload")) for path in (self._drop_in, self._forward_unit))
         yield FolderGone(*self._drop_in.rsplit("/", 1))
-        yield PortClosed(self._question)
 
     @cached_property
     def _question(self) -> VpnServer:

@@ -8,7 +8,7 @@ from typing import Any
 
 from novaops.action import Action, Command
 from novaops.facts import Facts, Question
-from novaops.facts.file import FileAt
+from novaops.facts.file import File, FileAt
 from novaops.facts.firewall import Firewall
 from novaops.facts.holds import Holds
 from novaops.facts.vpn_server import FOLDER, Server, VpnServer
@@ -22,7 +22,10 @@ _FORGET = f'cd {FOLDER} && rm -rf -- "$1" "$1.crl.pem"'
 
 @dataclass(frozen=True)
 class PortClosed:
-    """What novaops had opened for the server is closed again. Rules of others stay, and so does what another program listens on."""
+    """What novaops had opened for the server is closed again, while its configuration still says that this is its port.
+
+    Rules of others stay, and so does what another program listens on.
+    """
 
     question: VpnServer
 
@@ -31,16 +34,26 @@ class PortClosed:
         return OpenPort(self.question.port, self._protocol(self.question.protocol)).id
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield from (self.question, Firewall(), _by_ufw(self.question.port, self.question.protocol))
+        yield from (self.question, Firewall(), _by_ufw(self.question.port, self.question.protocol), self._conf)
         yield from (FileAt(path) for paths in SAVED.values() for path in paths)
 
     def steps(self, facts: Facts) -> Iterable[Step]:
         server = facts.known(self.question)
-        if set(server.listeners) - {"openvpn"}:
+        if set(server.listeners) - {"openvpn"} or not self._is_its_own(facts):
             return
         pairs = list(self._pairs(facts, server))
         if pairs:
             yield Step(self.id, tuple(change for change, _ in pairs), tuple(action for _, action in pairs))
+
+    @property
+    def _conf(self) -> FileAt:
+        return FileAt(f"{FOLDER}/{self.question.name}.conf")
+
+    def _is_its_own(self, facts: Facts) -> bool:
+        """Another server may have the port that this one would have if nothing were said."""
+        conf = facts[self._conf]
+        lines = (conf.content or b"").decode("utf-8", "replace").splitlines() if isinstance(conf, File) else []
+        return f"port {self.question.port}" in lines and any(line.startswith(f"proto {self.question.protocol}") for line in lines)
 
     def _pairs(self, facts: Facts, server: Server) -> Iterator[tuple[Change, Action]]:
         del server

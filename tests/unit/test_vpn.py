@@ -30,7 +30,7 @@ from novaops.render import Templates
 from novaops.resources.vpn_link import Paths, VpnGone, VpnLink, trouble_of
 from novaops.secret import Secret
 from novaops.vpn import Link, Server, Vpn, distinct, route
-from novaops.vpn_link import read_profile
+from novaops.vpn_link import looked_at, read_profile
 
 ENTRY = {"name": "canada", "profile": "canada.ovpn", "routes": ["api.openai.com"]}
 
@@ -441,3 +441,16 @@ print("".join(line + "\\n" for line in lines), end="")
     (tmp_path / "resolv.conf").write_text("nameserver 9.9.9.9\n")
     done = subprocess.run(["sh", "-c", f"{text}\nnear {address}", "x", "canada"], capture_output=True, text=True, check=False)
     assert (done.returncode == 0) is near, done.stderr
+
+
+@pytest.mark.parametrize("line", ["key {other}", "ca ../other.pem", "auth-user-pass {other}"])
+def test_no_profile_takes_other_files_of_this_machine_along(tmp_path: Path, line: str) -> None:
+    other = tmp_path / "other.pem"
+    other.write_text("secret\n")
+    folder = tmp_path / "vpn"
+    folder.mkdir()
+    file = folder / "evil.ovpn"
+    file.write_text(f"client\nremote vpn.example.com\n{line.format(other=other)}\n")
+    with pytest.raises(UsageError) as caught:
+        looked_at(file)
+    assert "not in the profile's folder" in str(caught.value)

@@ -356,7 +356,12 @@ def test_a_key_with_a_passphrase_is_encrypted() -> None:
 
 OURS = "-A INPUT -p udp -m udp --dport 1194 -m comment --comment novaops -j ACCEPT"
 TCP = OURS.replace("udp", "tcp")
+CONF = FileAt("/etc/openvpn/server/vpn.conf")
 RULES = f"*filter\n:INPUT ACCEPT [0:0]\n{OURS}\n{TCP}\n-A INPUT -j REJECT\nCOMMIT\n"
+
+
+def conf(port: int) -> File:
+    return File("regular file", "0644", "root", "root", f"# managed by novaops\nport {port}\nproto udp4\n".encode())
 
 
 def test_what_was_opened_is_closed_again_and_nothing_else() -> None:
@@ -368,19 +373,21 @@ def test_what_was_opened_is_closed_again_and_nothing_else() -> None:
         given[QUESTION] = Server(listeners=answers.get("listeners", ()))
         given[Firewall()] = FirewallFacts({"iptables": answers.get("rules", RULES)})
         given[FileAt("/etc/iptables/rules.v4")] = file
+        given[CONF] = conf(answers.get("port", 1194))
         made = make_plan([closed], Facts(given, {})).steps
         return [str(action) for step in made for action in step.actions]
 
     assert steps() == ["iptables -w 10 -D " + OURS.removeprefix("-A "), "write /etc/iptables/rules.v4"]
     assert steps(listeners=("dnsmasq",)) == [], "somebody else lives by it now"
     assert steps(rules="") == ["write /etc/iptables/rules.v4"]
+    assert steps(port=1196) == [], "it listens elsewhere, and another server may listen here"
 
 
 def test_the_file_of_rules_loses_one_line() -> None:
     closed = PortClosed(QUESTION)
     given: dict[Any, Any] = {question: False if isinstance(question, Holds) else Gap.ABSENT for question in closed.questions()}
     file = File("regular file", "0640", "root", "adm", RULES.encode())
-    given |= {QUESTION: Server(), Firewall(): FirewallFacts({"iptables": ""}), FileAt("/etc/iptables/rules.v4"): file}
+    given |= {QUESTION: Server(), Firewall(): FirewallFacts({"iptables": ""}), FileAt("/etc/iptables/rules.v4"): file, CONF: conf(1194)}
     (step,) = make_plan([closed], Facts(given, {})).steps
     assert getattr(step.actions[0], "content", None) == RULES.replace(f"{OURS}\n", "").encode()
     assert closed.id == "port:1194/udp"
