@@ -196,6 +196,11 @@ class Passage:
         return pair(self.listen, self.listen_port)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether sshd knows the address without being allowed to take others."""
+        return self.listen in {LOOPBACK, "::1"}
+
+    @property
     def is_public(self) -> bool:
         return not ipaddress.ip_address(self.listen).is_loopback
 

@@ -11,11 +11,12 @@ from novaops.facts.tunnel_state import ForwardState, TunnelFacts, Tunnels
 from novaops.names import pair, reached
 from novaops.resources.tunnel_works import trouble_of
 from novaops.size import human
-from novaops.tunnel import split
+from novaops.tunnel import Tunnel, split
 from novaops.tunnel_trouble import Place, of_ssh
 
 HEADERS = ("TUNNEL", "FORWARD", "STATE", "ANSWER", "THROUGH IT", "LAST ERROR")
 
+_NOT_SET_UP = "not set up"
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -40,7 +41,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
             state = "UP" if forward["up"] else "DOWN"
             lines.append((about.pop(0) if about else "", way, state, _answer(forward), through.pop(0) if through else "", wrong))
         lines += [(text, "", "", "", "", "") for text in about]
-        if not tunnel["checked"]:
+        if not tunnel["checked"] and tunnel["state"] != _NOT_SET_UP:
             lines.append(("", "its check does not run: novaops tunnel up starts it", "", "", "", ""))
     return lines or [("", "novaops has set up no tunnel here", "", "", "", "")]
 
@@ -53,6 +54,19 @@ def lines_to_use(found: dict[str, Any]) -> list[str]:
 
 def is_down(found: dict[str, Any]) -> bool:
     return any(not forward["up"] for tunnel in found.get("tunnels", []) for forward in tunnel["forwards"])
+
+
+def not_set_up(entry: Tunnel, host: str) -> dict[str, Any]:
+    """The same of a tunnel that the inventory has and the host has not."""
+    wrong = {"up": False, "why": f"not set up: novaops tunnel up {host}", "fix": f"novaops tunnel up {host}"}
+    nothing = {"listener": "", "status": None, "ms": None, "front": "", "use": ""}
+    ways = [
+        {"to": one.to or f"site {entry.site}", "listen": one.listen, "asked": one.check or "", **nothing, **wrong}
+        for one in entry.forwards or (entry,)
+    ]
+    about = {"tunnel": entry.name, "via": entry.via, "reverse": entry.reverse, "supervisor": entry.supervisor, "state": _NOT_SET_UP}
+    numbers = {"since_s": None, "connected_s": None, "restarts": 0, "checked": False, "sent": 0, "received": 0}
+    return {**about, **numbers, "last_error": "", "forwards": ways}
 
 
 def use(to: str, listens: str, check: str, front: str) -> str:

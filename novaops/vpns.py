@@ -9,6 +9,7 @@ from novaops.facts import Facts, Question
 from novaops.facts.vpn_state import LinkState, LinkStates
 from novaops.resources.vpn_link import trouble_of
 from novaops.size import human
+from novaops.vpn import Link
 
 HEADERS = ("LINK", "STATE", "DEVICE", "HANDSHAKE", "IN/OUT", "ROUTES", "API", "LAST ERROR")
 
@@ -26,6 +27,29 @@ def details(facts: Facts) -> dict[str, Any]:
 def broken(found: dict[str, Any]) -> bool:
     """Whether one of them does not do what it is for."""
     return any(not link["works"] for link in found.get("links", []))
+
+
+def not_set_up(entry: Link, host: str) -> dict[str, Any]:
+    """The same of a link that the inventory has and the host has not."""
+    nothing = LinkState(
+        *(entry.name, entry.device),
+        running=False,
+        addresses=(),
+        server="",
+        handshake=0,
+        received=0,
+        sent=0,
+        restarts=0,
+        ways=(),
+        unresolved=(),
+        url=entry.url,
+        status=0,
+        source="",
+        milliseconds=0,
+        trouble="",
+        error="",
+    )
+    return {**_link(nothing, 0), "trouble": f"not set up: novaops vpn up {host}"}
 
 
 def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:

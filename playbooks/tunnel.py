@@ -50,11 +50,12 @@ systemctl try-restart -- "$1"
 
 def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[Resource]:
     present = [_Client(entry, host, peers) for entry in settings if entry.state == "present"]
-    absent = [entry.name for entry in settings if entry.state == "absent"]
+    gone = [entry for entry in settings if entry.state == "absent"]
+    absent = [entry.name for entry in gone]
     for client in present:
         yield client.claims
-    for name in absent:
-        yield from (HostsEntries(name, ()), TunnelRest(name))
+    for entry in gone:
+        yield from (HostsEntries(entry.name, ()), TunnelRest(entry.name, via_unknown=not entry.via))
     if absent:
         yield TunnelUserGone(tuple(absent)) if not present else TunnelUser()
     if present:
@@ -64,10 +65,14 @@ def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator
             yield TunnelUser()
         yield from (Directory("/etc/novaops"), Directory(FOLDER))
     for client in present:
+        if not client.entry.transparent:  # a name leads nowhere before what it led to goes
+            yield HostsEntries(client.entry.name, ())
         yield from client.files()
         yield from client.started()
     for client in present:
         yield TunnelWorks(client.entry.name, client.use, client.via, f"{client.options} {{}} {client.comment}")
+        if client.entry.transparent:
+            yield client.named()
 
 
 def desired_of_peers(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[tuple[str, Resource]]:
@@ -94,10 +99,11 @@ def desired_of_peers(host: Any, settings: Settings, peers: Mapping[str, Any]) ->
 
 def _gate(host: Any, clients: list[_Client]) -> Resource:
     """What sshd needs to let all of them through."""
-    public = any(client.public for client in clients if client.entry.reverse)
-    text = host.templates.render("tunnel/sshd.j2", user=USER, gateway_ports="clientspecified" if public else "no")
+    listening = [passage for client in clients for passage in client.passages if passage.reverse]
+    asks = any(not passage.is_plain for passage in listening)
+    text = host.templates.render("tunnel/sshd.j2", user=USER, gateway_ports="clientspecified" if asks else "no")
     address = host.address if names.is_address(host.address) and not ipaddress.ip_address(host.address).is_loopback else ""
-    return TunnelGate(text, address, "remote" if all(client.entry.reverse for client in clients) else "local")
+    return TunnelGate(text, address, "remote" if all(client.entry.reverse for client in clients) else "local", bool(listening))
 
 
 @dataclass(frozen=True)
@@ -196,9 +202,12 @@ class _Client:
         """What begins when the gateway lets the key in."""
         name = self.entry.name
         units = [unit(name), unit(name, "check", "timer"), *(unit(name, part, "socket") for _, part in self._fronted())]
-        resources: list[Resource] = [*map(OwnUnit, units), HostsEntries(name, self._hosts)]
-        for resource in resources:
+        for resource in map(OwnUnit, units):
             yield self._permitted(resource)
+
+    def named(self) -> Resource:
+        """Names lead into it when a request has come through it."""
+        return self._permitted(HostsEntries(self.entry.name, self._hosts))
 
     def _permitted(self, resource: Resource) -> Resource:
         return Permitted(resource, self.entry.name, self.via, self.options, self.comment)

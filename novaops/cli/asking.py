@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from novaops import fleet, report
@@ -34,6 +34,14 @@ def on_hosts(
     known, _ = options.known()
     targets = options.targets(known.find(words, section))
     return fleet.each(list(targets.values()), work, options.parallel or PARALLEL), started
+
+
+def not_there(options: Options, section: str, found: Mapping[str, Container[str]]) -> dict[str, list[Any]]:
+    """By host the present entries of its section whose names are not among those that were found there. Raises InventoryError."""
+    known, playbooks = options.known()
+    hosts = [known.hosts[name] for name in found if name in known.hosts and section in known.hosts[name].sections]
+    entries = {host.name: playbooks.by_name[section].settings(known, host) for host in hosts}
+    return {name: [one for one in its if one.state == "present" and one.name not in found[name]] for name, its in entries.items()}
 
 
 def show_rows(

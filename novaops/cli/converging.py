@@ -44,8 +44,15 @@ def converge_hosts(
         its = resources.setdefault(peer.name, [])
         if resource not in its:  # several hosts may want the same of one
             its.append(resource)
+    resources = {name: without_those_that_give_way(its) for name, its in resources.items()}
     targets = options.targets(list(hosts.values()))
     with screen.progress(list(hosts)) as tell:
         work = [Wanted(targets[name], resources[name]) for name in hosts]
         reports = converge_all(work, manner, tell, options.parallel or PARALLEL)
     return screen.show(options, reports, started, diff=diff)
+
+
+def without_those_that_give_way(wanted: Sequence[Resource]) -> list[Resource]:
+    """What one host wants away (`gives_way`) stays where another host wants it there."""
+    stays = {resource.id for resource in wanted if not getattr(resource, "gives_way", False)}
+    return [resource for resource in wanted if resource.id not in stays or not getattr(resource, "gives_way", False)]

@@ -71,9 +71,13 @@ def status(options: Options, hosts: Hosts = None) -> int:
 
     from novaops import tunnels
     from novaops.cli import screen
-    from novaops.cli.asking import ask_hosts, show_rows
+    from novaops.cli.asking import ask_hosts, not_there, show_rows
 
     reports, started = ask_hosts(options, hosts or [], tunnels.questions(), tunnels.details, section="tunnel")
+    found = {one.host: {tunnel["tunnel"] for tunnel in one.details["tunnels"]} for one in reports if not one.error}
+    for host, entries in not_there(options, "tunnel", found).items():
+        (details,) = [one.details for one in reports if one.host == host]
+        details["tunnels"] += [tunnels.not_set_up(entry, host) for entry in entries]
     judged = [replace(one, status="failed") if not one.error and tunnels.is_down(one.details) else one for one in reports]
     code = show_rows(options, judged, started, tunnels.HEADERS, tunnels.rows)
     if not options.json:
@@ -133,10 +137,13 @@ def _converge(  # noqa: PLR0913 - the options of both verbs
 
     from novaops.cli.converging import converge_hosts
     from novaops.converge import Manner
+    from novaops.resources.tunnel_rest import TunnelRest
 
     def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> Wishes:
         settings = playbooks.by_name["tunnel"].overridden(known, found, "name", name, flags)
-        wishes = playbooks.wishes(known, found, settings={"tunnel": settings})
-        return wishes if of_peers else replace(wishes, of_peers=())
+        if of_peers:
+            return playbooks.wishes(known, found, settings={"tunnel": settings})
+        wishes = playbooks.wishes(known, found, settings={"tunnel": [entry.model_copy(update={"via": None}) for entry in settings]})
+        return replace(wishes, own=[replace(one, via_unknown=False) if isinstance(one, TunnelRest) else one for one in wishes.own])
 
     return converge_hosts(options, hosts, Manner(check, not no_wait, guard=guard), wanted=wanted, section="tunnel", diff=diff)

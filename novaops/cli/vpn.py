@@ -69,9 +69,14 @@ def status(options: Options, hosts: Hosts = None) -> int:
     from dataclasses import replace
 
     from novaops import vpns
-    from novaops.cli.asking import ask_hosts, show_rows
+    from novaops.cli.asking import ask_hosts, not_there, show_rows
+    from novaops.vpn import Link
 
     reports, started = ask_hosts(options, hosts or [], vpns.questions(), vpns.details, section="vpn")
+    details = {one.host: one.details for one in reports if not one.error}
+    found = {host: {link["link"] for link in its["links"]} for host, its in details.items()}
+    for host, entries in not_there(options, "vpn", found).items():
+        details[host]["links"] += [vpns.not_set_up(entry, host) for entry in entries if isinstance(entry, Link)]
     reports = [replace(report, status="failed") if vpns.broken(report.details) else report for report in reports]
     return show_rows(options, reports, started, vpns.HEADERS, vpns.rows)
 

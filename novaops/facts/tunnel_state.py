@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from novaops.facts import Gap, Question, Section
 from novaops.shell import join
-from novaops.tunnel_paths import FOLDER, UNITS
+from novaops.tunnel_paths import FOLDER
 
 SECONDS = 8
 """How long an answer may take."""
@@ -22,11 +22,12 @@ LINES = 60
 
 ASK = rf"""
 through() {{ # ADDRESS PORT KIND URL: "yes", or "no", with status, seconds and what went wrong; the columns are apart by tabs
+  plain=${{1#\[}}; plain=${{plain%\]}}
   case $3 in
     tcp)
       if ! command -v bash >/dev/null; then said='bash is missing, which is needed to try it'; set -- no
       elif said=$(timeout {SECONDS} bash -c 'exec 3<>"/dev/tcp/$1/$2" || exit 1
-        read -r -t 1.5 -N 1 -u 3; [ $? != 1 ] || {{ echo "the connection is closed at once" >&2; exit 1; }}' tcp "${{1#\[}}" "$2" 2>&1); then said= ; set -- yes
+        read -r -t 1.5 -N 1 -u 3; [ $? != 1 ] || {{ echo "the connection is closed at once" >&2; exit 1; }}' tcp "$plain" "$2" 2>&1); then said= ; set -- yes
       else set -- no
       fi
       printf '%s\t0\t0\t%s\n' "$1" "$(printf %s "$said" | tail -n 1)" ;;
@@ -82,9 +83,17 @@ settled() {{ # UNIT: no time is given to what runs long, or not at all
   youngest "$1"
   [ "${{age:-0}}" -ge {FRESH} ]
 }}
+holder() {{ # ADDRESS:PORT, of ss's lines: who listens there, or on all addresses of its kind
+  awk -v place="$1" '
+    BEGIN {{ port = place; sub(/.*:/, "", port); any = place ~ /^\[/ ? "[::]:" : "0.0.0.0:" }}
+    $4 == place || $4 == any port || $4 == "*:" port {{ print; exit }}'
+}}
+led() {{ # NAME: the addresses that clients of this host find, apart by commas
+  timeout 5 getent ahosts "$1" | cut -d ' ' -f 1 | awk '!seen[$0]++' | paste -s -d ,
+}}
 tunnel() {{ # NAME WAIT
   forwards={FOLDER}/$1.forwards unit=novaops-tunnel-$1.service
-  if [ ! -e "$forwards" ] || [ ! -e "{UNITS}/$unit" ]; then printf 'tunnel\t%s\tabsent\n' "$1"; return; fi
+  if [ ! -e "$forwards" ]; then printf 'tunnel\t%s\tabsent\n' "$1"; return; fi
   if [ "$2" = wait ]; then
     begun=$(date +%s)
     until asked "$1" || settled "$unit" || [ $(($(date +%s) - begun)) -ge {FRESH} ]; do sleep 0.5; done
@@ -101,7 +110,9 @@ tunnel() {{ # NAME WAIT
     number=$((number + 1))
     printf 'forward\t%s\nanswer\t%s\n' "$line" "$(cat "$folder/$1/$number" 2>/dev/null)"
     place=$(printf %s "$line" | cut -f 1,2 | tr '\t' :)
-    printf 'held\t%s\n' "$(printf '%s\n' "$listeners" | awk -v place="$place" '$4 == place || $4 == "[" place "]"' | head -n 1)"
+    printf 'held\t%s\n' "$(printf '%s\n' "$listeners" | holder "$place")"
+    set -- "$1" "$2" "$(printf %s "$line" | cut -f 5)" "$(printf %s "$line" | cut -f 7)"
+    printf 'leads\t%s\n' "$([ "$4" = - ] || led "${{3%:*}}")"
   done <"$forwards"
   youngest "$unit"
   if [ -n "$ssh" ]; then
@@ -134,6 +145,8 @@ class ForwardState:
     holder: str
     """The program that listens where it is asked; "" for none."""
     pid: int
+    leads: str = ""
+    """Where a name with a front leads clients of this host: addresses, apart by commas."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +224,7 @@ def _read(section: Section) -> dict[str, TunnelFacts | None] | None:
     rows = [line.split("\t") for line in lines[:-1]]
     begins = [number for number, row in enumerate(rows) if row[0] == "tunnel"]
     found: dict[str, TunnelFacts | None] = {}
-    for begin, end in zip(begins, [*begins[1:], len(rows)], strict=True):
+    for begin, end in zip(begins, [*begins, len(rows)][1:], strict=True):
         name, state = rows[begin][1:3]
         found[name] = _tunnel(name, rows[begin + 1 : end]) if state == "present" else None
     return found
@@ -223,7 +236,7 @@ def _tunnel(name: str, rows: Sequence[Sequence[str]]) -> TunnelFacts:
     entered = int(unit["ActiveEnterTimestampMonotonic"]) / 1e6
     pid, age = (int(word) for word in said.get("ssh", ("0", "0")))
     link = dict(word.split(":", 1) for word in said.get("link", [""])[0].split(" ") if word.startswith("bytes_") and ":" in word)
-    forwards = zip(*([row for row in rows if row[0] == word] for word in ("forward", "answer", "held")), strict=True)
+    forwards = zip(*([row for row in rows if row[0] == word] for word in ("forward", "answer", "held", "leads")), strict=True)
     return TunnelFacts(
         name=name,
         via=said["via"][0],
@@ -233,7 +246,7 @@ def _tunnel(name: str, rows: Sequence[Sequence[str]]) -> TunnelFacts:
         since=float(said["up"][0]) - entered if unit["ActiveState"] == "active" and entered else None,
         restarts=int(unit.get("NRestarts") or 0),
         checked=said["check"][0] == "active",
-        forwards=tuple(_forward(*three) for three in forwards),
+        forwards=tuple(_forward(*four) for four in forwards),
         ssh=pid,
         ssh_age=age,
         sent=int(link.get("bytes_sent", 0)) if "link" in said else -1,
@@ -242,7 +255,7 @@ def _tunnel(name: str, rows: Sequence[Sequence[str]]) -> TunnelFacts:
     )
 
 
-def _forward(forward: Sequence[str], answer: Sequence[str], held: Sequence[str]) -> ForwardState:
+def _forward(forward: Sequence[str], answer: Sequence[str], held: Sequence[str], leads: Sequence[str]) -> ForwardState:
     _, _address, _port, _kind, url, to, listen, front, front_port = forward
     word, status, seconds, trouble = (*answer[1:], "", "", "", "")[:4]
     holder, _, rest = "\t".join(held[1:]).partition('users:(("')[2].partition('"')
@@ -258,6 +271,7 @@ def _forward(forward: Sequence[str], answer: Sequence[str], held: Sequence[str])
         trouble=trouble,
         holder=holder or ("somebody" if "".join(held[1:]) else ""),
         pid=int(pid or 0),
+        leads=leads[1],
     )
 
 

@@ -49,6 +49,8 @@ class AdmittedKey:
             return
         mode, owner, group = self._rights(found)
         changes = [Change("key", self._line(found) or None, self._new(facts))] if wanted != found.content else []
+        if found.content == b"" and wanted is None:
+            changes = [Change("file", "empty", None)]
         if found.content is not None and wanted is not None and (mode, owner, group) != (found.mode, found.owner, found.group):
             changes.append(Change("rights", f"{found.mode} {found.owner}", f"{mode} {owner}"))
         write = WriteFile(
@@ -92,7 +94,7 @@ class AdmittedKey:
             kept += "\n" if kept and not kept.endswith("\n") else ""
             kept += f"{new}\n"
         elif kept == text:
-            return found.content
+            return found.content or None
         return kept.encode("utf-8", "surrogateescape") or None
 
     def _rights(self, found: Admitted) -> tuple[str, str, str]:

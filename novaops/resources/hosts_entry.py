@@ -6,20 +6,38 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from novaops.action import WriteFile
+from novaops.action import Command, WriteFile
 from novaops.errors import Refused
 from novaops.facts import Facts, Question
 from novaops.facts.file import File as FileFacts
 from novaops.facts.file import FileAt
 from novaops.facts.holds import Holds
+from novaops.facts.tunnel_state import ASK, FRESH
 from novaops.plan import Change, Step
-from novaops.tunnel_paths import hosts_mark
+from novaops.tunnel_paths import hosts_mark, unit
+from novaops.tunnel_paths import own as own_file
 
 HOSTS = "/etc/hosts"
 
 _CLOUD_INIT = Holds(
     "grep -rqsE '^[[:space:]]*manage_etc_hosts:[[:space:]]*(true|True|template|localhost)' /etc/cloud/cloud.cfg /etc/cloud/cloud.cfg.d"
+    " /var/lib/cloud/instance/vendor-data.txt /var/lib/cloud/instance/user-data.txt"
 )
+
+_CAME_THROUGH = rf"""{ASK}
+folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
+begun=$(date +%s)
+until rm -f "$folder"/*; ask_through "$1" "$folder" listener; ! grep -qs '^no' "$folder"/*; do
+  if [ $(($(date +%s) - begun)) -ge {FRESH} ]; then
+    echo "no request comes through the tunnel, so no name is led into it: {HOSTS} stays as it is" >&2
+    sed -n 's/^no\t[^\t]*\t[^\t]*\t//p' "$folder"/* >&2
+    journalctl -u "$2" -b -n 20 -o cat --no-pager -q 2>/dev/null | grep -E 'failed|denied|refused' | tail -n 1 >&2
+    exit 1
+  fi
+  sleep 0.5
+done
+"""
+"""A name that leads into a dead tunnel is worse than one that leads nowhere new."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +89,12 @@ class HostsEntries:
             before=old.content if old else None,
             rights_before=rights if old else None,
         )
-        yield Step(self.id, (Change("line", "; ".join(own) or None, "; ".join(wanted) or None),), (write,))
+        came_through = Command(("sh", "-c", _CAME_THROUGH, "came-through", own_file(self.name, "forwards"), unit(self.name)))
+        yield Step(
+            self.id,
+            (Change("line", "; ".join(own) or None, "; ".join(wanted) or None),),
+            (came_through, write) if wanted else (write,),
+        )
 
     def notes(self, facts: Facts) -> Iterator[str]:
         if bool(self.entries) and facts.known(_CLOUD_INIT):

@@ -101,10 +101,13 @@ class GatewayClaims:
             for address, port in self.listens:
                 if _meets(holder, address, port) and not (is_up and holder.program.startswith("sshd")):
                     who = f"{holder.program} (pid {holder.pid})" if holder.program else "another program"
+                    forwarded = (
+                        f"it forwards that port for somebody who is logged in; to end that: kill {holder.pid}, or choose another port"
+                    )
                     raise Refused(
                         f"{self.name}: {pair(address, port)} is taken by {who}",
                         why="sshd could not listen there for the tunnel.",
-                        fix="choose another port for listen:, or stop that program",
+                        fix=forwarded if holder.program.startswith("sshd") else "choose another port for listen:, or stop that program",
                     )
         return ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from novaops.errors import Refused
 from novaops.facts import Facts, Gap, Question
@@ -22,7 +22,7 @@ from novaops.tunnel_paths import DROP_IN, USER
 
 _ASKED = "GatewayPorts clientspecified"
 
-_DECIDING = ("allowtcpforwarding", "maxsessions", "authenticationmethods", "allowstreamlocalforwarding")
+_DECIDING = ("allowtcpforwarding", "permitopen", "permitlisten", "maxsessions", "authenticationmethods", "allowstreamlocalforwarding")
 
 _ACCEPTS = rf"""{TESTS}whole=$(mktemp) || exit; trap 'rm -f "$whole"' EXIT
 {{ echo "Include $1"; cat {MAIN}; }} >"$whole" && tests -f "$whole"
@@ -38,6 +38,8 @@ class TunnelGate:
     """Where the client comes from, as far as the inventory knows: sshd may be set up to look at that."""
     needs: str = "local"
     """local or remote: which way ports are forwarded."""
+    listens: bool = False
+    """Whether sshd itself listens for one of them."""
 
     @property
     def id(self) -> str:
@@ -116,6 +118,20 @@ class TunnelGate:
                 why=f"{way.said('allowtcpforwarding', 'AllowTcpForwarding')}\n{MAIN} includes no drop-ins, so novaops cannot say otherwise.",
                 fix=f"put this at its end: Match User {USER}, and below it: AllowTcpForwarding yes",
             )
+        open_to = way.value("gatewayports")
+        if self.listens and open_to not in {"clientspecified", _wanted(self.text, "gatewayports")}:
+            raise Refused(
+                f"GatewayPorts {open_to} would open the tunnel's port to {'everybody' if open_to == 'yes' else 'this host alone'}",
+                why=f"{way.said('gatewayports', 'GatewayPorts')}\n{MAIN} includes no drop-ins, so novaops cannot say otherwise.",
+                fix=f"put this at its end: Match User {USER}, and below it: GatewayPorts clientspecified",
+            )
+        for keyword, shown in (("permitopen", "PermitOpen"), ("permitlisten", "PermitListen")):
+            if " ".join(way.effective.get(keyword, ("any",))) != "any":
+                raise Refused(
+                    f"{shown} of sshd shuts the tunnel's port out",
+                    why=f"{way.said(keyword, shown)}\n{MAIN} includes no drop-ins, so novaops cannot say otherwise.",
+                    fix=f"put this at its end: Match User {USER}, and below it: {shown} any",
+                )
         methods = " ".join(way.effective.get("authenticationmethods", ("any",)))
         if methods != "any" and "publickey" not in methods.split():
             raise Refused("sshd asks for more than a key", why=str(way.said("authenticationmethods", "AuthenticationMethods")))
@@ -139,6 +155,8 @@ def _wanted(text: str, keyword: str) -> str:
 @dataclass(frozen=True)
 class TunnelGateGone:
     """No such drop-in, once no tunnel ends here any more."""
+
+    gives_way: ClassVar[bool] = True
 
     @property
     def id(self) -> str:

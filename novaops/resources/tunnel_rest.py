@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.action import Action, Command, WriteFile
+from novaops.errors import Refused
 from novaops.facts import Facts, Question
 from novaops.facts.tunnel_ends import Leftover, TunnelFiles
 from novaops.plan import Change, Step
@@ -36,6 +37,8 @@ class TunnelRest:
     name: str
     kept: tuple[str, ...] = ()
     """The files that are wanted."""
+    via_unknown: bool = False
+    """Nobody has said which gateway has a line for its key."""
 
     @property
     def id(self) -> str:
@@ -48,6 +51,14 @@ class TunnelRest:
         left = [file for file in facts.known(TunnelFiles(self.name)) if file.path not in self.kept]
         if not left:
             return
+        if self.via_unknown:
+            said = "\n".join((file.content or b"").decode("utf-8", "replace") for file in left if file.path.endswith(".forwards"))
+            via = next((line.removeprefix("# via ") for line in said.splitlines() if line.startswith("# via ")), "GATEWAY")
+            raise Refused(
+                f"{self.name}: through which gateway it goes has to be said",
+                why="Its key would stay there, in authorized_keys.",
+                fix=f"--via {via}; or leave the gateway alone: --only-here",
+            )
         keys = [file for file in left if file.content is None]
         yield Step(
             self.id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from novaops.action import Command
 from novaops.errors import Refused
@@ -21,13 +21,16 @@ useradd -r -U -M -d "$2" -s "$shell" -p '*' -c 'Tunnels of novaops' -- "$1"
 """
 """With the password `*` no password fits, and yet sshd without PAM does not take the account for a locked one."""
 
-_REMOVE = r"""
+_REMOVE = rf"""
 uid=$(id -u -- "$1") || exit 0
+for file in {FOLDER}/*.conf "$2/.ssh/authorized_keys"; do
+  [ ! -s "$file" ] || {{ echo "$1 stays: other tunnels begin or end here, as $file says" >&2; exit 1; }}
+done
 systemctl stop "user@$uid.service" 2>/dev/null
 for _ in 1 2 3 4 5 6 7 8 9 10; do # connections of tunnels whose keys are gone
   others=$(grep -lsE "^Uid:([[:space:]]+[0-9]+)*[[:space:]]$uid([[:space:]]|\$)" /proc/[0-9]*/status)
   [ -n "$others" ] || break
-  for file in $others; do process=${file%/status}; kill "${process#/proc/}" 2>/dev/null; done
+  for file in $others; do process=${{file%/status}}; kill "${{process#/proc/}}" 2>/dev/null; done
   sleep 0.2
 done
 userdel -- "$1" || exit
@@ -73,6 +76,7 @@ class TunnelUserGone:
     """The tunnels that are taken away, and so do not count."""
     ends_here: bool = False
     """Whether the host is the gateway of those."""
+    gives_way: ClassVar[bool] = True
 
     @property
     def id(self) -> str:

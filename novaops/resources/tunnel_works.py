@@ -72,7 +72,8 @@ class TunnelWorks:
 def trouble_of(tunnel: TunnelFacts, forward: ForwardState) -> Trouble | None:
     """What is wrong with a forward, in plain words; None where a request has come through."""
     foreign = bool(forward.holder) and forward.holder != "ssh"
-    if forward.up and not foreign:
+    front = forward.front.rpartition(":")[0]
+    if forward.up and tunnel.ssh and not foreign and forward.leads == front:
         return None
     if foreign:
         return Trouble(
@@ -81,6 +82,11 @@ def trouble_of(tunnel: TunnelFacts, forward: ForwardState) -> Trouble | None:
         )
     if tunnel.active not in {"active", "activating", "reloading"}:
         return Trouble(f"its unit is {tunnel.active}", f"novaops tunnel up starts it; journalctl -u novaops-tunnel-{tunnel.name} says more")
+    if forward.up and tunnel.ssh:
+        return Trouble(
+            f"{forward.to.rpartition(':')[0]} leads to {forward.leads or 'nowhere'} here, not into the tunnel: /etc/hosts has not its line ({front})",
+            "novaops tunnel up",
+        )
     place = Place(tunnel.name, tunnel.via, forward.to, forward.listen)
     found = of_ssh(latest([text for _, text in tunnel.journal]), place)
     if found and (not tunnel.ssh or not forward.holder or "open failed" in "\n".join(latest([text for _, text in tunnel.journal]))):
@@ -88,4 +94,5 @@ def trouble_of(tunnel: TunnelFacts, forward: ForwardState) -> Trouble | None:
     where = f"{tunnel.via} is connected, and " if tunnel.ssh and forward.holder else ""
     if not tunnel.ssh:
         where = f"there is no connection to {tunnel.via} at the moment, and "
-    return Trouble(f"{where}{of_request(forward.trouble)}", f"journalctl -u novaops-tunnel-{tunnel.name} says more")
+    said = "something else answers there" if forward.up else of_request(forward.trouble)
+    return Trouble(f"{where}{said}", f"journalctl -u novaops-tunnel-{tunnel.name} says more")

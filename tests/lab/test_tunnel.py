@@ -352,6 +352,14 @@ def test_two_clients_share_a_gateway(novaops: Novaops, ends: tuple[LabHost, LabH
     known["hosts"]["third"] = {**known["hosts"]["box"], "address": third.address, "tunnel": [entry(supervisor="systemd")]}
     files.write_text(json.dumps(known))
     up = Tunnels(novaops, files)
+    up("up", "box")
+    known["hosts"]["box"]["tunnel"] = [entry(state="absent")]
+    files.write_text(json.dumps(known))
+    assert set(statuses(up("up")).values()) == {"changed"}
+    assert third.run(THROUGH) == "401", "what one wants away, and the other one wants"
+    up("down", "third")
+    known["hosts"]["box"]["tunnel"] = [entry()]
+    files.write_text(json.dumps(known))
     done = up("up")
     assert statuses(done) == {"box": "changed", "newer": "changed", "third": "changed"}
     assert max(execs(done).values()) <= 5, execs(done)
@@ -361,6 +369,9 @@ def test_two_clients_share_a_gateway(novaops: Novaops, ends: tuple[LabHost, LabH
     assert gateway.run("cat /var/lib/novaops-tunnel/.ssh/authorized_keys | wc -l").strip() == "1"
     assert statuses(up("up", "third")) == {"third": "unchanged", "newer": "unchanged"}
     gateway.run("systemctl stop ssh.socket ssh.service || true")
+    known["hosts"].pop("newer")
+    known["hosts"].pop("box")
+    files.write_text(json.dumps(known))
     assert up("down", "third", "--only-here").host["status"] == "changed"
     assert not holds(third, "ss -ltnH | grep -q :8443")
 
@@ -394,8 +405,24 @@ def test_the_newer_debian_as_client(novaops: Novaops, ends: tuple[LabHost, LabHo
     shut_off(client, world)
     up = Tunnels(novaops, write(tmp_path, client, gateway, [entry(via="box", transparent=True)]))
     was = [before(host) for host in ends]
+    gateway.run("echo 'PermitOpen none' >>/etc/ssh/sshd_config; systemctl reload ssh")
     assert max(execs(up("up")).values()) <= 5
     assert client.run(f"{AT} https://api.lab.test/v1/models") == "401"
     assert execs(up("up")) == {"box": 1, "newer": 1}
+
+    client.run("systemctl start novaops-tunnel-api-check.service")
+    assert not client.run("journalctl -q -u novaops-tunnel-api-check.service -o cat"), "all is well"
+    client.run("sed -i '/# novaops/d' /etc/hosts")
+    (forward,) = up("status", code=1).host["tunnels"][0]["forwards"]
+    assert "api.lab.test leads to " in forward["why"]
+    world.api.stop()
+    up("up", code=1)
+    assert not holds(client, "grep -q '# novaops' /etc/hosts"), "into a tunnel that nothing comes through"
+    world.api.start()
+    up("up")
+    assert client.run(f"{AT} https://api.lab.test/v1/models") == "401"
+
     up("down")
+    (forward,) = up("status", code=1).host["tunnels"][0]["forwards"]
+    assert forward["why"] == "not set up: novaops tunnel up newer"
     assert [before(host) ^ old for host, old in zip(ends, was, strict=True)] == [set(), set()]

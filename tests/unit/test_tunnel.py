@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,25 +18,34 @@ from pydantic import ValidationError
 
 from novaops import inventory, tunnels
 from novaops.action import Command, WriteFile, payload
+from novaops.cli import tunnel as tunnel_verbs
+from novaops.cli.asking import not_there
+from novaops.cli.converging import WishesFor, without_those_that_give_way
+from novaops.cli.frame import Options
 from novaops.desired import Playbooks, Wishes
 from novaops.errors import InventoryError, Refused, UsageError, Waits
 from novaops.facts import Facts, Gap, Section
+from novaops.facts.account import AccountNamed
 from novaops.facts.file import File, FileAt
+from novaops.facts.sshd import Sshd, SshdEffective, SshdState
 from novaops.facts.tunnel_ends import Admitted, AdmittedKeys, Holder, Holders, HostKeys, KeyFacts, Leftover, TunnelFiles, TunnelKey
-from novaops.facts.tunnel_state import ForwardState, TunnelFacts, TunnelNamed, Tunnels
+from novaops.facts.tunnel_state import ASK, ForwardState, TunnelFacts, TunnelNamed, Tunnels
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.resources.admitted_key import AdmittedKey
 from novaops.resources.file import File as FileResource
 from novaops.resources.hosts_entry import HOSTS, HostsEntries
 from novaops.resources.key_pair import KeyPair
+from novaops.resources.once import Once
 from novaops.resources.own_unit import OwnUnit
 from novaops.resources.permitted import Permitted
 from novaops.resources.pinned_keys import PinnedKeys
 from novaops.resources.tunnel_claims import GatewayClaims, TunnelClaims
+from novaops.resources.tunnel_gate import TunnelGate
 from novaops.resources.tunnel_rest import TunnelRest
+from novaops.resources.tunnel_user import TunnelUser
 from novaops.resources.tunnel_works import TunnelWorks, trouble_of
 from novaops.tunnel import Tunnel, distinct, options_of_key
-from novaops.tunnel_paths import own_address
+from novaops.tunnel_paths import DROP_IN, own_address
 
 BOOKS = Playbooks(Path())
 API = {"name": "api", "via": "gate", "to": "api.openai.com:443", "listen": "127.0.0.1:8443"}
@@ -179,7 +190,11 @@ def test_the_client_gets_an_ssh_config_that_trusts_only_what_is_pinned() -> None
 
 @pytest.mark.parametrize(
     ("address", "lines"),
-    [("gw.example.com:2200", ("HostName gw.example.com", "Port 2200")), ("2001:db8::7", ("HostName 2001:db8::7", "Port 22"))],
+    [
+        ("gw.example.com:2200", ("HostName gw.example.com", "Port 2200")),
+        ("2001:db8::7", ("HostName 2001:db8::7", "Port 22")),
+        ("[fe80::1%eth0]:22", ("HostName fe80::1%%eth0", "Port 22")),
+    ],
 )
 def test_the_gateway_may_be_reached_elsewhere(address: str, lines: tuple[str, str]) -> None:
     written = file_of(wishes({**API, "via_address": address}), "/etc/novaops/tunnel/api.conf")
@@ -253,6 +268,161 @@ def test_nothing_is_asked_of_the_gateway_to_go_away() -> None:
     assert not [one for one in (*made.own, *(resource for _, resource in made.of_peers)) if list(getattr(one, "peer_questions", tuple)())]
 
 
+def test_what_one_client_wants_away_stays_where_another_wants_it() -> None:
+    gone = [one for _, one in wishes({"name": "api", "state": "absent", "via": "gate"}).of_peers]
+    comes = [one for _, one in wishes({**API, "name": "b", "listen": 9000}).of_peers]
+    for both in ([*gone, *comes], [*comes, *gone]):
+        stays = without_those_that_give_way(both)
+        assert [one.id for one in stays if one.id == "admitted:box/api"]
+        assert [one for one in stays if one.id in {"sshd:tunnels", "user:novaops-tunnel"}] == [
+            one for one in comes if one.id in {"sshd:tunnels", "user:novaops-tunnel"}
+        ]
+    assert without_those_that_give_way(gone) == gone
+
+
+@pytest.mark.parametrize(
+    ("listen", "reverse", "ports"),
+    [("8443", False, "no"), ("8443", True, "no"), ("[::1]:8443", True, "no"), ("127.0.0.5:8443", True, "clientspecified")],
+)
+def test_what_sshd_is_told_of_listeners(listen: str, reverse: bool, ports: str) -> None:  # noqa: FBT001 - a parameter
+    made = wishes({**API, "listen": listen, "reverse": reverse, "check": "tcp"})
+    (gate,) = [one.resource for _, one in made.of_peers if isinstance(one, Once) and isinstance(one.resource, TunnelGate)]
+    assert gate.listens == reverse
+    for line in (f"GatewayPorts {ports}", "PermitOpen any", "PermitListen any"):
+        assert f"    {line}\n" in gate.text
+
+
+def test_a_tunnel_is_taken_away_where_its_gateway_is_known_or_left_alone() -> None:
+    left = (Leftover("/etc/novaops/tunnel/api.forwards", "0644", "root", "root", b"# managed\n# via gate\n"),)
+    (rest,) = [one for one in wishes({"name": "api", "state": "absent"}).own if isinstance(one, TunnelRest)]
+    with pytest.raises(Refused) as error:
+        list(rest.steps(facts({TunnelFiles("api"): left})))
+    assert "--via gate" in error.value.fix
+    assert not list(rest.steps(facts({TunnelFiles("api"): ()})))
+    (rest,) = [one for one in wishes({"name": "api", "state": "absent", "via": "gate"}).own if isinstance(one, TunnelRest)]
+    assert list(rest.steps(facts({TunnelFiles("api"): left})))
+
+
+def test_a_gateway_that_is_gone_for_good_is_not_even_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = known([{**API, "via": "gone"}])
+    made: list[Wishes] = []
+
+    def converge(*_: Any, wanted: WishesFor, **__: Any) -> int:
+        made.append(wanted(found, BOOKS, found.hosts["box"]))
+        return 0
+
+    monkeypatch.setattr("novaops.cli.converging.converge_hosts", converge)
+    words: dict[str, Any] = {"check": False, "diff": False, "no_wait": False, "guard": 30}
+    with pytest.raises(UsageError, match="no host or group gone"):
+        tunnel_verbs._converge(Options(), [], None, {"state": "absent"}, **words)
+    tunnel_verbs._converge(Options(), [], None, {"state": "absent"}, **words, of_peers=False)
+    assert not made[0].of_peers
+    assert [one.via_unknown for one in made[0].own if isinstance(one, TunnelRest)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("said", "ports", "listens", "refused"),
+    [
+        ({"gatewayports": "yes"}, "no", True, "GatewayPorts yes would open"),
+        ({"gatewayports": "no"}, "clientspecified", True, "GatewayPorts no would open"),
+        ({"gatewayports": "clientspecified"}, "no", True, ""),
+        ({"gatewayports": "no"}, "no", True, ""),
+        ({"gatewayports": "yes"}, "no", False, ""),
+        ({"gatewayports": "no", "permitopen": "none"}, "no", False, "PermitOpen of sshd shuts"),
+    ],
+)
+def test_without_a_drop_in_sshd_itself_must_be_fit(said: dict[str, str], ports: str, listens: bool, refused: str) -> None:  # noqa: FBT001 - a parameter
+    gate = TunnelGate(f"Match User novaops-tunnel\n    MaxSessions 0\n    GatewayPorts {ports}\n", listens=listens)
+    sshd = Sshd("/usr/sbin/sshd", (9, 2), "", {"/etc/ssh/sshd_config": ""}, {}, accept=False, directory=True, nologin=False)
+    settings = {"allowtcpforwarding": ("yes",), **{key: (value,) for key, value in said.items()}}
+    now = facts({SshdState(): sshd, FileAt(DROP_IN): Gap.ABSENT, SshdEffective("novaops-tunnel"): settings})
+    if not refused:
+        assert not list(gate.steps(now))
+        return
+    with pytest.raises(Refused, match=refused):
+        list(gate.steps(now))
+
+
+@pytest.mark.parametrize(("file", "text"), [("etc/back.conf", "x"), ("home/.ssh/authorized_keys", "x"), ("home/.ssh/authorized_keys", "")])
+def test_the_user_is_not_taken_from_under_another_tunnel(tmp_path: Path, file: str, text: str) -> None:
+    (step,) = TunnelUser().steps(facts({AccountNamed("novaops-tunnel"): Gap.ABSENT}))
+    (make,) = step.actions
+    assert isinstance(make, Command)
+    assert make.undo
+    *_, script, _, user, _ = make.undo.words
+    for folder in ("etc", "home/.ssh"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / file).write_text(text)
+    stubs = "id() { echo 54321; }; systemctl() { :; }; getent() { false; }; rmdir() { :; }; userdel() { echo gone; }\n"
+    script = stubs + script.replace("/etc/novaops/tunnel", str(tmp_path / "etc"))
+    done = subprocess.run(["sh", "-c", script, "remove", user, str(tmp_path / "home")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == ((1, "") if text else (0, "gone\n")), done.stderr
+    assert not text or f"other tunnels begin or end here, as {tmp_path / file} says" in done.stderr
+
+
+def _answer(listens: str, port: int, folder: Path) -> str:
+    forwards = folder / "one.forwards"
+    forwards.write_text(f"{listens}\t{port}\ttcp\t-\ta.b:1\t{listens}:{port}\t-\t-\n")
+    subprocess.run(["sh", "-c", f'{ASK}\nask_through "$0" "$1" listener', str(forwards), str(folder)], check=True)
+    return (folder / "1").read_text()
+
+
+@pytest.mark.parametrize(("family", "address", "written"), [("inet", "127.0.0.1", "127.0.0.1"), ("inet6", "::1", "[::1]")])
+def test_a_listener_of_either_kind_is_asked(family: str, address: str, written: str, tmp_path: Path) -> None:
+    with socket.create_server((address, 0), family=socket.AF_INET if family == "inet" else socket.AF_INET6) as server:
+        assert _answer(written, server.getsockname()[1], tmp_path).startswith("yes\t")
+    assert _answer(written, 1, tmp_path).startswith("no\t")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "journal", "restarted"),
+    [
+        ("curl: (7) Failed to connect", "", True),
+        ("curl: (7) Failed to connect", "channel 2: open failed: administratively prohibited: open failed", True),
+        ("curl: (56) Connection reset", "channel 2: open failed: connect failed: Connection refused", False),
+        ("curl: (60) SSL certificate problem", "", False),
+    ],
+)
+def test_the_check_cuts_nobody_where_that_would_not_help(tmp_path: Path, trouble: str, journal: str, restarted: bool) -> None:  # noqa: FBT001 - a parameter
+    script = file_of(wishes(API), "/etc/novaops/tunnel/api.check").replace("/run/novaops-tunnel", str(tmp_path))
+    stubs = f"""
+systemctl() {{ case $1 in show) echo active ;; *) echo "$1" ;; esac; }}
+journalctl() {{ echo '{journal}'; }}
+youngest() {{ age=99 ssh=7; }}
+ask_through() {{ printf 'no\t0\t0\t%s\n' '{trouble}' >"$2/1"; }}
+unit="""
+    script = script.replace("\nunit=", stubs, 1)
+    said = [subprocess.run(["sh", "-c", script, "check", "api"], capture_output=True, text=True, check=False) for _ in range(2)]
+    assert [one.returncode for one in said] == [1, 1], said[0].stderr
+    assert ["try-restart" in one.stdout.split() for one in said] == [False, restarted]
+    assert ("left as it is" in said[1].stdout) != restarted
+
+
+def test_names_lead_into_a_tunnel_that_something_has_come_through(tmp_path: Path) -> None:
+    made = wishes({**API, "transparent": True, "check": "tcp"})
+    ids = [one.id for one in made.own]
+    assert ids.index("hosts:api") > ids.index("tunnel:api")
+    plain = [one.id for one in wishes(API).own]
+    assert plain.index("hosts:api") < plain.index("rest:api")
+    entries = next(one for one in made.own if one.id == "hosts:api")
+    (step,) = entries.resource.steps(facts(hosts(b"")))  # type: ignore[attr-defined]
+    *_, script, _, _, _ = step.actions[0].words
+    forwards = tmp_path / "api.forwards"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for port, code in ((server.getsockname()[1], 0), (1, 1)):
+            forwards.write_text(f"# of novaops\n127.0.0.1\t{port}\ttcp\t-\ta.b:1\t127.0.0.1:1\t127.86.1.1\t9\n")
+            words = ["sh", "-c", script.replace("-ge 15 ]", "-ge 0 ]"), "came-through", str(forwards), "novaops-tunnel-none.service"]
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            assert done.returncode == code, done.stderr
+    assert "no request comes through the tunnel" in done.stderr
+    assert "Connection refused" in done.stderr
+
+
+def test_the_check_says_nothing_while_all_is_well() -> None:
+    written = file_of(wishes(API), "/etc/systemd/system/novaops-tunnel-api-check.service")
+    assert {"SyslogLevel=notice", "LogLevelMax=notice"} <= set(written.splitlines())
+
+
 # -- the ends ---------------------------------------------------------------------------------------------------------
 
 
@@ -304,6 +474,7 @@ OTHERS = b"# mine\r\nssh-rsa AAAA\xff carla\n\nopts2 ssh-ed25519 BBBB novaops:ot
         (LINE.encode() + b"\n" + OTHERS, None, OTHERS),
         (OTHERS, None, None),
         (LINE.encode() + b"\n", None, b""),
+        (b"", None, b""),
     ],
 )
 def test_every_other_line_of_authorized_keys_stays(before: bytes, options: str | None, after: bytes | None) -> None:
@@ -396,8 +567,9 @@ def test_a_listener_on_the_gateway_may_be_its_own_of_before() -> None:
     claims = GatewayClaims("api", "novaops:box/api", (("127.0.0.1", 9000),))
     held = (Holder("127.0.0.1", 9000, "sshd", 7, "session-1.scope"),)
     claims.steps(facts({Holders(): held, AdmittedKeys(): Admitted(HOME, f"{LINE}\n".encode())}))
-    with pytest.raises(Refused, match="taken by sshd"):
+    with pytest.raises(Refused, match="taken by sshd") as error:
         claims.steps(facts({Holders(): held, AdmittedKeys(): Admitted(HOME, None)}))
+    assert "to end that: kill 7" in error.value.fix
 
 
 def hosts(text: bytes) -> dict[Any, Any]:
@@ -408,7 +580,8 @@ def test_a_line_in_hosts_comes_and_goes_and_the_others_stay() -> None:
     before = b"127.0.0.1 localhost\n# caf\xe9\n\n::1 ip6"
     entries = HostsEntries("api", (("127.86.1.2", "api.openai.com"),))
     (step,) = entries.steps(facts(hosts(before)))
-    (write,) = step.actions
+    first, write = step.actions
+    assert "came-through /etc/novaops/tunnel/api.forwards novaops-tunnel-api.service" in str(first)
     assert isinstance(write, WriteFile)
     assert write.content == before + b"\n127.86.1.2 api.openai.com # novaops tunnel api\n"
     assert not list(entries.steps(facts(hosts(payload(write.content)))))
@@ -537,8 +710,67 @@ def test_an_answer_of_somebody_else_is_no_answer() -> None:
     assert "is taken by nginx" in trouble.why
 
 
+def test_an_answer_without_a_connection_is_none_of_the_tunnel() -> None:
+    assert trouble_of(state(ssh=7), UP) is None
+    for active, why in (("active", "there is no connection to gate"), ("inactive", "its unit is inactive")):
+        trouble = trouble_of(state(active=active), replace(UP, holder=""))
+        assert trouble is not None
+        assert why in trouble.why
+
+
+@pytest.mark.parametrize("leads", ["", "192.0.2.9", "127.86.1.2,2001:db8::1"])
+def test_a_name_that_leads_past_the_tunnel_is_down(leads: str) -> None:
+    fronted = replace(UP, front="127.86.1.2:443", leads="127.86.1.2")
+    assert trouble_of(state(ssh=7), fronted) is None
+    trouble = trouble_of(state(ssh=7), replace(fronted, leads=leads))
+    assert trouble is not None
+    assert f"api.openai.com leads to {leads or 'nowhere'} here, not into the tunnel" in trouble.why
+
+
+@pytest.mark.parametrize(
+    ("place", "lines", "found"),
+    [
+        ("127.0.0.1:5432", ["0.0.0.0:5432"], "0.0.0.0:5432"),
+        ("127.0.0.1:5432", ["*:5432"], "*:5432"),
+        ("127.0.0.1:5432", ["[::]:5432", "127.0.0.2:5432", "0.0.0.0:15432"], ""),
+        ("[::1]:5432", ["0.0.0.0:5432", "[::]:5432"], "[::]:5432"),
+        ("127.0.0.1:5432", ["127.0.0.2:5432", "127.0.0.1:5432"], "127.0.0.1:5432"),
+    ],
+)
+def test_who_listens_on_all_addresses_listens_on_this_one(place: str, lines: list[str], found: str) -> None:
+    script = Tunnels.ask([Tunnels()])
+    function = script[script.index("holder() {") : script.index("\nled() {")]
+    printed = "".join(f"LISTEN 0 128 {line} 0.0.0.0:*\n" for line in lines)
+    done = subprocess.run(["sh", "-c", f'{function}\nholder "$0"', place], input=printed, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[3:4] == ([found] if found else [])
+
+
+def test_a_host_without_tunnels_has_none() -> None:
+    assert Tunnels.read([Tunnels()], Section("end\n", "", 0)) == {Tunnels(): ()}
+
+
+def test_a_tunnel_that_only_the_inventory_has_is_down() -> None:
+    two = tunnel(to=None, listen=None, forwards=[{"to": "a.b:1", "listen": 9000}, {"to": "a.b:2", "listen": 9001}])
+    for entry, ways in ((tunnel(), 1), (two, 2), (tunnel(to=None, site="llm"), 1)):
+        found = {"tunnels": [tunnels.not_set_up(entry, "box")]}
+        assert tunnels.is_down(found)
+        assert [row[2] for row in tunnels.rows(found) if row[1]] == ["DOWN"] * ways
+        assert "not set up: novaops tunnel up box" in tunnels.rows(found)[0][5]
+        whole = tunnels.details(facts({Tunnels(): (state(forward=UP),)}))["tunnels"][0]
+        assert found["tunnels"][0].keys() == whole.keys()
+        assert found["tunnels"][0]["forwards"][0].keys() == whole["forwards"][0].keys()
+
+
+def test_the_status_knows_which_entries_are_not_there(tmp_path: Path) -> None:
+    file = tmp_path / "inventory.yaml"
+    entries = [API, {**API, "name": "b", "listen": 9000}, {"name": "c", "state": "absent"}]
+    file.write_text(json.dumps({"hosts": {"box": {"address": "192.0.2.1", "tunnel": entries}, "gate": {"address": "192.0.2.2"}}}), "utf-8")
+    missing = not_there(Options(inventory=file), "tunnel", {"box": {"api"}, "gate": set(), "root@192.0.2.9": set()})
+    assert {host: [entry.name for entry in its] for host, its in missing.items()} == {"box": ["b"]}
+
+
 def test_the_status_shows_each_forward_by_itself() -> None:
-    three = replace(state(), forwards=(UP, replace(UP, listen="127.0.0.1:9000"), DOWN), sent=2048, received=4096)
+    three = replace(state(), ssh=7, forwards=(UP, replace(UP, listen="127.0.0.1:9000"), DOWN), sent=2048, received=4096)
     found = tunnels.details(facts({Tunnels(): (three,)}))
     assert [row[2] for row in tunnels.rows(found)][:3] == ["UP", "UP", "DOWN"]
     assert tunnels.is_down(found)
@@ -574,6 +806,7 @@ def test_what_the_host_prints_is_read_back() -> None:
         "forward\t127.0.0.1\t8443\thttps\thttps://a.b/\ta.b:443\t127.0.0.1:8443\t-\t-\n"
         "answer\tyes\t401\t0.25\t\n"
         'held\tLISTEN 0 128 127.0.0.1:8443 0.0.0.0:* users:(("ssh",pid=7,fd=4))\n'
+        "leads\t\n"
         "ssh\t7\t60\nlink\t0 0 10.0.0.1:5 10.0.0.2:22 users cubic bytes_sent:100 bytes_acked:99 bytes_received:2000 x\n"
         "journal\tMTcwMC4xIGJveCBzc2hbN106IGhlbGxvOiB4Cg==\n\n"
         "tunnel\tgone\tabsent\nend\n"
