@@ -9,7 +9,6 @@ from novaops.facts import Facts, Question
 from novaops.facts.vpn_state import LinkState, LinkStates
 from novaops.resources.vpn_link import trouble_of
 from novaops.size import human
-from novaops.vpn import Link
 
 HEADERS = ("LINK", "STATE", "DEVICE", "HANDSHAKE", "IN/OUT", "ROUTES", "API", "LAST ERROR")
 
@@ -29,10 +28,10 @@ def broken(found: dict[str, Any]) -> bool:
     return any(not link["works"] for link in found.get("links", []))
 
 
-def not_set_up(entry: Link, host: str) -> dict[str, Any]:
+def not_set_up(name: str, device: str, url: str, host: str) -> dict[str, Any]:
     """The same of a link that the inventory has and the host has not."""
     nothing = LinkState(
-        *(entry.name, entry.device),
+        *(name, device),
         running=False,
         addresses=(),
         server="",
@@ -42,7 +41,7 @@ def not_set_up(entry: Link, host: str) -> dict[str, Any]:
         restarts=0,
         ways=(),
         unresolved=(),
-        url=entry.url,
+        url=url,
         status=0,
         source="",
         milliseconds=0,

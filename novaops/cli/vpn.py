@@ -76,7 +76,7 @@ def status(options: Options, hosts: Hosts = None) -> int:
     details = {one.host: one.details for one in reports if not one.error}
     found = {host: {link["link"] for link in its["links"]} for host, its in details.items()}
     for host, entries in not_there(options, "vpn", found).items():
-        details[host]["links"] += [vpns.not_set_up(entry, host) for entry in entries if isinstance(entry, Link)]
+        details[host]["links"] += [vpns.not_set_up(one.name, one.device, one.url, host) for one in entries if isinstance(one, Link)]
     reports = [replace(report, status="failed") if vpns.broken(report.details) else report for report in reports]
     return show_rows(options, reports, started, vpns.HEADERS, vpns.rows)
 

@@ -117,6 +117,7 @@ class AdmittedKeys(Question[Admitted]):
         return f"""{EFFECTIVE}
 settings=$(effective {USER}) || exit
 file=$(printf '%s\\n' "$settings" | sed -n 's/^authorizedkeysfile //p' | cut -d ' ' -f 1)
+case $file in /*%[huU]*) ;; /*) file=none ;; esac # one for all users: the key would open root's account, too
 user={USER} home=$(getent passwd {USER} | cut -d : -f 6); home=${{home:-{HOME}}}
 file=$(printf %s "$file" | sed "s|%h|$home|g; s|%u|{USER}|g; s|%U|$(id -u {USER} 2>/dev/null)|g; s|%%|%|g")
 case $file in '' | none) file= ;; /*) ;; *) file=$home/$file ;; esac

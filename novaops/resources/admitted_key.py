@@ -40,7 +40,7 @@ class AdmittedKey:
             if self.options is None:
                 return
             raise Refused(
-                "sshd here takes no keys from files: AuthorizedKeysFile none",
+                "sshd here takes no keys from a file of one user's own (AuthorizedKeysFile)",
                 why="The tunnel's key would have no place.",
                 fix=f"give {USER} one, in a Match User block: AuthorizedKeysFile .ssh/authorized_keys",
             )

@@ -457,7 +457,7 @@ def test_where_sshd_has_its_keys_elsewhere_they_are_roots() -> None:
 
 def test_without_a_place_for_keys_nothing_is_done() -> None:
     nowhere = facts({AdmittedKeys(): Admitted("", None)}, box={TunnelKey("api"): KEY})
-    with pytest.raises(Refused, match="AuthorizedKeysFile none"):
+    with pytest.raises(Refused, match="takes no keys from a file of one user's own"):
         list(AdmittedKey("box", "api", "novaops:box/api", "opts").steps(nowhere))
     assert not list(AdmittedKey("box", "api", "novaops:box/api", None).steps(nowhere))
 

@@ -458,7 +458,7 @@ def test_no_profile_takes_other_files_of_this_machine_along(tmp_path: Path, line
 
 def test_a_link_that_is_not_set_up_is_not_passed_over() -> None:
     entry = Link(name="canada", profile="canada.ovpn", routes=("api.openai.com",))
-    found = {"links": [vpns.not_set_up(entry, "aliyun")]}
+    found = {"links": [vpns.not_set_up(entry.name, entry.device, entry.url, "aliyun")]}
     assert vpns.broken(found)
     [row] = vpns.rows(found)
     assert row[:3] == ("canada", "not set up: novaops vpn up aliyun", "vpn-canada")
