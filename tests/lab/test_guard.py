@@ -391,6 +391,7 @@ def test_the_word_is_nowhere_but_on_its_way(inside: Inside, novaops: Novaops, tm
 # -- other runs, and taking back --------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_what_is_not_confirmed_is_not_right(inside: Inside, novaops: Novaops, tmp_path: Path) -> None:
     """The same line once more, while the first one's guard is open: it waits, and does what the host has taken back."""
     (tmp_path / "again").mkdir()

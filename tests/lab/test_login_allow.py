@@ -218,6 +218,7 @@ def test_hosts_that_would_not_read_the_drop_in(container: LabHost, novaops: Nova
     assert container.run(SNAPSHOT + "true") == before
 
 
+@pytest.mark.long
 def test_an_inventory_that_wants_it(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
     wanted = {"users": [{"name": "netlab", "password": "env:PW"}], "others": "denied"}
     file = write_inventory(tmp_path, container, login=wanted)

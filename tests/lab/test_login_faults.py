@@ -154,11 +154,12 @@ def test_a_login_that_is_refused(victim: Victim, mischief: str, mend: str) -> No
 @pytest.mark.parametrize(
     "victim",
     [
-        pytest.param("_older", id="bookworm", marks=pytest.mark.long),
+        pytest.param("_older", id="bookworm"),
         pytest.param("_socket", id="trixie socket"),
     ],
     indirect=True,
 )
+@pytest.mark.long
 def test_an_sshd_that_was_killed_and_stopped_runs_again(victim: Victim) -> None:
     before = victim.state()
     done = victim.broken("kill -9 $(cat /run/sshd.pid); systemctl stop ssh.socket ssh.service", *ALLOW)
@@ -167,6 +168,7 @@ def test_an_sshd_that_was_killed_and_stopped_runs_again(victim: Victim) -> None:
     victim.works_now(before)
 
 
+@pytest.mark.long
 def test_a_firewall_that_takes_no_new_connections(victim: Victim) -> None:
     before = victim.state()
     assert victim.host.state.process is not None

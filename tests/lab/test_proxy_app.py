@@ -340,6 +340,7 @@ def test_from_one_setting_to_the_next(gate: LabHost, deploy: Deploy) -> None:
     assert ask(gate, "gate.test", "/v1/models")[0] == 0
 
 
+@pytest.mark.long
 def test_an_nginx_that_was_stopped(gate: LabHost, world: World, deploy: Deploy, novaops: Novaops, tmp_path: Path) -> None:
     """What is taken away does not start it, and what is undone leaves it as it was."""
     gate.run("systemctl disable --now nginx")
@@ -379,6 +380,7 @@ def test_broken_by_somebody_else(gate: LabHost, world: World, deploy: Deploy) ->
     assert ask(gate, "app.test")[2] == "one\n"
 
 
+@pytest.mark.long
 def test_a_port_that_is_taken(gate: LabHost, world: World, deploy: Deploy) -> None:
     gate.run("systemctl stop nginx && apt-get install -y -q --no-install-recommends apache2", timeout_s=200)
     gate.run("systemctl start apache2")

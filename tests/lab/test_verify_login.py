@@ -47,6 +47,7 @@ def test_right_after_the_engines_work(name: str, request: pytest.FixtureRequest,
     assert "penalty" not in host.run("journalctl -o cat | grep -i 'drop connection' || true")
 
 
+@pytest.mark.long
 def test_a_password_is_never_shown(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
     """Also where it is wrong, and every detail is asked for."""
     inventory = write_inventory(tmp_path, container, login=WANTED)
