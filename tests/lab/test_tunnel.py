@@ -267,7 +267,7 @@ def test_what_is_wrong_is_said_in_plain_words_and_mended(
     gateway.run("mkdir -p /root/old; cp -p /etc/ssh/ssh_host_* /root/old; rm /etc/ssh/ssh_host_*; ssh-keygen -q -A; systemctl restart ssh")
     client.run(f"systemctl restart {unit}")
     says("newer shows another host key than the pinned one")
-    done = up("up", code=1)
+    done = up("up", code=5)
     assert {host["host"]: host["error"]["code"] for host in done.json["hosts"]}["newer"] == "host-key-changed"
 
 
