@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from novaops.lab import Lab, LabHost
-from novaops.lab.relay import Relay
+from tests.support.relay import Relay
 
 HERE = Path(__file__).parent
 LINKS = {"no added latency": 0.0, "200 ms link": 0.1}

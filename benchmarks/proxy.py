@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from novaops.lab import Lab, LabHost
-from tests.lab.world.authority import Leaf
-from tests.lab.world.world import World
+from tests.support.world.authority import Leaf
+from tests.support.world.world import World
 
 KINDS = ("hand", "ours")
 EVENTS_PORT = 8443

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from novaops.lab import LabHost
-from tests.lab.links import network_command
+from tests.support.links import network_command
 
 PORT = 7000
 

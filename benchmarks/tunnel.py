@@ -23,7 +23,7 @@ from benchmarks.speed import PORT, Row, answering, compared, measured
 from novaops.lab import Lab, LabHost, Relay
 from novaops.lab.network import network_up
 from novaops.lab.process import wait_until
-from tests.lab.links import listening
+from tests.support.links import listening
 
 KINDS = {"hand": "bare `ssh -L`", "ours": "novaops"}
 FAR_S = 0.05

@@ -22,8 +22,8 @@ from pathlib import Path
 from benchmarks.speed import PORT, Row, answering, compared, measured
 from novaops.lab import Lab, LabHost
 from novaops.lab.process import wait_until
-from tests.lab.links import inside, inside_holds
-from tests.lab.vpn_server import Certified, VpnServer
+from tests.support.links import inside, inside_holds
+from tests.support.vpn_server import Certified, VpnServer
 
 KINDS = {"hand": "by hand", "ours": "novaops"}
 API = {"hand": "198.18.0.10", "ours": "198.18.0.11"}

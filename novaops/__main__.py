@@ -1,6 +1,6 @@
 """`python -m novaops` is `novaops`."""
 
-from novaops.cli import main
+from novaops.app import main
 
 if __name__ == "__main__":
     main()

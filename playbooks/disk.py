@@ -3,66 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-
-from novaops import names
-from novaops.plan import Resource
-from novaops.resources.filesystem import LABEL_LENGTH, MAKERS, Filesystem
-from novaops.resources.growth import Growth
-from novaops.resources.mount import Mount
+from novaops.features.disk.resources.filesystem import MAKERS, Filesystem
+from novaops.features.disk.resources.growth import Growth
+from novaops.features.disk.resources.mount import Mount
+from novaops.features.disk.settings import Disk, Settings
+from novaops.model.plan import Resource
 from novaops.resources.package import Package
 
 STANDARD_OPTIONS = ("nofail", "x-systemd.device-timeout=15s")
 """Without nofail a missing disk stops the boot in emergency mode, with no ssh; the time-out keeps that boot short."""
-
-
-def _device(text: str) -> str:
-    if text == "auto" or text.upper().startswith("UUID="):
-        return text
-    return names.path(text) if text.startswith("/") else names.name(text)
-
-
-class Disk(BaseModel):
-    """One entry of `disk:`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    path: names.Path
-    device: Annotated[str, BeforeValidator(_device)] = "auto"
-    """auto (the one blank disk), a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
-    filesystem: Literal["ext4", "xfs", "btrfs"] = "ext4"
-    label: str = ""
-    options: Annotated[tuple[names.MountOption, ...], BeforeValidator(names.listed, json_schema_input_type=str | list[str])] = ("defaults",)
-    """`nofail,x-systemd.device-timeout=15s` is always added."""
-    owner: names.Owner | None = None
-    state: Literal["mounted", "defined", "unmounted", "absent"] = "mounted"
-    grow: bool = False
-    """Whether the file system is to fill a disk that has become larger."""
-    wipe: str = Field(default="", pattern=r"^[^\s'\"\\]*$")
-    """The identity that a refusal printed: what is on that disk may be lost."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> Disk:
-        if self.path == "/":
-            raise ValueError("a data disk is not mounted at /")
-        longest = LABEL_LENGTH[self.filesystem]
-        if len(self.label.encode()) > longest or any(ord(c) < 33 or c in "'\"\\" for c in self.label):  # noqa: PLR2004 - blanks and control characters
-            raise ValueError(f'label "{self.label}": {self.filesystem} takes up to {longest} bytes, without blanks and quotes')
-        if not self.options:
-            raise ValueError("options: an empty list is no list of options; leave it out for the defaults")
-        if self.binds and self.state in {"mounted", "defined"} and not self.device.startswith("/"):
-            raise ValueError(f"device: {self.device} is no folder that could be bound to {self.path}")
-        return self
-
-    @property
-    def binds(self) -> bool:
-        """Whether this shows a folder in a second place, and no disk."""
-        return bool({"bind", "rbind"} & set(self.options))
-
-
-Settings = list[Disk]
 
 
 def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[Resource]:

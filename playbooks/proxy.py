@@ -7,20 +7,20 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from novaops.nginx_default import aside, default, shared
-from novaops.nginx_site import WEBROOT, NginxSite, upstreams_of
-from novaops.plan import Resource
-from novaops.resources.default_page import NoDefaultPage
+from novaops.features.proxy.default_server import aside, default, shared
+from novaops.features.proxy.resources.default_page import NoDefaultPage
+from novaops.features.proxy.resources.nginx_capacity import NginxCapacity
+from novaops.features.proxy.resources.nginx_files import OWN
+from novaops.features.proxy.resources.selinux import HttpdMayConnect, HttpPort
+from novaops.features.proxy.resources.site_preconditions import SiteClaims
+from novaops.features.proxy.resources.site_removed import LineageGone, OtherTlsGone, SiteGone
+from novaops.features.proxy.settings import Site, distinct
+from novaops.features.proxy.site import WEBROOT, NginxSite, upstreams_of
+from novaops.model.plan import Resource
 from novaops.resources.directory import Directory
-from novaops.resources.nginx_capacity import NginxCapacity
-from novaops.resources.nginx_files import OWN
 from novaops.resources.open_port import OpenPort
 from novaops.resources.package import Package
-from novaops.resources.selinux import HttpdMayConnect, HttpPort
-from novaops.resources.site_claims import SiteClaims
-from novaops.resources.site_gone import LineageGone, OtherTlsGone, SiteGone
 from novaops.resources.unit import Unit
-from novaops.site import Site, distinct
 
 Settings = Annotated[list[Site], AfterValidator(distinct)]
 

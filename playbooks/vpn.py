@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from novaops.plan import Resource
-from novaops.resources.vpn_link import VpnGone
-from novaops.vpn import Server, Vpn, distinct
-from novaops.vpn_link import resources as link_resources
+from novaops.features.vpn.link import resources as link_resources
+from novaops.features.vpn.resources.link import VpnGone
+from novaops.features.vpn.settings import Server, Vpn, distinct
+from novaops.model.plan import Resource
 
 Settings = Annotated[list[Vpn], AfterValidator(distinct)]
 
@@ -20,7 +20,7 @@ def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator
     # What is taken away first: another link may want its routes.
     for entry in sorted(settings, key=lambda one: one.state != "absent"):
         if isinstance(entry, Server):
-            from novaops.vpn_server import resources as server_resources
+            from novaops.features.vpn.server import resources as server_resources
 
             yield from server_resources(entry, host)
         elif entry.state == "absent":

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from novaops.plan import Resource
+from novaops.model.plan import Resource
 from novaops.resources.directory import Directory
 from novaops.resources.file import File
 from novaops.resources.package import Package

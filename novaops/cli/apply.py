@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from novaops.cli.frame import Check, Diff, Guard, Hosts, NoWait, Options, verb
-from novaops.guard import SECONDS
+from novaops.cli.options import Check, Diff, Guard, Hosts, NoWait, Options, verb
+from novaops.engine.guard import SECONDS
 
 if TYPE_CHECKING:
-    from novaops.converge import Manner
+    from novaops.engine.converge import Manner
 
 Only = Annotated[str, typer.Option("--only", metavar="SECTION,...", help="These sections only.")]
 
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def plan(options: Options, hosts: Hosts = None, *, only: Only = "", diff: Diff = False) -> int:
     """Show what apply would change. Exit 3 if it would change something."""
-    from novaops.converge import Manner
+    from novaops.engine.converge import Manner
 
     return _converge(options, hosts, only, Manner(check=True), diff=diff)
 
@@ -38,13 +38,13 @@ def apply(
     guard: Guard = SECONDS,
 ) -> int:
     """Make hosts as the inventory wants them, and prove it."""
-    from novaops.converge import Manner
+    from novaops.engine.converge import Manner
 
     return _converge(options, hosts, only, Manner(check, not no_wait, guard=guard), diff=diff)
 
 
 def _converge(options: Options, hosts: list[str] | None, only: str, manner: Manner, *, diff: bool) -> int:
-    from novaops.cli.converging import converge_hosts
+    from novaops.cli.section_verb import converge_hosts
     from novaops.errors import UsageError
 
     sections = [name for name in only.split(",") if name] or None

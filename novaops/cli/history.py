@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from novaops.cli.frame import Check, Guard, NoWait, OneHost, Options, verb
-from novaops.guard import SECONDS
+from novaops.cli.options import Check, Guard, NoWait, OneHost, Options, verb
+from novaops.engine.guard import SECONDS
 
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run's id, or its beginning; without it the newest one that stands.")]
 
@@ -19,8 +19,8 @@ def register(app: typer.Typer) -> None:
 
 def history(options: Options, host: OneHost) -> int:
     """What novaops did to a host, the newest run first."""
-    from novaops import undo as undoing
-    from novaops.cli.asking import ask_hosts, show_rows
+    from novaops.cli.query import ask_hosts, show_rows
+    from novaops.engine import undo as undoing
 
     reports, started = ask_hosts(options, [host], undoing.questions(), undoing.details)
     return show_rows(options, reports, started, ("RUN", "BY", "END", "RESOURCES"), undoing.rows)
@@ -30,9 +30,9 @@ def undo(options: Options, host: OneHost, run: Run = "", *, check: Check = False
     """Take a run back, and prove it. What changed since is never overwritten."""
     import time
 
-    from novaops.cli import screen
-    from novaops.converge import Manner
-    from novaops.undo import undo as take_back
+    from novaops.cli import output as screen
+    from novaops.engine.converge import Manner
+    from novaops.engine.undo import undo as take_back
 
     started = time.monotonic()
     known, _ = options.known()

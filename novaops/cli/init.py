@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from novaops.cli.frame import Options, verb
+from novaops.cli.options import Options, verb
 
 
 def register(app: typer.Typer) -> None:
@@ -21,12 +21,12 @@ Schema = Annotated[bool, typer.Option("--schema", help="Print the inventory's JS
 def init(options: Options, folder: Folder = Path(), *, schema: Schema = False) -> int:
     """Write a commented inventory.yaml, ready to edit."""
     if schema:
-        from novaops.cli import screen
+        from novaops.cli import output as screen
 
         _, playbooks = options.known()
         screen.document(playbooks.schema())
         return 0
-    from novaops.desired import shipped
+    from novaops.engine.playbooks import shipped
     from novaops.errors import UsageError
 
     file = folder / "inventory.yaml"
@@ -39,7 +39,7 @@ def init(options: Options, folder: Folder = Path(), *, schema: Schema = False) -
     except OSError as error:
         raise UsageError(f"cannot write {file}", why=error.strerror or str(error)) from None
     if options.json:
-        from novaops.cli import screen
+        from novaops.cli import output as screen
 
         screen.document({"hosts": [], "file": str(file), "exit_code": 0})
     else:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from novaops.cli.frame import PARALLEL, Hosts, Options, verb
+from novaops.cli.options import PARALLEL, Hosts, Options, verb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from novaops.verify.running.outcome import Found
+    from novaops.verify.report import Found
 
 Only = Annotated[str, typer.Option("--only", metavar="SECTION,...", help="These sections only.")]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the results there as JUnit XML too.")]
@@ -26,8 +26,9 @@ def register(app: typer.Typer) -> None:
 
 def verify(options: Options, hosts: Hosts = None, *, only: Only = "", junit: Junit = None, reboot: Reboot = False) -> int:
     """See from outside whether hosts are as the inventory wants them. Exit 3 if one is not."""
-    from novaops.cli import screen
-    from novaops.verify.running import run, selection
+    from novaops.cli import output as screen
+    from novaops.verify import runner as run
+    from novaops.verify import selection
 
     started = time.monotonic()
     known, playbooks = options.known()
@@ -50,9 +51,9 @@ def verify(options: Options, hosts: Hosts = None, *, only: Only = "", junit: Jun
 
 
 def _show(options: Options, found: Sequence[Found], unverified: Sequence[tuple[str, ...]], started: float) -> int:
-    from novaops import report
-    from novaops.cli import screen
-    from novaops.verify.running import outcome
+    from novaops.cli import output as screen
+    from novaops.engine import report
+    from novaops.verify import report as outcome
 
     reports = [outcome.report_of(one, names) for one, names in zip(found, unverified, strict=True)]
     code = outcome.exit_code(found)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self, get_args
 
-from novaops.facts import Gap, Question, Section
 from novaops.facts.sshd import EFFECTIVE, Settings, settings_of
+from novaops.model.question import Gap, Question, Section
 from novaops.secret import Secret
 from novaops.shell import join
 

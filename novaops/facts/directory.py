@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
-from novaops.facts import Gap, Question, Section
+from novaops.model.question import Gap, Question, Section
 from novaops.shell import join
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import ClassVar, Self
 
-from novaops.facts import Gap, Question, Section
-from novaops.journal import pending_marker
+from novaops.model.journal import pending_marker
+from novaops.model.question import Gap, Question, Section
 from novaops.shell import join
 
 LARGEST = 1_048_576

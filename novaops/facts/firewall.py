@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from novaops.facts import Gap, Question, Section
+from novaops.model.question import Gap, Question, Section
 
 _LOOK = """\
 tell() { # NAME COMMAND...

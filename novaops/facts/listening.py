@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.facts import Gap, Question, Section
+from novaops.model.question import Gap, Question, Section
 
 _LINE = re.compile(r"LISTEN\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+)\s+\S+:\S+(?:\s+users:\((?P<users>.*)\))?\s*")
 _USER = re.compile(r'\("(?P<program>.*?)",pid=\d+,fd=\d+\)')

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.facts import Gap, Question, Section
+from novaops.model.question import Gap, Question, Section
 
 TOOLS = (
     *("systemd-run", "flock", "lsblk", "wipefs", "blkid", "findmnt", "base64", "sha256sum", "stat", "readlink", "cmp", "tail"),

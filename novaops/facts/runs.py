@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from novaops.facts import Gap, Question, Section
-from novaops.journal import BORN, RUNS, STATE
+from novaops.model.journal import BORN, RUNS, STATE
+from novaops.model.question import Gap, Question, Section
 
 
 @dataclass(frozen=True)

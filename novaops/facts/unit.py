@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.facts import Gap, Question, Section
 from novaops.facts.sshd import blocks
+from novaops.model.question import Gap, Question, Section
 from novaops.shell import join
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import ClassVar, Self
 
-from novaops.facts import Gap, Question, Section
+from novaops.model.question import Gap, Question, Section
 from novaops.shell import quote
 
 NOTHING = sha256(b"").hexdigest()

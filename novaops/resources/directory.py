@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from novaops.action import Command
 from novaops.errors import Refused
-from novaops.facts import Facts, Question
 from novaops.facts.file import File, FileAt
-from novaops.plan import Change, Step
+from novaops.model.action import Command
+from novaops.model.plan import Change, Step
+from novaops.model.question import Facts, Question
 from novaops.shell import quote
 
 

@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from novaops.action import Text, WriteFile, payload
 from novaops.errors import Refused
-from novaops.facts import Facts, Question
 from novaops.facts.file import LARGEST, FileAt
 from novaops.facts.file import File as FileFacts
-from novaops.facts.holds import Holds
-from novaops.journal import pending_marker
-from novaops.plan import Change, Step
+from novaops.facts.succeeds import Holds
+from novaops.formats.size import human
+from novaops.model.action import Text, WriteFile, payload
+from novaops.model.journal import pending_marker
+from novaops.model.plan import Change, Step
+from novaops.model.question import Facts, Question
 from novaops.secret import Secret
 from novaops.shell import quote
-from novaops.size import human
 
 
 @dataclass(frozen=True)

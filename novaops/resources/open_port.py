@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from novaops.action import Action, Command, WriteFile
 from novaops.errors import Refused
-from novaops.facts import Facts, Gap, Question
 from novaops.facts.file import File, FileAt
 from novaops.facts.firewall import Firewall, FirewallFacts, Zone
-from novaops.iptables import Protocol, Ruleset, Verdict, accepting
-from novaops.plan import Change, Step
+from novaops.formats.iptables import Protocol, Ruleset, Verdict, accepting
+from novaops.model.action import Action, Command, WriteFile
+from novaops.model.plan import Change, Step
+from novaops.model.question import Facts, Gap, Question
 from novaops.shell import join, quote
 
 SAVED = {

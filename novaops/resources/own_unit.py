@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from novaops.facts import Facts, Gap, Question
 from novaops.facts.unit import UnitFacts, UnitNamed
-from novaops.plan import Step
+from novaops.model.plan import Step
+from novaops.model.question import Facts, Gap, Question
 from novaops.resources.unit import Unit
 
 

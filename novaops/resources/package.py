@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from novaops.action import Command
-from novaops.facts import Facts, Gap, Question
 from novaops.facts.package import PackageNamed
-from novaops.plan import Change, Step
+from novaops.model.action import Command
+from novaops.model.plan import Change, Step
+from novaops.model.question import Facts, Gap, Question
 from novaops.shell import quote
 
 _INSTALL = """\

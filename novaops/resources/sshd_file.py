@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from novaops.action import Command
 from novaops.facts.file import File as FileFacts
 from novaops.facts.sshd import SSHD, Sshd
+from novaops.formats.sshd_drop_in import DROP_IN, FOLDER, MAIN
+from novaops.model.action import Command
 from novaops.resources.file import File
-from novaops.sshd_drop_in import DROP_IN, FOLDER, MAIN
 
 TESTS = f"""{SSHD}tests() {{ ask_sshd -t "$@" || {{ printf '%s\\n' "$said"; exit 1; }}; }}
 """

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from novaops.action import Command
 from novaops.errors import Refused
-from novaops.facts import Facts, Gap, Question
 from novaops.facts.package import PackageNamed
 from novaops.facts.unit import UnitFacts, UnitNamed
-from novaops.plan import Change, Step
+from novaops.model.action import Command
+from novaops.model.plan import Change, Step
+from novaops.model.question import Facts, Gap, Question
 from novaops.shell import quote
 
 _RUNNING = ("active", "reloading")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from novaops.lab import Disk, Lab, LabHost
-from tests.lab.world.world import World
+from tests.support.world.world import World
 
 HERE = Path(__file__).parent
 

@@ -19,7 +19,7 @@ import pytest
 
 from novaops.lab import Lab, LabHost
 from tests.lab.conftest import Done, Novaops
-from tests.lab.links import (
+from tests.support.links import (
     HEALING_S,
     Watch,
     cut_by_reset,
@@ -37,8 +37,8 @@ from tests.lab.links import (
     sshd_stopped,
     stalled,
 )
-from tests.lab.world.api import KEY, FakeApi
-from tests.lab.world.world import World
+from tests.support.world.api import KEY, FakeApi
+from tests.support.world.world import World
 
 CUTS_IN_CI, CUTS = 3, 20
 """How many links are cut at random, one after the other."""

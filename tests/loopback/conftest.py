@@ -23,7 +23,7 @@ from paramiko.common import (
     OPEN_SUCCEEDED,
 )
 
-from novaops.target import Target
+from novaops.ssh.target import Target
 
 
 @dataclass

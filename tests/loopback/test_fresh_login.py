@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from novaops.engine.fresh_login import log_in
 from novaops.errors import LoginFailed, PasswordsTaken, Unreachable
-from novaops.fresh_login import log_in
-from novaops.plan import FreshLogin
+from novaops.model.plan import FreshLogin
 from novaops.secret import Secret
-from novaops.transport import Session
+from novaops.ssh.session import Session
 
 if TYPE_CHECKING:
     from tests.loopback.conftest import Host

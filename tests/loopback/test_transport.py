@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import paramiko
 import pytest
 
-from novaops import known_hosts
 from novaops.errors import ChangedHostKey, HostFailed, LoginFailed, UnknownHostKey, Unreachable
-from novaops.target import Target
-from novaops.transport import ConnectionLost, Session
+from novaops.ssh import known_hosts
+from novaops.ssh.session import ConnectionLost, Session
+from novaops.ssh.target import Target
 
 if TYPE_CHECKING:
     from tests.loopback.conftest import Host

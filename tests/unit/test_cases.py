@@ -26,22 +26,23 @@ import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from novaops import inventory
-from novaops.action import Action, Command, WriteFile
-from novaops.desired import Playbook
+from novaops.engine import inventory
+from novaops.engine.planner import make_plan, questions_of
+from novaops.engine.playbooks import Playbook
 from novaops.errors import HostFailed
-from novaops.facts import Facts, Gap, Question
-from novaops.facts.block_devices import BlockDevice, BlockDevices, DeviceTable, Signature
-from novaops.facts.device import Device, DeviceAt
 from novaops.facts.directory import Directory, DirectoryAt
 from novaops.facts.file import File, FileAt
-from novaops.facts.filesystem_size import FilesystemSize, Room
-from novaops.facts.mounts import MountedAt, Mounts, MountTable
 from novaops.facts.package import PackageNamed
-from novaops.plan import Change, Plan, Resource, make_plan, questions_of
+from novaops.features.disk.facts.block_devices import BlockDevice, BlockDevices, DeviceTable, Signature
+from novaops.features.disk.facts.device import Device, DeviceAt
+from novaops.features.disk.facts.filesystem_size import FilesystemSize, Room
+from novaops.features.disk.facts.mounts import MountedAt, Mounts, MountTable
+from novaops.features.disk.resources.growth import Growth
+from novaops.model.action import Action, Command, WriteFile
+from novaops.model.plan import Change, Plan, Resource
+from novaops.model.question import Facts, Gap, Question
 from novaops.resources.directory import Directory as DirectoryResource
 from novaops.resources.file import File as FileResource
-from novaops.resources.growth import Growth
 from novaops.resources.package import Package
 from novaops.secret import Secret
 

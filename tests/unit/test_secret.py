@@ -13,16 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaops import report, secret_source
-from novaops.action import Action, Command, Restore, SetValue, WriteFile, payload
+from novaops import secret_source
+from novaops.engine import report
+from novaops.engine.guard import Guard
+from novaops.engine.report import HostReport
+from novaops.engine.run_script import Run, manifest, runner, start_and_follow
 from novaops.errors import UsageError
-from novaops.guard import Guard
-from novaops.plan import Change, Step
-from novaops.report import HostReport
+from novaops.model.action import Action, Command, Restore, SetValue, WriteFile, payload
+from novaops.model.plan import Change, Step
 from novaops.resources.file import File
-from novaops.run_script import Run, manifest, runner, start_and_follow
 from novaops.secret import Secret
-from novaops.target import Target
+from novaops.ssh.target import Target
 
 HIDDEN = "hunter2-correct-horse"
 

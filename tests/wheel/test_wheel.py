@@ -22,7 +22,7 @@ def test_the_wheel_works_from_any_directory(tmp_path: Path) -> None:
 
     def novaops(*words: str) -> str:
         # -P and the target first: the checkout that pip knows as editable must not be what answers.
-        program = f"import sys; sys.path.insert(0, {str(installed)!r}); from novaops.cli import main; main()"
+        program = f"import sys; sys.path.insert(0, {str(installed)!r}); from novaops.app import main; main()"
         done = subprocess.run(
             [sys.executable, "-P", "-c", program, *words],
             cwd=elsewhere,

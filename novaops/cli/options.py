@@ -1,0 +1,197 @@
+"""What all verbs share: the global options, accepted before and after the verb, and the one place where errors end."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from novaops.engine.guard import LEAST
+from novaops.errors import Bug, NovaopsError, UsageError
+
+if TYPE_CHECKING:
+    from novaops.engine.inventory import Host, Inventory
+    from novaops.engine.playbooks import Playbooks
+    from novaops.secret import Secret
+    from novaops.ssh.target import Target
+
+PARALLEL = 16
+TIMEOUT = 30.0
+
+Hosts = Annotated[list[str] | None, typer.Argument(metavar="HOST", help="Names or groups of the inventory, or user@address[:port].")]
+OneHost = Annotated[str, typer.Argument(metavar="HOST", help="A name of the inventory, or user@address[:port].")]
+Check = Annotated[bool, typer.Option("--check", help="Change nothing; exit 3 if something would change.")]
+Diff = Annotated[bool, typer.Option("--diff", help="Show what changes inside files.")]
+Guard = Annotated[int, typer.Option(min=LEAST, help="Seconds the host waits for a fresh login before it takes back what could lock out.")]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail at once when another run is at work on the host.")]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The global options as given; what was not given is None, False or 0."""
+
+    inventory: Path | None = None
+    json: bool = False
+    verbose: int = 0
+    parallel: int | None = None
+    timeout: float | None = None
+    ask_sudo_password: bool = False
+
+    def over(self, before: Options) -> Options:
+        """These, with what only `before` has: options given after the verb win over those before it."""
+        missing = {f.name: getattr(before, f.name) for f in fields(self) if not getattr(self, f.name)}
+        return replace(self, **missing)
+
+    def known(self) -> tuple[Inventory, Playbooks]:
+        """The inventory and the playbooks. Raises InventoryError."""
+        from novaops.engine import inventory
+        from novaops.engine import playbooks as desired
+
+        folder = self.inventory or inventory.DEFAULT_FILE
+        playbooks = desired.Playbooks(folder if folder.is_dir() else folder.parent)
+        return inventory.load(self.inventory, list(playbooks.by_name)), playbooks
+
+    def sudo_password(self) -> Secret | None:
+        """Asked once, before anything is contacted. The one question novaops asks, and only where a flag says so."""
+        if not self.ask_sudo_password:
+            return None
+        import getpass
+
+        from novaops.secret import Secret
+
+        try:
+            return Secret(getpass.getpass("sudo password: "))
+        except (EOFError, OSError):
+            raise UsageError(
+                "there is nobody to ask for the sudo password",
+                fix="write sudo_password: env:NAME in the inventory instead",
+            ) from None
+
+    def targets(self, hosts: list[Host]) -> dict[str, Target]:
+        """How to reach each host, by name. Raises UsageError when a secret cannot be had."""
+        password = self.sudo_password()
+        return {host.name: host.target(self.timeout or TIMEOUT, password) for host in hosts}
+
+
+def _global_parameters() -> dict[str, inspect.Parameter]:
+    panel = "Global options"
+    annotations: dict[str, tuple[Any, Any]] = {
+        "inventory": (
+            Annotated[
+                Path | None,
+                typer.Option("-i", "--inventory", help="The inventory [default: ./inventory.yaml].", rich_help_panel=panel),
+            ],
+            None,
+        ),
+        "json": (Annotated[bool, typer.Option("--json", help="One JSON document on stdout.", rich_help_panel=panel)], False),
+        "verbose": (
+            Annotated[int, typer.Option("-v", "--verbose", count=True, help="More words; -vv for tracebacks.", rich_help_panel=panel)],
+            0,
+        ),
+        "parallel": (
+            Annotated[int | None, typer.Option("--parallel", min=1, help=f"Hosts at once [default: {PARALLEL}].", rich_help_panel=panel)],
+            None,
+        ),
+        "timeout": (
+            Annotated[
+                float | None,
+                typer.Option("--timeout", min=0.1, help=f"Seconds a host may be silent [default: {TIMEOUT:g}].", rich_help_panel=panel),
+            ],
+            None,
+        ),
+        "ask_sudo_password": (
+            Annotated[bool, typer.Option("--ask-sudo-password", help="Ask once for the sudo password.", rich_help_panel=panel)],
+            False,
+        ),
+    }
+    return {
+        name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in annotations.items()
+    }
+
+
+GLOBAL_OPTIONS = _global_parameters()
+
+
+def with_global_options(function: Callable[..., None]) -> Callable[..., None]:
+    """`function`, taking the global options as well; it finds them in its context's `params`."""
+
+    @functools.wraps(function)
+    def call(**values: Any) -> None:
+        function(**{name: value for name, value in values.items() if name not in GLOBAL_OPTIONS})
+
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(function, eval_str=True).parameters.values()
+    ]
+    call.__signature__ = inspect.Signature([*own, *GLOBAL_OPTIONS.values()])  # type: ignore[attr-defined]
+    call.__annotations__ = {p.name: p.annotation for p in [*own, *GLOBAL_OPTIONS.values()]}
+    return call
+
+
+def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+    """Make a function a verb of `app`. It gets the global options as its first argument and returns the exit code."""
+
+    def decorate(function: Callable[..., int | None]) -> Callable[..., int | None]:
+        signature = inspect.signature(function, eval_str=True)
+        own = list(signature.parameters.values())[1:]
+
+        def call(context: typer.Context, **values: Any) -> None:
+            options = Options(**{name: context.params[name] for name in GLOBAL_OPTIONS}).over(context.find_root().obj)
+            raise typer.Exit(_guarded(options, functools.partial(function, options, **values)))
+
+        call.__doc__ = function.__doc__
+        call.__name__ = function.__name__
+        call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+                *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own),
+            ]
+        )
+        app.command(name or function.__name__.replace("_", "-"))(with_global_options(call))
+        return function
+
+    return decorate
+
+
+def _guarded(options: Options, work: Callable[[], int | None]) -> int:
+    """The exit code of `work`. Whatever goes wrong ends here, as a sentence."""
+    try:
+        return work() or 0
+    except NovaopsError as error:
+        say(options, error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        typer.echo(
+            "\nInterrupted. What was begun on a host goes on there by itself: novaops history HOST shows how it ended.",
+            err=True,
+        )
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except Exception as error:  # noqa: BLE001 - the promise is: never a traceback without -vv
+        say(options, Bug(error))
+        return 1
+
+
+def say(options: Options, error: NovaopsError) -> None:
+    """An error that ends a call: as sentences on stderr, or as the one document."""
+    from novaops.engine import report
+
+    if options.verbose > 1:
+        traceback.print_exception(error)
+    if options.json:
+        import json
+
+        typer.echo(json.dumps(report.no_hosts_json(error), ensure_ascii=False))
+        return
+    for _, text in report.error_lines(error):
+        typer.echo(text, err=True)

@@ -1,0 +1,124 @@
+"""The terminal: results on stdout, progress on stderr, colour where a person looks, plain lines where a machine does."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from novaops.cli.options import Options
+from novaops.engine import report
+from novaops.engine.converge import Progress
+from novaops.engine.report import HostReport
+from novaops.shell import join
+
+STYLES = {
+    "unchanged": "green",
+    "changed": "yellow",
+    "would_change": "yellow",
+    "failed": "bold red",
+    "rolled_back": "bold red",
+    "refused": "bold magenta",
+    "unreachable": "bold red",
+}
+
+
+def colourful(stream: Any) -> bool:
+    return bool(stream.isatty()) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+
+
+def show(options: Options, reports: Sequence[HostReport], started: float, *, diff: bool = False) -> int:
+    """Print the reports, and give the exit code."""
+    code = report.exit_code(reports)
+    prepare(options, reports)
+    if options.json:
+        document(report.as_json(reports))
+        return code
+    for host in reports:
+        for style, text in report.host_lines(host, diff=diff, verbose=options.verbose > 0):
+            line(text, STYLES.get(style, _diff_style(text) if style == "diff" else ""))
+    line(report.summary(reports, time.monotonic() - started))
+    return code
+
+
+def prepare(options: Options, reports: Sequence[HostReport]) -> None:
+    """Make the commands that errors give right to be typed here; with -vv say on stderr where each error came from."""
+    if options.inventory:
+        for host in reports:
+            if host.error is not None:
+                report.with_inventory(host.error, join(("-i", str(options.inventory))))
+    if options.verbose > 1:
+        for host in reports:
+            if host.error is not None:
+                traceback.print_exception(host.error)
+
+
+def document(data: Any) -> None:
+    """The one JSON document of a call."""
+    text = json.dumps(data, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
+    print(text.encode("utf-8", "replace").decode())  # a host's bytes that are no text have no place in JSON
+
+
+def line(text: str, style: str = "") -> None:
+    """A line on stdout."""
+    if style and colourful(sys.stdout):
+        from rich.console import Console
+        from rich.text import Text
+
+        Console(soft_wrap=True, highlight=False).print(Text(text, style=style))
+    else:
+        print(text.encode(sys.stdout.encoding or "utf-8", "replace").decode(sys.stdout.encoding or "utf-8"))
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table on a terminal; aligned columns, with no frame, everywhere else."""
+    if colourful(sys.stdout):
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        drawn = Table(*headers, box=None, header_style="bold", pad_edge=False)
+        for row in rows:
+            drawn.add_row(*(Text(cell) for cell in row))
+        Console().print(drawn)
+        return
+    widths = [max(len(row[column]) for row in [headers, *rows]) for column in range(len(headers))]
+    for row in [headers, *rows]:
+        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@contextmanager
+def progress(hosts: Sequence[str]) -> Iterator[Progress]:
+    """Tell what each host is at, on stderr: a live line for each on a terminal, a plain line for each change elsewhere."""
+    if not colourful(sys.stderr):
+        yield _plain
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.fields[host]}"), TextColumn("{task.description}", style="dim"), TimeElapsedColumn())
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks = {host: bars.add_task("waiting for its turn", host=host, total=None) for host in hosts}
+        lock = threading.Lock()
+
+        def tell(host: str, doing: str) -> None:
+            with lock:
+                bars.update(tasks[host], description=doing)
+
+        yield tell
+
+
+def _plain(host: str, doing: str) -> None:
+    print(f"{host}: {doing}", file=sys.stderr, flush=True)
+
+
+def _diff_style(text: str) -> str:
+    mark = text.strip().removeprefix("│ ")[:1]
+    return {"+": "green", "-": "red", "@": "cyan"}.get(mark, "")

@@ -1,0 +1,71 @@
+"""From the words of a command line to answers: the way that every verb takes that only looks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any
+
+from novaops.cli import output as screen
+from novaops.cli.options import PARALLEL, Options
+from novaops.engine import parallel as fleet
+from novaops.engine import report
+from novaops.engine.query import ask_host
+from novaops.engine.report import HostReport
+from novaops.model.question import Facts, Question
+from novaops.ssh.target import Target
+
+
+def ask_hosts(
+    options: Options,
+    words: Sequence[str],
+    questions: Sequence[Question[Any]],
+    details: Callable[[Facts], dict[str, Any]],
+    section: str | None = None,
+) -> tuple[list[HostReport], float]:
+    """A report for each host, for no words each that has `section`; and when the asking began."""
+    return on_hosts(options, words, lambda target: ask_host(target, questions, details), section)
+
+
+def on_hosts(
+    options: Options, words: Sequence[str], work: Callable[[Target], HostReport], section: str | None = None
+) -> tuple[list[HostReport], float]:
+    """What `work` reports of each host, and when it began."""
+    started = time.monotonic()
+    known, _ = options.known()
+    targets = options.targets(known.find(words, section))
+    return fleet.each(list(targets.values()), work, options.parallel or PARALLEL), started
+
+
+def not_there(options: Options, section: str, found: Mapping[str, Container[str]]) -> dict[str, list[Any]]:
+    """By host the present entries of its section whose names are not among those that were found there. Raises InventoryError."""
+    known, playbooks = options.known()
+    hosts = [known.hosts[name] for name in found if name in known.hosts and section in known.hosts[name].sections]
+    entries = {host.name: playbooks.by_name[section].settings(known, host) for host in hosts}
+    return {name: [one for one in its if one.state == "present" and one.name not in found[name]] for name, its in entries.items()}
+
+
+def show_rows(
+    options: Options,
+    reports: Sequence[HostReport],
+    started: float,
+    headers: Sequence[str],
+    rows: Callable[[dict[str, Any]], Sequence[Sequence[str]]],
+) -> int:
+    """One table over all hosts, or the JSON document; then what went wrong. Gives the exit code."""
+    code = report.exit_code(reports)
+    screen.prepare(options, reports)
+    if options.json:
+        screen.document(report.as_json(reports))
+        return code
+    several = len(reports) > 1
+    body = [(*([host.host] if several else []), *row) for host in reports if not host.error for row in rows(host.details)]
+    if body:
+        screen.table([*(["HOST"] if several else []), *headers], body)
+    for host in reports:
+        if host.error:
+            for style, text in report.error_lines(host.error, host.status, host.host):
+                screen.line(text, screen.STYLES.get(style, ""))
+    if several or code:
+        screen.line(report.summary(reports, time.monotonic() - started))
+    return code

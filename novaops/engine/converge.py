@@ -1,0 +1,248 @@
+"""One host: probe, plan, apply, probe, prove."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from novaops.engine import probe
+from novaops.engine import results as endings
+from novaops.engine.guard import OPEN, SECONDS
+from novaops.engine.planner import make_plan, questions_of
+from novaops.engine.report import HostReport, Status, failure
+from novaops.errors import Bug, HostFailed, LockHeld, NovaopsError
+from novaops.facts.runs import LastRun
+from novaops.facts.succeeds import Holds
+from novaops.model.plan import FreshLogin, Plan, Resource, Step
+from novaops.model.question import Facts, Question
+from novaops.shell import whole
+from novaops.ssh.session import Session
+from novaops.ssh.target import Target
+
+if TYPE_CHECKING:
+    from novaops.engine.run import Outcome
+
+UNCONFIRMED = Holds(OPEN)
+"""Asked before everything else: what is under guard may be gone a moment later, and is no reason to say that all is right."""
+
+LONGEST_GUARD = 900
+"""Seconds to wait for another run's guard."""
+
+STALE_TRIES = 20
+"""How often a plan is made again because other runs came in between."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to go about it."""
+
+    check: bool = False
+    """Only look: nothing is changed."""
+    wait: bool = True
+    """Wait for another run's end instead of giving up."""
+    undoes: str = ""
+    """The run that is taken back by this."""
+    guard: int = SECONDS
+    """For how many seconds a host waits for the fresh login that confirms what could lock somebody out."""
+
+
+class Progress(Protocol):
+    """Who is told what a host is at, in a few words."""
+
+    def __call__(self, host: str, doing: str) -> None: ...
+
+
+def converge(target: Target, resources: Sequence[Resource], manner: Manner, progress: Progress) -> HostReport:
+    """Make `target` as `resources` say, and prove it. Errors are values of the report, never raised."""
+    return with_session(target, progress, lambda session: converge_in(session, resources, manner, progress))
+
+
+def with_session(target: Target, progress: Progress, work: Callable[[Session], HostReport]) -> HostReport:
+    """What `work` reports, with the execs and seconds it took. Every error becomes a value of the report."""
+    started = time.monotonic()
+    session = Session(target)
+    try:
+        progress(target.name, "connecting")
+        with session:
+            report = work(session)
+    except NovaopsError as error:
+        report = failure(target.name, error)
+    except Exception as error:  # noqa: BLE001 - one host's bug must not take the other hosts' reports away
+        report = failure(target.name, Bug(error))
+    return replace(report, execs=session.execs, seconds=time.monotonic() - started)
+
+
+def ask(session: Session, questions: Sequence[Question[Any]], *, root: bool = True) -> Facts:
+    """The answers to all questions: one exec. Raises HostFailed, Unreachable.
+
+    Asked without being root, what only root may read is unknown.
+    """
+    asked = probe.families(questions)
+    mark = probe.boundary()
+    output = session.run(probe.script(asked, mark), root=root)
+    if mark not in output.stdout:
+        raise HostFailed(
+            f"{session.target} did not run the probe (exit status {output.status})",
+            why=output.stderr.replace(mark, "").strip(),
+        )
+    return probe.read(asked, mark, output.stdout, output.stderr)
+
+
+def converge_in(session: Session, resources: Sequence[Resource], manner: Manner, progress: Progress) -> HostReport:
+    """See `converge`. Raises NovaopsError."""
+    one = Converging(session, resources, manner, progress)
+    one.look()
+    return one.proceed({})
+
+
+class Converging:
+    """One host on its way: looked at, and worked on until a look finds nothing, or nothing but what other hosts must do first."""
+
+    def __init__(
+        self,
+        session: Session,
+        resources: Sequence[Resource],
+        manner: Manner,
+        progress: Progress,
+        asked_by_peers: Sequence[Question[Any]] = (),
+    ) -> None:
+        """`asked_by_peers` are the questions that resources of other hosts have about this one."""
+        self.facts = Facts({}, {})
+        self.waits = False
+        """Whether something of it needs what another host does not have yet."""
+        self._session = session
+        self._resources = resources
+        self._manner = manner
+        self._progress = progress
+        self._questions: list[Question[Any]] = [UNCONFIRMED, LastRun(), *questions_of(resources), *asked_by_peers]
+        self._done: list[Step] = []
+        self._logins = 0
+        self._run = ""
+
+    @property
+    def _host(self) -> str:
+        return self._session.target.name
+
+    def look(self) -> None:
+        """One exec. Raises HostFailed, Unreachable."""
+        self._progress(self._host, "looking")
+        self.facts = ask(self._session, self._questions)
+
+    def plan(self, peers: Mapping[str, Facts | NovaopsError]) -> Plan:
+        """What is to be done as things are. Raises HostFailed where a fact is missing."""
+        return make_plan(self._resources, self.facts.beside(peers))
+
+    def proceed(self, peers: Mapping[str, Facts | NovaopsError]) -> HostReport:
+        """Do what can be done now, and prove it. Raises NovaopsError."""
+        plan = self.plan(peers)
+        while not plan and self.facts.known(UNCONFIRMED):
+            _wait_for_the_guard(self._session, self._manner, self._progress)
+            self.look()
+            plan = self.plan(peers)
+        self.waits = bool(plan.waits) and not plan.refusals
+        if self._manner.check or not plan.steps or plan.refusals:
+            return self._as_found(plan)
+        return self._apply(plan, peers)
+
+    def _as_found(self, plan: Plan) -> HostReport:
+        """The report where nothing is done: all is right, or nothing may be done, or nothing can be done yet."""
+        if plan.refusals:
+            return endings.refused(self._host, plan, self._done)
+        if plan.unproven:
+            return endings.does_not_work(self._so_far("failed", plan), plan)
+        if self._manner.check and plan:
+            return endings.would_change(self._host, plan)
+        return self._so_far("changed" if self._done else "unchanged", plan)
+
+    def _so_far(self, status: Status, plan: Plan) -> HostReport:
+        return HostReport(self._host, status, endings.done_lines(plan, self._done), plan.notes, run=self._run, logins=self._logins)
+
+    def _apply(self, plan: Plan, peers: Mapping[str, Facts | NovaopsError]) -> HostReport:
+        """Carry the plan out, and whatever is found to be left of it, until a look finds nothing."""
+        from novaops.engine.run import carry_out, new_run  # only here: a host that is right already need not wait for it
+
+        manner, stale = self._manner, 0
+        now: set[str] = set()
+        while True:
+            run = new_run(plan.steps, self.facts.known(LastRun()), wait=manner.wait, undoes=manner.undoes, guard=manner.guard)
+            outcome = carry_out(self._session, run, _Watcher(self._host, self._progress))
+            self._logins += outcome.logins
+            if outcome.end == "rolled_back":
+                as_before = self._as_before(plan, outcome, peers)
+                return endings.rolled_back(self._host, plan, outcome, self._done, self._logins, as_before=as_before)
+            if outcome.end not in {"ok", "stale"}:
+                return endings.ended_badly(self._host, plan, outcome, self._done)
+            self._progress(self._host, "proving" if outcome.end == "ok" else "looking again: another run came in between")
+            self.facts = ask(self._session, self._questions)
+            remaining = self.plan(peers)
+            self.waits = bool(remaining.waits) and not remaining.refusals
+            if outcome.end == "ok":
+                self._done += plan.steps
+                self._run = run.id
+                now |= {step.resource for step in plan.steps}
+                report = self._so_far("changed", plan)
+                if remaining.unproven:
+                    return endings.does_not_work(report, remaining)
+                if remaining.refusals or {step.resource for step in remaining.steps} & now:
+                    return endings.not_proven(report, remaining)
+                if not remaining.steps:
+                    return report
+            else:
+                stale += 1
+                if stale == STALE_TRIES:
+                    what = f"other runs on {self._session.target} kept coming in between"
+                    raise HostFailed(what, fix="run this again when they are done")
+                if remaining.refusals or not remaining.steps:
+                    return self._as_found(remaining)
+            plan = remaining
+
+    def _as_before(self, plan: Plan, outcome: Outcome, peers: Mapping[str, Facts | NovaopsError]) -> bool | None:
+        """Whether the host needs again all that was not kept of the run, and no more; None where it cannot be asked."""
+        needed = tuple(step for number, step in enumerate(plan.steps) if number not in outcome.done)
+        try:
+            self.facts = ask(self._session, self._questions)
+            return self.plan(peers).steps == needed
+        except NovaopsError:
+            return None
+
+
+def _wait_for_the_guard(session: Session, manner: Manner, progress: Progress) -> None:
+    """What is right now may still be taken back: return when that is decided.
+
+    Raises LockHeld for one who does not wait, HostFailed when it takes longer than any guard does.
+    """
+    if not manner.wait:
+        raise LockHeld(
+            "what another run has done waits for its fresh login, or is taken back", fix="leave out --no-wait to wait for its end"
+        )
+    progress(session.target.name, "waiting: what another run has done is not confirmed yet")
+    waits = f"for _ in $(seq {LONGEST_GUARD}); do {OPEN} || exit 0; sleep 1; done; exit 1\n"
+    if session.run(whole(waits), timeout=LONGEST_GUARD + session.target.timeout).status:
+        raise HostFailed(
+            f"what another run has done on {session.target} stays unconfirmed, and is not taken back either",
+            fix=f"novaops history {session.target.name} shows it",
+        )
+
+
+class _Watcher:
+    def __init__(self, host: str, progress: Progress) -> None:
+        self._host = host
+        self._progress = progress
+
+    def step(self, number: int, step: Step) -> None:
+        del number
+        self._progress(self._host, f"{step.resource}")
+
+    def waiting(self, holder: str) -> None:
+        self._progress(self._host, f"waiting for run {holder}")
+
+    def lost(self, error: NovaopsError) -> None:
+        self._progress(self._host, f"{error.what}: connecting again, the run goes on there")
+
+    def guarded(self, login: FreshLogin, seconds: int) -> None:
+        self._progress(self._host, f"logging in anew: {login}. Without that the host takes it back within {seconds} s")
+
+    def taking_back(self, why: str) -> None:
+        self._progress(self._host, f"{why}: the host takes it back")

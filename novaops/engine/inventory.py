@@ -1,0 +1,305 @@
+"""inventory.yaml: which hosts there are, how to log in, and what each section wants of them.
+
+What a section holds is the business of its playbook; here it is only carried along, with the place it was written.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from novaops import secret_source
+from novaops.errors import InventoryError, UsageError
+from novaops.formats import names, yaml_text
+from novaops.formats.yaml_text import Document
+from novaops.secret import Secret
+from novaops.ssh.target import Target
+
+DEFAULT_FILE = Path("inventory.yaml")
+
+
+def _port(value: Any) -> Any:
+    return names.port(value) if isinstance(value, str) else value
+
+
+class Access(BaseModel):
+    """The keys of a host, of `defaults` and of a group that say how to reach it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: str | None = None
+    port: Annotated[int | None, BeforeValidator(_port)] = None
+    user: names.User | None = None
+    identity: str | None = None
+    """The private key's file; without it ssh's own keys and agent are used."""
+    known_hosts: str | None = None
+    sudo_password: str | None = None
+    """env:NAME, file:PATH or cmd:WORDS."""
+    groups: list[names.Name] = []
+
+
+@dataclass(frozen=True)
+class Host:
+    name: str
+    address: str
+    access: Access
+    groups: frozenset[str]
+    sections: Mapping[str, Any]
+    """What was written, unread, by section."""
+    places: Mapping[str, yaml_text.Path]
+    """Where each section was written: in the host, a group, or the defaults."""
+    port: int | None = None
+
+    def target(self, timeout: float, sudo_password: Secret | None = None) -> Target:
+        """Raises UsageError when the sudo password cannot be had."""
+        reference = self.access.sudo_password
+        if sudo_password is None and reference:
+            sudo_password = secret_source.resolve(reference)
+        return Target(
+            *(self.name, self.address, self.port or self.access.port, self.access.user),
+            *(self.access.identity, self.access.known_hosts, sudo_password),
+            timeout=timeout,
+        )
+
+
+@dataclass(frozen=True)
+class Inventory:
+    file: str
+    """"" when there is no inventory: hosts are then given as user@address."""
+    hosts: Mapping[str, Host]
+    groups: frozenset[str]
+    document: Document = field(repr=False, default_factory=lambda: Document(None, {}))
+
+    def find(self, words: Iterable[str], section: str | None = None) -> list[Host]:
+        """The hosts that the words mean, each once, in the order of the words; for no words every host with `section`.
+
+        Raises UsageError for a name that is neither a host nor a group nor user@address.
+        """
+        words = list(words)
+        if not words:
+            found = [host for host in self.hosts.values() if section is None or section in host.sections]
+            if not found:
+                raise self._no_hosts(section)
+            return found
+        chosen: dict[str, Host] = {}
+        for word in words:
+            for host in self._meant(word):
+                chosen.setdefault(host.name, host)
+        return list(chosen.values())
+
+    def _meant(self, word: str) -> Iterator[Host]:
+        if word in self.hosts:
+            yield self.hosts[word]
+        elif word in self.groups:
+            yield from (host for host in self.hosts.values() if word in host.groups)
+        elif "@" in word or not self.file:
+            yield adhoc(word)
+        else:
+            close = difflib.get_close_matches(word, [*self.hosts, *self.groups], 1)
+            raise UsageError(
+                f"{self.file} has no host or group {word}",
+                why=f"Did you mean {close[0]}?" if close else f"It has {', '.join(self.hosts) or 'no hosts'}.",
+                fix=f"user@{word} reaches a host that is not in the inventory",
+            )
+
+    def _no_hosts(self, section: str | None) -> UsageError:
+        if not self.file:
+            return UsageError(
+                "no host was named, and there is no inventory",
+                fix="name one as user@address, or write one: novaops init",
+            )
+        what = f"no host with a {section}: section" if section and self.hosts else "no hosts"
+        return UsageError(f"{self.file} has {what}", fix="add one, or name a host as user@address")
+
+    def error(self, path: yaml_text.Path, message: str) -> InventoryError:
+        """An error about the value at `path`, with its line."""
+        where = "/".join(str(part) for part in path)
+        return InventoryError(f"{self.file}: {where}: {message}", why=f"{self.file}:{self.document.line(path)}")
+
+
+def adhoc(word: str) -> Host:
+    """A host that is not in the inventory: [user@]address[:port]. Raises UsageError."""
+    user, at, rest = word.rpartition("@")
+    try:
+        address, port = names.address(rest)
+        access = Access(user=user if at else None)
+    except (ValueError, ValidationError) as error:
+        raise UsageError(f"{word} is no host", why=_reason(error), fix="write it as user@address or user@address:port") from None
+    return Host(word, address, access, frozenset(), {}, {}, port)
+
+
+def load(path: Path | None, sections: Sequence[str]) -> Inventory:
+    """The inventory in `path`, or in ./inventory.yaml if that is there; `sections` are the playbooks' names.
+
+    Raises InventoryError for an unreadable file, an unknown key, a value of the wrong form, a group in a circle.
+    """
+    if path is None:
+        if not DEFAULT_FILE.exists():
+            return Inventory("", {}, frozenset())
+        path = DEFAULT_FILE
+    if path.is_dir():
+        path = path / DEFAULT_FILE
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise InventoryError(f"there is no inventory {path}", fix=f"novaops init {path.parent} writes one to begin with") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InventoryError(f"cannot read the inventory {path}", why=str(error)) from None
+    return parse(text, str(path), sections, path.parent)
+
+
+def parse(text: str, file: str, sections: Sequence[str], folder: Path = Path()) -> Inventory:
+    """See `load`. Files named in it are relative to `folder`."""
+    document = yaml_text.load(text, file)
+    blank = Inventory(file, {}, frozenset(), document)
+    top = _mapping(blank, (), document.data)
+    if unknown := set(top) - {"defaults", "groups", "hosts"}:
+        raise blank.error((min(unknown),), _unknown(min(unknown), ("defaults", "groups", "hosts")))
+    layers = {name: _Layer.read(blank, ("groups", name), value, sections) for name, value in _named(blank, top, "groups")}
+    defaults = _Layer.read(blank, ("defaults",), top.get("defaults"), sections)
+    hosts = {}
+    for name, value in _named(blank, top, "hosts"):
+        own = _Layer.read(blank, ("hosts", name), value, sections)
+        member_of = _ancestors(blank, own, layers)
+        merged = _Layer.merge([defaults, *(layers[group] for group in reversed(member_of) if group in layers), own])
+        hosts[name] = _host(blank, name, merged, frozenset(member_of), folder)
+    groups = frozenset(layers) | {group for host in hosts.values() for group in host.groups}
+    if both := groups & set(hosts):
+        raise blank.error(("hosts", min(both)), "this is the name of a group too")
+    return Inventory(file, hosts, groups, document)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One place that says something about a host: the defaults, a group, or the host itself."""
+
+    access: Mapping[str, Any]
+    sections: Mapping[str, Any]
+    places: Mapping[str, yaml_text.Path]
+
+    @classmethod
+    def read(cls, inventory: Inventory, path: yaml_text.Path, value: Any, sections: Sequence[str]) -> _Layer:
+        keys = _mapping(inventory, path, value)
+        for key in keys:
+            if key not in Access.model_fields and key not in sections:
+                raise inventory.error((*path, key), _unknown(key, [*Access.model_fields, *sections]))
+        access = {key: item for key, item in keys.items() if key in Access.model_fields}
+        try:
+            Access.model_validate(access)
+        except ValidationError as error:
+            raise invalid(inventory, path, error) from None
+        return cls(
+            access,
+            {key: item for key, item in keys.items() if key in sections},
+            {key: (*path, key) for key in keys},
+        )
+
+    @classmethod
+    def merge(cls, layers: Sequence[_Layer]) -> _Layer:
+        """Later ones win, key by key."""
+        access = {key: item for layer in layers for key, item in layer.access.items()}
+        sections = {key: item for layer in layers for key, item in layer.sections.items()}
+        return cls(access, sections, {key: place for layer in layers for key, place in layer.places.items()})
+
+    @property
+    def groups(self) -> list[str]:
+        return self.access.get("groups") or []
+
+
+def _host(inventory: Inventory, name: str, merged: _Layer, groups: frozenset[str], folder: Path) -> Host:
+    access = Access.model_validate(merged.access)
+    place: yaml_text.Path = ("hosts", name)
+    try:
+        names.name(name)
+        place = merged.places.get("address", place)
+        address, port = names.address(access.address or name)
+    except ValueError as error:
+        raise inventory.error(place, str(error)) from None
+    files = {key: _relative(value, folder) for key in ("identity", "known_hosts") if (value := getattr(access, key))}
+    return Host(name, address, access.model_copy(update=files), groups, merged.sections, merged.places, port)
+
+
+def _relative(file: str, folder: Path) -> str:
+    return str(folder / Path(file).expanduser())
+
+
+def _ancestors(inventory: Inventory, own: _Layer, layers: Mapping[str, _Layer]) -> list[str]:
+    """Every group the host is in, each before the groups it is in itself. Raises InventoryError for groups in a circle,
+    naming just those.
+    """
+    found: dict[str, None] = {}
+
+    def visit(group: str, trail: tuple[str, ...]) -> None:
+        if group in trail:
+            circle = [*trail[trail.index(group) :], group]
+            raise inventory.error(("groups", group), f"these groups are in a circle: {' → '.join(circle)}")
+        for parent in reversed(layers[group].groups if group in layers else ()):
+            visit(parent, (*trail, group))
+        found.setdefault(group)
+
+    for group in reversed(own.groups):
+        visit(group, ())
+    nearest_first = list(reversed(found))
+    for group in layers:
+        visit(group, ())  # A circle is an error also where no host is in it.
+    return nearest_first
+
+
+def _named(inventory: Inventory, top: Mapping[str, Any], key: str) -> Iterator[tuple[str, Any]]:
+    yield from _mapping(inventory, (key,), top.get(key)).items()
+
+
+def _mapping(inventory: Inventory, path: yaml_text.Path, value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise inventory.error(path or ("",), f"a mapping is needed here, not {value!r}")
+    return value
+
+
+def _unknown(key: str, known: Iterable[str]) -> str:
+    known = list(known)
+    close = difflib.get_close_matches(key, known, 1)
+    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+    return f"there is no such key: {hint}"
+
+
+def invalid(inventory: Inventory, path: yaml_text.Path, error: ValidationError) -> InventoryError:
+    """The first thing wrong with a value, in the inventory's own words and place."""
+    first = error.errors()[0]
+    where = tuple(part for part in first["loc"] if not (isinstance(part, str) and part.startswith(("function-", "tagged-"))))
+    return inventory.error((*path, *where), message(first))
+
+
+def message(first: Any) -> str:  # noqa: PLR0911 - a sentence for each kind of error
+    """A pydantic error as novaops says it."""
+    kind, given = first["type"], first.get("input")
+    context = first.get("ctx", {})
+    if kind == "extra_forbidden":
+        return "there is no such key"
+    if kind == "missing":
+        return "this key is needed"
+    if kind == "literal_error":
+        return f'"{given}" is not one of {context["expected"].replace(chr(39), "").replace(" or ", ", ")}'
+    if kind in {"int_parsing", "int_type"}:
+        return f'"{given}" is no whole number'
+    if kind in {"list_type", "tuple_type"}:
+        return f'a list is needed here, not "{given}"'
+    if kind in {"model_type", "model_attributes_type", "dict_type"}:
+        return f'a mapping is needed here, not "{given}"'
+    if kind in {"bool_parsing", "bool_type"}:
+        return f'"{given}" is neither true nor false'
+    if kind == "string_type":
+        return f"a text is needed here, not {given!r}"
+    if kind == "value_error":
+        return str(context["error"])
+    return str(first["msg"])
+
+
+def _reason(error: Exception) -> str:
+    return message(error.errors()[0]) if isinstance(error, ValidationError) else str(error)

@@ -1,0 +1,109 @@
+"""From facts and wishes to steps. Pure: the same facts always give the same plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from novaops.errors import HostFailed, Refused, Waits
+from novaops.facts.file import File, FileAt
+from novaops.model.action import Restore, WriteFile, payload
+from novaops.model.plan import FreshLogin, Note, Plan, Resource, Risk, Step
+from novaops.model.question import Facts, Gap, Question
+
+
+def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
+    """The steps that lead from `facts` to `resources`, in the order the resources are written.
+
+    Raises HostFailed when a fact that is needed could not be read, InventoryError when wishes contradict each other.
+    """
+    steps: list[Step] = []
+    refusals: list[tuple[str, Refused]] = []
+    notes: list[Note] = []
+    waits: list[tuple[str, Waits]] = []
+    claimed: dict[str, str] = {}
+    for resource in resources:
+        try:
+            made = tuple(resource.steps(facts))
+            _not_claimed(resource, facts, claimed)
+            notes.extend(_notes(resource, facts))
+        except Refused as refusal:
+            refusals.append((resource.id, refusal))
+        except Waits as wait:
+            waits.append((resource.id, wait))
+        else:
+            steps.extend(made)
+            facts = _foreseen(resource, made, facts)
+    unproven = () if steps or refusals or waits else tuple(_unproven(resources, facts))
+    return Plan(tuple(r.id for r in resources), tuple(steps), tuple(refusals), tuple(notes), unproven, tuple(waits))
+
+
+def _unproven(resources: Iterable[Resource], facts: Facts) -> Iterator[tuple[str, HostFailed]]:
+    """Proof is optional: only what can be right on paper and not work has one."""
+    for resource in resources:
+        proof = getattr(resource, "proof", None)
+        try:
+            if proof is not None:
+                proof(facts)
+        except HostFailed as failure:
+            yield resource.id, failure
+
+
+def _not_claimed(resource: Resource, facts: Facts, claimed: dict[str, str]) -> None:
+    """Raises Refused when another resource takes the same thing for itself. Only some kinds of resources take anything."""
+    claims = getattr(resource, "claims", None)
+    for thing in claims(facts) if claims is not None else ():
+        if claimed.setdefault(thing, resource.id) != resource.id:
+            raise Refused(f"{thing} is wanted for both {claimed[thing]} and {resource.id}", fix="say which disk is for which: device:")
+
+
+def _foreseen(resource: Resource, steps: Sequence[Step], facts: Facts) -> Facts:
+    """The facts as they will be after the steps, where a later resource rests on them: two lines may go into one file."""
+    for action in (action for step in steps for action in step.actions):
+        match action:
+            case WriteFile(path=path, content=None) | Restore(path=path, result=""):
+                facts = facts.but(FileAt(path), Gap.ABSENT)
+            case WriteFile(path=path, content=content) if content is not None:
+                facts = facts.but(FileAt(path), File("regular file", action.mode, action.owner, action.group, payload(content)))
+            case Restore(path=path):
+                mode, owner, group = action.result_rights or ("", "", "")
+                facts = facts.but(FileAt(path), File("regular file", mode, owner, group, foreseen=action.result))
+    foreseen = getattr(resource, "foreseen", None)
+    return foreseen(facts) if foreseen is not None else facts
+
+
+def _notes(resource: Resource, facts: Facts) -> Iterator[Note]:
+    """Notes are optional: most resources have nothing to say when all is right."""
+    notes = getattr(resource, "notes", None)
+    if notes is not None:
+        yield from (Note(resource.id, text) for text in notes(facts))
+
+
+def stretches(steps: Sequence[Step]) -> list[range]:
+    """The numbers of the steps that are done under guard, neighbours together."""
+    found: list[range] = []
+    for number, step in enumerate(steps):
+        if step.risk is Risk.LOCKOUT:
+            begin = found.pop().start if found and found[-1].stop == number else number
+            found.append(range(begin, number + 1))
+    return found
+
+
+def fresh_logins(steps: Sequence[Step]) -> tuple[FreshLogin, ...]:
+    """The logins by which these steps are confirmed, each once."""
+    return tuple(dict.fromkeys(login for step in steps for login in step.fresh_logins)) or (FreshLogin(),)
+
+
+def questions_of(resources: Iterable[Resource]) -> tuple[Question[Any], ...]:
+    """Every question of every resource, each once."""
+    return tuple(dict.fromkeys(question for resource in resources for question in resource.questions()))
+
+
+def peer_questions_of(resources: Iterable[Resource]) -> dict[str, tuple[Question[Any], ...]]:
+    """What the resources must know of other hosts, by their name. Asking peers is optional: most resources have none."""
+    asked: dict[str, dict[Question[Any], None]] = {}
+    for resource in resources:
+        ask = getattr(resource, "peer_questions", None)
+        for peer, question in ask() if ask is not None else ():
+            asked.setdefault(peer, {})[question] = None
+    return {peer: tuple(questions) for peer, questions in asked.items()}

@@ -1,0 +1,218 @@
+"""The playbooks: found, loaded, and asked which resources a host should have."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from novaops.engine import inventory
+from novaops.engine.inventory import Host, Inventory
+from novaops.engine.templates import Templates
+from novaops.errors import NovaopsError, UsageError
+from novaops.model.plan import Resource
+
+_PACKAGE = Path(__file__).parents[1]
+
+_FLAGS = {"basic": "password"}
+"""Flags that have another name than the key they are for."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The host as a playbook sees it. No I/O happens through it but reading templates."""
+
+    name: str
+    address: str
+    groups: frozenset[str]
+    templates: Templates
+    folder: Path
+    """The inventory's."""
+
+
+class Peers(Mapping[str, Host]):
+    """The other hosts as a playbook sees them: those of the inventory, and any user@address."""
+
+    def __init__(self, known: Inventory) -> None:
+        self._known = known
+
+    def __getitem__(self, name: str) -> Host:
+        """Raises UsageError for what is no host, or a group."""
+        if name in self._known.groups:
+            raise UsageError(f"{name} is a group, where one host is needed")
+        (host,) = self._known.find([name])
+        return host
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known.hosts)
+
+    def __len__(self) -> int:
+        return len(self._known.hosts)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the sections of one host want: of the host itself, and of other hosts."""
+
+    own: Sequence[Resource]
+    of_peers: Sequence[tuple[Host, Resource]] = ()
+
+
+@dataclass(frozen=True)
+class Playbook:
+    """One file of a playbooks folder: `Settings`, the form of its section, and `desired`, which gives the resources.
+
+    Where it spans hosts, `desired_of_peers` gives what is wanted of the others: pairs of a host's name and a resource.
+    """
+
+    name: str
+    file: Path
+
+    @cached_property
+    def module(self) -> ModuleType:
+        """Raises UsageError when the file is no playbook."""
+        spec = importlib.util.spec_from_file_location(f"novaops_playbook_{self.name}", self.file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # pydantic looks up the types of a class in its module
+        try:
+            spec.loader.exec_module(module)
+        except NovaopsError:
+            raise
+        except Exception as error:
+            raise UsageError(f"the playbook {self.file} cannot be loaded", why=f"{type(error).__name__}: {error}") from error
+        for needed in ("Settings", "desired"):
+            if not hasattr(module, needed):
+                raise UsageError(f"the playbook {self.file} has no {needed}")
+        return module
+
+    def settings(self, known: Inventory, host: Host) -> Any:
+        """The host's section, read. Raises InventoryError."""
+        try:
+            return TypeAdapter(self.module.Settings).validate_python(host.sections[self.name])
+        except ValidationError as error:
+            raise inventory.invalid(known, host.places[self.name], error) from None
+
+    def read(self, values: Mapping[str, Any], form: str = "Settings") -> Any:
+        """Settings from what flags say, in the given form of the playbook. Raises UsageError that names the flag."""
+        try:
+            return TypeAdapter(getattr(self.module, form)).validate_python(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            named = [part for part in first["loc"] if isinstance(part, str)]
+            flag = {"name": "user"}.get(named[-1], named[-1]) if named else ""
+            raise UsageError(f"--{flag}: {inventory.message(first)}" if flag else inventory.message(first)) from None
+
+    def overridden(self, known: Inventory, host: Host, key: str, value: str | None, flags: Mapping[str, Any]) -> Any:
+        """The one entry of the host's section whose `key` is `value`, with `flags` over it; a new one if there is none.
+
+        Without `value` the section's only entry, or all of them where no flag would have to choose. Raises UsageError that
+        names the flag, or InventoryError that names the place, whichever is wrong.
+        """
+        written = host.sections.get(self.name) or []
+        entries = [dict(entry) for entry in written if isinstance(entry, dict)] if isinstance(written, list) else []
+        if value is None:
+            if not entries:
+                raise UsageError(f"say which: --{key}", why=f"{host.name} has no {self.name}: section to take it from.")
+            if len(entries) > 1 and flags.keys() - {"state"}:
+                choices = ", ".join(str(entry.get(key)) for entry in entries)
+                raise UsageError(f"say which: --{key}", why=f"{host.name} has {len(entries)}: {choices}.")
+            chosen = entries
+        else:
+            same = [entry for entry in entries if str(entry.get(key)).rstrip("/") == value.rstrip("/")]
+            chosen = same or [{key: value}]
+        try:
+            return TypeAdapter(self.module.Settings).validate_python([{**entry, **flags} for entry in chosen])
+        except ValidationError as error:
+            first = error.errors()[0]
+            first["loc"] = tuple(part for part in first["loc"] if not str(part).startswith("tagged-"))  # which form of a union it is
+            field = str(first["loc"][1]) if len(first["loc"]) > 1 else ""
+            if chosen[0] in entries and field not in flags and (field or not flags.keys() - {"state"}):
+                number = [entries.index(chosen[int(first["loc"][0])])] if first["loc"] else []
+                where = (*host.places[self.name], *number, *first["loc"][1:])
+                raise known.error(tuple(part for part in where if part != "[key]"), inventory.message(first)) from None
+            if isinstance(flags.get(field), dict):  # several flags say it: the one of the part that is wrong
+                part = str(first["loc"][2]) if len(first["loc"]) > 2 else ""  # noqa: PLR2004 - number, key, part
+                raise UsageError(f"--{_FLAGS.get(part, part)}: {inventory.message(first)}" if part else inventory.message(first)) from None
+            raise UsageError(f"--{field}: {inventory.message(first)}" if field in {key, *flags} else inventory.message(first)) from None
+
+
+class Playbooks:
+    """Every playbook there is: the user's own beside the inventory first, then the ones that come with novaops."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is the inventory's."""
+        self._folder = folder
+        self._folders = [folder / "playbooks", shipped("playbooks")]
+        self.templates = Templates([folder / "templates", shipped("templates")])
+
+    @cached_property
+    def by_name(self) -> Mapping[str, Playbook]:
+        found: dict[str, Playbook] = {}
+        for folder in self._folders:
+            for file in sorted(folder.glob("*.py")):
+                if file.stem.isidentifier() and not file.stem.startswith("_"):
+                    found.setdefault(file.stem, Playbook(file.stem, file))
+        return found
+
+    def schema(self) -> dict[str, Any]:
+        """The inventory as a JSON Schema, for editors: the keys of a host, and the section of each playbook."""
+        definitions: dict[str, Any] = {}
+        properties: dict[str, Any] = {}
+        forms = {"access": inventory.Access, **{name: book.module.Settings for name, book in self.by_name.items()}}
+        for name, form in forms.items():
+            found = TypeAdapter(form).json_schema(ref_template="#/$defs/{model}")
+            definitions.update(found.pop("$defs", {}))
+            properties.update(found["properties"] if name == "access" else {name: found})
+        definitions["layer"] = {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+        layer = {"$ref": "#/$defs/layer"}
+        layers = {"type": ["object", "null"], "additionalProperties": layer}
+        return {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "novaops inventory",
+            "type": "object",
+            "properties": {"defaults": layer, "groups": layers, "hosts": layers},
+            "additionalProperties": False,
+            "$defs": definitions,
+        }
+
+    def wishes(self, known: Inventory, host: Host, only: Iterable[str] | None = None, settings: Mapping[str, Any] | None = None) -> Wishes:
+        """What the sections of `host` want, in the order they are written. `settings` take the place of what is written.
+
+        Raises InventoryError, before anything is contacted.
+        """
+        given = dict(settings or {})
+        written = list(given) if settings is not None else list(host.sections)
+        wanted = None if only is None else set(only)
+        sections = [section for section in written if wanted is None or section in wanted]
+        context = Context(host.name, host.address, host.groups, self.templates, self._folder)
+        peers = Peers(known)
+        own: list[Resource] = []
+        of_peers: list[tuple[Host, Resource]] = []
+        for section in sections:
+            playbook = self.by_name[section]
+            its = given[section] if section in given else playbook.settings(known, host)
+            own += playbook.module.desired(context, its, peers)
+            asks = getattr(playbook.module, "desired_of_peers", None)
+            of_peers += [(peers[name], resource) for name, resource in (asks(context, its, peers) if asks is not None else ())]
+        return Wishes(own, of_peers)
+
+    def resources(
+        self, known: Inventory, host: Host, only: Iterable[str] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> list[Resource]:
+        """Of the wishes those for the host itself."""
+        return list(self.wishes(known, host, only, settings).own)
+
+
+def shipped(kind: str) -> Path:
+    """The folder of that name that comes with novaops: inside the wheel, or beside the package in a checkout."""
+    inside = _PACKAGE / "shipped" / kind
+    return inside if inside.exists() else _PACKAGE.parent / kind

@@ -1,0 +1,204 @@
+"""What happened, as data and as words: every line a person reads, the JSON, and the exit code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from novaops.engine.planner import fresh_logins
+from novaops.errors import NovaopsError, Refused, Unreachable
+from novaops.model.plan import Change, Note, Risk, Step
+
+Status = Literal["unchanged", "changed", "would_change", "failed", "refused", "unreachable", "rolled_back"]
+
+GLYPHS: dict[str, str] = {
+    "unchanged": "✓",
+    "changed": "~",
+    "would_change": "~",
+    "failed": "✘",
+    "refused": "!",
+    "unreachable": "✘",
+    "rolled_back": "✘",
+    "skipped": " ",
+}
+EXIT_CODES: dict[str, int] = {
+    "unchanged": 0,
+    "changed": 0,
+    "failed": 1,
+    "rolled_back": 1,
+    "would_change": 3,
+    "refused": 4,
+    "unreachable": 5,
+}
+WORST_FIRST = (2, 1, 4, 5, 3, 0)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One resource of one host."""
+
+    resource: str
+    status: str
+    changes: tuple[Change, ...] = ()
+    risk: str = "none"
+    cannot_undo: str = ""
+    actions: tuple[str, ...] = ()
+    """What would be, or was, done: shown with -v."""
+    guarded_by: str = ""
+    """The fresh logins that must work; "" for what is not guarded."""
+
+
+@dataclass(frozen=True)
+class HostReport:
+    host: str
+    status: Status
+    lines: tuple[Line, ...] = ()
+    notes: tuple[Note, ...] = ()
+    error: NovaopsError | None = None
+    execs: int = 0
+    seconds: float = 0.0
+    run: str = ""
+    """The run's id, for `novaops undo`; "" when nothing was done."""
+    logins: int = 0
+    """Fresh logins, made to confirm what could lock somebody out."""
+    details: dict[str, Any] = field(default_factory=dict)
+    """What a verb that asks instead of changing has found out."""
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.status]
+
+
+def failure(host: str, error: NovaopsError, **counted: Any) -> HostReport:
+    """The report of a host on which nothing could be planned or done."""
+    status: Status = "refused" if isinstance(error, Refused) else "unreachable" if error.exit_code == Unreachable.exit_code else "failed"
+    return HostReport(host, status, error=error, **counted)
+
+
+_NOUNS = "host|disk|login|proxy|tunnel|vpn|api|apply|plan|verify|history|undo|lab"
+
+
+def with_inventory(error: NovaopsError, words: str) -> NovaopsError:
+    """The error, with the commands it gives as they must be typed where the inventory was given by a flag."""
+    error.fix = re.sub(rf"\bnovaops (?=({_NOUNS}) )", f"novaops {words} ", error.fix)
+    return error
+
+
+def line_of(step: Step, status: str) -> Line:
+    guarded_by = ", ".join(map(str, fresh_logins([step]))) if step.risk is Risk.LOCKOUT else ""
+    return Line(step.resource, status, step.changes, step.risk.value, step.cannot_undo, tuple(map(str, step.actions)), guarded_by)
+
+
+def exit_code(reports: Iterable[HostReport]) -> int:
+    """Of several hosts the worst, in the order 1, 4, 5, 3, 0."""
+    codes = {report.exit_code for report in reports}
+    return next((code for code in WORST_FIRST if code in codes), 0)
+
+
+# -- for machines -----------------------------------------------------------------------------------------------------
+
+
+def as_json(reports: Sequence[HostReport], code: int | None = None) -> dict[str, Any]:
+    """The one document of --json."""
+    return {
+        "hosts": [
+            {
+                "host": report.host,
+                "status": report.status,
+                "steps": [
+                    {
+                        "resource": line.resource,
+                        "status": line.status,
+                        "risk": line.risk,
+                        "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in line.changes],
+                    }
+                    for line in report.lines
+                ],
+                "notes": [{"resource": note.resource, "text": note.text} for note in report.notes],
+                "error": error_json(report.error),
+                "execs": report.execs,
+                "seconds": round(report.seconds, 2),
+                **({"fresh_logins": report.logins} if report.logins else {}),
+                **({"run": report.run} if report.run else {}),
+                **report.details,
+            }
+            for report in reports
+        ],
+        "exit_code": exit_code(reports) if code is None else code,
+    }
+
+
+def error_json(error: NovaopsError | None) -> dict[str, str] | None:
+    if error is None:
+        return None
+    return {"code": error.code, "what": error.what, "why": error.why, "fix": error.fix}
+
+
+def no_hosts_json(error: NovaopsError) -> dict[str, Any]:
+    """The document of a call that contacted nothing."""
+    return {"hosts": [], "error": error_json(error), "exit_code": error.exit_code}
+
+
+# -- for people -------------------------------------------------------------------------------------------------------
+
+
+def host_lines(report: HostReport, *, diff: bool = False, verbose: bool = False) -> Iterator[tuple[str, str]]:
+    """Each line of a host, as (style, text). The style is the status; "" for continuation lines."""
+    for line in report.lines:
+        if line.status == "skipped":
+            yield "", f"  {report.host}  {line.resource}  not done"
+            continue
+        fields = f"  ({', '.join(dict.fromkeys(change.field for change in line.changes))})" if line.changes else ""
+        yield line.status, f"{GLYPHS[line.status]} {report.host}  {line.resource}  {words(line.status)}{fields}"
+        for change in line.changes:
+            yield from _change(line, change, diff=diff)
+        if line.risk == Risk.LOCKOUT.value and line.status == "would_change":
+            yield "", f"    guarded: taken back by the host itself, unless a fresh login works: {line.guarded_by}"
+        if line.cannot_undo and line.status in {"changed", "would_change"}:
+            yield "", f"    not undone by undo: {line.cannot_undo}"
+        if verbose:
+            yield from (("", f"    $ {action}") for action in line.actions)
+    for note in report.notes:
+        yield "", f"  {report.host}  {note.resource}  {note.text}"
+    if report.error is not None:
+        yield from error_lines(report.error, report.status, report.host)
+
+
+def error_lines(error: NovaopsError, status: str = "failed", host: str = "") -> Iterator[tuple[str, str]]:
+    """What happened, why, and the next command."""
+    where = f"{host}  {words(status)}: " if host else ""
+    yield status, f"{GLYPHS.get(status, '✘')} {where}{error.what}"
+    for part in (error.why, error.fix and f"→ {error.fix}"):
+        yield from (("", f"    {text}") for text in (part or "").splitlines())
+
+
+def summary(reports: Sequence[HostReport], seconds: float) -> str:
+    """3 hosts: 1 unchanged, 2 changed (7 execs, 6.2 s)"""
+    counts: dict[str, int] = {}
+    for report in reports:
+        counts[report.status] = counts.get(report.status, 0) + 1
+    hosts = f"{len(reports)} host{'' if len(reports) == 1 else 's'}"
+    said = ", ".join(f"{number} {words(status)}" for status, number in counts.items())
+    execs = sum(report.execs for report in reports)
+    logins = sum(report.logins for report in reports)
+    fresh = f", {logins} fresh login{'' if logins == 1 else 's'}" if logins else ""
+    return f"{hosts}: {said} ({execs} exec{'' if execs == 1 else 's'}{fresh}, {seconds:.1f} s)"
+
+
+def words(status: str) -> str:
+    return status.replace("_", " ")
+
+
+def _change(line: Line, change: Change, *, diff: bool) -> Iterator[tuple[str, str]]:
+    long = any("\n" in (text or "") for text in (change.before, change.after))
+    if not long:
+        before = "" if change.before is None else f"{change.before} → "
+        yield "", f"    {change.field}: {before}{'gone' if change.after is None else change.after}"
+    elif diff:
+        import difflib
+
+        texts = ((change.before or "").splitlines(), (change.after or "").splitlines())
+        names = (f"{line.resource} (now)", f"{line.resource} (wanted)")
+        yield from (("diff", f"    │ {text}") for text in difflib.unified_diff(*texts, *names, lineterm=""))

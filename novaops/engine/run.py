@@ -1,0 +1,192 @@
+"""Carry out a plan: start the run, follow its events, and come back to it when the connection is cut."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import platform
+import secrets
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+from novaops.engine.fresh_login import log_in
+from novaops.engine.guard import SECONDS, Answer, Guard, waits
+from novaops.engine.planner import fresh_logins, stretches
+from novaops.engine.run_script import Run, start_and_follow
+from novaops.errors import HostFailed, LockHeld, NovaopsError, RunLost, Unreachable
+from novaops.model.plan import FreshLogin, Step
+from novaops.secret import Secret
+from novaops.shell import whole
+from novaops.ssh.session import ConnectionLost, Session
+
+REATTACH_TIMEOUTS = 4
+"""For how many times `--timeout` a lost host is tried again: two minutes, unless told otherwise."""
+
+SILENCE = (3.0, 20.0)
+"""At least and at most so many seconds without a line, and the connection counts as dead: a healthy run says `alive`
+every second. Between them, `--timeout` decides."""
+
+
+class Watcher(Protocol):
+    """Who is told how a run goes on."""
+
+    def step(self, number: int, step: Step) -> None: ...
+    def waiting(self, holder: str) -> None: ...
+    def lost(self, error: NovaopsError) -> None: ...
+    def guarded(self, login: FreshLogin, seconds: int) -> None: ...
+    def taking_back(self, why: str) -> None: ...
+
+
+@dataclass
+class Outcome:
+    """How a run ended, and each step of it."""
+
+    run: Run
+    end: Literal["ok", "failed", "refused", "rolled_back", "stale"]
+    done: set[int] = field(default_factory=set)
+    failed: int | None = None
+    said: str = ""
+    """What the failing action printed."""
+    taken_back: bool = True
+    """Whether every action that had to be undone was undone."""
+    undone: set[int] = field(default_factory=set)
+    """The steps of which something was undone."""
+    logins: int = 0
+    """How many fresh logins were made."""
+    not_confirmed: NovaopsError | None = None
+    """Why the fresh login did not work."""
+
+
+def new_run(steps: tuple[Step, ...], after: str, *, wait: bool, undoes: str = "", guard: int = SECONDS) -> Run:
+    """A run with an id of its own. `guard`: for how many seconds the host waits for a fresh login, where one is needed."""
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return Run(f"{now}-{secrets.token_hex(3)}", steps, f"{getpass.getuser()}@{platform.node()}", after, wait, undoes, guard=_guard(guard))
+
+
+def _guard(seconds: int) -> Guard:
+    return Guard(Secret(secrets.token_urlsafe(32)), seconds)
+
+
+def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
+    """Do the run: one exec while the connection holds.
+
+    Raises LockHeld when another run has the host and this one does not wait, RunLost when the host could not be
+    reached again to see the end; what was begun goes on there all the same.
+    """
+    outcome = Outcome(run, "failed")
+    timeout = session.target.timeout
+    silence = min(max(SILENCE[0], timeout), SILENCE[1])
+    seen = 0
+    deadline: float | None = None
+    lost = False
+    while True:
+        try:
+            for line in session.follow(start_and_follow(run, seen), silence=silence):
+                deadline = None
+                if line == "alive" or not line:
+                    continue
+                seen += 1
+                if _read(line, outcome, watcher):
+                    return outcome
+                if line.startswith("guarded ") and (not lost or session.run(whole(waits(run.id)), root=False).status == 0):
+                    _confirm(session, outcome, int(line.split(" ")[1]), watcher)
+            raise ConnectionLost(f"the connection to {session.target} was lost")  # noqa: TRY301 - the same as a loss noticed below
+        except (ConnectionLost, Unreachable) as error:
+            deadline = deadline or time.monotonic() + REATTACH_TIMEOUTS * timeout
+            lost = True
+            watcher.lost(error)
+            if time.monotonic() > deadline:
+                raise _run_lost(session, run, error) from error
+            _reconnect(session, run, deadline)
+
+
+def _confirm(session: Session, outcome: Outcome, stretch: int, watcher: Watcher) -> None:
+    """Log in anew, and let the host know how that went. When it cannot be told, it knows what to do all the same."""
+    run = outcome.run
+    steps = [run.steps[number] for number in stretches(run.steps)[stretch]]
+    logins = fresh_logins(steps)
+    deadline = time.monotonic() + run.guard.seconds / 2
+
+    def says(answer: Answer) -> str:
+        return whole(run.guard.answer(run.id, stretch, answer))
+
+    try:
+        for login in logins:
+            watcher.guarded(login, run.guard.seconds)
+            outcome.logins += 1
+            log_in(session, login, says("keep") if login is logins[-1] else ":\n", deadline)
+    except NovaopsError as error:
+        outcome.not_confirmed = error
+        watcher.taking_back(error.what)
+        with suppress(NovaopsError):
+            session.run(says("take back"), root=False)
+
+
+def _reconnect(session: Session, run: Run, deadline: float) -> None:
+    pause = 0.2
+    while True:
+        session.close()
+        try:
+            session.open()
+        except Unreachable as error:
+            if time.monotonic() > deadline:
+                raise _run_lost(session, run, error) from error
+            time.sleep(pause)  # Between tries of a host that is down there is nothing to wait for but time.
+            pause = min(pause * 2, 5.0)
+        else:
+            return
+
+
+def _run_lost(session: Session, run: Run, error: NovaopsError) -> RunLost:
+    return RunLost(
+        f"{session.target} could not be reached again to see how run {run.id} ended",
+        why=f"{error.what}. What was begun goes on there by itself.",
+        fix=f"novaops history {session.target.name} shows it once the host is back; then run this again",
+    )
+
+
+def _read(line: str, outcome: Outcome, watcher: Watcher) -> bool:
+    """Take in one event; True for the last one."""
+    word, *rest = line.split(" ")
+    match word, rest:
+        case "lock", _:
+            watcher.waiting(line.removeprefix("lock "))
+        case "step", [number]:
+            watcher.step(int(number), outcome.run.steps[int(number)])
+        case "done", [number]:
+            outcome.done.add(int(number))
+        case "failed", [number, _, status, text]:
+            outcome.failed = int(number)
+            outcome.said = _decoded(text) or f"exit status {status}"
+        case "failed", [number, _, status]:
+            outcome.failed, outcome.said = int(number), f"exit status {status}"
+        case "refused", [number, _, *text]:
+            outcome.failed, outcome.said = int(number), _decoded("".join(text))
+        case "undone", [number, _, status]:
+            outcome.taken_back = outcome.taken_back and status == "0"
+            outcome.undone.add(int(number))
+            outcome.done.discard(int(number))
+        case "end", [("ok" | "failed" | "refused" | "rolled_back" | "stale") as end]:
+            outcome.end = end
+            return True
+        case "end", ["locked"]:
+            raise LockHeld(
+                "another run is at work on the host",
+                fix="leave out --no-wait to wait for its end",
+            )
+        case "end", ["killed"]:
+            raise HostFailed(
+                f"run {outcome.run.id} was killed on the host before its end",
+                why="By hand, by a reboot, or for want of memory. Its last step may be half done.",
+                fix="run this again: it starts from what is there",
+            )
+        case _:
+            pass
+    return False
+
+
+def _decoded(text: str) -> str:
+    return base64.b64decode(text).decode("utf-8", "replace").strip()

@@ -1,0 +1,119 @@
+"""Take a run back: as a run of its own, planned, guarded against what changed since, proven, and undoable itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from novaops.engine.converge import Manner, Progress, ask, converge_in, with_session
+from novaops.engine.report import HostReport, words
+from novaops.engine.undo_step import Undone
+from novaops.errors import HostFailed
+from novaops.facts.runs import PastRun, Runs
+from novaops.model.plan import Note
+from novaops.model.question import Facts, Question
+from novaops.ssh.session import Session
+from novaops.ssh.target import Target
+
+
+def undo(target: Target, run: str, manner: Manner, progress: Progress) -> HostReport:
+    """Take back `run` (its id, or the beginning of it), or for "" the newest one that was not taken back yet."""
+
+    def work(session: Session) -> HostReport:
+        progress(target.name, "looking")
+        runs = ask(session, [Runs()]).known(Runs())
+        chosen = choose(runs, run, target.name)
+        if chosen is None:
+            return HostReport(target.name, "unchanged", notes=(Note("history", "there is nothing left to undo"),))
+        return converge_in(session, undone(chosen, runs), replace(manner, undoes=chosen.id), progress)
+
+    return with_session(target, progress, work)
+
+
+def choose(runs: Sequence[PastRun], wanted: str, host: str) -> PastRun | None:
+    """The run to take back; None when every one is. Raises HostFailed for an unknown run, and while it is going on."""
+    if wanted:
+        found = [run for run in runs if run.id.startswith(wanted)]
+        if len(found) != 1:
+            what = "has no run" if not found else f"has {len(found)} runs that begin with"
+            raise HostFailed(f"{host} {what} {wanted}", fix=f"novaops history {host} lists them")
+        chosen = found[0]
+    else:
+        taken_back = {run.id for run in runs if undone_by(run, runs)}
+        open_runs = [run for run in runs if not run.manifest["undoes"] and run.standing and run.id not in taken_back]
+        if not open_runs:
+            return None
+        chosen = open_runs[-1]
+    if chosen.end == "running":
+        raise HostFailed(f"run {chosen.id} is still going on", fix="undo it when it is done")
+    return chosen
+
+
+def undone(run: PastRun, runs: Sequence[PastRun]) -> list[Undone]:
+    """The steps of the run that still stand, the last one first."""
+    steps = run.manifest["steps"]
+    standing = {number: tuple(a for n, a in run.standing if n == number) for number in range(len(steps))}
+    later = _changed_after(run, runs)
+    return [
+        Undone(run.id, steps[number], standing[number], later, _before(run, number))
+        for number in reversed(range(len(steps)))
+        if standing[number]
+    ]
+
+
+def _before(run: PastRun, step: int) -> dict[str, frozenset[str]]:
+    """The files that earlier steps of the run had written, and the sha256 each had before."""
+    actions = [action for n, index in run.standing if n < step and (action := run.manifest["steps"][n]["actions"][index])["kind"] == "file"]
+    return {action["path"]: frozenset(one["before"] for one in actions if one["path"] == action["path"]) for action in actions}
+
+
+def _changed_after(run: PastRun, runs: Sequence[PastRun]) -> dict[str, str]:
+    """The files that later runs changed, and the last run that did."""
+    return {
+        action["path"]: other.id
+        for other in runs
+        if other.id > run.id and not undone_by(other, runs)
+        for number, index in other.standing
+        if (action := other.manifest["steps"][number]["actions"][index])["kind"] == "file"
+    }
+
+
+def undone_by(run: PastRun, runs: Sequence[PastRun]) -> str:
+    """The run that took `run` back; "" when it stands, also when the taking back was taken back."""
+    backs = [other.id for other in runs if other.manifest["undoes"] == run.id and other.end == "ok" and not undone_by(other, runs)]
+    return backs[-1] if backs else ""
+
+
+def questions() -> tuple[Question[Any], ...]:
+    return (Runs(),)
+
+
+def details(facts: Facts) -> dict[str, Any]:
+    """What `history --json` says of a host, the newest run first."""
+    runs = facts.known(Runs())
+    return {
+        "runs": [
+            {
+                "run": run.id,
+                "by": run.manifest["by"],
+                "end": run.end,
+                "undoes": run.manifest["undoes"],
+                "undone_by": undone_by(run, runs),
+                "steps": [{key: step[key] for key in ("resource", "risk", "changes")} for step in run.manifest["steps"]],
+            }
+            for run in reversed(runs)
+        ]
+    }
+
+
+def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The same as rows of a table."""
+    return [(run["run"], run["by"], _ended(run), ", ".join(step["resource"] for step in run["steps"])) for run in found["runs"]]
+
+
+def _ended(run: dict[str, Any]) -> str:
+    if run["undone_by"]:
+        return f"undone by {run['undone_by']}"
+    end = words(run["end"])
+    return f"{end}, undoes {run['undoes']}" if run["undoes"] else end

@@ -1,0 +1,120 @@
+"""A step of an earlier run, taken back: its files as they were before, its commands answered by their opposites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from novaops.errors import Refused
+from novaops.facts.file import File, FileAt
+from novaops.facts.succeeds import Holds
+from novaops.facts.value import NOTHING, ValueOf
+from novaops.model.action import Action, Command, Restore, SetValue
+from novaops.model.journal import RUNS
+from novaops.model.plan import Change, Risk, Step
+from novaops.model.question import Facts, Question
+
+
+@dataclass(frozen=True, eq=False)
+class Undone:
+    run: str
+    """The run whose step it is."""
+    step: Mapping[str, Any]
+    """As the run's journal has it."""
+    standing: tuple[int, ...]
+    """The actions that began and still stand."""
+    later: Mapping[str, str] = field(default_factory=dict)
+    """Files that a later run has changed again, and which run that was."""
+    earlier: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Files that earlier steps of the same run had written too, and the sha256 of each before them: with those back, this one is undone."""
+
+    @property
+    def id(self) -> str:
+        return str(self.step["resource"])
+
+    def questions(self) -> Iterable[Question[Any]]:
+        for action in self._actions():
+            if action["kind"] == "file":
+                yield FileAt(action["path"])
+            elif action["kind"] == "value":
+                yield self._value(action)
+            elif action.get("undo") and action["undo"]["holds"]:
+                yield Holds(action["undo"]["holds"])
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        pairs = [pair for action in self._actions() for pair in self._back(action, facts)]
+        if pairs:
+            yield Step(self.id, tuple(change for change, _ in pairs), tuple(action for _, action in pairs), self._risk)
+
+    @property
+    def _risk(self) -> Risk:
+        """What could lock somebody out can do so on its way back too. Data is never lost by undoing."""
+        return Risk.LOCKOUT if self.step["risk"] == Risk.LOCKOUT.value else Risk.NONE
+
+    def notes(self, facts: Facts) -> Iterator[str]:
+        del facts
+        if self.step["cannot_undo"] and any(not a.get("undo") and a["kind"] == "command" for a in self._actions()):
+            yield f"cannot be undone: {self.step['cannot_undo']}"
+
+    def _actions(self) -> list[Mapping[str, Any]]:
+        """The last one first."""
+        return [self.step["actions"][index] for index in reversed(self.standing)]
+
+    def _back(self, action: Mapping[str, Any], facts: Facts) -> Iterator[tuple[Change, Action]]:
+        if action["kind"] == "file":
+            yield from self._file_back(action, facts)
+        elif action["kind"] == "value":
+            yield from self._value_back(action, facts)
+        elif (undo := action.get("undo")) and not (undo["holds"] and facts.known(Holds(undo["holds"]))):
+            again = Command(tuple(action["words"]), holds=action["holds"])
+            command = Command(tuple(undo["words"]), holds=undo["holds"], undo=again)
+            # What cannot be asked cannot be proven to be undone, and would be undone over and over.
+            if undo["holds"]:
+                yield Change("undo", None, str(command)), command
+
+    def _file_back(self, action: Mapping[str, Any], facts: Facts) -> Iterator[tuple[Change, Action]]:
+        path = action["path"]
+        found = facts[FileAt(path)]
+        now = found.digest if isinstance(found, File) else ""
+        rights = (found.mode, found.owner, found.group) if isinstance(found, File) else None
+        before, after = (tuple(known) if (known := action.get(f"rights_{when}")) else None for when in ("before", "after"))
+        if (now == action["before"] and before in {None, rights}) or now in self.earlier.get(path, ()):
+            return
+        if now != action["after"] and path in self.later:
+            raise Refused(
+                f"{path} was changed again by run {self.later[path]}", fix=f"take that run back first: novaops undo HOST {self.later[path]}"
+            )
+        if now != action["after"]:
+            raise Refused(
+                f"{path} was changed since run {self.run}",
+                why="Putting the old one back would lose that change.",
+                fix=f"what it was before the run is kept on the host: {RUNS}/{self.run}/kept/{action['kept']}",
+            )
+        kept = f"{RUNS}/{self.run}/kept/{action['kept']}" if action["before"] else ""
+        states = {"expected": action["after"], "result": action["before"], "expected_rights": after, "result_rights": before}
+        back = Restore(path, kept, **states, then=tuple(action["then"]))
+        yield Change("file", "as run " + self.run + " left it", "as it was before" if kept else "gone"), back
+
+    def _value(self, action: Mapping[str, Any]) -> ValueOf:
+        return ValueOf(action["read"], f"{RUNS}/{self.run}/kept/{action['kept']}")
+
+    def _value_back(self, action: Mapping[str, Any], facts: Facts) -> Iterator[tuple[Change, Action]]:
+        question = self._value(action)
+        value = facts.known(question)
+        if value.now in {value.before, NOTHING}:
+            return
+        if value.now != action["result"]:
+            raise Refused(
+                f"{action['what']} was changed since run {self.run}",
+                why="Putting the old one back would lose that change.",
+                fix=f"what it was before the run is kept on the host: {question.kept}",
+            )
+        back = SetValue(
+            *(action["what"], action["read"], action["keep"], tuple(action["write"])),
+            value=None,
+            expected=action["result"],
+            result=value.before,
+            kept=question.kept,
+        )
+        yield Change("value", f"as run {self.run} left it", "as it was before"), back

@@ -1,0 +1,304 @@
+"""Every block device: what is on it and who uses it. The evidence on which a disk may be formatted is gathered here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from novaops.model.question import Gap, Question, Section
+
+EDGE = 1_048_576
+"""Bytes at each end of a device that must read as zero before it counts as blank."""
+
+_LINKS = "/dev/disk /dev/mapper /dev/oracleoci"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Something wipefs recognises: a file system, a RAID or LVM member, a partition table."""
+
+    kind: str
+    uuid: str = ""
+    label: str = ""
+    offset: str = ""
+
+
+@dataclass(frozen=True)
+class BlockDevice:
+    path: str
+    kind: str
+    """As lsblk names it: disk, part, lvm, crypt, raid1, loop, mpath, rom."""
+    size: int
+    """Bytes."""
+    number: str = ""
+    """major:minor."""
+    parents: tuple[str, ...] = ()
+    read_only: bool = False
+    serial: str = ""
+    model: str = ""
+    table_uuid: str = ""
+    """The identity of its partition table, if it has one."""
+    signatures: tuple[Signature, ...] = ()
+    probed: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What `blkid -p` says: TYPE, UUID, LABEL, PTTYPE, …; empty for nothing."""
+    blank: bool | None = None
+    """True: looked everywhere a blank disk must be blank. False: something is there. None: could not look."""
+    fingerprint: str = ""
+    """Of a device whose content has no UUID: a hash of its two ends, an identity of last resort."""
+    holders: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    """Its other names: those below /dev/disk and its like, and /dev/dm-0 of what is called /dev/mapper/NAME."""
+
+    @property
+    def filesystem(self) -> str:
+        """The type of the one file system on it, or ""."""
+        return self.probed.get("TYPE", "") if self.probed.get("USAGE") == "filesystem" else ""
+
+    @property
+    def uuid(self) -> str:
+        return self.probed.get("UUID", "")
+
+    @property
+    def label(self) -> str:
+        """As wipefs says it: blkid's way of writing signs and letters that are not ASCII cannot be taken back."""
+        known = [signature.label for signature in self.signatures if signature.kind == self.probed.get("TYPE")]
+        return known[0] if known else self.probed.get("LABEL", "")
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """What `--wipe` accepts for this device, the best first."""
+        uuids = [self.uuid, *(signature.uuid for signature in self.signatures), self.table_uuid]
+        return tuple(dict.fromkeys(name for name in (self.serial, *uuids, self.fingerprint) if name))
+
+    @property
+    def content(self) -> str:
+        """What is on the device itself, in words; "" when nothing was found."""
+        words = []
+        for signature in self.signatures:
+            name = f" named {signature.label}" if signature.label else ""
+            uuid = f" (UUID {signature.uuid})" if signature.uuid else ""
+            words.append(f"{KINDS.get(signature.kind, signature.kind)}{name}{uuid}")
+        if words:
+            return " and ".join(dict.fromkeys(words))
+        if kind := self.probed.get("TYPE") or self.probed.get("PTTYPE"):
+            return KINDS.get(kind, kind)
+        return "" if self.blank else "data of no known kind" if self.blank is False else "could not be read"
+
+
+KINDS = {
+    "LVM2_member": "an LVM physical volume",
+    "linux_raid_member": "a member of an md RAID",
+    "crypto_LUKS": "LUKS encryption",
+    "swap": "swap space",
+    "zfs_member": "a member of a ZFS pool",
+    "iso9660": "an ISO 9660 image",
+    "gpt": "a GPT partition table",
+    "dos": "a DOS partition table",
+    "PMBR": "a protective MBR",
+    **{name: f"an {name} file system" for name in ("ext2", "ext3", "ext4", "xfs", "exfat", "ntfs")},
+    **{name: f"a {name} file system" for name in ("btrfs", "vfat", "minix", "f2fs", "udf", "squashfs", "jfs", "reiserfs")},
+}
+
+
+@dataclass(frozen=True)
+class DeviceTable:
+    devices: tuple[BlockDevice, ...]
+    swaps: tuple[str, ...]
+    """Paths of the devices the kernel swaps to."""
+    fresh_uuid: str
+    """A random UUID made on the host for this probe: the seed of a new file system's own."""
+
+    def find(self, name: str) -> BlockDevice | None:
+        """The device that has `name` as its path or as one of its links."""
+        return next((d for d in self.devices if name == d.path or name in d.links), None)
+
+    def with_uuid(self, uuid: str) -> tuple[BlockDevice, ...]:
+        """The devices whose file system has this UUID; two after a disk was cloned."""
+        return tuple(d for d in self.devices if uuid and d.uuid.lower() == uuid.lower())
+
+    def children(self, device: BlockDevice) -> Iterator[BlockDevice]:
+        return (d for d in self.devices if device.path in d.parents)
+
+    def family(self, device: BlockDevice) -> Iterator[BlockDevice]:
+        """The device and everything made of it: partitions, volumes on them, and so on."""
+        yield device
+        for child in self.children(device):
+            yield from self.family(child)
+
+
+def fingerprint(path_word: str) -> str:
+    """Sh that prints a hash of both ends of a device; `$edge` is how long an end is. The first 16 digits count."""
+    return f'{{ head -c "$edge" -- {path_word}; tail -c "$edge" -- {path_word}; }} | sha256sum'
+
+
+def knows_only_the_partition(probed_word: str) -> str:
+    """Sh that succeeds when what `blkid -p -o export` printed is about the partition table's entry only.
+
+    So it is for a blank partition, with a status of 0.
+    """
+    return f"[ \"$(printf '%s\\n' {probed_word} | grep -v -c -e ^DEVNAME= -e ^PART_ENTRY_)\" = 0 ]"
+
+
+@dataclass(frozen=True)
+class BlockDevices(Question[DeviceTable]):
+    family: ClassVar[str] = "block-devices"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        del questions
+        only_a_partition = knows_only_the_partition('"$probed"')
+        ends = fingerprint('"$path"')
+        return f"""\
+cat /proc/sys/kernel/random/uuid
+awk 'NR > 1 {{ print "swap\\t" $1 }}' /proc/swaps
+find {_LINKS} -type l -printf 'link\\t%p\\t%l\\n' 2>/dev/null
+echo json
+lsblk -J -b -p -o NAME,KNAME,MAJ:MIN,TYPE,SIZE,RO,SERIAL,MODEL,PTUUID || exit
+echo
+lines() {{
+  while IFS= read -r line; do case $line in '#'* | '') ;; *) printf '%s\\t%s\\n' "$1" "$line" ;; esac; done <<END
+$2
+END
+}}
+lsblk -r -n -b -p -o NAME,TYPE,SIZE | sort -u | while read -r path kind size; do
+  case $kind in rom) continue ;; esac
+  [ -b "$path" ] && [ "$size" -gt 0 ] || continue
+  printf 'device\\t%s\\n' "$path"
+  signatures=$(wipefs -n -p -- "$path") || echo unreadable
+  probed=$(blkid -p -o export -- "$path"); status=$?
+  [ "$status$signatures" != 0 ] || ! {only_a_partition} || status=2
+  printf 'blkid\\t%s\\n' "$status"
+  lines wipefs "$signatures"
+  lines probed "$probed"
+  case $path in /dev/mapper/*) name=$(readlink -f -- "$path") ;; *) name=$path ;; esac
+  for holder in "/sys/class/block/${{name##*/}}/holders/"*; do [ ! -e "$holder" ] || printf 'holder\\t%s\\n' "${{holder##*/}}"; done
+  if [ "$size" -gt {EDGE} ]; then edge={EDGE}; else edge=$size; fi
+  edges=
+  if [ -z "$signatures" ] && [ "$status" = 2 ]; then
+    cmp -s -n "$edge" -- "$path" /dev/zero; first=$?
+    cmp -s -n "$edge" -i $((size - edge)):0 -- "$path" /dev/zero; last=$?
+    printf 'edges\\t%s\\t%s\\n' "$first" "$last"
+    edges=$first$last
+  fi
+  case "$edges
+$probed" in
+    00* | *'
+UUID='* | *'
+PTUUID='*) ;;
+    *) printf 'fingerprint\\t%s\\n' "$({ends})" ;;
+  esac
+done
+"""
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, DeviceTable | Gap]:
+        if section.status:
+            return {}
+        head, _, rest = section.stdout.partition("\njson\n")
+        tree, rest_start = json.JSONDecoder().raw_decode(rest)
+        fresh_uuid, *lines = head.splitlines()
+        swaps = tuple(line.split("\t")[1] for line in lines if line.startswith("swap\t"))
+        links: dict[str, list[str]] = {}
+        for line in lines:
+            if line.startswith("link\t"):
+                _, link, target = line.split("\t")
+                links.setdefault(_resolve(link, target), []).append(link)
+        details = dict(_details(rest[rest_start:].splitlines()))
+        devices: dict[str, BlockDevice] = {}
+        if any(entry["size"] is None for entry, _ in _walk(tree["blockdevices"], None)):
+            return {}
+        for entry, parent in _walk(tree["blockdevices"], None):
+            path = entry["name"]
+            if path in devices:
+                known = devices[path]
+                devices[path] = BlockDevice(**{**vars(known), "parents": (*known.parents, *filter(None, [parent]))})
+            elif entry["type"] != "rom" and int(entry["size"]):
+                kernel_name = entry.get("kname") or path
+                names = tuple(sorted({*links.get(path, ()), *links.get(kernel_name, ()), kernel_name} - {path}))
+                devices[path] = _device(entry, parent, details.get(path), names)
+        return dict.fromkeys(questions, DeviceTable(tuple(devices.values()), swaps, fresh_uuid))
+
+
+def _resolve(link: str, target: str) -> str:
+    """Where a link below /dev leads: udev writes them relative to the link's own folder."""
+    parts = target.split("/") if target.startswith("/") else [*link.split("/")[:-1], *target.split("/")]
+    path: list[str] = []
+    for part in parts:
+        if part == "..":
+            path.pop()
+        elif part not in {"", "."}:
+            path.append(part)
+    return "/" + "/".join(path)
+
+
+def _walk(entries: Iterable[dict[str, Any]], parent: str | None) -> Iterator[tuple[dict[str, Any], str | None]]:
+    for entry in entries:
+        yield entry, parent
+        yield from _walk(entry.get("children", ()), entry["name"])
+
+
+def _details(lines: Iterable[str]) -> Iterator[tuple[str, list[list[str]]]]:
+    block: list[list[str]] = []
+    for line in lines:
+        word, *fields = line.split("\t")
+        if word == "device":
+            block = []
+            yield fields[0], block
+        elif word:
+            block.append([word, *fields])
+
+
+def _device(entry: dict[str, Any], parent: str | None, details: list[list[str]] | None, links: tuple[str, ...]) -> BlockDevice:
+    rows = details or []
+    signatures = [_signature(row[1]) for row in rows if row[0] == "wipefs"]
+    probed = dict(row[1].split("=", 1) for row in rows if row[0] == "probed" and "=" in row[1])
+    edges = next((row[1:] for row in rows if row[0] == "edges"), None)
+    status = next((row[1] for row in rows if row[0] == "blkid"), None)
+    blank: bool | None
+    if details is None or ["unreadable"] in rows or status not in {"0", "2", "8"}:
+        blank = None
+    elif signatures or status != "2":
+        blank = False
+    else:
+        blank = None if edges is None or not set(edges) <= {"0", "1"} else edges == ["0", "0"]
+    return BlockDevice(
+        path=entry["name"],
+        kind=entry["type"],
+        size=int(entry["size"]),
+        number=entry.get("maj:min") or "",
+        parents=(parent,) if parent else (),
+        read_only=entry.get("ro") in {True, "1"},
+        serial=(entry.get("serial") or "").strip(),
+        model=(entry.get("model") or "").strip(),
+        table_uuid=entry.get("ptuuid") or probed.get("PTUUID", "") if entry["type"] != "part" else "",
+        signatures=tuple(signatures),
+        probed={key: value.replace("\\ ", " ") for key, value in probed.items() if key != "DEVNAME"},
+        blank=blank,
+        fingerprint=next((row[1][:16] for row in rows if row[0] == "fingerprint"), ""),
+        holders=tuple(row[1] for row in rows if row[0] == "holder"),
+        links=links,
+    )
+
+
+def _signature(line: str) -> Signature:
+    """`offset,uuid,label,type`: a comma inside the label is not escaped, so the ends are taken off first."""
+    offset, uuid, rest = line.split(",", 2)
+    label, _, kind = rest.rpartition(",")
+    return Signature(kind=kind, uuid=uuid, label=_decode(label), offset=offset)
+
+
+def _decode(text: str) -> str:
+    r"""Wipefs writes `\x20` for a blank inside a label, and each byte of a letter so; control characters stay written so."""
+
+    def byte(match: re.Match[bytes]) -> bytes:
+        value = int(match[1], 16)
+        return match[0] if value < ord(" ") or value == _DELETE else bytes([value])
+
+    raw = re.sub(rb"\\x([0-9a-f]{2})", byte, text.encode("utf-8", "surrogateescape"))
+    return raw.decode("utf-8", "surrogateescape")
+
+
+_DELETE = 127

@@ -1,0 +1,43 @@
+"""A path that is meant to be a device: what it really is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from novaops.model.question import Gap, Question, Section
+from novaops.shell import join
+
+
+@dataclass(frozen=True)
+class Device:
+    real: str
+    """With every link resolved: /dev/vdb for /dev/disk/by-id/virtio-DATA."""
+    kind: str
+    """As stat names it: "block special file", "directory", …"""
+
+
+@dataclass(frozen=True)
+class DeviceAt(Question[Device]):
+    path: str
+    family: ClassVar[str] = "device"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        return f"""\
+for path in {join(q.path for q in questions)}; do
+  if [ -e "$path" ]; then
+    printf '%s\\t%s\\n' "$(stat -L -c %F -- "$path")" "$(readlink -f -- "$path")"
+  else printf 'absent\\n'
+  fi
+done
+"""
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Device | Gap]:
+        answers: dict[Self, Device | Gap] = {}
+        for question, line in zip(questions, section.stdout.splitlines(), strict=False):
+            kind, _, real = line.partition("\t")
+            answers[question] = Gap.ABSENT if line == "absent" else Device(real, kind) if real else Gap.UNKNOWN
+        return answers

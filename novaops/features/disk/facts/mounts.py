@@ -1,0 +1,69 @@
+"""What is mounted, as the kernel says it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from novaops.formats.fstab import unescape
+from novaops.model.question import Gap, Question, Section
+
+
+@dataclass(frozen=True)
+class MountedAt:
+    target: str
+    source: str
+    """As given to mount: a device path, a name such as "tmpfs"."""
+    filesystem: str
+    options: frozenset[str]
+    root: str
+    """The part of the file system that is seen here: "/" unless it is a bind mount or a btrfs subvolume."""
+    number: str
+    """The device's major:minor."""
+
+
+@dataclass(frozen=True)
+class MountTable:
+    mounts: tuple[MountedAt, ...]
+
+    def at(self, path: str) -> MountedAt | None:
+        """What is mounted exactly at `path`; of several stacked there the topmost, which is the one seen."""
+        return next((mount for mount in reversed(self.mounts) if mount.target == path), None)
+
+    def below(self, path: str) -> Iterator[MountedAt]:
+        prefix = path.rstrip("/") + "/"
+        return (mount for mount in self.mounts if mount.target.startswith(prefix))
+
+
+@dataclass(frozen=True)
+class Mounts(Question[MountTable]):
+    family: ClassVar[str] = "mounts"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        del questions
+        return "cat /proc/self/mountinfo\n"
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, MountTable | Gap]:
+        *lines, cut = section.stdout.split("\n")  # no splitlines: a path may have a form feed in it
+        if section.status or cut or not lines:
+            return {}
+        table = MountTable(tuple(map(_read_line, lines)))
+        return dict.fromkeys(questions, table)
+
+
+def _read_line(line: str) -> MountedAt:
+    """One line of mountinfo; proc(5) has the fields."""
+    left, _, right = line.partition(" - ")
+    _, _, number, root, target, options, *_ = left.split(" ")
+    filesystem, source, super_options = right.split(" ")
+    return MountedAt(
+        target=unescape(target),
+        source=unescape(source),
+        filesystem=filesystem,
+        options=frozenset(options.split(",")) | frozenset(super_options.split(",")),
+        root=unescape(root),
+        number=number,
+    )

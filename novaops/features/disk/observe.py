@@ -1,0 +1,238 @@
+"""What is seen of a disk: fstab and the kernel through findmnt, the devices through blkid, and a file by writing it."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from novaops.verify.backend import output
+
+if TYPE_CHECKING:
+    from testinfra.host import Host
+
+
+class Wanted(Protocol):
+    """What an entry of `disk:` says."""
+
+    path: str
+    device: str
+    filesystem: str
+    label: str
+    owner: str | None
+    state: str
+    options: tuple[str, ...]
+    binds: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """A mount, as findmnt lists it from fstab or from the kernel."""
+
+    source: str
+    target: str
+    fstype: str
+    options: str
+    uuid: str = ""
+
+    @property
+    def named_uuid(self) -> str:
+        """The UUID that a line of fstab names; "" where it names its source in another way."""
+        return match[1] if (match := re.fullmatch(r'UUID="?([^"]+)"?', self.source)) else ""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that was written below the path, synced, looked at and removed."""
+
+    number: str = ""
+    """major:minor of the device it was on."""
+    source: str = ""
+    complaint: str = ""
+    """Why there was none."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    wanted: Wanted
+    place: str
+    """The path with every symbolic link resolved: what fstab and the kernel name."""
+    fstab: tuple[Line, ...]
+    mounted: Line | None
+    errors: tuple[str, ...]
+    """What findmnt --verify complains about at the path."""
+    devices: Mapping[str, str] = field(default_factory=dict)
+    """Every device that blkid finds with fstab's UUID, and its major:minor."""
+    label: str = ""
+    filesystem: str = ""
+    named: frozenset[str] = frozenset()
+    """major:minor of what the entry's device leads to, and the serials of the disks that have fstab's UUID."""
+    owners: tuple[str, ...] = ()
+    """The owner of the path, by names and by numbers."""
+    inodes: tuple[str, ...] = ()
+    """Where the path and the entry's source lead, as device and inode: the same for a bind mount."""
+    written: Written = Written()
+    mark: str = ""
+    """A file that is to survive a reboot."""
+
+    @property
+    def uuid(self) -> str:
+        return self.fstab[-1].named_uuid if self.fstab else ""
+
+    @property
+    def writable(self) -> bool:
+        """Whether a file may be written there: where a disk is wanted, mounted, and not for reading only."""
+        wanted = self.wanted
+        return self.mounted is not None and wanted.state == "mounted" and not wanted.binds and "ro" not in wanted.options
+
+
+@dataclass(frozen=True)
+class Rebooted:
+    mounted: Line | None
+    survived: bool
+    """Whether the marker file was there, with what had been written into it."""
+
+
+def look(host: Host, entries: Sequence[Wanted]) -> list[Seen]:
+    """Three execs for all entries, and up to four for each. Raises HostFailed where the host cannot say."""
+    fstab = _lines(output(host, "findmnt --fstab --list --json --output SOURCE,TARGET,FSTYPE,OPTIONS", expected=(0, 1)))
+    kernel = _kernel(host)
+    errors = _errors(output(host, "findmnt --verify 2>&1", expected=(0, 1)))
+    return [_look_at(host, wanted, fstab, kernel, errors) for wanted in entries]
+
+
+def before_reboot(host: Host, seen: Sequence[Seen]) -> None:
+    """Leave a marker file on every disk that can be written to."""
+    for one in seen:
+        if one.writable:
+            output(host, "printf '%%s\\n' %s >%s && sync -- %s", one.mark, one.mark, one.mark)
+
+
+def after_reboot(host: Host, seen: Sequence[Seen]) -> list[Rebooted]:
+    """What is mounted now, and whether the marker files are there; they are removed."""
+    kernel = _kernel(host)
+    read = "[ ! -e %s ] || { cat -- %s && rm -- %s; }"
+    survived = [one.writable and output(host, read, *[one.mark] * 3) == f"{one.mark}\n" for one in seen]
+    return [Rebooted(_topmost(kernel, one.place), there) for one, there in zip(seen, survived, strict=True)]
+
+
+# -- one entry ----------------------------------------------------------------------------------------------------------------
+
+
+def _look_at(host: Host, wanted: Wanted, fstab: Sequence[Line], kernel: Sequence[Line], errors: Mapping[str, tuple[str, ...]]) -> Seen:
+    place = output(host, "readlink -m -- %s", wanted.path).removesuffix("\n")
+    seen = Seen(
+        *(wanted, place, tuple(line for line in fstab if line.target == place), _topmost(kernel, place), errors.get(place, ())),
+        mark=f"{place}/.novaops-verify-{secrets.token_hex(8)}",
+    )
+    probed = _probed(host, seen.uuid) if seen.uuid else {}
+    device = wanted.device
+    by_name = not device.startswith("/") and device != "auto" and "=" not in device
+    at_path, at_device, *at_probed = _stat(host, [place, f"/dev/disk/by-id/{device}" if by_name else device, *probed])
+    serials = _serials(host, list(probed)) if by_name and probed else set()
+    tags = next(iter(probed.values()), {})
+    seen = replace(
+        seen,
+        devices={name: stat.device for name, stat in zip(probed, at_probed, strict=True) if stat},
+        label=tags.get("LABEL", ""),
+        filesystem=tags.get("TYPE", ""),
+        named=frozenset({at_device.device} if at_device else ()) | serials,
+        owners=at_path.owners if at_path else (),
+        inodes=tuple(stat.inode for stat in (at_path, at_device) if stat),
+    )
+    return replace(seen, written=_write(host, seen)) if seen.writable else seen
+
+
+@dataclass(frozen=True)
+class _Stat:
+    device: str
+    """major:minor of a device file."""
+    inode: str
+    owners: tuple[str, ...]
+
+
+def _stat(host: Host, paths: Sequence[str]) -> list[_Stat | None]:
+    """What each path leads to; None for one that leads nowhere."""
+    words = " ".join(["%s"] * len(paths))
+    loop = f"for path in {words}; do stat -L -c '%%t:%%T %%d:%%i %%U:%%G %%u:%%g' -- \"$path\" 2>/dev/null || echo; done"
+    found = [line.split() for line in output(host, loop, *paths).splitlines()]
+    return [_Stat(_decimal(fields[0]), fields[1], tuple(fields[2:])) if fields else None for fields in found]
+
+
+def _write(host: Host, seen: Seen) -> Written:
+    """A file written at the place, synced to its device, looked at, and removed again."""
+    done = host.run(
+        """\
+file=$(mktemp -- %s/.novaops-verify-XXXXXXXX) || exit
+trap 'rm -f -- "$file"' EXIT
+printf '%%s\\n' "$file" >"$file" && sync -- "$file" && stat -c '%%d' -- "$file" || exit
+source=$(df --output=source -- "$file" | tail -n 1) || exit
+printf '%%s\\n' "$source"
+stat -L -c '%%t:%%T' -- "$source" 2>/dev/null || echo 0:0
+rm -- "$file" && [ ! -e "$file" ]""",
+        seen.place,
+    )
+    if done.rc:
+        return Written(complaint=done.stderr.strip() or f"exit status {done.rc}")
+    number, source, source_number = done.stdout.splitlines()
+    # A file on btrfs has a device number that no device has: what it is on is what its mount says.
+    on_btrfs = seen.mounted is not None and seen.mounted.fstype == "btrfs"
+    return Written(_decimal(source_number) if on_btrfs else _major_minor(int(number)), source)
+
+
+# -- what the tools print -----------------------------------------------------------------------------------------------------
+
+
+def _kernel(host: Host) -> tuple[Line, ...]:
+    return _lines(output(host, "findmnt --kernel --list --json --output SOURCE,TARGET,FSTYPE,OPTIONS,UUID"))
+
+
+def _topmost(lines: Sequence[Line], place: str) -> Line | None:
+    """What is mounted at `place`; of several there the one that is seen, which is the last."""
+    return next((line for line in reversed(lines) if line.target == place), None)
+
+
+def _lines(text: str) -> tuple[Line, ...]:
+    """What findmnt says as JSON; it prints nothing when there is nothing."""
+    found = json.loads(text)["filesystems"] if text.strip() else []
+    return tuple(Line(**{key: value or "" for key, value in line.items()}) for line in found)
+
+
+def _errors(text: str) -> dict[str, tuple[str, ...]]:
+    """The errors of findmnt --verify, by the path they are about. Warnings are none."""
+    errors: dict[str, tuple[str, ...]] = {}
+    place = ""
+    for line in text.splitlines():
+        if line.startswith("/"):
+            place = line
+        elif match := re.match(r"\s+\[E\] (.*)", line):
+            errors[place] = (*errors.get(place, ()), match[1])
+    return errors
+
+
+def _probed(host: Host, uuid: str) -> dict[str, dict[str, str]]:
+    """The devices that have `uuid` now, not by blkid's cache, and their tags."""
+    text = output(host, "blkid -c /dev/null -o export -t %s", f"UUID={uuid}", expected=(0, 2))
+    blocks = (dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.split("\n\n"))
+    return {tags.pop("DEVNAME"): tags for tags in blocks if "DEVNAME" in tags}
+
+
+def _serials(host: Host, devices: Sequence[str]) -> set[str]:
+    """The serials of the devices, and of the disks they are parts of."""
+    words = " ".join(["%s"] * len(devices))
+    return set(output(host, f"lsblk --noheadings --inverse --list --output SERIAL -- {words}", *devices).split())
+
+
+def _decimal(hexadecimal: str) -> str:
+    """254:16 for fe:10, as stat has it."""
+    return ":".join(str(int(part, 16)) for part in hexadecimal.split(":"))
+
+
+def _major_minor(number: int) -> str:
+    """A device number as Linux packs it, whatever the operator's own machine does."""
+    major = (number >> 8) & 0xFFF | (number >> 32) & ~0xFFF
+    minor = number & 0xFF | (number >> 12) & ~0xFF
+    return f"{major}:{minor}"

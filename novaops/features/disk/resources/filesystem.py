@@ -1,0 +1,207 @@
+"""A file system on a disk: made on a blank one, kept where it is there already, refused in every other case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from novaops.facts.directory import DirectoryAt
+from novaops.facts.file import FileAt
+from novaops.features.disk.facts.block_devices import EDGE, BlockDevice, BlockDevices, DeviceTable, fingerprint, knows_only_the_partition
+from novaops.features.disk.facts.device import Device, DeviceAt
+from novaops.features.disk.facts.mounts import Mounts
+from novaops.features.disk.resources.selection import Scene, Selection, Wish, describe, select
+from novaops.model.action import Action, Command, Precondition
+from novaops.model.plan import Change, Risk, Step
+from novaops.model.question import Facts, Gap, Question
+from novaops.shell import join, quote
+
+FSTAB = "/etc/fstab"
+
+MAKERS = {"ext4": "e2fsprogs", "xfs": "xfsprogs", "btrfs": "btrfs-progs"}
+"""Each file system that can be made, and the package that makes it."""
+
+LABEL_LENGTH = {"ext4": 16, "xfs": 12, "btrfs": 255}
+"""Bytes: ext4(5), xfs_admin(8), btrfs-filesystem(8)."""
+
+_FRESH_IDENTITY = {
+    "ext4": lambda uuid, label: ["-q", "-m", "0", "-U", uuid, *(["-L", label] if label else [])],
+    "xfs": lambda uuid, label: ["-q", "-m", f"uuid={uuid}", *(["-L", label] if label else [])],
+    "btrfs": lambda uuid, label: ["-q", "-U", uuid, *(["-L", label] if label else [])],
+}
+
+
+@dataclass(frozen=True)
+class Filesystem:
+    """The file system that will be mounted at `path`."""
+
+    device: str
+    """auto for the one blank disk; else a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
+    kind: str
+    path: str
+    label: str = ""
+    wipe: str = ""
+    """The identity of the disk whose content may be lost, as a refusal printed it."""
+    read_only: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"filesystem:{self.path}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield BlockDevices()
+        yield Mounts()
+        yield FileAt(FSTAB)
+        yield DirectoryAt(self.path)
+        if self.device.startswith("/"):
+            yield DeviceAt(self.device)
+
+    def select(self, facts: Facts) -> Selection:
+        """The device this file system is on, or will be. Raises Refused."""
+        table = facts.known(BlockDevices())
+        file = facts[FileAt(FSTAB)]
+        named: Device | Gap | None = None
+        if self.device.startswith("/"):
+            found = facts[DeviceAt(self.device)]
+            named = found
+        scene = Scene(
+            table=table,
+            mounts=facts.known(Mounts()),
+            fstab=getattr(file, "content", None) or b"",
+            named=named,
+        )
+        path = facts.known(DirectoryAt(self.path)).real
+        return select(Wish(self.device, self.kind, path, self.wipe, self.read_only), scene)
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        selection = self.select(facts)
+        device = selection.device
+        if selection.make:
+            yield self._make(selection, facts.known(BlockDevices()))
+        elif self.label and device.label != self.label:
+            change = Change("label", device.label or None, self.label)
+            yield Step(self.id, (change,), (_set_label(self.kind, device, self.label),))
+
+    def claims(self, facts: Facts) -> Iterator[str]:
+        """The device: no second file system can be on it."""
+        yield describe(self.select(facts).device)
+
+    def notes(self, facts: Facts) -> Iterator[str]:
+        selection = self.select(facts)
+        if not selection.make and not facts.known(Mounts()).at(facts.known(DirectoryAt(self.path)).real):
+            yield f"{describe(selection.device)} has {self.kind} already: kept as it is, nothing is formatted"
+
+    def _make(self, selection: Selection, table: DeviceTable) -> Step:
+        device = selection.device
+        changes = [
+            Change("device", None, describe(device)),
+            Change("content", device.content or None, self.kind),
+            Change("uuid", device.uuid or None, selection.uuid),
+        ]
+        if self.label:
+            changes.append(Change("label", device.label or None, self.label))
+        options = _FRESH_IDENTITY[self.kind](selection.uuid, self.label)
+        actions: list[Action]
+        if selection.wipe:
+            family = [part.path for part in table.family(device)]
+            actions = [
+                Precondition(_still_idle(device, family), f"{device.path} is still the disk that may be wiped, and idle"),
+                # Partitions first: once the table is gone, their device nodes are too.
+                Command(("wipefs", "--all", "--quiet", "--", *reversed(family))),
+                Command(
+                    ("sh", "-c", f"blockdev --rereadpt {quote(device.path)} 2>/dev/null; ! command -v udevadm >/dev/null || udevadm settle")
+                ),
+            ]
+        else:
+            actions = [Precondition(still_blank(device), f"{device.path} is still blank")]
+        actions += [
+            Command(
+                (f"mkfs.{self.kind}", *options, "--", device.path) if self.kind == "ext4" else (f"mkfs.{self.kind}", *options, device.path)
+            ),
+            Command(("sh", "-c", _settled(device.path, selection.uuid))),
+        ]
+        lost = f"what was on {device.path} is gone for good" if selection.wipe else f"the new file system on {device.path} stays"
+        return Step(self.id, tuple(changes), tuple(actions), Risk.DATA_LOSS, cannot_undo=lost)
+
+
+def still_blank(device: BlockDevice) -> str:
+    """Sh that says why `device` is not blank after all, and fails. Asked on the host, right before mkfs."""
+    return f"""\
+device={quote(device.path)} size={device.size}
+no() {{ echo "$device $1"; exit 1; }}
+[ -b "$device" ] || no 'is no block device any more'
+[ "$(blockdev --getsize64 "$device")" = "$size" ] || no 'has another size than when it was looked at'
+{_idle(device)}
+[ "$(lsblk -n -o NAME -- "$device" | wc -l)" = 1 ] || no 'has partitions or volumes on it now'
+signatures=$(wipefs -n -p -- "$device") || no 'cannot be read by wipefs'
+[ -z "$signatures" ] || no 'has a signature on it now'
+found=$(blkid -p -o export -- "$device"); status=$?
+[ $status = 2 ] || {{ [ $status = 0 ] && {knows_only_the_partition('"$found"')}; }} || no 'has something on it that blkid knows'
+if [ "$size" -gt {EDGE} ]; then edge={EDGE}; else edge=$size; fi
+cmp -s -n "$edge" -- "$device" /dev/zero || no 'does not begin with zeros any more'
+cmp -s -n "$edge" -i $((size - edge)):0 -- "$device" /dev/zero || no 'does not end with zeros any more'
+"""
+
+
+def _still_idle(device: BlockDevice, family: list[str]) -> str:
+    parts = "\n".join(f"device={quote(path)}\n{_idle(device)}" for path in family)
+    return f"""\
+device={quote(device.path)}
+no() {{ echo "$device $1"; exit 1; }}
+[ -b "$device" ] || no 'is no block device any more'
+[ "$(blockdev --getsize64 "$device")" = {device.size} ] || no 'has another size than when it was looked at'
+{_same(device)} || no 'is another disk than when it was looked at'
+[ "$(lsblk -n -o NAME -- "$device" | wc -l)" = {len(family)} ] || no 'has other partitions or volumes on it now'
+{parts}
+"""
+
+
+def _same(device: BlockDevice) -> str:
+    """Sh that succeeds when what is called by the device's name is still the disk, with the content, that was looked at."""
+    tests = []
+    if device.serial:
+        tests.append(f'[ "$(lsblk -d -n -o SERIAL -- "$device" | tr -d " ")" = {quote(device.serial.replace(" ", ""))} ]')
+    if device.uuid:
+        tests.append(f'[ "$(blkid -p -s UUID -o value -- "$device")" = {quote(device.uuid)} ]')
+    elif device.fingerprint:
+        ends = fingerprint('"$device"')
+        tests.append(f"{{ edge={min(EDGE, device.size)}; {ends} | grep -q ^{device.fingerprint}; }}")
+    return " && ".join(tests) or ":"
+
+
+def _idle(device: BlockDevice) -> str:
+    del device
+    return """\
+node=$(readlink -f -- "$device"); number=$(lsblk -d -n -o MAJ:MIN -- "$device" | tr -d ' ')
+awk -v number="$number" -v node="$node" '$3 == number { exit 1 } { for (i = 6; i < NF; i++) if ($i == "-" && $(i + 2) == node) exit 1 }' \\
+  /proc/self/mountinfo || no 'is mounted now'
+awk -v node="$node" '$1 == node { exit 1 }' /proc/swaps || no 'is swap space now'
+for holder in "/sys/class/block/${node##*/}/holders/"*; do [ ! -e "$holder" ] || no "is held by ${holder##*/} now"; done"""
+
+
+def _settled(path: str, uuid: str) -> str:
+    """Sh that waits until the new file system is known by its UUID: right after mkfs it may not be."""
+    return (
+        "! command -v udevadm >/dev/null || udevadm settle; "
+        f'found=$(blkid -p -s UUID -o value -- {quote(path)}); [ "$found" = {uuid} ] || '
+        f'{{ echo "{path} has the UUID $found after mkfs, not {uuid}"; exit 1; }}'
+    )
+
+
+def _set_label(kind: str, device: BlockDevice, label: str) -> Command:
+    """Online for ext4 and btrfs; xfs wants its mount point, which xfs_io takes."""
+
+    def command(text: str) -> Command:
+        where = f"where=$(findmnt -n -f -o TARGET -S {quote(device.path)} || echo {quote(device.path)})"
+        how = {
+            "ext4": join(("e2label", device.path, text)),
+            "btrfs": f'{where}; btrfs filesystem label "$where" {quote(text)}',
+            "xfs": f'{where}; if [ -d "$where" ]; then xfs_io -c {quote(f"label -s {text}" if text else "label -c")} "$where"; '
+            f"else xfs_admin -L {quote(text or '--')} {quote(device.path)}; fi",
+        }
+        holds = f'[ "$(blkid -p -s LABEL -o value -- {quote(device.path)})" = {quote(text)} ]'
+        return Command(("sh", "-c", how[kind]), holds=holds)
+
+    put = command(label)
+    return Command(put.words, holds=put.holds, undo=command(device.label))

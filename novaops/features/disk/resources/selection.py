@@ -1,0 +1,278 @@
+"""Which disk is meant, and may it be used? Pure, and the place where "never lose data" is decided."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from novaops.errors import Refused
+from novaops.features.disk.facts.block_devices import BlockDevice, DeviceTable
+from novaops.features.disk.facts.device import Device
+from novaops.features.disk.facts.mounts import MountTable
+from novaops.formats import fstab
+from novaops.formats.size import human
+from novaops.model.question import Gap
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for. `device` is auto, a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
+
+    device: str
+    filesystem: str
+    path: str
+    """The mount point, every link resolved."""
+    wipe: str = ""
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Scene:
+    """The facts that a selection rests on."""
+
+    table: DeviceTable
+    mounts: MountTable
+    fstab: bytes
+    named: Device | Gap | None
+    """What stands at `Wish.device` where that is a path; None where it is none."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    device: BlockDevice
+    make: bool
+    """Whether a file system has to be made; else the one there is the wanted one."""
+    uuid: str
+    """Of the file system, there already or to be made."""
+    wipe: bool = False
+
+
+def select(wish: Wish, scene: Scene) -> Selection:
+    """The device for `wish`. Raises Refused, with what is there, unless using it is provably safe."""
+    device = _named(wish, scene) if wish.device != "auto" else _automatic(wish, scene)
+    if is_mounted(device, wish.path, scene.mounts):
+        return _mounted(wish, device)
+    _refuse_if_used(wish, device, scene)
+    if wish.wipe and wish.wipe in device.identities:
+        return _make(wish, device, scene, wipe=True)
+    if wish.wipe and device.blank is not True:
+        raise Refused(
+            f"--wipe {wish.wipe} is not the identity of {describe(device)}",
+            why=f"It holds {device.content or 'unknown data'}.",
+            fix=_wipe_hint(device),
+        )
+    if device.blank is True:
+        return _make(wish, device, scene, wipe=False)
+    if device.filesystem == wish.filesystem and {s.kind for s in device.signatures} == {wish.filesystem}:
+        if device.read_only and not wish.read_only:
+            raise Refused(f"{describe(device)} is read-only", fix="add --options ro to mount it for reading")
+        return Selection(device, make=False, uuid=device.uuid)
+    raise _holds_something(wish, device, scene.table)
+
+
+def is_mounted(device: BlockDevice, path: str, mounts: MountTable) -> bool:
+    """Whether all of the device is seen at `path`: a folder of it shown there is not it, a subvolume of btrfs is."""
+    mounted = mounts.at(path)
+    if mounted is None or (mounted.root != "/" and mounted.filesystem != "btrfs"):
+        return False
+    return mounted.number == device.number or mounted.source in {device.path, *device.links}
+
+
+def names(device: BlockDevice) -> frozenset[str]:
+    """Every way in which fstab could mean this device."""
+    tags = {"UUID": device.uuid, "LABEL": device.label, "PARTUUID": device.probed.get("PART_ENTRY_UUID", "")}
+    written = {f"{tag}={quote}{value}{quote}" for tag, value in tags.items() if value for quote in ("", '"')}
+    return frozenset({device.path, *device.links, *written})
+
+
+def describe(device: BlockDevice) -> str:
+    """/dev/vdb (serial DATA, 20 GiB): enough to be sure which one it is."""
+    about = [f"serial {device.serial}"] if device.serial else []
+    return f"{device.path} ({', '.join([*about, human(device.size)])})"
+
+
+def uses(device: BlockDevice, table: DeviceTable, mounts: MountTable) -> Iterator[str]:
+    """Why the device, or anything made of it, is in use; nothing for an idle one."""
+    for part in table.family(device):
+        name = "it" if part is device else part.path
+        for mount in mounts.mounts:
+            if mount.number == part.number or mount.source == part.path:
+                yield f"{name} is mounted at {mount.target}" + (", the host runs from it" if mount.target == "/" else "")
+        if {part.path, *part.links} & set(table.swaps):
+            yield f"{name} is swap space in use"
+        if part is not device and (part.kind in {"lvm", "crypt", "mpath"} or part.kind.startswith("raid")):
+            yield f"{part.path} ({part.kind}) is built on it"
+        elif part.holders and not any(True for _ in table.children(part)):
+            yield f"{name} is held by {', '.join(part.holders)}"
+
+
+def _named(wish: Wish, scene: Scene) -> BlockDevice:
+    wanted = wish.device
+    if wanted.upper().startswith("UUID="):
+        found = scene.table.with_uuid(wanted[5:].strip('"'))
+    elif wanted.startswith("/"):
+        if scene.named is Gap.ABSENT or not isinstance(scene.named, Device):
+            raise Refused(f"there is no {wanted} on this host", why=_overview(scene), fix=_LOOK)
+        if "block" not in scene.named.kind:
+            raise Refused(f"{wanted} is a {scene.named.kind}, not a disk", why=_overview(scene), fix=_LOOK)
+        device = scene.table.find(scene.named.real)
+        found = (device,) if device else ()
+    else:
+        ends = [f"/dev/disk/by-id/{wanted}", f"/dev/{wanted}"]
+        found = tuple(d for d in scene.table.devices if d.serial == wanted or {d.path, *d.links} & set(ends))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise _several(wanted, found)
+    raise Refused(f"no disk on this host is {wanted}", why=_overview(scene), fix=_LOOK)
+
+
+def _several(name: str, found: Sequence[BlockDevice]) -> Refused:
+    return Refused(
+        f"{name} is the name of {len(found)} devices: {', '.join(map(describe, found))}",
+        why="One is probably a copy of the other.",
+        fix="name the device by its path or serial",
+    )
+
+
+_LOOK = "novaops disk ls HOST shows every disk with its names"
+
+
+def _automatic(wish: Wish, scene: Scene) -> BlockDevice:
+    """The one blank disk. Before that, what fstab or the kernel already has at the path: a second run must find the first's."""
+    line = fstab.find(scene.fstab, wish.path)
+    if line is not None:
+        device = next((d for d in scene.table.devices if line.source in names(d)), None)
+        if device is None:
+            raise Refused(
+                f"/etc/fstab has {line.source} for {wish.path}, and no disk on this host is that",
+                why="The disk is missing, or was made anew. Another one is not taken in its place.",
+                fix=f"attach the disk, or take the line out: novaops disk unmount HOST --path {wish.path}",
+            )
+        return device
+    for device in scene.table.devices:
+        if is_mounted(device, wish.path, scene.mounts):
+            return device
+    if wish.wipe:
+        meant = [device for device in scene.table.devices if wish.wipe in device.identities]
+        if len(meant) > 1:
+            raise _several(wish.wipe, meant)
+        if meant:
+            return meant[0]
+    idle = [
+        d
+        for d in scene.table.devices
+        if d.kind == "disk" and not d.path.startswith("/dev/zram") and not any(uses(d, scene.table, scene.mounts))
+    ]
+    blank = [d for d in idle if d.blank is True and not d.read_only]
+    formatted = [
+        part
+        for disk in idle
+        for part in scene.table.family(disk)
+        if part.filesystem == wish.filesystem and not fstab.with_source(scene.fstab, names(part))
+    ]
+    for found, what in ((blank, "blank disks"), (formatted, f"idle disks with {wish.filesystem}")):
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise Refused(
+                f"there are {len(found)} {what}: {', '.join(map(describe, found))}",
+                why="auto means the only one.",
+                fix="say which: " + " or ".join(f"--device {_stable_name(d)}" for d in found),
+            )
+    raise Refused("there is no blank disk on this host", why=_overview(scene), fix=_no_blank_hint(wish, idle))
+
+
+def _mounted(wish: Wish, device: BlockDevice) -> Selection:
+    if wish.wipe and wish.wipe == device.uuid:
+        raise Refused(
+            f"{describe(device)} is mounted at {wish.path}, and is not wiped while it is in use",
+            fix=f"novaops disk unmount HOST --path {wish.path}, then run this again",
+        )
+    if device.filesystem != wish.filesystem:
+        raise Refused(
+            f"{wish.path} is {device.filesystem or 'an unknown file system'}, and {wish.filesystem} is wanted",
+            why=f"{describe(device)} is mounted there with its data.",
+            fix=f"--filesystem {device.filesystem} keeps it as it is",
+        )
+    return Selection(device, make=False, uuid=device.uuid)
+
+
+def _refuse_if_used(wish: Wish, device: BlockDevice, scene: Scene) -> None:
+    if reasons := list(uses(device, scene.table, scene.mounts)):
+        raise Refused(
+            f"{describe(device)} is in use: {'; '.join(reasons)}",
+            why="A disk in use is neither formatted nor mounted elsewhere, --wipe or not.",
+            fix="novaops disk ls HOST shows what is idle",
+        )
+    for part in scene.table.family(device):
+        for line in fstab.with_source(scene.fstab, names(part)):
+            if line.path != wish.path and line.path.startswith("/"):
+                raise Refused(
+                    f"/etc/fstab mounts {part.path} at {line.path}, not at {wish.path}",
+                    why="One device with two lines is mounted wherever comes first.",
+                    fix=f"novaops disk unmount HOST --path {line.path}, then run this again",
+                )
+
+
+def _make(wish: Wish, device: BlockDevice, scene: Scene, *, wipe: bool) -> Selection:
+    if device.read_only:
+        raise Refused(f"{describe(device)} is read-only: no file system can be made on it")
+    if wish.read_only:
+        raise Refused(
+            f"{describe(device)} has no {wish.filesystem} on it, and a read-only mount of a new file system is of no use",
+            fix="leave ro out of the options to have one made",
+        )
+    return Selection(device, make=True, uuid=str(uuid.uuid5(uuid.UUID(scene.table.fresh_uuid), device.path)), wipe=wipe)
+
+
+def _holds_something(wish: Wish, device: BlockDevice, table: DeviceTable) -> Refused:
+    if device.blank is None:
+        return Refused(
+            f"what is on {describe(device)} could not be read to its end",
+            why="Only a disk that was looked at, and is blank, is formatted.",
+            fix="dmesg on the host says more about a disk that cannot be read",
+        )
+    partitions = [part for part in table.children(device) if part.kind == "part"]
+    listed = [f"{part.path}: {part.content or 'blank'}, {human(part.size)}" for part in partitions]
+    fitting = [part for part in partitions if part.filesystem == wish.filesystem or part.blank]
+    hint = _wipe_hint(device)
+    if fitting:
+        hint = f"to use the partition: --device {fitting[0].path}; {hint}"
+    elif device.filesystem in {"ext4", "xfs", "btrfs"} and len(device.signatures) == 1:
+        hint = f"to mount it as it is: --filesystem {device.filesystem}; {hint}"
+    return Refused(
+        f"{describe(device)} is not blank: it holds {device.content}",
+        why="; ".join(listed),
+        fix=hint,
+    )
+
+
+def _wipe_hint(device: BlockDevice) -> str:
+    if not device.identities:
+        return "wipe it by hand if nothing on it is needed: wipefs -a on the host"
+    return f"to lose what is on it: --wipe {device.identities[0]}"
+
+
+def _no_blank_hint(wish: Wish, idle: Sequence[BlockDevice]) -> str:
+    if not idle:
+        return "attach a disk at the provider, then run this again"
+    if wish.wipe:
+        return f"--wipe {wish.wipe} is none of their identities"
+    return "name the one to use: " + " or ".join(f"--device {_stable_name(d)}" for d in idle)
+
+
+def _stable_name(device: BlockDevice) -> str:
+    """A name that survives a reboot where there is one: kernel names swap between boots."""
+    by_id = [link for link in device.links if link.startswith("/dev/disk/by-id/")]
+    return min(by_id, key=len) if by_id else device.path
+
+
+def _overview(scene: Scene) -> str:
+    rows = []
+    for disk in scene.table.devices:
+        if disk.kind == "disk":
+            reasons = list(uses(disk, scene.table, scene.mounts))
+            rows.append(f"{describe(disk)}: {'; '.join(reasons) or disk.content or 'blank'}")
+    return "Disks here: " + " · ".join(rows) if rows else "The host has no disks."

@@ -1,0 +1,108 @@
+"""novaops host: which hosts there are, what they are, and whether their keys are trusted."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from novaops.cli.options import Check, Hosts, Options, verb
+
+app = typer.Typer(help="Hosts: list, look at, trust.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@verb(app)
+def ls(options: Options, hosts: Hosts = None) -> int:
+    """The hosts of the inventory, and what it wants of them. Contacts nothing."""
+    from novaops.cli import output as screen
+
+    known, _ = options.known()
+    found = known.find(hosts or [])
+    if options.json:
+        listed = [
+            {
+                "host": host.name,
+                "address": host.address,
+                "port": host.port or host.access.port,
+                "user": host.access.user,
+                "groups": sorted(host.groups),
+                "sections": list(host.sections),
+            }
+            for host in found
+        ]
+        screen.document({"hosts": listed, "exit_code": 0})
+        return 0
+    rows = [
+        (
+            *(host.name, host.address, str(host.port or host.access.port or ""), host.access.user or ""),
+            *(" ".join(sorted(host.groups)), " ".join(host.sections)),
+        )
+        for host in found
+    ]
+    screen.table(("HOST", "ADDRESS", "PORT", "USER", "GROUPS", "SECTIONS"), rows)
+    return 0
+
+
+@verb(app)
+def facts(options: Options, hosts: Hosts = None) -> int:
+    """What a host says of itself: system, cloud, processors, memory, disks."""
+    from novaops.cli.query import ask_hosts, show_rows
+    from novaops.features.host import status as looking
+
+    reports, started = ask_hosts(options, hosts or [], looking.questions(), looking.facts_details)
+    return show_rows(options, reports, started, ("FACT", "VALUE"), looking.facts_rows)
+
+
+@verb(app)
+def check(options: Options, hosts: Hosts = None) -> int:
+    """What works on a host, what will not, and why: system, sudo, tools, idle disks, nested virtualization."""
+    from novaops.cli.query import on_hosts, show_rows
+    from novaops.engine.query import silent
+    from novaops.features.host import status as looking
+    from novaops.features.host.check import check_host
+
+    reports, started = on_hosts(options, hosts or [], lambda target: check_host(target, silent))
+    code = show_rows(options, reports, started, ("", "SUBJECT", "FINDING"), looking.rows)
+    problem = any(f["verdict"] == "problem" for report in reports for f in report.details.get("findings", ()))
+    return code or int(problem)
+
+
+@verb(app)
+def trust(
+    options: Options,
+    hosts: Hosts = None,
+    *,
+    fingerprint: Annotated[str, typer.Option(help="Trust the key only if this is its fingerprint (SHA256:…).")] = "",
+    check: Check = False,
+) -> int:
+    """Show a host's key and add it to known_hosts: one line more, nothing else in the file is touched."""
+    from novaops.cli import output as screen
+    from novaops.cli.query import on_hosts
+    from novaops.engine.report import HostReport, failure
+    from novaops.errors import NovaopsError
+    from novaops.features.host.trust import trust as trust_one
+    from novaops.ssh.target import Target
+
+    def one(target: Target) -> HostReport:
+        try:
+            return trust_one(target, fingerprint, check=check)
+        except NovaopsError as error:
+            return failure(target.name, error)
+
+    reports, started = on_hosts(options, hosts or [], one)
+    return screen.show(options, reports, started)
+
+
+@verb(app)
+def ssh_config(options: Options, hosts: Hosts = None) -> int:
+    """The inventory as a piece of ssh_config: novaops host ssh-config >> ~/.ssh/config.d/novaops."""
+    from novaops.cli import output as screen
+    from novaops.features.host.ssh_config import block
+
+    known, playbooks = options.known()
+    found = known.find(hosts or [])
+    if options.json:
+        screen.document({"hosts": [{"host": host.name, "ssh_config": block(host, playbooks.templates)} for host in found], "exit_code": 0})
+    else:
+        screen.line("\n\n".join(block(host, playbooks.templates) for host in found))
+    return 0

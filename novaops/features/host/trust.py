@@ -1,0 +1,45 @@
+"""Host keys: shown, compared, and written down as one line more in known_hosts."""
+
+from __future__ import annotations
+
+from novaops.engine.report import HostReport, Line
+from novaops.errors import ChangedHostKey, HostFailed, UnknownHostKey
+from novaops.model.plan import Change
+from novaops.ssh import known_hosts
+from novaops.ssh.connection import key_files, shown_key
+from novaops.ssh.host_keys import check_host_key
+from novaops.ssh.target import Target
+
+
+def trust(target: Target, expected: str, *, check: bool) -> HostReport:
+    """Add the key that the host shows to known_hosts. `expected` is a fingerprint it must have, "" for any.
+
+    Raises Unreachable; ChangedHostKey when another key is known already, or the key is not the expected one.
+    """
+    key_type, key, name = shown_key(target)
+    files = key_files(target)
+    file = files[0]
+    fingerprint = known_hosts.fingerprint(key)
+    if expected and expected.removeprefix("SHA256:").rstrip("=") != fingerprint.removeprefix("SHA256:"):
+        raise ChangedHostKey(
+            f"the host key of {target} is not the expected one",
+            why=f"Expected: {expected}. It shows: {key_type} {fingerprint}.",
+            fix="nothing was written; find out who answers at that address",
+        )
+    details = {"key_type": key_type, "fingerprint": fingerprint, "known_hosts": str(file)}
+    resource = f"host-key:{name}"
+    try:
+        check_host_key(target, name, key_type, key, files)
+    except UnknownHostKey:
+        change = (Change("key", None, f"{key_type} {fingerprint}"), Change("file", None, str(file)))
+        if check:
+            return HostReport(target.name, "would_change", (Line(resource, "would_change", change),), details=details)
+        try:
+            added = known_hosts.add(file, name, key_type, key)
+        except OSError as error:
+            raise HostFailed(f"the key of {target} cannot be written into {file}", why=str(error)) from error
+        if added:
+            return HostReport(target.name, "changed", (Line(resource, "changed", change),), details=details)
+    return HostReport(
+        target.name, "unchanged", (Line(resource, "unchanged", (Change("key", None, f"{key_type} {fingerprint}"),)),), details=details
+    )

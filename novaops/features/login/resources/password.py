@@ -1,0 +1,63 @@
+"""The password of an account. Its hash is made on the operator's side, and only that travels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from novaops.facts.account import AccountNamed, PasswordHash
+from novaops.formats.passwords import hashed, matches
+from novaops.model.action import SetValue
+from novaops.model.plan import Change, Risk, Step
+from novaops.model.question import Facts, Gap, Question
+from novaops.secret import Secret
+from novaops.shell import quote
+
+_SET = """\
+IFS= read -r value || exit
+printf '%s:%s\\n' "$1" "${value%%:*}" | chpasswd -e || exit
+case $value in
+  *:*) day=${value#*:}; chage -d "${day:--1}" -- "$1" ;;
+esac"""
+"""Takes HASH, or HASH:DAY to put the day of the last change back too. chpasswd(8) itself writes down today's."""
+
+
+@dataclass(frozen=True)
+class Password:
+    user: str
+    password: Secret = field(repr=False)
+    salt: str
+    """Of the hash, should one have to be made."""
+
+    @property
+    def id(self) -> str:
+        return f"password:{self.user}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield from (PasswordHash(self.user), AccountNamed(self.user))
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        found, account = facts[PasswordHash(self.user)], facts[AccountNamed(self.user)]
+        expired = account is not Gap.ABSENT and account.password_expired
+        if found is not Gap.ABSENT and not expired and matches(self.password, found):
+            return
+        shadow = f"getent shadow -- {quote(self.user)}"
+        new = hashed(self.password, self.salt)
+        change = SetValue(
+            f"the password of {self.user}",
+            read=f"{shadow} | cut -d : -f 2 | sed s/^/hash=/",
+            keep=f"{shadow} | cut -d : -f 2,3",
+            write=("sh", "-c", _SET, "set-password", self.user),
+            value=Secret(f"{new.reveal()}\n"),
+            # Whoever is yet to be made has none that could be compared.
+            expected=None if found is Gap.ABSENT else _digest(found),
+            result=_digest(new),
+        )
+        before = None if found is Gap.ABSENT or not found.reveal().strip("!*") else "expired" if expired else "[secret]"
+        yield Step(self.id, (Change("password", before, "[secret]"),), (change,), Risk.LOCKOUT)
+
+
+def _digest(hash_: Secret) -> str:
+    return sha256(f"hash={hash_.reveal()}\n".encode()).hexdigest()

@@ -1,0 +1,274 @@
+"""Who may log in to sshd by password: one drop-in of novaops' own, judged by what sshd itself makes of all its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from novaops.errors import Refused
+from novaops.facts.account import Account, AccountNamed, Accounts
+from novaops.facts.file import File as FileFacts
+from novaops.facts.file import FileAt
+from novaops.facts.sshd import Caller, Sshd, SshdEffective, SshdState
+from novaops.formats.sshd_config import Peer, SshdConfig
+from novaops.formats.sshd_drop_in import ANYBODY, DROP_IN, EVERYONE, FOLDER, KEYWORDS, MAIN, NAMES, DropIn, Grant, included, read
+from novaops.model.plan import Change, FreshLogin, Risk, Step
+from novaops.model.question import Facts, Gap, Question
+from novaops.resources import sshd_file
+from novaops.resources.sshd_access import Effective, Obstacle, Way, rulings, to_key, to_password
+from novaops.secret import Secret
+
+ID = "sshd:password-login"
+
+_OTHERS = "as sshd's other files say"
+
+OLDEST = (8, 2)
+"""The first OpenSSH that knows Include."""
+
+
+@dataclass(frozen=True)
+class PasswordLogin:
+    grants: tuple[Grant, ...]
+    others_denied: bool = False
+    keeps: bool = False
+    """Whether what the host grants to others, or denies, stays: one user more, not another list."""
+    passwords: tuple[tuple[str, Secret], ...] = ()
+    """The passwords that are known, by user."""
+
+    @property
+    def id(self) -> str:
+        return ID
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield from (SshdState(), Caller(), FileAt(DROP_IN), FileAt(MAIN))
+        for grant in self.grants:
+            yield from (SshdEffective(grant.account, address) for address in grant.asked)
+            yield AccountNamed(grant.account)
+        if self.others_denied:
+            yield Accounts()
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        sshd = facts.known(SshdState())
+        self._refuse_broken(sshd)
+        now = SshdConfig(sshd.files)
+        wanted = self._wanted(facts)
+        after = now.with_file(DROP_IN, wanted.text())
+        early = _includes_early(now)
+        if not early:
+            after = after.with_file(MAIN, included(now.files.get(MAIN, "")))
+        self._refuse_obstacles(facts, sshd, after)
+        files = [sshd_file.drop_in(sshd, wanted.text(), self._expected(facts))]
+        found = facts[FileAt(MAIN)]
+        if not early and isinstance(found, FileFacts):
+            files.insert(0, sshd_file.main(sshd, after.files[MAIN], found))
+        made = [step for file in files for step in file.steps(facts)]
+        if not made:
+            self._refuse_ineffective(facts, sshd)
+            return
+        folder = () if sshd.directory else (sshd_file.folder(),)
+        actions = (*folder, *(action for step in made for action in step.actions))
+        changes = (*self._told(facts, sshd, after), *(_named(step, change) for step in made for change in step.changes))
+        yield Step(self.id, changes, actions, Risk.LOCKOUT, fresh_logins=tuple(self._fresh_logins(facts)))
+
+    def notes(self, facts: Facts) -> Iterator[str]:
+        sshd = facts.known(SshdState())
+        if sshd.complaint:
+            return
+        now = SshdConfig(sshd.files)
+        there = sshd.files.get(DROP_IN) == self._wanted(facts).text()
+        for grant in self.grants:
+            if there and (losers := _losers(now, _way(grant, facts, sshd, now))):
+                yield f"{DROP_IN} wins for {grant} over {losers}"
+        for grant in self.grants:
+            if why := self._unproven(grant, facts):
+                yield f"the login of {grant} was not tried: {why}"
+        if self.others_denied:
+            without = [
+                account.name for account, effective in facts.known(Accounts()) if _left_out(account, effective, sshd, now, self.grants)
+            ]
+            if without:
+                yield f"has a password and no way in without one: {', '.join(without)}"
+
+    # -- what is wanted -------------------------------------------------------------------------------------------------------
+
+    def _wanted(self, facts: Facts) -> DropIn:
+        wanted = DropIn(self.grants, self.others_denied)
+        return wanted.over(self._before(facts)) if self.keeps else wanted
+
+    def _before(self, facts: Facts) -> DropIn:
+        found = facts[FileAt(DROP_IN)]
+        content = found.content if isinstance(found, FileFacts) else None
+        return read((content or b"").decode("utf-8", "replace"))
+
+    def _expected(self, facts: Facts) -> Iterator[str]:
+        """USER ADDRESS yes|no, for what sshd must make of the file."""
+        here = _here(facts)
+        for grant in self.grants:
+            for address in grant.asked:
+                yield from (grant.account, address or here, grant.answer(address))
+        if self.others_denied and not any(grant.who == EVERYONE for grant in self.grants):
+            yield from (ANYBODY, here, "no")
+
+    def _fresh_logins(self, facts: Facts) -> Iterator[FreshLogin]:
+        """By the new password, where it is known and may be used from here; where nobody can log in by one, by key."""
+        known = dict(self.passwords)
+        for grant in self.grants:
+            if grant.who in known and not self._unproven(grant, facts):
+                yield FreshLogin(grant.who, known[grant.who])
+        if not self.grants:
+            yield FreshLogin(no_passwords=True)
+
+    def _unproven(self, grant: Grant, facts: Facts) -> str:
+        """Why no login by password can show that a grant works; "" when one can."""
+        here = facts[Caller()]
+        if grant.who == EVERYONE:
+            return "it is no one user's"
+        if grant.who not in dict(self.passwords):
+            return "its password is not known here; --password env:NAME tells it"
+        if not grant.covers("" if here is Gap.ABSENT else here.address):
+            where = "elsewhere" if here is Gap.ABSENT else here.address
+            return f"this machine comes from {where}, and not from {', '.join(grant.addresses)}"
+        effective = facts.known(SshdEffective(grant.account, grant.asked[0]))
+        shut = [
+            f"{name} {value[0]}" for name in ("forcecommand", "chrootdirectory") if (value := effective.get(name, ("none",))) != ("none",)
+        ]
+        return f"sshd lets it run nothing of ours: {', '.join(shut)}" if shut else ""
+
+    # -- what stands against it -----------------------------------------------------------------------------------------------
+
+    def _refuse_broken(self, sshd: Sshd) -> None:
+        if not sshd.program:
+            raise Refused("there is no OpenSSH sshd on the host")
+        if sshd.complaint:
+            raise Refused(
+                "sshd does not accept its own configuration as it is, and nothing was changed",
+                why=sshd.complaint,
+                fix="mend that first: after a restart no login would be possible at all",
+            )
+        if sshd.version is not None and sshd.version < OLDEST:
+            found, oldest = (".".join(map(str, version)) for version in (sshd.version, OLDEST))
+            raise Refused(f"OpenSSH {found} knows no Include", why=f"novaops writes a file of its own, which needs {oldest} or newer.")
+
+    def _refuse_obstacles(self, facts: Facts, sshd: Sshd, after: SshdConfig) -> None:
+        """Raises Refused with every reason why it would not come true, so that they can be mended at once."""
+        ways = [_way(grant, facts, sshd, after) for grant in self.grants]
+        found = [(grant.name, obstacle) for grant, way in zip(self.grants, ways, strict=True) for _, obstacle in rulings([way], after)]
+        for grant, way in zip(self.grants, ways, strict=True):
+            if grant.who == EVERYONE:
+                continue
+            granted = {**way.effective, **dict.fromkeys(KEYWORDS, ("yes",))} | (
+                {"permitrootlogin": ("yes",)} if grant.who == "root" else {}
+            )
+            sets = grant.who in dict(self.passwords)
+            found += [(grant.who, obstacle) for obstacle in to_password(replace(way, effective=granted), sets_password=sets)]
+        if self.others_denied:
+            granted_to = {grant.who for grant in self.grants}
+            others = [_way_of(account, effective, facts, sshd, after) for account, effective in facts.known(Accounts())]
+            found += rulings((way for way in others if way.peer.user not in granted_to), after)
+            found += [(way.peer.user, obstacle) for way in others for obstacle in _needs_password(way)]
+        if found:
+            who = " and ".join(dict.fromkeys(user for user, _ in found))
+            goal = f"a password login of {who} would still fail" if self.grants else f"passwords of {who} would still count"
+            reasons = dict.fromkeys(f"{user}: {obstacle}" for user, obstacle in found)
+            raise Refused(goal, why="\n".join(reasons), fix="; ".join(dict.fromkeys(o.fix for _, o in found if o.fix)))
+
+    def _refuse_ineffective(self, facts: Facts, sshd: Sshd) -> None:
+        """Raises Refused when everything stands as written, and sshd says something else all the same."""
+        now = SshdConfig(sshd.files)
+        wrong = [
+            f"{grant.account} from {address or 'here'}: {keyword} {' '.join(said)}"
+            for grant in self.grants
+            for address in grant.asked
+            for keyword in KEYWORDS
+            if (said := facts.known(SshdEffective(grant.account, address)).get(keyword, ())) != (grant.answer(address),)
+        ]
+        if self.others_denied:
+            granted = {grant.who for grant in self.grants}
+            wrong += [
+                f"{account.name}: {keyword} {' '.join(effective.get(keyword, ()))}"
+                for account, effective in facts.known(Accounts())
+                for keyword in KEYWORDS
+                if account.name not in granted and EVERYONE not in granted and effective.get(keyword) != ("no",)
+            ]
+        if wrong:
+            lines = [line for keyword in KEYWORDS for line in now.ruling(keyword, Peer("")).losers]
+            raise Refused(
+                f"{DROP_IN} is as wanted, but sshd goes by something else", why="\n".join([*wrong, *(line.where for line in lines)])
+            )
+
+    # -- what is told ---------------------------------------------------------------------------------------------------------
+
+    def _told(self, facts: Facts, sshd: Sshd, after: SshdConfig) -> Iterator[Change]:
+        """For each user the value and the line it comes from, now and then; and the lines that lose."""
+        now = SshdConfig(sshd.files)
+        before, wanted = self._before(facts), self._wanted(facts)
+        for gone in before.grants:
+            if gone.who not in {grant.who for grant in wanted.grants}:
+                yield Change(f"passwords of {gone}", f"yes ← {DROP_IN}", f"no ← {DROP_IN}" if wanted.others_denied else _OTHERS)
+        if before.others_denied and not wanted.others_denied:
+            yield Change("passwords of everybody else", f"no ← {DROP_IN}", _OTHERS)
+        for grant in self.grants:
+            way = _way(grant, facts, sshd, now)
+            winner = after.ruling(KEYWORDS[0], way.peer).winner
+            then = f"yes ← {winner.where}" if winner else "yes"
+            losers = _losers(after, way)
+            yield Change(f"passwords of {grant}", _now(way), f"{then}; loses: {losers}" if losers else then)
+        if self.others_denied:
+            who = "everybody else" if self.grants else "everybody"
+            some = [account.name for account, effective in facts.known(Accounts()) if ("yes",) in {effective.get(k) for k in KEYWORDS}]
+            shown = ", ".join(name for name in some if name not in {grant.who for grant in self.grants})
+            yield Change(f"passwords of {who}", f"yes for {shown}" if shown else "no", f"no ← {DROP_IN}")
+
+
+def _includes_early(now: SshdConfig) -> bool:
+    """Whether the main file has the drop-in read in time. What drop-ins of others say before it is named, not outdone."""
+    return SshdConfig({path: text for path, text in now.files.items() if path.rpartition("/")[0] != FOLDER}).includes_early(DROP_IN)
+
+
+def _way(grant: Grant, facts: Facts, sshd: Sshd, config: SshdConfig) -> Way:
+    """Somebody who comes as the grant means it: from where the operator is, or from the first network that is named."""
+    account = facts[AccountNamed(grant.account)]
+    address = grant.asked[0]
+    groups = (grant.account,) if account is Gap.ABSENT else account.groups  # one yet to be made gets a group of that name
+    effective = facts.known(SshdEffective(grant.account, address))
+    peer = Peer(grant.account, groups, address or _here(facts))
+    return Way(peer, None if account is Gap.ABSENT else account, effective, config, sshd.nologin)
+
+
+def _way_of(account: Account, effective: Effective, facts: Facts, sshd: Sshd, config: SshdConfig) -> Way:
+    return Way(Peer(account.name, account.groups, _here(facts)), account, effective, config, sshd.nologin)
+
+
+def _needs_password(way: Way) -> Iterator[Obstacle]:
+    """AuthenticationMethods that nobody could go through any more."""
+    methods = [words for value in way.effective.get("authenticationmethods", ()) for words in value.split()]
+    if methods and all("password" in words or "keyboard-interactive" in words for words in methods):
+        yield Obstacle(f"AuthenticationMethods {' '.join(methods)} needs a password", way.place("authenticationmethods"))
+
+
+def _left_out(account: Account, effective: Effective, sshd: Sshd, config: SshdConfig, grants: tuple[Grant, ...]) -> bool:
+    way = Way(Peer(account.name, account.groups), account, effective, config, sshd.nologin)
+    return account.password == "set" and account.name not in {grant.who for grant in grants} and any(to_key(way))
+
+
+def _here(facts: Facts) -> str:
+    caller = facts[Caller()]
+    return "127.0.0.1" if caller is Gap.ABSENT else caller.address
+
+
+def _named(step: Step, change: Change) -> Change:
+    return replace(change, field=change.field if step.resource.endswith(DROP_IN) else f"{MAIN} {change.field}")
+
+
+def _now(way: Way) -> str:
+    for keyword in KEYWORDS:
+        if way.value(keyword) == "yes":
+            return f"yes ← {way.place(keyword) or 'default'}"
+    return f"no ← {way.place(KEYWORDS[0]) or 'default'}"
+
+
+def _losers(config: SshdConfig, way: Way) -> str:
+    """The lines of others that would decide if novaops' file were not there."""
+    lines = (line for keyword in KEYWORDS for line in config.ruling(keyword, way.peer).losers if line.file != DROP_IN)
+    return ", ".join(f"{line.where} ({NAMES[line.keyword]} {line.value})" for line in dict.fromkeys(lines))

@@ -1,0 +1,74 @@
+"""Who may log in to a host, how, and why not: every account in plain words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from novaops.facts.account import Accounts
+from novaops.facts.sshd import Caller, SshdState
+from novaops.formats.sshd_config import Peer, SshdConfig
+from novaops.formats.sshd_drop_in import KEYWORDS, NAMES
+from novaops.model.question import Facts, Gap, Question
+from novaops.resources.sshd_access import Obstacle, Way, to_key, to_password
+
+
+def questions() -> tuple[Question[Any], ...]:
+    return SshdState(), Caller(), Accounts()
+
+
+def details(facts: Facts) -> dict[str, Any]:
+    """What `login status --json` says of a host. Raises HostFailed where sshd refuses its own configuration."""
+    sshd = facts.known(SshdState())
+    caller = facts[Caller()]
+    address = "127.0.0.1" if caller is Gap.ABSENT else caller.address
+    config = SshdConfig(sshd.files)
+    return {
+        "from": address,
+        "complaint": sshd.complaint,
+        "logins": [
+            _login(Way(Peer(account.name, account.groups, address), account, effective, config, sshd.nologin))
+            for account, effective in ([] if sshd.complaint else facts.known(Accounts()))
+        ],
+    }
+
+
+def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The same as rows of a table."""
+    if found["complaint"]:
+        return [("", "", "", f"sshd does not accept its own configuration: {found['complaint']}")]
+    return [(login["user"], _short(login["password"]), _short(login["key"]), "; ".join(_why(login))) for login in found["logins"]]
+
+
+def _login(way: Way) -> dict[str, Any]:
+    assert way.account is not None
+    by_password, by_key = list(to_password(way)), list(to_key(way))
+    return {
+        "user": way.peer.user,
+        "password": _answer(by_password, allowed_by=_allowed_by(way)),
+        "key": {**_answer(by_key), "keys": way.account.keys},
+        "forced": way.value("forcecommand") if way.value("forcecommand") not in {"", "none"} else "",
+    }
+
+
+def _allowed_by(way: Way) -> str:
+    """The line that lets passwords in."""
+    keyword = next((keyword for keyword in KEYWORDS if way.value(keyword) == "yes"), KEYWORDS[0])
+    return str(way.said(keyword, NAMES[keyword]))
+
+
+def _answer(obstacles: list[Obstacle], *, allowed_by: str = "") -> dict[str, Any]:
+    allowed = not obstacles
+    return {"allowed": allowed, "why": [allowed_by] if allowed and allowed_by else [str(obstacle) for obstacle in obstacles]}
+
+
+def _short(answer: dict[str, Any]) -> str:
+    if not answer["allowed"]:
+        return "no"
+    return f"yes ({answer['keys']})" if answer.get("keys") else "yes"
+
+
+def _why(login: dict[str, Any]) -> Iterator[str]:
+    yield from dict.fromkeys([*(f"password: {why}" for why in login["password"]["why"]), *(f"key: {why}" for why in login["key"]["why"])])
+    if login["forced"]:
+        yield f"runs only {login['forced']}"

@@ -1,0 +1,469 @@
+"""proxy: each site answers whom it should and nobody else, over the TLS that was wanted, as it comes. Seen by asking it.
+
+A real API may think before it says a word, so the first event is counted from the moment in which the API began to answer the site,
+as the site's log has it. An event that came late, alone, and was followed by others one by one was late at the API.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from novaops.errors import HostFailed
+from novaops.features.proxy.observe.site import Pool, Rebooted, Seen, Wanted
+from novaops.features.proxy.observe.sites import after_reboot, before_reboot, look
+from novaops.features.proxy.settings import Site, api_at
+from novaops.providers import loader as provider
+from novaops.verify import applies
+from novaops.verify.http import Answer
+
+__all__ = ["after_reboot", "before_reboot", "entries", "look"]
+
+FIRST_EVENT = 1.0
+"""Seconds that the site may keep the first event, at the most."""
+APART = 0.005
+"""Seconds between two arrivals, at the least: what was held back and let go at once comes in less."""
+ARRIVALS = 3
+
+REGION = "unsupported_country_region_territory"
+
+_BCRYPT = frozenset({"$2a$", "$2b$", "$2y$"})
+_LEADS_ON = frozenset({301, 308})
+_LEADS_ON_WHOLE = frozenset({307, 308})
+_WELCOME = "Welcome to nginx!"
+
+
+def entries(settings: Iterable[Site], folder: Path) -> Iterator[tuple[str, Wanted]]:
+    for site in settings:
+        found = None
+        if site.state == "present" and site.upstream:
+            found = site.of(api_at(site.upstream))
+        elif site.state == "present" and site.provider:
+            found = site.of(provider.load(site.provider, [folder / "providers"]))
+        yield site.name, Wanted(site, found)
+
+
+def _present(wanted: Wanted) -> bool:
+    return wanted.present
+
+
+def _encrypted(wanted: Wanted) -> bool:
+    return wanted.present and wanted.site.encrypted
+
+
+def _certified(wanted: Wanted) -> bool:
+    return _encrypted(wanted) and wanted.site.tls != "self-signed"
+
+
+def _api(wanted: Wanted) -> bool:
+    return wanted.provider is not None
+
+
+def _app(wanted: Wanted) -> bool:
+    return wanted.present and not wanted.site.is_api
+
+
+def _guarded(wanted: Wanted) -> bool:
+    return wanted.present and bool(wanted.guard)
+
+
+# -- claims: the way in -------------------------------------------------------------------------------------------------------
+
+
+@applies(_present)
+def test_open(seen: Seen) -> None:
+    """Takes connections at its ports"""
+    for port, why in seen.ports.items():
+        if why and seen.way:
+            raise HostFailed(
+                f"{seen.wanted.site.name} could not be asked on the host itself ({seen.way}): {why}",
+                fix="let sshd forward connections (AllowTcpForwarding local), and see whether nginx runs",
+            )
+        between = (
+            "though the host listens there: open it in the cloud's network (a security list or group of the VCN) and in the host's firewall"
+        )
+        what = between if port in seen.listening else "and nothing on the host listens there"
+        assert not why, f"port {port} of {seen.address} should take connections from here, but {why}, {what}"
+
+
+@applies(lambda wanted: _encrypted(wanted) and wanted.site.redirect)
+def test_redirect(seen: Seen) -> None:
+    """Leads from plain http to https, with path and query"""
+    _asked(seen)
+    for url, (got, posted) in seen.plain.items():
+        for method, answer, statuses in (("GET", got, _LEADS_ON), ("POST", posted, _LEADS_ON_WHOLE)):
+            expected = f"{method} http://{url.removeprefix('https://')} should lead to {url} ({' or '.join(map(str, sorted(statuses)))})"
+            assert answer.status in statuses, f"{expected}, but {answer}"
+            assert answer.header("Location") == url, f"{expected}, but it leads to {answer.header('Location') or 'nowhere'}"
+    if not seen.plain:
+        pytest.skip(f"port {seen.wanted.site.http_port} takes no connections")
+
+
+@applies(lambda wanted: _encrypted(wanted) and not wanted.site.redirect)
+def test_nothing_in_the_clear(seen: Seen) -> None:
+    """Serves nothing in plain http"""
+    _asked(seen)
+    for url, answers in seen.plain.items():
+        for answer in answers:
+            served = answer.status and answer.status < 400  # noqa: PLR2004 - HTTP
+            assert not served, f"http://{url.removeprefix('https://')} should not be served, but {answer}"
+
+
+@applies(_present)
+def test_nobody_elses_name(seen: Seen) -> None:
+    """Does not answer for a name that nobody has, and neither does nginx's welcome page"""
+    _asked(seen)
+    assert not seen.taken, f"a name that nobody has should not be answered by this site, but it is, by {' and '.join(seen.taken)}"
+    for scheme, answer in seen.unknown.items():
+        welcome = f"a name that nobody has should not be answered by nginx's welcome page, but it is, by {scheme}"
+        assert _WELCOME not in answer.text, welcome
+
+
+# -- claims: TLS --------------------------------------------------------------------------------------------------------------
+
+
+@applies(_encrypted)
+def test_certificate(seen: Seen) -> None:
+    """Shows a certificate for each of its names that clients take"""
+    _open(seen)
+    for shown in seen.shown:
+        expected = f"clients should take the certificate that is shown for {shown.name}"
+        also = f" (and this machine says: {shown.unknown})" if shown.unknown and shown.trouble else ""
+        assert not shown.trouble, f"{expected}, but {shown.trouble}{also}"
+
+
+@applies(_certified)
+def test_trusted_here(seen: Seen) -> None:
+    """Has a certificate of an authority that this machine trusts"""
+    _usable(seen)
+    for shown in seen.shown:
+        if shown.trouble or not shown.known_here:
+            file = seen.wanted.certificate[0]
+            pytest.skip(f"this machine does not know {shown.issuer or 'the authority'}; exactly the host's {file} was trusted instead")
+
+
+@applies(_certified)
+def test_chain(seen: Seen) -> None:
+    """Shows the certificates between its own and the authority's"""
+    _usable(seen)
+    for shown in seen.shown:
+        if shown.trouble or shown.known_here or not seen.verified.get(shown.name):
+            continue
+        expected = f"the intermediate certificates should be shown for {shown.name}, after its own in {seen.wanted.certificate[0]}"
+        assert len(shown.chain) > 1, f"{expected}, but there are none, and nobody here knows {shown.issuer}, who issued it"
+        pytest.skip(f"neither this machine nor the host knows who is above {shown.issuer}")
+
+
+@applies(_encrypted)
+def test_days(seen: Seen) -> None:
+    """Has a certificate that lasts: two weeks, or a sixth of its life"""
+    _usable(seen)
+    for shown in seen.shown:
+        expected = f"the certificate for {shown.name} should last {_days(shown.soon)} days more, as nobody seems to renew it"
+        assert shown.trouble or shown.days_left >= shown.soon, f"{expected}, but it has {_days(shown.days_left)} left"
+
+
+@applies(_encrypted)
+def test_strict_transport(seen: Seen) -> None:
+    """Says Strict-Transport-Security as it should, and once"""
+    _usable(seen)
+    wanted = seen.wanted.site.strict_transport
+    for who in ("stranger", "known"):
+        answer = seen.tried.get(who)
+        if answer is None or not answer.status:
+            continue
+        found = answer.all("Strict-Transport-Security")
+        expected = f"Strict-Transport-Security should be {wanted}" if wanted else "there should be no Strict-Transport-Security"
+        assert found == ((wanted,) if wanted else ()), f"{expected}, but the answer to the {who} has {' and '.join(found) or 'none'}"
+
+
+# -- claims: who is let in ----------------------------------------------------------------------------------------------------
+
+
+@applies(_guarded)
+def test_stranger(seen: Seen) -> None:
+    """Answers 401 to who shows nothing"""
+    _needs_here(seen)
+    _refused(seen, "stranger", "who shows nothing")
+
+
+@applies(_guarded)
+def test_wrong(seen: Seen) -> None:
+    """Answers 401 to a wrong password or token"""
+    _needs_here(seen)
+    _refused(seen, "wrong", f"who shows a wrong {'password' if seen.wanted.guard == 'basic' else 'token'}")
+
+
+@applies(lambda wanted: wanted.present and bool(wanted.auth.addresses))
+def test_only_from(seen: Seen) -> None:
+    """Answers 403 to who comes from elsewhere"""
+    _usable(seen)
+    networks = ", ".join(seen.wanted.auth.addresses)
+    if not seen.inside:
+        answer, where = seen.tried.get("known") or seen.tried["stranger"], seen.here
+    elif "outsider" in seen.tried:
+        answer, where = seen.tried["outsider"], "the host itself"
+    else:
+        pytest.skip(f"this machine and the host itself both come from {networks}")
+    assert answer.status == 403, f"who comes from {where}, and not from {networks}, should get 403, but {answer}"  # noqa: PLR2004 - HTTP
+
+
+@applies(_api)
+def test_api(seen: Seen) -> None:
+    """Passes who may use it on to the API, which answers"""
+    _needs_here(seen)
+    wanted, answer = seen.wanted, seen.tried["known"]
+    whose = wanted.site.provider or wanted.site.upstream
+    expected = f"{wanted.probe} should be answered by {whose}"
+    assert answer.status, f"{expected}, but {answer.trouble}"
+    assert not _is_edges(answer), f"{expected}, but the site itself answers {answer.status}: {_edges_words(answer)}"
+    assert REGION not in answer.text, f"{whose} should serve the region of the host, but it answers {answer.status} {REGION}"
+    if wanted.key_is_known:
+        taken = answer.status not in {401, 403} and answer.status < (300 if wanted.site.provider else 500)
+        assert taken, f"{whose} should take the key and answer 200 at {wanted.probe}, but it answers {answer.status}: {answer.text[:200]}"
+    elif wanted.site.provider:
+        found = answer.status == 401  # noqa: PLR2004 - HTTP
+        assert found, f"{whose} should answer 401 at {wanted.probe} to who shows it no key, but it answers {answer.status}"
+    else:
+        assert answer.status < 500, f"{expected}, but it answers {answer.status}"  # noqa: PLR2004 - HTTP
+
+
+# -- claims: events -----------------------------------------------------------------------------------------------------------
+
+
+@applies(_api)
+def test_first_event(seen: Seen) -> None:
+    """Passes the first event on within a second"""
+    bursts = _bursts(_streamed(seen))
+    assert bursts, f"{seen.wanted.stream} should stream, but no event came"
+    began = seen.api.first if seen.api and seen.api.first is not None else 0.0
+    at, events = bursts[0]
+    late = at - began
+    if late >= FIRST_EVENT and len(bursts) >= ARRIVALS and events <= 2:  # noqa: PLR2004 - a role and a word
+        pytest.skip(f"the API itself took {at:.1f} s to its first event; the next ones then came one by one")
+    expected = f"the first event of {seen.wanted.stream} should come within {FIRST_EVENT:g} s of the API's"
+    assert late < FIRST_EVENT, f"{expected}, but it came after {late:.1f} s, and {events} at once"
+
+
+@applies(_api)
+def test_events_apart(seen: Seen) -> None:
+    """Passes events on as they come, and not all at once"""
+    bursts = _bursts(_streamed(seen))
+    events = sum(count for _, count in bursts)
+    if events < ARRIVALS:
+        pytest.skip(f"the API sent {events} events: too few to tell")
+    if seen.api and seen.api.total is not None and seen.api.first is not None and seen.api.total - seen.api.first < ARRIVALS * APART * 2:
+        pytest.skip("the API sent all of its events at once")
+    expected = f"the events of {seen.wanted.stream} should come in {ARRIVALS} arrivals or more"
+    assert len(bursts) >= ARRIVALS, f"{expected}, but {events} came in {len(bursts)}: something on the way holds them back"
+
+
+# -- claims: secrets ----------------------------------------------------------------------------------------------------------
+
+
+@applies(_present)
+def test_no_secret_lies_open(seen: Seen) -> None:
+    """Keeps its secrets out of answers, of logs, and of files that others may read"""
+    found = [f"the {what} is in {where}" for where, what in seen.leaks]
+    assert not found, f"nobody should see the secrets of {seen.wanted.site.name}, but {'; '.join(found)}"
+
+
+@applies(lambda wanted: wanted.present and bool(wanted.auth.basic or wanted.auth.token or wanted.site.encrypted))
+def test_secret_files(seen: Seen) -> None:
+    """Has its secrets in files of root's: the workers read the passwords' hashes, and nobody anything else"""
+    wanted = seen.wanted
+    needed = {
+        wanted.password_file: (bool(wanted.auth.basic), 0o137),
+        wanted.secrets_file: (bool(wanted.auth.inject or wanted.auth.token), 0o177),
+        wanted.certificate[1]: (wanted.site.encrypted, 0o177 if wanted.site.tls == "self-signed" else 0o007),
+    }
+    for path, (used, forbidden) in needed.items():
+        file = seen.files.get(path)
+        if not used or not path:
+            continue
+        assert file is not None, f"there should be a file {path}, but there is none"
+        assert file.owner == "root", f"{path} should be root's, but it is {file}"
+        assert not file.mode & forbidden, f"{path} should be readable for fewer ({0o777 & ~forbidden:04o} at the most), but it is {file}"
+        groups = {"root", *seen.workers}
+        fits = path != wanted.password_file or file.group in groups
+        assert fits, f"{path} should be of the group {' or '.join(sorted(groups))}, but it is {file}"
+
+
+@applies(lambda wanted: wanted.present and bool(wanted.auth.basic))
+def test_bcrypt(seen: Seen) -> None:
+    """Knows the passwords of its users as bcrypt, and of nobody else"""
+    users, wanted = {user for user, _ in seen.hashes}, set(seen.wanted.auth.basic)
+    assert users == wanted, (
+        f"{seen.wanted.password_file} should have {', '.join(sorted(wanted))}, but it has {', '.join(sorted(users)) or 'nobody'}"
+    )
+    weak = [user for user, start in seen.hashes if start not in _BCRYPT]
+    assert not weak, f"{seen.wanted.password_file} should have bcrypt hashes, but that of {', '.join(weak)} is another kind"
+
+
+# -- claims: servers of one's own ---------------------------------------------------------------------------------------------
+
+
+@applies(_app)
+def test_served(seen: Seen) -> None:
+    """Is answered by a server behind it"""
+    for pool in _pools(seen):
+        expected = f"{pool.location.path} should be answered by one of {_servers(pool)}"
+        assert pool.logged, f"{expected}, but {pool.answer}, and {seen.wanted.log} knows nothing of it: another site may have the name"
+        assert pool.serving, f"{expected}, but {pool.answer}"
+
+
+@applies(lambda wanted: any(len(pool.upstreams) > 1 for pool in wanted.pools))
+def test_all_serve(seen: Seen) -> None:
+    """Lets each server behind it serve"""
+    skipped = ""
+    for pool in _pools(seen):
+        weights = [upstream.weight for upstream in pool.expected]
+        if pool.location.balance == "ip_hash":
+            skipped = f"with ip_hash all that comes from {seen.here} goes to one server"
+            continue
+        unseen = [upstream.address for upstream in pool.expected if not pool.served(upstream)]
+        if unseen and pool.requests < sum(weights) and pool.serving:
+            skipped = f"{pool.requests} requests are too few to see {', '.join(unseen)} with their weights"
+            continue
+        expected = f"each of {_servers(pool)} should answer at {pool.location.path}"
+        assert not unseen, f"{expected}, but {' and '.join(unseen)} answered none of {pool.requests} requests"
+    if skipped:
+        pytest.skip(skipped)
+
+
+@applies(lambda wanted: _app(wanted) and wanted.site.websockets)
+def test_websockets(seen: Seen) -> None:
+    """Passes websockets on"""
+    switched = 101
+    untried = ""
+    for pool in _pools(seen):
+        spoken = f"a websocket at {pool.location.path} should be passed on, as a server behind it speaks them"
+        assert pool.upgrade.status == switched or pool.direct.status != switched, f"{spoken}, but {pool.upgrade}"
+        if pool.upgrade.status != switched:
+            untried = f"no server behind {pool.location.path} speaks websockets there ({pool.direct})"
+    if untried:
+        pytest.skip(untried)
+
+
+# -- claims: later ------------------------------------------------------------------------------------------------------------
+
+
+@applies(lambda wanted: not wanted.present)
+def test_gone(seen: Seen) -> None:
+    """Is gone, with its passwords and keys"""
+    assert not seen.files, f"nothing should be left of {seen.wanted.site.name}, but there is {', '.join(seen.files)}"
+
+
+@applies(_present)
+def test_after_reboot(seen: Seen, rebooted: Rebooted) -> None:
+    """Answers after a reboot as before"""
+    _usable(seen)
+    before = seen.tried["stranger"]
+    assert rebooted.answer.status == before.status, f"it should answer {before.status} after a reboot, but {rebooted.answer}"
+
+
+# -- in words -----------------------------------------------------------------------------------------------------------------
+
+
+def _open(seen: Seen) -> None:
+    site = seen.wanted.site
+    if why := seen.ports.get(site.port):
+        pytest.skip(f"port {site.port} of {seen.address} takes no connections: {why}")
+
+
+def _asked(seen: Seen) -> None:
+    """There is nothing to judge where nothing was asked."""
+    _open(seen)
+    if not seen.wanted.names:
+        pytest.skip(f"{', '.join(seen.wanted.site.domain)} is a pattern, and names nothing that could be asked for")
+
+
+def _usable(seen: Seen) -> None:
+    _asked(seen)
+    if not seen.tried:
+        pytest.skip("its certificate is turned down, so nothing else was asked")
+
+
+def _needs_here(seen: Seen) -> None:
+    _usable(seen)
+    if not seen.inside:
+        pytest.skip(f"this machine comes from {seen.here}, and not from {', '.join(seen.wanted.auth.addresses)}")
+
+
+def _pools(seen: Seen) -> tuple[Pool, ...]:
+    _needs_here(seen)
+    return seen.pools
+
+
+def _days(days: float) -> str:
+    return f"{days:.0f}" if days >= 2 else f"{days:.1f}"  # noqa: PLR2004 - of a certificate that lasts hours
+
+
+def _servers(pool: Pool) -> str:
+    return " and ".join(upstream.address for upstream in pool.expected)
+
+
+def _refused(seen: Seen, who: str, whom: str) -> None:
+    wanted, answer = seen.wanted, seen.tried[who]
+    expected = f"{wanted.probe} should answer 401 to {whom}"
+    assert answer.status == 401, f"{expected}, but {answer}"  # noqa: PLR2004 - HTTP
+    if wanted.guard == "basic":
+        asks = any(f'realm="{wanted.site.name}"' in value for value in answer.all("WWW-Authenticate"))
+        assert asks, f"the site itself should ask {whom} for a password, but it has passed the request on, or another site has answered"
+    if wanted.provider:
+        assert _is_edges(answer), f"the site itself should answer 401 to {whom}, but the answer is another's: {answer.text[:200]}"
+
+
+def _error(answer: Answer) -> dict[str, object]:
+    try:
+        error = json.loads(answer.body)["error"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return error if isinstance(error, dict) else {}
+
+
+def _is_edges(answer: Answer) -> bool:
+    """Whether it is the site's own, and none of the API's."""
+    return _error(answer).get("type") == "novaops_proxy"
+
+
+def _edges_words(answer: Answer) -> str:
+    return str(_error(answer).get("message", ""))
+
+
+def _streamed(seen: Seen) -> Answer:
+    """The answer that streams. Without a key there is none."""
+    _needs_here(seen)
+    if not seen.wanted.stream:
+        pytest.skip("the provider has no request that streams")
+    if not seen.wanted.key_is_known:
+        pytest.skip("without a key no API streams: test_key: gives one for proofs")
+    answer = seen.tried["stream"]
+    assert answer.status, f"{seen.wanted.stream} should stream, but {answer.trouble}"
+    assert not _is_edges(answer), f"{seen.wanted.stream} should stream, but the site itself answers {answer.status}: {_edges_words(answer)}"
+    if answer.status != 200:  # noqa: PLR2004 - HTTP
+        pytest.skip(f"the API answers {answer.status} to the request that streams: {answer.text[:200]}")
+    return answer
+
+
+def _bursts(answer: Answer) -> list[tuple[float, int]]:
+    """When events came, in seconds after the request, and how many at once. What has no event in it belongs to the one before."""
+    found: list[tuple[float, int]] = []
+    last = -1.0
+    pending = b""
+    for at, part in answer.arrivals:
+        *whole, pending = (pending + part).replace(b"\r\n", b"\n").split(b"\n\n")
+        events = sum(1 for each in whole if any(_is_data(line) for line in each.split(b"\n")))
+        if events and (not found or at - last >= APART):
+            found.append((at, events))
+        elif events:
+            found[-1] = (found[-1][0], found[-1][1] + events)
+        last = at
+    return found
+
+
+def _is_data(line: bytes) -> bool:
+    return line.startswith(b"data:") and line.removeprefix(b"data:").strip() != b"[DONE]"

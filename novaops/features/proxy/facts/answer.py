@@ -1,0 +1,112 @@
+"""Requests that a host makes of itself, all at once: does what was set up answer?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from novaops.model.question import Gap, Question, Section
+from novaops.secret import Secret
+from novaops.shell import quote
+
+SECONDS = 15
+"""How long an answer may take."""
+
+_MOST = 2000
+"""Bytes of an answer that are looked at."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    status: int
+    """The HTTP status; 0 when there was no answer."""
+    body: str
+    """Its beginning."""
+    trouble: str
+    """What curl says of a request without an answer."""
+    logged: str
+    """The last line of the error log."""
+
+
+@dataclass(frozen=True)
+class Answer(Question[Answered]):
+    """ABSENT where the file `after` is not there: what is not set up yet is not asked."""
+
+    url: str
+    to: str
+    """ADDRESS:PORT that the request really goes to, whatever the name in the URL; "" for where the name leads."""
+    after: str
+    certificate: str = ""
+    """The one file that is trusted; "" for the authorities that the host trusts."""
+    headers: tuple[tuple[str, str | Secret], ...] = ()
+    login: Secret | None = None
+    """USER:PASSWORD."""
+    log: str = ""
+    """The error log to look into."""
+    family: ClassVar[str] = "answer"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        """Each request's curl reads its words from standard input: argv can be read by every user of the host."""
+        asked = "".join(_one(number, question) for number, question in enumerate(questions))
+        shown = f'for number in $(seq 0 {len(questions) - 1}); do cat "$folder/$number.said"; echo; done'
+        return f"""\
+if ! command -v curl >/dev/null; then
+  {"; ".join("echo absent" for _ in questions)}; exit 7
+fi
+folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
+{asked}wait
+{shown}
+"""
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Answered | Gap]:
+        if section.status:
+            return dict.fromkeys(questions, Gap.ABSENT) if section.status == 7 else {}  # noqa: PLR2004 - see ask
+        answers: dict[Self, Answered | Gap] = {}
+        for question, line in zip(questions, section.stdout.splitlines(), strict=False):
+            if line == "absent":
+                answers[question] = Gap.ABSENT
+                continue
+            status, body, trouble, logged = line.split("\t")
+            answers[question] = Answered(int(status), *(_text(part) for part in (body, trouble, logged)))
+        return answers
+
+
+def _one(number: int, question: Answer) -> str:
+    said = f'"$folder/{number}.said"'
+    logged = f"tail -n 1 -- {quote(question.log)} 2>/dev/null | base64 -w 0" if question.log else ":"
+    return f"""\
+if [ -e {quote(question.after)} ]; then {{
+  status=$(curl -q -s -K - -o "$folder/{number}.body" 2>/dev/null <<'novaops-curl'
+{_words(question)}novaops-curl
+  )
+  printf '%s\\t%s\\t%s\\t%s' "${{status%%|*}}" "$(head -c {_MOST} "$folder/{number}.body" 2>/dev/null | base64 -w 0)" "$(printf %s "${{status#*|}}" | base64 -w 0)" "$({logged})" >{said}
+}} & else echo absent >{said}; fi
+"""
+
+
+def _words(question: Answer) -> str:
+    """A configuration of curl's: one option a line, its value in double quotes."""
+    options: list[tuple[str, str]] = [("url", question.url), ("write-out", "%{http_code}|%{errormsg}"), ("max-time", str(SECONDS))]
+    options += [("noproxy", "*"), ("max-filesize", "1000000")]
+    if question.to:
+        options.append(("connect-to", f"::{question.to}"))
+    if question.certificate:
+        options.append(("cacert", question.certificate))
+    if question.login:
+        options.append(("user", question.login.reveal()))
+    for name, value in question.headers:
+        options.append(("header", f"{name}: {value.reveal() if isinstance(value, Secret) else value}"))
+    return "".join(f'{name} = "{_escaped(value)}"\n' for name, value in options)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+
+
+def _text(encoded: str) -> str:
+    import base64
+
+    return base64.b64decode(encoded).decode("utf-8", "replace").strip()

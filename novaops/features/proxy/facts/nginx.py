@@ -1,0 +1,136 @@
+"""nginx: which one it is or will be, what it is told to do, and what a site needs to know of the host around it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+from novaops.formats.nginx_conf import NginxConf
+from novaops.model.question import Gap, Question, Section
+
+Version = tuple[int, ...]
+
+OLDEST: Version = (1, 18)
+"""What is written for this one is understood by all later ones, some of which complain about it."""
+
+_DISTRIBUTIONS: Mapping[tuple[str, str], Version] = {
+    ("debian", "11"): (1, 18),
+    ("debian", "12"): (1, 22, 1),
+    ("debian", "13"): (1, 26, 3),
+    ("ubuntu", "20.04"): (1, 18),
+    ("ubuntu", "22.04"): (1, 18),
+    ("ubuntu", "24.04"): (1, 24),
+}
+"""The versions that come with them, for a host whose lists of packages are not there yet."""
+
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+"""Of Debian, of Red Hat, of SUSE, of Alpine."""
+
+DEFAULT_PAGE = "/etc/nginx/sites-enabled/default"
+"""Debian's "Welcome to nginx!"."""
+
+
+@dataclass(frozen=True)
+class NginxFacts:
+    installed: bool
+    version: Version
+    """Of the one that would be installed, where there is none yet."""
+    broken: str = ""
+    """What nginx says of the configuration that is there, when it does not accept it."""
+    conf: NginxConf = field(default_factory=NginxConf, repr=False, compare=False)
+    resolvers: tuple[str, ...] = ()
+    """Addresses of the host's name servers, as nginx writes them."""
+    ipv6: bool = False
+    """Whether the host has IPv6 at all, so that nginx can listen on it."""
+    ipv6_route: bool = False
+    """Whether it leads anywhere."""
+    bundle: str = _BUNDLES[0]
+    """The file with the authorities that the host trusts."""
+    debian: bool = True
+    default_page_is_debians: bool = False
+    """Whether "Welcome to nginx!" is there as Debian made it, and serves no page of somebody's now."""
+
+    @property
+    def worker_group(self) -> str:
+        """The group that nginx's workers run as: whoever reads a password file."""
+        return (self.conf.value("user") or (("www-data" if self.debian else "nginx"),))[-1]
+
+
+@dataclass(frozen=True)
+class Nginx(Question[NginxFacts]):
+    family: ClassVar[str] = "nginx"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        del questions
+        return f"""\
+say() {{ printf '%s=%s\\n' "$1" "$2"; }}
+sed -n 's/^\\(ID\\|VERSION_ID\\)=/os_&/p' /etc/os-release | tr -d '"'
+[ ! -e /proc/net/if_inet6 ] || say ipv6 yes
+[ -z "$(ip -6 route show default 2>/dev/null)" ] || say ipv6_route yes
+for bundle in {" ".join(_BUNDLES)}; do [ ! -e "$bundle" ] || {{ say bundle "$bundle"; break; }}; done
+awk '$1 == "nameserver" {{ print "resolver=" $2 }}' /etc/resolv.conf 2>/dev/null
+! command -v dpkg-query >/dev/null || say debian yes
+if command -v nginx >/dev/null; then
+  say version "$(nginx -v 2>&1 | sed 's|.*nginx/||')"
+  if [ -L {DEFAULT_PAGE} ] && [ "$(readlink -f {DEFAULT_PAGE})" = /etc/nginx/sites-available/default ]; then
+    shipped=$(dpkg-query -W -f '${{Conffiles}}\\n' nginx-common nginx 2>/dev/null | awk '$1 == "/etc/nginx/sites-available/default" {{ print $2 }}')
+    [ "$(md5sum </etc/nginx/sites-available/default | cut -d ' ' -f 1)" != "$shipped" ] ||
+      {{ systemctl is-active -q nginx.service && [ -n "$(ls -A /var/www/html 2>/dev/null | grep -v -x index.nginx-debian.html)" ]; }} || say default_page yes
+  fi
+  if conf=$(nginx -T 2>&1); then say conf; printf '%s\\n' "$conf"
+  else say broken "$(printf '%s\\n' "$conf" | grep -E '\\[(emerg|crit|alert)\\]' | tail -n 1)"
+  fi
+elif command -v apt-cache >/dev/null; then say candidate "$(LC_ALL=C apt-cache policy nginx 2>/dev/null | sed -n 's/^  Candidate: //p')"
+fi
+"""
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, NginxFacts | Gap]:
+        about, _, dump = section.stdout.partition("\nconf=\n")
+        pairs = [line.partition("=")[::2] for line in about.splitlines()]
+        said = dict(pairs)
+        if "os_ID" not in said:
+            return {}
+        facts = NginxFacts(
+            installed="version" in said,
+            version=_version(said.get("version", "")) or _version(said.get("candidate", "")) or _distributed(said),
+            broken=said.get("broken", "").removeprefix("nginx: ") or ("it says nothing more" if "broken" in said else ""),
+            conf=NginxConf.read(dump),
+            resolvers=tuple(filter(None, (_resolver(value) for key, value in pairs if key == "resolver"))),
+            ipv6="ipv6" in said,
+            ipv6_route="ipv6_route" in said,
+            bundle=said.get("bundle", _BUNDLES[0] if "debian" in said else _BUNDLES[1]),
+            debian="debian" in said,
+            default_page_is_debians="default_page" in said,
+        )
+        return dict.fromkeys(questions, facts)
+
+
+def _version(text: str) -> Version:
+    """1.22.1-9+deb12u1 is (1, 22, 1); what is no version is ()."""
+    match = re.match(r"(?:\d+:)?(\d+(?:\.\d+)+)", text)
+    return tuple(int(part) for part in match[1].split(".")) if match else ()
+
+
+def _distributed(said: Mapping[str, str]) -> Version:
+    return _DISTRIBUTIONS.get((said["os_ID"], said.get("os_VERSION_ID", "")), OLDEST)
+
+
+def _resolver(text: str) -> str:
+    """As the directive takes it: IPv6 in brackets; "" for one with a zone, which nginx cannot use."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return ""
+    if address.version == 4:  # noqa: PLR2004 - IPv4
+        return str(address)
+    return "" if getattr(address, "scope_id", None) else f"[{address}]"

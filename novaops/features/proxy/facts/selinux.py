@@ -1,0 +1,79 @@
+"""SELinux: whether it is in force, and what it lets nginx do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Self
+
+from novaops.model.question import Gap, Question, Section
+
+MAY_CONNECT = "httpd_can_network_connect"
+
+_PORTS = re.compile(r"(?P<type>\w+_port_t)\s+tcp\s+(?P<ports>\d[\d, -]*)")
+
+
+@dataclass(frozen=True)
+class Selinux:
+    mode: str
+    """enforcing, permissive or disabled."""
+    booleans: Mapping[str, bool] = field(default_factory=dict)
+    """Those that were asked for and are known to the host's policy."""
+    ports: Mapping[str, tuple[tuple[int, int], ...]] | None = None
+    """TCP ports by their type, as ranges; None where there is no semanage to ask."""
+
+    @property
+    def enforcing(self) -> bool:
+        return self.mode == "enforcing"
+
+    def types_of(self, port: int) -> tuple[str, ...]:
+        """The types that name the port itself, without those of whole ranges of ports, such as unreserved_port_t."""
+        found = [
+            (name, last - first)
+            for name, spans in (self.ports or {}).items()
+            if name not in _RANGES
+            for first, last in spans
+            if first <= port <= last
+        ]
+        return tuple(dict.fromkeys(name for name, _ in sorted(found, key=lambda one: one[1])))
+
+
+_RANGES = ("unreserved_port_t", "reserved_port_t", "hi_reserved_port_t", "ephemeral_port_t")
+
+
+@dataclass(frozen=True)
+class SelinuxState(Question[Selinux]):
+    """ABSENT on a host without SELinux's tools, as Debian and Ubuntu are."""
+
+    family: ClassVar[str] = "selinux"
+
+    @classmethod
+    def ask(cls, questions: Sequence[Self]) -> str:
+        del questions
+        return f"""\
+if ! command -v getenforce >/dev/null; then echo absent; exit 0; fi
+getenforce
+getsebool {MAY_CONNECT} 2>/dev/null
+if command -v semanage >/dev/null && [ "$(getenforce)" = Enforcing ]; then semanage port -l && echo ports; else echo no semanage; fi
+echo end
+"""
+
+    @classmethod
+    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Selinux | Gap]:
+        lines = section.stdout.splitlines()
+        if lines == ["absent"]:
+            return dict.fromkeys(questions, Gap.ABSENT)
+        mode, *rest, told, end = lines
+        if end != "end" or mode.lower() not in {"enforcing", "permissive", "disabled"} or told not in {"ports", "no semanage"}:
+            return {}
+        booleans = {name: value == "on" for name, arrow, value in (line.partition(" --> ") for line in rest) if arrow}
+        ports: dict[str, tuple[tuple[int, int], ...]] = {}
+        for found in filter(None, (_PORTS.fullmatch(line.strip()) for line in rest)):
+            ports[found["type"]] = (*ports.get(found["type"], ()), *map(_span, found["ports"].split(",")))
+        return dict.fromkeys(questions, Selinux(mode.lower(), booleans, ports if told == "ports" else None))
+
+
+def _span(ports: str) -> tuple[int, int]:
+    first, _, last = ports.strip().partition("-")
+    return int(first), int(last or first)

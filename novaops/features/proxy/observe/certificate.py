@@ -1,0 +1,95 @@
+"""What is seen of certificates: the handshake of a client that verifies, with what this machine trusts, or the host's own file."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from novaops.verify.http import FAILURES, Line, Plain, trouble
+
+_UNKNOWN = frozenset({2, 18, 19, 20, 21})
+"""The authority is not known: OpenSSL's codes for a missing issuer, and for what is signed by itself."""
+
+_DAY = 86400
+
+END = "-----END CERTIFICATE-----\n"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The certificate that is shown for a name, as far as it could be verified."""
+
+    name: str
+    trouble: str = ""
+    """Why a client turns it down; "" when one that trusts it gets in."""
+    known_here: bool = False
+    """Whether this machine trusts its authority. Else exactly the host's file was trusted."""
+    unknown: str = ""
+    """What this machine has against it, where the host's file was trusted."""
+    issuer: str = ""
+    days_left: float = 0
+    lifetime: float = 0
+    chain: tuple[str, ...] = ()
+    """The certificates that came, as PEM."""
+
+    @property
+    def soon(self) -> float:
+        """With fewer days than these nobody renews it in time: two weeks, or the last sixth of a short life."""
+        return min(14.0, self.lifetime / 6)
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What a client of this site trusts. `file` is what the host has of its certificate, leaf first."""
+
+    file: str = ""
+
+    @property
+    def leaf(self) -> str:
+        first, end, _ = self.file.partition(END)
+        return first + end
+
+    def here(self) -> ssl.SSLContext:
+        """What this machine trusts; SSL_CERT_FILE counts."""
+        context = ssl.create_default_context()
+        context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT  # Python 3.13's own, and no other client's
+        return context
+
+    def pinned(self) -> ssl.SSLContext | None:
+        """The host's own certificate and no other. None where the host has none."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+        try:
+            context.load_verify_locations(cadata=self.leaf)
+        except (ssl.SSLError, ValueError):
+            return None
+        return context
+
+    def look(self, name: str, connect: Callable[[], Plain]) -> tuple[Shown, ssl.SSLContext | None]:
+        """What is shown for `name`, and how to verify it from now on. None where it cannot be."""
+        unknown = ""
+        for context in (self.here(), self.pinned()):
+            if context is None:
+                break
+            try:
+                with Line(connect(), context, name) as line:
+                    return _shown(name, line, unknown), context
+            except ssl.SSLCertVerificationError as error:
+                if error.verify_code not in _UNKNOWN:
+                    return Shown(name, trouble(error), unknown=unknown), None
+                if unknown:
+                    return Shown(name, "another certificate is shown than the host has in its file", unknown=unknown), None
+                unknown = trouble(error)
+            except FAILURES as error:
+                return Shown(name, trouble(error)), None
+        return Shown(name, unknown or "no certificate is trusted"), None
+
+
+def _shown(name: str, line: Line, unknown: str) -> Shown:
+    said = line.peer()
+    begin, end = (ssl.cert_time_to_seconds(said[key]) for key in ("notBefore", "notAfter"))
+    issuer = next((value for part in said["issuer"] for key, value in part if key == "commonName"), "")
+    days_left = (end - time.time()) / _DAY
+    return Shown(name, "", not unknown, unknown, issuer, days_left, (end - begin) / _DAY, line.chain())

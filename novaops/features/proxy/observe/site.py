@@ -1,0 +1,201 @@
+"""What is wanted of a site, and what is seen of it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from novaops.features.proxy.observe.certificate import Shown
+from novaops.features.proxy.observe.site_files import File, Logged
+from novaops.features.proxy.settings import Auth, Location, Site, Upstream
+from novaops.providers.loader import Provider
+from novaops.verify.http import Answer
+
+
+@dataclass(frozen=True)
+class Wanted:
+    site: Site
+    provider: Provider | None = None
+    """As the site serves it; None for servers of one's own."""
+
+    @property
+    def auth(self) -> Auth:
+        return self.site.auth or Auth()
+
+    @property
+    def guard(self) -> str:
+        """What the site itself asks for: basic, token, or nothing."""
+        return "basic" if self.auth.basic else "token" if self.auth.token else ""
+
+    def inside(self, address: str) -> bool:
+        """Whether the site serves who comes from there."""
+        networks = [ipaddress.ip_network(network) for network in self.auth.addresses]
+        return not networks or any(ipaddress.ip_address(address) in network for network in networks)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name to ask for, for each domain that means one."""
+        named = [domain for domain in self.site.domain if not domain.startswith("~") and not domain.endswith(".*")]
+        return tuple(f"novaops-verify.{name.lstrip('*.')}" if name.startswith(("*", ".")) else name for name in named)
+
+    @property
+    def only_on(self) -> tuple[str, ...]:
+        return () if {"0.0.0.0", "::"} & set(self.site.listen) else self.site.listen  # noqa: S104 - compared, not bound
+
+    @property
+    def present(self) -> bool:
+        return self.site.state == "present"
+
+    @property
+    def password_file(self) -> str:
+        return f"/etc/nginx/novaops/{self.site.name}.htpasswd"
+
+    @property
+    def secrets_file(self) -> str:
+        suffix = "inject" if self.auth.inject else "tokens"
+        return f"/etc/nginx/novaops/{self.site.name}.{suffix}"
+
+    @property
+    def certificate(self) -> tuple[str, str]:
+        """The paths of certificate and key on the host; "" without TLS."""
+        name = self.site.name
+        match self.site.tls if self.present else None:
+            case "files":
+                return self.site.certificate or "", self.site.key or ""
+            case "letsencrypt":
+                return f"/etc/letsencrypt/live/novaops-{name}/fullchain.pem", f"/etc/letsencrypt/live/novaops-{name}/privkey.pem"
+            case "self-signed":
+                return f"/etc/nginx/novaops/{name}.crt", f"/etc/nginx/novaops/{name}.key"
+        return "", ""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The files of the host that matter: what holds a secret, and, of a site that is to be gone, everything."""
+        secret = (self.password_file, self.secrets_file)
+        if self.present:
+            return (*secret, *([self.certificate[1]] if self.site.encrypted else []))
+        own, conf = f"/etc/nginx/novaops/{self.site.name}", f"/etc/nginx/conf.d/novaops-{self.site.name}"
+        return (*secret, f"{own}.crt", f"{own}.key", f"{conf}.conf", f"{conf}.http.conf")
+
+    @property
+    def log(self) -> str:
+        return f"/var/log/nginx/novaops-{self.site.name}.access.log"
+
+    @property
+    def key_is_known(self) -> bool:
+        return bool(self.auth.inject or self.site.test_key)
+
+    def served(self, path: str) -> str:
+        """Where clients find a path of the provider's."""
+        assert self.provider is not None
+        endpoints = sorted(self.provider.endpoints, key=lambda each: -len(each.path))
+        found = next((each for each in endpoints if path == each.path or path.startswith(f"{each.path}/")), self.provider.endpoints[0])
+        return found.served_at + path.removeprefix(found.path) or "/"
+
+    @property
+    def probe(self) -> str:
+        """What everybody is to be let in to, or not."""
+        if self.provider:
+            return self.served(self.provider.probe)
+        return next((pool.path for pool in self.pools if pool.auth != "off"), "/")
+
+    @property
+    def stream(self) -> str:
+        return self.served(self.provider.stream.path) if self.provider and self.provider.stream else ""
+
+    @property
+    def host(self) -> str:
+        """The header Host of its clients."""
+        return self.named(self.names[0], self.site.port, 443 if self.site.encrypted else 80)
+
+    @staticmethod
+    def named(name: str, port: int, default: int) -> str:
+        return (f"[{name}]" if ":" in name else name) + ("" if port == default else f":{port}")
+
+    @property
+    def pools(self) -> tuple[Location, ...]:
+        """The parts of an app site, each with servers of its own."""
+        if not self.present or self.site.is_api:
+            return ()
+        own = any(each.path == "/" and not each.exact for each in self.site.locations)
+        whole = [Location(path="/")] if self.site.upstreams and not own else []
+        return tuple(
+            location.model_copy(
+                update={"upstreams": location.upstreams or self.site.upstreams, "balance": location.balance or self.site.balance}
+            )
+            for location in (*whole, *self.site.locations)
+        )
+
+
+@dataclass(frozen=True)
+class Pool:
+    """One part of an app site, asked until each of its servers should have been seen."""
+
+    location: Location
+    requests: int = 0
+    answer: Answer = field(default_factory=Answer)
+    """The first that was none of a server's, or else the last one."""
+    logged: tuple[Logged, ...] = ()
+    addresses: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """As the log names it: each server, by how the inventory names it."""
+    upgrade: Answer = field(default_factory=Answer)
+    """What a client that wants a websocket gets from the site."""
+    direct: Answer = field(default_factory=Answer)
+    """And from one of the servers itself."""
+
+    @property
+    def expected(self) -> tuple[Upstream, ...]:
+        return tuple(upstream for upstream in self.location.upstreams if not upstream.backup)
+
+    @property
+    def serving(self) -> frozenset[str]:
+        """Servers that answered, as the log names them."""
+        return frozenset(address for line in self.logged for address, status in line.upstreams if status not in {"502", "504"})
+
+    def served(self, upstream: Upstream) -> bool:
+        return bool(self.addresses.get(upstream.address, frozenset()) & self.serving)
+
+
+@dataclass(frozen=True)
+class Seen:
+    wanted: Wanted
+    here: str = ""
+    """This machine's address, as the host sees it."""
+    address: str = ""
+    """Where the requests went to."""
+    way: str = ""
+    """Why they were made on the host itself, where they were."""
+    ports: Mapping[int, str] = field(default_factory=dict)
+    """What keeps a port from taking connections; "" when nothing does."""
+    listening: frozenset[int] = frozenset()
+    """Those that something on the host listens on, beyond the loopback."""
+    shown: tuple[Shown, ...] = ()
+    tried: Mapping[str, Answer] = field(default_factory=dict)
+    """Requests, by who asked: stranger, wrong, known, outsider, stream."""
+    plain: Mapping[str, tuple[Answer, Answer]] = field(default_factory=dict)
+    """GET and POST in plain http, by the URL they should lead to."""
+    unknown: Mapping[str, Answer] = field(default_factory=dict)
+    """Requests for a name that nobody has, by scheme; and one for the first page."""
+    taken: tuple[str, ...] = ()
+    """The schemes in which the site itself answered them."""
+    api: Logged | None = None
+    """The stream, as the site's log has it."""
+    pools: tuple[Pool, ...] = ()
+    files: Mapping[str, File] = field(default_factory=dict)
+    """Those of the site's files that there are."""
+    hashes: tuple[tuple[str, str], ...] = ()
+    workers: frozenset[str] = frozenset()
+    leaks: tuple[tuple[str, str], ...] = ()
+    """Where a secret lies open, and which."""
+    verified: Mapping[str, str] = field(default_factory=dict)
+    """What the host says of each chain that was shown."""
+
+    @property
+    def inside(self) -> bool:
+        return self.wanted.inside(self.here)
+
+
+@dataclass(frozen=True)
+class Rebooted:
+    answer: Answer

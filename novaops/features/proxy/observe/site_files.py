@@ -1,0 +1,256 @@
+"""What is seen of sites on their host: who may read their files, what their logs say of requests, and where a secret lies open."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from novaops.errors import HostFailed
+from novaops.secret import Secret
+from novaops.shell import join, quote, whole
+from novaops.verify.backend import output
+
+if TYPE_CHECKING:
+    from testinfra.host import Host
+
+_LOOPBACK = re.compile(r"([0-9A-F]{16}FFFF0000)?[0-9A-F]{6}7F|0{24}01000000")
+"""127.0.0.0/8 and ::1, as /proc/net/tcp writes them."""
+
+LISTEN = "0A"
+"""A socket's state, in /proc/net/tcp."""
+
+
+@dataclass(frozen=True)
+class File:
+    mode: int
+    owner: str
+    group: str
+
+    def __str__(self) -> str:
+        return f"{self.mode:04o} {self.owner}:{self.group}"
+
+
+@dataclass(frozen=True)
+class Before:
+    """A host before anything was asked of it."""
+
+    files: Mapping[str, File] = field(default_factory=dict)
+    """Those of the paths that there are."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """Certificates, by path."""
+    hashes: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """By password file: each user, and how the hash begins."""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """Of logs."""
+    workers: frozenset[str] = frozenset()
+    """The groups of nginx's workers, who are not root."""
+    ports: frozenset[int] = frozenset()
+    """Those that something listens on, beyond the loopback."""
+    addresses: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Of names, as the host resolves them."""
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A line of a site's access log, whose form novaops wrote: `upstream=ADDRESS, … upstream_status=STATUS, … first=S total=S`."""
+
+    text: str = field(repr=False)
+    path: str = ""
+    upstreams: tuple[tuple[str, str], ...] = ()
+    """Who was asked, and what came of it."""
+    first: float | None = None
+    """Seconds until the upstream began to answer."""
+    total: float | None = None
+
+
+@dataclass(frozen=True)
+class After:
+    """The host after everything was asked."""
+
+    logged: Mapping[str, tuple[Logged, ...]]
+    """By log: the lines that have one of its marks."""
+    open: tuple[tuple[str, str], ...]
+    """Each file in which a secret stands that others than root may read, or a log; with the secret's name."""
+    verified: Mapping[str, str]
+    """What openssl on the host says of each chain, by the name that it was shown for; "" when the host trusts it."""
+
+
+# -- before -------------------------------------------------------------------------------------------------------------------
+
+_BEFORE = """\
+for path in {paths}; do
+  stat -L -c "file %a %U %G $path" -- "$path" 2>/dev/null
+done
+for path in {certificates}; do
+  [ ! -f "$path" ] || {{ echo "text $path"; head -c 100000 -- "$path"; echo; echo "end text"; }}
+done
+for path in {passwords}; do
+  [ ! -f "$path" ] || awk -F : -v path="$path" '{{ print "hash", substr($2, 1, 4), $1, path }}' "$path"
+done
+for path in {logs}; do
+  [ ! -f "$path" ] || echo "size $(wc -c <"$path") $path"
+done
+for name in {names}; do
+  getent ahosts "$name" | awk -v name="$name" '{{ print "address", $1, name }}'
+done
+grep -shE '^(Name|Uid|Gid):' /proc/[0-9]*/status |
+  awk '$1 == "Name:" {{ name = $2 }} $1 == "Uid:" {{ user = $2 }} $1 == "Gid:" && name == "nginx" && user {{ print "worker", $2 }}' |
+  sort -u | while read -r worker id; do echo "worker $(getent group "$id" | cut -d : -f 1)"; done
+awk '$4 == "{listen}" {{ print "port", $2 }}' /proc/net/tcp /proc/net/tcp6 2>/dev/null
+true"""
+
+
+def before(
+    host: Host, paths: Iterable[str], certificates: Iterable[str], passwords: Iterable[str], logs: Iterable[str], names: Iterable[str]
+) -> Before:
+    """One exec. Raises HostFailed."""
+    words = {"paths": paths, "certificates": certificates, "passwords": passwords, "logs": logs, "names": names}
+    return read_before(output(host, _BEFORE.format(**{key: join(found) for key, found in words.items()}, listen=LISTEN)))
+
+
+def read_before(text: str) -> Before:
+    files: dict[str, File] = {}
+    texts: dict[str, str] = {}
+    hashes: dict[str, list[tuple[str, str]]] = {}
+    sizes: dict[str, int] = {}
+    addresses: dict[str, set[str]] = {}
+    workers: set[str] = set()
+    ports: set[int] = set()
+    lines = iter(text.splitlines())
+    for line in lines:
+        kind, _, rest = line.partition(" ")
+        match kind:
+            case "file":
+                mode, owner, group, path = rest.split(" ", 3)
+                files[path] = File(int(mode, 8), owner, group)
+            case "text":
+                texts[rest] = "".join(f"{each}\n" for each in iter(lambda: next(lines, "end text"), "end text"))
+            case "hash":
+                start, user, path = rest.split(" ", 2)
+                hashes.setdefault(path, []).append((user, start))
+            case "size":
+                size, path = rest.split(" ", 1)
+                sizes[path] = int(size)
+            case "address":
+                address, name = rest.split(" ", 1)
+                addresses.setdefault(name, set()).add(address)
+            case "worker":
+                workers.add(rest)
+            case "port":
+                address, _, port = rest.partition(":")
+                ports |= set() if _LOOPBACK.fullmatch(address) else {int(port, 16)}
+    return Before(
+        files,
+        texts,
+        {path: tuple(found) for path, found in hashes.items()},
+        sizes,
+        frozenset(workers),
+        frozenset(ports),
+        {name: frozenset(found) for name, found in addresses.items()},
+    )
+
+
+# -- after --------------------------------------------------------------------------------------------------------------------
+
+_LOG = """\
+size=$(wc -c <{log} 2>/dev/null || echo 0)
+[ "$size" -ge {size} ] && from={size} || from=0
+echo {title}
+tail -c +"$((from + 1))" {log} 2>/dev/null | grep -F -e {marks} | head -n 2000
+"""
+
+_OPEN = """\
+grep -rlsF -f - /etc/nginx /var/log/nginx /var/lib/nginx /var/cache/nginx <<'{end}' | while read -r path; do
+{secret}
+{end}
+  case $path in /var/log/*) echo {title}"$path" ;; *) [ -z "$(find -L "$path" -perm /077)" ] || echo {title}"$path" ;; esac
+done
+"""
+"""The secrets come on stdin, as the script does: no process has one among its words."""
+
+_VERIFY = """\
+said=$(openssl verify -purpose sslserver -untrusted /dev/fd/3 3<<'{end}' <<'{end}.leaf' 2>&1
+{chain}
+{end}
+{leaf}
+{end}.leaf
+) && echo {title} || {{ echo {title}; printf '%s\\n' "$said" | grep -E '^error|^[^:]*: verification failed' | head -n 1; }}
+"""
+
+
+def after(
+    host: Host,
+    logs: Sequence[tuple[str, int, tuple[str, ...]]],
+    kept: Sequence[tuple[str, Secret]],
+    chains: Mapping[str, tuple[str, ...]],
+) -> After:
+    """One exec, which no list of commands shows: it has secrets in it. `logs`: path, size before, marks. Raises HostFailed."""
+    end = f"END_{secrets.token_hex(8)}"
+    parts = [
+        _LOG.format(log=quote(log), size=size, title=quote(f"= log {log}"), marks=" -e ".join(map(quote, marks)))
+        for log, size, marks in logs
+        if marks
+    ]
+    parts += [
+        _OPEN.format(end=end, secret=secret.reveal(), title=quote(f"= open {name} in "))
+        for name, secret in kept
+        if secret.reveal() and "\n" not in secret.reveal()
+    ]
+    parts += [
+        _VERIFY.format(end=end, chain="\n".join(chain), leaf=chain[0], title=quote(f"= chain {name}"))
+        for name, chain in chains.items()
+        if chain
+    ]
+    done = host.backend.session.run(whole("\n".join([*parts, "true"])))
+    if done.status:
+        raise HostFailed(f"{host.backend.get_hostname()} could not be looked at: its logs and files", why=done.stderr.strip())
+    return read_after(done.stdout)
+
+
+def read_after(text: str) -> After:
+    logged: dict[str, tuple[Logged, ...]] = {}
+    opened: list[tuple[str, str]] = []
+    verified: dict[str, str] = {}
+    for block in f"\n{text}".split("\n= ")[1:]:
+        head, *lines = block.splitlines()
+        kind, _, rest = head.partition(" ")
+        match kind:
+            case "log":
+                logged[rest] = tuple(read_line(line) for line in lines if line)
+            case "open":
+                name, _, path = rest.partition(" in ")
+                opened.append((path, name))
+            case "chain":
+                verified[rest] = " ".join(lines).strip()
+    return After(logged, tuple(opened), verified)
+
+
+def read_line(line: str) -> Logged:
+    _, _, after_quote = line.partition('"')
+    request, _, rest = after_quote.partition('" ')
+    path = request.partition(" ")[2].rpartition(" ")[0]
+    _, _, fields = rest.partition("upstream=")
+    addresses, _, fields = fields.partition(" upstream_status=")
+    statuses, _, fields = fields.partition(" first=")
+    first, _, total = fields.partition(" total=")
+    pairs = zip(_each(addresses), _each(statuses), strict=False)
+    return Logged(line, path, tuple(pairs), _seconds(_last(first)), _seconds(total))
+
+
+def _each(text: str) -> list[str]:
+    """Of one field: nginx writes several upstreams with commas between them, and colons after a redirect of its own."""
+    return [one for part in text.split(", ") for one in part.split(" : ") if one not in {"", "-"}]
+
+
+def _last(text: str) -> str:
+    return (_each(text) or [""])[-1]
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

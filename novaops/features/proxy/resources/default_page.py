@@ -1,0 +1,36 @@
+"""Debian's "Welcome to nginx!", which answers for every name that no site has: taken out where it is as the package made it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx
+from novaops.model.action import Command
+from novaops.model.plan import Change, Step
+from novaops.model.question import Facts, Question
+
+_LINK = 'ln -s /etc/nginx/sites-available/default "$1" && { ! systemctl is-active -q nginx.service || systemctl reload nginx.service; }'
+
+
+@dataclass(frozen=True)
+class NoDefaultPage:
+    """A page that somebody has changed is theirs, and stays."""
+
+    @property
+    def id(self) -> str:
+        return f"link:{DEFAULT_PAGE}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield Nginx()
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        nginx = facts.known(Nginx())
+        comes = not nginx.installed and nginx.debian
+        if not (comes or nginx.default_page_is_debians):
+            return
+        there = f"[ -L {DEFAULT_PAGE} ]"
+        link = Command(("sh", "-c", _LINK, "link", DEFAULT_PAGE), holds=f"{there} || [ ! -e /etc/nginx/sites-available/default ]")
+        remove = Command(("rm", "--", DEFAULT_PAGE), holds=f"! {there}", undo=link)
+        yield Step(self.id, (Change("link", "comes with nginx" if comes else "present", None),), (remove,))

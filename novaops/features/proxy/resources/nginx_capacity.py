@@ -1,0 +1,62 @@
+"""How many streams nginx can hold at once: two connections for each, in a number that stands in nginx's own main file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from novaops.errors import Refused
+from novaops.facts.file import FileAt
+from novaops.features.proxy.resources.nginx_files import TAKEN_UP
+from novaops.model.action import WriteFile
+from novaops.model.plan import Change, Step
+from novaops.model.question import Facts, Gap, Question
+
+MAIN = "/etc/nginx/nginx.conf"
+
+_CONNECTIONS = re.compile(r"^([ \t]*worker_connections[ \t]+)(\d+)([ \t]*;)", re.MULTILINE)
+_FILES = re.compile(r"^[ \t]*worker_rlimit_nofile[ \t]+(\d+)[ \t]*;[^\n]*\n", re.MULTILINE)
+
+_SPARE = 512
+"""Connections for everything else."""
+
+
+@dataclass(frozen=True)
+class NginxCapacity:
+    """At least so much; nginx takes these directives once, and in no file of ours."""
+
+    streams: int
+
+    @property
+    def id(self) -> str:
+        return "nginx:(capacity)"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield FileAt(MAIN)
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        found = facts[FileAt(MAIN)]
+        if found is Gap.ABSENT or found.content is None:
+            return  # comes with the package, and is looked at again by the next run
+        text = found.content.decode("utf-8", "surrogateescape")
+        connections = _CONNECTIONS.search(text)
+        if connections is None:
+            raise Refused(f"{MAIN} has no line worker_connections", fix="write one into its events block")
+        # A worker may get all of the streams, each with a connection at either end.
+        wanted = 2 * self.streams + _SPARE
+        new = text if int(connections[2]) >= wanted else _CONNECTIONS.sub(rf"\g<1>{wanted}\3", text, count=1)
+        files = _FILES.search(text)
+        if files is None or int(files[1]) < wanted + _SPARE:
+            new = f"worker_rlimit_nofile {wanted + _SPARE};\n{_FILES.sub('', new, count=1)}"
+        if new == text:
+            return
+        write = WriteFile(
+            *(MAIN, new.encode("utf-8", "surrogateescape"), found.mode, found.owner, found.group),
+            before=found.content,
+            rights_before=(found.mode, found.owner, found.group),
+            then=TAKEN_UP,
+        )
+        changes = (Change("worker_connections", connections[2], str(max(wanted, int(connections[2])))), Change("content", text, new))
+        yield Step(self.id, changes, (write,))

@@ -1,0 +1,148 @@
+"""What a site needs for itself: its names, its ports, and name servers to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from novaops.errors import Refused
+from novaops.facts.listening import Listening
+from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
+from novaops.features.proxy.resources.nginx_files import DEFAULT, is_ours, site_files
+from novaops.formats.names import covers
+from novaops.formats.nginx_conf import Server
+from novaops.model.plan import Step
+from novaops.model.question import Facts, Question
+
+_ALL = frozenset({"*", "0.0.0.0", "::"})  # noqa: S104 - read, not bound
+_ALL_OF_NGINX = frozenset({"*", "[::]"})
+_NO_NAMES = frozenset({"", "_", "localhost"})
+
+RESOLVE = (1, 27, 3)
+"""The version of nginx since which servers of a pool may be names that are looked up again and again."""
+
+
+@dataclass(frozen=True)
+class SiteClaims:
+    name: str
+    domains: tuple[str, ...]
+    ports: tuple[int, ...]
+    beside: tuple[str, ...] = ()
+    """The sites that are deployed together with it: their old files do not count."""
+    asks_dns: bool = False
+    """Whether an upstream is a name."""
+    pool_of_names: str = ""
+    """A name that is one of several upstreams."""
+    listen: tuple[str, ...] = ()
+    """Addresses; none for all of the host."""
+
+    @property
+    def id(self) -> str:
+        return f"site:{self.name}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield from (Nginx(), Listening())
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        nginx = facts.known(Nginx())
+        self._names_are_free(nginx)
+        self._ports_are_free(facts)
+        self._shadows_nobody(nginx)
+        if self.asks_dns and not nginx.resolvers:
+            raise Refused(
+                f"{self.name}: the host has no name server",
+                why="/etc/resolv.conf has none that nginx could ask for the address of an upstream.",
+                fix="put a nameserver line there",
+            )
+        if self.pool_of_names and nginx.version < RESOLVE:
+            raise Refused(
+                f"{self.name}: {self.pool_of_names} is a name among several upstreams",
+                why=f"nginx {'.'.join(map(str, nginx.version))} looks such names up once, when it starts, and does not start when DNS is down.",
+                fix="write addresses, or take nginx 1.27.3 or newer",
+            )
+        return ()
+
+    def _names_are_free(self, nginx: NginxFacts) -> None:
+        for server in nginx.conf.servers():
+            if server.file in self._own:
+                continue
+            taken = [name for name in self.domains if any(covers(name, other) for other in server.names)]
+            if taken and {listen.port for listen in server.listens} & set(self.ports):
+                raise Refused(
+                    f"{self.name}: {taken[0]} is a server_name in {server.place} already",
+                    why=f"nginx would answer for it with one of the two, and ignore the other.{_novaops(server)}",
+                    fix="take the name out there, or choose another domain",
+                )
+
+    @property
+    def _own(self) -> frozenset[str]:
+        names = (self.name, *self.beside)
+        return frozenset(file for name in names for file in site_files(name)) | {DEFAULT}
+
+    def _ports_are_free(self, facts: Facts) -> None:
+        for listener in facts.known(Listening()):
+            strangers = [program for program in listener.programs if program != "nginx"]
+            if listener.port in self.ports and strangers and self._meets(listener.address):
+                raise Refused(
+                    f"{self.name}: port {listener.port} is taken by {', '.join(strangers)}",
+                    why="nginx could not listen there.",
+                    fix=f"stop it, or choose another port: {'https_port' if listener.port == max(self.ports) and len(self.ports) > 1 else 'http_port'}:",
+                )
+
+    def _meets(self, address: str) -> bool:
+        """Whether nginx would want an address that somebody has."""
+        return not self.listen or address in _ALL or bool({address, *_ALL} & set(self.listen))
+
+    def _shadows_nobody(self, nginx: NginxFacts) -> None:
+        """Raises Refused where somebody's server would answer no more."""
+        for server in strangers(nginx):
+            ports = {listen.port for listen in server.listens if listen.address in _ALL_OF_NGINX} & set(self.ports)
+            own = [address for address in self.listen if address not in _ALL]
+            if own and ports:
+                raise Refused(
+                    f"{self.name}: listen: {own[0]} would take port {min(ports)} of that address away from {server.place}",
+                    why="nginx gives an address with a listen of its own to no server that listens on all of them.",
+                    fix="leave listen: out, or choose another port",
+                )
+        for port, first in self._implicit_defaults(nginx):
+            if not set(first.names) - _NO_NAMES:
+                raise Refused(
+                    f"{self.name}: {first.place} answers for all names at port {port}, and would answer for none any more",
+                    why="It has no name of its own, and gets what nobody else takes only because it comes first.",
+                    fix=f"write `listen {port} default_server;` there, or give it its server_name",
+                )
+
+    def notes(self, facts: Facts) -> Iterator[str]:
+        nginx = facts.known(Nginx())
+        for server in strangers(nginx):
+            default = [listen for listen in server.listens if listen.is_default and listen.port in self.ports]
+            if default:
+                yield f"unknown names at port {default[0].port} are answered by {server.place}, as before"
+        for port, first in self._implicit_defaults(nginx):
+            yield f"unknown names at port {port} were answered by {first.place}, which came first, and get no answer from now on"
+
+    def _implicit_defaults(self, nginx: NginxFacts) -> list[tuple[int, Server]]:
+        """Who answers for names that nobody has, without having been told to, where the site is going to listen."""
+        own = {f"[{address}]" if ":" in address else address for address in self.listen if address not in _ALL}
+        first: dict[tuple[str, int], Server] = {}
+        told = set()
+        others = strangers(nginx)
+        for server in [one for one in nginx.conf.servers() if is_ours(one.file) or one in others]:
+            for listen in server.listens:
+                if listen.port not in self.ports or listen.is_loopback or (own and listen.address not in own):
+                    continue
+                first.setdefault((listen.address, listen.port), server)
+                if listen.is_default:
+                    told.add((listen.address, listen.port))
+        return list(dict.fromkeys((port, one) for (at, port), one in first.items() if (at, port) not in told and one in others))
+
+
+def strangers(nginx: NginxFacts) -> list[Server]:
+    """Servers that are not ours, and not the page that goes."""
+    page = DEFAULT_PAGE if nginx.default_page_is_debians else ""
+    return [server for server in nginx.conf.servers() if not is_ours(server.file) and server.file != page]
+
+
+def _novaops(server: Server) -> str:
+    return " It is a site of novaops that this inventory does not name." if is_ours(server.file) else ""

@@ -1,0 +1,95 @@
+"""The sites of a host, for people: where each listens, how long its certificate lasts, whether its upstreams answer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import Any
+
+from novaops.errors import HostFailed
+from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
+from novaops.features.proxy.facts.site_state import Reached, Served, SiteState, SiteStates
+from novaops.features.proxy.resources.nginx_files import site_files
+from novaops.formats.x509 import Chain
+from novaops.model.question import Facts, Question
+
+
+def questions() -> tuple[Question[Any], ...]:
+    return Nginx(), SiteStates()
+
+
+def details(facts: Facts) -> dict[str, Any]:
+    """What `proxy status --json` says of a host. Raises HostFailed where nginx has nothing to do with novaops."""
+    nginx, served = facts.known(Nginx()), facts.known(SiteStates())
+    if not nginx.installed:
+        raise HostFailed("there is no nginx on this host", fix="novaops proxy deploy sets it up")
+    return {
+        "nginx": {"version": ".".join(map(str, nginx.version)), "running": served.running, "complaint": nginx.broken},
+        "sites": [_site(site, nginx, served) for site in served.sites],
+    }
+
+
+def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The same as rows of a table."""
+    nginx = found["nginx"]
+    lines: list[tuple[str, ...]] = []
+    if not nginx["running"]:
+        lines.append(("", "nginx does not run", "", "", ""))
+    if nginx["complaint"]:
+        lines.append(("", f"nginx would not start: {nginx['complaint']}", "", "", ""))
+    for site in found["sites"]:
+        upstreams = [_upstream(one) for one in site["upstreams"]]
+        columns = ([site["site"]], site["serves"], [_days(site["certificate"])], upstreams, [_brief(site["errors"])])
+        lines += zip_longest(*columns, fillvalue="")
+    return lines or [("", "novaops has set up no site here", "", "", "")]
+
+
+def _site(site: SiteState, nginx: NginxFacts, served: Served) -> dict[str, Any]:
+    listens = [listen for server in nginx.conf.servers() if server.file in site_files(site.name) for listen in server.listens]
+    return {
+        "site": site.name,
+        "serves": list(site.bases),
+        "listens": sorted({f"{listen.address}:{listen.port}" for listen in listens}),
+        "certificate": _certificate(site, served.now),
+        "upstreams": [_reached(one) for one in site.upstreams],
+        "errors": list(site.errors),
+    }
+
+
+def _certificate(site: SiteState, now: int) -> dict[str, Any] | None:
+    if not site.certificate:
+        return None
+    try:
+        leaf = Chain.read(site.chain).leaf
+    except ValueError as error:
+        return {"path": site.certificate, "days_left": None, "names": [], "complaint": str(error)}
+    return {"path": site.certificate, "days_left": leaf.days_left(now), "names": list(leaf.names), "complaint": ""}
+
+
+def _reached(one: Reached) -> dict[str, Any]:
+    return {"upstream": one.address, "reachable": one.status > 0, "status": one.status or None, "complaint": one.trouble}
+
+
+def _upstream(one: dict[str, Any]) -> str:
+    return f"{one['upstream']} answers {one['status']}" if one["reachable"] else f"{one['upstream']}: {one['complaint'] or 'no answer'}"
+
+
+def _days(certificate: dict[str, Any] | None) -> str:
+    if certificate is None:
+        return "none"
+    if certificate["complaint"]:
+        return str(certificate["complaint"])
+    days = certificate["days_left"]
+    return "expired" if days < 0 else f"{days} days left"
+
+
+def _brief(errors: list[str]) -> str:
+    """The last one, without what nginx adds for those who read the log."""
+    return next(iter(_messages(errors)), "")
+
+
+def _messages(errors: list[str]) -> Iterator[str]:
+    for line in reversed(errors):
+        when, _, rest = line.partition(" [")
+        message = rest.partition(": ")[2].partition(", client:")[0]
+        yield f"{when} {message.partition(' ')[2] if message.startswith('*') else message}".strip()

@@ -1,0 +1,207 @@
+"""tunnel: requests come through it, and its key opens nothing else. Seen by asking through it and by trying the key, from the client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from novaops.features.tunnel.observe import GOT_IN, PATIENCE, Asked, Rebooted, Seen, Wanted, after_reboot, before_reboot, entries_of, look
+from novaops.features.tunnel.settings import Tunnel
+from novaops.verify import applies
+from novaops.verify.sections import Ended
+
+__all__ = ["after_reboot", "before_reboot", "entries", "look"]
+
+_TIMED_OUT = 124
+_NO_MORE = "Host key verification failed"
+_IN = "Authenticated to "
+_VERSION = "2 "
+"""The type of sftp's answer to a greeting."""
+
+
+def entries(settings: Sequence[Tunnel]) -> Iterator[tuple[str, Wanted]]:
+    yield from entries_of(settings)
+
+
+def _present(wanted: Wanted) -> bool:
+    return wanted.present
+
+
+def _absent(wanted: Wanted) -> bool:
+    return not wanted.present
+
+
+def _transparent(wanted: Wanted) -> bool:
+    return any(passage.transparent for passage in wanted.passages)
+
+
+# -- claims: the way ----------------------------------------------------------------------------------------------------------
+
+
+@applies(_present)
+def test_listens(seen: Seen) -> None:
+    """Takes connections at its listener, and at no other address"""
+    for passage in seen.wanted.passages:
+        address, port = passage.asked_at
+        wanted = frozenset({address if passage.reverse else passage.listen})
+        found = frozenset({"0.0.0.0" if one == "*" else one for one in seen.listening.get(port, frozenset())})  # noqa: S104 - as ss says it
+        expected = f"port {port} should be listened on at {_and(wanted)} and nowhere else"
+        assert found, f"{expected}, but nothing listens there"
+        assert found == wanted, f"{expected}, but it is at {_and(found)}"
+
+
+@applies(_present)
+def test_request(seen: Seen) -> None:
+    """Carries a request to its target, under the target's own name and with a certificate that is valid"""
+    for passage in seen.wanted.passages:
+        _answered(seen.requests, passage.target, f"{passage.check} through {passage.listens}")
+
+
+@applies(_transparent)
+def test_unchanged(seen: Seen) -> None:
+    """Is what an unchanged client comes through, whose name leads nowhere else"""
+    for passage in seen.wanted.passages:
+        if not passage.transparent:
+            continue
+        found = {line.split()[0] for line in seen.names[passage.target].lines}
+        expected = f"{passage.host} should lead to a loopback address of the tunnel's, and nowhere else"
+        stray = sorted(address for address in found if not address.startswith("127.86."))
+        assert found, f"{expected}, but it leads nowhere"
+        assert not stray, f"{expected}, but it leads to {_and(stray)}"
+        ended = _answered(seen.unchanged, passage.target, f"{passage.check}, asked by an unchanged client,")
+        if passage.kind != "tcp":
+            address = ended.said.partition(" ")[2]
+            assert address in found, f"an unchanged client should come to {_and(found)}, but it comes to {address}"
+
+
+@applies(_present)
+def test_enabled(seen: Seen) -> None:
+    """Starts when the host does"""
+    state = seen.enabled.said
+    assert state == "enabled", f"its unit should be enabled, but it is {state}"
+
+
+# -- claims: the key ----------------------------------------------------------------------------------------------------------
+
+
+@applies(_present)
+def test_key_is_private(seen: Seen) -> None:
+    """Has a private key that only its own user can read"""
+    owner, _, mode = seen.key.said.partition(" ")
+    expected = "the private key should be novaops-tunnel's, with mode 0600 or less"
+    assert not seen.key.status, f"{expected}, but {seen.key.said}"
+    assert owner in {"novaops-tunnel", "root"}, f"{expected}, but it is {owner}'s"
+    assert not int(mode, 8) & 0o177, f"{expected}, but it has mode 0{mode}"
+
+
+@applies(_present)
+def test_no_shell(seen: Seen) -> None:
+    """Has a key that opens no shell on the gateway"""
+    _tried(seen)
+    got_in = GOT_IN in seen.opens["shell"].lines
+    assert not got_in, "the gateway should run no command for the tunnel's key, but it ran one"
+
+
+@applies(_present)
+def test_no_files(seen: Seen) -> None:
+    """Has a key that opens no sftp on the gateway"""
+    _tried(seen)
+    answer = " ".join(seen.opens["sftp"].text.split())
+    served = answer.endswith(_VERSION.strip()) and len(answer.split()) > 4  # noqa: PLR2004 - a length of four bytes, and a type
+    assert not served, "the gateway should serve no files to the tunnel's key, but sftp answered"
+
+
+@applies(_present)
+def test_no_other_port(seen: Seen) -> None:
+    """Has a key that opens no other port through the gateway"""
+    ended = _tried(seen, "port")
+    prohibited = "administratively prohibited" in ended.text
+    assert prohibited, f"the gateway should forbid another port than the tunnel's, but it did not: {_last(ended)}"
+
+
+@applies(_present)
+def test_not_back(seen: Seen) -> None:
+    """Has a key that lets nothing listen on the gateway"""
+    ended = _tried(seen, "back")
+    listens = ended.status == _TIMED_OUT or "Allocated port" in ended.text
+    assert not listens, "the gateway should let the tunnel's key listen nowhere else, but it took a port for it"
+
+
+@applies(_present)
+def test_pinned(seen: Seen) -> None:
+    """Logs in to no gateway that shows another host key than the pinned one"""
+    for kind, what in (("another", "another host key is pinned"), ("none", "no host key is pinned")):
+        assert _IN not in seen.pinned[kind].text, f"ssh should not log in where {what}, but it did"
+    for ended in seen.pinned.values():
+        if _NO_MORE not in ended.text:
+            pytest.skip(f"the gateway could not be reached to try it: {_last(ended)}")
+
+
+# -- claims: gone -------------------------------------------------------------------------------------------------------------
+
+
+@applies(_absent)
+def test_nothing_left(seen: Seen) -> None:
+    """Has left no key, no unit, no process and no name behind"""
+    what = {"files": "files", "units": "units", "processes": "processes", "names": "lines of /etc/hosts"}
+    for kind, ended in seen.left.items():
+        assert not ended.text, f"there should be no {what[kind]} of it any more, but there are: {_and(ended.lines)}"
+
+
+@applies(lambda wanted: not wanted.present and bool(wanted.ports))
+def test_nothing_listens(seen: Seen) -> None:
+    """Listens nowhere any more"""
+    for port, found in seen.listening.items():
+        assert not found, f"nothing should listen on port {port} any more, but something does, at {_and(found)}"
+
+
+# -- claims: afterwards -------------------------------------------------------------------------------------------------------
+
+
+@applies(_present)
+def test_after_reboot(seen: Seen, rebooted: Rebooted) -> None:
+    """Is back after a reboot of its own accord"""
+    for passage in seen.wanted.passages:
+        _answered(rebooted.requests, passage.target, f"{passage.check} within {PATIENCE} s of the reboot")
+
+
+@applies(_present)
+def test_heals(seen: Seen, rebooted: Rebooted) -> None:
+    """Is back within a minute after its ssh was killed"""
+    if rebooted.killed.status:
+        pytest.skip("there was no ssh of it to kill")
+    for passage in seen.wanted.passages:
+        _answered(rebooted.healed, passage.target, f"{passage.check} within {PATIENCE} s after its ssh was killed")
+
+
+# -- in words -----------------------------------------------------------------------------------------------------------------
+
+
+def _answered(asked: Asked, target: str, what: str) -> Ended:
+    ended = asked[target]
+    assert not ended.status, f"{what} should be answered by {target}, but {_complaint(ended)}"
+    return ended
+
+
+def _complaint(ended: Ended) -> str:
+    """What curl says of it; the last line is what it was to write anyhow."""
+    lines = [line.removeprefix("curl: ") for line in ended.lines if line.startswith("curl: ")]
+    return lines[0] if lines else ended.said or f"it ended with {ended.status}"
+
+
+def _tried(seen: Seen, what: str = "shell") -> Ended:
+    """How it ended, once it is known that the key got in: where nobody gets in, nothing is proven by what is not opened."""
+    ended = seen.opens[what]
+    if _IN not in ended.text:
+        pytest.skip(f"the key could not be tried: {_last(ended)}")
+    return ended
+
+
+def _last(ended: Ended) -> str:
+    plain = [line for line in ended.lines if line.strip() and not line.startswith("debug")]
+    return plain[-1].strip() if plain else f"ssh ended with {ended.status}"
+
+
+def _and(words: Sequence[str] | frozenset[str] | set[str]) -> str:
+    return " and ".join(sorted(words))

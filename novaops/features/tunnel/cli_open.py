@@ -1,0 +1,142 @@
+"""novaops tunnel open: a port of this machine that leads through a host, for as long as the command runs."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from novaops.cli.options import TIMEOUT, OneHost, Options, verb
+
+if TYPE_CHECKING:
+    from novaops.engine.inventory import Host, Inventory
+    from novaops.features.tunnel.local_settings import Forward
+
+To = Annotated[
+    list[str] | None,
+    typer.Option("--to", metavar="HOST:PORT|PROVIDER|eve", help="Where it leads, as HOST resolves it; again for more [default: openai]."),
+]
+Listen = Annotated[
+    list[str] | None,
+    typer.Option("--listen", metavar="[ADDRESS:]PORT", help="Where it is reached, one for each --to [default: a free port of 127.0.0.1]."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    verb(app, "open")(open_here)
+
+
+def open_here(options: Options, host: OneHost, *, to: To = None, listen: Listen = None) -> int:
+    """Reach an API, EVE-NG's web page or any port through a host, from here, until Ctrl-C. Changes nothing on the host."""
+    gc.enable()  # the console script turned it off for verbs that last a second
+    with _signals() as asked:
+        try:
+            return _open(options, host, to or ["openai"], listen or [], asked)
+        except KeyboardInterrupt:
+            typer.echo("\nInterrupted before anything was open.", err=True)
+            return 130
+
+
+def _open(options: Options, word: str, to: list[str], listen: list[str], asked: _Asked) -> int:
+    from novaops.engine import report
+    from novaops.errors import NovaopsError
+    from novaops.features.tunnel.local_settings import forwards
+    from novaops.providers import loader as provider
+    from novaops.shell import join
+
+    known, _ = options.known()
+    folders = [Path(known.file).parent / "providers"] if known.file else []
+
+    def api(name: str) -> tuple[str, int]:
+        first = provider.load(name, folders).endpoints[0]
+        return first.host, first.port
+
+    wanted = forwards(to, listen, api)
+    target = _host(known, word).target(options.timeout or TIMEOUT)
+
+    from novaops.features.tunnel.local_forward import Tunnel
+
+    def told(sentence: str) -> None:
+        typer.echo(sentence, err=True)
+
+    try:
+        with Tunnel(target, wanted, lambda sentence: typer.echo(sentence, err=True)) as tunnel:
+            asked.note()
+            _show(options, target.name, tunnel.forwards)
+            try:
+                tunnel.stay(lambda: asked.to_stop)
+            except NovaopsError as error:
+                # On stderr with --json too: the one document was printed when the tunnel was open.
+                for _, text in report.error_lines(error):
+                    typer.echo(text, err=True)
+                return error.exit_code
+    except NovaopsError as error:
+        if options.inventory:
+            report.with_inventory(error, join(("-i", str(options.inventory))))
+        raise
+    return 0
+
+
+def _show(options: Options, host: str, forwards: Sequence[Forward]) -> None:
+    """Where it listens. Flushed: who reads it through a pipe waits for it, and there may be nothing more for days."""
+    from novaops.cli import output as screen
+
+    if options.json:
+        opened = [{"to": one.to, "listen": one.listens, "port": one.listen_port} for one in forwards]
+        screen.document({"host": host, "forwards": opened, "exit_code": 0})
+    else:
+        for one in forwards:
+            screen.line(f"{one.listens} leads through {host} to {one.to}")
+            if one.use:
+                screen.line(f"  {one.use}")
+        screen.line("Ctrl-C closes it.")
+    sys.stdout.flush()
+
+
+def _host(known: Inventory, word: str) -> Host:
+    """One host. Its sudo password is not needed, so nothing is asked for it. Raises UsageError."""
+    from novaops.errors import UsageError
+
+    if word in known.groups:
+        raise UsageError(f"{word} is a group, and a tunnel goes through one host")
+    (found,) = known.find([word])
+    return replace(found, access=found.access.model_copy(update={"sudo_password": None}))
+
+
+class _Asked:
+    """Ctrl-C and SIGTERM: an interruption while nothing is open; from then on noted, so that all is closed in order."""
+
+    def __init__(self) -> None:
+        self.to_stop = False
+        self._noting = False
+
+    def __call__(self, *_: Any) -> None:
+        if self._noting:
+            self.to_stop = True
+        else:
+            raise KeyboardInterrupt
+
+    def note(self) -> None:
+        self._noting = True
+
+
+@contextmanager
+def _signals() -> Iterator[_Asked]:
+    asked = _Asked()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

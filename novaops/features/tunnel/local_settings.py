@@ -1,0 +1,108 @@
+"""What `tunnel open` is to forward: which address here leads to which one as the host sees it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from novaops.errors import UsageError
+from novaops.formats import names
+from novaops.formats.names import bracketed, pair, reached
+
+LOOPBACK = "127.0.0.1"
+EVE = "eve"
+EVE_PAGE = (LOOPBACK, 80)
+"""Where EVE-NG serves its web page, on its own host."""
+
+_HTTPS = frozenset({443, 8443})
+_HTTP = frozenset({80, 8080})
+_MOST = 65535
+
+
+@dataclass(frozen=True)
+class Forward:
+    """One way through the host. Port 0 to listen on is any that is free."""
+
+    host: str
+    """As the host at the other end resolves it."""
+    port: int
+    listen: str = LOOPBACK
+    listen_port: int = 0
+
+    @property
+    def to(self) -> str:
+        return pair(self.host, self.port)
+
+    @property
+    def listens(self) -> str:
+        return pair(self.listen, self.listen_port)
+
+    @property
+    def use(self) -> str:
+        """The line that uses it, once its port is known; "" where it is not known what is spoken there."""
+        here = pair(reached(self.listen), self.listen_port)
+        if self.port in _HTTP:
+            return f"http://{here}/"
+        if self.port not in _HTTPS:
+            return ""
+        url = bracketed(self.host) if self.port == 443 else self.to  # noqa: PLR2004 - what https means without a number
+        return f"curl --connect-to {self.to}:{here} https://{url}/"
+
+    def at(self, port: int) -> Forward:
+        return replace(self, listen_port=port)
+
+
+def forwards(to: Sequence[str], listen: Sequence[str], api: Callable[[str], tuple[str, int]]) -> list[Forward]:
+    """Each `--to` with its `--listen`. `api` gives host and port of a provider's API.
+
+    Raises UsageError that names the argument.
+    """
+    targets = [_target(word, api) for word in to]
+    listeners = [_listener(word) for word in listen]
+    if listeners and len(listeners) != len(targets):
+        raise UsageError(
+            f"--listen is there {_times(len(listeners))}, and --to {_times(len(targets))}",
+            why="Each --listen is where the --to in the same place is reached.",
+            fix="leave --listen out, and a free port is taken for each",
+        )
+    fixed = [one for one in listeners if one[1]]
+    if twice := next((one for one in fixed if fixed.count(one) > 1), None):
+        raise UsageError(f"--listen {pair(*twice)} is there twice", fix="give each its own port")
+    return [Forward(*target, *listener) for target, listener in zip(targets, listeners or [(LOOPBACK, 0)] * len(targets), strict=True)]
+
+
+def _target(word: str, api: Callable[[str], tuple[str, int]]) -> tuple[str, int]:
+    if word == EVE:
+        return EVE_PAGE
+    try:
+        host, port = names.address(word)
+    except ValueError as error:
+        raise UsageError(f"--to {word}: {error}", fix="write it as HOST:PORT") from None
+    if port is not None:
+        return host, port
+    if "." in host or ":" in host or host == "localhost":
+        raise UsageError(f"--to {word} has no port", fix=f"write it as {bracketed(host)}:443")
+    try:
+        return api(word)
+    except UsageError as error:
+        raise UsageError(f"--to {word}: {error.what}", why=error.why, fix="or write HOST:PORT, or eve") from None
+
+
+def _listener(word: str) -> tuple[str, int]:
+    try:
+        return _address_and_port(word)
+    except ValueError as error:
+        raise UsageError(f"--listen {word}: {error}", fix="write it as 127.0.0.1:8443, or as 8443; port 0 is any that is free") from None
+
+
+def _address_and_port(word: str) -> tuple[str, int]:
+    match = re.fullmatch(r"(?:(?:\[(?P<v6>[^\]]*)\]|(?P<plain>[^:\[\]]+)):)?(?P<port>[0-9]{1,5})", word)
+    if match is None or int(match["port"]) > _MOST:
+        raise ValueError(f"it is neither a port (0 to {_MOST}) nor ADDRESS:PORT")
+    address = match["v6"] or match["plain"] or LOOPBACK
+    return LOOPBACK if address == "localhost" else names.ip_address(address), int(match["port"])
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")

@@ -1,0 +1,115 @@
+"""The line of a tunnel in the gateway's authorized_keys: its key, and the ports that are all it may do. Other lines stay, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from novaops.errors import Refused, Waits
+from novaops.features.tunnel.facts.ends import Admitted, AdmittedKeys, TunnelKey
+from novaops.features.tunnel.paths import HOME, USER
+from novaops.model.action import Command, WriteFile
+from novaops.model.plan import Change, Step
+from novaops.model.question import Facts, Gap, Question
+from novaops.shell import quote
+
+
+@dataclass(frozen=True)
+class AdmittedKey:
+    client: str
+    name: str
+    comment: str
+    options: str | None
+    """None: no such line."""
+
+    @property
+    def id(self) -> str:
+        return f"admitted:{self.client}/{self.name}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield AdmittedKeys()
+
+    def peer_questions(self) -> Iterable[tuple[str, Question[Any]]]:
+        if self.options is not None:
+            yield self.client, TunnelKey(self.name)
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        found = facts.known(AdmittedKeys())
+        if not found.path:
+            if self.options is None:
+                return
+            raise Refused(
+                "sshd here takes no keys from a file of one user's own (AuthorizedKeysFile)",
+                why="The tunnel's key would have no place.",
+                fix=f"give {USER} one, in a Match User block: AuthorizedKeysFile .ssh/authorized_keys",
+            )
+        wanted = self._wanted(found, facts)
+        if wanted == found.content and (wanted is None or self._rights(found) == (found.mode, found.owner, found.group)):
+            return
+        mode, owner, group = self._rights(found)
+        changes = [Change("key", self._line(found) or None, self._new(facts))] if wanted != found.content else []
+        if found.content == b"" and wanted is None:
+            changes = [Change("file", "empty", None)]
+        if found.content is not None and wanted is not None and (mode, owner, group) != (found.mode, found.owner, found.group):
+            changes.append(Change("rights", f"{found.mode} {found.owner}", f"{mode} {owner}"))
+        write = WriteFile(
+            *(found.path, wanted, mode, owner, group),
+            before=found.content,
+            rights_before=(found.mode, found.owner, found.group) if found.content is not None else None,
+        )
+        yield Step(self.id, tuple(changes), (*self._folders(found, wanted), write))
+
+    def foreseen(self, facts: Facts) -> Facts:
+        """The next one writes into the same file."""
+        found = facts.known(AdmittedKeys())
+        mode, owner, group = self._rights(found)
+        return facts.but(
+            AdmittedKeys(),
+            replace(found, content=self._wanted(found, facts), mode=mode, owner=owner, group=group, folder=True, home=found.home or "made"),
+        )
+
+    def _new(self, facts: Facts) -> str | None:
+        """Raises Waits while there is no key."""
+        if self.options is None:
+            return None
+        key = facts.of(self.client)[TunnelKey(self.name)]
+        if key is Gap.ABSENT or not key.public:
+            raise Waits(f"{self.client}'s key")
+        return f"{self.options} {key.public} {self.comment}"
+
+    def _is_own(self, line: str) -> bool:
+        return line.rstrip("\r").endswith(f" {self.comment}") and not line.lstrip().startswith("#")
+
+    def _line(self, found: Admitted) -> str:
+        return next((line for line in found.lines if self._is_own(line)), "")
+
+    def _wanted(self, found: Admitted, facts: Facts) -> bytes | None:
+        new = self._new(facts)
+        text = (found.content or b"").decode("utf-8", "surrogateescape")
+        kept = "".join(line for line in text.splitlines(keepends=True) if not self._is_own(line.rstrip("\n")))
+        if new is not None:
+            if [line for line in text.split("\n") if self._is_own(line)] == [new]:
+                return found.content
+            kept += "\n" if kept and not kept.endswith("\n") else ""
+            kept += f"{new}\n"
+        elif kept == text:
+            return found.content or None
+        return kept.encode("utf-8", "surrogateescape") or None
+
+    def _rights(self, found: Admitted) -> tuple[str, str, str]:
+        """Outside of the user's home it is root's, as its folder is."""
+        if found.path.startswith(f"{HOME}/"):
+            return "0600", USER, USER
+        return found.mode or "0644", found.owner or "root", found.group or "root"
+
+    def _folders(self, found: Admitted, wanted: bytes | None) -> Iterable[Command]:
+        folder = found.path.rpartition("/")[0]
+        inside = found.path.startswith(f"{HOME}/")
+        missing = [] if found.folder or wanted is None else [folder]
+        if inside and not found.home and wanted is not None:
+            missing = list(dict.fromkeys((HOME, folder)))
+        rights = ("-m", "0700", "-o", USER, "-g", USER) if inside else ("-m", "0755")
+        for path in missing:
+            undo = Command(("rmdir", "--", path), holds=f"[ ! -e {quote(path)} ]")
+            yield Command(("install", "-d", *rights, "--", path), holds=f"[ -d {quote(path)} ]", undo=undo)

@@ -1,0 +1,84 @@
+"""What is left of a tunnel on its client and not wanted (any more): units, files, its key, its lines in /etc/hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from novaops.errors import Refused
+from novaops.features.tunnel.facts.ends import Leftover, TunnelFiles
+from novaops.features.tunnel.paths import FOLDER, UNITS
+from novaops.model.action import Action, Command, WriteFile
+from novaops.model.plan import Change, Step
+from novaops.model.question import Facts, Question
+from novaops.shell import join, quote
+
+_STOP = """\
+for unit do
+  systemctl disable --now -- "$unit" || exit # its words are of no use where it is only stopped, and harmless
+done
+systemctl reset-failed -- "$@" 2>/dev/null; rm -f -- "/run/novaops-tunnel/$0"
+true"""
+
+_START = (
+    'systemctl daemon-reload && for unit do case $unit in *-check.service) ;; *) systemctl enable --now -- "$unit" || exit ;; esac; done'
+)
+
+_REMOVE = 'rm -f -- "$@" && { rmdir -- "$0" "${0%/*}" 2>/dev/null; true; }'
+"""And the folders, where nothing of others is in them."""
+
+_ORDER = (".timer", ".socket", ".service")
+"""What starts others is stopped before them."""
+
+
+@dataclass(frozen=True)
+class TunnelRest:
+    name: str
+    kept: tuple[str, ...] = ()
+    """The files that are wanted."""
+    via_unknown: bool = False
+    """Nobody has said which gateway has a line for its key."""
+
+    @property
+    def id(self) -> str:
+        return f"rest:{self.name}" if self.kept else f"tunnel:{self.name}"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield TunnelFiles(self.name)
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        left = [file for file in facts.known(TunnelFiles(self.name)) if file.path not in self.kept]
+        if not left:
+            return
+        if self.via_unknown:
+            said = "\n".join((file.content or b"").decode("utf-8", "replace") for file in left if file.path.endswith(".forwards"))
+            via = next((line.removeprefix("# via ") for line in said.splitlines() if line.startswith("# via ")), "GATEWAY")
+            raise Refused(
+                f"{self.name}: through which gateway it goes has to be said",
+                why="Its key would stay there, in authorized_keys.",
+                fix=f"--via {via}; or leave the gateway alone: --only-here",
+            )
+        keys = [file for file in left if file.content is None]
+        yield Step(
+            self.id,
+            tuple(Change(file.path.rpartition("/")[2], "present", None) for file in left),
+            tuple(self._actions(left, keys)),
+            cannot_undo="the key: tunnel up makes another one, and the gateway lets that in" if keys else "",
+        )
+
+    def _actions(self, left: list[Leftover], keys: list[Leftover]) -> Iterable[Action]:
+        units = [file.path.rpartition("/")[2] for file in left if file.path.startswith(f"{UNITS}/")]
+        units = [unit for end in _ORDER for unit in units if unit.endswith(end)]
+        if units:
+            stopped = f'( for unit in {join(units)}; do ! systemctl is-active -q -- "$unit" && ! systemctl is-enabled -q -- "$unit" 2>/dev/null || exit 1; done )'
+            start = Command(("sh", "-c", _START, self.name, *reversed(units)), holds="false")
+            yield Command(("sh", "-c", _STOP, self.name, *units), holds=stopped, undo=start)
+        for file in left:
+            if file.content is not None:
+                yield WriteFile(file.path, None, before=file.content, rights_before=(file.mode, file.owner, file.group))
+        if units:
+            yield Command(("systemctl", "daemon-reload"))
+        if keys:
+            gone = " && ".join(f"[ ! -e {quote(file.path)} ]" for file in keys)
+            yield Command(("sh", "-c", _REMOVE, FOLDER, *(file.path for file in keys)), holds=gone)

@@ -1,0 +1,172 @@
+"""What sshd on a gateway lets the tunnels' user do: one drop-in with a Match block of its own; and nothing that shuts that user out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from novaops.errors import Refused
+from novaops.facts.file import File as FileFacts
+from novaops.facts.file import FileAt
+from novaops.facts.sshd import Sshd, SshdEffective, SshdState
+from novaops.features.tunnel.facts.ends import AdmittedKeys
+from novaops.features.tunnel.paths import DROP_IN, USER
+from novaops.formats.sshd_config import Peer, SshdConfig
+from novaops.formats.sshd_drop_in import MAIN
+from novaops.model.plan import Risk, Step
+from novaops.model.question import Facts, Gap, Question
+from novaops.resources.file import File
+from novaops.resources.sshd_access import Way, to_everything
+from novaops.resources.sshd_file import TESTS, taken_up
+
+_ASKED = "GatewayPorts clientspecified"
+
+_DECIDING = ("allowtcpforwarding", "permitopen", "permitlisten", "maxsessions", "authenticationmethods", "allowstreamlocalforwarding")
+
+_ACCEPTS = rf"""{TESTS}whole=$(mktemp) || exit; trap 'rm -f "$whole"' EXIT
+{{ echo "Include $1"; cat {MAIN}; }} >"$whole" && tests -f "$whole"
+"$sshd" -T -f "$whole" -C "user=$2,host=$3,addr=$3,laddr=127.0.0.1,lport=22" | grep -q -x 'allowtcpforwarding yes' && exit
+echo "with this file sshd would still not forward ports for $2"; exit 1"""
+
+
+@dataclass(frozen=True)
+class TunnelGate:
+    text: str
+    """Of the drop-in."""
+    client_address: str = ""
+    """Where the client comes from, as far as the inventory knows: sshd may be set up to look at that."""
+    needs: str = "local"
+    """local or remote: which way ports are forwarded."""
+    listens: bool = False
+    """Whether sshd itself listens for one of them."""
+
+    @property
+    def id(self) -> str:
+        return "sshd:tunnels"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield from (SshdState(), FileAt(DROP_IN), SshdEffective(USER, self.client_address))
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        sshd = facts.known(SshdState())
+        if not sshd.program:
+            raise Refused("there is no OpenSSH sshd on the host", why="A tunnel through it ends at one.")
+        if sshd.complaint:
+            raise Refused(
+                "sshd does not accept its own configuration as it is, and nothing was changed",
+                why=sshd.complaint,
+                fix="mend that first: after a restart no login would be possible at all",
+            )
+        self._refuse_obstacles(facts, sshd)
+        text = self._text(facts)
+        if not self._is_read(sshd):
+            self._refuse_forbidden(facts, sshd)
+            return
+        self._refuse_other_lines(sshd, text)
+        address = self.client_address or "127.0.0.1"
+        check = ("sh", "-c", _ACCEPTS, "sshd-accepts", "{}", USER, address)
+        for step in File(DROP_IN, text, "0600", check=check, then=taken_up(sshd)).steps(facts):
+            yield replace(step, resource=self.id, risk=Risk.LOCKOUT)
+
+    def notes(self, facts: Facts) -> Iterator[str]:
+        if not self._is_read(facts.known(SshdState())):
+            yield f"sshd reads no drop-ins here: the key alone says what it may do, and sockets of the host are not shut to it ({MAIN} has no Include)"
+
+    def _text(self, facts: Facts) -> str:
+        """With what tunnels of others have asked for."""
+        found = facts[FileAt(DROP_IN)]
+        there = isinstance(found, FileFacts) and _ASKED in (found.content or b"").decode("utf-8", "replace")
+        return self.text.replace("GatewayPorts no", _ASKED) if there else self.text
+
+    def _is_read(self, sshd: Sshd) -> bool:
+        marked = SshdConfig(sshd.files).with_file(DROP_IN, self.text)
+        lines = marked.in_force("maxsessions", Peer(USER, (USER,)))
+        losers = marked.ruling("maxsessions", Peer(USER, (USER,))).losers
+        return any(line.file == DROP_IN for line in (*lines, *losers))
+
+    def _way(self, facts: Facts, sshd: Sshd) -> Way:
+        peer = Peer(USER, (USER,), self.client_address)
+        return Way(peer, None, facts.known(SshdEffective(USER, self.client_address)), SshdConfig(sshd.files), sshd.nologin)
+
+    def _refuse_obstacles(self, facts: Facts, sshd: Sshd) -> None:
+        way = self._way(facts, sshd)
+        found = list(to_everything(way))
+        found += [
+            way.said(keyword, shown)
+            for keyword, shown, bad in (
+                ("pubkeyauthentication", "PubkeyAuthentication", "no"),
+                ("disableforwarding", "DisableForwarding", "yes"),
+            )
+            if way.value(keyword) == bad
+        ]
+        if found:
+            lists = [obstacle for obstacle in found if obstacle.text.startswith(("Allow", "Deny"))]
+            fix = f"let {USER} in there, such as: AllowUsers … {USER}" if lists else "change that line"
+            raise Refused(
+                f"sshd would not let {USER} in, as which tunnels come",
+                why="\n".join(map(str, found)),
+                fix="; ".join(dict.fromkeys(obstacle.fix or fix for obstacle in found)),
+            )
+
+    def _refuse_forbidden(self, facts: Facts, sshd: Sshd) -> None:
+        """Without a drop-in the rest of the configuration must allow it."""
+        way = self._way(facts, sshd)
+        if way.value("allowtcpforwarding") not in {"yes", "all", self.needs}:
+            raise Refused(
+                "sshd forwards no ports here",
+                why=f"{way.said('allowtcpforwarding', 'AllowTcpForwarding')}\n{MAIN} includes no drop-ins, so novaops cannot say otherwise.",
+                fix=f"put this at its end: Match User {USER}, and below it: AllowTcpForwarding yes",
+            )
+        open_to = way.value("gatewayports")
+        if self.listens and open_to not in {"clientspecified", _wanted(self.text, "gatewayports")}:
+            raise Refused(
+                f"GatewayPorts {open_to} would open the tunnel's port to {'everybody' if open_to == 'yes' else 'this host alone'}",
+                why=f"{way.said('gatewayports', 'GatewayPorts')}\n{MAIN} includes no drop-ins, so novaops cannot say otherwise.",
+                fix=f"put this at its end: Match User {USER}, and below it: GatewayPorts clientspecified",
+            )
+        for keyword, shown in (("permitopen", "PermitOpen"), ("permitlisten", "PermitListen")):
+            if " ".join(way.effective.get(keyword, ("any",))) != "any":
+                raise Refused(
+                    f"{shown} of sshd shuts the tunnel's port out",
+                    why=f"{way.said(keyword, shown)}\n{MAIN} includes no drop-ins, so novaops cannot say otherwise.",
+                    fix=f"put this at its end: Match User {USER}, and below it: {shown} any",
+                )
+        methods = " ".join(way.effective.get("authenticationmethods", ("any",)))
+        if methods != "any" and "publickey" not in methods.split():
+            raise Refused("sshd asks for more than a key", why=str(way.said("authenticationmethods", "AuthenticationMethods")))
+
+    def _refuse_other_lines(self, sshd: Sshd, text: str) -> None:
+        after = SshdConfig(sshd.files).with_file(DROP_IN, text)
+        for keyword in _DECIDING:
+            winner = after.ruling(keyword, Peer(USER, (USER,), self.client_address)).winner
+            if winner is not None and winner.file != DROP_IN and winner.value.lower() != _wanted(text, keyword):
+                raise Refused(
+                    f"another Match block comes before what novaops would write for {USER}",
+                    why=f"{winner.keyword} {winner.value} ← {winner.where}",
+                    fix=f"take {USER} out of it, or move it behind: Include /etc/ssh/sshd_config.d/*.conf",
+                )
+
+
+def _wanted(text: str, keyword: str) -> str:
+    return next((line.split(None, 1)[1].lower() for line in text.splitlines() if line.strip().lower().startswith(f"{keyword} ")), "")
+
+
+@dataclass(frozen=True)
+class TunnelGateGone:
+    """No such drop-in, once no tunnel ends here any more."""
+
+    gives_way: ClassVar[bool] = True
+
+    @property
+    def id(self) -> str:
+        return "sshd:tunnels"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield from (SshdState(), FileAt(DROP_IN), AdmittedKeys())
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        if facts[FileAt(DROP_IN)] is Gap.ABSENT or facts.known(AdmittedKeys()).content:
+            return
+        for step in File(DROP_IN, None, then=taken_up(facts.known(SshdState()))).steps(facts):
+            yield replace(step, resource=self.id, risk=Risk.LOCKOUT)

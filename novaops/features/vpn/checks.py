@@ -1,0 +1,202 @@
+"""vpn: what is named goes through it and is answered there, and nothing else does. Seen by asking the kernel for the way, and the API."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from novaops.features.vpn.observe import PATIENCE, Rebooted, Seen, Wanted, after_reboot, before_reboot, look
+from novaops.features.vpn.settings import Vpn
+from novaops.verify import applies
+from novaops.verify.sections import Ended
+
+__all__ = ["after_reboot", "before_reboot", "entries", "look"]
+
+LEAST = 200
+"""Bytes each way that any request and its answer have."""
+
+
+def entries(settings: Sequence[Vpn]) -> Iterator[tuple[str, Wanted]]:
+    yield from ((entry.name, Wanted(entry)) for entry in settings)
+
+
+def _link(wanted: Wanted) -> bool:
+    return wanted.is_link and wanted.present
+
+
+def _server(wanted: Wanted) -> bool:
+    return not wanted.is_link and wanted.present
+
+
+# -- claims: a link -----------------------------------------------------------------------------------------------------------
+
+
+@applies(_link)
+def test_up(seen: Seen) -> None:
+    """Is up, and has an address"""
+    assert _has_address(seen.device), f"{seen.wanted.link.device} should be up and have an address, but {seen.device.said or 'it has none'}"
+
+
+@applies(_link)
+def test_named_goes_through(seen: Seen) -> None:
+    """Is the way to each address that a wanted name leads to, and to each wanted network"""
+    device = seen.wanted.link.device
+    own = []
+    for route, ways in seen.ways.items():
+        assert ways, f"{route} should go through {device}, but it leads to no address"
+        for way in ways:
+            shown = route if route == way.address else f"{route} ({way.address})"
+            if way.own and way.device != device:
+                own.append(shown)
+                continue
+            nowhere = not way.device and ":" in way.address  # most VPNs carry IPv4 only: what must not be is that it leaks
+            assert nowhere or way.device == device, f"{shown} should go through {device}, but it goes {_by(way.device)}"
+    if own:
+        pytest.skip(f"the host reaches {', '.join(own)} without anything on the way")
+
+
+@applies(_link)
+def test_nothing_else(seen: Seen) -> None:
+    """Is the way to nothing else: not to other addresses, to DNS servers, nor to where this connection comes from"""
+    device, networks = seen.wanted.link.device, [ipaddress.ip_network(one) for one in seen.wanted.link.networks]
+    for what, way in seen.others.items():
+        if any(ipaddress.ip_address(way.address) in network for network in networks):
+            continue
+        assert way.device != device, f"{what} should not go through {device}, but it does"
+
+
+@applies(_link)
+def test_answered(seen: Seen) -> None:
+    """Carries a request, which is answered"""
+    ended, url = seen.request, seen.wanted.link.url
+    assert not ended.status, f"{url} should be answered, but {_complaint(ended)}"
+
+
+@applies(_link)
+def test_bytes_move(seen: Seen) -> None:
+    """Moves the bytes of that request"""
+    sent, got = seen.moved
+    if seen.request.status:
+        pytest.skip("the request was not answered")
+    if not any(way.device == seen.wanted.link.device for ways in seen.ways.values() for way in ways):
+        pytest.skip("nothing that is named goes through it")
+    expected = f"the request and its answer should go through {seen.wanted.link.device}"
+    assert sent >= LEAST and got >= LEAST, f"{expected}, but it sent {sent} bytes and got {got} meanwhile"  # noqa: PT018 - one sentence
+
+
+@applies(lambda wanted: _link(wanted) and wanted.link.when_down == "unreachable")
+def test_nothing_leaks(seen: Seen) -> None:
+    """Leaves no other way open for when it is down"""
+    for route, ways in seen.ways.items():
+        for way in ways:
+            if not way.own or way.device == seen.wanted.link.device:
+                shown = route if route == way.address else f"{route} ({way.address})"
+                assert way.shut, f"{shown} should be unreachable without the VPN, but there is no such route below it"
+
+
+@applies(_link)
+def test_secrets(seen: Seen) -> None:
+    """Has its profile and credentials in files that only root can read"""
+    assert seen.files, "there should be a profile in /etc/openvpn/client, but there is none"
+    _private(seen)
+
+
+@applies(lambda wanted: wanted.present)
+def test_enabled(seen: Seen) -> None:
+    """Starts when the host does"""
+    assert seen.enabled.said == "enabled", f"its unit should be enabled, but it is {seen.enabled.said}"
+
+
+# -- claims: a server ---------------------------------------------------------------------------------------------------------
+
+
+@applies(_server)
+def test_listens(seen: Seen) -> None:
+    """Listens at its port"""
+    server = seen.wanted.server
+    assert seen.listening, f"{server.protocol} port {server.port} should be listened on, but it is not"
+
+
+@applies(_server)
+def test_has_address(seen: Seen) -> None:
+    """Has an address in its clients' network"""
+    network = ipaddress.ip_network(seen.wanted.server.network)
+    found = [word.partition("/")[0] for line in seen.device.lines for word in line.split() if word.partition("/")[0].count(".") == 3]  # noqa: PLR2004
+    inside = any(ipaddress.ip_address(one) in network for one in found)
+    assert inside, f"{seen.wanted.server.device} should have an address in {network}, but it has {' and '.join(found) or 'none'}"
+
+
+@applies(_server)
+def test_way_out(seen: Seen) -> None:
+    """Passes its clients on, behind the host's own address, by one rule"""
+    network = seen.wanted.server.network
+    assert seen.forwards, "the host should pass packets on (net.ipv4.ip_forward = 1), but it does not"
+    assert seen.masquerades == 1, f"one rule should masquerade {network}, but there are {seen.masquerades or 'none'}"
+
+
+@applies(_server)
+def test_revocations(seen: Seen) -> None:
+    """Has a valid list of revoked certificates"""
+    assert not seen.revoked, f"the list of revoked certificates should be valid, but {seen.revoked}"
+
+
+@applies(_server)
+def test_keys(seen: Seen) -> None:
+    """Has the authority's key, and its own, in files that only root can read"""
+    found = any(path.endswith("/ca.key") for path in seen.files)
+    assert found, "the authority's private key should be on this host, but there is none"
+    _private(seen)
+
+
+# -- claims: gone, and afterwards ---------------------------------------------------------------------------------------------
+
+
+@applies(lambda wanted: not wanted.present)
+def test_nothing_left(seen: Seen) -> None:
+    """Has left no device, no routes, no files and no units behind"""
+    for kind, ended in seen.left.items():
+        what = "device" if kind == "device" else kind
+        assert not ended.text.strip(), (
+            f"there should be no {what} of it any more, but there is: {ended.text.strip().splitlines()[0].strip()}"
+        )
+
+
+@applies(_link)
+def test_link_after_reboot(seen: Seen, rebooted: Rebooted) -> None:
+    """Is back after a reboot of its own accord"""
+    link = seen.wanted.link
+    assert _has_address(rebooted.device), f"{link.device} should be up within {PATIENCE} s of the reboot, but it is not"
+    assert not rebooted.request.status, f"{link.url} should be answered after the reboot, but {_complaint(rebooted.request)}"
+
+
+@applies(_server)
+def test_server_after_reboot(seen: Seen, rebooted: Rebooted) -> None:
+    """Listens and passes on again after a reboot"""
+    server = seen.wanted.server
+    assert rebooted.listening, f"{server.protocol} port {server.port} should be listened on after the reboot, but it is not"
+    assert rebooted.masquerades == 1, f"one rule should masquerade {server.network} after the reboot, but there are {rebooted.masquerades}"
+
+
+# -- in words -----------------------------------------------------------------------------------------------------------------
+
+
+def _private(seen: Seen) -> None:
+    for path, said in seen.files.items():
+        owner, _, mode = said.partition(" ")
+        fits = owner == "root" and not int(mode, 8) & 0o077
+        assert fits, f"{path} should be root's, and nobody else's to read, but it is {owner}'s with mode 0{mode}"
+
+
+def _has_address(device: Ended) -> bool:
+    return not device.status and bool(device.text.strip())
+
+
+def _by(device: str) -> str:
+    return f"by {device}" if device else "nowhere"
+
+
+def _complaint(ended: Ended) -> str:
+    lines = [line.removeprefix("curl: ") for line in ended.lines if line.startswith("curl: ")]
+    return lines[0] if lines else ended.said or f"curl ended with {ended.status}"

@@ -1,0 +1,74 @@
+"""A client's profile for OpenVPN, whole in one file. Its private key is made here, and goes nowhere else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from novaops.features.vpn.facts.server import Parts, key_of
+from novaops.secret import Secret
+
+_CERTIFICATE = re.compile(r"<cert>\s*(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A new private key, and what asks for its certificate."""
+
+    key: Secret
+    """PKCS8 as PEM; encrypted where there is a passphrase."""
+    request: str
+    """The CSR, as PEM."""
+    public: str
+    """The sha256 of the public key, by which its certificate is known."""
+
+
+def ask(name: str, passphrase: Secret | None) -> Asked:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.x509.oid import NameOID
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    asked = x509.CertificateSigningRequestBuilder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])).sign(key, SHA256())
+    locked = serialization.BestAvailableEncryption(passphrase.reveal().encode()) if passphrase else serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, locked).decode()
+    public = key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    return Asked(Secret(private), asked.public_bytes(pem).decode(), key_of(public))
+
+
+def profile(server: str, client: str, parts: Parts, key: Secret) -> Secret:
+    """The text of the .ovpn file. What goes through the VPN is left to the one who uses it."""
+    address, port, protocol = parts.remote.split(" ")
+    inline = {"ca": parts.ca, "cert": parts.pem, "key": key.reveal(), "tls-crypt": parts.tls_crypt.reveal()}
+    notify = "explicit-exit-notify 1\n" if protocol == "udp" else ""
+    return Secret(
+        f"""\
+# {client} of the VPN {server}, made by novaops. Whoever has this file comes in: keep it like a key.
+# Nothing goes through it by itself but the VPN's own network. Say what else does: with `routes:` of novaops vpn up,
+# or with lines here: `route 198.51.100.0 255.255.255.0` for a network, `redirect-gateway def1` for everything.
+client
+dev tun
+remote {address} {port} {protocol}
+resolv-retry infinite
+nobind
+persist-key
+persist-tun
+auth-nocache
+remote-cert-tls server
+verify-x509-name server:{server} name
+tls-version-min 1.2
+data-ciphers AES-256-GCM:AES-128-GCM:CHACHA20-POLY1305
+auth SHA256
+{notify}verb 3
+"""
+        + "".join(f"<{name}>\n{text.strip()}\n</{name}>\n" for name, text in inline.items())
+    )
+
+
+def certificate_in(text: str) -> str:
+    """The client's certificate of a profile, as PEM; "" where it has none."""
+    found = _CERTIFICATE.search(text)
+    return found[1] if found else ""

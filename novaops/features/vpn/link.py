@@ -1,0 +1,175 @@
+"""One link as its host has to have it: the profile read and examined here, its files, and what it needs before them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from errno import EACCES
+from pathlib import Path
+from typing import Any
+
+from novaops.errors import Refused, UsageError
+from novaops.features.vpn.lint import Examined, Given, checked_login, configuration, examine
+from novaops.features.vpn.profile import Profile, ProfileError
+from novaops.features.vpn.resources.link import FOLDER, Paths, VpnLink
+from novaops.features.vpn.settings import PROTOCOL, Link
+from novaops.model.plan import Resource
+from novaops.resources.directory import Directory
+from novaops.resources.package import Package
+from novaops.secret import Secret
+from novaops.secret_source import resolve
+
+EVERY = 20
+"""Seconds between two looks at where the names lead."""
+
+PAUSE = 900
+"""Seconds to the next try, where the server has turned user and password down."""
+
+_SPOKEN_OF = ("mended", "left out", "warning")
+
+
+def resources(entry: Link, host: Any) -> Iterator[Resource]:
+    """Raises UsageError, and Refused where no link can come of the profile: before anything is contacted."""
+    link = _link(entry, host)
+    yield from (Package("ca-certificates"), Package("curl"), Package("openvpn"))
+    yield from (Directory("/etc/novaops"), Directory(FOLDER), Directory(Paths(entry.name).drop_ins))
+    yield link
+
+
+def read_profile(file: Path) -> Profile:
+    """The profile, with the files beside it as blocks. Raises UsageError."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"the profile {file} cannot be read", why=error.strerror or str(error)) from None
+    try:
+        return Profile.read(content).filled(lambda name: _beside(file.parent, name))
+    except ProfileError as error:
+        where = f"{file}:{error.line}" if error.line else str(file)
+        raise UsageError(f"the profile {file.name} cannot be used: {error}", why=where) from None
+
+
+def _beside(folder: Path, name: str) -> bytes:
+    """A file in the profile's folder, or below it: no profile may send other files of this machine anywhere. Raises OSError."""
+    found = (folder / name).resolve()
+    if not found.is_relative_to(folder.resolve()):
+        raise PermissionError(EACCES, "it is not in the profile's folder: move it there")
+    return found.read_bytes()
+
+
+def password_files(profile: Profile, folder: Path) -> dict[str, bytes]:
+    """The files beside a profile that hold users and passwords, by their names. Raises UsageError."""
+    found = {}
+    for option in profile.all("auth-user-pass", "askpass"):
+        if option.block is None and option.parameter not in {"", "[inline]"}:
+            try:
+                found[option.parameter] = _beside(folder, option.parameter)
+            except OSError as error:
+                raise UsageError(
+                    f"line {option.line}: {option.name}: {option.parameter} cannot be read", why=error.strerror or str(error)
+                ) from None
+    return found
+
+
+def looked_at(file: Path) -> Examined:
+    """What `vpn lint` says of a profile. Raises UsageError."""
+    profile = read_profile(file)
+    found = examine(profile, Given(int(time.time()), later=True), password_files(profile, file.parent))
+    _writable(found)
+    return found
+
+
+def _writable(found: Examined) -> None:
+    try:
+        configuration(found, head=(), device="tun", address="true", up="true", login="", key_password="", persist=False)
+    except ValueError as error:
+        raise UsageError("the profile cannot be used", why=str(error)) from None
+
+
+def _link(entry: Link, host: Any) -> VpnLink:
+    assert entry.profile is not None
+    file = Path(host.folder, Path(entry.profile).expanduser())
+    profile = read_profile(file)
+    login = _login(entry)
+    key_password = resolve(entry.key_password) if entry.key_password else None
+    given = Given(int(time.time()), user=login is not None, key_password=key_password)
+    found = examine(profile, given, password_files(profile, file.parent))
+    if found.refusals:
+        first = found.refusals[0]
+        more = "".join(f"\n{_where(file, other.line)}: {other.what}" for other in found.refusals[1:])
+        raise Refused(f"{entry.name}: {_where(file, first.line)}: {first.what}{more}", fix=first.fix)
+    _writable(found)
+    login = login or found.login
+    opens = key_password or found.key_password
+    return VpnLink(
+        *(entry.name, entry.device),
+        contents=_contents(entry, host, found, login if found.wants_login else None, opens if found.encrypted else None),
+        modes=dict.fromkeys(Paths(entry.name).started_with[:3], "0600") | {Paths(entry.name).script: "0755"},
+        networks=entry.networks,
+        servers=tuple(dict.fromkeys(server for server, _, _ in profile.remotes)),
+        said=tuple(
+            f"{_where(file, finding.line)}: {finding.option}{' left out' if finding.weight == 'left out' else ''}: {finding.what}"
+            for finding in found.findings
+            if finding.weight in _SPOKEN_OF
+        ),
+    )
+
+
+def _where(file: Path, line: int) -> str:
+    return f"{file.name}:{line}" if line else file.name
+
+
+def _login(entry: Link) -> tuple[str, Secret] | None:
+    if entry.user is None or entry.password is None:
+        return None
+    try:
+        return checked_login(entry.user, resolve(entry.password))
+    except ValueError as error:
+        raise UsageError(f"{entry.name}: user and password cannot be used: {error}") from None
+
+
+def _contents(
+    entry: Link, host: Any, found: Examined, login: tuple[str, Secret] | None, opens: Secret | None
+) -> dict[str, str | Secret | None]:
+    paths = Paths(entry.name)
+    conf, auth, word, drop_in, routes = paths.started_with
+    systemd = "/etc/systemd/system"
+    values = {"name": entry.name, "protocol": PROTOCOL, "every": EVERY, "pause": PAUSE}
+
+    def rendered(template: str) -> str:
+        return str(host.templates.render(f"vpn/{template}.j2", **values))
+
+    return {
+        conf: configuration(
+            found,
+            head=("managed by novaops: novaops vpn up writes it anew",),
+            device=entry.device,
+            address=f"/bin/sh {paths.script} {entry.name} address",
+            up=f"/usr/bin/systemctl --no-block restart {paths.routes}.service",
+            login=auth if login else "",
+            key_password=word if opens else "",
+            persist=entry.when_down == "unreachable",
+        ),
+        auth: None if login is None else Secret(f"{login[0]}\n{login[1].reveal()}\n"),
+        word: None if opens is None else Secret(f"{opens.reveal()}\n"),
+        drop_in: rendered("drop-in.conf"),
+        routes: _routes(entry, found),
+        paths.script: rendered("link.sh"),
+        f"{systemd}/{paths.routes}.service": rendered("routes.service"),
+        f"{systemd}/{paths.routes}.timer": rendered("routes.timer"),
+        f"{systemd}/{paths.hold}": rendered("hold.service"),
+    }
+
+
+def _routes(entry: Link, found: Examined) -> str:
+    lines = [
+        "# managed by novaops",
+        f"device {entry.device}",
+        f"keep {entry.keep * 3600}",
+        f"when_down {entry.when_down}",
+        f"check {entry.url}",
+        *(f"server {' '.join(remote)}" for remote in Profile(tuple(found.kept)).remotes),
+        *(f"name {name}" for name in entry.hosts),
+        *(f"network {network}" for network in entry.networks),
+    ]
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,165 @@
+"""Clients of a VPN server: a certificate that is given, and one that is taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from novaops.errors import HostFailed, Refused
+from novaops.features.vpn.facts.server import FOLDER, SOCKETS, TALK, Clients, Parts, VpnClients, VpnProfile
+from novaops.features.vpn.resources.server_authority import FUNCTIONS
+from novaops.model.action import Command
+from novaops.model.plan import Change, Step
+from novaops.model.question import Facts, Gap, Question
+from novaops.shell import quote
+
+_CUT = f"""\
+cut() {{ # NAME TALK: a connected client is thrown out; the others stay, unless the server cannot be told
+  systemctl is-active --quiet "$unit" || return 0
+  answer=$(perl -e "$2" "{SOCKETS}/$name.sock" "kill $1")
+  case $answer in
+    SUCCESS:* | *"not found"*) ;;
+    *) echo "the server does not answer ($answer): it is started anew"; systemctl restart "$unit" ;;
+  esac
+}}
+"""
+
+_ADD = f"""\
+{FUNCTIONS}{_CUT}
+client=$1 days=$2 talk=$3
+cat >request.csr || exit
+old=$(serials "$client")
+sign request.csr client "/CN=$client" "$days" "clients/$client.crt"
+rm -f request.csr
+[ -z "$old" ] || {{ revoke $old; list; cut "$client" "$talk"; }}
+rm -f said
+"""
+
+_REVOKE = f"""\
+{FUNCTIONS}{_CUT}
+client=$1 talk=$2
+revoke $(serials "$client")
+list
+cut "$client" "$talk"
+rm -f said
+"""
+
+
+def no_server(server: str) -> HostFailed:
+    return HostFailed(
+        f"there is no VPN server {server} on the host",
+        fix=f"set it up: novaops vpn serve HOST --name {server}; or name another one: --server NAME",
+    )
+
+
+def day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+
+
+def _valid(server: str, client: str) -> str:
+    """sh: whether the client has a certificate that is not revoked."""
+    program = f'$1 == "V" && $6 == "/CN={client}" {{ found = 1 }} END {{ exit !found }}'
+    return f"awk -F '\\t' {quote(program)} {FOLDER}/{quote(server)}/index.txt"
+
+
+def _revoking(server: str, client: str) -> Command:
+    return Command(("sh", "-c", _REVOKE, "revoke", server, client, TALK), holds=f"! {_valid(server, client)}")
+
+
+@dataclass(frozen=True)
+class ClientCertificate:
+    """A certificate for a public key that was made elsewhere."""
+
+    server: str
+    client: str
+    request: str
+    """The CSR, as PEM."""
+    key: str
+    """The sha256 of its public key: by this the certificate is known."""
+    days: int
+    renew: bool = False
+    """Whether it takes the place of another one, which is revoked."""
+
+    @property
+    def id(self) -> str:
+        return f"client:{self.server}/{self.client}"
+
+    @property
+    def question(self) -> VpnProfile:
+        return VpnProfile(self.server, self.client)
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield self.question
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        parts = facts[self.question]
+        if parts is Gap.ABSENT:
+            raise no_server(self.server)
+        if parts.key == self.key:
+            return
+        if self.renew and parts.certificate is None:
+            raise HostFailed(
+                f"there is no client {self.client}",
+                fix=f"make it: novaops vpn client add HOST {self.client}; novaops vpn client ls HOST lists them",
+            )
+        if parts.valid is not None and not self.renew:
+            raise Refused(
+                f"there is a client {self.client} already, valid until {day(parts.valid.until)}",
+                why="Its certificate and its profile stay as they are.",
+                fix=f"choose another name; or novaops vpn client renew HOST {self.client}, or revoke it first",
+            )
+        yield self._step(parts)
+
+    def _step(self, parts: Parts) -> Step:
+        before = None if parts.valid is None else f"serial {parts.valid.serial}, until {day(parts.valid.until)}"
+        changes = (Change("certificate", before, f"new, for {self.days} days"),)
+        words = ("sh", "-c", _ADD, "add", self.server, self.client, str(self.days), TALK)
+        if parts.valid is not None:
+            return Step(
+                self.id,
+                changes,
+                (Command(words, self.request),),
+                cannot_undo="the certificate before: it is revoked, and the client cut off",
+            )
+        undo = _revoking(self.server, self.client)
+        return Step(self.id, changes, (Command(words, self.request, undo=undo),))
+
+
+@dataclass(frozen=True)
+class ClientRevoked:
+    """A client that cannot come in any more, and is not in."""
+
+    server: str
+    client: str
+
+    @property
+    def id(self) -> str:
+        return f"client:{self.server}/{self.client}"
+
+    @property
+    def question(self) -> VpnClients:
+        return VpnClients(self.server)
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield self.question
+
+    def steps(self, facts: Facts) -> Iterable[Step]:
+        clients = facts[self.question]
+        if clients is Gap.ABSENT:
+            raise no_server(self.server)
+        if self.client not in clients.newest:
+            names = ", ".join(clients.newest) or "none"
+            raise HostFailed(f"there is no client {self.client}", why=f"Those of {self.server}: {names}.", fix="novaops vpn client ls HOST")
+        if changes := tuple(self._changes(clients)):
+            command = Command(("sh", "-c", _REVOKE, "revoke", self.server, self.client, TALK))
+            yield Step(self.id, changes, (command,), cannot_undo="a revoked certificate stays dead; the name may be given again")
+
+    def _changes(self, clients: Clients) -> Iterable[Change]:
+        valid = clients.valid(self.client)
+        if valid is not None:
+            yield Change("certificate", f"serial {valid.serial}, until {day(valid.until)}", "revoked")
+        for one in clients.connected:
+            if one.name == self.client:
+                yield Change("connected", f"from {one.address}", "cut off")

@@ -1,0 +1,103 @@
+"""The VPN links of a host, for people: whether traffic goes through each, by which routes, and since when. Pure."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import Any
+
+from novaops.features.vpn.facts.link import LinkState, LinkStates
+from novaops.features.vpn.resources.link import trouble_of
+from novaops.formats.size import human
+from novaops.model.question import Facts, Question
+
+HEADERS = ("LINK", "STATE", "DEVICE", "HANDSHAKE", "IN/OUT", "ROUTES", "API", "LAST ERROR")
+
+
+def questions() -> tuple[Question[Any], ...]:
+    return (LinkStates(),)
+
+
+def details(facts: Facts) -> dict[str, Any]:
+    """What `vpn status --json` says of a host."""
+    found = facts.known(LinkStates())
+    return {"links": [_link(link, found.now) for link in found.links]}
+
+
+def broken(found: dict[str, Any]) -> bool:
+    """Whether one of them does not do what it is for."""
+    return any(not link["works"] for link in found.get("links", []))
+
+
+def not_set_up(name: str, device: str, url: str, host: str) -> dict[str, Any]:
+    """The same of a link that the inventory has and the host has not."""
+    nothing = LinkState(
+        *(name, device),
+        running=False,
+        addresses=(),
+        server="",
+        handshake=0,
+        received=0,
+        sent=0,
+        restarts=0,
+        ways=(),
+        unresolved=(),
+        url=url,
+        status=0,
+        source="",
+        milliseconds=0,
+        trouble="",
+        error="",
+    )
+    return {**_link(nothing, 0), "trouble": f"not set up: novaops vpn up {host}"}
+
+
+def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The same as rows of a table."""
+    lines: list[tuple[str, ...]] = []
+    for link in found["links"]:
+        api = (
+            f"{link['api']['status']} in {link['api']['milliseconds']} ms"
+            if link["api"]["status"]
+            else link["api"]["complaint"] or "no answer"
+        )
+        columns = (
+            [link["link"]],
+            ["works" if link["works"] else link["trouble"]],
+            [link["device"], *link["addresses"]],
+            [_age(link["handshake_s"])],
+            [f"{human(link['received'])} / {human(link['sent'])}", *([f"{link['restarts']} restarts"] if link["restarts"] else [])],
+            [f"{way['route']} {way['address']} over {way['device'] or 'nothing'}" for way in link["routes"]]
+            + [f"{name} leads nowhere" for name in link["unresolved"]],
+            [api],
+            [link["last_error"]],
+        )
+        lines += zip_longest(*columns, fillvalue="")
+    return lines or [("", "no link of novaops' is set up here", *[""] * (len(HEADERS) - 2))]
+
+
+def _link(link: LinkState, now: int) -> dict[str, Any]:
+    trouble = trouble_of(link)
+    return {
+        "link": link.name,
+        "works": trouble is None,
+        "trouble": "" if trouble is None else trouble[0],
+        "device": link.device,
+        "addresses": list(link.addresses),
+        "server": link.server,
+        "handshake_s": max(0, now - link.handshake) if link.handshake else None,
+        "received": link.received,
+        "sent": link.sent,
+        "restarts": link.restarts,
+        "routes": [{"route": way.route, "address": way.address, "device": way.device} for way in link.ways],
+        "unresolved": list(link.unresolved),
+        "api": {"url": link.url, "status": link.status or None, "milliseconds": link.milliseconds, "complaint": link.trouble},
+        "last_error": link.error,
+    }
+
+
+def _age(seconds: int | None) -> str:
+    if seconds is None:
+        return "never"
+    if seconds < 120:  # noqa: PLR2004 - two minutes
+        return f"{seconds} s ago"
+    return f"{seconds // 60} min ago" if seconds < 7200 else f"{seconds // 3600} h ago"  # noqa: PLR2004 - two hours

@@ -1,0 +1,200 @@
+"""Certificates as they stand in a file: whom they are for, how long, and by whom. Pure: text in, facts out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from novaops.formats.names import is_address
+
+if TYPE_CHECKING:  # and loaded where a certificate is read: most commands never see one
+    from cryptography import x509
+
+DAY = 86_400
+"""Seconds."""
+
+_BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+
+
+@dataclass(frozen=True)
+class Certificate:
+    names: tuple[str, ...]
+    """What it is for: DNS names in lower case, and IP addresses, of its subjectAltName. Nothing else counts for a client."""
+    common_name: str
+    """Of its subject: a hint for people, which no client goes by any more."""
+    subject: str
+    issuer: str
+    serial: str
+    """Hex, as openssl prints it."""
+    fingerprint: str
+    """The sha256 of the whole, in hex."""
+    not_before: int
+    not_after: int
+    """Seconds since 1970, as the dates of its beginning and its end."""
+    _parsed: Any = field(repr=False, compare=False)
+
+    @property
+    def self_signed(self) -> bool:
+        return self.issued_by(self)
+
+    @property
+    def lifetime(self) -> int:
+        """Seconds."""
+        return self.not_after - self.not_before
+
+    @property
+    def public_key(self) -> str:
+        """As PEM."""
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+        return str(self._parsed.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+
+    def issued_by(self, other: Certificate) -> bool:
+        """Whether the other's key signed this one."""
+        from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+
+        try:
+            self._parsed.verify_directly_issued_by(other._parsed)
+        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+            return False
+        return True
+
+    def covers(self, domain: str) -> bool:
+        """Whether a client that asks for any name the server name `domain` stands for takes this certificate for it."""
+        wanted = names_for([domain])
+        return bool(wanted) and all(any(_covers(name, one) for name in self.names) for one in wanted)
+
+    def days_left(self, now: int) -> int:
+        """Whole days; negative when it has expired."""
+        return (self.not_after - now) // DAY
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The certificates of one file, in its order: what a server sends."""
+
+    certificates: tuple[Certificate, ...]
+
+    @classmethod
+    def read(cls, pem: str) -> Chain:
+        """The certificates among whatever else stands in the text. Raises ValueError that says in words what is wrong with it."""
+        blocks = pem.split(_BEGIN)[1:]
+        if not blocks:
+            raise ValueError(_instead(pem))
+        return cls(tuple(_read(block, number) for number, block in enumerate(blocks, 1)))
+
+    @property
+    def leaf(self) -> Certificate:
+        """The first one: what the server shows as its own."""
+        return self.certificates[0]
+
+    @property
+    def path(self) -> tuple[Certificate, ...]:
+        """From the leaf up, each issued by the next, as far as the file goes, in whatever order it is."""
+        path = [self.leaf]
+        while not path[-1].self_signed:
+            issuer = next((c for c in self.certificates if c not in path and path[-1].issued_by(c)), None)
+            if issuer is None:
+                break
+            path.append(issuer)
+        return tuple(path)
+
+    @property
+    def in_order(self) -> bool:
+        """Whether the path stands in the file as a server has to send it, with nothing in between."""
+        return self.path == self.certificates[: len(self.path)]
+
+    @property
+    def missing_issuer(self) -> str:
+        """Whose certificate would continue the path; "" when it ends in a self-signed one."""
+        last = self.path[-1]
+        return "" if last.self_signed else last.issuer
+
+
+def names_for(domains: Iterable[str]) -> tuple[str, ...]:
+    """What a certificate for these server names of nginx's holds: x and *.x for ".x", nothing for "x.*" and "~...", which none can."""
+    names: list[str] = []
+    for domain in map(_ascii, domains):
+        if domain.startswith("~") or domain.endswith(".*") or not domain:
+            continue
+        names += [domain[1:], f"*{domain}"] if domain.startswith(".") else [domain]
+    return tuple(dict.fromkeys(names))
+
+
+def _covers(name: str, wanted: str) -> bool:
+    """RFC 6125: the star stands for one label, and is the whole first one. Addresses are the same or not."""
+    if name == wanted:
+        return True
+    star, dot, rest = name.partition(".")
+    _, _, parent = wanted.partition(".")
+    return star == "*" and bool(dot) and rest == parent and not is_address(wanted)
+
+
+def _ascii(domain: str) -> str:
+    """As it stands in a certificate: lower case, xn-- for what is not ASCII, and one way to write each address."""
+    from ipaddress import ip_address
+
+    plain = domain.strip().rstrip(".").lower()
+    if is_address(plain.strip("[]")):
+        return str(ip_address(plain.strip("[]")))
+    if plain.startswith("~"):
+        return plain
+    try:
+        return ".".join(label if label.isascii() else label.encode("idna").decode("ascii") for label in plain.split("."))
+    except UnicodeError:
+        return plain
+
+
+def _instead(text: str) -> str:
+    """What there is where a certificate was expected."""
+    for mark, what in (("PRIVATE KEY-----", "a private key"), ("CERTIFICATE REQUEST-----", "a request for a certificate")):
+        if mark in text:
+            return f"there is no certificate in it, but {what}"
+    if not text.strip():
+        return "it is empty"
+    return "there is no certificate in it: no line says BEGIN CERTIFICATE"
+
+
+def _read(block: str, number: int) -> Certificate:
+    """One certificate, from what follows its first line."""
+    from cryptography import x509
+
+    body, end, _ = block.partition(_END)
+    if not end:
+        raise ValueError(f"certificate {number} in it is cut off: no line says END CERTIFICATE")
+    try:
+        parsed = x509.load_pem_x509_certificate(f"{_BEGIN}{body}{_END}\n".encode())
+        return _facts(parsed)
+    except Exception as error:  # noqa: BLE001 - its parser raises whatever a broken one makes it stumble over
+        reason, _, _ = str(error).partition("\n")
+        raise ValueError(f"certificate {number} in it cannot be read: {reason}") from None
+
+
+def _facts(parsed: x509.Certificate) -> Certificate:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.x509.oid import NameOID
+
+    common_names = [str(a.value) for a in parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    return Certificate(
+        names=_names(parsed),
+        common_name="".join(common_names[-1:]),
+        subject=parsed.subject.rfc4514_string(),
+        issuer=parsed.issuer.rfc4514_string(),
+        serial=f"{parsed.serial_number:X}",
+        fingerprint=parsed.fingerprint(SHA256()).hex(),
+        not_before=int(parsed.not_valid_before_utc.timestamp()),
+        not_after=int(parsed.not_valid_after_utc.timestamp()),
+        _parsed=parsed,
+    )
+
+
+def _names(parsed: x509.Certificate) -> tuple[str, ...]:
+    from cryptography import x509
+
+    try:
+        found = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    names = [name.lower() for name in found.get_values_for_type(x509.DNSName)]
+    return tuple(dict.fromkeys([*names, *map(str, found.get_values_for_type(x509.IPAddress))]))

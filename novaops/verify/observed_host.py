@@ -1,0 +1,112 @@
+"""One host during a verification: connected to once, looked at feature by feature, rebooted at most once."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from novaops.engine.converge import Progress
+from novaops.errors import HostFailed, NovaopsError
+from novaops.ssh.session import Session
+from novaops.ssh.target import Target
+from novaops.verify.claims import Entries, Feature
+
+if TYPE_CHECKING:
+    from testinfra.host import Host
+
+    from novaops.verify.backend import Ran
+
+Where = tuple[str, str]
+"""A feature's name and an entry's."""
+
+
+class Visit:
+    """Errors are kept as values: a host that cannot be seen must not stop the others."""
+
+    def __init__(self, target: Target, entries: Entries, progress: Progress) -> None:
+        self.name = target.name
+        self.entries = entries
+        self.session = Session(target)
+        self.error: NovaopsError | None = None
+        self.seconds = 0.0
+        self.reboots = False
+        """Whether it was rebooted."""
+        self.ran: list[Ran] = []
+        self._progress = progress
+        self._seen: dict[Where, Any] = {}
+        self._rebooted: dict[Where, Any] = {}
+        self._host: Host | None = None
+
+    def look(self) -> None:
+        """Connect, and see what is there."""
+        from novaops.verify.backend import testinfra_host
+
+        started = time.monotonic()
+        try:
+            self._progress(self.name, "connecting")
+            self.session.open()
+            self._host, backend = testinfra_host(self.session)
+            self.ran = backend.ran
+            for feature, entries in self.entries.items():
+                self._progress(self.name, f"looking at {feature.name}")
+                found = self._call(feature, "look", list(entries.values()))
+                self._seen |= {(feature.name, name): seen for name, seen in zip(entries, found, strict=True)}
+        except NovaopsError as error:
+            self.error = error
+        self.seconds += time.monotonic() - started
+
+    def reboot(self) -> None:
+        """Reboot it, and see what survived."""
+        from novaops.verify.reboot import reboot
+
+        started = time.monotonic()
+        marking = [feature for feature in self.entries if hasattr(feature.module, "before_reboot")]
+        try:
+            for feature in marking:
+                self._call(feature, "before_reboot", self._all_seen(feature))
+            self._progress(self.name, "rebooting")
+            self.reboots = True
+            reboot(self.session)
+            for feature in marking:
+                self._progress(self.name, f"looking at {feature.name} after the reboot")
+                found = self._call(feature, "after_reboot", self._all_seen(feature))
+                self._rebooted |= {(feature.name, name): seen for name, seen in zip(self.entries[feature], found, strict=True)}
+        except NovaopsError as error:
+            self.error = error
+        self.seconds += time.monotonic() - started
+
+    @property
+    def host(self) -> Host:
+        """The testinfra host. Raises what kept it from being reached."""
+        if self.error is not None:
+            raise self.error
+        assert self._host is not None
+        return self._host
+
+    def seen(self, where: Where) -> Any:
+        """What was seen of an entry. Raises what kept it from being seen."""
+        return self._of(self._seen, where)
+
+    def rebooted(self, where: Where) -> Any:
+        """What was seen of an entry after the reboot. Raises what kept it from being seen."""
+        return self._of(self._rebooted, where)
+
+    def _of(self, found: dict[Where, Any], where: Where) -> Any:
+        if where not in found and self.error is not None:
+            raise self.error
+        return found[where]
+
+    def _all_seen(self, feature: Feature) -> list[Any]:
+        return [self._seen[feature.name, name] for name in self.entries[feature]]
+
+    def _call(self, feature: Feature, function: str, argument: list[Any]) -> Any:
+        """Raises HostFailed for whatever goes wrong inside a verify file: it spoils this host's result, and no other's."""
+        try:
+            return getattr(feature.module, function)(self._host, argument)
+        except NovaopsError:
+            raise
+        except Exception as error:
+            raise HostFailed(
+                f"verify itself went wrong with {feature.name}: {type(error).__name__}: {error}",
+                fix="run it again with -vv and report what it prints",
+            ) from error

@@ -1,0 +1,147 @@
+"""The pytest side: an item for each claim about each entry of each host, named as a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+
+from novaops.errors import NovaopsError
+from novaops.verify.claims import Claim
+from novaops.verify.observed_host import Visit
+
+
+@dataclass(frozen=True)
+class Case:
+    """A claim about an entry of a host."""
+
+    visit: Visit
+    feature: str
+    entry: str
+    claim: Claim
+
+    @property
+    def resource(self) -> str:
+        return f"{self.feature}:{self.entry}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.entry} {self.claim.sentence} [{self.visit.name}]"
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a case ended."""
+
+    case: Case
+    status: Literal["unchanged", "failed", "skipped", "broken"]
+    """failed: not as wanted. broken: it could not be seen."""
+    message: str = ""
+    dump: str = ""
+    """pytest's own words."""
+    error: BaseException | None = None
+
+
+_CASE = pytest.StashKey[Case]()
+
+
+class Plugin:
+    """What pytest is given instead of a conftest.py. `checks` holds the results."""
+
+    def __init__(self, visits: Sequence[Visit], reboot_all: Callable[[Sequence[Visit]], object] | None) -> None:
+        """`reboot_all` reboots hosts, all at once; None leaves out every claim about a reboot."""
+        self.checks: list[Check] = []
+        self.internal_error = ""
+        self._visits = visits
+        self._reboot_all = reboot_all
+        self._rebooted = False
+
+    # -- what is collected ------------------------------------------------------------------------------------------------
+
+    def pytest_pycollect_makeitem(self, collector: pytest.Module | pytest.Class, name: str, obj: Any) -> list[pytest.Item]:
+        if not name.startswith("test_") or not callable(obj):
+            return []
+        claim = Claim(obj)
+        if claim.after_reboot and self._reboot_all is None:
+            return []
+        return [
+            self._item(collector, obj, Case(visit, feature.name, entry_name, claim))
+            for visit in self._visits
+            for feature, entries in visit.entries.items()
+            if feature.module.__name__ == obj.__module__
+            for entry_name, entry in entries.items()
+            if claim.about(entry)
+        ]
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Host by host, entry by entry; what is about a reboot comes last, when it is known which hosts are fit for one."""
+        order = {visit.name: number for number, visit in enumerate(self._visits)}
+
+        def place(item: pytest.Item) -> tuple[bool, int, str]:
+            case = item.stash[_CASE]
+            return case.claim.after_reboot, order[case.visit.name], case.resource
+
+        items.sort(key=place)
+
+    @staticmethod
+    def _item(collector: pytest.Module | pytest.Class, function: Callable[..., None], case: Case) -> pytest.Item:
+        item: pytest.Item = pytest.Function.from_parent(collector, name=case.name, callobj=function)
+        item.stash[_CASE] = case
+        return item
+
+    # -- what tests may ask for -------------------------------------------------------------------------------------------
+
+    @pytest.fixture
+    def host(self, request: pytest.FixtureRequest) -> Any:
+        return request.node.stash[_CASE].visit.host
+
+    @pytest.fixture
+    def seen(self, request: pytest.FixtureRequest) -> Any:
+        case = request.node.stash[_CASE]
+        return case.visit.seen((case.feature, case.entry))
+
+    @pytest.fixture
+    def rebooted(self, request: pytest.FixtureRequest) -> Any:
+        """The first to ask reboots all hosts at once: those on which everything was right. A broken fstab can stop a boot."""
+        wrong = {check.case.visit.name for check in self.checks if check.status in {"failed", "broken"}}
+        if not self._rebooted and self._reboot_all is not None:
+            self._rebooted = True
+            self._reboot_all([visit for visit in self._visits if visit.name not in wrong])
+        case = request.node.stash[_CASE]
+        if not case.visit.reboots and case.visit.error is None:
+            pytest.skip("not rebooted: a host on which something is wrong might not come back")
+        return case.visit.rebooted((case.feature, case.entry))
+
+    # -- what came of it --------------------------------------------------------------------------------------------------
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+        report: pytest.TestReport = yield
+        case = item.stash[_CASE]
+        report.nodeid = f"{case.feature}.py::{case.name}"  # JUnit's class is the section, wherever its checks are kept
+        if report.when == "call" or not report.passed:
+            self.checks.append(_check(case, report, call))
+        return report
+
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        self.internal_error = str(excrepr)
+
+
+def _check(case: Case, report: pytest.TestReport, call: pytest.CallInfo[None]) -> Check:
+    if report.passed:
+        return Check(case, "unchanged")
+    assert call.excinfo is not None
+    error = call.excinfo.value
+    if report.skipped:
+        return Check(case, "skipped", str(error))
+    if isinstance(error, NovaopsError):
+        report.longrepr = str(error)
+        return Check(case, "broken", error.what, error=error)
+    dump = report.longreprtext
+    if not isinstance(error, AssertionError):
+        return Check(case, "broken", f"{type(error).__name__}: {error}", dump, error)
+    message = str(error) or f"this is not so: {case.name}"
+    report.longrepr = message
+    return Check(case, "failed", message, dump, error)

@@ -1,0 +1,85 @@
+"""What a verification found, in the words and the JSON of novaops.report. Pure."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from novaops.engine import report
+from novaops.engine.report import HostReport, Line, Status
+from novaops.model.plan import Note
+from novaops.verify.observed_host import Visit
+from novaops.verify.plugin import Check
+
+DRIFT = 3
+
+Found = tuple[Visit, Sequence[Check]]
+
+
+def report_of(found: Found, unverified: Sequence[str]) -> HostReport:
+    visit, checks = found
+    notes = tuple(Note(name, f"not verified: there is no check for {name}") for name in unverified)
+    lines = tuple(Line(check.case.resource, _status(check)) for check in checks if not _same_error(check, visit))
+    if visit.error is not None:
+        failed = report.failure(visit.name, visit.error)
+        status: Status = failed.status
+    else:
+        status = "failed" if any(check.status in {"failed", "broken"} for check in checks) else "unchanged"
+    return HostReport(visit.name, status, lines, notes, visit.error, visit.session.execs, visit.seconds)
+
+
+def exit_code(found: Sequence[Found]) -> int:
+    """Of several hosts the worst, in the order 1, 5, 3, 0."""
+    codes = {_code(*one) for one in found}
+    return next((code for code in report.WORST_FIRST if code in codes), 0)
+
+
+def _code(visit: Visit, checks: Sequence[Check]) -> int:
+    if visit.error is not None:
+        return report.failure(visit.name, visit.error).exit_code
+    statuses = {check.status for check in checks}
+    if "broken" in statuses or not checks:
+        return 1
+    return DRIFT if "failed" in statuses else 0
+
+
+def as_json(found: Sequence[Found], reports: Sequence[HostReport], code: int) -> dict[str, Any]:
+    """The one document, with what each check claims and what it says when that is not so."""
+    document = report.as_json(reports, code)
+    for host, (visit, checks) in zip(document["hosts"], found, strict=True):
+        shown = [check for check in checks if not _same_error(check, visit)]
+        for step, check in zip(host["steps"], shown, strict=True):
+            step |= {"check": check.case.claim.sentence, "message": check.message}
+        host["rebooted"] = visit.reboots
+    return document
+
+
+def host_lines(found: Found, host: HostReport, verbose: int) -> Iterator[tuple[str, str]]:
+    """Each line of a host, as (style, text): one for each check."""
+    visit, checks = found
+    for check in checks:
+        if _same_error(check, visit):
+            continue
+        status = _status(check)
+        said = check.case.claim.sentence if status == "unchanged" else check.message
+        before = "not looked at: " if status == "skipped" else ""
+        yield status, f"{report.GLYPHS[status]} {visit.name}  {check.case.resource}  {before}{said}"
+        if verbose and status == "failed":
+            yield "", f"    claimed: {check.case.entry} {check.case.claim.sentence}"
+        if verbose > 1:
+            yield from (("", f"    {text}") for text in check.dump.splitlines())
+    if verbose:
+        yield from (("", f"    $ {ran}") for ran in visit.ran)
+    yield from report.host_lines(HostReport(host.host, host.status, notes=host.notes, error=host.error))
+    if verbose > 1 and visit.error is not None:
+        yield from (("", f"    {text}") for text in "".join(traceback.format_exception(visit.error)).splitlines())
+
+
+def _status(check: Check) -> str:
+    return "failed" if check.status == "broken" else check.status
+
+
+def _same_error(check: Check, visit: Visit) -> bool:
+    """Whether the check only repeats what kept the whole host from being seen."""
+    return check.error is not None and check.error is visit.error

@@ -1,0 +1,79 @@
+"""All hosts looked at at once, and then one pytest over what was seen: a process of its own is not needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from novaops.engine import parallel as fleet
+from novaops.engine.converge import Progress
+from novaops.errors import NovaopsError
+from novaops.ssh.target import Target
+from novaops.verify.claims import FEATURES, Entries
+from novaops.verify.observed_host import Visit
+from novaops.verify.plugin import Check, Plugin
+
+
+def verify(
+    targets: Sequence[Target],
+    entries: Mapping[str, Entries],
+    progress: Progress,
+    *,
+    parallel: int,
+    junit: Path | None = None,
+    reboot: bool = False,
+) -> list[tuple[Visit, list[Check]]]:
+    """Each host with its checks. `entries` is what is verified of each, by the host's name.
+
+    Raises NovaopsError when pytest itself breaks; what goes wrong with a host is a value of its visit.
+    """
+    visits = [Visit(target, entries[target.name], progress) for target in targets]
+    reboot_all = partial(fleet.each, work=Visit.reboot, parallel=parallel)
+    with ExitStack() as stack:
+        for visit in visits:
+            stack.callback(visit.session.close)
+        fleet.each(visits, Visit.look, parallel)
+        plugin = Plugin(visits, reboot_all if reboot else None)
+        _pytest(plugin, {feature.file for visit in visits for feature in visit.entries}, junit)
+    return [(visit, [check for check in plugin.checks if check.case.visit is visit]) for visit in visits]
+
+
+def _pytest(plugin: Plugin, files: set[Path], junit: Path | None) -> None:
+    """One run, deaf to whatever pytest would find in the user's folder, home and environment."""
+    arguments = [
+        *("--noconftest", "-c", os.devnull, "--rootdir", str(FEATURES)),
+        *("--import-mode=importlib", "--assert=plain", "--capture=no", "-p", "no:terminal"),
+        *(part for name in ("cacheprovider", "warnings", "logging", "faulthandler") for part in ("-p", f"no:{name}")),
+        *((f"--junitxml={junit.absolute()}", "-o", "junit_suite_name=novaops verify") if junit else ()),
+        *map(str, sorted(files)),
+    ]
+    with _plain_environment():
+        code = pytest.main(arguments, plugins=[plugin])
+    if code == pytest.ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+        raise NovaopsError(
+            f"verify itself went wrong: pytest ended with {pytest.ExitCode(code).name}",
+            why=(plugin.internal_error.strip().splitlines() or [""])[-1],
+            fix="run it again with -vv and report what it prints",
+        )
+
+
+@contextmanager
+def _plain_environment() -> Iterator[None]:
+    """No plugins and options but ours while pytest runs."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("PYTEST_")}
+    for name in before:
+        del os.environ[name]
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    try:
+        yield
+    finally:
+        for name in [name for name in os.environ if name.startswith("PYTEST_")]:
+            del os.environ[name]
+        os.environ.update(before)

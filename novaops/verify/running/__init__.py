@@ -1,1 +1,0 @@
-"""How the checks are run: testinfra over novaops' own sessions, inside one pytest. No feature is known here."""

@@ -1,0 +1,420 @@
+"""`novaops proxy deploy` in front of an API: the real SDK and curl stream through each mode, over TLS from a real ACME server."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from novaops.lab import Lab, LabHost
+from novaops.lab.process import wait_until
+from tests.lab.conftest import Novaops
+from tests.support.things import write_inventory
+from tests.support.world.api import KEY
+from tests.support.world.world import World
+
+PASSWORD, TOKEN = "wired-Fjord$8 'kite\" é", "glass-Tundra-$1-{x};#"
+ENV = {"PASSWORD": PASSWORD, "KEY": KEY, "TOKEN": TOKEN, "OTHER": "second-Glacier-77"}
+MODES = ("inject", "token", "passthrough")
+
+on_one = pytest.mark.parametrize("gate", ["container", pytest.param("newer", marks=pytest.mark.long)], indirect=True)
+"""Debian 12, and Debian 13."""
+
+
+def sites(world: World, here: str, **more: Any) -> list[dict[str, Any]]:
+    """One for each mode, named after it."""
+    auth: dict[str, Any] = {
+        "inject": {"basic": {"nova": "env:PASSWORD"}, "inject": "env:KEY"},
+        "token": {"token": {"laptop": "env:TOKEN", "phone": "env:OTHER"}},
+        "passthrough": {"passthrough": True, "from": [f"{here}/32"]},
+    }
+    certified = {"tls": "letsencrypt", "acme": world.acme.directory, "email": "me@example.com"}
+    return [{"name": mode, "provider": "openai", "domain": f"{mode}.lab.test", "auth": auth[mode], **certified, **more} for mode in MODES]
+
+
+@dataclass(frozen=True)
+class Gate:
+    host: LabHost
+    inventory: Path
+    root: Path
+    """The authority of the sites' certificates."""
+    here: str
+    """Our address, as the host sees it."""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.root))
+
+    def client(self, mode: str, **over: Any) -> openai.OpenAI:
+        """The SDK, set up for a mode as docs/proxy.md says it."""
+        headers = {
+            "inject": {"Authorization": "Basic " + base64.b64encode(f"nova:{PASSWORD}".encode()).decode()},
+            "token": {"X-Novaops-Token": TOKEN},
+            "passthrough": {},
+        }[mode]
+        options: dict[str, Any] = {
+            "base_url": f"https://{mode}.lab.test/v1",
+            "api_key": "none-of-the-clients" if mode == "inject" else KEY,
+            "default_headers": headers,
+            "max_retries": 0,
+            "timeout": 10,
+            "http_client": openai.DefaultHttpxClient(verify=self.context),
+        }
+        return openai.OpenAI(**{**options, **over})
+
+
+@pytest.fixture(scope="module")
+def gate(request: pytest.FixtureRequest, lab: Lab, _world: World, tmp_path_factory: pytest.TempPathFactory) -> Gate:
+    """A host with a site for each mode, deployed by one run."""
+    host = lab.reset(request.getfixturevalue({"container": "_container", "newer": "_newer"}[request.param]).name)
+    _world.prepare(host)
+    for mode in MODES:
+        _world.names.names[f"{mode}.lab.test"] = [host.address]
+    inventory = write_inventory(tmp_path_factory.mktemp("gate"), host, proxy=sites(_world, _world.address))
+    done = Novaops(lab)("proxy", "deploy", "--json", inventory=inventory, env=ENV)
+    assert (done.code, done.host["status"], done.host["execs"]) == (0, "changed", 3), done.text
+    return Gate(host, inventory, _world.acme.root, _world.address)
+
+
+@pytest.fixture(autouse=True)
+def names(gate: Gate, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sites' names lead to the host, for it and for us."""
+    world.prepare(gate.host)
+    for mode in MODES:
+        world.names.names[f"{mode}.lab.test"] = [gate.host.address]
+    real = socket.getaddrinfo
+
+    def found(name: Any, *rest: Any, **more: Any) -> Any:
+        text = name.decode() if isinstance(name, bytes) else name
+        return real(gate.host.address if str(text).endswith(".lab.test") else name, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+
+
+def asks(client: openai.OpenAI) -> tuple[str, list[float]]:
+    """What was streamed, and when its parts came, in seconds after the question."""
+    began, said, times = time.monotonic(), "", []
+    stream = client.chat.completions.create(model="gpt-4o-mini", stream=True, messages=[{"role": "user", "content": "Count."}])
+    for chunk in stream:
+        times.append(time.monotonic() - began)
+        said += (chunk.choices[0].delta.content or "") if chunk.choices else ""
+    return said, times
+
+
+def curl(gate: Gate, mode: str, path: str, *words: str, let_in: bool = True, scheme: str = "https") -> subprocess.Popen[str]:
+    """A request of curl, asking the site, with what lets it in."""
+    known = {
+        "inject": ["-u", f"nova:{PASSWORD}"],
+        "token": ["-H", f"X-Novaops-Token: {TOKEN}", "-H", f"Authorization: Bearer {KEY}"],
+        "passthrough": ["-H", f"Authorization: Bearer {KEY}"],
+    }[mode]
+    name = f"{mode}.lab.test"
+    to = [option for port in (80, 443) for option in ("--resolve", f"{name}:{port}:{gate.host.address}")]
+    command = ["curl", "-sS", "-N", "--cacert", str(gate.root), *to, *(known if let_in else []), *words, f"{scheme}://{name}{path}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def answer(gate: Gate, mode: str, path: str, *words: str, **more: Any) -> tuple[int, str]:
+    """Status and body."""
+    out, _ = curl(gate, mode, path, "-w", "\n%{http_code}", *words, **more).communicate(timeout=60)
+    body, _, status = out.rpartition("\n")
+    return int(status), body
+
+
+def assert_streams(times: list[float]) -> None:
+    assert times, "nothing was streamed"
+    assert times[0] < 1, times
+    assert len({round(at, 1) for at in times}) >= 3, times
+
+
+@on_one
+@pytest.mark.parametrize("mode", MODES)
+def test_the_sdk_streams(gate: Gate, world: World, mode: str) -> None:
+    with gate.client(mode) as client:
+        said, times = asks(client)
+    assert said
+    assert_streams(times)
+    (request,) = world.api.requests
+    assert_is_nobodys(request, gate)
+
+
+@on_one
+def test_curl_streams(gate: Gate, world: World) -> None:
+    """Over HTTP/2, as it likes to, and while it claims to be somebody."""
+    claims = ["X-Forwarded-For: 203.0.113.9", "X-Real-IP: 203.0.113.9", "Forwarded: for=203.0.113.9", "Cookie: a=b", "CF-IPCountry: CN"]
+    words = [word for claim in claims for word in ("-H", claim)]
+    for mode in MODES:
+        world.api.requests.clear()
+        began = time.monotonic()
+        with curl(gate, mode, "/v1/chat/completions", "-d", '{"model": "m", "stream": true}', *words) as process:
+            assert process.stdout is not None
+            times = [time.monotonic() - began for line in process.stdout if line.startswith("data:")]
+        assert_streams(times)
+        (request,) = world.api.requests
+        assert_is_nobodys(request, gate)
+
+
+def assert_is_nobodys(request: Any, gate: Gate) -> None:
+    """What the API sees: a request of its own kind, from nobody in particular."""
+    assert (request.sni, request.header("Host"), request.version) == ("api.openai.com", "api.openai.com", "HTTP/1.1")
+    assert request.header("Authorization") == f"Bearer {KEY}"
+    told = {name.lower() for name, _ in request.headers}
+    assert not told & {
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-real-ip",
+        "forwarded",
+        "via",
+        "x-novaops-token",
+        "cookie",
+    }
+    whole = repr(request.headers)
+    for secret in (PASSWORD, TOKEN, "nova:", gate.host.name, gate.here, "203.0.113.9", "CN"):
+        assert secret not in whole
+
+
+STRANGERS: Mapping[str, tuple[str, tuple[str, ...], int, str]] = {
+    "nobody": ("inject", (), 401, "unauthorized"),
+    "a wrong password": ("inject", ("-u", "nova:wrong"), 401, "unauthorized"),
+    "a key of the API": ("inject", ("-H", f"Authorization: Bearer {KEY}"), 401, "unauthorized"),
+    "no token": ("token", ("-H", f"Authorization: Bearer {KEY}"), 401, "unauthorized"),
+    "a token in capitals": ("token", ("-H", f"X-Novaops-Token: {TOKEN.upper()}"), 401, "unauthorized"),
+    "a token and more": ("token", ("-H", f"X-Novaops-Token: {TOKEN}x"), 401, "unauthorized"),
+    "the name of a token": ("token", ("-H", "X-Novaops-Token: laptop"), 401, "unauthorized"),
+    "the default": ("token", ("-H", "X-Novaops-Token: default"), 401, "unauthorized"),
+    "another path": ("inject", ("-u", f"nova:{PASSWORD}", "--path-as-is"), 404, "not_found"),
+}
+
+
+@on_one
+def test_strangers_stay_outside(gate: Gate, world: World) -> None:
+    for who, (mode, words, status, code) in STRANGERS.items():
+        path = "/v1/../dashboard" if who == "another path" else "/v1/models"
+        found, body = answer(gate, mode, path, *words, let_in=False)
+        assert (found, json.loads(body)["error"]["code"]) == (status, code), who
+    assert not world.api.requests
+    with gate.client("inject", default_headers={}) as client, pytest.raises(openai.AuthenticationError, match="does not know you"):
+        client.models.list()
+    with gate.client("token", api_key="sk-wrong") as client, pytest.raises(openai.AuthenticationError) as refused:
+        client.models.list()
+    assert "novaops" not in str(refused.value), "the API's own answer has to come through"
+    status, _ = answer(
+        gate, "token", "/v1/models", "-H", "X-Novaops-Token: second-Glacier-77", "-H", f"Authorization: Bearer {KEY}", let_in=False
+    )
+    assert status == 200, "each token lets in"
+    assert gate.host.run(f"curl -sk -o /dev/null -w '%{{http_code}}' --resolve passthrough.lab.test:443:{gate.host.address} {AT}") == "403"
+
+
+AT = "https://passthrough.lab.test/v1/models"
+
+
+@on_one
+def test_around_the_site(gate: Gate) -> None:
+    """Plain http leads to it, odd methods and unknown names lead nowhere, and nginx says no more of itself than it must."""
+    shown = "%{http_code} %{redirect_url}"
+    for method, status in (("GET", 301), ("HEAD", 301), ("POST", 308), ("PUT", 308), ("DELETE", 308), ("OPTIONS", 308)):
+        words = ["-I"] if method == "HEAD" else ["-X", method]
+        out, _ = curl(gate, "inject", "/v1/x?a=1&b=%2F", "-o", "/dev/null", "-w", shown, *words, scheme="http").communicate(timeout=20)
+        assert out == f"{status} https://inject.lab.test/v1/x?a=1&b=%2F", method
+    assert answer(gate, "inject", "/v1/models", "-X", "TRACE")[0] == 405
+    assert answer(gate, "inject", "/.well-known/acme-challenge/none", scheme="http")[0] == 404
+    out, _ = curl(gate, "inject", "/v1/models", "-i", let_in=False).communicate(timeout=20)
+    head = out.lower().partition("\n\n")[0]
+    assert "strict-transport-security: max-age=31536000" in head
+    assert "\nserver: nginx\n" in head.replace("\r", "")
+    for ask in ("http://box/", "http://127.0.0.1/", "https://other.lab.test/", "https://127.0.0.1/"):
+        to = f"--connect-to ::{gate.host.address}:"
+        assert gate.host.run(f"curl -skS {to} {ask} 2>&1 || echo nothing").endswith("nothing\n"), ask
+
+
+@on_one
+def test_a_second_run_changes_nothing(gate: Gate, novaops: Novaops) -> None:
+    started = gate.host.run("pgrep -P $(cat /run/nginx.pid)")
+    done = novaops("proxy", "deploy", "--json", inventory=gate.inventory, env=ENV)
+    assert (done.code, done.host["status"], done.host["execs"]) == (0, "unchanged", 1), done.text
+    assert gate.host.run("pgrep -P $(cat /run/nginx.pid)") == started, "nginx was reloaded for nothing"
+    assert gate.host.run("nginx -t 2>&1 | grep -c -v -E 'syntax is ok|test is successful' || true") == "0\n"
+
+
+@on_one
+def test_names_may_be_dead_when_nginx_starts(gate: Gate, world: World) -> None:
+    world.names.stop()
+    gate.host.run("systemctl restart nginx && systemctl is-active nginx")
+    status, body = answer(gate, "inject", "/v1/models")
+    assert (status, json.loads(body)["error"]["code"]) == (502, "bad_gateway")
+    world.names.start()
+    assert wait_until(lambda: answer(gate, "inject", "/v1/models")[0] == 200, 20), "it does not come back by itself"
+    world.names.names["api.openai.com"] = ["127.0.0.9"]
+    assert wait_until(lambda: answer(gate, "inject", "/v1/models")[0] == 502, 60), "the name is not looked up again"
+    world.names.names["api.openai.com"] = [world.address]
+    gate.host.run("systemctl restart nginx")  # each of its workers would keep the wrong address for half a minute
+
+
+@on_one
+def test_an_api_that_is_not_what_it_should_be(gate: Gate, world: World, novaops: Novaops) -> None:
+    """Each is said for what it is, and nothing is changed."""
+
+    def said() -> str:
+        done = novaops("proxy", "deploy", "--json", inventory=gate.inventory, env=ENV)
+        assert (done.code, done.host["status"]) == (1, "failed"), done.text
+        return f"{done.host['error']['what']}\n{done.host['error']['why']}"
+
+    world.api.stop()
+    assert "inject: the site is up, but openai cannot be reached" in said()
+    world.api.start()
+    world.api.behaviour.region_refused = True
+    assert "inject: openai does not serve the region this host is in" in said()
+    world.api.behaviour.region_refused = False
+    world.api.key = "another"
+    assert "inject: openai does not take the key: 401" in said()
+    world.api.key = KEY
+    world.api.show(world.authority.leaf("other.example.com"))
+    assert "certificate does not match" in said()
+    world.api.show(world.leaf)
+
+
+@on_one
+def test_large_uploads(gate: Gate, world: World) -> None:
+    """They are neither turned away nor kept on the way."""
+    content = random.Random(4).randbytes(5_000_000)  # noqa: S311 - any bytes will do
+    with gate.client("inject") as client:
+        client.files.create(file=("five.jsonl", content), purpose="batch")
+    (request,) = world.api.requests
+    assert request.complete
+    assert request.size > 5_000_000
+    assert content[:100_000] in request.body
+
+
+@on_one
+@pytest.mark.long
+def test_the_largest_file_that_an_api_takes(gate: Gate, world: World) -> None:
+    """512 MB: they pass through without ever being kept on the proxy's disk."""
+    before = gate.host.run("df --output=used -B1M / | tail -n 1")
+    gate.host.run("head -c 536870912 /dev/zero >/root/large")
+    to = f"-k --resolve token.lab.test:443:{gate.host.address}"
+    upload = f"curl -sS -o /dev/null -w '%{{http_code}}' {to} -F purpose=batch -F file=@/root/large"
+    keys = f"-H 'X-Novaops-Token: second-Glacier-77' -H 'Authorization: Bearer {KEY}'"
+    assert gate.host.run(f"{upload} {keys} https://token.lab.test/v1/files", timeout_s=300) == "200"
+    gate.host.run("rm /root/large")
+    (request,) = world.api.requests
+    assert request.complete
+    assert request.size > 536_870_912
+    assert int(gate.host.run("df --output=used -B1M / | tail -n 1")) - int(before) < 100
+
+
+@on_one
+def test_headers_that_contradict_each_other(gate: Gate, world: World) -> None:
+    """None of them is passed on."""
+    basic = base64.b64encode(f"nova:{PASSWORD}".encode()).decode()
+    contradictions = {
+        "two logins": f"Authorization: Basic {basic}\r\nAuthorization: Bearer {KEY}\r\n",
+        "two logins, the other way round": f"Authorization: Bearer {KEY}\r\nAuthorization: Basic {basic}\r\n",
+        "two lengths": f"Authorization: Basic {basic}\r\nContent-Length: 3\r\nContent-Length: 4\r\n",
+        "a length and chunks": f"Authorization: Basic {basic}\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+        "two hosts": f"Authorization: Basic {basic}\r\nHost: other.test\r\n",
+    }
+    for what, headers in contradictions.items():
+        plain = socket.create_connection((gate.host.address, 443), timeout=10)
+        with gate.context.wrap_socket(plain, server_hostname="inject.lab.test") as tls:
+            tls.sendall(f"POST /v1/models HTTP/1.1\r\nHost: inject.lab.test\r\n{headers}\r\nabc".encode())
+            assert tls.recv(12) in {b"HTTP/1.1 400", b"HTTP/1.1 401"}, what
+    assert not world.api.requests
+
+
+@on_one
+def test_a_secret_that_is_lost_closes_the_site(gate: Gate, world: World, novaops: Novaops) -> None:
+    gate.host.run("cd /etc/nginx/novaops && rm inject.htpasswd")
+    assert answer(gate, "inject", "/v1/models")[0] in {401, 403}
+    gate.host.run("cd /etc/nginx/novaops && rm inject.inject token.tokens && nginx -t -q && systemctl restart nginx")
+    assert answer(gate, "inject", "/v1/models")[0] == 503
+    assert answer(gate, "token", "/v1/models")[0] == 401
+    assert not world.api.requests
+    done = novaops("proxy", "deploy", "--json", inventory=gate.inventory, env=ENV)
+    assert (done.code, done.host["status"], done.host["execs"]) == (0, "changed", 3), done.text
+    assert [answer(gate, mode, "/v1/models")[0] for mode in MODES] == [200, 200, 200]
+
+
+@on_one
+def test_secrets_are_nowhere_else(gate: Gate, novaops: Novaops) -> None:
+    files = gate.host.run("stat -c '%a %U %G %n' /etc/nginx/novaops/*")
+    assert files == (
+        "640 root www-data /etc/nginx/novaops/inject.htpasswd\n"
+        "600 root root /etc/nginx/novaops/inject.inject\n600 root root /etc/nginx/novaops/token.tokens\n"
+    )
+    for mode in MODES:
+        answer(gate, mode, "/v1/models")
+    told = novaops("proxy", "deploy", "-vv", "--diff", inventory=gate.inventory, env=ENV).text
+    told += novaops("proxy", "status", "--json", inventory=gate.inventory, env=ENV).text
+    told += gate.host.run("cat /var/log/nginx/*; journalctl -o cat; cat /var/lib/novaops/runs/*/*.json; ps axww")
+    for secret in (PASSWORD, KEY, TOKEN, TOKEN.partition("$")[0], PASSWORD.partition("$")[0]):
+        assert secret not in told
+
+
+@on_one
+def test_it_is_renewed_and_taken_up(gate: Gate) -> None:
+    before = _served(gate)
+    gate.host.run("certbot renew -q --no-random-sleep-on-renew")
+    assert _served(gate) == before, "nothing was due"
+    gate.host.run("certbot renew -q --no-random-sleep-on-renew --force-renewal --cert-name novaops-token")
+    assert wait_until(lambda: _served(gate) != before, 20), "the new certificate is not served"
+    assert answer(gate, "token", "/v1/models")[0] == 200
+
+
+def _served(gate: Gate) -> str:
+    """The serial number of what a client is shown."""
+    with (
+        socket.create_connection((gate.host.address, 443)) as plain,
+        gate.context.wrap_socket(plain, server_hostname="token.lab.test") as tls,
+    ):
+        found = tls.getpeercert()
+    assert found is not None
+    return str(found["serialNumber"])
+
+
+@on_one
+def test_status_says_what_there_is(gate: Gate, novaops: Novaops) -> None:
+    done = novaops("proxy", "status", "--json", inventory=gate.inventory, env=ENV)
+    assert done.code == 0, done.text
+    assert [site["site"] for site in done.host["sites"]] == sorted(MODES)
+    for site in done.host["sites"]:
+        assert site["serves"] == [f"https://{site['site']}.lab.test/v1"]
+        assert site["certificate"]["days_left"] in {89, 90}
+        assert [(one["upstream"], one["status"]) for one in site["upstreams"]] == [("api.openai.com:443", 401)]
+
+
+@on_one
+def test_a_certificate_that_cannot_be_had_is_not_asked_for(gate: Gate, world: World, novaops: Novaops, tmp_path: Path) -> None:
+    """Names that lead elsewhere, in IPv6 alone too: the authority would look there."""
+    world.names.names["away.lab.test"] = ["192.0.2.1"]
+    world.names.names["half.lab.test"] = [gate.host.address, "2001:db8::1"]
+    asked = len(world.acme.log.read_text())
+    for domain in ("away.lab.test", "half.lab.test", "nowhere.lab.test"):
+        site = {**sites(world, gate.here)[0], "name": "other", "domain": domain}
+        done = novaops("proxy", "deploy", "--json", inventory=write_inventory(tmp_path, gate.host, proxy=[site]), env=ENV)
+        assert (done.code, done.host["status"]) == (4, "refused"), done.text
+        assert domain in done.host["error"]["what"]
+    assert len(world.acme.log.read_text()) == asked
+
+
+@on_one
+def test_gone_and_back_again(gate: Gate, novaops: Novaops) -> None:
+    """The last one, as it takes everything away."""
+    done = novaops("proxy", "remove", "--json", inventory=gate.inventory, env=ENV)
+    assert (done.code, done.host["status"]) == (0, "changed"), done.text
+    left = gate.host.run("ls /etc/nginx/conf.d /etc/nginx/novaops /etc/letsencrypt/live /etc/letsencrypt/renewal; nginx -t 2>&1")
+    assert "novaops-" not in left
+    assert not [mode for mode in MODES if mode in left]
+    again = novaops("proxy", "remove", "--json", inventory=gate.inventory, env=ENV)
+    assert (again.code, again.host["status"], again.host["execs"]) == (0, "unchanged", 1), again.text

@@ -1,0 +1,338 @@
+"""`novaops vpn serve` and its clients: real OpenVPN clients come in, go out through the server, and are shut out again."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from novaops.features.vpn.client_profile import certificate_in
+from novaops.formats.x509 import DAY, Certificate, Chain
+from novaops.lab import LabHost
+from novaops.lab.process import wait_until
+from novaops.shell import quote
+from tests.lab.conftest import Done, Novaops
+from tests.support.things import holds, wait_on
+from tests.support.world.backend import Backend
+from tests.support.world.world import World
+
+PASSPHRASE = "TestP@ssw0rd#123"  # noqa: S105 - of this lab
+ORACLE = yaml.safe_load((Path(__file__).parents[2] / "cases/iptables/as_Oracle_ships_Ubuntu.yaml").read_text())["saved"]
+INSTALL = """\
+export DEBIAN_FRONTEND=noninteractive
+install() { apt-get install -y -q --no-install-recommends %s; }
+{ install || { apt-get update -q && install; }; } >/dev/null 2>&1"""
+FILTERS = """\
+{ nft list ruleset; iptables-save; } 2>/dev/null | sed -E -e '/^[#:]/d' -e 's/(counter )?packets [0-9]+ bytes [0-9]+//'
+cat /proc/sys/net/ipv4/ip_forward; ls /etc/sysctl.d /etc/systemd/system; cat /etc/iptables/rules.v4 2>/dev/null || true"""
+
+
+def install(host: LabHost, *packages: str) -> None:
+    host.run(INSTALL % " ".join(packages))
+
+
+@dataclass
+class Client:
+    """OpenVPN on a lab host, run with a profile that novaops made. Two of them can be on one host."""
+
+    host: LabHost
+    name: str
+    profile: Path
+    passphrase: str = ""
+
+    @property
+    def device(self) -> str:
+        return f"tun-{self.name}"
+
+    def connect(self) -> None:
+        self.host.run(f"umask 077; cat >/root/{self.name}.ovpn", stdin=self.profile.read_text())
+        asking = ""
+        if self.passphrase:
+            self.host.run(f"umask 077; cat >/root/{self.name}.pass", stdin=self.passphrase + "\n")
+            asking = f" --askpass /root/{self.name}.pass"
+        log = f"/root/{self.name}.log"
+        words = (
+            f"--config /root/{self.name}.ovpn --dev {self.device} --connect-retry 1 2 --log {log} --writepid /run/{self.name}.pid{asking}"
+        )
+        self.host.run(f"rm -f {log}; openvpn {words} --daemon", timeout_s=20)
+
+    def disconnect(self) -> None:
+        self.host.run(f"kill $(cat /run/{self.name}.pid); while [ -e /sys/class/net/{self.device} ]; do sleep 0.1; done")
+
+    @property
+    def through(self) -> bool:
+        """Whether it is in: the server answers at its own address in the VPN."""
+        return holds(self.host, f"ping -c 1 -W 1 -I {self.device} 10.86.0.1")
+
+    def comes_in(self) -> bool:
+        return wait_until(lambda: self.through, 30)
+
+    def is_turned_away(self, server: LabHost) -> None:
+        """Waits for the server to say so."""
+        self.host.run(f"kill -USR1 $(cat /run/{self.name}.pid)")
+        refused = f"error=certificate revoked: CN={self.name}, serial={int(self.serial, 16)}"
+        wait_on(server, f"journalctl -u 'openvpn-server@*' | grep -q 'VERIFY ERROR: depth=0, {refused}'", 30)
+        assert not self.through
+
+    @property
+    def serial(self) -> str:
+        return Chain.read(certificate_in(self.profile.read_text())).leaf.serial
+
+
+@dataclass
+class Office:
+    """A server, and where its clients' profiles are kept."""
+
+    server: LabHost
+    novaops: Novaops
+    folder: Path
+
+    def __call__(self, *words: str, env: dict[str, str] | None = None) -> Done:
+        return self.novaops("--json", "vpn", *words, env=env)
+
+    def serve(self, *words: str) -> Any:
+        done = self("serve", self.server.name, *words)
+        assert done.code == 0, done.text
+        return done.host
+
+    def client(self, host: LabHost, name: str, verb: str = "add", *words: str, passphrase: str = "") -> Client:
+        file = self.folder / f"{name}.ovpn"
+        secret = ("--passphrase", "env:NOVAOPS_TEST_PASSPHRASE") if passphrase else ()
+        done = self(
+            "client", verb, self.server.name, name, "--out", str(file), *words, *secret, env={"NOVAOPS_TEST_PASSPHRASE": passphrase}
+        )
+        assert done.code == 0, done.text
+        assert (done.host["status"], done.host["execs"], done.host["profile"]) == ("changed", 3, str(file))
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        if passphrase:
+            assert passphrase not in done.text + file.read_text()
+        return Client(host, name, file, passphrase)
+
+    def listed(self) -> dict[str, Any]:
+        return {one["name"]: one for one in self("client", "ls", self.server.name).host["clients"]}
+
+    def certificate(self, name: str) -> Certificate:
+        return Chain.read(certificate_in((self.folder / f"{name}.ovpn").read_text())).leaf
+
+
+@pytest.fixture
+def office(newer: LabHost, novaops: Novaops, tmp_path: Path) -> Office:
+    return Office(newer, novaops, tmp_path)
+
+
+ASK = """\
+exec 3<>/dev/tcp/%s/%s && printf 'GET / HTTP/1.1\\r\\nHost: api\\r\\nConnection: close\\r\\n\\r\\n' >&3 && timeout 10 head -n 1 <&3"""
+
+
+@dataclass
+class Api:
+    """A server outside, that knows where a request came from."""
+
+    world: World
+    backend: Backend
+
+    def saw(self, client: Client) -> str:
+        """The address from which a client's request came."""
+        self.backend.requests.clear()
+        assert " 200 " in client.host.run(f"timeout 10 bash -c {quote(ASK % (self.world.address, self.backend.port))}")
+        return self.backend.requests[-1].client.rpartition(":")[0] or self.backend.requests[-1].client
+
+    def is_reached_by(self, client: Client) -> None:
+        """Requests to this port alone go through the VPN: the way of the test's own ssh is the same address."""
+        route = f"ip route replace {self.world.address} dev {client.device} table 100"
+        client.host.run(f"{route}; ip rule del table 100 2>/dev/null; ip rule add ipproto tcp dport {self.backend.port} table 100")
+
+
+@pytest.fixture
+def api(world: World) -> Api:
+    return Api(world, world.backend("api"))
+
+
+def test_a_client_goes_out_by_the_server_until_it_is_revoked(office: Office, container: LabHost, api: Api) -> None:
+    install(container, "openvpn")
+    first = office.serve()
+    assert (first["status"], first["execs"]) == ("changed", 3)
+    again = office.serve()
+    assert (again["status"], again["execs"]) == ("unchanged", 1)
+    rules = office.server.run("nft list ruleset")
+    assert rules.count("masquerade") == 1
+    assert office.server.run("cat /proc/sys/net/ipv4/ip_forward").strip() == "1"
+    assert office.server.run("stat -c '%a %U' /etc/openvpn/server/vpn /etc/openvpn/server/vpn/ca.key") == "700 root\n600 root\n"
+    alpha, omega = office.client(container, "alpha"), office.client(container, "omega", passphrase=PASSPHRASE)
+    assert "ENCRYPTED PRIVATE KEY" in omega.profile.read_text()
+    for client in (alpha, omega):
+        client.connect()
+    assert alpha.comes_in()
+    assert omega.comes_in()
+    assert api.saw(alpha) != office.server.address, "nothing moves by itself"
+    api.is_reached_by(alpha)
+    assert api.saw(alpha) == office.server.address
+    assert {name: one["connected"] is not None for name, one in office.listed().items()} == {"alpha": True, "omega": True}
+    revoked = office("client", "revoke", "newer", "alpha").host
+    assert ([change["field"] for step in revoked["steps"] for change in step["changes"]], revoked["execs"]) == (
+        ["certificate", "connected"],
+        3,
+    )
+    assert not alpha.through
+    assert omega.through, "the others stay"
+    listed = office.listed()
+    assert {name: (one["state"], one["connected"] is not None) for name, one in listed.items()} == {
+        "alpha": ("revoked", False),
+        "omega": ("valid", True),
+    }
+    assert office("client", "revoke", "newer", "alpha").host["status"] == "unchanged"
+
+
+@pytest.mark.long
+def test_a_name_is_given_once_and_again_when_it_is_revoked(office: Office, container: LabHost) -> None:
+    install(container, "openvpn")
+    office.serve()
+    old = office.client(container, "alpha")
+    profile, serial = old.profile.read_text(), office.certificate("alpha").serial
+    kept = office.server.run("sha256sum /etc/openvpn/server/vpn/clients/alpha.crt /etc/openvpn/server/vpn/index.txt")
+    other = office.folder / "other.ovpn"
+    refused = office("client", "add", "newer", "alpha", "--out", str(other))
+    assert (refused.code, refused.host["error"]["code"], other.exists()) == (4, "refused", False)
+    there = office("client", "add", "newer", "beta", "--out", str(old.profile))
+    assert (there.code, there.json["hosts"]) == (4, []), "nothing was contacted"
+    assert old.profile.read_text() == profile
+    assert office.server.run("sha256sum /etc/openvpn/server/vpn/clients/alpha.crt /etc/openvpn/server/vpn/index.txt") == kept
+    assert list(office.folder.glob(".*")) == [], "no draft stays"
+    old.connect()
+    assert old.comes_in()
+    assert office("client", "revoke", "newer", "alpha").code == 0
+    old.profile = old.profile.rename(office.folder / "dead.ovpn")
+    new = office.client(container, "alpha")
+    assert office.certificate("alpha").serial != serial
+    assert office.listed()["alpha"]["revoked_before"] == [serial.rjust(len(office.listed()["alpha"]["revoked_before"][0]), "0")]
+    old.is_turned_away(office.server)
+    old.disconnect()
+    new.connect()
+    assert new.comes_in()
+
+
+@pytest.mark.long
+def test_certificates_are_renewed(office: Office, container: LabHost) -> None:
+    install(container, "openvpn")
+    office.serve()
+    alpha = office.client(container, "alpha")
+    alpha.connect()
+    assert alpha.comes_in()
+    before = office.certificate("alpha")
+    office.client(container, "alpha", "renew", "--days", "100")
+    after = office.certificate("alpha")
+    now = int(office.server.run("date +%s"))
+    assert after.serial != before.serial
+    assert abs((after.not_after - now) / DAY - 100) < 10
+    assert not alpha.through, "the certificate before is dead"
+    alpha.disconnect()
+    alpha.connect()
+    assert alpha.comes_in()
+
+    def shown() -> Certificate:
+        return Chain.read(office.server.run("cat /etc/openvpn/server/vpn/server.crt")).leaf
+
+    authority, old = office.server.run("sha256sum /etc/openvpn/server/vpn/ca.crt"), shown()
+    assert office.serve("--renew", "--days", "200")["status"] == "changed"
+    assert (shown().serial != old.serial, abs((shown().not_after - now) / DAY - 200) < 10) == (True, True)
+    assert office.server.run("sha256sum /etc/openvpn/server/vpn/ca.crt") == authority
+    assert office.server.run("openssl crl -in /etc/openvpn/server/vpn.crl.pem -noout -text").count("Serial Number:") == 2
+    wait_on(alpha.host, f"ping -c 1 -W 1 -I {alpha.device} 10.86.0.1", 60)
+    assert office.serve()["status"] == "unchanged"
+
+
+FIREWALLS: dict[str, Callable[[LabHost], object]] = {}
+
+
+def firewall(build: Callable[[LabHost], object]) -> Callable[[LabHost], object]:
+    FIREWALLS[build.__name__] = build
+    return build
+
+
+@firewall
+def oracle(host: LabHost) -> None:
+    install(host, "iptables", "nftables")
+    host.run("iptables-restore; mkdir -p /etc/iptables", stdin=ORACLE)
+    host.run("cat >/etc/iptables/rules.v4", stdin=ORACLE)
+
+
+@firewall
+def ufw(host: LabHost) -> None:
+    install(host, "ufw", "nftables")
+    host.run("ufw allow 22/tcp; ufw --force enable")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["oracle", "ufw"])
+def test_firewalls_let_the_clients_through_and_are_as_before_afterwards(name: str, office: Office, container: LabHost, api: Api) -> None:
+    install(container, "openvpn")
+    FIREWALLS[name](office.server)
+    office.server.run("echo 0 >/proc/sys/net/ipv4/ip_forward")
+    before = office.server.run(FILTERS)
+    others = [line for line in office.server.run("iptables-save").splitlines() if line.startswith("-A ")]
+    office.serve()
+    alpha = office.client(container, "alpha")
+    alpha.connect()
+    assert alpha.comes_in()
+    api.is_reached_by(alpha)
+    assert api.saw(alpha) == office.server.address
+    if name == "ufw":
+        office.server.run("ufw reload")
+        assert api.saw(alpha) == office.server.address
+    assert [line for line in office.server.run("iptables-save").splitlines() if line in others] == others
+    assert office.serve()["status"] == "unchanged"
+    office.serve("--remove")
+    assert office.server.run(FILTERS) == before
+    assert office("client", "ls", "newer").host["clients"][0]["state"] == "valid", "its authority is kept"
+    office.serve("--remove", "--forget-clients")
+    assert office("client", "ls", "newer").code == 1
+
+
+@pytest.mark.long
+def test_all_of_it_survives_a_reboot(office: Office, container: LabHost, api: Api) -> None:
+    install(container, "openvpn")
+    office.serve()
+    alpha = office.client(container, "alpha")
+    alpha.connect()
+    assert alpha.comes_in()
+    api.is_reached_by(alpha)
+    office.server.reboot()
+    wait_on(container, f"ping -c 1 -W 1 -I {alpha.device} 10.86.0.1", 90)
+    assert api.saw(alpha) == office.server.address
+    assert office.server.run("nft list ruleset").count("masquerade") == 1
+    assert office.serve()["status"] == "unchanged"
+    office.server.run("nft flush ruleset")
+    wait_on(office.server, "nft list table ip novaops_vpn_vpn", 30)
+
+
+@pytest.mark.long
+def test_Debian_12_serves_by_TCP(container: LabHost, newer: LabHost, novaops: Novaops, tmp_path: Path) -> None:  # noqa: N802 - names
+    install(newer, "openvpn")
+    office = Office(container, novaops, tmp_path)
+    office.serve("--protocol", "tcp", "--port", "8443", "--name", "office")
+    file = tmp_path / "alpha.ovpn"
+    assert office("client", "add", "box", "alpha", "--server", "office", "--out", str(file)).code == 0
+    assert re.search(r"^remote \S+ 8443 tcp$", file.read_text(), re.MULTILINE)
+    alpha = Client(newer, "alpha", file)
+    alpha.connect()
+    assert alpha.comes_in()
+    assert office("client", "revoke", "box", "alpha", "--server", "office").code == 0
+    alpha.is_turned_away(office.server)
+
+
+@pytest.mark.long
+def test_what_is_taken_is_refused(office: Office) -> None:
+    taker = '@kept = IO::Socket::INET->new(LocalPort => 1194, Proto => "udp"); sleep 600'
+    office.server.run(f"systemd-run -q --unit=taker perl -MIO::Socket::INET -e {quote(taker)}")
+    wait_on(office.server, "ss -H -l -u -n sport = :1194 | grep -q 1194")
+    done = office("serve", "newer")
+    assert (done.code, "port 1194/udp is taken by perl" in done.host["error"]["what"]) == (4, True)
+    done = office("serve", "newer", "--port", "1195", "--network", f"{office.server.address.rpartition('.')[0]}.0/24")
+    assert (done.code, "overlaps" in done.host["error"]["what"]) == (4, True)
+    assert not holds(office.server, "[ -e /etc/openvpn/server/vpn ]")

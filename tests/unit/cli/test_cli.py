@@ -1,0 +1,180 @@
+"""The command line: help everywhere, global options before and after the verb, sentences instead of tracebacks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from novaops.app import app, run
+from novaops.cli.options import Options
+
+HEAVY = ["fabric", "paramiko", "jinja2", "pydantic", "pytest", "yaml", "rich", "bcrypt", "cryptography", "invoke"]
+GLOBAL = ["--inventory", "--json", "--verbose", "--parallel", "--timeout", "--ask-sudo-password"]
+
+
+def call(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def verbs(command: Any, trail: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command with its words."""
+    yield trail, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from verbs(child, (*trail, name))
+
+
+VERBS = [pytest.param(words, command, id=" ".join(words) or "novaops") for words, command in verbs(typer.main.get_command(app))]
+
+
+@pytest.mark.parametrize(("words", "command"), VERBS)
+def test_every_verb_has_help(words: tuple[str, ...], command: Any) -> None:
+    assert (command.help or "").strip(), "it says nothing about itself"
+    for parameter in command.params:
+        help_text = getattr(parameter, "help", "said in the usage line")
+        assert help_text, f"{parameter.name} says nothing about itself"
+    for option in ("--help", "-h"):
+        result = call(*words, option)
+        assert result.exit_code == 0
+        assert "Usage" in result.stdout
+
+
+@pytest.mark.parametrize(("words", "command"), [case for case in VERBS if not hasattr(case.values[1], "commands")])
+def test_every_verb_takes_the_global_options(words: tuple[str, ...], command: Any) -> None:
+    del words
+    offered = {name for parameter in command.params for name in parameter.opts}
+    assert offered >= set(GLOBAL)
+
+
+def test_the_verbs_of_the_design() -> None:
+    named = {" ".join(words) for words, _ in verbs(typer.main.get_command(app))}
+    assert named >= {"init", "plan", "apply", "verify", "disk ls", "disk mount", "disk grow", "disk unmount"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-i", "none.yaml", "--json", "disk", "ls"],
+        ["disk", "ls", "-i", "none.yaml", "--json"],
+        ["--json", "disk", "ls", "--inventory", "none.yaml"],
+        ["-i", "other.yaml", "disk", "ls", "--json", "-i", "none.yaml"],
+    ],
+)
+def test_global_options_before_and_after_the_verb(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = call(*words)
+    assert result.exit_code == 2
+    document = json.loads(result.stdout)
+    assert document["error"]["what"] == "there is no inventory none.yaml"
+    assert (document["hosts"], document["exit_code"]) == ([], 2)
+
+
+def test_what_stands_after_the_verb_wins() -> None:
+    before = Options(inventory=Path("a"), json=True, verbose=1, parallel=2, timeout=3.0)
+    after = Options(inventory=Path("b"), timeout=4.0).over(before)
+    assert after == Options(inventory=Path("b"), json=True, verbose=1, parallel=2, timeout=4.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["nonsense"], "No such command"),
+        (["disk", "nonsense"], "No such command"),
+        (["disk", "mount"], "Missing argument"),
+        (["disk", "mount", "h", "--nonsense"], "No such option"),
+        (["disk", "ls", "--parallel", "0"], "Invalid value"),
+        (["disk", "ls", "--timeout", "never"], "Invalid value"),
+        (["disk", "ls", "h@"], "h@ is no host"),
+        (["disk", "ls"], "no host was named, and there is no inventory"),
+        (["disk", "ls", "nobody", "-i", "empty.yaml"], "empty.yaml has no host or group nobody"),
+        (["disk", "ls", "-i", "empty.yaml"], "empty.yaml has no hosts"),
+        (["plan", "-i", "broken.yaml"], "broken.yaml:2: this is not YAML"),
+        (["apply", "--only", "dsik", "root@192.0.2.1"], "there is no section dsik"),
+        (["disk", "mount", "root@192.0.2.1"], "say which: --path"),
+        (["disk", "mount", "root@192.0.2.1", "--path", "data"], '--path: "data" is not an absolute path'),
+        (
+            ["disk", "mount", "root@192.0.2.1", "--path", "/d", "--filesystem", "ntfs"],
+            '--filesystem: "ntfs" is not one of ext4, xfs, btrfs',
+        ),
+        (["disk", "unmount", "one", "-i", "two.yaml", "--wipe", "x"], "No such option"),
+        (["disk", "mount", "one", "-i", "two.yaml", "--label", "x"], "say which: --path"),
+        (["init", "full"], "full/inventory.yaml is there already"),
+    ],
+)
+def test_a_wrong_call_is_a_sentence(words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.yaml").write_text("hosts: {}\n")
+    (tmp_path / "broken.yaml").write_text("hosts:\n\ta: {}\n")
+    (tmp_path / "two.yaml").write_text("hosts: {one: {disk: [{path: /a}, {path: /b}]}}\n")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "inventory.yaml").touch()
+    result = call(*words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+
+
+def test_a_wrong_call_with_json_is_a_document(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["--json", "disk", "mount"]) == 2
+    document = json.loads(capfd.readouterr().out)
+    assert (document["exit_code"], document["error"]["code"]) == (2, "usage")
+    assert "HOST" in document["error"]["what"]
+
+
+@pytest.mark.parametrize(("flags", "shown"), [([], False), (["-v"], False), (["-vv"], True), (["-v", "-v"], True)])
+def test_a_traceback_only_with_vv(
+    flags: list[str],
+    shown: bool,  # noqa: FBT001 - a column of the table
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError("not foreseen")
+
+    monkeypatch.setattr(Options, "known", broken)
+    with pytest.raises(SystemExit) as ended:
+        app(["disk", "ls", *flags])
+    printed = capfd.readouterr()
+    assert ended.value.code == 1
+    assert "novaops itself went wrong: RuntimeError: not foreseen" in printed.err
+    assert ("Traceback" in printed.err) == shown
+    assert printed.out == ""
+
+
+def test_an_inventory_to_begin_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("init", "new/folder").exit_code == 0
+    written = (tmp_path / "new" / "folder" / "inventory.yaml").read_text("utf-8")
+    assert "hosts:" in written
+    assert call("init").exit_code == 0
+    assert call("init").exit_code == 2
+    assert (tmp_path / "inventory.yaml").read_text("utf-8") == written
+
+
+def test_the_version() -> None:
+    from novaops import __version__
+
+    assert call("--version").stdout == f"novaops {__version__}\n"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = f"""
+import sys
+sys.argv = ["novaops", "--help"]
+from novaops.app import app, run
+try:
+    app()
+except SystemExit as ended:
+    print(ended.code, [name for name in {HEAVY} if name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stderr == "0 []\n"
+    assert "Usage" in done.stdout

@@ -1,0 +1,144 @@
+"""The two sides of the dead man's switch agree: what the operator's says, the host's recognises, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from novaops.engine.guard import Answer, Guard, door
+from novaops.engine.planner import fresh_logins, stretches
+from novaops.engine.run_script import Run, manifest, runner, start_and_follow
+from novaops.model.action import Command, WriteFile
+from novaops.model.plan import FreshLogin, Risk, Step
+from novaops.secret import Secret
+
+SHELLS = ("dash", "bash")
+WORDS = st.text(st.characters(exclude_characters="\0\n", codec="utf-8"), min_size=1, max_size=43)
+MEANING: dict[Answer, str] = {"keep": "keep", "take back": "back"}
+
+
+def step(risk: Risk, *logins: FreshLogin) -> Step:
+    undo = Command(("rm", "/etc/a b"), holds="[ ! -e '/etc/a b' ]")
+    actions = (Command(("touch", "/etc/a b"), undo=undo), WriteFile("/etc/it's", "x", then=("systemctl", "reload", "ssh")))
+    return Step("file:/etc/a", (), actions, risk, fresh_logins=logins)
+
+
+def run_of(risks: str, guard: Guard) -> Run:
+    """A run with a step for each letter: L could lock somebody out."""
+    steps = tuple(step(Risk.LOCKOUT if letter == "L" else Risk.NONE) for letter in risks)
+    return Run("20260203T040506Z-1f2e3d", steps, "ana@laptop", "", guard=guard)
+
+
+def sh(shell: str, *words: str, script: str = "") -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run([shell, *words], input=script.encode("utf-8", "surrogateescape"), capture_output=True, timeout=10, check=False)
+
+
+@pytest.mark.parametrize(
+    ("risks", "found"),
+    [
+        ("", []),
+        ("..", []),
+        ("L", [range(1)]),
+        ("LLL", [range(3)]),
+        (".LL.L..L", [range(1, 3), range(4, 5), range(7, 8)]),
+        ("L.LL", [range(1), range(2, 4)]),
+    ],
+)
+def test_neighbours_that_could_lock_out_are_one_stretch(risks: str, found: list[range]) -> None:
+    assert stretches(run_of(risks, Guard(Secret("w"))).steps) == found
+
+
+def test_data_that_could_be_lost_is_not_guarded() -> None:
+    assert stretches([step(Risk.DATA_LOSS)]) == []
+
+
+def test_a_stretch_is_confirmed_by_each_login_once_and_else_by_novaops_own() -> None:
+    ana, nobody = FreshLogin("ana", Secret("pw")), FreshLogin(no_passwords=True)
+    assert fresh_logins([step(Risk.LOCKOUT)]) == (FreshLogin(),)
+    assert fresh_logins([step(Risk.LOCKOUT, ana), step(Risk.LOCKOUT), step(Risk.LOCKOUT, nobody, ana)]) == (ana, nobody)
+
+
+def test_a_fresh_login_is_said_without_its_password() -> None:
+    logins = (FreshLogin(), FreshLogin("ana"), FreshLogin("ana", Secret("pw")), FreshLogin(no_passwords=True))
+    said = ["the same login by key", "ana by key", "ana by password", "the same login by key, with passwords turned down"]
+    assert [str(login) for login in logins] == said
+
+
+def heard(shell: str, guard: Guard, at_door: set[str], stretch: int, stretches: int = 3) -> str:
+    """What the host takes from the names that it finds at its door."""
+    script = f'stretch={stretch}\ncase $stretch in\n{guard.names(stretches)}\nesac\nprintf "%s %s" "$keep" "$back"\n'
+    done = sh(shell, script=script)
+    assert (done.returncode, done.stderr) == (0, b"")
+    keep, back = done.stdout.decode().split(" ")
+    return "keep" if keep in at_door else "back" if back in at_door else ""
+
+
+def said(shell: str, guard: Guard, folder: Path, stretch: int, answer: Answer) -> set[str]:
+    """What is at a door after the operator's side has said the answer there."""
+    done = sh(shell, script=guard.answer("RUN", stretch, answer).replace(door("RUN"), str(folder)))
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    return {file.name for file in folder.iterdir()}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@given(word=WORDS, stretch=st.integers(0, 2), answer=st.sampled_from(get_args(Answer)))
+def test_what_one_side_says_the_other_recognises(
+    tmp_path_factory: pytest.TempPathFactory, shell: str, word: str, stretch: int, answer: Answer
+) -> None:
+    guard = Guard(Secret(word))
+    told = said(shell, guard, tmp_path_factory.mktemp("door"), stretch, answer)
+    assert heard(shell, guard, told, stretch) == MEANING[answer]
+    assert heard(shell, guard, told, (stretch + 1) % 3) == "", "the word of another stretch"
+    assert heard(shell, Guard(Secret(word + "x")), told, stretch) == "", "the word of another run"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_where_there_is_no_door_nobody_knocks(shell: str, tmp_path: Path) -> None:
+    file = tmp_path / "gone"
+    done = sh(shell, script=Guard(Secret("w")).answer("RUN", 0, "keep").replace(door("RUN"), str(file)))
+    assert (done.returncode, done.stderr, file.exists()) == (0, b"", False)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("risks", [".", "L", "LL.", ".L.LL", "L" * 12])
+def test_the_script_of_a_run_is_sh(shell: str, risks: str, tmp_path: Path) -> None:
+    run = run_of(risks, Guard(Secret("w"), 10))
+    for text in (runner(run), start_and_follow(run, 7)):
+        file = tmp_path / "script"
+        file.write_text(text)
+        done = sh(shell, "-n", str(file))
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+@given(WORDS)
+def test_the_host_is_not_told_the_word(text: str) -> None:
+    word = f"<<{text}>>"
+    run = run_of("L.L", Guard(Secret(word)))
+    for shown in (runner(run), start_and_follow(run, 0), str(manifest(run)), repr(run)):
+        assert word not in shown
+
+
+def test_without_anything_to_guard_there_is_no_guard_in_the_script() -> None:
+    script = runner(run_of("..", Guard(Secret("w"))))
+    assert "hold()" not in script
+    assert "systemd-run" not in script
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_the_guard_kills_it_kills(shell: str) -> None:
+    """As dash wants it: kill's options differ from shell to shell."""
+    script = runner(run_of("L", Guard(Secret("w"))))
+    (line,) = [line for line in script.splitlines() if "KILL" in line]
+    kill = line[line.index("kill ") :]
+    with subprocess.Popen(["sh", "-c", "sleep 1000 & wait"], start_new_session=True) as process:
+        done = sh(shell, script=f"pid={process.pid}\n{kill}\n")
+        if done.returncode:
+            os.killpg(process.pid, signal.SIGKILL)
+        assert (done.returncode, process.wait(10)) == (0, -signal.SIGKILL)

@@ -1,0 +1,357 @@
+"""`novaops verify` without a host: what the tools print is read, every claim is seen red, and pytest runs as told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from novaops.engine import inventory, report
+from novaops.engine.playbooks import Playbooks
+from novaops.errors import HostFailed, NovaopsError, Unreachable, UsageError
+from novaops.features.disk import checks as disk
+from novaops.features.disk import observe as eyes
+from novaops.features.disk.observe import Line, Rebooted, Seen, Written
+from novaops.ssh.target import Target
+from novaops.verify import claims as features
+from novaops.verify import report as outcome
+from novaops.verify import runner as run
+from novaops.verify import selection
+from novaops.verify.claims import Claim, Feature
+from novaops.verify.observed_host import Visit
+
+# -- what the tools print -----------------------------------------------------------------------------------------------------
+
+
+def test_findmnt_verify_errors_by_path() -> None:
+    said = """\
+/mnt/a b
+   [E] unreachable on boot required source: UUID=0000
+   [W] your fstab has been modified, but systemd still uses the old version;
+       use 'systemctl daemon-reload' to reload
+/mnt/data
+   [E] one
+   [E] two
+
+1 parse error, 3 errors, 1 warning
+"""
+    assert eyes._errors(said) == {"/mnt/a b": ("unreachable on boot required source: UUID=0000",), "/mnt/data": ("one", "two")}
+
+
+def test_of_stacked_mounts_the_last_is_seen() -> None:
+    text = json.dumps(
+        {
+            "filesystems": [
+                {"source": "/dev/vdb", "target": "/mnt/data", "fstype": "ext4", "options": "rw", "uuid": "a"},
+                {"source": "tmpfs", "target": "/mnt/data", "fstype": "tmpfs", "options": "rw", "uuid": None},
+            ]
+        }
+    )
+    assert eyes._topmost(eyes._lines(text), "/mnt/data") == Line("tmpfs", "/mnt/data", "tmpfs", "rw", "")
+    assert eyes._lines("\n") == ()
+
+
+@pytest.mark.parametrize(("packed", "numbers"), [(0xFE10, "254:16"), (0x10010305, "259:65541"), (5, "0:5")])
+def test_device_numbers_as_linux_packs_them(packed: int, numbers: str) -> None:
+    assert eyes._major_minor(packed) == numbers
+
+
+def test_device_number_of_stat() -> None:
+    assert eyes._decimal("fe:10") == "254:16"
+
+
+@pytest.mark.parametrize(("source", "uuid"), [("UUID=ab-1", "ab-1"), ('UUID="ab-1"', "ab-1"), ("LABEL=x", ""), ("/dev/vdb", "")])
+def test_uuid_of_a_line(source: str, uuid: str) -> None:
+    assert Line(source, "/mnt", "ext4", "defaults").named_uuid == uuid
+
+
+# -- the claims ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Entry:
+    path: str = "/mnt/data"
+    device: str = "auto"
+    filesystem: str = "ext4"
+    label: str = "DATA"
+    owner: str | None = "nova"
+    state: str = "mounted"
+    options: tuple[str, ...] = ("defaults",)
+    binds: bool = False
+
+
+LINE = Line("UUID=aa", "/mnt/data", "ext4", "defaults,nofail")
+MOUNTED = Line("/dev/vdb", "/mnt/data", "ext4", "rw", "aa")
+RIGHT = Seen(
+    *(Entry(), "/mnt/data", (LINE,), MOUNTED, ()),
+    devices={"/dev/vdb": "254:16"},
+    label="DATA",
+    filesystem="ext4",
+    named=frozenset({"254:16", "serial"}),
+    owners=("nova:nova", "1000:1000"),
+    inodes=("65040:2", "5:300"),
+    written=Written("254:16", "/dev/vdb"),
+    mark="/mnt/data/.mark",
+)
+OTHER = Line("/dev/vdc", "/mnt/data", "ext4", "rw", "bb")
+BOUND = replace(
+    RIGHT,
+    wanted=Entry(device="/srv", binds=True),
+    fstab=(replace(LINE, source="/srv"),),
+    inodes=("1:2", "1:2"),
+)
+
+RED: list[tuple[Callable[..., None], Seen, str]] = [
+    (disk.test_fstab_names_a_uuid, replace(RIGHT, fstab=()), "/etc/fstab should have a line for /mnt/data, but it has none"),
+    (disk.test_fstab_names_a_uuid, replace(RIGHT, fstab=(LINE, LINE)), "/etc/fstab should have one line for /mnt/data, but it has 2"),
+    (disk.test_fstab_names_a_uuid, replace(RIGHT, fstab=(replace(LINE, source="/dev/vdb"),)), "by its UUID, but it names /dev/vdb"),
+    (disk.test_nofail, replace(RIGHT, fstab=(replace(LINE, options="defaults"),)), "should have nofail, but it has defaults"),
+    (disk.test_findmnt_verify, replace(RIGHT, errors=("no source",)), "should find no error at /mnt/data, but it says: no source"),
+    (disk.test_mounted, replace(RIGHT, mounted=None), "UUID=aa at /mnt/data, as /etc/fstab names it, but nothing is mounted there"),
+    (disk.test_mounted, replace(RIGHT, mounted=OTHER), "as /etc/fstab names it, but it shows UUID=bb (/dev/vdc)"),
+    (disk.test_one_device, replace(RIGHT, devices={}), "names for /mnt/data, but blkid finds none"),
+    (disk.test_one_device, replace(RIGHT, devices={"/dev/vdb": "1:1", "/dev/vdc": "1:2"}), "but /dev/vdb and /dev/vdc have it"),
+    (disk.test_device, replace(RIGHT, wanted=Entry(device="/dev/vdx"), named=frozenset({"9:9"})), "/dev/vdx should be what /etc/fstab"),
+    (disk.test_device, replace(RIGHT, wanted=Entry(device="UUID=cc")), "but that is /dev/vdb, UUID=aa"),
+    (
+        disk.test_device,
+        replace(RIGHT, wanted=Entry(device="other"), named=frozenset({"serial"})),
+        "other should be what /etc/fstab names for /mnt/data",
+    ),
+    (disk.test_written_to_disk, replace(RIGHT, written=Written(complaint="Read-only")), "but the host says: Read-only"),
+    (disk.test_written_to_disk, replace(RIGHT, written=Written("254:1", "/dev/vda")), "but it is on /dev/vda (254:1)"),
+    (disk.test_filesystem, replace(RIGHT, filesystem="xfs"), "should be ext4, but blkid finds xfs"),
+    (disk.test_filesystem, replace(RIGHT, fstab=(replace(LINE, fstype="xfs"),)), "should be ext4, but /etc/fstab names xfs"),
+    (disk.test_filesystem, replace(RIGHT, mounted=replace(MOUNTED, fstype="xfs")), "should be ext4, but xfs is mounted"),
+    (disk.test_label, replace(RIGHT, label=""), "should be DATA, but it is empty"),
+    (disk.test_owner, replace(RIGHT, owners=("root:root", "0:0")), "should belong to nova, but it belongs to root:root"),
+    (disk.test_owner, replace(RIGHT, wanted=Entry(owner="nova:adm")), "should belong to nova:adm, but it belongs to nova:nova"),
+    (disk.test_bound, replace(BOUND, fstab=(LINE,)), "should bind /srv to /mnt/data, but it names UUID=aa"),
+    (disk.test_bound, replace(BOUND, mounted=None), "/srv should be bound to /mnt/data, but nothing is mounted there"),
+    (disk.test_bound, replace(BOUND, inodes=("1:2", "1:3")), "should show /srv, but it shows another folder"),
+    (disk.test_gone, RIGHT, "nothing should be mounted at /mnt/data, but UUID=aa (/dev/vdb) is"),
+    (disk.test_gone_from_fstab, RIGHT, "should have no line for /mnt/data, but it names UUID=aa"),
+]
+
+
+@pytest.mark.parametrize(("claim", "seen", "sentence"), RED)
+def test_claim_is_red(claim: Callable[..., None], seen: Seen, sentence: str) -> None:
+    with pytest.raises(AssertionError) as raised:
+        claim(seen)
+    assert sentence in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("rebooted", "sentence"),
+    [
+        (Rebooted(None, survived=False), "after the reboot UUID=aa should be mounted at /mnt/data, but nothing is mounted there"),
+        (Rebooted(OTHER, survived=False), "but findmnt shows UUID=bb (/dev/vdc)"),
+        (Rebooted(MOUNTED, survived=False), "/mnt/data/.mark, written before the reboot, should be there after it"),
+    ],
+)
+def test_reboot_claim_is_red(rebooted: Rebooted, sentence: str) -> None:
+    with pytest.raises(AssertionError, match="after"):
+        disk.test_survives_reboot(RIGHT, rebooted)
+    with pytest.raises(AssertionError) as raised:
+        disk.test_survives_reboot(RIGHT, rebooted)
+    assert sentence in str(raised.value)
+
+
+def claims() -> Iterator[Claim]:
+    return (Claim(value) for name, value in vars(disk).items() if name.startswith("test_"))
+
+
+def test_every_claim_has_been_red() -> None:
+    assert {claim.function for claim in claims()} == {claim for claim, *_ in RED} | {disk.test_survives_reboot}
+
+
+@pytest.mark.parametrize("seen", [RIGHT, BOUND, replace(RIGHT, wanted=Entry(state="absent"), fstab=(), mounted=None)])
+def test_what_is_right_is_green(seen: Seen) -> None:
+    made = [claim for claim in claims() if claim.about(seen.wanted) and not claim.after_reboot]
+    assert made
+    for claim in made:
+        claim.function(seen)
+
+
+@pytest.mark.parametrize(
+    ("entry", "count"),
+    [
+        (Entry(), 10),
+        (Entry(device="/dev/vdb"), 11),
+        (Entry(options=("ro",)), 8),
+        (Entry(label="", owner=None), 8),
+        (Entry(state="defined"), 6),
+        (Entry(state="unmounted"), 1),
+        (Entry(state="absent"), 2),
+        (Entry(binds=True, label="", owner=None), 3),
+    ],
+)
+def test_which_claims_are_made(entry: Entry, count: int) -> None:
+    assert len([claim for claim in claims() if claim.about(entry)]) == count
+
+
+def test_sentences_begin_small_and_say_something() -> None:
+    for claim in claims():
+        assert claim.sentence[0].islower()
+        assert not claim.sentence.endswith(".")
+
+
+# -- one run ------------------------------------------------------------------------------------------------------------------
+
+DISK = features.find("disk")
+
+
+def visits(monkeypatch: pytest.MonkeyPatch, seen: dict[str, Seen | NovaopsError], **options: Any) -> list[Any]:
+    """A verification of hosts that were looked at by nobody."""
+    assert DISK is not None
+
+    def look(visit: Visit) -> None:
+        found = seen[visit.name]
+        if isinstance(found, NovaopsError):
+            visit.error = found
+        else:
+            visit._seen = {("disk", "/mnt/data"): found}
+
+    def reboot(visit: Visit) -> None:
+        visit.reboots = True
+        visit._rebooted = {("disk", "/mnt/data"): Rebooted(MOUNTED, survived=True)}
+
+    monkeypatch.setattr(Visit, "look", look)
+    monkeypatch.setattr(Visit, "reboot", reboot)
+    entries: dict[str, features.Entries] = {name: {DISK: {"/mnt/data": Entry()}} for name in seen}
+    targets = [Target(name, "192.0.2.1") for name in seen]
+    return run.verify(targets, entries, lambda *_: None, parallel=2, **options)
+
+
+def test_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("raise RuntimeError")
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTEST_ADDOPTS", "--no-such-option")
+    junit = tmp_path / "found.xml"
+    away = Unreachable("away: nothing answers")
+    found = visits(monkeypatch, {"good": RIGHT, "bad": replace(RIGHT, mounted=None), "away": away}, junit=junit, reboot=True)
+    assert outcome.exit_code(found) == 5
+    assert [outcome.exit_code([one]) for one in found] == [0, 3, 5]
+    reports = [outcome.report_of(one, ("motd",)) for one in found]
+    assert [one.status for one in reports] == ["unchanged", "failed", "unreachable"]
+    document = outcome.as_json(found, reports, 5)
+    good, bad, gone = document["hosts"]
+    assert good["rebooted"]
+    assert not bad["rebooted"]
+    assert {step["status"] for step in good["steps"]} == {"unchanged"}
+    assert [step["check"] for step in bad["steps"] if step["status"] == "failed"] == ["is the disk that fstab names"]
+    assert bad["steps"][-1]["status"] == "skipped"
+    assert gone["steps"] == []
+    assert gone["error"]["code"] == "unreachable"
+    texts = [[text for _, text in outcome.host_lines(one, host, 0)] for one, host in zip(found, reports, strict=True)]
+    assert "✓ good  disk:/mnt/data  is the disk that fstab names" in texts[0]
+    assert (
+        "✘ bad  disk:/mnt/data  findmnt should show UUID=aa at /mnt/data, as /etc/fstab names it, but nothing is mounted there" in texts[1]
+    )
+    assert "  good  motd  not verified: there is no check for motd" in texts[0]
+    assert texts[2][1:] == ["✘ away  unreachable: away: nothing answers"]
+    suite = ET.parse(junit).getroot()[0]  # noqa: S314 - ours
+    names = [case.get("name") for case in suite]
+    assert "/mnt/data is mounted after a reboot, with what was on it [good]" in names
+    assert len(names) == len(set(names)) == 30
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["conftest.py", "found.xml", "pytest.ini"]
+
+
+def test_a_check_that_breaks_is_no_drift(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = visits(monkeypatch, {"lab": replace(RIGHT, owners=("nova",), wanted=Entry(owner="nova:nova"))})
+    assert outcome.exit_code(found) == 1
+    lines = [text for _, text in outcome.host_lines(found[0], outcome.report_of(found[0], ()), 0)]
+    assert [text for text in lines if text.startswith("✘")] == ["✘ lab  disk:/mnt/data  IndexError: list index out of range"]
+    more = [text for _, text in outcome.host_lines(found[0], outcome.report_of(found[0], ()), 2)]
+    assert any("IndexError" in text and text.startswith("    ") for text in more)
+
+
+def test_what_breaks_inside_look_is_said_of_its_host_only() -> None:
+    assert DISK is not None
+    visit = Visit(Target("lab", "192.0.2.1"), {DISK: {"/mnt/data": Entry()}}, lambda *_: None)
+    with pytest.raises(HostFailed, match="verify itself went wrong with disk: AttributeError"):
+        visit._call(DISK, "look", [Entry()])
+
+
+# -- what is verified ---------------------------------------------------------------------------------------------------------
+
+HOSTS = """\
+hosts:
+  data: {address: 192.0.2.1, disk: [{path: /mnt/data}, {path: /mnt/more}], motd: hello}
+  greets: {address: 192.0.2.2, motd: hello}
+  bare: {address: 192.0.2.3}
+"""
+
+
+@pytest.fixture
+def chosen(tmp_path: Path) -> Callable[..., Any]:
+    (tmp_path / "playbooks").mkdir()
+    (tmp_path / "playbooks" / "motd.py").write_text("Settings = str\ndef desired(host, settings, peers): return ()\n")
+    playbooks = Playbooks(tmp_path)
+    known = inventory.parse(HOSTS, "inventory.yaml", list(playbooks.by_name))
+    return lambda *words, only=(): selection.choose(known, playbooks, words, only)
+
+
+def test_choose(chosen: Callable[..., Any]) -> None:
+    (one,), (left_out,) = chosen()
+    assert one.host.name == "data"
+    assert [(feature.name, list(entries)) for feature, entries in one.entries.items()] == [("disk", ["/mnt/data", "/mnt/more"])]
+    assert one.unverified == ("motd",)
+    assert (left_out.host.name, left_out.unverified) == ("greets", ("motd",))
+
+
+@pytest.mark.parametrize(
+    ("words", "only", "sentence"),
+    [
+        (["bare"], [], "bare has nothing to verify"),
+        (["data", "bare"], [], "bare has nothing to verify"),
+        (["greets"], [], "nothing of greets can be verified"),
+        (["root@192.0.2.9"], [], "root@192.0.2.9 has nothing to verify"),
+        ([], ["motd"], "nothing of data can be verified among motd"),
+        ([], ["nonsense"], "there is no section nonsense"),
+        (["data"], ["motd"], "nothing of data can be verified among motd"),
+    ],
+)
+def test_nothing_to_verify(chosen: Callable[..., Any], words: list[str], only: list[str], sentence: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        chosen(*words, only=only)
+    assert raised.value.what == sentence
+
+
+def test_machinery_is_no_feature() -> None:
+    assert list(features.known()) == ["disk", "login", "proxy", "tunnel", "vpn"]
+    assert features.find("running") is None
+    assert features.find("__init__") is None
+    assert features.find("../verify/disk") is None
+
+
+def test_unwritable_junit(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="folder"):
+        selection.refuse_unwritable(tmp_path)
+    with pytest.raises(UsageError, match="there is no folder"):
+        selection.refuse_unwritable(tmp_path / "no" / "x.xml")
+    selection.refuse_unwritable(tmp_path / "x.xml")
+    assert not (tmp_path / "x.xml").exists()
+
+
+def test_other_eyes() -> None:
+    """Nothing of what is verified may be seen through the engine's own facts."""
+    for file in (Path(disk.__file__), Path(eyes.__file__)):
+        text = file.read_text()
+        assert ".facts" not in text
+        assert ".resources" not in text
+        assert "novaops.formats.fstab" not in text
+
+
+def test_feature_is_hashable_although_it_remembers_its_module() -> None:
+    feature = Feature("disk", Path(disk.__file__))
+    assert feature.module is disk
+    assert hash(feature) == hash(Feature("disk", Path(disk.__file__)))
+    assert report.EXIT_CODES["unreachable"] == 5

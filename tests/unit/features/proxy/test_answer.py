@@ -1,0 +1,312 @@
+"""What a host says of nginx, of a site that was asked, and of its sites: recorded answers, and curl itself where it is here."""
+
+from __future__ import annotations
+
+import base64
+import http.server
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from novaops.features.proxy.facts.answer import Answer, Answered
+from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
+from novaops.features.proxy.facts.site_state import Reached, SiteState, SiteStates
+from novaops.model.question import Gap, Section
+from novaops.secret import Secret
+
+# -- nginx ------------------------------------------------------------------------------------------------------------
+
+DEBIAN = """\
+os_VERSION_ID=12
+os_ID=debian
+ipv6=yes
+bundle=/etc/ssl/certs/ca-certificates.crt
+resolver=192.0.2.53
+resolver=2001:db8::53
+resolver=fe80::1%eth0
+resolver=nonsense
+debian=yes
+"""
+DUMP = """\
+version=1.22.1
+default_page=yes
+conf=
+nginx: the configuration file /etc/nginx/nginx.conf syntax is ok
+nginx: configuration file /etc/nginx/nginx.conf test is successful
+# configuration file /etc/nginx/nginx.conf:
+user web staff;
+http { server { listen 80; server_name a=b; } }
+"""
+
+
+def read(text: str, status: int = 0) -> NginxFacts:
+    found = Nginx.read([Nginx()], Section(text, "", status))[Nginx()]
+    assert isinstance(found, NginxFacts)
+    return found
+
+
+def test_nginx_that_is_there() -> None:
+    found = read(DEBIAN + DUMP)
+    assert (found.installed, found.version, found.broken, found.debian) == (True, (1, 22, 1), "", True)
+    assert found.resolvers == ("192.0.2.53", "[2001:db8::53]")
+    assert (found.ipv6, found.ipv6_route, found.default_page_is_debians) == (True, False, True)
+    assert found.worker_group == "staff"
+    assert [server.names for server in found.conf.servers()] == [("a=b",)]
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("version=1.18.0 (Ubuntu)", (1, 18, 0)),
+        ("version=1.26.3", (1, 26, 3)),
+        ("version=1.29.1", (1, 29, 1)),
+        ("candidate=1.22.1-9+deb12u1", (1, 22, 1)),
+        ("candidate=2:1.24.0-1", (1, 24, 0)),
+        ("candidate=(none)", (1, 22, 1)),
+        ("", (1, 22, 1)),
+        ("version=nginx version: openresty/1.21.4.1", (1, 22, 1)),
+    ],
+)
+def test_which_nginx(said: str, version: tuple[int, ...]) -> None:
+    found = read(f"{DEBIAN}{said}\n")
+    assert (found.version, found.installed) == (version, said.startswith("version"))
+
+
+@pytest.mark.parametrize(
+    ("system", "version"),
+    [
+        ("os_ID=debian\nos_VERSION_ID=11\n", (1, 18)),
+        ("os_ID=debian\nos_VERSION_ID=13\n", (1, 26, 3)),
+        ("os_ID=ubuntu\nos_VERSION_ID=24.04\n", (1, 24)),
+        ("os_ID=rocky\nos_VERSION_ID=9.5\n", (1, 18)),
+        ("os_ID=debian\n", (1, 18)),
+    ],
+)
+def test_which_nginx_it_will_be(system: str, version: tuple[int, ...]) -> None:
+    assert read(system).version == version
+
+
+def test_red_hat() -> None:
+    found = read("os_ID=rocky\nversion=1.20.1\nconf=\n# configuration file /etc/nginx/nginx.conf:\n")
+    assert (found.bundle, found.worker_group, found.ipv6) == ("/etc/pki/tls/certs/ca-bundle.crt", "nginx", False)
+
+
+@pytest.mark.parametrize(
+    ("said", "broken"),
+    [
+        ('broken=nginx: [emerg] unknown directive "x=y" in /etc/nginx/a.conf:3', '[emerg] unknown directive "x=y" in /etc/nginx/a.conf:3'),
+        ("broken=", "it says nothing more"),
+    ],
+)
+def test_nginx_that_is_broken(said: str, broken: str) -> None:
+    found = read(f"{DEBIAN}version=1.22.1\n{said}\n")
+    assert (found.broken, list(found.conf.servers())) == (broken, [])
+
+
+def test_a_host_that_says_nothing_is_not_known() -> None:
+    assert Nginx.read([Nginx()], Section("", "", 0)) == {}
+
+
+# -- a request --------------------------------------------------------------------------------------------------------
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+QUESTIONS = [Answer(f"https://a.com/{number}", "127.0.0.1:443", "/x") for number in range(3)]
+
+
+def test_answers_in_their_order() -> None:
+    lines = [
+        f"200\t{encoded('hello')}\t\t",
+        "absent",
+        f"000\t\t{encoded('Could not resolve host: a.com')}\t{encoded('connect() failed')}",
+    ]
+    found = Answer.read(QUESTIONS, Section("\n".join([*lines, ""]), "", 0))
+    assert list(found.values()) == [
+        Answered(200, "hello", "", ""),
+        Gap.ABSENT,
+        Answered(0, "", "Could not resolve host: a.com", "connect() failed"),
+    ]
+
+
+def test_no_curl_and_no_answer() -> None:
+    assert Answer.read(QUESTIONS, Section("absent\n" * 3, "", 7)) == dict.fromkeys(QUESTIONS, Gap.ABSENT)
+    assert Answer.read(QUESTIONS, Section("", "mktemp: no space", 1)) == {}
+    assert list(Answer.read(QUESTIONS, Section("absent\n", "", 0))) == QUESTIONS[:1], "what was cut off is not known"
+    with pytest.raises(ValueError, match=r"."):  # which the probe makes UNKNOWN
+        Answer.read(QUESTIONS, Section("\t\t\t\n", "", 0))
+
+
+def test_bytes_that_are_no_text() -> None:
+    body = base64.b64encode(b"\xff\xfe\0").decode()
+    [found] = Answer.read(QUESTIONS[:1], Section(f"200\t{body}\t\t\n", "", 0)).values()
+    assert isinstance(found, Answered)
+    assert found.body.startswith("\ufffd")
+
+
+# -- curl -------------------------------------------------------------------------------------------------------------
+
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="asks with the machine's own curl")
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    seen: list[http.server.BaseHTTPRequestHandler]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.seen.append(self)
+        status, body = (204, b"") if self.path == "/nothing" else (403, b"no\r\n\0" * 1000) if self.path == "/no" else (200, b"hello\n")
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    found = Server(("127.0.0.1", 0), Handler)
+    found.seen = []
+    threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield found
+    found.shutdown()
+    found.server_close()
+
+
+ELSEWHERE = {"http_proxy": "http://127.0.0.1:1", "all_proxy": "http://127.0.0.1:1"}
+"""A proxy of the host's own is for others."""
+
+
+def asked(questions: Sequence[Answer]) -> list[Answered | Gap]:
+    done = subprocess.run(
+        ["dash" if shutil.which("dash") else "sh"],
+        input=Answer.ask(questions),
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **ELSEWHERE},
+    )
+    assert done.stderr == ""
+    return list(Answer.read(questions, Section(done.stdout, done.stderr, done.returncode)).values())
+
+
+@needs_curl
+def test_requests_all_at_once(server: Server, tmp_path: Any) -> None:
+    to = f"127.0.0.1:{server.server_port}"
+    log = tmp_path / "it's a log"
+    log.write_text("first\nlast \t line\n")
+    found = asked(
+        [
+            Answer("http://a.com/", to, "/"),
+            Answer("http://a.com/no", to, "/", log=str(log)),
+            Answer("http://a.com/nothing", to, "/", log=str(tmp_path / "none")),
+            Answer("http://a.com/", "127.0.0.1:1", "/"),
+            Answer("http://a.com/", to, str(tmp_path / "not there")),
+        ]
+    )
+    assert found[0] == Answered(200, "hello", "", "")
+    refused, nothing, dead, absent = found[1:]
+    assert isinstance(refused, Answered)
+    assert (refused.status, refused.logged, len(refused.body) <= 2000, refused.body[:3]) == (403, "last \t line", True, "no\r")
+    assert nothing == Answered(204, "", "", "")
+    assert isinstance(dead, Answered)
+    assert (dead.status, dead.body) == (0, "")
+    assert "127.0.0.1" in dead.trouble
+    assert absent is Gap.ABSENT
+
+
+PASSWORDS = st.text(st.sampled_from("ab \"'\\$`%#@:;{}[]()&|<>!?*é汉~-=\t"), min_size=1, max_size=12)
+
+
+@needs_curl
+@given(
+    st.lists(
+        st.tuples(PASSWORDS, st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=20)), min_size=1, max_size=4
+    )
+)
+@example(
+    [('"\nurl = "file:///etc/passwd', "novaops-curl"), ("@/etc/passwd", "@/etc/passwd"), ("novaops-curl\\", '"$(id)`id`\\'), ("\\", "\\n")]
+)
+def test_secrets_arrive_as_they_are(server: Server, pairs: list[tuple[str, str]]) -> None:
+    to = f"127.0.0.1:{server.server_port}"
+    server.seen.clear()
+    headers = [(("X-Token", Secret(token)), ("X-Number", str(number))) for number, (_, token) in enumerate(pairs)]
+    questions = [
+        Answer(f"http://a.com/{number}", to, "/", "", headers[number], Secret(f"nova:{password}"))
+        for number, (password, _) in enumerate(pairs)
+    ]
+    assert [found.status for found in asked(questions) if isinstance(found, Answered)] == [200] * len(pairs)
+    told = {request.headers["X-Number"]: request.headers for request in server.seen}
+    for number, (password, token) in enumerate(pairs):
+        there = told[str(number)]
+        assert there["X-Token"] == token
+        assert base64.b64decode(there["Authorization"].removeprefix("Basic ")).decode() == f"nova:{password}"
+        assert there["Host"] == "a.com"
+
+
+def test_secrets_are_in_no_words() -> None:
+    """Each curl reads its words from standard input."""
+    script = Answer.ask([Answer("http://a.com", "x:1", "/", "", (("X", Secret("hunter2")),), Secret("nova:hunter3"))])
+    for line in script.splitlines():
+        assert "curl -q" not in line or "hunter" not in line
+    assert 'header = "X: hunter2"' in script.splitlines()
+    assert 'user = "nova:hunter3"' in script.splitlines()
+
+
+# -- the sites of a host ----------------------------------------------------------------------------------------------
+
+SITES = f"""\
+now\t1700000000
+running
+site\tgate
+base\thttps://gate.example.com/v1
+base\thttps://other.example.com/v1
+certificate\t/etc/nginx/novaops/gate.crt
+chain\t{encoded("-----BEGIN")}
+upstream\tapi.openai.com:443\t401\t
+upstream\tb.example.com:443\t000\tCould not resolve host
+error\t2026/01/01 00:00:00 [error] 1#1: *1 upstream\ttimed out, client: 192.0.2.1
+site\tshop
+upstream\tunix:/run/x\t\t
+"""
+
+
+def test_sites() -> None:
+    found = SiteStates.read([SiteStates()], Section(SITES, "", 0))[SiteStates()]
+    assert not isinstance(found, Gap)
+    assert (found.running, found.now) == (True, 1_700_000_000)
+    gate, shop = found.sites
+    assert gate == SiteState(
+        "gate",
+        ("https://gate.example.com/v1", "https://other.example.com/v1"),
+        "/etc/nginx/novaops/gate.crt",
+        "-----BEGIN",
+        (Reached("api.openai.com:443", 401, ""), Reached("b.example.com:443", 0, "Could not resolve host")),
+        ("2026/01/01 00:00:00 [error] 1#1: *1 upstream\ttimed out, client: 192.0.2.1",),
+    )
+    assert shop == SiteState("shop", (), "", "", (Reached("unix:/run/x", 0, ""),), ())
+
+
+@pytest.mark.parametrize(("text", "sites", "running"), [("now\t5\n", 0, False), ("now\t5\nrunning\nsite\tx\n", 1, True)])
+def test_few_sites(text: str, sites: int, *, running: bool) -> None:
+    found = SiteStates.read([SiteStates()], Section(text, "", 0))[SiteStates()]
+    assert not isinstance(found, Gap)
+    assert (len(found.sites), found.running) == (sites, running)
+
+
+def test_half_an_answer_is_none() -> None:
+    assert SiteStates.read([SiteStates()], Section("running\n", "", 0)) == {}

@@ -1,0 +1,287 @@
+"""A site's claims, proof and files, from facts: by tables, and by what nginx says of its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+
+from novaops.engine.planner import make_plan, questions_of
+from novaops.errors import HostFailed, Refused
+from novaops.facts.file import File, FileAt
+from novaops.facts.listening import Listener, Listening
+from novaops.facts.succeeds import Holds
+from novaops.facts.unit import UnitFacts, UnitNamed
+from novaops.features.proxy.facts.answer import Answer, Answered
+from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
+from novaops.features.proxy.resources.default_page import NoDefaultPage
+from novaops.features.proxy.resources.nginx_files import CONF, OWN, TAKEN_UP, NginxFiles, Part, is_ours, site_files
+from novaops.features.proxy.resources.site_answers import OWN_ERROR, SiteAnswers
+from novaops.features.proxy.resources.site_preconditions import SiteClaims
+from novaops.features.proxy.resources.site_removed import LineageGone, SiteGone
+from novaops.formats.nginx_conf import NginxConf
+from novaops.model.action import Command, WriteFile
+from novaops.model.plan import Plan
+from novaops.model.question import Facts, Gap
+from novaops.secret import Secret
+from tests.support.proxy_sites import CASES, nginx
+
+
+def rows(name: str) -> list[Any]:
+    return [pytest.param(case, id=case["name"]) for case in yaml.safe_load((CASES / f"{name}.yaml").read_text("utf-8"))]
+
+
+# -- claims -----------------------------------------------------------------------------------------------------------
+
+
+def listener(text: str) -> Listener:
+    place, _, program = text.partition(" ")
+    address, _, port = place.rpartition(":")
+    return Listener(address.strip("[]"), int(port), (program,) if program else ())
+
+
+@pytest.mark.parametrize("case", rows("claims"))
+def test_claims(case: Mapping[str, Any]) -> None:
+    main, file = "/etc/nginx/nginx.conf", case.get("file", "")
+    http = case.get("http", "")
+    conf = NginxConf({main: f"http {{ include {file}; }}", file: http} if file else {main: f"http {{ {http} }}"})
+    on = nginx(
+        tuple(case.get("version", (1, 22, 1))),
+        conf=conf,
+        default_page_is_debians=case.get("page", False),
+        resolvers=tuple(case.get("resolvers", ["192.0.2.53"])),
+    )
+    facts = Facts({Nginx(): on, Listening(): tuple(map(listener, case.get("listening", [])))}, {})
+    claims = SiteClaims(
+        "shop",
+        tuple(case.get("domains", ["shop.example.com"])),
+        tuple(case.get("ports", [80])),
+        ("shop", "other"),
+        asks_dns=case.get("asks", False),
+        pool_of_names=case.get("pool", ""),
+        listen=tuple(case.get("listen", [])),
+    )
+    assert set(claims.questions()) == {Nginx(), Listening()}
+    plan = make_plan([claims], facts)
+    assert [refusal.what for _, refusal in plan.refusals] == ([case["refused"]] if "refused" in case else [])
+    for key in ("why", "fix"):
+        assert case.get(key, "") in "".join(getattr(refusal, key) for _, refusal in plan.refusals)
+    if "refused" not in case:
+        assert [note.text for note in plan.notes] == case.get("notes", [])
+        assert plan.steps == ()
+
+
+# -- the proof --------------------------------------------------------------------------------------------------------
+
+URL = "https://gate.example.com/v1/models"
+
+
+def answered(text: Any, trouble: str = "") -> Answered | Gap:
+    if text is None:
+        return Gap.ABSENT
+    status, _, body = str(text).partition(" ")
+    return Answered(int(status), body.replace("ours", f'{{"type": {OWN_ERROR}}}'), trouble, "the last line of the log")
+
+
+@pytest.mark.parametrize("case", rows("answers"))
+def test_answers(case: Mapping[str, Any]) -> None:
+    site = SiteAnswers(
+        *("gate", (URL,), case.get("to", "127.0.0.1:443"), "/etc/x", "/c.pem", case["mode"]),
+        api=case.get("api", ""),
+        key_is_known=case.get("key", False),
+        allowed=tuple(case.get("from", [])),
+        headers=(("X-Token", Secret("t")),),
+        login=Secret("nova:pw") if case.get("login") else None,
+        log="/var/log/x",
+    )
+    known, stranger = (question for question in site.questions() if isinstance(question, Answer))
+    assert (known.headers, known.log) == ((("X-Token", Secret("t")),), "/var/log/x")
+    assert (stranger.headers, stranger.login) == ((), None), "a stranger has nothing to show"
+    facts = Facts({known: answered(case["known"], case.get("trouble", "")), stranger: answered(case["stranger"])}, {})
+    plan = make_plan([site], facts)
+    assert (plan.steps, plan.refusals) == ((), ())
+    if case["says"] == "ok":
+        assert not plan.unproven, plan.unproven
+        return
+    [(resource, failure)] = plan.unproven
+    assert (resource, failure.what) == ("proxy:gate", case["says"].replace("U", URL))
+    if "down" in case["name"] or "slow" in case["name"]:
+        assert failure.why == "the last line of the log"
+    if "trouble" in case:
+        assert failure.why == case["trouble"]
+
+
+def test_a_site_without_a_plain_name_is_not_asked_for() -> None:
+    site = SiteAnswers("gate", (), "127.0.0.1:80", "/etc/x", "", "open")
+    assert list(site.questions()) == []
+    assert not make_plan([site], Facts({}, {}))
+
+
+def test_an_answer_that_is_not_known_is_no_proof() -> None:
+    site = SiteAnswers("gate", (URL,), "127.0.0.1:80", "/etc/x", "", "open")
+    [(_, failure)] = make_plan([site], Facts({}, {"answer": "curl: out of memory"})).unproven
+    assert isinstance(failure, HostFailed)
+    assert failure.why == "curl: out of memory"
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+SITE, HTTP = site_files("shop")
+SECRETS = f"{OWN}/shop.inject"
+
+
+def planned(resource: Any, on: NginxFacts, files: Mapping[str, File] | None = None, pending: tuple[str, ...] = ()) -> Plan:
+    """What is planned where only these files are there."""
+    answers: dict[Any, Any] = {Nginx(): on, UnitNamed("nginx.service"): UnitFacts("loaded", "active", "enabled")}
+    for question in questions_of([resource]):
+        if isinstance(question, FileAt):
+            answers[question] = (files or {}).get(question.path, Gap.ABSENT)
+        elif isinstance(question, Holds):
+            answers[question] = any(path in question.script for path in pending)
+    return make_plan([resource], Facts(answers, {}))
+
+
+def file(text: str, mode: str = "0644", group: str = "root", *, pending: bool = False) -> File:
+    return File("regular file", mode, "root", group, text.encode(), pending=pending)
+
+
+def both(nginx_files: bool = True) -> NginxFiles:  # noqa: FBT001, FBT002 - with the second part, or without
+    parts = (Part(SITE, lambda *_: "site\n"), Part(SECRETS, lambda *_: Secret("key\n") if nginx_files else None, "0600"))
+    return NginxFiles("shop", parts)
+
+
+def writes(plan: Plan) -> list[tuple[str, Any, tuple[str, ...]]]:
+    return [(action.path, action.content, action.then) for step in plan.steps for action in step.actions if isinstance(action, WriteFile)]
+
+
+def test_files_are_one_step_each_taken_up() -> None:
+    plan = planned(both(), nginx())
+    [step] = plan.steps
+    assert step.resource == "nginx:shop"
+    assert writes(plan) == [(SITE, "site\n", TAKEN_UP), (SECRETS, Secret("key\n"), TAKEN_UP)]
+    assert [change.field for change in step.changes][:2] == ["novaops-shop.conf file", "novaops-shop.conf content"]
+    assert "key" not in str(step.changes)
+
+
+def test_what_is_right_is_left() -> None:
+    found = {SITE: file("site\n"), SECRETS: file("key\n", "0600")}
+    assert not planned(both(), nginx(), found)
+    [(path, _, _)] = writes(planned(both(), nginx(), {**found, SECRETS: file("key\n")}))
+    assert path == SECRETS, "its mode is another one"
+
+
+def test_what_was_not_taken_up_is() -> None:
+    found = {SITE: file("site\n", pending=True), SECRETS: file("key\n", "0600")}
+    assert [path for path, _, _ in writes(planned(both(), nginx(), found))] == [SITE]
+    [step] = planned(both(nginx_files=False), nginx(), {SITE: file("site\n")}, pending=("shop.inject",)).steps
+    assert [(change.field, change.before) for change in step.changes] == [("shop.inject then", "not finished")]
+
+
+def test_a_file_that_is_not_wanted_goes() -> None:
+    found = {SITE: file("site\n"), SECRETS: file("key\n", "0600")}
+    assert writes(planned(both(nginx_files=False), nginx(), found)) == [(SECRETS, None, TAKEN_UP)]
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "[emerg] unknown directive in /etc/nginx/sites-enabled/other:3",
+        "[emerg] unexpected end of file in /etc/nginx/conf.d/mine.conf:1",
+        "it says nothing more",
+    ],
+)
+def test_a_configuration_that_somebody_else_broke_is_refused(complaint: str) -> None:
+    [(_, refusal)] = planned(both(), nginx(broken=complaint)).refusals
+    assert isinstance(refusal, Refused)
+    assert refusal.what == f"nginx does not accept its configuration as it is: {complaint}"
+    assert refusal.fix
+    assert not planned(both(), nginx(broken=complaint), {SITE: file("site\n"), SECRETS: file("key\n", "0600")}), "nothing to do is no harm"
+
+
+@pytest.mark.parametrize(
+    "where", [SITE, HTTP, SECRETS, f"{CONF}/00-novaops.conf", f"{CONF}/novaops.conf", "/etc/letsencrypt/live/novaops-a/x.pem"]
+)
+def test_a_configuration_that_novaops_broke_is_mended(where: str) -> None:
+    assert planned(both(), nginx(broken=f"[emerg] unexpected end in {where}:1")).steps
+
+
+def test_what_workers_open_is_theirs_to_read() -> None:
+    """The group is that of the workers, wherever it stands; and nginx need not be told of it."""
+    part = Part(f"{OWN}/shop.htpasswd", lambda *_: "x", "0640", for_workers=True, read_anew=True)
+    for conf, debian, group in (
+        ("user web;", True, "web"),
+        ("user web staff;", True, "staff"),
+        ("", True, "www-data"),
+        ("", False, "nginx"),
+    ):
+        on = nginx(conf=NginxConf({"/etc/nginx/nginx.conf": conf}), debian=debian)
+        [step] = planned(NginxFiles("shop", (part,)), on).steps
+        [write] = step.actions
+        assert isinstance(write, WriteFile)
+        assert (write.owner, write.group, write.mode, write.then) == ("root", group, "0640", ())
+
+
+def test_content_sees_what_is_there() -> None:
+    seen: list[str] = []
+
+    def content(_: NginxFacts, old: str) -> str:
+        seen.append(old)
+        return old
+
+    planned(NginxFiles("shop", (Part(SITE, content),)), nginx(), {SITE: file("as it was\n")})
+    planned(NginxFiles("shop", (Part(SITE, content),)), nginx(), {SITE: File("regular file", "0644", "root", "root", b"\xff")})
+    planned(NginxFiles("shop", (Part(SITE, content),)), nginx())
+    assert seen == ["as it was\n", "\ufffd", ""]
+
+
+def test_whose_files_they_are() -> None:
+    for ours in (SITE, HTTP, SECRETS, f"{CONF}/00-novaops.conf", f"{CONF}/novaops.conf"):
+        assert is_ours(ours)
+    for theirs in (f"{CONF}/default.conf", f"{CONF}/my-novaops-x.conf", "/etc/nginx/nginx.conf", DEFAULT_PAGE):
+        assert not is_ours(theirs)
+
+
+# -- gone -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_site_goes_with_all_that_is_its_own() -> None:
+    own = [f"{OWN}/shop.{suffix}" for suffix in ("inject", "tokens", "htpasswd", "crt", "key")]
+    plan = planned(SiteGone("shop"), nginx(), {path: file("x") for path in (SITE, HTTP, *own, f"{CONF}/novaops-shop2.conf")})
+    assert [path for path, content, _ in writes(plan) if content is None] == [SITE, HTTP, *own], "what refers to the others first"
+    assert not planned(SiteGone("shop"), nginx())
+    assert not planned(SiteGone("shop"), nginx(installed=False))
+
+
+def test_its_certificate_goes() -> None:
+    renewal = "/etc/letsencrypt/renewal/novaops-shop.conf"
+    assert not planned(LineageGone("shop"), nginx())
+    [step] = planned(LineageGone("shop"), nginx(), {renewal: file("x")}).steps
+    [delete] = step.actions
+    assert isinstance(delete, Command)
+    assert delete.words == ("certbot", "delete", "--non-interactive", "--cert-name", "novaops-shop")
+    assert step.cannot_undo
+
+
+# -- "Welcome to nginx!" ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("about", "before"),
+    [
+        ({"default_page_is_debians": True}, "present"),
+        ({"default_page_is_debians": False}, None),
+        ({"installed": False}, "comes with nginx"),
+        ({"installed": False, "debian": False}, None),
+    ],
+)
+def test_the_default_page(about: dict[str, Any], before: str | None) -> None:
+    plan = planned(NoDefaultPage(), nginx(**about))
+    assert [(change.before, change.after) for step in plan.steps for change in step.changes] == ([] if before is None else [(before, None)])
+    for step in plan.steps:
+        [remove] = step.actions
+        assert isinstance(remove, Command)
+        assert remove.words == ("rm", "--", DEFAULT_PAGE)
+        assert remove.undo is not None
+        assert "reload" in " ".join(remove.undo.words)

@@ -1,0 +1,113 @@
+"""SELinux as its tools on RHEL describe it, and what is put right. No host with it is at hand: the real thing was not tried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from novaops.engine.planner import make_plan
+from novaops.features.proxy.facts.selinux import Selinux, SelinuxState
+from novaops.features.proxy.resources.selinux import HttpdMayConnect, HttpPort
+from novaops.model.action import Command
+from novaops.model.plan import Plan, Resource
+from novaops.model.question import Facts, Gap
+from tests.unit.facts.test_facts import framed, outcome, read
+
+SEMANAGE = """\
+SELinux Port Type              Proto    Port Number
+
+afs3_callback_port_t           tcp      7001
+ephemeral_port_t               tcp      32768-60999
+http_cache_port_t              tcp      8080, 8118, 8123, 10001-10010
+http_cache_port_t              udp      3130
+http_port_t                    tcp      80, 81, 443, 488, 8008, 8009
+http_port_t                    tcp      8443, 9000
+unreserved_port_t              tcp      61000-65535, 1024-32767
+"""
+PORTS = {
+    "afs3_callback_port_t": ((7001, 7001),),
+    "ephemeral_port_t": ((32768, 60999),),
+    "http_cache_port_t": ((8080, 8080), (8118, 8118), (8123, 8123), (10001, 10010)),
+    "http_port_t": tuple((port, port) for port in (80, 81, 443, 488, 8008, 8009, 8443, 9000)),
+    "unreserved_port_t": ((61000, 65535), (1024, 32767)),
+}
+OFF, ON = {"httpd_can_network_connect": False}, {"httpd_can_network_connect": True}
+
+
+def answer(stdout: str) -> Any:
+    return outcome(read([SelinuxState()], *framed(SelinuxState(), stdout)), SelinuxState())
+
+
+@pytest.mark.parametrize(
+    ("stdout", "expected"),
+    [
+        ("absent\n", "absent"),
+        ("Enforcing\nhttpd_can_network_connect --> off\nno semanage\nend\n", Selinux("enforcing", OFF)),
+        (f"Enforcing\nhttpd_can_network_connect --> on\n{SEMANAGE}ports\nend\n", Selinux("enforcing", ON, PORTS)),
+        ("Permissive\nhttpd_can_network_connect --> off\nno semanage\nend\n", Selinux("permissive", OFF)),
+        ("Disabled\nno semanage\nend\n", Selinux("disabled")),
+        ("Enforcing\nhttpd_can_network_connect --> off\n", "unknown"),
+        ("Enforcing\nend\n", "unknown"),
+        ("Enforcing\nhttpd_can_network_connect --> off\nend\n", "unknown"),
+        ("Enforcing\nno semanage\nen\n", "unknown"),
+        ("nonsense\nno semanage\nend\n", "unknown"),
+        ("", "unknown"),
+    ],
+)
+def test_what_the_host_says(stdout: str, expected: Any) -> None:
+    assert answer(stdout) == expected
+
+
+@given(st.text(st.characters(exclude_characters="\0"), max_size=60))
+@settings(max_examples=20)
+def test_garbage_is_never_absent(garbage: str) -> None:
+    assert answer(garbage.replace("absent", "") or "%") == "unknown"
+
+
+def planned(resource: Resource, found: Selinux | Gap) -> Plan:
+    return make_plan([resource], Facts({SelinuxState(): found}, {}))
+
+
+def commands(plan: Plan) -> list[tuple[str, str]]:
+    """Each with its undo."""
+    assert plan.refusals == ()
+    actions = [action for step in plan.steps for action in step.actions]
+    return [(" ".join(a.words), " ".join(a.undo.words)) for a in actions if isinstance(a, Command) and a.undo]
+
+
+def test_nginx_may_connect() -> None:
+    on, off = (f"setsebool -P httpd_can_network_connect {value}" for value in ("on", "off"))
+    assert commands(planned(HttpdMayConnect(), Selinux("enforcing", OFF))) == [(on, off)]
+    for found in (Selinux("enforcing", ON), Selinux("enforcing"), Selinux("permissive", OFF), Selinux("disabled", OFF), Gap.ABSENT):
+        assert not planned(HttpdMayConnect(), found)
+
+
+@pytest.mark.parametrize(("port", "named"), [(8444, True), (443, False), (8080, False), (10005, False), (40000, True), (444, True)])
+def test_a_port_without_a_name_gets_one(port: int, *, named: bool) -> None:
+    add, delete = (f"semanage port {option} -t http_port_t -p tcp {port}" for option in ("-a", "-d"))
+    assert commands(planned(HttpPort(port), Selinux("enforcing", OFF, PORTS))) == ([(add, delete)] if named else [])
+    assert not planned(HttpPort(port), Selinux("permissive", OFF, PORTS))
+
+
+def test_a_port_of_another_service_is_refused() -> None:
+    ((_, refusal),) = planned(HttpPort(7001), Selinux("enforcing", OFF, PORTS)).refusals
+    assert refusal.what == "SELinux keeps nginx from port 7001: it is of type afs3_callback_port_t"
+    assert refusal.fix == "choose another port, or give it away: semanage port -m -t http_port_t -p tcp 7001"
+
+
+@pytest.mark.parametrize(("port", "number"), [(443, 0), (80, 0), (8444, 1)])
+def test_without_semanage_it_is_said(port: int, number: int) -> None:
+    plan = planned(HttpPort(port), Selinux("enforcing", OFF))
+    assert not plan
+    assert len(plan.notes) == number
+    assert all(f"nginx listen on port {port} could not be told" in note.text for note in plan.notes)
+    assert planned(HttpPort(port), Selinux("permissive", OFF)).notes == ()
+    assert planned(HttpPort(port), Selinux("enforcing", OFF, PORTS)).notes == ()
+
+
+def test_the_narrowest_range_names_a_port() -> None:
+    found = Selinux("enforcing", ports={"wide_port_t": ((1, 99),), "narrow_port_t": ((7, 8),), "reserved_port_t": ((1, 511),)})
+    assert found.types_of(7) == ("narrow_port_t", "wide_port_t")

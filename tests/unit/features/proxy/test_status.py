@@ -1,0 +1,143 @@
+"""`proxy status`: what a person and a machine are shown of a host's sites."""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from novaops.errors import HostFailed
+from novaops.features.proxy import status as sites
+from novaops.features.proxy.facts.nginx import Nginx
+from novaops.features.proxy.facts.site_state import Reached, Served, SiteState, SiteStates
+from novaops.formats.nginx_conf import NginxConf
+from novaops.model.question import Facts
+from tests.support.proxy_sites import nginx
+
+NOW = 1_700_000_000
+KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def certificate(days: float) -> str:
+    """One that has so many days left."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gate.example.com")])
+    end = dt.datetime.fromtimestamp(NOW, dt.UTC) + dt.timedelta(days=days)
+    names = x509.SubjectAlternativeName([x509.DNSName("gate.example.com"), x509.IPAddress(ipaddress.ip_address("192.0.2.7"))])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(KEY.public_key()).serial_number(7)
+    made = made.not_valid_before(end - dt.timedelta(days=90)).not_valid_after(end).add_extension(names, critical=False)
+    return made.sign(KEY, SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def site(name: str = "gate", **about: Any) -> SiteState:
+    given = {"bases": (f"https://{name}.example.com/v1",), "certificate": "", "chain": "", "upstreams": (), "errors": (), **about}
+    return SiteState(name, **given)
+
+
+CONF = {
+    "/etc/nginx/nginx.conf": "http { include conf.d/*; }",
+    "/etc/nginx/conf.d/novaops-gate.conf": "server { listen 443 ssl; listen [::]:443 ssl; }",
+    "/etc/nginx/conf.d/novaops-gate.http.conf": "server { listen 80; listen [::]:80; }",
+    "/etc/nginx/conf.d/novaops-gate2.conf": "server { listen 81; }",
+}
+
+
+def found(*states: SiteState, running: bool = True, **about: Any) -> dict[str, Any]:
+    on = nginx(**{"conf": NginxConf(CONF), **about})
+    return sites.details(Facts({Nginx(): on, SiteStates(): Served(running, NOW, states)}, {}))
+
+
+def test_what_a_machine_is_told() -> None:
+    about = found(
+        site(
+            certificate="/c.pem",
+            chain=certificate(29.5),
+            upstreams=(Reached("a:443", 401, ""), Reached("b:443", 0, "Could not resolve host")),
+            errors=("one", "two"),
+        )
+    )
+    assert about["nginx"] == {"version": "1.22.1", "running": True, "complaint": ""}
+    [gate] = about["sites"]
+    assert gate == {
+        "site": "gate",
+        "serves": ["https://gate.example.com/v1"],
+        "listens": ["*:443", "*:80", "[::]:443", "[::]:80"],
+        "certificate": {"path": "/c.pem", "days_left": 29, "names": ["gate.example.com", "192.0.2.7"], "complaint": ""},
+        "upstreams": [
+            {"upstream": "a:443", "reachable": True, "status": 401, "complaint": ""},
+            {"upstream": "b:443", "reachable": False, "status": None, "complaint": "Could not resolve host"},
+        ],
+        "errors": ["one", "two"],
+    }
+
+
+def test_a_host_without_nginx() -> None:
+    with pytest.raises(HostFailed) as error:
+        found(installed=False)
+    assert (error.value.what, error.value.fix) == ("there is no nginx on this host", "novaops proxy deploy sets it up")
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({}, "none"),
+        ({"certificate": "/c", "chain": certificate(29.5)}, "29 days left"),
+        ({"certificate": "/c", "chain": certificate(-0.1)}, "expired"),
+    ],
+)
+def test_certificates(about: dict[str, Any], said: str) -> None:
+    [row] = sites.rows(found(site(**about)))
+    assert row == ("gate", "https://gate.example.com/v1", said, "", "")
+
+
+def test_a_certificate_that_is_none() -> None:
+    about = found(site(certificate="/c", chain="nonsense"))
+    told = about["sites"][0]["certificate"]
+    assert told["complaint"]
+    assert (told["days_left"], told["names"]) == (None, [])
+    assert sites.rows(about)[0][2] == told["complaint"]
+
+
+ERRORS = {
+    "2026/01/01 10:00:00 [error] 7#7: *3 connect() failed (111: Connection refused) while connecting to upstream, client: 192.0.2.9": (
+        "2026/01/01 10:00:00 connect() failed (111: Connection refused) while connecting to upstream"
+    ),
+    "2026/01/01 10:00:00 [warn] 7#7: something without a connection": "2026/01/01 10:00:00 something without a connection",
+}
+
+
+@pytest.mark.parametrize(("line", "said"), ERRORS.items())
+def test_the_last_error(line: str, said: str) -> None:
+    [row] = sites.rows(found(site(errors=("2026/01/01 09:00:00 [error] 1#1: older", line))))
+    assert row[4] == said
+
+
+def test_rows_of_several_sites() -> None:
+    about = found(
+        site(
+            bases=("https://a/v1", "https://b/v1"),
+            upstreams=(Reached("a:443", 200, ""), Reached("b:1", 0, ""), Reached("c:1", 0, "refused")),
+        ),
+        site("shop"),
+    )
+    assert sites.rows(about) == [
+        ("gate", "https://a/v1", "none", "a:443 answers 200", ""),
+        ("", "https://b/v1", "", "b:1: no answer", ""),
+        ("", "", "", "c:1: refused", ""),
+        ("shop", "https://shop.example.com/v1", "none", "", ""),
+    ]
+
+
+def test_what_is_wrong_with_nginx_itself() -> None:
+    assert sites.rows(found()) == [("", "novaops has set up no site here", "", "", "")]
+    assert sites.rows(found(site(), running=False))[0] == ("", "nginx does not run", "", "", "")
+    assert sites.rows(found(site(), broken="[emerg] x"))[0] == ("", "nginx would not start: [emerg] x", "", "", "")
+
+
+def test_what_is_asked() -> None:
+    assert sites.questions() == (Nginx(), SiteStates())

@@ -1,0 +1,213 @@
+"""`novaops verify` of tunnels without a host: every claim is seen red, what is right is green, and what hosts say is read."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from novaops.features.tunnel import checks as claims
+from novaops.features.tunnel import observe as seeing
+from novaops.features.tunnel.observe import GOT_IN, Rebooted, Seen, Wanted
+from novaops.features.tunnel.paths import own_address
+from novaops.features.tunnel.settings import Tunnel
+from novaops.shell import whole
+from novaops.verify.claims import Claim
+from novaops.verify.sections import SAY, Ended, read
+
+TO = "api.openai.com:443"
+FRONT = own_address("api.openai.com")
+OK = Ended(0, "200 127.0.0.1\n")
+IN = 'Authenticated to 192.0.2.1 ([192.0.2.1]:22) using "publickey".\n'
+REFUSED = Ended(255, "Host key verification failed.\n")
+
+
+def wanted(**more: Any) -> Wanted:
+    written = {"name": "api", "via": "canada", "to": TO, "listen": 8443, **more}
+    return Wanted(Tunnel.model_validate({key: value for key, value in written.items() if value is not None}))
+
+
+RIGHT = Seen(
+    wanted(transparent=True),
+    {8443: frozenset({"127.0.0.1"})},
+    {TO: OK},
+    {TO: Ended(0, f"{FRONT} STREAM api.openai.com\n{FRONT} DGRAM\n")},
+    {TO: Ended(0, f"404 {FRONT}\n")},
+    {
+        "shell": Ended(1, IN),
+        "sftp": Ended(0, ""),
+        "port": Ended(255, f"{IN}channel 0: open failed: administratively prohibited: open failed\nstdio forwarding failed\n"),
+        "back": Ended(255, f"{IN}Error: remote port forwarding failed for listen port 0\n"),
+    },
+    {"another": REFUSED, "none": REFUSED},
+    Ended(0, "novaops-tunnel 600\n"),
+    enabled=Ended(0, "enabled\n"),
+)
+GONE = Seen(wanted(state="absent"), {8443: frozenset()}, left={kind: Ended(1) for kind in ("files", "units", "processes", "names")})
+AGAIN = Rebooted({TO: OK}, Ended(), {TO: OK})
+
+
+def opens(what: str, text: str, status: int = 255) -> Seen:
+    return replace(RIGHT, opens={**RIGHT.opens, what: Ended(status, text)})
+
+
+def judged(claim: Callable[..., None], seen: Seen, rebooted: Rebooted = AGAIN) -> str:
+    """What a claim says; "" when it is content. A skip begins with a dash."""
+    known = {"seen": seen, "rebooted": rebooted}
+    try:
+        claim(**{name: known[name] for name in inspect.signature(claim).parameters})
+    except AssertionError as error:
+        return str(error)
+    except pytest.skip.Exception as error:
+        return f"- {error}"
+    return ""
+
+
+def every() -> list[Callable[..., None]]:
+    return [function for name, function in vars(claims).items() if name.startswith("test_")]
+
+
+@pytest.mark.parametrize("seen", [RIGHT, GONE], ids=["present", "absent"])
+def test_what_is_right_is_green(seen: Seen) -> None:
+    about = [claim for claim in every() if Claim(claim).about(seen.wanted)]
+    assert {claim.__name__: judged(claim, seen) for claim in about} == {claim.__name__: "" for claim in about}
+    assert len(about) == (12 if seen is RIGHT else 2)
+
+
+def test_each_claim_is_made_of_one_kind_or_the_other() -> None:
+    assert all(Claim(claim).about(RIGHT.wanted) != Claim(claim).about(GONE.wanted) for claim in every())
+    assert not Claim(claims.test_unchanged).about(wanted())
+
+
+WRONG: list[tuple[Callable[..., None], Seen, str]] = [
+    (claims.test_listens, replace(RIGHT, listening={8443: frozenset()}), "at 127.0.0.1 and nowhere else, but nothing listens there"),
+    (claims.test_listens, replace(RIGHT, listening={8443: frozenset({"*"})}), "but it is at 0.0.0.0"),
+    (claims.test_listens, replace(RIGHT, listening={8443: frozenset({"127.0.0.1", "::1"})}), "but it is at 127.0.0.1 and ::1"),
+    (
+        claims.test_request,
+        replace(RIGHT, requests={TO: Ended(60, "curl: (60) SSL certificate problem: expired\n000 \n")}),
+        "https://api.openai.com/ through 127.0.0.1:8443 should be answered by api.openai.com:443, but (60) SSL certificate",
+    ),
+    (
+        claims.test_request,
+        replace(RIGHT, requests={TO: Ended(1, "it was closed at once\n")}),
+        "should be answered by api.openai.com:443, but it was closed at once",
+    ),
+    (claims.test_unchanged, replace(RIGHT, names={TO: Ended(2)}), "but it leads nowhere"),
+    (claims.test_unchanged, replace(RIGHT, names={TO: Ended(0, f"{FRONT} STREAM\n2001:db8::1 STREAM\n")}), "but it leads to 2001:db8::1"),
+    (claims.test_unchanged, replace(RIGHT, unchanged={TO: Ended(7, "curl: (7) refused\n")}), "asked by an unchanged client, should be"),
+    (claims.test_unchanged, replace(RIGHT, unchanged={TO: Ended(0, "200 192.0.2.7\n")}), "but it comes to 192.0.2.7"),
+    (claims.test_enabled, replace(RIGHT, enabled=Ended(1, "disabled\n")), "should be enabled, but it is disabled"),
+    (claims.test_key_is_private, replace(RIGHT, key=Ended(0, "novaops-tunnel 640\n")), "but it has mode 0640"),
+    (claims.test_key_is_private, replace(RIGHT, key=Ended(0, "nova 600\n")), "but it is nova's"),
+    (claims.test_key_is_private, replace(RIGHT, key=Ended(1, "stat: No such file\n")), "but stat: No such file"),
+    (claims.test_no_shell, opens("shell", f"{IN}{GOT_IN}\n", 0), "should run no command for the tunnel's key, but it ran one"),
+    (claims.test_no_files, opens("sftp", "   0   0   0   5   2\n", 0), "but sftp answered"),
+    (claims.test_no_other_port, opens("port", f"{IN}SSH-2.0-OpenSSH_9.2\n", 0), "but it did not: SSH-2.0-OpenSSH_9.2"),
+    (
+        claims.test_no_other_port,
+        opens("port", f"{IN}channel 0: open failed: connect failed: Connection refused\ndebug1: bye\n"),
+        "but it did not: channel 0: open failed: connect failed: Connection refused",
+    ),
+    (claims.test_not_back, opens("back", IN, 124), "but it took a port for it"),
+    (claims.test_not_back, opens("back", f"{IN}Allocated port 40001 for remote forward\n", 0), "but it took a port for it"),
+    (claims.test_pinned, replace(RIGHT, pinned={"another": Ended(1, IN), "none": REFUSED}), "where another host key is pinned, but it did"),
+    (claims.test_pinned, replace(RIGHT, pinned={"another": REFUSED, "none": Ended(1, IN)}), "where no host key is pinned, but it did"),
+    (
+        claims.test_nothing_left,
+        replace(GONE, left={**GONE.left, "files": Ended(0, "/etc/novaops/tunnel/api.key\n")}),
+        "there should be no files of it any more, but there are: /etc/novaops/tunnel/api.key",
+    ),
+    (claims.test_nothing_left, replace(GONE, left={**GONE.left, "processes": Ended(0, "812\n")}), "no processes of it any more"),
+    (claims.test_nothing_listens, replace(GONE, listening={8443: frozenset({"127.0.0.1"})}), "but something does, at 127.0.0.1"),
+]
+
+
+@pytest.mark.parametrize(("claim", "seen", "said"), WRONG, ids=[claim.__name__ for claim, _, _ in WRONG])
+def test_each_fault_is_said(claim: Callable[..., None], seen: Seen, said: str) -> None:
+    assert said in judged(claim, seen)
+    others = [other for other in every() if other is not claim and Claim(other).about(seen.wanted)]
+    assert [judged(other, seen) for other in others] == [""] * len(others)
+
+
+def test_every_claim_is_seen_red() -> None:
+    red = {claim for claim, _, _ in WRONG}
+    assert set(every()) - red == {claims.test_after_reboot, claims.test_heals}
+    late = {TO: Ended(7, "curl: (7) refused\n")}
+    assert "within 60 s of the reboot should be" in judged(claims.test_after_reboot, RIGHT, replace(AGAIN, requests=late))
+    assert "within 60 s after its ssh was killed should be" in judged(claims.test_heals, RIGHT, replace(AGAIN, healed=late))
+    assert judged(claims.test_heals, RIGHT, replace(AGAIN, killed=Ended(1))) == "- there was no ssh of it to kill"
+
+
+@pytest.mark.parametrize("claim", [claims.test_no_shell, claims.test_no_files, claims.test_no_other_port, claims.test_not_back])
+def test_what_nobody_could_try_is_not_proven(claim: Callable[..., None]) -> None:
+    late = Ended(255, "ssh: connect to host 192.0.2.1 port 22: Connection refused\n")
+    seen = replace(RIGHT, opens=dict.fromkeys(RIGHT.opens, late), pinned=dict.fromkeys(RIGHT.pinned, late))
+    assert judged(claim, seen).startswith("- the key could not be tried: ssh: connect to host")
+    assert judged(claims.test_pinned, seen).startswith("- the gateway could not be reached")
+
+
+def test_a_tunnel_the_other_way_round_is_asked_there_and_back() -> None:
+    back = wanted(reverse=True)
+    (passage,) = back.passages
+    address, port = passage.asked_at
+    assert judged(claims.test_listens, replace(RIGHT, wanted=back, listening={port: frozenset({address})})) == ""
+    assert judged(claims.test_listens, replace(RIGHT, wanted=back, listening={port: frozenset({"127.0.0.1"})})) != ""
+
+
+# -- what hosts say -----------------------------------------------------------------------------------------------------------
+
+
+def sh(script: str) -> str:
+    return subprocess.run(["dash", "-s"], input=whole(script), capture_output=True, text=True, check=True).stdout
+
+
+def test_commands_are_read_as_they_end() -> None:
+    told = read(sh(f"{SAY}saw a:b:443 printf '= c 0\\nx'\nsaw none true\necho noise\nsaw bad sh -c 'echo no >&2; exit 3'\nsaw end true\n"))
+    assert told == {"a:b:443": Ended(0, "= c 0\nx\n"), "none": Ended(), "bad": Ended(3, "no\n"), "end": Ended()}
+
+
+@pytest.mark.parametrize(
+    ("line", "address"),
+    [
+        ("LISTEN 0 128 127.0.0.1:8443 0.0.0.0:*", "127.0.0.1"),
+        ("LISTEN 0 128 [::1]:8443 [::]:*", "::1"),
+        ("LISTEN 0 128 *:8443 *:*", "*"),
+        ("LISTEN 0 128 127.0.0.53%lo:8443 0.0.0.0:*", "127.0.0.53"),
+    ],
+)
+def test_where_something_listens(line: str, address: str) -> None:
+    other = "LISTEN 0 128 127.0.0.1:18443 0.0.0.0:*\n"
+    assert seeing._addresses(Ended(0, f"{other}{line}\n"), 8443) == {address}
+
+
+ODD: Mapping[str, Any] = {
+    "forwards": [{"to": "a.example.com:5432", "listen": 5432}, {"to": TO, "listen": 8443}],
+    "to": None,
+    "listen": None,
+}
+
+
+@pytest.mark.parametrize("more", [{}, {"transparent": True}, {"reverse": True}, {"site": "gate", "to": None}, ODD], ids=str)
+@pytest.mark.parametrize("script", [seeing._LOOK, seeing._GONE, seeing._HEALS])
+def test_the_scripts_are_sh(script: str, more: Mapping[str, Any]) -> None:
+    given: list[str] = []
+
+    class Host:
+        class backend:  # noqa: N801 - testinfra's name
+            @staticmethod
+            def get_hostname() -> str:
+                return "box"
+
+        def run(self, command: str) -> Any:
+            given.append(command)
+            return type("Done", (), {"rc": 0, "stdout": "= end 0\n", "stderr": ""})
+
+    seeing._asked(Host(), wanted(**more), script)
+    (command,) = given
+    assert "@" not in command.replace('"$@"', "")
+    subprocess.run(["dash", "-n"], input=whole(command), text=True, check=True)

@@ -1,0 +1,428 @@
+"""A VPN server of one's own: its form, what is asked of the host, and what the host answers."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from novaops.engine.planner import make_plan
+from novaops.engine.playbooks import shipped
+from novaops.engine.templates import Templates
+from novaops.errors import HostFailed, NovaopsError, Refused
+from novaops.facts.file import File, FileAt
+from novaops.facts.firewall import Firewall, FirewallFacts
+from novaops.facts.sshd import Caller, CallerFacts
+from novaops.facts.succeeds import Holds
+from novaops.facts.unit import UnitFacts, UnitNamed
+from novaops.features.vpn import client_profile as openvpn_client
+from novaops.features.vpn import server_clients as vpn_clients
+from novaops.features.vpn.client_profile import ask, profile
+from novaops.features.vpn.facts.server import (
+    Clients,
+    Connection,
+    Issued,
+    Parts,
+    Server,
+    VpnClients,
+    VpnProfile,
+    VpnServer,
+    connections,
+    issued,
+    overlaps,
+)
+from novaops.features.vpn.resources.server_authority import Authority
+from novaops.features.vpn.resources.server_client import ClientCertificate, ClientRevoked
+from novaops.features.vpn.resources.server_removed import FolderGone, PortClosed
+from novaops.features.vpn.resources.server_running import ServerAnswers, ServerFits
+from novaops.features.vpn.server import resources
+from novaops.features.vpn.settings import Server as Form
+from novaops.formats.x509 import Certificate, Chain
+from novaops.model.action import Command
+from novaops.model.plan import Plan
+from novaops.model.question import Facts, Gap, Section
+from novaops.secret import Secret
+
+QUESTION = VpnServer("vpn", "vpn-vpn", 1194, "udp")
+NOW = 1_800_000_000
+NAMES = ("one", "another")
+INDEX = (
+    "V\t361119225713Z\t\t5D76\tunknown\t/CN=server:vpn\n"
+    "R\t290224225745Z\t261122230847Z\t5E67\tunknown\t/CN=alpha\n"
+    "V\t290224225745Z\t\t22C4\tunknown\t/CN=omega\n"
+    "V\t20510224225745Z\t\t135D\tunknown\t/CN=alpha\n"
+    "V\t250224225745Z\t\t0001\tunknown\t/CN=late\n"
+)
+STATUS = (
+    "TITLE\tOpenVPN 2.6.14\n"
+    "HEADER\tCLIENT_LIST\tCommon Name\tReal Address\tVirtual Address\tVirtual IPv6 Address\tBytes Received\tBytes Sent\tConnected Since"
+    "\tConnected Since (time_t)\tUsername\tClient ID\tPeer ID\tData Channel Cipher\n"
+    "CLIENT_LIST\tomega\tudp4:198.51.100.2:3333\t10.86.0.3\t\t2048\t1024\t2026-11-22 22:57:45\t1795388265\tUNDEF\t1\t0\tAES-256-GCM\n"
+    "CLIENT_LIST\tUNDEF\t198.51.100.9:1\t\t\t10\t10\t2026-11-22 22:57:45\t1795388265\tUNDEF\t2\t1\t\n"
+    "END\n"
+)
+
+
+def form(**values: Any) -> Form:
+    return Form(**{"name": "vpn", "serve": True, **values})
+
+
+def facts(**answers: Any) -> Facts:
+    return Facts({QUESTION: Server(**answers)}, {})
+
+
+# -- the form ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"name": "twelve-chars"}, "at most 11 letters"),
+        ({"name": "a.b"}, "at most 11 letters"),
+        ({"network": "10.86.0.1/24"}, "is no network"),
+        ({"network": "8.8.8.0/24"}, "is no private network"),
+        ({"network": "10.0.0.0/8"}, "/16 to /29"),
+        ({"network": "10.86.0.0/30"}, "/16 to /29"),
+        ({"network": "fd00::/64"}, "is no network like"),
+        ({"reaches": "fd00::/64"}, "is no IPv4 network"),
+        ({"protocol": "sctp"}, "'udp' or 'tcp'"),
+        ({"port": "0"}, "is no port"),
+    ],
+)
+def test_what_a_server_cannot_be(values: Mapping[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        form(**values)
+
+
+@given(st.text(max_size=15))
+def test_no_name_says_anything_else_to_nft_or_systemd(name: str) -> None:
+    try:
+        found = form(name=name)
+    except ValidationError:
+        return
+    assert len(found.device) <= 15
+    assert all(c.isascii() and (c.isalnum() or c in "-_") for c in found.name)
+
+
+def test_every_value_stands_in_the_files() -> None:
+    host = SimpleNamespace(name="h", address="203.0.113.5", templates=Templates([shipped("templates")]))
+    entry = form(network="10.9.8.0/25", reaches=("192.0.2.0/24", "198.51.100.7/32"), port=1200)
+    files = {one.id: str(one.content) for one in resources(entry, host) if hasattr(one, "content")}
+    conf, script = files["file:/etc/openvpn/server/vpn.conf"], files["file:/etc/novaops/vpn-server/vpn.sh"]
+    assert "server 10.9.8.0 255.255.255.128\n" in conf
+    assert "port 1200\nproto udp\n" in conf
+    assert "push" not in conf.replace("Nothing is pushed", "")
+    assert "ip daddr != { 192.0.2.0/24, 198.51.100.7/32 } drop" in script
+    assert files["file:/etc/openvpn/server/vpn/remote"] == "203.0.113.5 1200 udp\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "protocol", "proto"),
+    [
+        ("203.0.113.5", "tcp", "tcp-server"),
+        ("vpn.example.com", "udp", "udp6"),
+        ("vpn.example.com", "tcp", "tcp6-server"),
+        ("2001:db8::1", "udp", "udp6"),
+    ],
+)
+def test_a_name_may_lead_to_addresses_of_both_kinds(address: str, protocol: str, proto: str) -> None:
+    host = SimpleNamespace(name="h", address="", templates=Templates([shipped("templates")]))
+    files = {one.id: str(one.content) for one in resources(form(address=address, protocol=protocol), host) if hasattr(one, "content")}
+    conf = files["file:/etc/openvpn/server/vpn.conf"]
+    assert f"proto {proto}\n" in conf
+    assert ("explicit-exit-notify" in conf) is (protocol == "udp")
+
+
+def test_without_an_address_no_profile_could_say_where_to_go() -> None:
+    host = SimpleNamespace(name="h", address="", templates=Templates([shipped("templates")]))
+    with pytest.raises(NovaopsError, match="say by which address"):
+        list(resources(form(), host))
+
+
+# -- what the host answers --------------------------------------------------------------------------------------------
+
+
+def said(**parts: str) -> str:
+    return "".join(f"{name} {base64.b64encode(text.encode()).decode()}\n" for name, text in parts.items()) + f"now {NOW}\nend\n"
+
+
+def test_an_answer_that_is_cut_off_is_none() -> None:
+    whole = said(index=INDEX, status=STATUS)
+    for part in ("", whole.removesuffix("end\n"), "end\n"):
+        with pytest.raises(ValueError, match="cut off"):
+            VpnClients.read([VpnClients("vpn")], Section(part, "", 0))
+
+
+def test_the_clients_of_a_server() -> None:
+    question = VpnClients("vpn")
+    found = VpnClients.read([question], Section(said(index=INDEX, status=STATUS), "", 0))[question]
+    assert isinstance(found, Clients)
+    assert [(one.name, one.serial, one.state) for one in found.issued] == [
+        ("alpha", "5E67", "revoked"),
+        ("omega", "22C4", "valid"),
+        ("alpha", "135D", "valid"),
+        ("late", "0001", "expired"),
+    ]
+    assert found.connected == (Connection("omega", "198.51.100.2:3333", "10.86.0.3", 2048, 1024, 1795388265),)
+    assert {name: one.serial for name, one in found.newest.items()} == {"alpha": "135D", "omega": "22C4", "late": "0001"}
+    assert found.valid("late") is None
+    nothing = VpnClients.read([question], Section(said(status=""), "", 0))
+    assert nothing == {question: Gap.ABSENT}
+
+
+def test_the_list_has_one_line_for_each_client() -> None:
+    clients = Clients(tuple(issued(INDEX, NOW)), tuple(connections(STATUS)), NOW)
+    details = vpn_clients.details(Facts({VpnClients("vpn"): clients}, {}), "vpn")
+    assert [(one["name"], one["state"], one["revoked_before"]) for one in details["clients"]] == [
+        ("alpha", "valid", ["5E67"]),
+        ("omega", "valid", []),
+        ("late", "expired", []),
+    ]
+    rows = vpn_clients.rows(details)
+    assert rows[1][4].startswith("from 198.51.100.2:3333 as 10.86.0.3 since 2026-11-22T22:57:45+00:00, 2 KiB in, 1 KiB out")
+    assert (rows[0][4], rows[2][3]) == ("no", "")
+    with pytest.raises(HostFailed, match="there is no VPN server vpn"):
+        vpn_clients.details(Facts({VpnClients("vpn"): Gap.ABSENT}, {}), "vpn")
+
+
+@given(st.text())
+def test_any_other_database_is_unknown_and_never_half_read(text: str) -> None:
+    try:
+        found = list(issued(text, NOW))
+    except ValueError:
+        return
+    assert all(line.count("\t") == 5 for line in text.splitlines())
+    assert len(found) <= len(text.splitlines())
+
+
+def test_the_server_as_it_is() -> None:
+    listeners = 'UNCONN 0 0 0.0.0.0:1194 0.0.0.0:* users:(("openvpn",pid=8,fd=7))\nUNCONN 0 0 [::]:1194 [::]:*\n'
+    routes = "default via 192.0.2.1 dev eth0\n192.0.2.0/24 dev eth0 proto kernel\nunreachable 10.0.0.0/8\n"
+    state, until = "1795388265,CONNECTED,SUCCESS,10.86.0.1,,,,\nEND", "nextUpdate=Nov  9 22:57:13 2036 GMT"
+    text = said(listeners=listeners, routes=routes, state=state, crl=until)
+    found = VpnServer.read([QUESTION], Section(text, "", 0))[QUESTION]
+    assert isinstance(found, Server)
+    assert found.listeners == ("openvpn", "the kernel")
+    assert found.routes == (("192.0.2.0/24", "eth0"),)
+    assert (found.answers, found.crl_until, found.ca, found.is_signed) == (True, 2109884233, None, False)
+
+
+@given(st.ip_addresses(v=4), st.integers(8, 30))
+def test_overlaps_are_found(address: ipaddress.IPv4Address, bits: int) -> None:
+    network = ipaddress.IPv4Network((address, bits), strict=False)
+    shared = network.overlaps(ipaddress.IPv4Network("10.86.0.0/24"))
+    assert (overlaps("10.86.0.0/24", [(str(network), "eth0")], "vpn-vpn") is not None) is shared
+    assert overlaps("10.86.0.0/24", [(str(network), "vpn-vpn")], "vpn-vpn") is None
+
+
+# -- what is done -----------------------------------------------------------------------------------------------------
+
+
+def self_signed() -> Certificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    begin, end = (datetime(year, 1, 1, tzinfo=UTC) for year in (2026, 2029))
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
+    built = x509.CertificateBuilder(name, name, key.public_key(), 255, begin, end).sign(key, SHA256())
+    return Chain.read(built.public_bytes(serialization.Encoding.PEM).decode()).leaf
+
+
+def parts(asked: openvpn_client.Asked | None = None, name: str = "alpha") -> Parts:
+    """As the host has it, with a certificate for the key of `asked`."""
+    if asked is None:
+        return Parts("CA", Secret("TLS"), "203.0.113.5 1194 udp", None, "", None)
+    request = x509.load_pem_x509_csr(asked.request.encode())
+    begin, end = (datetime(year, 1, 1, tzinfo=UTC) for year in (2026, 2029))
+    built = x509.CertificateBuilder(request.subject, request.subject, request.public_key(), 255, begin, end).sign(
+        ec.generate_private_key(ec.SECP256R1()), SHA256()
+    )
+    pem = built.public_bytes(serialization.Encoding.PEM).decode()
+    one = Issued(name, "00FF", "valid", int(end.timestamp()))
+    return Parts("CA", Secret("TLS"), "203.0.113.5 1194 udp", Chain.read(pem).leaf, pem, one)
+
+
+def plan(resource: Any, answers: Mapping[Any, Any]) -> Plan:
+    return make_plan([resource], Facts(answers, {}))
+
+
+def test_a_client_is_added_once() -> None:
+    asked = ask("alpha", None)
+    wanted = ClientCertificate("vpn", "alpha", asked.request, asked.public, 825)
+    question = VpnProfile("vpn", "alpha")
+    (step,) = plan(wanted, {question: parts()}).steps
+    (command,) = step.actions
+    assert isinstance(command, Command)
+    assert command.stdin == asked.request
+    assert command.undo is not None
+    assert plan(wanted, {question: parts(asked)}).steps == (), "the certificate is for the key that was made"
+    other = parts(ask("alpha", None))
+    (refusal,) = plan(wanted, {question: other}).refusals
+    assert "there is a client alpha already, valid until 2029-01-01" in str(refusal[1])
+    (renewal,) = plan(replace(wanted, renew=True), {question: other}).steps
+    assert renewal.changes[0].before == "serial 00FF, until 2029-01-01"
+    with pytest.raises(HostFailed, match="there is no client alpha"):
+        plan(replace(wanted, renew=True), {question: parts()})
+    with pytest.raises(HostFailed, match="there is no VPN server vpn"):
+        plan(wanted, {question: Gap.ABSENT})
+    dead = replace(parts(asked), valid=None)
+    assert plan(wanted, {question: dead}).steps, "revoked: the same key gets nothing for it"
+
+
+def test_who_is_revoked_is_cut_off_as_well() -> None:
+    clients = Clients(tuple(issued(INDEX, NOW)), tuple(connections(STATUS)), NOW)
+    question = VpnClients("vpn")
+
+    def fields(name: str, found: Any = clients) -> list[str]:
+        return [change.field for step in plan(ClientRevoked("vpn", name), {question: found}).steps for change in step.changes]
+
+    assert fields("omega") == ["certificate", "connected"]
+    assert fields("alpha") == ["certificate"]
+    assert fields("late") == []
+    gone = replace(clients, issued=(Issued("omega", "22C4", "revoked", NOW),))
+    assert fields("omega", gone) == ["connected"], "revoked, and still in"
+    with pytest.raises(HostFailed, match="there is no client nobody"):
+        fields("nobody")
+
+
+def test_the_authority_is_made_and_kept() -> None:
+    (step,) = plan(Authority(QUESTION), {QUESTION: Server(now=NOW)}).steps
+    assert [change.field for change in step.changes] == ["authority", "server certificate", "tls-crypt key", "list of revoked certificates"]
+    (_, refusal) = plan(Authority(QUESTION), {QUESTION: Server(ca=self_signed(), now=NOW)}).refusals[0]
+    assert isinstance(refusal, Refused)
+    assert "private key of the VPN's authority" in refusal.what
+
+
+def test_a_taken_port_and_a_taken_network_are_refused() -> None:
+    fits = ServerFits(QUESTION, "10.86.0.0/24")
+    unit = UnitNamed("openvpn-server@vpn.service")
+
+    def refusal(server: Server, active: str = "inactive", caller: str = "192.0.2.9") -> str:
+        came = CallerFacts(caller, "192.0.2.1", 22, "root")
+        answers = {QUESTION: server, unit: UnitFacts("loaded", active, "enabled"), Firewall(): FirewallFacts(), Caller(): came}
+        return "".join(error.what for _, error in plan(fits, answers).refusals)
+
+    assert refusal(Server()) == ""
+    assert refusal(Server(listeners=("perl",))) == "port 1194/udp is taken by perl"
+    assert refusal(Server(listeners=("openvpn",))) == "port 1194/udp is taken by openvpn"
+    assert refusal(Server(listeners=("openvpn",)), "active") == ""
+    assert refusal(Server(routes=(("10.0.0.0/8", "eth1"),))) == "10.86.0.0/24 overlaps 10.0.0.0/8, which the host has at eth1"
+    assert "this connection comes from, 10.86.0.2" in refusal(Server(), caller="10.86.0.2")
+    assert refusal(Server(listeners=("openvpn",)), "active", "10.86.0.2") == "", "who comes by the VPN itself"
+    assert refusal(Server(), caller="2001:db8::1") == ""
+
+
+def test_a_server_that_does_not_answer_is_not_proven() -> None:
+    for server, words in ((Server(), "nobody listens"), (Server(listeners=("openvpn",)), "does not say that it is up")):
+        with pytest.raises(HostFailed, match=words):
+            ServerAnswers(QUESTION).proof(Facts({QUESTION: server}, {}))
+    ServerAnswers(QUESTION).proof(facts(listeners=("openvpn",), answers=True))
+
+
+# -- the profile ------------------------------------------------------------------------------------------------------
+
+
+def test_a_profile_is_whole() -> None:
+    asked = ask("alpha", None)
+    text = profile("vpn", "alpha", parts(asked), asked.key).reveal()
+    assert "remote 203.0.113.5 1194 udp\n" in text
+    assert "verify-x509-name server:vpn name\n" in text
+    assert "redirect-gateway" not in [line.split(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+    for name in ("ca", "cert", "key", "tls-crypt"):
+        assert text.count(f"<{name}>\n") == text.count(f"</{name}>\n") == 1
+    assert openvpn_client.certificate_in(text).startswith("-----BEGIN CERTIFICATE-----")
+    assert str(profile("vpn", "alpha", parts(asked), asked.key)) == "[secret]"
+
+
+def test_a_key_with_a_passphrase_is_encrypted() -> None:
+    asked = ask("alpha", Secret("TestP@ssw0rd#123"))
+    pem = asked.key.reveal()
+    assert pem.startswith("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    serialization.load_pem_private_key(pem.encode(), b"TestP@ssw0rd#123")
+    with pytest.raises(ValueError, match=r"."):
+        serialization.load_pem_private_key(pem.encode(), b"wrong")
+
+
+# -- the port ---------------------------------------------------------------------------------------------------------
+
+OURS = "-A INPUT -p udp -m udp --dport 1194 -m comment --comment novaops -j ACCEPT"
+TCP = OURS.replace("udp", "tcp")
+CONF = FileAt("/etc/openvpn/server/vpn.conf")
+RULES = f"*filter\n:INPUT ACCEPT [0:0]\n{OURS}\n{TCP}\n-A INPUT -j REJECT\nCOMMIT\n"
+
+
+def conf(port: int) -> File:
+    return File("regular file", "0644", "root", "root", f"# managed by novaops\nport {port}\nproto udp4\n".encode())
+
+
+def test_what_was_opened_is_closed_again_and_nothing_else() -> None:
+    closed = PortClosed(QUESTION)
+    file = File("regular file", "0640", "root", "adm", RULES.encode())
+
+    def steps(**answers: Any) -> list[str]:
+        given: dict[Any, Any] = {question: False if isinstance(question, Holds) else Gap.ABSENT for question in closed.questions()}
+        given[QUESTION] = Server(listeners=answers.get("listeners", ()))
+        given[Firewall()] = FirewallFacts({"iptables": answers.get("rules", RULES)})
+        given[FileAt("/etc/iptables/rules.v4")] = file
+        given[CONF] = conf(answers.get("port", 1194))
+        made = make_plan([closed], Facts(given, {})).steps
+        return [str(action) for step in made for action in step.actions]
+
+    assert steps() == ["iptables -w 10 -D " + OURS.removeprefix("-A "), "write /etc/iptables/rules.v4"]
+    assert steps(listeners=("dnsmasq",)) == [], "somebody else lives by it now"
+    assert steps(rules="") == ["write /etc/iptables/rules.v4"]
+    assert steps(port=1196) == [], "it listens elsewhere, and another server may listen here"
+
+
+def test_the_file_of_rules_loses_one_line() -> None:
+    closed = PortClosed(QUESTION)
+    given: dict[Any, Any] = {question: False if isinstance(question, Holds) else Gap.ABSENT for question in closed.questions()}
+    file = File("regular file", "0640", "root", "adm", RULES.encode())
+    given |= {QUESTION: Server(), Firewall(): FirewallFacts({"iptables": ""}), FileAt("/etc/iptables/rules.v4"): file, CONF: conf(1194)}
+    (step,) = make_plan([closed], Facts(given, {})).steps
+    assert getattr(step.actions[0], "content", None) == RULES.replace(f"{OURS}\n", "").encode()
+    assert closed.id == "port:1194/udp"
+
+
+def test_a_folder_goes_only_with_what_novaops_put_there() -> None:
+    folder = FolderGone("/etc/systemd/system/openvpn-server@vpn.service.d", "novaops.conf")
+    (question,) = folder.questions()
+    assert plan(folder, {question: True}).steps == ()
+    (step,) = plan(folder, {question: False}).steps
+    assert [str(action) for action in step.actions] == ["rmdir -- /etc/systemd/system/openvpn-server@vpn.service.d"]
+
+
+def test_what_goes_leaves_the_authority() -> None:
+    host = SimpleNamespace(name="h", address="203.0.113.5", templates=Templates([shipped("templates")]))
+    gone = [one.id for one in resources(form(state="absent"), host)]
+    assert "file:/etc/openvpn/server/vpn.conf" in gone
+    assert not any("/etc/openvpn/server/vpn/" in one or one.startswith("authority:") for one in gone)
+
+
+@pytest.mark.parametrize(
+    ("days", "token", "fields"),
+    [
+        (400, "", []),
+        (400, "another", ["server certificate", "list of revoked certificates"]),
+        (20, "", ["server certificate", "list of revoked certificates"]),
+    ],
+)
+def test_the_servers_certificate_is_renewed_in_time_and_when_asked(days: int, token: str, fields: list[str]) -> None:
+    made = self_signed()
+    now = made.not_after - days * 86_400
+    server = Server(made, made, ca_fits=True, fits=True, tls_crypt=True, crl_until=now + 400 * 86_400, token=NAMES[0], now=now)
+    steps = plan(Authority(QUESTION, token=token), {QUESTION: server}).steps
+    assert [change.field for step in steps for change in step.changes] == fields
+    again = replace(server, token=NAMES[1])
+    assert plan(Authority(QUESTION, token=NAMES[1]), {QUESTION: replace(again, now=made.not_after - 400 * 86_400)}).steps == ()
