@@ -46,7 +46,7 @@ class NovaopsError(Exception):
         return "\n".join(part for part in (self.what, self.why, self.fix) if part)
 
 
-class Bug(NovaopsError):
+class InternalError(NovaopsError):
     """What should not have happened, made a sentence. The exception is its `__cause__`, for -vv."""
 
     code = "bug"
@@ -89,7 +89,7 @@ class RolledBack(HostFailed):
     code = "rolled-back"
 
 
-class Waits(HostFailed):
+class WaitingForPeer(HostFailed):
     """A step needs something of another host that is not there yet: `what` says what, "aliyun's key".
 
     It is planned again when that host has been worked on. `steps` are what it would do, where that is known.
@@ -124,9 +124,9 @@ class LoginFailed(Unreachable):
     code = "login-failed"
 
 
-class HungUp(LoginFailed):
+class ClosedAfterPassword(LoginFailed):
     """The server turned a password down, and let nothing else be tried: MaxAuthTries 1."""
 
 
-class PasswordsTaken(LoginFailed):
+class PasswordsAccepted(LoginFailed):
     code = "passwords-taken"

@@ -12,8 +12,8 @@ from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_capacity import NginxCapacity
 from novaops.features.proxy.resources.nginx_files import OWN
 from novaops.features.proxy.resources.selinux import HttpdMayConnect, HttpPort
-from novaops.features.proxy.resources.site_preconditions import SiteClaims
-from novaops.features.proxy.resources.site_removed import LineageGone, OtherTlsGone, SiteGone
+from novaops.features.proxy.resources.site_preconditions import SitePreconditions
+from novaops.features.proxy.resources.site_removed import LineageRemoved, OtherTlsRemoved, SiteRemoved
 from novaops.features.proxy.settings import Site, distinct
 from novaops.features.proxy.site import WEBROOT, NginxSite, upstreams_of
 from novaops.model.plan import Resource
@@ -42,11 +42,11 @@ def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator
     # It shows certificates of sites: there before it, and gone after it.
     yield default(host, settings, sites)
     for site in sites:
-        yield OtherTlsGone(site.entry.name, site.entry.tls or "off", site.certificate if site.entry.encrypted else ("", ""))
+        yield OtherTlsRemoved(site.entry.name, site.entry.tls or "off", site.certificate if site.entry.encrypted else ("", ""))
     for entry in settings:
         if entry.state == "absent":
-            yield SiteGone(entry.name)
-            yield LineageGone(entry.name)
+            yield SiteRemoved(entry.name)
+            yield LineageRemoved(entry.name)
     yield Unit("nginx.service", comes_with_package="nginx") if sites else shared(host, settings)
     yield from (site.answers for site in sites)
 
@@ -58,7 +58,7 @@ def _needed(entries: list[Site], together: tuple[str, ...]) -> Iterator[Resource
         named = [upstream.address for upstream in upstreams_of(entry) if upstream.is_name]
         pooled = [upstream.address for group in groups if len(group) > 1 for upstream in group if upstream.is_name]
         asks = entry.is_api or bool(named)
-        yield SiteClaims(entry.name, entry.domain, entry.ports, together, asks, pooled[0] if pooled else "", entry.listen)
+        yield SitePreconditions(entry.name, entry.domain, entry.ports, together, asks, pooled[0] if pooled else "", entry.listen)
     yield from (Package("ca-certificates"), Package("curl"), Package("nginx"))
     if any(entry.tls == "letsencrypt" for entry in entries):
         yield Package("certbot")

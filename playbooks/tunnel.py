@@ -10,13 +10,13 @@ from pydantic import AfterValidator
 
 from novaops.features.tunnel.client import Client, gateway_of
 from novaops.features.tunnel.paths import FOLDER, USER, comment
-from novaops.features.tunnel.resources.account import TunnelUser, TunnelUserGone
-from novaops.features.tunnel.resources.authorized_key import AdmittedKey
-from novaops.features.tunnel.resources.cleanup import TunnelRest
-from novaops.features.tunnel.resources.connection import TunnelWorks
-from novaops.features.tunnel.resources.gateway_sshd import TunnelGate, TunnelGateGone
+from novaops.features.tunnel.resources.account import TunnelUser, TunnelUserRemoved
+from novaops.features.tunnel.resources.authorized_key import AuthorizedKey
+from novaops.features.tunnel.resources.cleanup import StaleTunnelFiles
+from novaops.features.tunnel.resources.connection import TunnelConnected
+from novaops.features.tunnel.resources.gateway_sshd import GatewaySshd, GatewaySshdRemoved
 from novaops.features.tunnel.resources.hosts_file import HostsEntries
-from novaops.features.tunnel.resources.port_preconditions import GatewayClaims
+from novaops.features.tunnel.resources.port_preconditions import GatewayPortsFree
 from novaops.features.tunnel.settings import Tunnel, distinct
 from novaops.formats import names
 from novaops.model.plan import Resource
@@ -33,9 +33,9 @@ def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator
     for client in present:
         yield client.claims
     for entry in gone:
-        yield from (HostsEntries(entry.name, ()), TunnelRest(entry.name, via_unknown=not entry.via))
+        yield from (HostsEntries(entry.name, ()), StaleTunnelFiles(entry.name, via_unknown=not entry.via))
     if absent:
-        yield TunnelUserGone(tuple(absent)) if not present else TunnelUser()
+        yield TunnelUserRemoved(tuple(absent)) if not present else TunnelUser()
     if present:
         packages = ["openssh-client", "curl", *(["autossh"] if any(one.entry.supervisor == "autossh" for one in present) else [])]
         yield from map(Package, packages)
@@ -48,7 +48,7 @@ def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator
         yield from client.files()
         yield from client.started()
     for client in present:
-        yield TunnelWorks(client.entry.name, client.use, client.via, f"{client.options} {{}} {client.comment}")
+        yield TunnelConnected(client.entry.name, client.use, client.via, f"{client.options} {{}} {client.comment}")
         if client.entry.transparent:
             yield client.named()
 
@@ -60,19 +60,19 @@ def desired_of_peers(host: Any, settings: Settings, peers: Mapping[str, Any]) ->
         present = [Client(entry, host, peers) for entry in entries if entry.state == "present"]
         for client in present:
             if client.entry.reverse:
-                yield via, GatewayClaims(client.entry.name, client.comment, client.listens, client.public)
+                yield via, GatewayPortsFree(client.entry.name, client.comment, client.listens, client.public)
         if present:
             yield via, present[0].after_key(host, TunnelUser())
         for entry in entries:
             if entry.state == "absent":
-                yield via, AdmittedKey(host.name, entry.name, comment(host.name, entry.name), None)
+                yield via, AuthorizedKey(host.name, entry.name, comment(host.name, entry.name), None)
         for client in present:
-            yield via, AdmittedKey(host.name, client.entry.name, client.comment, client.options)
+            yield via, AuthorizedKey(host.name, client.entry.name, client.comment, client.options)
         if present:
             yield via, present[0].after_key(host, _gate(host, present))
         else:
-            yield via, TunnelGateGone()
-            yield via, TunnelUserGone(ends_here=True)
+            yield via, GatewaySshdRemoved()
+            yield via, TunnelUserRemoved(ends_here=True)
 
 
 def _gate(host: Any, clients: list[Client]) -> Resource:
@@ -81,4 +81,4 @@ def _gate(host: Any, clients: list[Client]) -> Resource:
     asks = any(not passage.is_plain for passage in listening)
     text = host.templates.render("tunnel/sshd.j2", user=USER, gateway_ports="clientspecified" if asks else "no")
     address = host.address if names.is_address(host.address) and not ipaddress.ip_address(host.address).is_loopback else ""
-    return TunnelGate(text, address, "remote" if all(client.entry.reverse for client in clients) else "local", bool(listening))
+    return GatewaySshd(text, address, "remote" if all(client.entry.reverse for client in clients) else "local", bool(listening))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from novaops.features.vpn.link import resources as link_resources
-from novaops.features.vpn.resources.link import VpnGone
+from novaops.features.vpn.resources.link import VpnRemoved
 from novaops.features.vpn.settings import Server, Vpn, distinct
 from novaops.model.plan import Resource
 
@@ -24,6 +24,6 @@ def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator
 
             yield from server_resources(entry, host)
         elif entry.state == "absent":
-            yield VpnGone(entry.name)
+            yield VpnRemoved(entry.name)
         else:
             yield from link_resources(entry, host)

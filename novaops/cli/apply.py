@@ -10,7 +10,7 @@ from novaops.cli.options import Check, Diff, Guard, Hosts, NoWait, Options, verb
 from novaops.engine.guard import SECONDS
 
 if TYPE_CHECKING:
-    from novaops.engine.converge import Manner
+    from novaops.engine.converge import RunOptions
 
 Only = Annotated[str, typer.Option("--only", metavar="SECTION,...", help="These sections only.")]
 
@@ -22,9 +22,9 @@ def register(app: typer.Typer) -> None:
 
 def plan(options: Options, hosts: Hosts = None, *, only: Only = "", diff: Diff = False) -> int:
     """Show what apply would change. Exit 3 if it would change something."""
-    from novaops.engine.converge import Manner
+    from novaops.engine.converge import RunOptions
 
-    return _converge(options, hosts, only, Manner(check=True), diff=diff)
+    return _converge(options, hosts, only, RunOptions(check=True), diff=diff)
 
 
 def apply(
@@ -38,12 +38,12 @@ def apply(
     guard: Guard = SECONDS,
 ) -> int:
     """Make hosts as the inventory wants them, and prove it."""
-    from novaops.engine.converge import Manner
+    from novaops.engine.converge import RunOptions
 
-    return _converge(options, hosts, only, Manner(check, not no_wait, guard=guard), diff=diff)
+    return _converge(options, hosts, only, RunOptions(check, not no_wait, guard=guard), diff=diff)
 
 
-def _converge(options: Options, hosts: list[str] | None, only: str, manner: Manner, *, diff: bool) -> int:
+def _converge(options: Options, hosts: list[str] | None, only: str, manner: RunOptions, *, diff: bool) -> int:
     from novaops.cli.section_verb import converge_hosts
     from novaops.errors import UsageError
 

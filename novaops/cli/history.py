@@ -30,14 +30,14 @@ def undo(options: Options, host: OneHost, run: Run = "", *, check: Check = False
     """Take a run back, and prove it. What changed since is never overwritten."""
     import time
 
-    from novaops.cli import output as screen
-    from novaops.engine.converge import Manner
+    from novaops.cli import output
+    from novaops.engine.converge import RunOptions
     from novaops.engine.undo import undo as take_back
 
     started = time.monotonic()
     known, _ = options.known()
     (found,) = known.find([host])[:1]
     target = options.targets([found])[found.name]
-    with screen.progress([found.name]) as tell:
-        report = take_back(target, run, Manner(check, not no_wait, guard=guard), tell)
-    return screen.show(options, [report], started)
+    with output.progress([found.name]) as tell:
+        report = take_back(target, run, RunOptions(check, not no_wait, guard=guard), tell)
+    return output.show(options, [report], started)

@@ -21,10 +21,10 @@ Schema = Annotated[bool, typer.Option("--schema", help="Print the inventory's JS
 def init(options: Options, folder: Folder = Path(), *, schema: Schema = False) -> int:
     """Write a commented inventory.yaml, ready to edit."""
     if schema:
-        from novaops.cli import output as screen
+        from novaops.cli import output
 
         _, playbooks = options.known()
-        screen.document(playbooks.schema())
+        output.document(playbooks.schema())
         return 0
     from novaops.engine.playbooks import shipped
     from novaops.errors import UsageError
@@ -39,9 +39,9 @@ def init(options: Options, folder: Folder = Path(), *, schema: Schema = False) -
     except OSError as error:
         raise UsageError(f"cannot write {file}", why=error.strerror or str(error)) from None
     if options.json:
-        from novaops.cli import output as screen
+        from novaops.cli import output
 
-        screen.document({"hosts": [], "file": str(file), "exit_code": 0})
+        output.document({"hosts": [], "file": str(file), "exit_code": 0})
     else:
         typer.echo(f"{file} is written. Edit it, then: novaops -i {file} plan")
     return 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from novaops.engine.guard import LEAST
-from novaops.errors import Bug, NovaopsError, UsageError
+from novaops.errors import InternalError, NovaopsError, UsageError
 
 if TYPE_CHECKING:
     from novaops.engine.inventory import Host, Inventory
@@ -178,7 +178,7 @@ def _guarded(options: Options, work: Callable[[], int | None]) -> int:
         sys.stderr.close()
         return 1
     except Exception as error:  # noqa: BLE001 - the promise is: never a traceback without -vv
-        say(options, Bug(error))
+        say(options, InternalError(error))
         return 1
 
 

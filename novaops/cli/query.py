@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
-from novaops.cli import output as screen
+from novaops.cli import output
 from novaops.cli.options import PARALLEL, Options
 from novaops.engine import parallel as fleet
 from novaops.engine import report
@@ -54,18 +54,18 @@ def show_rows(
 ) -> int:
     """One table over all hosts, or the JSON document; then what went wrong. Gives the exit code."""
     code = report.exit_code(reports)
-    screen.prepare(options, reports)
+    output.prepare(options, reports)
     if options.json:
-        screen.document(report.as_json(reports))
+        output.document(report.as_json(reports))
         return code
     several = len(reports) > 1
     body = [(*([host.host] if several else []), *row) for host in reports if not host.error for row in rows(host.details)]
     if body:
-        screen.table([*(["HOST"] if several else []), *headers], body)
+        output.table([*(["HOST"] if several else []), *headers], body)
     for host in reports:
         if host.error:
             for style, text in report.error_lines(host.error, host.status, host.host):
-                screen.line(text, screen.STYLES.get(style, ""))
+                output.line(text, output.STYLES.get(style, ""))
     if several or code:
-        screen.line(report.summary(reports, time.monotonic() - started))
+        output.line(report.summary(reports, time.monotonic() - started))
     return code

@@ -5,22 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from novaops.cli import output as screen
+from novaops.cli import output
 from novaops.cli.options import PARALLEL, Options
-from novaops.engine.converge import Manner
+from novaops.engine.converge import RunOptions
 from novaops.engine.inventory import Host, Inventory
-from novaops.engine.peers import Wanted, converge_all
-from novaops.engine.playbooks import Playbooks, Wishes
+from novaops.engine.peers import DesiredHost, converge_all
+from novaops.engine.playbooks import DesiredState, Playbooks
 from novaops.model.plan import Resource
 
-WishesFor = Callable[[Inventory, Playbooks, Host], Wishes]
+WishesFor = Callable[[Inventory, Playbooks, Host], DesiredState]
 """What a verb wants of a host, and of others for its sake."""
 
 
 def converge_hosts(
     options: Options,
     words: Sequence[str],
-    manner: Manner,
+    manner: RunOptions,
     *,
     wanted: WishesFor,
     section: str | None = None,
@@ -46,13 +46,13 @@ def converge_hosts(
             its.append(resource)
     resources = {name: without_those_that_give_way(its) for name, its in resources.items()}
     targets = options.targets(list(hosts.values()))
-    with screen.progress(list(hosts)) as tell:
-        work = [Wanted(targets[name], resources[name]) for name in hosts]
+    with output.progress(list(hosts)) as tell:
+        work = [DesiredHost(targets[name], resources[name]) for name in hosts]
         reports = converge_all(work, manner, tell, options.parallel or PARALLEL)
-    return screen.show(options, reports, started, diff=diff)
+    return output.show(options, reports, started, diff=diff)
 
 
 def without_those_that_give_way(wanted: Sequence[Resource]) -> list[Resource]:
-    """What one host wants away (`gives_way`) stays where another host wants it there."""
-    stays = {resource.id for resource in wanted if not getattr(resource, "gives_way", False)}
-    return [resource for resource in wanted if resource.id not in stays or not getattr(resource, "gives_way", False)]
+    """What one host wants away (`yields_to_present`) stays where another host wants it there."""
+    stays = {resource.id for resource in wanted if not getattr(resource, "yields_to_present", False)}
+    return [resource for resource in wanted if resource.id not in stays or not getattr(resource, "yields_to_present", False)]

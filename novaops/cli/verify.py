@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 def verify(options: Options, hosts: Hosts = None, *, only: Only = "", junit: Junit = None, reboot: Reboot = False) -> int:
     """See from outside whether hosts are as the inventory wants them. Exit 3 if one is not."""
-    from novaops.cli import output as screen
+    from novaops.cli import output
     from novaops.verify import runner as run
     from novaops.verify import selection
 
@@ -36,7 +36,7 @@ def verify(options: Options, hosts: Hosts = None, *, only: Only = "", junit: Jun
     if junit is not None:
         selection.refuse_unwritable(junit)
     targets = options.targets([one.host for one in chosen])
-    with screen.progress(list(targets)) as tell:
+    with output.progress(list(targets)) as tell:
         for one in left_out:
             typer.echo(f"{one.host.name}: not verified: there is no check for {', '.join(one.unverified)}", err=True)
         found = run.verify(
@@ -51,17 +51,17 @@ def verify(options: Options, hosts: Hosts = None, *, only: Only = "", junit: Jun
 
 
 def _show(options: Options, found: Sequence[Found], unverified: Sequence[tuple[str, ...]], started: float) -> int:
-    from novaops.cli import output as screen
+    from novaops.cli import output
     from novaops.engine import report
     from novaops.verify import report as outcome
 
     reports = [outcome.report_of(one, names) for one, names in zip(found, unverified, strict=True)]
     code = outcome.exit_code(found)
     if options.json:
-        screen.document(outcome.as_json(found, reports, code))
+        output.document(outcome.as_json(found, reports, code))
         return code
     for one, host in zip(found, reports, strict=True):
         for style, text in outcome.host_lines(one, host, options.verbose):
-            screen.line(text, screen.STYLES.get(style, ""))
-    screen.line(report.summary(reports, time.monotonic() - started))
+            output.line(text, output.STYLES.get(style, ""))
+    output.line(report.summary(reports, time.monotonic() - started))
     return code

@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from novaops.engine import probe
-from novaops.engine import results as endings
+from novaops.engine import probe, results
 from novaops.engine.guard import OPEN, SECONDS
 from novaops.engine.planner import make_plan, questions_of
 from novaops.engine.report import HostReport, Status, failure
-from novaops.errors import Bug, HostFailed, LockHeld, NovaopsError
+from novaops.errors import HostFailed, InternalError, LockHeld, NovaopsError
 from novaops.facts.runs import LastRun
-from novaops.facts.succeeds import Holds
+from novaops.facts.succeeds import Succeeds
 from novaops.model.plan import FreshLogin, Plan, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.shell import whole
@@ -24,7 +23,7 @@ from novaops.ssh.target import Target
 if TYPE_CHECKING:
     from novaops.engine.run import Outcome
 
-UNCONFIRMED = Holds(OPEN)
+UNCONFIRMED = Succeeds(OPEN)
 """Asked before everything else: what is under guard may be gone a moment later, and is no reason to say that all is right."""
 
 LONGEST_GUARD = 900
@@ -35,7 +34,7 @@ STALE_TRIES = 20
 
 
 @dataclass(frozen=True)
-class Manner:
+class RunOptions:
     """How to go about it."""
 
     check: bool = False
@@ -54,7 +53,7 @@ class Progress(Protocol):
     def __call__(self, host: str, doing: str) -> None: ...
 
 
-def converge(target: Target, resources: Sequence[Resource], manner: Manner, progress: Progress) -> HostReport:
+def converge(target: Target, resources: Sequence[Resource], manner: RunOptions, progress: Progress) -> HostReport:
     """Make `target` as `resources` say, and prove it. Errors are values of the report, never raised."""
     return with_session(target, progress, lambda session: converge_in(session, resources, manner, progress))
 
@@ -70,7 +69,7 @@ def with_session(target: Target, progress: Progress, work: Callable[[Session], H
     except NovaopsError as error:
         report = failure(target.name, error)
     except Exception as error:  # noqa: BLE001 - one host's bug must not take the other hosts' reports away
-        report = failure(target.name, Bug(error))
+        report = failure(target.name, InternalError(error))
     return replace(report, execs=session.execs, seconds=time.monotonic() - started)
 
 
@@ -90,21 +89,21 @@ def ask(session: Session, questions: Sequence[Question[Any]], *, root: bool = Tr
     return probe.read(asked, mark, output.stdout, output.stderr)
 
 
-def converge_in(session: Session, resources: Sequence[Resource], manner: Manner, progress: Progress) -> HostReport:
+def converge_in(session: Session, resources: Sequence[Resource], manner: RunOptions, progress: Progress) -> HostReport:
     """See `converge`. Raises NovaopsError."""
-    one = Converging(session, resources, manner, progress)
+    one = Convergence(session, resources, manner, progress)
     one.look()
     return one.proceed({})
 
 
-class Converging:
+class Convergence:
     """One host on its way: looked at, and worked on until a look finds nothing, or nothing but what other hosts must do first."""
 
     def __init__(
         self,
         session: Session,
         resources: Sequence[Resource],
-        manner: Manner,
+        manner: RunOptions,
         progress: Progress,
         asked_by_peers: Sequence[Question[Any]] = (),
     ) -> None:
@@ -149,15 +148,15 @@ class Converging:
     def _as_found(self, plan: Plan) -> HostReport:
         """The report where nothing is done: all is right, or nothing may be done, or nothing can be done yet."""
         if plan.refusals:
-            return endings.refused(self._host, plan, self._done)
+            return results.refused(self._host, plan, self._done)
         if plan.unproven:
-            return endings.does_not_work(self._so_far("failed", plan), plan)
+            return results.does_not_work(self._so_far("failed", plan), plan)
         if self._manner.check and plan:
-            return endings.would_change(self._host, plan)
+            return results.would_change(self._host, plan)
         return self._so_far("changed" if self._done else "unchanged", plan)
 
     def _so_far(self, status: Status, plan: Plan) -> HostReport:
-        return HostReport(self._host, status, endings.done_lines(plan, self._done), plan.notes, run=self._run, logins=self._logins)
+        return HostReport(self._host, status, results.done_lines(plan, self._done), plan.notes, run=self._run, logins=self._logins)
 
     def _apply(self, plan: Plan, peers: Mapping[str, Facts | NovaopsError]) -> HostReport:
         """Carry the plan out, and whatever is found to be left of it, until a look finds nothing."""
@@ -171,9 +170,9 @@ class Converging:
             self._logins += outcome.logins
             if outcome.end == "rolled_back":
                 as_before = self._as_before(plan, outcome, peers)
-                return endings.rolled_back(self._host, plan, outcome, self._done, self._logins, as_before=as_before)
+                return results.rolled_back(self._host, plan, outcome, self._done, self._logins, as_before=as_before)
             if outcome.end not in {"ok", "stale"}:
-                return endings.ended_badly(self._host, plan, outcome, self._done)
+                return results.ended_badly(self._host, plan, outcome, self._done)
             self._progress(self._host, "proving" if outcome.end == "ok" else "looking again: another run came in between")
             self.facts = ask(self._session, self._questions)
             remaining = self.plan(peers)
@@ -184,9 +183,9 @@ class Converging:
                 now |= {step.resource for step in plan.steps}
                 report = self._so_far("changed", plan)
                 if remaining.unproven:
-                    return endings.does_not_work(report, remaining)
+                    return results.does_not_work(report, remaining)
                 if remaining.refusals or {step.resource for step in remaining.steps} & now:
-                    return endings.not_proven(report, remaining)
+                    return results.not_proven(report, remaining)
                 if not remaining.steps:
                     return report
             else:
@@ -208,7 +207,7 @@ class Converging:
             return None
 
 
-def _wait_for_the_guard(session: Session, manner: Manner, progress: Progress) -> None:
+def _wait_for_the_guard(session: Session, manner: RunOptions, progress: Progress) -> None:
     """What is right now may still be taken back: return when that is decided.
 
     Raises LockHeld for one who does not wait, HostFailed when it takes longer than any guard does.

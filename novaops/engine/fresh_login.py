@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from novaops.errors import HungUp, LoginFailed, Unreachable
+from novaops.errors import ClosedAfterPassword, LoginFailed, Unreachable
 from novaops.model.plan import FreshLogin
 from novaops.ssh.session import ConnectionLost, Session
 
@@ -42,7 +42,7 @@ def log_in(own: Session, login: FreshLogin, script: str, deadline: float) -> Non
 def _open(session: Session, login: FreshLogin) -> None:
     try:
         session.open(no_passwords=login.no_passwords)
-    except HungUp:  # the password was the only try that it takes: it was turned down, and now the key
+    except ClosedAfterPassword:  # the password was the only try that it takes: it was turned down, and now the key
         session.close()
         session.open()
 

@@ -41,7 +41,7 @@ class Guard:
 
     def answer(self, run: str, stretch: int, answer: Answer) -> str:
         """The script that says so at the door, while there is one. It needs no rights: the one who has just logged in can run it."""
-        return f"[ ! -d {door(run)} ] || : >{door(run)}/{self.name(stretch, answer)}\n"
+        return f"[ ! -d {confirm_dir(run)} ] || : >{confirm_dir(run)}/{self.name(stretch, answer)}\n"
 
     def name(self, stretch: int, answer: Answer) -> str:
         """The file at the door that means this answer. Nobody can list them, and nobody else can guess one."""
@@ -54,14 +54,14 @@ class Guard:
         return "\n".join(f"    {n}) keep={self.name(n, 'keep')} back={self.name(n, 'take back')} ;;" for n in range(stretches))
 
 
-def door(run: str) -> str:
+def confirm_dir(run: str) -> str:
     """Where the run waits for the word."""
     return f"/run/novaops-{run}"
 
 
 def waits(run: str) -> str:
     """A test in sh: whether the run still waits there. It needs no rights."""
-    return f"[ -d {door(run)} ]"
+    return f"[ -d {confirm_dir(run)} ]"
 
 
 def library(run: str, guard: Guard, stretches: int) -> str:
@@ -71,7 +71,7 @@ def library(run: str, guard: Guard, stretches: int) -> str:
     `$begin` is its first step.
     """
     return f"""\
-door={door(run)}
+door={confirm_dir(run)}
 arm() {{ # from now on the host takes the stretch back by itself
   rm -rf "$door"; mkdir -m 1733 "$door" && : >"$run/open.$stretch" && echo "$stretch $begin" >"$run/armed" || return
   if [ -d /run/systemd/system ]; then # no timer outlives a reboot, but this does

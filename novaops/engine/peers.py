@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from novaops.engine import parallel as fleet
-from novaops.engine import results as endings
-from novaops.engine.converge import Converging, Manner, Progress, converge
+from novaops.engine import results
+from novaops.engine.converge import Convergence, Progress, RunOptions, converge
 from novaops.engine.planner import peer_questions_of
 from novaops.engine.report import HostReport, failure
-from novaops.errors import Bug, HostFailed, NovaopsError
+from novaops.errors import HostFailed, InternalError, NovaopsError
 from novaops.model.plan import Plan, Resource
 from novaops.model.question import Facts
 from novaops.ssh.session import Session
@@ -22,14 +22,14 @@ PASSES = 3
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredHost:
     """One host, and what is wanted of it."""
 
     target: Target
     resources: Sequence[Resource]
 
 
-def converge_all(hosts: Sequence[Wanted], manner: Manner, progress: Progress, parallel: int) -> list[HostReport]:
+def converge_all(hosts: Sequence[DesiredHost], manner: RunOptions, progress: Progress, parallel: int) -> list[HostReport]:
     """Make each host as wanted, and prove it. Errors are values of the reports, in the order of the hosts."""
     asked = {host.target.name: peer_questions_of(host.resources) for host in hosts}
     met = {name for name, peers in asked.items() if peers} | {peer for peers in asked.values() for peer in peers}
@@ -39,17 +39,17 @@ def converge_all(hosts: Sequence[Wanted], manner: Manner, progress: Progress, pa
         report.host: report
         for report in [
             *fleet.each(alone, lambda host: converge(host.target, host.resources, manner, progress), parallel),
-            *(_Company(together, manner, progress, parallel).reports() if together else ()),
+            *(PeerGroup(together, manner, progress, parallel).reports() if together else ()),
         ]
     }
     return [reports[host.target.name] for host in hosts]
 
 
 @dataclass
-class _Member:
+class PeerHost:
     """One host of a company."""
 
-    converging: Converging
+    converging: Convergence
     session: Session
     peers: frozenset[str]
     """Those that it asks."""
@@ -69,27 +69,27 @@ class _Member:
         return self.session.target.name
 
 
-_Work = Callable[[_Member], None]
+_Work = Callable[[PeerHost], None]
 
 
 def _only_waits(plan: Plan) -> bool:
     return not plan.steps and not plan.refusals and not plan.unproven
 
 
-class _Company:
+class PeerGroup:
     """Hosts that have to do with each other. Facts of one are there for the plans of the others."""
 
-    def __init__(self, hosts: Sequence[Wanted], manner: Manner, progress: Progress, parallel: int) -> None:
+    def __init__(self, hosts: Sequence[DesiredHost], manner: RunOptions, progress: Progress, parallel: int) -> None:
         self._manner = manner
         self._progress = progress
         self._parallel = parallel
         asked = {host.target.name: peer_questions_of(host.resources) for host in hosts}
-        self._members: dict[str, _Member] = {}
+        self._members: dict[str, PeerHost] = {}
         for host in hosts:
             name, session = host.target.name, Session(host.target)
             of_it = [question for peers in asked.values() for question in peers.get(name, ())]
-            converging = Converging(session, host.resources, manner, progress, of_it)
-            self._members[name] = _Member(converging, session, frozenset(asked[name]))
+            converging = Convergence(session, host.resources, manner, progress, of_it)
+            self._members[name] = PeerHost(converging, session, frozenset(asked[name]))
 
     def reports(self) -> list[HostReport]:
         members = list(self._members.values())
@@ -104,30 +104,30 @@ class _Company:
                 member.session.close()
         return [self._final(member) for member in members]
 
-    def _each(self, members: Iterable[_Member], work: _Work) -> None:
+    def _each(self, members: Iterable[PeerHost], work: _Work) -> None:
         fleet.each(list(members), lambda member: self._guarded(member, work), self._parallel)
 
-    def _guarded(self, member: _Member, work: _Work) -> None:
+    def _guarded(self, member: PeerHost, work: _Work) -> None:
         """One host's error must not take the other hosts' reports away."""
         try:
             work(member)
         except NovaopsError as error:
             self._fail(member, error)
         except Exception as error:  # noqa: BLE001 - see above
-            self._fail(member, Bug(error))
+            self._fail(member, InternalError(error))
 
-    def _fail(self, member: _Member, error: NovaopsError) -> None:
+    def _fail(self, member: PeerHost, error: NovaopsError) -> None:
         report = failure(member.name, error)
         before = member.report
         member.report = replace(report, lines=before.lines, notes=before.notes, run=before.run) if before else report
         member.error, member.ended = error, True
 
-    def _look(self, member: _Member) -> None:
+    def _look(self, member: PeerHost) -> None:
         self._progress(member.name, "connecting")
         member.session.open()
         self._look_again(member)
 
-    def _look_again(self, member: _Member) -> None:
+    def _look_again(self, member: PeerHost) -> None:
         member.converging.look()
         member.looked = time.monotonic()
 
@@ -137,7 +137,7 @@ class _Company:
             name: member.error if member.error and not member.looked else member.converging.facts for name, member in self._members.items()
         }
 
-    def _plan(self, member: _Member) -> None:
+    def _plan(self, member: PeerHost) -> None:
         member.plan = member.converging.plan(self._facts())
 
     def _pass(self, *, first: bool) -> bool:
@@ -157,12 +157,12 @@ class _Company:
         self._each(ready, lambda member: self._proceed(member, facts))
         return bool(ready) and not self._manner.check
 
-    def _is_stale(self, member: _Member) -> bool:
+    def _is_stale(self, member: PeerHost) -> bool:
         """Whether a host that it asks was changed since it was looked at, and it would end with what was seen then."""
         done = member.plan is not None and not member.plan.steps and not member.plan.waits
         return done and any(self._members[peer].changed > member.looked for peer in member.peers)
 
-    def _postponed(self, member: _Member) -> bool:
+    def _postponed(self, member: PeerHost) -> bool:
         """Whether what does not work on it may come right by what is done to a host that it asks."""
         plan = member.plan
         if plan is None or not plan.unproven or self._manner.check:
@@ -175,7 +175,7 @@ class _Company:
         unfit = {name: member.report for name, member in self._members.items() if member.ended}
         for name, member in self._members.items():
             if not member.ended and member.plan is not None and member.plan.refusals:
-                unfit[name] = endings.refused(name, member.plan)
+                unfit[name] = results.refused(name, member.plan)
         pending = list(unfit)
         while pending:
             name = pending.pop()
@@ -185,11 +185,11 @@ class _Company:
                 if not meets or other.ended or other.name in unfit or report is None or other.plan is None:
                     continue
                 if other.plan.steps or other.plan.waits:  # what is right may stay so
-                    other.report = endings.held_back(other.name, other.plan, name, report)
+                    other.report = results.held_back(other.name, other.plan, name, report)
                     other.ended, unfit[other.name] = True, other.report
                     pending.append(other.name)
 
-    def _proceed(self, member: _Member, facts: Mapping[str, Facts | NovaopsError]) -> None:
+    def _proceed(self, member: PeerHost, facts: Mapping[str, Facts | NovaopsError]) -> None:
         member.report = member.converging.proceed(facts)
         member.looked = time.monotonic()
         if member.report.run:
@@ -210,13 +210,13 @@ class _Company:
             if plan.waits:
                 reasons = [self._members[peer].error for peer in member.peers]
                 why = "\n".join(f"{peer}: {error.what}" for peer, error in zip(member.peers, reasons, strict=True) if error)
-                member.report = endings.still_waits(report, plan, why)
+                member.report = results.still_waits(report, plan, why)
             elif plan.unproven:
-                member.report = endings.does_not_work(report, plan)
+                member.report = results.does_not_work(report, plan)
             else:
                 error = HostFailed(f"something is left to do after {PASSES} passes: {plan.steps[0].resource}", fix="run this again")
                 member.report = replace(report, status="failed", error=error)
 
-    def _final(self, member: _Member) -> HostReport:
+    def _final(self, member: PeerHost) -> HostReport:
         report = member.report or failure(member.name, HostFailed("nothing came of it"))
         return replace(report, execs=member.session.execs, seconds=time.monotonic() - member.started)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from novaops.errors import HostFailed, Refused, Waits
-from novaops.facts.file import File, FileAt
+from novaops.errors import HostFailed, Refused, WaitingForPeer
+from novaops.facts.file import FileAt, FileState
 from novaops.model.action import Restore, WriteFile, payload
 from novaops.model.plan import FreshLogin, Note, Plan, Resource, Risk, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 
 
 def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
@@ -20,16 +20,16 @@ def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
     steps: list[Step] = []
     refusals: list[tuple[str, Refused]] = []
     notes: list[Note] = []
-    waits: list[tuple[str, Waits]] = []
+    waits: list[tuple[str, WaitingForPeer]] = []
     claimed: dict[str, str] = {}
     for resource in resources:
         try:
-            made = tuple(resource.steps(facts))
+            made = tuple(resource.plan(facts))
             _not_claimed(resource, facts, claimed)
             notes.extend(_notes(resource, facts))
         except Refused as refusal:
             refusals.append((resource.id, refusal))
-        except Waits as wait:
+        except WaitingForPeer as wait:
             waits.append((resource.id, wait))
         else:
             steps.extend(made)
@@ -41,7 +41,7 @@ def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
 def _unproven(resources: Iterable[Resource], facts: Facts) -> Iterator[tuple[str, HostFailed]]:
     """Proof is optional: only what can be right on paper and not work has one."""
     for resource in resources:
-        proof = getattr(resource, "proof", None)
+        proof = getattr(resource, "verify_works", None)
         try:
             if proof is not None:
                 proof(facts)
@@ -51,7 +51,7 @@ def _unproven(resources: Iterable[Resource], facts: Facts) -> Iterator[tuple[str
 
 def _not_claimed(resource: Resource, facts: Facts, claimed: dict[str, str]) -> None:
     """Raises Refused when another resource takes the same thing for itself. Only some kinds of resources take anything."""
-    claims = getattr(resource, "claims", None)
+    claims = getattr(resource, "exclusive_keys", None)
     for thing in claims(facts) if claims is not None else ():
         if claimed.setdefault(thing, resource.id) != resource.id:
             raise Refused(f"{thing} is wanted for both {claimed[thing]} and {resource.id}", fix="say which disk is for which: device:")
@@ -62,13 +62,13 @@ def _foreseen(resource: Resource, steps: Sequence[Step], facts: Facts) -> Facts:
     for action in (action for step in steps for action in step.actions):
         match action:
             case WriteFile(path=path, content=None) | Restore(path=path, result=""):
-                facts = facts.but(FileAt(path), Gap.ABSENT)
+                facts = facts.but(FileAt(path), Missing.ABSENT)
             case WriteFile(path=path, content=content) if content is not None:
-                facts = facts.but(FileAt(path), File("regular file", action.mode, action.owner, action.group, payload(content)))
+                facts = facts.but(FileAt(path), FileState("regular file", action.mode, action.owner, action.group, payload(content)))
             case Restore(path=path):
-                mode, owner, group = action.result_rights or ("", "", "")
-                facts = facts.but(FileAt(path), File("regular file", mode, owner, group, foreseen=action.result))
-    foreseen = getattr(resource, "foreseen", None)
+                mode, owner, group = action.result_permissions or ("", "", "")
+                facts = facts.but(FileAt(path), FileState("regular file", mode, owner, group, foreseen=action.result))
+    foreseen = getattr(resource, "predict", None)
     return foreseen(facts) if foreseen is not None else facts
 
 
@@ -79,7 +79,7 @@ def _notes(resource: Resource, facts: Facts) -> Iterator[Note]:
         yield from (Note(resource.id, text) for text in notes(facts))
 
 
-def stretches(steps: Sequence[Step]) -> list[range]:
+def guarded_ranges(steps: Sequence[Step]) -> list[range]:
     """The numbers of the steps that are done under guard, neighbours together."""
     found: list[range] = []
     for number, step in enumerate(steps):

@@ -26,7 +26,7 @@ _FLAGS = {"basic": "password"}
 
 
 @dataclass(frozen=True)
-class Context:
+class HostView:
     """The host as a playbook sees it. No I/O happens through it but reading templates."""
 
     name: str
@@ -58,7 +58,7 @@ class Peers(Mapping[str, Host]):
 
 
 @dataclass(frozen=True)
-class Wishes:
+class DesiredState:
     """What the sections of one host want: of the host itself, and of other hosts."""
 
     own: Sequence[Resource]
@@ -184,7 +184,9 @@ class Playbooks:
             "$defs": definitions,
         }
 
-    def wishes(self, known: Inventory, host: Host, only: Iterable[str] | None = None, settings: Mapping[str, Any] | None = None) -> Wishes:
+    def wishes(
+        self, known: Inventory, host: Host, only: Iterable[str] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> DesiredState:
         """What the sections of `host` want, in the order they are written. `settings` take the place of what is written.
 
         Raises InventoryError, before anything is contacted.
@@ -193,7 +195,7 @@ class Playbooks:
         written = list(given) if settings is not None else list(host.sections)
         wanted = None if only is None else set(only)
         sections = [section for section in written if wanted is None or section in wanted]
-        context = Context(host.name, host.address, host.groups, self.templates, self._folder)
+        context = HostView(host.name, host.address, host.groups, self.templates, self._folder)
         peers = Peers(known)
         own: list[Resource] = []
         of_peers: list[tuple[Host, Resource]] = []
@@ -203,7 +205,7 @@ class Playbooks:
             own += playbook.module.desired(context, its, peers)
             asks = getattr(playbook.module, "desired_of_peers", None)
             of_peers += [(peers[name], resource) for name, resource in (asks(context, its, peers) if asks is not None else ())]
-        return Wishes(own, of_peers)
+        return DesiredState(own, of_peers)
 
     def resources(
         self, known: Inventory, host: Host, only: Iterable[str] | None = None, settings: Mapping[str, Any] | None = None

@@ -30,7 +30,9 @@ def script(asked: Families, mark: str) -> str:
     parts = []
     for family, questions in asked.items():
         name = family.family
-        parts.append(f"echo '{mark} {name}'; echo '{mark} {name}' >&2\n(\n{family.ask(questions)}\n)\nprintf '\\n%s\\n' \"{mark} = $?\"\n")
+        parts.append(
+            f"echo '{mark} {name}'; echo '{mark} {name}' >&2\n(\n{family.script(questions)}\n)\nprintf '\\n%s\\n' \"{mark} = $?\"\n"
+        )
     parts.append(f"echo '{mark} end'; echo >&2; echo '{mark} end' >&2\n")
     return whole("".join(parts))
 
@@ -50,7 +52,7 @@ def read(asked: Families, mark: str, stdout: str, stderr: str) -> Facts:
         section = Section(output[0], complaint, output[1])
         reasons[family.family] = complaint
         try:
-            answers.update(family.read(questions, section))
+            answers.update(family.parse(questions, section))
         except (ValueError, KeyError, IndexError) as error:
             reasons[family.family] = f"its answer could not be understood ({error}) {complaint}"
     return Facts(answers, reasons)

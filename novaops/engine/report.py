@@ -36,7 +36,7 @@ WORST_FIRST = (2, 1, 4, 5, 3, 0)
 
 
 @dataclass(frozen=True)
-class Line:
+class ReportLine:
     """One resource of one host."""
 
     resource: str
@@ -54,7 +54,7 @@ class Line:
 class HostReport:
     host: str
     status: Status
-    lines: tuple[Line, ...] = ()
+    lines: tuple[ReportLine, ...] = ()
     notes: tuple[Note, ...] = ()
     error: NovaopsError | None = None
     execs: int = 0
@@ -86,9 +86,9 @@ def with_inventory(error: NovaopsError, words: str) -> NovaopsError:
     return error
 
 
-def line_of(step: Step, status: str) -> Line:
+def line_of(step: Step, status: str) -> ReportLine:
     guarded_by = ", ".join(map(str, fresh_logins([step]))) if step.risk is Risk.LOCKOUT else ""
-    return Line(step.resource, status, step.changes, step.risk.value, step.cannot_undo, tuple(map(str, step.actions)), guarded_by)
+    return ReportLine(step.resource, status, step.changes, step.risk.value, step.cannot_undo, tuple(map(str, step.actions)), guarded_by)
 
 
 def exit_code(reports: Iterable[HostReport]) -> int:
@@ -191,7 +191,7 @@ def words(status: str) -> str:
     return status.replace("_", " ")
 
 
-def _change(line: Line, change: Change, *, diff: bool) -> Iterator[tuple[str, str]]:
+def _change(line: ReportLine, change: Change, *, diff: bool) -> Iterator[tuple[str, str]]:
     long = any("\n" in (text or "") for text in (change.before, change.after))
     if not long:
         before = "" if change.before is None else f"{change.before} → "

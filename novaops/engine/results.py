@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from novaops.engine.report import HostReport, Line, Status, failure, line_of, words
+from novaops.engine.report import HostReport, ReportLine, Status, failure, line_of, words
 from novaops.errors import HostFailed, NovaopsError, Refused, RolledBack, Unreachable
 from novaops.model.plan import Change, Note, Plan, Step
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 def would_change(host: str, plan: Plan) -> HostReport:
     """What is to be done, with what has to wait for another host first."""
     steps = (*plan.steps, *(step for _, wait in plan.waits for step in wait.steps))
-    unknown = [Line(resource, "would_change", (Change("waits for", None, wait.what),)) for resource, wait in plan.waits if not wait.steps]
+    unknown = [
+        ReportLine(resource, "would_change", (Change("waits for", None, wait.what),)) for resource, wait in plan.waits if not wait.steps
+    ]
     found = _lines(replace(plan, steps=steps), dict.fromkeys(steps, "would_change"))
     lines = tuple(next((one for one in unknown if one.resource == line.resource), line) for line in found)
     notes = (*plan.notes, *(Note(resource, f"waits for {wait.what}") for resource, wait in plan.waits if wait.steps))
@@ -36,7 +38,7 @@ def still_waits(report: HostReport, plan: Plan, why: str) -> HostReport:
 
 def held_back(host: str, plan: Plan, peer: str, because: HostReport) -> HostReport:
     """Nothing is done on a host where a host that it has to do with is not fit for it."""
-    lines = tuple(Line(resource, "skipped") for resource in plan.resources)
+    lines = tuple(ReportLine(resource, "skipped") for resource in plan.resources)
     kinds: dict[str, type[NovaopsError]] = {"refused": Refused, "unreachable": Unreachable}
     reason = because.error
     error = kinds.get(because.status, HostFailed)(
@@ -47,16 +49,16 @@ def held_back(host: str, plan: Plan, peer: str, because: HostReport) -> HostRepo
     return replace(failure(host, error), lines=lines, notes=plan.notes)
 
 
-def _lines(plan: Plan, statuses: dict[Step, str]) -> tuple[Line, ...]:
+def _lines(plan: Plan, statuses: dict[Step, str]) -> tuple[ReportLine, ...]:
     """One line a resource, in the order written; a resource with several steps has one for each."""
-    lines: list[Line] = []
+    lines: list[ReportLine] = []
     for resource in plan.resources:
         steps = [step for step in plan.steps if step.resource == resource]
-        lines += [line_of(step, statuses[step]) for step in steps] or [Line(resource, "unchanged")]
+        lines += [line_of(step, statuses[step]) for step in steps] or [ReportLine(resource, "unchanged")]
     return tuple(lines)
 
 
-def done_lines(plan: Plan, done: Sequence[Step]) -> tuple[Line, ...]:
+def done_lines(plan: Plan, done: Sequence[Step]) -> tuple[ReportLine, ...]:
     return _lines(replace(plan, steps=tuple(done)), dict.fromkeys(done, "changed"))
 
 
@@ -72,7 +74,7 @@ def refused(host: str, plan: Plan, before: Sequence[Step] = ()) -> HostReport:
     statuses = (
         (resource, "refused" if resource in unsafe else "changed" if resource in changed else "skipped") for resource in plan.resources
     )
-    return HostReport(host, "refused", tuple(Line(*pair) for pair in statuses), plan.notes, first)
+    return HostReport(host, "refused", tuple(ReportLine(*pair) for pair in statuses), plan.notes, first)
 
 
 def ended_badly(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step]) -> HostReport:

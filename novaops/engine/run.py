@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from novaops.engine.fresh_login import log_in
 from novaops.engine.guard import SECONDS, Answer, Guard, waits
-from novaops.engine.planner import fresh_logins, stretches
+from novaops.engine.planner import fresh_logins, guarded_ranges
 from novaops.engine.run_script import Run, start_and_follow
 from novaops.errors import HostFailed, LockHeld, NovaopsError, RunLost, Unreachable
 from novaops.model.plan import FreshLogin, Step
@@ -106,7 +106,7 @@ def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
 def _confirm(session: Session, outcome: Outcome, stretch: int, watcher: Watcher) -> None:
     """Log in anew, and let the host know how that went. When it cannot be told, it knows what to do all the same."""
     run = outcome.run
-    steps = [run.steps[number] for number in stretches(run.steps)[stretch]]
+    steps = [run.steps[number] for number in guarded_ranges(run.steps)[stretch]]
     logins = fresh_logins(steps)
     deadline = time.monotonic() + run.guard.seconds / 2
 

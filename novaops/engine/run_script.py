@@ -26,8 +26,8 @@ from typing import Any
 
 from novaops.engine import guard
 from novaops.engine.guard import Guard
-from novaops.engine.planner import stretches
-from novaops.model.action import Action, Command, Precondition, Restore, Rights, SetValue, Text, WriteFile, payload
+from novaops.engine.planner import guarded_ranges
+from novaops.model.action import Action, Command, Permissions, Precondition, Restore, SetValue, Text, WriteFile, payload
 from novaops.model.journal import BORN, KEPT_RUNS, PENDING, RUNS, STATE, pending_marker
 from novaops.model.plan import Step
 from novaops.shell import PREAMBLE, here_file, join, quote, whole
@@ -101,7 +101,7 @@ def runner(run: Run) -> str:
         for index, action in enumerate(step.actions):
             name = f"{number}_{index}"
             functions.append(f"do_{name}() {{\n{_do(action, name)}\n}}\nundo_{name}() {{\n{_undo(action, name)}\n}}\n")
-    guarded = stretches(run.steps)
+    guarded = guarded_ranges(run.steps)
     begins = "".join(
         f"    {s.start}) stretch={k} begin={s.start}; arm || {{ forget; fail 'the guard could not be armed'; }} ;;\n"
         for k, s in enumerate(guarded)
@@ -367,10 +367,12 @@ def _remembered(action: Action, name: str) -> dict[str, Any]:
             }
         case WriteFile():
             after = None if action.content is None else payload(action.content)
-            rights = (action.mode, action.owner, action.group) if after is not None else None
-            return _remembered_file(action, name, (_hash(action.before), action.rights_before), (_hash(after), rights))
+            permissions = (action.mode, action.owner, action.group) if after is not None else None
+            return _remembered_file(action, name, (_hash(action.before), action.permissions_before), (_hash(after), permissions))
         case Restore():
-            return _remembered_file(action, name, (action.expected, action.expected_rights), (action.result, action.result_rights))
+            return _remembered_file(
+                action, name, (action.expected, action.expected_permissions), (action.result, action.result_permissions)
+            )
         case SetValue():
             about = {key: getattr(action, key) for key in ("what", "read", "keep", "result")}
             return {"kind": "value", "shown": str(action), **about, "write": list(action.write), "kept": name}
@@ -379,7 +381,7 @@ def _remembered(action: Action, name: str) -> dict[str, Any]:
 
 
 def _remembered_file(
-    action: WriteFile | Restore, name: str, before: tuple[str, Rights | None], after: tuple[str, Rights | None]
+    action: WriteFile | Restore, name: str, before: tuple[str, Permissions | None], after: tuple[str, Permissions | None]
 ) -> dict[str, Any]:
     """Of both states the sha256 ("" for no file), and mode, owner and group (None where they are not known)."""
     shown = {"kind": "file", "shown": str(action), "path": action.path, "then": list(action.then)}

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from novaops.engine.converge import Manner, Progress, ask, converge_in, with_session
+from novaops.engine.converge import Progress, RunOptions, ask, converge_in, with_session
 from novaops.engine.report import HostReport, words
-from novaops.engine.undo_step import Undone
+from novaops.engine.undo_step import UndoStep
 from novaops.errors import HostFailed
 from novaops.facts.runs import PastRun, Runs
 from novaops.model.plan import Note
@@ -17,7 +17,7 @@ from novaops.ssh.session import Session
 from novaops.ssh.target import Target
 
 
-def undo(target: Target, run: str, manner: Manner, progress: Progress) -> HostReport:
+def undo(target: Target, run: str, manner: RunOptions, progress: Progress) -> HostReport:
     """Take back `run` (its id, or the beginning of it), or for "" the newest one that was not taken back yet."""
 
     def work(session: Session) -> HostReport:
@@ -50,13 +50,13 @@ def choose(runs: Sequence[PastRun], wanted: str, host: str) -> PastRun | None:
     return chosen
 
 
-def undone(run: PastRun, runs: Sequence[PastRun]) -> list[Undone]:
+def undone(run: PastRun, runs: Sequence[PastRun]) -> list[UndoStep]:
     """The steps of the run that still stand, the last one first."""
     steps = run.manifest["steps"]
     standing = {number: tuple(a for n, a in run.standing if n == number) for number in range(len(steps))}
     later = _changed_after(run, runs)
     return [
-        Undone(run.id, steps[number], standing[number], later, _before(run, number))
+        UndoStep(run.id, steps[number], standing[number], later, _before(run, number))
         for number in reversed(range(len(steps)))
         if standing[number]
     ]

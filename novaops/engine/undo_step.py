@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.facts.file import File, FileAt
-from novaops.facts.succeeds import Holds
+from novaops.facts.file import FileAt, FileState
+from novaops.facts.succeeds import Succeeds
 from novaops.facts.value import NOTHING, ValueOf
 from novaops.model.action import Action, Command, Restore, SetValue
 from novaops.model.journal import RUNS
@@ -17,7 +17,7 @@ from novaops.model.question import Facts, Question
 
 
 @dataclass(frozen=True, eq=False)
-class Undone:
+class UndoStep:
     run: str
     """The run whose step it is."""
     step: Mapping[str, Any]
@@ -40,9 +40,9 @@ class Undone:
             elif action["kind"] == "value":
                 yield self._value(action)
             elif action.get("undo") and action["undo"]["holds"]:
-                yield Holds(action["undo"]["holds"])
+                yield Succeeds(action["undo"]["holds"])
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         pairs = [pair for action in self._actions() for pair in self._back(action, facts)]
         if pairs:
             yield Step(self.id, tuple(change for change, _ in pairs), tuple(action for _, action in pairs), self._risk)
@@ -66,7 +66,7 @@ class Undone:
             yield from self._file_back(action, facts)
         elif action["kind"] == "value":
             yield from self._value_back(action, facts)
-        elif (undo := action.get("undo")) and not (undo["holds"] and facts.known(Holds(undo["holds"]))):
+        elif (undo := action.get("undo")) and not (undo["holds"] and facts.known(Succeeds(undo["holds"]))):
             again = Command(tuple(action["words"]), holds=action["holds"])
             command = Command(tuple(undo["words"]), holds=undo["holds"], undo=again)
             # What cannot be asked cannot be proven to be undone, and would be undone over and over.
@@ -76,10 +76,10 @@ class Undone:
     def _file_back(self, action: Mapping[str, Any], facts: Facts) -> Iterator[tuple[Change, Action]]:
         path = action["path"]
         found = facts[FileAt(path)]
-        now = found.digest if isinstance(found, File) else ""
-        rights = (found.mode, found.owner, found.group) if isinstance(found, File) else None
+        now = found.digest if isinstance(found, FileState) else ""
+        permissions = (found.mode, found.owner, found.group) if isinstance(found, FileState) else None
         before, after = (tuple(known) if (known := action.get(f"rights_{when}")) else None for when in ("before", "after"))
-        if (now == action["before"] and before in {None, rights}) or now in self.earlier.get(path, ()):
+        if (now == action["before"] and before in {None, permissions}) or now in self.earlier.get(path, ()):
             return
         if now != action["after"] and path in self.later:
             raise Refused(
@@ -92,7 +92,7 @@ class Undone:
                 fix=f"what it was before the run is kept on the host: {RUNS}/{self.run}/kept/{action['kept']}",
             )
         kept = f"{RUNS}/{self.run}/kept/{action['kept']}" if action["before"] else ""
-        states = {"expected": action["after"], "result": action["before"], "expected_rights": after, "result_rights": before}
+        states = {"expected": action["after"], "result": action["before"], "expected_permissions": after, "result_permissions": before}
         back = Restore(path, kept, **states, then=tuple(action["then"]))
         yield Change("file", "as run " + self.run + " left it", "as it was before" if kept else "gone"), back
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self, get_args
 
 from novaops.facts.sshd import EFFECTIVE, Settings, settings_of
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.secret import Secret
 from novaops.shell import join
 
@@ -108,7 +108,7 @@ class AccountNamed(Question[Account]):
     family: ClassVar[str] = "account"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         return f"""{_ACCOUNTS}\
 found=$(about -- {join(q.name for q in questions)}) || exit
 while IFS=: read -r name uid gid home shell rest && line=$name:$uid:$gid:$home:$shell:$rest; do
@@ -120,11 +120,11 @@ echo end
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Account | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Account | Missing]:
         if section.status or not section.stdout.endswith("\nend\n"):
             return {}
         found = {account.name: account for account, _ in _read(section.stdout)}
-        return {question: found.get(question.name, Gap.ABSENT) for question in questions}
+        return {question: found.get(question.name, Missing.ABSENT) for question in questions}
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Accounts(Question[tuple[tuple[Account, Settings], ...]]):
     family: ClassVar[str] = "accounts"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return f"""{EFFECTIVE}{_ACCOUNTS}\
 found=$(about) || exit
@@ -155,7 +155,7 @@ echo end
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[tuple[Account, Settings], ...] | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[tuple[Account, Settings], ...] | Missing]:
         if section.status or not section.stdout.endswith("\nend\n"):
             return {}
         return dict.fromkeys(questions, tuple((account, settings_of(lines)) for account, lines in _read(section.stdout)))
@@ -206,7 +206,7 @@ class PasswordHash(Question[Secret]):
     family: ClassVar[str] = "password-hash"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         names = join(q.name for q in questions)
         return f"""{_LOOK}\
 users=$(look passwd -- {names}) && shadows=$(look shadow -- {names}) || exit
@@ -215,9 +215,9 @@ echo end
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Secret | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Secret | Missing]:
         if section.status or not section.stdout.endswith("\nend\n"):
             return {}
         pairs = [line.partition(":") for line in section.stdout.split("\n")]
         found = {name: Secret(field) for name, colon, field in pairs if colon}
-        return {question: found.get(question.name, Gap.ABSENT) for question in questions}
+        return {question: found.get(question.name, Missing.ABSENT) for question in questions}

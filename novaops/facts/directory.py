@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.shell import join
 
 
@@ -31,7 +31,7 @@ class DirectoryAt(Question[Directory]):
     family: ClassVar[str] = "directory"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         return f"""\
 for path in {join(q.path for q in questions)}; do
   real=$(readlink -m -- "$path") || {{ printf 'unknown\\n'; continue; }}
@@ -49,12 +49,12 @@ done
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Directory | Gap]:
-        answers: dict[Self, Directory | Gap] = {}
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Directory | Missing]:
+        answers: dict[Self, Directory | Missing] = {}
         for question, line in zip(questions, section.stdout.splitlines(), strict=False):
             match line.split("\t"):
                 case [("absent" | "empty" | "filled" | "other") as state, mode, owner, group, uid, gid, near, real]:
                     answers[question] = Directory(*(real, state, near, mode.rjust(4, "0"), owner, group, uid, gid))
                 case _:
-                    answers[question] = Gap.UNKNOWN
+                    answers[question] = Missing.UNKNOWN
         return answers

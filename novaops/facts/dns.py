@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.shell import join
 
 _KINDS = ("inet", "inet6")
@@ -28,7 +28,7 @@ class AddressesOf(Question[tuple[str, ...]]):
     family: ClassVar[str] = "resolution"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         """All names at once: where no name server answers, each takes as long as may be."""
         return f"""\
 number=0
@@ -41,7 +41,7 @@ echo end
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[str, ...] | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[str, ...] | Missing]:
         *lines, end = section.stdout.splitlines()
         if end != "end":
             return {}
@@ -49,7 +49,7 @@ echo end
         for line in lines:
             number, address, *_ = line.split()
             found[int(number)].append(address)
-        return {q: _addresses(words) or Gap.ABSENT for q, words in zip(questions, found, strict=True)}
+        return {q: _addresses(words) or Missing.ABSENT for q, words in zip(questions, found, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class OwnAddresses(Question[tuple[str, ...]]):
     family: ClassVar[str] = "own-addresses"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return "ip -o address show && echo end\n"
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[str, ...] | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[str, ...] | Missing]:
         *lines, end = section.stdout.splitlines()
         if section.status or end != "end":
             return {}

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import ClassVar, Self
 
 from novaops.model.journal import pending_marker
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.shell import join
 
 LARGEST = 1_048_576
@@ -16,7 +16,7 @@ LARGEST = 1_048_576
 
 
 @dataclass(frozen=True)
-class File:
+class FileState:
     kind: str
     """As stat names it: "regular file", "directory", …; "dangling link" for a link to nothing."""
     mode: str = ""
@@ -40,14 +40,14 @@ class File:
 
 
 @dataclass(frozen=True)
-class FileAt(Question[File]):
+class FileAt(Question[FileState]):
     """What is at `path`, links followed. ABSENT when there is nothing."""
 
     path: str
     family: ClassVar[str] = "file"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         """Three parts: a word for each path, a line of stat for each that is there, the bytes of all regular files in a
         row. So any number of files costs two processes on the host; where one file ends and the next begins, stat says.
         """
@@ -73,7 +73,7 @@ done
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, File | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, FileState | Missing]:
         if section.status:
             return {}
         number = len(questions)
@@ -82,7 +82,7 @@ done
         present = states.count("present")
         *about, content = lines[-1].split("\n", present)
         rest = content.encode("utf-8", "surrogateescape")
-        answers: dict[Self, File | Gap] = {}
+        answers: dict[Self, FileState | Missing] = {}
         for question, state, mark in zip(questions, states, pending, strict=True):
             if state != "present":
                 answers[question] = _NOT_THERE[state]
@@ -93,8 +93,12 @@ done
                 return {}
             read = rest[:taken] if kind.startswith("regular") and int(size) <= LARGEST else None
             rest = rest[taken:]
-            answers[question] = File(kind, mode.rjust(4, "0"), owner, group, read, pending=mark == "pending")
+            answers[question] = FileState(kind, mode.rjust(4, "0"), owner, group, read, pending=mark == "pending")
         return {} if rest else answers
 
 
-_NOT_THERE: Mapping[str, File | Gap] = {"absent": Gap.ABSENT, "dangling": File(kind="dangling link"), "unknown": Gap.UNKNOWN}
+_NOT_THERE: Mapping[str, FileState | Missing] = {
+    "absent": Missing.ABSENT,
+    "dangling": FileState(kind="dangling link"),
+    "unknown": Missing.UNKNOWN,
+}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 
 _LOOK = """\
 tell() { # NAME COMMAND...
@@ -82,13 +82,13 @@ class Firewall(Question[FirewallFacts]):
     family: ClassVar[str] = "firewall"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         """iptables-save without a table named: naming one would make it load a module."""
         del questions
         return _LOOK
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, FirewallFacts | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, FirewallFacts | Missing]:
         *lines, end = section.stdout.splitlines()
         if end != "end":
             return {}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 
 _LINE = re.compile(r"LISTEN\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+)\s+\S+:\S+(?:\s+users:\((?P<users>.*)\))?\s*")
 _USER = re.compile(r'\("(?P<program>.*?)",pid=\d+,fd=\d+\)')
@@ -27,12 +27,12 @@ class Listening(Question[tuple[Listener, ...]]):
     family: ClassVar[str] = "listening"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return "ss -l -t -n -p -H && echo end\n"
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[Listener, ...] | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[Listener, ...] | Missing]:
         *lines, end = section.stdout.splitlines()
         if section.status or end != "end":
             return {}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 
 TOOLS = (
     *("systemd-run", "flock", "lsblk", "wipefs", "blkid", "findmnt", "base64", "sha256sum", "stat", "readlink", "cmp", "tail"),
@@ -58,7 +58,7 @@ class Machine(Question[MachineFacts]):
     family: ClassVar[str] = "machine"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return f"""\
 say() {{ printf '%s=%s\\n' "$1" "$2"; }}
@@ -99,7 +99,7 @@ say free "$(df -P -B1 /var/lib | awk 'NR == 2 {{ print $4 }}')"
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, MachineFacts | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, MachineFacts | Missing]:
         pairs = [line.partition("=")[::2] for line in section.stdout.splitlines()]
         said = {key: value.strip() for key, value in pairs}
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.shell import join
 
 
@@ -18,7 +18,7 @@ class PackageNamed(Question[str]):
     family: ClassVar[str] = "package"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         names = join(q.name for q in questions)
         return f"""\
 if command -v dpkg-query >/dev/null; then
@@ -32,7 +32,7 @@ fi
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, str | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, str | Missing]:
         if section.status:
             return {}
         installed = {}
@@ -40,4 +40,4 @@ fi
             match line.split("\t"):
                 case [name, "installed", version]:
                     installed[name.split(":")[0]] = version
-        return {question: installed.get(question.name, Gap.ABSENT) for question in questions}
+        return {question: installed.get(question.name, Missing.ABSENT) for question in questions}

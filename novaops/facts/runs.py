@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from novaops.model.journal import BORN, RUNS, STATE
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,12 @@ class LastRun(Question[str]):
     family: ClassVar[str] = "last-run"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return f"[ ! -e {STATE}/last ] || cat {STATE}/last\n"
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, str | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, str | Missing]:
         return dict.fromkeys(questions, section.stdout.strip()) if section.status == 0 else {}
 
 
@@ -62,7 +62,7 @@ class Runs(Question[tuple[PastRun, ...]]):
     family: ClassVar[str] = "runs"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return f"""\
 {BORN}for run in {RUNS}/*/; do
@@ -74,7 +74,7 @@ done
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[PastRun, ...] | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[PastRun, ...] | Missing]:
         runs: list[tuple[Any, list[str], list[bool]]] = []
         for line in section.stdout.splitlines():
             word, _, rest = line.partition("\t")

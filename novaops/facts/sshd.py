@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.shell import join
 
 Settings = Mapping[str, tuple[str, ...]]
@@ -125,15 +125,15 @@ class Caller(Question[CallerFacts]):
     family: ClassVar[str] = "caller"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return f"""{CALLER}caller; if [ -n "$connection" ]; then printf '%s\\n' "$connection $user"; else echo absent; fi\n"""
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, CallerFacts | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, CallerFacts | Missing]:
         match section.stdout.strip().split(" "):
             case ["absent"]:
-                return dict.fromkeys(questions, Gap.ABSENT)
+                return dict.fromkeys(questions, Missing.ABSENT)
             case [address, _, local_address, port, user]:
                 return dict.fromkeys(questions, CallerFacts(address, local_address, int(port), user))
             case _:
@@ -164,12 +164,12 @@ class SshdState(Question[Sshd]):
     family: ClassVar[str] = "sshd"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return SSHD + _STATE
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Sshd | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Sshd | Missing]:
         if section.stdout.strip() == "no program":
             return dict.fromkeys(questions, Sshd("", None, "", {}, {}, accept=False, directory=False, nologin=False))
         head, found, texts = section.stdout.partition("\ntext\n")
@@ -221,18 +221,18 @@ class SshdEffective(Question[Settings]):
     family: ClassVar[str] = "sshd-effective"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         return EFFECTIVE + "".join(f'effective {join((q.user, q.address))}; echo "= $?"\n' for q in questions)
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Settings | Gap]:
-        answers: dict[Self, Settings | Gap] = {}
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Settings | Missing]:
+        answers: dict[Self, Settings | Missing] = {}
         left = iter(questions)
         lines: list[str] = []
         for line in section.stdout.splitlines():
             if line.startswith("= "):
                 question = next(left)
-                answers[question] = settings_of(lines) if line == "= 0" and lines else Gap.UNKNOWN
+                answers[question] = settings_of(lines) if line == "= 0" and lines else Missing.UNKNOWN
                 lines = []
             else:
                 lines.append(line)

@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.shell import quote
 
 
 @dataclass(frozen=True)
-class Holds(Question[bool]):
-    """`script` comes from an action of novaops itself: it only reads."""
+class Succeeds(Question[bool]):
+    """`command` comes from an action of novaops itself: it only reads."""
 
-    script: str
+    command: str
     family: ClassVar[str] = "holds"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
-        return "".join(f"sh -c {quote(q.script)} >/dev/null 2>&1; echo $?\n" for q in questions)
+    def script(cls, questions: Sequence[Self]) -> str:
+        return "".join(f"sh -c {quote(q.command)} >/dev/null 2>&1; echo $?\n" for q in questions)
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, bool | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, bool | Missing]:
         return {q: line == "0" for q, line in zip(questions, section.stdout.split(), strict=False)}

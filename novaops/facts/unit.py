@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from novaops.facts.sshd import blocks
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.shell import join
 
 
@@ -31,11 +31,11 @@ class UnitNamed(Question[UnitFacts]):
     family: ClassVar[str] = "unit"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         return f"systemctl show -p Id,Names,LoadState,ActiveState,UnitFileState -- {join(q.name for q in questions)}\n"
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, UnitFacts | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, UnitFacts | Missing]:
         if section.status:
             return {}
         units = {name: unit for unit in blocks(section.stdout) for name in (unit["Id"], *unit["Names"].split(" "))}
@@ -44,7 +44,7 @@ class UnitNamed(Question[UnitFacts]):
         }
 
 
-def _unit(about: Mapping[str, str]) -> UnitFacts | Gap:
+def _unit(about: Mapping[str, str]) -> UnitFacts | Missing:
     if about["LoadState"] == "not-found":
-        return Gap.ABSENT
+        return Missing.ABSENT
     return UnitFacts(about["LoadState"], about["ActiveState"], about.get("UnitFileState", ""))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.shell import quote
 
 NOTHING = sha256(b"").hexdigest()
@@ -24,21 +24,21 @@ class Value:
 
 @dataclass(frozen=True)
 class ValueOf(Question[Value]):
-    script: str
+    command: str
     """sh of novaops' own that prints the value."""
     kept: str
     """Where a run kept the old one."""
     family: ClassVar[str] = "value"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         lines = (
-            f'sh -c {quote(q.script)} 2>/dev/null | sha256sum | cut -d " " -f 1; cat {quote(q.kept + ".before")} 2>/dev/null || echo\n'
+            f'sh -c {quote(q.command)} 2>/dev/null | sha256sum | cut -d " " -f 1; cat {quote(q.kept + ".before")} 2>/dev/null || echo\n'
             for q in questions
         )
         return "".join(lines)
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Value | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Value | Missing]:
         lines = section.stdout.splitlines()
         return {q: Value(*pair) for q, pair in zip(questions, zip(lines[::2], lines[1::2], strict=False), strict=False)}

@@ -11,7 +11,7 @@ _FIELDS = 6
 
 
 @dataclass(frozen=True)
-class Line:
+class FstabLine:
     """What one line of fstab says; fields(5) that are left out have their defaults."""
 
     source: str
@@ -25,7 +25,7 @@ class Line:
         fields = (self.source, self.path, self.filesystem, ",".join(self.options), self.dump, self.check)
         return " ".join(escape(part) for part in fields)
 
-    def same_as(self, other: Line) -> bool:
+    def same_as(self, other: FstabLine) -> bool:
         """Whether both mean the same: the order of options is no difference."""
         return (self.source, self.path, self.filesystem, set(self.options), self.dump, self.check) == (
             *(other.source, other.path, other.filesystem, set(other.options)),
@@ -38,7 +38,7 @@ def escape(text: str) -> str:
     return "".join(f"\\{ord(c):03o}" if c in " \t\n\r\\#" else c for c in text)
 
 
-def parse(content: bytes) -> Iterator[tuple[int, Line]]:
+def parse(content: bytes) -> Iterator[tuple[int, FstabLine]]:
     """Each line that says something, with its number from 0. Comments and broken lines are passed over."""
     for number, raw in enumerate(content.split(b"\n")):
         if raw.lstrip(b" \t").startswith(b"#"):
@@ -48,10 +48,10 @@ def parse(content: bytes) -> Iterator[tuple[int, Line]]:
             continue
         source, path, filesystem, *rest = fields[:_FIELDS]
         options, dump, check = (*rest, *("defaults", "0", "0")[len(rest) :])
-        yield number, Line(source, path.rstrip("/") or "/", filesystem, tuple(options.split(",")), dump, check)
+        yield number, FstabLine(source, path.rstrip("/") or "/", filesystem, tuple(options.split(",")), dump, check)
 
 
-def find(content: bytes, path: str) -> Line | None:
+def find(content: bytes, path: str) -> FstabLine | None:
     """The line that mounts something at `path`; the last one when there are several, as mount -a would leave it.
 
     "none" and "swap" are no paths: entries without a mount point are never found.
@@ -60,12 +60,12 @@ def find(content: bytes, path: str) -> Line | None:
     return found[-1] if found else None
 
 
-def with_source(content: bytes, names: frozenset[str]) -> tuple[Line, ...]:
+def with_source(content: bytes, names: frozenset[str]) -> tuple[FstabLine, ...]:
     """The lines whose source is one of `names` (a device's paths, `UUID=…`, `LABEL=…`)."""
     return tuple(line for _, line in parse(content) if line.source in names)
 
 
-def put(content: bytes, line: Line) -> bytes:
+def put(content: bytes, line: FstabLine) -> bytes:
     """`content` with exactly one line for `line.path`.
 
     An existing line is replaced where it stands. A new one goes to the end, or before the first line for a path

@@ -41,7 +41,7 @@ class Listen:
 
 
 @dataclass(frozen=True)
-class Server:
+class NginxServer:
     """A `server` block of http."""
 
     file: str
@@ -75,11 +75,11 @@ class NginxConf:
         parts = _FILE.split(dump)
         return cls({path: text.removeprefix("\n") for path, text in zip(parts[1::2], parts[2::2], strict=True)})
 
-    def servers(self) -> tuple[Server, ...]:
+    def servers(self) -> tuple[NginxServer, ...]:
         return self._servers
 
     @cached_property
-    def _servers(self) -> tuple[Server, ...]:
+    def _servers(self) -> tuple[NginxServer, ...]:
         """Every server of http. What cannot be understood, such as a block of Lua, ends its file for us."""
         found = []
         for http in self._blocks(self._main(), "http"):
@@ -89,7 +89,7 @@ class NginxConf:
                 names = tuple(name.lower() for d in lines if d.words[0] == "server_name" for name in d.words[1:])
                 shown = [next((d.words[1] for d in lines if d.words[0] == word and len(d.words) > 1), "") for word in _CERTIFICATE]
                 certificate = (shown[0], shown[1]) if all(shown) else None
-                found.append(Server(server.file, server.line, names or ("",), listens or (Listen("*", 80),), certificate))
+                found.append(NginxServer(server.file, server.line, names or ("",), listens or (Listen("*", 80),), certificate))
         return tuple(found)
 
     def value(self, name: str) -> tuple[str, ...]:

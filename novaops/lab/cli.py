@@ -28,12 +28,12 @@ def up(
     memory: Annotated[int, typer.Option(min=256, metavar="MIB", help="Its memory (VM).")] = 512,
 ) -> int:
     """Make a host, or start the one of that name; it is in lab.yaml and trusted when this ends."""
-    from novaops.cli import output as screen
+    from novaops.cli import output
     from novaops.lab import Lab, kind_named, parse_disk
 
     lab = Lab()
     disks = tuple(parse_disk(text) for text in disk or [])
-    with screen.progress([name]) as tell:
+    with output.progress([name]) as tell:
         host = lab.up(
             name,
             kind_named(kind),
@@ -45,40 +45,40 @@ def up(
             on_progress=lambda doing: tell(name, doing),
         )
     if options.json:
-        screen.document(host.as_json())
+        output.document(host.as_json())
     else:
-        screen.line(f"{name}: {host.kind} at {host.address} port {host.port}; log in with: novaops lab ssh {name}")
-        screen.line(f"{lab.inventory.name} leads to it: novaops host facts {name} -i {lab.inventory.name}")
+        output.line(f"{name}: {host.kind} at {host.address} port {host.port}; log in with: novaops lab ssh {name}")
+        output.line(f"{lab.inventory.name} leads to it: novaops host facts {name} -i {lab.inventory.name}")
     return 0
 
 
 @verb(app)
 def ls(options: Options) -> int:
     """The lab's hosts."""
-    from novaops.cli import output as screen
+    from novaops.cli import output
     from novaops.lab import Lab
 
     hosts = [host.as_json() for host in Lab().hosts()]
     if options.json:
-        screen.document({"hosts": hosts})
+        output.document({"hosts": hosts})
     else:
         columns = ("name", "kind", "release", "address", "port", "state", "disks")
-        screen.table(columns, [[str(host[column]) for column in columns] for host in hosts])
+        output.table(columns, [[str(host[column]) for column in columns] for host in hosts])
     return 0
 
 
 @verb(app)
 def reset(options: Options, name: Name) -> int:
     """Put a host back to what it was right after it was made."""
-    from novaops.cli import output as screen
+    from novaops.cli import output
     from novaops.lab import Lab
 
-    with screen.progress([name]) as tell:
+    with output.progress([name]) as tell:
         host = Lab().reset(name, on_progress=lambda doing: tell(name, doing))
     if options.json:
-        screen.document(host.as_json())
+        output.document(host.as_json())
     else:
-        screen.line(f"{name}: pristine again")
+        output.line(f"{name}: pristine again")
     return 0
 
 
@@ -104,12 +104,12 @@ def down(
     options: Options, name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only this one; without it, all.")] = None
 ) -> int:
     """Take a host, or the whole lab, away: processes, disks, network, lab.yaml."""
-    from novaops.cli import output as screen
+    from novaops.cli import output
     from novaops.lab import Lab
 
     gone = Lab().down(name)
     if options.json:
-        screen.document({"down": gone})
+        output.document({"down": gone})
     else:
-        screen.line(f"down: {', '.join(gone) or 'nothing was up'}")
+        output.line(f"down: {', '.join(gone) or 'nothing was up'}")
     return 0

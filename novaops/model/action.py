@@ -9,7 +9,7 @@ from novaops.shell import join
 
 Text = str | bytes | Secret
 
-Rights = tuple[str, str, str]
+Permissions = tuple[str, str, str]
 """Mode, owner and group."""
 
 
@@ -54,7 +54,7 @@ class WriteFile:
     group: str = "root"
     before: bytes | None = field(default=None, repr=False)
     """The content the plan was made on; None for no file. Anything else found there is somebody else's change: refused."""
-    rights_before: Rights | None = None
+    permissions_before: Permissions | None = None
     """Those the file had, for undo; None for no file."""
     check: tuple[str, ...] = ()
     """Words that must succeed before the rename; `{}` is the candidate's path."""
@@ -75,8 +75,8 @@ class Restore:
     """The sha256 the file must have now, "" for no file: what has changed since is not overwritten."""
     result: str
     """The sha256 it has afterwards, "" for no file."""
-    expected_rights: Rights | None = None
-    result_rights: Rights | None = None
+    expected_permissions: Permissions | None = None
+    result_permissions: Permissions | None = None
     then: tuple[str, ...] = ()
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from novaops.errors import HostFailed, Refused, Waits
+from novaops.errors import HostFailed, Refused, WaitingForPeer
 from novaops.model.action import Action
 from novaops.model.question import Facts, Question
 from novaops.secret import Secret
@@ -73,7 +73,7 @@ class Resource(Protocol):
         """What must be known to tell whether it is right."""
         ...
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         """What would put it right; nothing when it is right already.
 
         Raises Refused when that would not be safe, Waits while something of another host is missing.
@@ -99,7 +99,7 @@ class Plan:
     notes: tuple[Note, ...] = ()
     unproven: tuple[tuple[str, HostFailed], ...] = ()
     """Resources that are as wanted, and do not work. Asked only when there is nothing left to do."""
-    waits: tuple[tuple[str, Waits], ...] = ()
+    waits: tuple[tuple[str, WaitingForPeer], ...] = ()
     """Resources that need something of another host, which is not there yet."""
 
     def __bool__(self) -> bool:

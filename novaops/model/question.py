@@ -13,7 +13,7 @@ from novaops.errors import HostFailed, NovaopsError, Unreachable
 Answer = TypeVar("Answer")
 
 
-class Gap(enum.Enum):
+class Missing(enum.Enum):
     """Why there is no answer. "We looked, it is not there" is not "we could not look"."""
 
     ABSENT = "absent"
@@ -37,12 +37,12 @@ class Question(ABC, Generic[Answer]):
 
     @classmethod
     @abstractmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         """POSIX sh for ALL questions of the family. It only reads, and runs as root in a subshell of its own."""
 
     @classmethod
     @abstractmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Answer | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Answer | Missing]:
         """The answers; a question left out counts as UNKNOWN."""
 
 
@@ -59,10 +59,10 @@ class Facts:
         self._reasons = dict(reasons)
         self._peers = dict(peers or {})
 
-    def __getitem__(self, question: Question[Answer]) -> Answer | Literal[Gap.ABSENT]:
+    def __getitem__(self, question: Question[Answer]) -> Answer | Literal[Missing.ABSENT]:
         """The answer, or ABSENT. Raises HostFailed when the host could not say: nothing is planned on a guess."""
-        answer = self._answers.get(question, Gap.UNKNOWN)
-        if answer is Gap.UNKNOWN:
+        answer = self._answers.get(question, Missing.UNKNOWN)
+        if answer is Missing.UNKNOWN:
             raise HostFailed(
                 f"the host could not say: {question}",
                 why=self._reasons.get(question.family, "").strip() or "its answer could not be understood",
@@ -72,7 +72,7 @@ class Facts:
     def known(self, question: Question[Answer]) -> Answer:
         """The answer to a question that has no ABSENT. Raises HostFailed where it has one all the same."""
         answer = self[question]
-        if answer is Gap.ABSENT:
+        if answer is Missing.ABSENT:
             raise HostFailed(f"the host has no answer: {question}")
         return answer
 
@@ -88,7 +88,7 @@ class Facts:
         kind = Unreachable if isinstance(found, Unreachable) else HostFailed
         raise kind(f"nothing is done without {peer}, of which nothing is known", why=why, fix=found.fix if found is not None else "")
 
-    def but(self, question: Question[Answer], answer: Answer | Literal[Gap.ABSENT]) -> Facts:
+    def but(self, question: Question[Answer], answer: Answer | Literal[Missing.ABSENT]) -> Facts:
         """The same with another answer to one question."""
         return Facts({**self._answers, question: answer}, self._reasons, self._peers)
 

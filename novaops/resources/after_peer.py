@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from novaops.errors import Waits
+from novaops.errors import WaitingForPeer
 from novaops.model.plan import Resource, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 
 
 @dataclass(frozen=True)
-class Once:
+class AfterPeer:
     """`resource`, once `peer` has something. What is right already waits for nobody."""
 
     resource: Resource
@@ -33,10 +33,10 @@ class Once:
         yield self.peer, self.question
         yield from getattr(self.resource, "peer_questions", tuple)()
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
-        steps = tuple(self.resource.steps(facts))
-        if steps and facts.of(self.peer)[self.question] in (Gap.ABSENT, False):
-            raise Waits(self.what, steps)
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        steps = tuple(self.resource.plan(facts))
+        if steps and facts.of(self.peer)[self.question] in (Missing.ABSENT, False):
+            raise WaitingForPeer(self.what, steps)
         return steps
 
     def __getattr__(self, name: str) -> Any:

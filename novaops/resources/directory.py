@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.facts.file import File, FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.model.action import Command
 from novaops.model.plan import Change, Step
 from novaops.model.question import Facts, Question
@@ -28,9 +28,9 @@ class Directory:
     def questions(self) -> Iterable[Question[Any]]:
         yield FileAt(self.path)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         found = facts[FileAt(self.path)]
-        old = found if isinstance(found, File) else None
+        old = found if isinstance(found, FileState) else None
         if old is None:
             changes = (Change("directory", None, "present"), Change("mode", None, self.mode), Change("owner", None, self._owner))
             yield Step(self.id, changes, (self._make(),))

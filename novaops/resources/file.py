@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.facts.file import LARGEST, FileAt
-from novaops.facts.file import File as FileFacts
-from novaops.facts.succeeds import Holds
+from novaops.facts.file import LARGEST, FileAt, FileState
+from novaops.facts.succeeds import Succeeds
 from novaops.formats.size import human
 from novaops.model.action import Text, WriteFile, payload
 from novaops.model.journal import pending_marker
@@ -41,9 +40,9 @@ class File:
         if self.content is None and self.then:
             yield self._pending
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         found = facts[FileAt(self.path)]
-        old = found if isinstance(found, FileFacts) else None
+        old = found if isinstance(found, FileState) else None
         if old is not None and not old.is_regular:
             raise Refused(f"{self.path} is a {old.kind}, not a file", fix="move it away first")
         if self.content is not None and len(payload(self.content)) > LARGEST:
@@ -58,13 +57,13 @@ class File:
             write = WriteFile(
                 *(self.path, self.content, self.mode, self.owner, self.group),
                 before=old.content if old else None,
-                rights_before=(old.mode, old.owner, old.group) if old else None,
+                permissions_before=(old.mode, old.owner, old.group) if old else None,
                 check=self.check,
                 then=self.then,
             )
             yield Step(self.id, tuple(changes), (write,))
 
-    def _changes(self, old: FileFacts | None, facts: Facts) -> Iterable[Change]:
+    def _changes(self, old: FileState | None, facts: Facts) -> Iterable[Change]:
         if self.content is None:
             if old is not None:
                 yield Change("file", "present", None)
@@ -84,14 +83,14 @@ class File:
             yield Change("then", "not finished", " ".join(self.then) or "finished")
 
     @property
-    def _pending(self) -> Holds:
+    def _pending(self) -> Succeeds:
         """Whether a run was cut after it removed the file, before what must follow succeeded: `FileAt` sees no file to ask about."""
-        return Holds(f"[ -e {quote(pending_marker(self.path))} ]")
+        return Succeeds(f"[ -e {quote(pending_marker(self.path))} ]")
 
     def _removal_is_pending(self, facts: Facts) -> bool:
         return bool(self.then) and facts.known(self._pending)
 
-    def _shown(self, old: FileFacts | None, wanted: bytes) -> tuple[str | None, str]:
+    def _shown(self, old: FileState | None, wanted: bytes) -> tuple[str | None, str]:
         if isinstance(self.content, Secret):
             return "[secret]" if old else None, "[secret]"
         was = None if old is None or old.content is None else old.content.decode("utf-8", "replace")

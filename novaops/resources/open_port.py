@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.facts.file import File, FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.facts.firewall import Firewall, FirewallFacts, Zone
 from novaops.formats.iptables import Protocol, Ruleset, Verdict, accepting
 from novaops.model.action import Action, Command, WriteFile
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.shell import join, quote
 
 SAVED = {
@@ -64,7 +64,7 @@ class OpenPort:
         yield Firewall()
         yield from (FileAt(path) for paths in SAVED.values() for path in paths)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         firewall = facts.known(Firewall())
         if firewall.zone is not None:
             pairs = list(self._firewalld(firewall.zone))
@@ -158,19 +158,19 @@ class OpenPort:
         )
 
 
-def saved(program: str, facts: Facts) -> Iterator[tuple[str, File]]:
+def saved(program: str, facts: Facts) -> Iterator[tuple[str, FileState]]:
     """The files of SAVED that are there."""
     for path in SAVED[program]:
         file = facts[FileAt(path)]
-        if file is not Gap.ABSENT and file.is_regular and file.content is not None:
+        if file is not Missing.ABSENT and file.is_regular and file.content is not None:
             yield path, file
 
 
-def write(program: str, path: str, file: File, content: bytes) -> WriteFile:
+def write(program: str, path: str, file: FileState, content: bytes) -> WriteFile:
     """Another text for such a file, once `program` can read it."""
     check = ("sh", "-c", _TEST, "test", f"{program}-restore", "{}")
-    rights = (file.mode, file.owner, file.group)
-    return WriteFile(path, content, *rights, before=file.content, rights_before=rights, check=check)
+    permissions = (file.mode, file.owner, file.group)
+    return WriteFile(path, content, *permissions, before=file.content, permissions_before=permissions, check=check)
 
 
 def _within(one: OpenPort, opened: Iterable[str]) -> bool:

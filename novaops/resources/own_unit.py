@@ -8,7 +8,7 @@ from typing import Any
 
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.model.plan import Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.resources.unit import Unit
 
 
@@ -23,10 +23,10 @@ class OwnUnit:
     def questions(self) -> Iterable[Question[Any]]:
         yield UnitNamed(self.name)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         unit = facts[UnitNamed(self.name)]
-        if unit is Gap.ABSENT:
+        if unit is Missing.ABSENT:
             unit = UnitFacts("loaded", "inactive", "disabled")
         if unit.active == "activating":  # between two attempts: it is on its way, and whether it gets there is for the proof
             unit = UnitFacts(unit.load, "active", unit.enabled)
-        return Unit(self.name).steps(facts.but(UnitNamed(self.name), unit))
+        return Unit(self.name).plan(facts.but(UnitNamed(self.name), unit))

@@ -9,7 +9,7 @@ from typing import Any
 from novaops.facts.package import PackageNamed
 from novaops.model.action import Command
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
 _INSTALL = """\
@@ -39,8 +39,8 @@ class Package:
     def questions(self) -> Iterable[Question[Any]]:
         yield PackageNamed(self.name)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
-        if facts[PackageNamed(self.name)] is not Gap.ABSENT:
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        if facts[PackageNamed(self.name)] is not Missing.ABSENT:
             return
         status = f"[ \"$(dpkg-query -W -f '${{db:Status-Status}}' {quote(self.name)} 2>/dev/null)\" = installed ] || rpm -q {quote(self.name)} >/dev/null 2>&1"
         undo = Command(("sh", "-c", _REMOVE, "remove", self.name), holds=f"! {{ {status}; }}")

@@ -14,7 +14,7 @@ Effective = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Obstacle:
+class LoginBlocker:
     text: str
     where: str = ""
     """file:line, where a line of sshd's configuration is to blame."""
@@ -25,7 +25,7 @@ class Obstacle:
 
 
 @dataclass(frozen=True)
-class Way:
+class LoginContext:
     """Somebody who wants to log in, and what sshd is set to for them."""
 
     peer: Peer
@@ -44,9 +44,9 @@ class Way:
         winner = self.config.ruling(keyword, self.peer).winner
         return winner.where if winner and _same(winner.value, self.value(keyword)) else ""
 
-    def said(self, keyword: str, shown: str) -> Obstacle:
+    def said(self, keyword: str, shown: str) -> LoginBlocker:
         value = self.value(keyword)
-        return Obstacle(f"{shown} {value}", self.place(keyword) or "sshd's default")
+        return LoginBlocker(f"{shown} {value}", self.place(keyword) or "sshd's default")
 
 
 def _same(written: str, effective: str) -> bool:
@@ -55,55 +55,57 @@ def _same(written: str, effective: str) -> bool:
     return one == other
 
 
-def to_password(way: Way, *, sets_password: bool = False) -> Iterator[Obstacle]:
+def to_password(way: LoginContext, *, sets_password: bool = False) -> Iterator[LoginBlocker]:
     """What would turn a right password down. `sets_password`: the account gets a new one, or is made with one."""
     yield from _methods(way)
     yield from _account(way, sets_password=sets_password)
     yield from to_everything(way)
     if missing := _second_factor(way.effective.get("authenticationmethods", ()), {"password", "keyboard-interactive"}):
         place = way.place("authenticationmethods")
-        yield Obstacle(f"AuthenticationMethods asks for more than a password: {missing}", place, "the administrator of the host meant that")
+        yield LoginBlocker(
+            f"AuthenticationMethods asks for more than a password: {missing}", place, "the administrator of the host meant that"
+        )
     if way.peer.user == "root" and way.value("permitrootlogin") != "yes":
         yield way.said("permitrootlogin", "PermitRootLogin")
 
 
-def to_key(way: Way) -> Iterator[Obstacle]:
+def to_key(way: LoginContext) -> Iterator[LoginBlocker]:
     """What would turn a right key down."""
     account = way.account
     if account is None:
-        yield Obstacle(f"there is no user {way.peer.user}")
+        yield LoginBlocker(f"there is no user {way.peer.user}")
         return
     if way.value("pubkeyauthentication") == "no":
         yield way.said("pubkeyauthentication", "PubkeyAuthentication")
     if not account.keys and not _other_keys(way):
-        yield Obstacle("it has no key")
+        yield LoginBlocker("it has no key")
     if account.keys and account.keys == account.keys_forced:
-        yield Obstacle("its keys run one command only, and no shell")
+        yield LoginBlocker("its keys run one command only, and no shell")
     if account.password == "locked" and way.value("usepam") == "no":
-        yield Obstacle("its password is locked, and without PAM sshd then takes no key either", way.place("usepam"))
+        yield LoginBlocker("its password is locked, and without PAM sshd then takes no key either", way.place("usepam"))
     if account.expired:
-        yield Obstacle("the account has expired", fix=f"chage -E -1 {account.name}")
+        yield LoginBlocker("the account has expired", fix=f"chage -E -1 {account.name}")
     if account.password_expired and way.value("usepam") == "yes":
-        yield Obstacle("its password has expired, and PAM has it changed before anything else")
+        yield LoginBlocker("its password has expired, and PAM has it changed before anything else")
     yield from to_everything(way)
     if missing := _second_factor(way.effective.get("authenticationmethods", ()), {"publickey"}):
-        yield Obstacle(f"AuthenticationMethods asks for more than a key: {missing}", way.place("authenticationmethods"))
+        yield LoginBlocker(f"AuthenticationMethods asks for more than a key: {missing}", way.place("authenticationmethods"))
     if way.peer.user == "root" and way.value("permitrootlogin") in {"no", "forced-commands-only"}:
         yield way.said("permitrootlogin", "PermitRootLogin")
 
 
-def to_everything(way: Way) -> Iterator[Obstacle]:
+def to_everything(way: LoginContext) -> Iterator[LoginBlocker]:
     """What turns every login down, however it is done."""
     yield from _lists(way)
     if way.value("refuseconnection") == "yes":
         yield way.said("refuseconnection", "RefuseConnection")
     if way.nologin and way.peer.user != "root":
-        yield Obstacle("/etc/nologin is there: only root may log in", fix="rm /etc/nologin, when the maintenance is over")
+        yield LoginBlocker("/etc/nologin is there: only root may log in", fix="rm /etc/nologin, when the maintenance is over")
     if way.account is not None and not way.account.shell_works:
-        yield Obstacle(f"its shell {way.account.shell} takes nobody in", fix=f"chsh -s /bin/bash {way.account.name}")
+        yield LoginBlocker(f"its shell {way.account.shell} takes nobody in", fix=f"chsh -s /bin/bash {way.account.name}")
 
 
-def _methods(way: Way) -> Iterator[Obstacle]:
+def _methods(way: LoginContext) -> Iterator[LoginBlocker]:
     if way.value("passwordauthentication") == "yes":
         return
     if way.value("kbdinteractiveauthentication") == "yes" and way.value("usepam") == "yes":
@@ -111,21 +113,23 @@ def _methods(way: Way) -> Iterator[Obstacle]:
     yield way.said("passwordauthentication", "PasswordAuthentication")
 
 
-def _account(way: Way, *, sets_password: bool) -> Iterator[Obstacle]:
+def _account(way: LoginContext, *, sets_password: bool) -> Iterator[LoginBlocker]:
     account, name = way.account, way.peer.user
     if account is None:
         if not sets_password:
-            yield Obstacle(f"there is no user {name}", fix=f"--user {name} --password env:NAME makes it")
+            yield LoginBlocker(f"there is no user {name}", fix=f"--user {name} --password env:NAME makes it")
         return
     if account.expired:
-        yield Obstacle("the account has expired", fix=f"chage -E -1 {name}")
+        yield LoginBlocker("the account has expired", fix=f"chage -E -1 {name}")
     if sets_password:
         return
     states = {"none": "it has no password", "locked": "its password is locked", "empty": "its password is empty, which sshd does not take"}
     if account.password in states and not (account.password == "empty" and way.value("permitemptypasswords") == "yes"):
-        yield Obstacle(states[account.password], fix=f"--user {name} --password env:NAME sets one")
+        yield LoginBlocker(states[account.password], fix=f"--user {name} --password env:NAME sets one")
     elif account.password_expired:
-        yield Obstacle("its password has expired, and must be changed at the next login", fix=f"--user {name} --password env:NAME sets one")
+        yield LoginBlocker(
+            "its password has expired, and must be changed at the next login", fix=f"--user {name} --password env:NAME sets one"
+        )
 
 
 def _second_factor(methods: tuple[str, ...], enough: set[str]) -> str:
@@ -135,19 +139,19 @@ def _second_factor(methods: tuple[str, ...], enough: set[str]) -> str:
     return "" if not ways or {"any"} & set(methods) or enough & set(alone) else " or ".join(" ".join(way) for way in ways)
 
 
-def _lists(way: Way) -> Iterator[Obstacle]:
+def _lists(way: LoginContext) -> Iterator[LoginBlocker]:
     """AllowUsers and its kin, in the order sshd asks them (sshd_config(5), AllowGroups)."""
     groups = way.peer.groups
     denied, allowed = (way.effective.get(keyword, ()) for keyword in ("denyusers", "allowusers"))
     if hit := next((pattern for pattern in denied if _is_user(pattern, way.peer)), None):
-        yield Obstacle(f"DenyUsers {hit}", _line_with(way, "denyusers", hit))
+        yield LoginBlocker(f"DenyUsers {hit}", _line_with(way, "denyusers", hit))
     if allowed and not any(_is_user(pattern, way.peer) for pattern in allowed):
-        yield Obstacle(f"AllowUsers names others only: {' '.join(allowed)}", _line_with(way, "allowusers", allowed[0]))
+        yield LoginBlocker(f"AllowUsers names others only: {' '.join(allowed)}", _line_with(way, "allowusers", allowed[0]))
     denied, allowed = (way.effective.get(keyword, ()) for keyword in ("denygroups", "allowgroups"))
     if hit := next((pattern for pattern in denied if listed(groups, pattern)), None):
-        yield Obstacle(f"DenyGroups {hit}", _line_with(way, "denygroups", hit))
+        yield LoginBlocker(f"DenyGroups {hit}", _line_with(way, "denygroups", hit))
     if allowed and not any(listed(groups, pattern) for pattern in allowed):
-        yield Obstacle(f"AllowGroups names others only: {' '.join(allowed)}", _line_with(way, "allowgroups", allowed[0]))
+        yield LoginBlocker(f"AllowGroups names others only: {' '.join(allowed)}", _line_with(way, "allowgroups", allowed[0]))
 
 
 def _is_user(pattern: str, peer: Peer) -> bool:
@@ -158,22 +162,22 @@ def _is_user(pattern: str, peer: Peer) -> bool:
     return listed([peer.user], user) and (listed([peer.address], host, covers) or listed([peer.host or peer.address], host))
 
 
-def _line_with(way: Way, keyword: str, word: str) -> str:
+def _line_with(way: LoginContext, keyword: str, word: str) -> str:
     lines = way.config.in_force(keyword, way.peer)
     return next((line.where for line in lines if word in line.value.split()), lines[0].where if lines else "")
 
 
-def _other_keys(way: Way) -> bool:
+def _other_keys(way: LoginContext) -> bool:
     """Whether keys come from elsewhere than the user's own files: a command, or an authority whose certificates are taken."""
     return any(way.value(keyword) not in {"", "none"} for keyword in ("authorizedkeyscommand", "trustedusercakeys"))
 
 
-def rulings(ways: Iterable[Way], after: SshdConfig) -> Iterator[tuple[str, Obstacle]]:
+def rulings(ways: Iterable[LoginContext], after: SshdConfig) -> Iterator[tuple[str, LoginBlocker]]:
     """Users for whom another line than novaops' own would decide about passwords once `after` is in force, with that line."""
     for way in ways:
         for keyword in KEYWORDS:
             winner = after.ruling(keyword, way.peer).winner
             if winner is None or winner.file != DROP_IN:
                 text = f"{NAMES[keyword]} {winner.value}" if winner else f"nothing sets {keyword}"
-                yield way.peer.user, Obstacle(f"{text} comes before what novaops would write", winner.where if winner else "")
+                yield way.peer.user, LoginBlocker(f"{text} comes before what novaops would write", winner.where if winner else "")
                 break

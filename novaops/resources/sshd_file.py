@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from novaops.facts.file import File as FileFacts
+from novaops.facts.file import FileState
 from novaops.facts.sshd import SSHD, Sshd
 from novaops.formats.sshd_drop_in import DROP_IN, FOLDER, MAIN
 from novaops.model.action import Command
@@ -40,7 +40,7 @@ def drop_in(sshd: Sshd, text: str, expected: Iterable[str]) -> File:
     return File(DROP_IN, text, "0600", check=("sh", "-c", _ACCEPTS, "sshd-accepts", "{}", *expected), then=taken_up(sshd))
 
 
-def main(sshd: Sshd, text: str, found: FileFacts) -> File:
+def main(sshd: Sshd, text: str, found: FileState) -> File:
     """The main file, with the rights that it has."""
     accepts = ("sh", "-c", _MAIN_ACCEPTS, "sshd-accepts", "{}")
     return File(MAIN, text, found.mode, found.owner, found.group, check=accepts, then=taken_up(sshd))

@@ -11,7 +11,7 @@ from novaops.facts.package import PackageNamed
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.model.action import Command
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
 _RUNNING = ("active", "reloading")
@@ -36,10 +36,10 @@ class Unit:
         if self.comes_with_package:
             yield PackageNamed(self.comes_with_package)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         unit = facts[UnitNamed(self.name)]
-        if unit is Gap.ABSENT:
-            if self._is_wanted and not (self.comes_with_package and facts[PackageNamed(self.comes_with_package)] is Gap.ABSENT):
+        if unit is Missing.ABSENT:
+            if self._is_wanted and not (self.comes_with_package and facts[PackageNamed(self.comes_with_package)] is Missing.ABSENT):
                 raise Refused(f"there is no unit {self.name}")
             return
         if unit.load == "masked" and self._is_wanted:

@@ -9,7 +9,7 @@ from typing import Any
 from novaops.facts.account import AccountNamed
 from novaops.model.action import Command
 from novaops.model.plan import Change, Risk, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
 _MAKE = """\
@@ -65,8 +65,8 @@ class User:
     def questions(self) -> Iterable[Question[Any]]:
         yield AccountNamed(self.name)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
-        if facts[AccountNamed(self.name)] is not Gap.ABSENT:
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        if facts[AccountNamed(self.name)] is not Missing.ABSENT:
             return
         there = f"getent passwd -- {quote(self.name)} >/dev/null"
         undo = Command(("sh", "-c", _REMOVE, "remove", self.name), holds=f"! {there}")

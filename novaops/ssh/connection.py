@@ -19,7 +19,7 @@ from typing import Any
 import paramiko
 from fabric import Config, Connection
 
-from novaops.errors import HungUp, LoginFailed, PasswordsTaken, Unreachable
+from novaops.errors import ClosedAfterPassword, LoginFailed, PasswordsAccepted, Unreachable
 from novaops.secret import Secret
 from novaops.ssh import known_hosts
 from novaops.ssh.host_keys import check_host_key, known_hosts_files
@@ -69,9 +69,9 @@ class _Unforced(_Transport):
         if not self._tried:
             self._tried = True
             if offered := PASSWORD_METHODS & _turned_down(self, username):
-                raise PasswordsTaken(f"the server still offers {' and '.join(sorted(offered))}")
+                raise PasswordsAccepted(f"the server still offers {' and '.join(sorted(offered))}")
             if not self.is_active():
-                raise HungUp("the server hung up after one password")
+                raise ClosedAfterPassword("the server hung up after one password")
         return super().auth_publickey(username, key, event)
 
 
@@ -92,7 +92,7 @@ def _turned_down(transport: paramiko.Transport, user: str) -> set[str]:
         except (paramiko.SSHException, EOFError):
             pass  # it hung up
         else:
-            raise PasswordsTaken("the server asks for nothing at all")
+            raise PasswordsAccepted("the server asks for nothing at all")
     return offered
 
 
@@ -165,7 +165,7 @@ def _use_identity(connection: Connection, target: Target, file: str) -> None:
         raise LoginFailed(f"{target}: {file} is no private key that can be used", why=str(error)) from None
 
 
-def shown_key(target: Target) -> tuple[str, bytes, str]:
+def fetch_host_key(target: Target) -> tuple[str, bytes, str]:
     """The host key that the server shows, by a handshake without a login. Raises Unreachable."""
     connection = _connection(target)
     try:

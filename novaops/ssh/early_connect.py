@@ -17,7 +17,7 @@ _CONFIGURATIONS = (Path("~/.ssh/config"), Path("/etc/ssh/ssh_config"))
 _REDIRECTS = re.compile(r"^\s*(hostname|port|proxyjump|proxycommand|match)\b", re.IGNORECASE | re.MULTILINE)
 
 
-def dial(target: Target) -> Future[socket.socket] | None:
+def early_connect(target: Target) -> Future[socket.socket] | None:
     """A connection on its way to the target's own address; None where a configuration of ssh or Fabric might lead elsewhere."""
     if any(_redirects(file.expanduser()) for file in _CONFIGURATIONS) or any(_fabric_files()):
         return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from novaops.errors import HostFailed, NoRoot, NovaopsError
 from novaops.shell import quote
-from novaops.ssh.early_connect import dial
+from novaops.ssh.early_connect import early_connect
 from novaops.ssh.target import Target
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Session:
 
         Raises Unreachable; PasswordsTaken when it would take one.
         """
-        line = dial(self.target)
+        line = early_connect(self.target)
         from novaops.ssh.connection import connect, key_of  # takes 0.2 s to load, in which the first packets come and go
 
         self._connection = connect(self.target, line, key=self.key, no_passwords=no_passwords)

@@ -35,7 +35,7 @@ class Plain(Protocol):
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """What came back; `status` 0 when nothing did, and `trouble` says why."""
 
     status: int = 0
@@ -84,7 +84,7 @@ class Request:
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
 
 
-class Line:
+class HttpConnection:
     """A connection to a web server, and TLS on it where a context is given. Raises one of FAILURES, in everything it does."""
 
     def __init__(self, plain: Plain, context: ssl.SSLContext | None = None, name: str = "") -> None:
@@ -104,7 +104,7 @@ class Line:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._plain.close()
 
-    def ask(self, request: Request) -> Answer:
+    def ask(self, request: Request) -> HttpAnswer:
         """One after the other."""
         began = time.monotonic()
         self._send(request.bytes)
@@ -116,7 +116,7 @@ class Line:
             arrivals.append((time.monotonic() - began, part))
             size += len(part)
         body = b"".join(part for _, part in arrivals)
-        return Answer(response.status, tuple(response.getheaders()), body, "", tuple(arrivals), time.monotonic() - began)
+        return HttpAnswer(response.status, tuple(response.getheaders()), body, "", tuple(arrivals), time.monotonic() - began)
 
     def peer(self) -> dict[str, Any]:
         """What the certificate says that was verified."""
@@ -171,7 +171,7 @@ class Line:
 class _File(io.RawIOBase):
     """A line as http.client wants it."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: HttpConnection) -> None:
         super().__init__()
         self._line = line
 

@@ -20,7 +20,7 @@ Where = tuple[str, str]
 """A feature's name and an entry's."""
 
 
-class Visit:
+class ObservedHost:
     """Errors are kept as values: a host that cannot be seen must not stop the others."""
 
     def __init__(self, target: Target, entries: Entries, progress: Progress) -> None:
@@ -37,7 +37,7 @@ class Visit:
         self._rebooted: dict[Where, Any] = {}
         self._host: Host | None = None
 
-    def look(self) -> None:
+    def observe(self) -> None:
         """Connect, and see what is there."""
         from novaops.verify.backend import testinfra_host
 
@@ -49,7 +49,7 @@ class Visit:
             self.ran = backend.ran
             for feature, entries in self.entries.items():
                 self._progress(self.name, f"looking at {feature.name}")
-                found = self._call(feature, "look", list(entries.values()))
+                found = self._call(feature, "observe", list(entries.values()))
                 self._seen |= {(feature.name, name): seen for name, seen in zip(entries, found, strict=True)}
         except NovaopsError as error:
             self.error = error

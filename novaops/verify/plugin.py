@@ -10,14 +10,14 @@ import pytest
 
 from novaops.errors import NovaopsError
 from novaops.verify.claims import Claim
-from novaops.verify.observed_host import Visit
+from novaops.verify.observed_host import ObservedHost
 
 
 @dataclass(frozen=True)
 class Case:
     """A claim about an entry of a host."""
 
-    visit: Visit
+    visit: ObservedHost
     feature: str
     entry: str
     claim: Claim
@@ -50,7 +50,7 @@ _CASE = pytest.StashKey[Case]()
 class Plugin:
     """What pytest is given instead of a conftest.py. `checks` holds the results."""
 
-    def __init__(self, visits: Sequence[Visit], reboot_all: Callable[[Sequence[Visit]], object] | None) -> None:
+    def __init__(self, visits: Sequence[ObservedHost], reboot_all: Callable[[Sequence[ObservedHost]], object] | None) -> None:
         """`reboot_all` reboots hosts, all at once; None leaves out every claim about a reboot."""
         self.checks: list[Check] = []
         self.internal_error = ""

@@ -15,7 +15,7 @@ LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Way:
+class Reach:
     session: Session
     here: str
     """This machine's address, as the host sees it."""

@@ -7,20 +7,20 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from novaops.engine import report
-from novaops.engine.report import HostReport, Line, Status
+from novaops.engine.report import HostReport, ReportLine, Status
 from novaops.model.plan import Note
-from novaops.verify.observed_host import Visit
+from novaops.verify.observed_host import ObservedHost
 from novaops.verify.plugin import Check
 
 DRIFT = 3
 
-Found = tuple[Visit, Sequence[Check]]
+Found = tuple[ObservedHost, Sequence[Check]]
 
 
 def report_of(found: Found, unverified: Sequence[str]) -> HostReport:
     visit, checks = found
     notes = tuple(Note(name, f"not verified: there is no check for {name}") for name in unverified)
-    lines = tuple(Line(check.case.resource, _status(check)) for check in checks if not _same_error(check, visit))
+    lines = tuple(ReportLine(check.case.resource, _status(check)) for check in checks if not _same_error(check, visit))
     if visit.error is not None:
         failed = report.failure(visit.name, visit.error)
         status: Status = failed.status
@@ -35,7 +35,7 @@ def exit_code(found: Sequence[Found]) -> int:
     return next((code for code in report.WORST_FIRST if code in codes), 0)
 
 
-def _code(visit: Visit, checks: Sequence[Check]) -> int:
+def _code(visit: ObservedHost, checks: Sequence[Check]) -> int:
     if visit.error is not None:
         return report.failure(visit.name, visit.error).exit_code
     statuses = {check.status for check in checks}
@@ -80,6 +80,6 @@ def _status(check: Check) -> str:
     return "failed" if check.status == "broken" else check.status
 
 
-def _same_error(check: Check, visit: Visit) -> bool:
+def _same_error(check: Check, visit: ObservedHost) -> bool:
     """Whether the check only repeats what kept the whole host from being seen."""
     return check.error is not None and check.error is visit.error

@@ -15,7 +15,7 @@ from novaops.engine.converge import Progress
 from novaops.errors import NovaopsError
 from novaops.ssh.target import Target
 from novaops.verify.claims import FEATURES, Entries
-from novaops.verify.observed_host import Visit
+from novaops.verify.observed_host import ObservedHost
 from novaops.verify.plugin import Check, Plugin
 
 
@@ -27,17 +27,17 @@ def verify(
     parallel: int,
     junit: Path | None = None,
     reboot: bool = False,
-) -> list[tuple[Visit, list[Check]]]:
+) -> list[tuple[ObservedHost, list[Check]]]:
     """Each host with its checks. `entries` is what is verified of each, by the host's name.
 
     Raises NovaopsError when pytest itself breaks; what goes wrong with a host is a value of its visit.
     """
-    visits = [Visit(target, entries[target.name], progress) for target in targets]
-    reboot_all = partial(fleet.each, work=Visit.reboot, parallel=parallel)
+    visits = [ObservedHost(target, entries[target.name], progress) for target in targets]
+    reboot_all = partial(fleet.each, work=ObservedHost.reboot, parallel=parallel)
     with ExitStack() as stack:
         for visit in visits:
             stack.callback(visit.session.close)
-        fleet.each(visits, Visit.look, parallel)
+        fleet.each(visits, ObservedHost.observe, parallel)
         plugin = Plugin(visits, reboot_all if reboot else None)
         _pytest(plugin, {feature.file for visit in visits for feature in visit.entries}, junit)
     return [(visit, [check for check in plugin.checks if check.case.visit is visit]) for visit in visits]

@@ -10,7 +10,7 @@ from pathlib import Path
 from novaops.engine.inventory import Host, Inventory
 from novaops.engine.playbooks import Playbooks
 from novaops.errors import UsageError
-from novaops.verify import claims as features
+from novaops.verify import claims
 from novaops.verify.claims import Entries
 
 
@@ -43,7 +43,7 @@ def choose(known: Inventory, playbooks: Playbooks, words: Sequence[str], only: S
 
 def _chosen(known: Inventory, playbooks: Playbooks, host: Host, only: Sequence[str]) -> Chosen:
     sections = [name for name in host.sections if not only or name in only]
-    by_name = {name: features.find(name) for name in sections}
+    by_name = {name: claims.find(name) for name in sections}
     entries = {
         feature: feature.entries(playbooks.by_name[name].settings(known, host), Path(known.file).parent)
         for name, feature in by_name.items()
@@ -57,7 +57,7 @@ def _chosen(known: Inventory, playbooks: Playbooks, host: Host, only: Sequence[s
 
 
 def _nothing(chosen: Chosen | None, known: Inventory, only: Sequence[str]) -> UsageError:
-    verified = ", ".join(features.known())
+    verified = ", ".join(claims.known())
     wanted = f" among {', '.join(only)}" if only else ""
     if chosen is None:
         return UsageError(f"{known.file} has nothing to verify{wanted}", fix=f"give a host a section that can be verified: {verified}")

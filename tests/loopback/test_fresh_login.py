@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from novaops.engine.fresh_login import log_in
-from novaops.errors import LoginFailed, PasswordsTaken, Unreachable
+from novaops.errors import LoginFailed, PasswordsAccepted, Unreachable
 from novaops.model.plan import FreshLogin
 from novaops.secret import Secret
 from novaops.ssh.session import Session
@@ -90,7 +90,7 @@ def test_a_server_that_turns_passwords_down_and_takes_the_key(host: Host, own: S
 @pytest.mark.parametrize("method", ["password", "keyboard-interactive", "none"])
 def test_a_server_that_would_take_a_password_is_found_out(host: Host, own: Session, method: str) -> None:
     host.manners.methods = ("publickey", method)
-    with pytest.raises(PasswordsTaken) as taken:
+    with pytest.raises(PasswordsAccepted) as taken:
         log_in(own, FreshLogin(no_passwords=True), ":\n", time.monotonic() + 5)
     assert taken.value.code == "passwords-taken"
     assert ("asks for nothing at all" if method == "none" else f"still offers {method}") in taken.value.what

@@ -303,11 +303,11 @@ def test_the_connection_to_the_host_is_lost(host: Host, echo: Service) -> None:
 def test_a_host_that_says_nothing_any_more_is_given_up(host: Host, echo: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection is there, and nobody answers: 15 s between two questions, and the time-out."""
     from novaops.errors import Unreachable
-    from novaops.features.tunnel import local_forward as tunnel_open
+    from novaops.features.tunnel import local_forward
     from novaops.features.tunnel.local_settings import Forward
 
-    monkeypatch.setattr(tunnel_open, "KEEPALIVE", 0.5)
-    with tunnel_open.Tunnel(host.target(1), [Forward("127.0.0.1", echo.port)], print) as tunnel:
+    monkeypatch.setattr(local_forward, "KEEPALIVE", 0.5)
+    with local_forward.Tunnel(host.target(1), [Forward("127.0.0.1", echo.port)], print) as tunnel:
         began = time.monotonic()
         tunnel.stay(lambda: time.monotonic() - began > 3)
         host.falls_silent()

@@ -12,7 +12,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from novaops.engine import inventory
-from novaops.engine.playbooks import Context, Playbooks
+from novaops.engine.playbooks import HostView, Playbooks
 from novaops.errors import InventoryError
 from novaops.features.proxy.facts.nginx import NginxFacts
 from novaops.features.proxy.resources.nginx_files import NginxFiles
@@ -57,7 +57,7 @@ class Written:
 
 def resources(*sites: Mapping[str, Any]) -> list[Resource]:
     """All that is wanted of the host. The secrets are taken from the environment."""
-    host = Context("canada", "192.0.2.1", frozenset(), BOOKS.templates, Path())
+    host = HostView("canada", "192.0.2.1", frozenset(), BOOKS.templates, Path())
     return list(BOOKS.by_name["proxy"].module.desired(host, section(list(sites)), {}))
 
 

@@ -31,16 +31,16 @@ from novaops.engine.planner import make_plan, questions_of
 from novaops.engine.playbooks import Playbook
 from novaops.errors import HostFailed
 from novaops.facts.directory import Directory, DirectoryAt
-from novaops.facts.file import File, FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.facts.package import PackageNamed
 from novaops.features.disk.facts.block_devices import BlockDevice, BlockDevices, DeviceTable, Signature
 from novaops.features.disk.facts.device import Device, DeviceAt
-from novaops.features.disk.facts.filesystem_size import FilesystemSize, Room
+from novaops.features.disk.facts.filesystem_size import FilesystemSize, FreeSpace
 from novaops.features.disk.facts.mounts import MountedAt, Mounts, MountTable
 from novaops.features.disk.resources.growth import Growth
 from novaops.model.action import Action, Command, WriteFile
 from novaops.model.plan import Change, Plan, Resource
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.resources.directory import Directory as DirectoryResource
 from novaops.resources.file import File as FileResource
 from novaops.resources.package import Package
@@ -265,16 +265,16 @@ def _mounts(_: Mounts, case: Mapping[str, Any]) -> MountTable:
     return MountTable(tuple(mounts))
 
 
-def _file(question: FileAt, case: Mapping[str, Any]) -> File | Gap:
+def _file(question: FileAt, case: Mapping[str, Any]) -> FileState | Missing:
     if question.path == "/etc/fstab":
         text = case.get("fstab", "UUID=ROOT / ext4 defaults 0 1\n")
-        return Gap.ABSENT if text is None else File("regular file", "0644", "root", "root", text.encode())
+        return Missing.ABSENT if text is None else FileState("regular file", "0644", "root", "root", text.encode())
     about = case.get("files", {}).get(question.path)
     if about is None:
-        return Gap.ABSENT
+        return Missing.ABSENT
     content = about.get("content")
     given = {"kind": "regular file", "mode": "0644", "owner": "root", "group": "root", **about}
-    return File(**{**given, "content": None if content is None else content.encode()})
+    return FileState(**{**given, "content": None if content is None else content.encode()})
 
 
 def _directory(question: DirectoryAt, case: Mapping[str, Any]) -> Directory:
@@ -289,23 +289,23 @@ def _directory(question: DirectoryAt, case: Mapping[str, Any]) -> Directory:
     return Directory(real, state, nearest, "0755", user, group, *({"root": "0"}.get(name, "1000") for name in (user, group)))
 
 
-def _named(question: DeviceAt, case: Mapping[str, Any]) -> Device | Gap:
+def _named(question: DeviceAt, case: Mapping[str, Any]) -> Device | Missing:
     if kind := case.get("devices", {}).get(question.path):
         return Device(question.path, kind)
     for device, _ in _devices(case):
         if question.path in {device.path, *device.links}:
             return Device(device.path, "block special file")
-    return Gap.ABSENT
+    return Missing.ABSENT
 
 
-def _room(question: FilesystemSize, case: Mapping[str, Any]) -> Room | Gap:
+def _room(question: FilesystemSize, case: Mapping[str, Any]) -> FreeSpace | Missing:
     about = case.get("rooms", {}).get(question.path)
     if about is None:
-        return Gap.ABSENT
+        return Missing.ABSENT
     sizes: dict[str, Any] = {
         key: _bytes(value) if key in {"size", "unit", "device_size", "behind"} else value for key, value in about.items()
     }
-    return Room(**sizes)
+    return FreeSpace(**sizes)
 
 
 def _bytes(size: Any) -> int:
@@ -319,7 +319,7 @@ _ANSWERS: dict[type[Any], Callable[[Any, Mapping[str, Any]], Any]] = {
     DirectoryAt: _directory,
     DeviceAt: _named,
     FilesystemSize: _room,
-    PackageNamed: lambda question, case: case.get("packages", {}).get(question.name, Gap.ABSENT),
+    PackageNamed: lambda question, case: case.get("packages", {}).get(question.name, Missing.ABSENT),
 }
 
 

@@ -40,8 +40,7 @@ def check(
     from novaops.engine.query import silent
     from novaops.engine.report import HostReport
     from novaops.errors import UsageError
-    from novaops.features.api import routes as attempts
-    from novaops.features.api import verdict as routes
+    from novaops.features.api import routes, verdict
     from novaops.features.tunnel.settings import Tunnel
     from novaops.features.vpn.settings import Link
     from novaops.ssh.session import Session
@@ -50,25 +49,25 @@ def check(
     known, playbooks = options.known()
     sites = _sites(known, playbooks)
     tunnels = [(host.name, one) for host in known.hosts.values() for one in _present(known, playbooks, host, "tunnel", Tunnel)]
-    wanted = attempts.apis(provider, upstream, sites, [Path(known.file).parent / "providers"] if known.file else [])
+    wanted = routes.apis(provider, upstream, sites, [Path(known.file).parent / "providers"] if known.file else [])
     if key and len(wanted) > 1:
         names = ", ".join(api.name for api in wanted)
         raise UsageError("say whose key it is: --provider NAME", why=f"The inventory has {names}, and each would get to see it.")
-    resolve = attempts.resolver()
-    secret = attempts.sendable(resolve(key), key) if key else None
-    seconds = max(1, round((options.timeout or TIMEOUT) * attempts.PART))
+    resolve = routes.resolver()
+    secret = routes.sendable(resolve(key), key) if key else None
+    seconds = max(1, round((options.timeout or TIMEOUT) * routes.PART))
 
-    def tried(host: Host) -> list[routes.Attempt]:
+    def tried(host: Host) -> list[verdict.ApiRoute]:
         links = _present(known, playbooks, host, "vpn", Link)
-        errands = (attempts.Errand(host.name, api, sites, secret, not no_stream, seconds, resolve, tunnels, links) for api in wanted)
-        return [attempt for errand in errands for attempt in attempts.attempts(errand)]
+        errands = (routes.RouteQuery(host.name, api, sites, secret, not no_stream, seconds, resolve, tunnels, links) for api in wanted)
+        return [attempt for errand in errands for attempt in routes.attempts(errand)]
 
     def look(target: Target) -> HostReport:
         these = by_host[target.name]
 
         def work(session: Session) -> HostReport:
-            found = routes.details(these, ask(session, routes.questions(these), root=False))
-            return HostReport(target.name, "unchanged" if routes.all_work(found) else "failed", details=found)
+            found = verdict.details(these, ask(session, verdict.questions(these), root=False))
+            return HostReport(target.name, "unchanged" if verdict.all_work(found) else "failed", details=found)
 
         return with_session(target, silent, work)
 
@@ -76,7 +75,7 @@ def check(
     reports, started = on_hosts(options, hosts or [], look)
     several = len(wanted) > 1
     return show_rows(
-        options, reports, started, routes.headers(several_apis=several), lambda found: routes.rows(found, several_apis=several)
+        options, reports, started, verdict.headers(several_apis=several), lambda found: verdict.rows(found, several_apis=several)
     )
 
 

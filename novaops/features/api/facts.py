@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.secret import Secret
 from novaops.shell import quote
 
@@ -129,7 +129,7 @@ class Route(Question[Reached]):
         return self.seconds + self.seconds // 4
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         """All at once. Each curl reads its words from standard input: argv can be read by every user of the host."""
         asked = "".join(_one(number, question) for number, question in enumerate(questions))
         return f"""\
@@ -141,15 +141,15 @@ for number in $(seq 0 {len(questions) - 1}); do cat "$folder/$number.line"; echo
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Reached | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Reached | Missing]:
         if section.status:
-            return dict.fromkeys(questions, Gap.ABSENT) if section.status == NO_CURL else {}
+            return dict.fromkeys(questions, Missing.ABSENT) if section.status == NO_CURL else {}
         lines = section.stdout.splitlines()
         if len(lines) != len(questions):
             return {}
-        answers: dict[Self, Reached | Gap] = {}
+        answers: dict[Self, Reached | Missing] = {}
         for question, line in zip(questions, lines, strict=True):
-            answers[question] = _reached(question, line.split("\t")) if line else Gap.UNKNOWN
+            answers[question] = _reached(question, line.split("\t")) if line else Missing.UNKNOWN
         return answers
 
 

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from novaops import secret_source
 from novaops.errors import UsageError
 from novaops.features.api.facts import Route
-from novaops.features.api.verdict import Attempt
+from novaops.features.api.verdict import ApiRoute
 from novaops.features.proxy.settings import Site, api_at, upstream_url
-from novaops.features.tunnel.settings import Passage, Tunnel
+from novaops.features.tunnel.settings import ResolvedForward, Tunnel
 from novaops.features.vpn.settings import Link
 from novaops.formats.names import pair, reached
 from novaops.providers import loader as provider
@@ -47,7 +47,7 @@ class Api:
 
 
 @dataclass(frozen=True)
-class Errand:
+class RouteQuery:
     """What one host is asked to find out about one API."""
 
     host: str
@@ -94,26 +94,28 @@ class Errand:
         return "" if has_key else NO_KEY
 
 
-def direct(errand: Errand) -> Iterator[Attempt]:
+def direct(errand: RouteQuery) -> Iterator[ApiRoute]:
     """To the API itself. Where a transparent tunnel has taken its name over on this host, past it, if DNS tells how."""
     yield _itself(errand, "direct", "direct", around=True)
 
 
-def by_proxy(errand: Errand) -> Iterator[Attempt]:
+def by_proxy(errand: RouteQuery) -> Iterator[ApiRoute]:
     """Through each site of the inventory that has this API behind it."""
     for host, site in errand.sites:
         if not errand.api.is_behind(site):
             continue
         name = f"proxy {host}/{site.name}"
         if not site.origins:
-            yield Attempt(errand.api.name, name, "proxy", "", untried=f"{', '.join(site.domain)} is a pattern, and no name to ask for")
+            yield ApiRoute(errand.api.name, name, "proxy", "", untried=f"{', '.join(site.domain)} is a pattern, and no name to ask for")
         elif _only_for_itself(site) and host != errand.host:
-            yield Attempt(errand.api.name, name, "proxy", site.origins[0], untried=f"it listens only on {', '.join(site.listen)} of {host}")
+            yield ApiRoute(
+                errand.api.name, name, "proxy", site.origins[0], untried=f"it listens only on {', '.join(site.listen)} of {host}"
+            )
         else:
             yield _through(errand, name, host, site)
 
 
-def by_tunnel(errand: Errand) -> Iterator[Attempt]:
+def by_tunnel(errand: RouteQuery) -> Iterator[ApiRoute]:
     """Through each tunnel that can be entered on this host, and leads to the API or to a site that has it behind it."""
     first = errand.api.provider.endpoints[0]
     for client, tunnel in errand.tunnels:
@@ -133,7 +135,7 @@ def by_tunnel(errand: Errand) -> Iterator[Attempt]:
             yield _itself(errand, own, "tunnel", by=left, connect_to=_entrance(passage))
 
 
-def by_vpn(errand: Errand) -> Iterator[Attempt]:
+def by_vpn(errand: RouteQuery) -> Iterator[ApiRoute]:
     """Through each VPN of this host that the API's host is to go by: its name is routed, or what is asked to see that networks are."""
     host = errand.api.provider.endpoints[0].host.lower()
     for link in errand.links:
@@ -141,11 +143,11 @@ def by_vpn(errand: Errand) -> Iterator[Attempt]:
             yield _itself(errand, f"vpn {link.name}", "vpn", by=f"the VPN {link.name}", interface=link.device)
 
 
-KINDS: tuple[Callable[[Errand], Iterator[Attempt]], ...] = (direct, by_proxy, by_tunnel, by_vpn)
+KINDS: tuple[Callable[[RouteQuery], Iterator[ApiRoute]], ...] = (direct, by_proxy, by_tunnel, by_vpn)
 """Every kind of route, in the order of the table."""
 
 
-def attempts(errand: Errand) -> list[Attempt]:
+def attempts(errand: RouteQuery) -> list[ApiRoute]:
     return [attempt for kind in KINDS for attempt in kind(errand)]
 
 
@@ -190,15 +192,15 @@ def _only_for_itself(site: Site) -> bool:
 
 
 def _itself(
-    errand: Errand, name: str, kind: str, *, by: str = "", connect_to: str = "", interface: str = "", around: bool = False
-) -> Attempt:
+    errand: RouteQuery, name: str, kind: str, *, by: str = "", connect_to: str = "", interface: str = "", around: bool = False
+) -> ApiRoute:
     """To the API itself, by whatever way."""
     first, *others = errand.api.provider.endpoints
     serves = errand.api.provider.model_copy(update={"endpoints": (first.model_copy(update={"at": None}), *others)})
     asked = errand.question(name, serves.origin, serves, errand.key_headers)
     question = replace(asked, connect_to=connect_to, interface=interface, around=around)
     has_key = errand.key is not None
-    return Attempt(
+    return ApiRoute(
         *(errand.api.name, name, kind, question.url, question),
         unstreamed=errand.unstreamed(has_key=has_key),
         has_key=has_key,
@@ -207,12 +209,12 @@ def _itself(
     )
 
 
-def _entrance(passage: Passage) -> str:
+def _entrance(passage: ResolvedForward) -> str:
     """Where the host itself finds the listener, wherever the tunnel is made from."""
     return pair(reached(passage.listen), passage.listen_port)
 
 
-def _through(errand: Errand, name: str, host: str, site: Site, passage: Passage | None = None) -> Attempt:
+def _through(errand: RouteQuery, name: str, host: str, site: Site, passage: ResolvedForward | None = None) -> ApiRoute:
     """To a site, or to where a tunnel brings it: there a client asks for the listener's own address, unless a certificate has a name."""
     origin, connect_to = site.origins[0] if site.origins else "", ""
     if passage is not None:
@@ -224,7 +226,7 @@ def _through(errand: Errand, name: str, host: str, site: Site, passage: Passage 
     asked = errand.question(name, origin, site.of(errand.api.provider), (*token, *own_key), login)
     question = replace(asked, connect_to=connect_to)
     has_key = injects or bool(own_key)
-    return Attempt(
+    return ApiRoute(
         *(errand.api.name, name, "proxy" if passage is None else "tunnel", question.url, question),
         unstreamed=errand.unstreamed(has_key=has_key),
         has_key=has_key,
@@ -236,7 +238,7 @@ def _through(errand: Errand, name: str, host: str, site: Site, passage: Passage 
     )
 
 
-def _credentials(errand: Errand, site: Site) -> tuple[Secret | None, list[tuple[str, Secret]], str]:
+def _credentials(errand: RouteQuery, site: Site) -> tuple[Secret | None, list[tuple[str, Secret]], str]:
     """The first user of the site, or its first token; where it cannot be had, why."""
     auth = site.auth
     if auth is None:

@@ -11,7 +11,7 @@ from typing import Any
 from novaops.errors import HostFailed
 from novaops.features.api.facts import TIMED_OUT, Reached, Route, Streamed
 from novaops.formats.names import bracketed
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 
 APART = 20
 """Milliseconds between two events that did not come in together."""
@@ -33,7 +33,7 @@ _OF_OURS = "novaops_proxy"
 
 
 @dataclass(frozen=True)
-class Attempt:
+class ApiRoute:
     """One route of one host to one API: a request to make, or why there is none."""
 
     api: str
@@ -66,11 +66,11 @@ class Verdict:
     fix: str = ""
 
 
-def questions(attempts: Sequence[Attempt]) -> tuple[Question[Any], ...]:
+def questions(attempts: Sequence[ApiRoute]) -> tuple[Question[Any], ...]:
     return tuple(attempt.question for attempt in attempts if attempt.question)
 
 
-def details(attempts: Sequence[Attempt], facts: Facts) -> dict[str, Any]:
+def details(attempts: Sequence[ApiRoute], facts: Facts) -> dict[str, Any]:
     """What `api check --json` says of a host. Raises HostFailed where the host has no curl, or could not say."""
     apis: dict[str, list[dict[str, Any]]] = {}
     for attempt in attempts:
@@ -116,7 +116,7 @@ def _api(name: str, routes: list[dict[str, Any]]) -> dict[str, Any]:
     return {"api": name, "works": bool(working), "fastest": fastest["route"] if fastest else None, "routes": routes}
 
 
-def _route(attempt: Attempt, facts: Facts) -> dict[str, Any]:
+def _route(attempt: ApiRoute, facts: Facts) -> dict[str, Any]:
     named = {"route": attempt.name, "kind": attempt.kind, "url": attempt.url}
     if attempt.question is None:
         nothing = dict.fromkeys(("address", "dns_ms", "tcp_ms", "tls_ms", "ttfb_ms", "http_status"))
@@ -132,7 +132,7 @@ def _route(attempt: Attempt, facts: Facts) -> dict[str, Any]:
             "stream": stream,
         }
     reached = facts[attempt.question]
-    if reached is Gap.ABSENT:
+    if reached is Missing.ABSENT:
         raise HostFailed("this host has no curl, and novaops looks with it", fix="apt-get install curl, or dnf install curl")
     verdict = judge(attempt, reached)
     stream = streaming(attempt, reached.stream) if verdict.works or reached.stream else _stream(streams=None, why="")
@@ -160,7 +160,7 @@ def _route(attempt: Attempt, facts: Facts) -> dict[str, Any]:
 # -- does it answer ---------------------------------------------------------------------------------------------------
 
 
-def judge(attempt: Attempt, reached: Reached) -> Verdict:
+def judge(attempt: ApiRoute, reached: Reached) -> Verdict:
     """What came of a request, as a sentence."""
     assert attempt.question is not None
     if reached.trouble and not reached.status:
@@ -194,7 +194,7 @@ _REFUSALS = {
 }
 
 
-def _of_the_api(attempt: Attempt, reached: Reached, said: _Said) -> Verdict:
+def _of_the_api(attempt: ApiRoute, reached: Reached, said: _Said) -> Verdict:
     through = f"reachable through {attempt.by}" if attempt.by else "reachable"
     message = f": {said.message}" if said.message else ""
     status = reached.status
@@ -214,7 +214,7 @@ def _of_the_api(attempt: Attempt, reached: Reached, said: _Said) -> Verdict:
     return Verdict(works=False, text=f"{through}, but the API {meaning} ({status}){message}")
 
 
-def _unauthorized(attempt: Attempt, through: str, message: str) -> Verdict:
+def _unauthorized(attempt: ApiRoute, through: str, message: str) -> Verdict:
     if attempt.lacks:
         return Verdict(works=False, text=f"{attempt.by} answers and asks for its user or token, and none was sent: {attempt.lacks}")
     if attempt.injects:
@@ -224,7 +224,7 @@ def _unauthorized(attempt: Attempt, through: str, message: str) -> Verdict:
     return Verdict(works=True, text=f"{through}: the API asks for a key")
 
 
-def _of_the_proxy(attempt: Attempt, status: int, said: _Said) -> Verdict:
+def _of_the_proxy(attempt: ApiRoute, status: int, said: _Said) -> Verdict:
     """The site's own errors: the request did not come to the API, or no answer came back."""
     site = attempt.by or "the proxy"
     match said.code:
@@ -247,7 +247,7 @@ def _of_the_proxy(attempt: Attempt, status: int, said: _Said) -> Verdict:
             return Verdict(works=False, text=f"{site} passes nothing on at {_path(attempt.url)} ({status})")
 
 
-def _unanswered(attempt: Attempt, route: Route, reached: Reached) -> Verdict:
+def _unanswered(attempt: ApiRoute, route: Route, reached: Reached) -> Verdict:
     """Why there was no answer, by the phase that the request came to."""
     at = _at(route, reached)
     if verdict := _unopened(attempt, route, reached):
@@ -275,7 +275,7 @@ def _unanswered(attempt: Attempt, route: Route, reached: Reached) -> Verdict:
             return Verdict(works=False, text=f"no answer: {reached.said or f'curl ended with {number}'}")
 
 
-def _unopened(attempt: Attempt, route: Route, reached: Reached) -> Verdict | None:
+def _unopened(attempt: ApiRoute, route: Route, reached: Reached) -> Verdict | None:
     """What only ways of novaops' own can suffer from."""
     if route.interface and reached.trouble == 45:  # noqa: PLR2004 - CURLE_INTERFACE_FAILED
         text = f"there is no device {route.interface}: {attempt.by} is not up"
@@ -329,7 +329,7 @@ _CERTIFICATE = (
 """What OpenSSL and GnuTLS say through curl, and what it means. The first that fits."""
 
 
-def _certificate(attempt: Attempt, route: Route, said: str) -> Verdict:
+def _certificate(attempt: ApiRoute, route: Route, said: str) -> Verdict:
     meaning = next((meaning for pattern, meaning in _CERTIFICATE if re.search(pattern, said, re.IGNORECASE)), "")
     if not meaning:
         return Verdict(works=False, text=f"the certificate of {route.host} is not accepted: {said}")
@@ -352,7 +352,7 @@ def _far(route: Route) -> str:
 # -- does it stream ---------------------------------------------------------------------------------------------------
 
 
-def streaming(attempt: Attempt, streamed: Streamed | None) -> dict[str, Any]:
+def streaming(attempt: ApiRoute, streamed: Streamed | None) -> dict[str, Any]:
     """Whether the events of an answer came one by one. None: that could not be tried, or says nothing of the route."""
     if streamed is None:
         return _stream(streams=None, why=f"not tried: {attempt.unstreamed}" if attempt.unstreamed else "")
@@ -399,7 +399,7 @@ def _arrivals(events: Sequence[int]) -> int:
     return counted
 
 
-def _unbuffer(attempt: Attempt) -> str:
+def _unbuffer(attempt: ApiRoute) -> str:
     return "look for a proxy on the way that buffers: nginx needs proxy_buffering off" if attempt.by else ""
 
 

@@ -6,33 +6,33 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from novaops.features.disk.observe import Line, Rebooted, Seen, Wanted, after_reboot, before_reboot, look
+from novaops.features.disk.observe import ExpectedMount, ObservedFstabLine, ObservedMount, Rebooted, after_reboot, before_reboot, observe
 from novaops.verify import applies
 
-__all__ = ["after_reboot", "before_reboot", "entries", "look"]
+__all__ = ["after_reboot", "before_reboot", "entries", "observe"]
 
 
-def entries(settings: Iterable[Wanted]) -> Iterator[tuple[str, Wanted]]:
+def entries(settings: Iterable[ExpectedMount]) -> Iterator[tuple[str, ExpectedMount]]:
     return ((wanted.path, wanted) for wanted in settings)
 
 
-def _there(wanted: Wanted) -> bool:
+def _there(wanted: ExpectedMount) -> bool:
     return wanted.state in {"mounted", "defined"}
 
 
-def _mounted(wanted: Wanted) -> bool:
+def _mounted(wanted: ExpectedMount) -> bool:
     return wanted.state == "mounted"
 
 
-def _disk(wanted: Wanted) -> bool:
+def _disk(wanted: ExpectedMount) -> bool:
     return _there(wanted) and not wanted.binds
 
 
-def _mounted_disk(wanted: Wanted) -> bool:
+def _mounted_disk(wanted: ExpectedMount) -> bool:
     return _mounted(wanted) and not wanted.binds
 
 
-def _writable_disk(wanted: Wanted) -> bool:
+def _writable_disk(wanted: ExpectedMount) -> bool:
     return _mounted_disk(wanted) and "ro" not in wanted.options
 
 
@@ -40,7 +40,7 @@ def _writable_disk(wanted: Wanted) -> bool:
 
 
 @applies(_disk)
-def test_fstab_names_a_uuid(seen: Seen) -> None:
+def test_fstab_names_a_uuid(seen: ObservedMount) -> None:
     """Has one line in fstab, and it names a UUID"""
     assert seen.fstab, f"/etc/fstab should have a line for {seen.place}, but it has none"
     assert len(seen.fstab) == 1, f"/etc/fstab should have one line for {seen.place}, but it has {len(seen.fstab)}"
@@ -48,21 +48,21 @@ def test_fstab_names_a_uuid(seen: Seen) -> None:
 
 
 @applies(_there)
-def test_nofail(seen: Seen) -> None:
+def test_nofail(seen: ObservedMount) -> None:
     """Does not stop the boot when its disk is missing"""
     line = _line(seen)
     assert "nofail" in line.options.split(","), f"the line for {seen.place} in /etc/fstab should have nofail, but it has {line.options}"
 
 
 @applies(_there)
-def test_findmnt_verify(seen: Seen) -> None:
+def test_findmnt_verify(seen: ObservedMount) -> None:
     """Has a line in fstab that findmnt --verify finds no error in"""
     _line(seen)
     assert not seen.errors, f"findmnt --verify should find no error at {seen.place}, but it says: {'; '.join(seen.errors)}"
 
 
 @applies(_mounted_disk)
-def test_mounted(seen: Seen) -> None:
+def test_mounted(seen: ObservedMount) -> None:
     """Is the disk that fstab names"""
     expected = f"findmnt should show UUID={seen.uuid or '…'} at {seen.place}, as /etc/fstab names it"
     assert seen.mounted is not None, f"{expected}, but nothing is mounted there"
@@ -70,7 +70,7 @@ def test_mounted(seen: Seen) -> None:
 
 
 @applies(_disk)
-def test_one_device(seen: Seen) -> None:
+def test_one_device(seen: ObservedMount) -> None:
     """Has a disk with the UUID that fstab names, and just one"""
     if not seen.uuid:
         pytest.skip(f"/etc/fstab names no UUID for {seen.place}")
@@ -81,7 +81,7 @@ def test_one_device(seen: Seen) -> None:
 
 
 @applies(lambda wanted: _disk(wanted) and wanted.device != "auto")
-def test_device(seen: Seen) -> None:
+def test_device(seen: ObservedMount) -> None:
     """Is the device that the inventory names"""
     _needs_device(seen)
     device = seen.wanted.device
@@ -91,7 +91,7 @@ def test_device(seen: Seen) -> None:
 
 
 @applies(_writable_disk)
-def test_written_to_disk(seen: Seen) -> None:
+def test_written_to_disk(seen: ObservedMount) -> None:
     """Puts what is written there on that disk"""
     if seen.mounted is None:
         pytest.skip(f"nothing is mounted at {seen.place}")
@@ -104,7 +104,7 @@ def test_written_to_disk(seen: Seen) -> None:
 
 
 @applies(_disk)
-def test_filesystem(seen: Seen) -> None:
+def test_filesystem(seen: ObservedMount) -> None:
     """Has the wanted file system"""
     _needs_device(seen)
     wanted = seen.wanted.filesystem
@@ -116,7 +116,7 @@ def test_filesystem(seen: Seen) -> None:
 
 
 @applies(lambda wanted: _disk(wanted) and bool(wanted.label))
-def test_label(seen: Seen) -> None:
+def test_label(seen: ObservedMount) -> None:
     """Has the wanted label"""
     _needs_device(seen)
     wanted = seen.wanted.label
@@ -124,7 +124,7 @@ def test_label(seen: Seen) -> None:
 
 
 @applies(lambda wanted: _mounted(wanted) and bool(wanted.owner))
-def test_owner(seen: Seen) -> None:
+def test_owner(seen: ObservedMount) -> None:
     """Belongs to the wanted owner"""
     if seen.mounted is None:
         pytest.skip(f"nothing is mounted at {seen.place}")
@@ -135,7 +135,7 @@ def test_owner(seen: Seen) -> None:
 
 
 @applies(lambda wanted: _mounted(wanted) and wanted.binds)
-def test_bound(seen: Seen) -> None:
+def test_bound(seen: ObservedMount) -> None:
     """Shows the folder that fstab names"""
     source = _line(seen).source
     assert source == seen.wanted.device, f"/etc/fstab should bind {seen.wanted.device} to {seen.place}, but it names {source}"
@@ -145,19 +145,19 @@ def test_bound(seen: Seen) -> None:
 
 
 @applies(lambda wanted: not _there(wanted))
-def test_gone(seen: Seen) -> None:
+def test_gone(seen: ObservedMount) -> None:
     """Is not mounted"""
     assert seen.mounted is None, f"nothing should be mounted at {seen.place}, but {_what(seen.mounted)} is"
 
 
 @applies(lambda wanted: wanted.state == "absent")
-def test_gone_from_fstab(seen: Seen) -> None:
+def test_gone_from_fstab(seen: ObservedMount) -> None:
     """Has no line in fstab"""
     assert not seen.fstab, f"/etc/fstab should have no line for {seen.place}, but it names {seen.fstab[-1].source}"
 
 
 @applies(_writable_disk)
-def test_survives_reboot(seen: Seen, rebooted: Rebooted) -> None:
+def test_survives_reboot(seen: ObservedMount, rebooted: Rebooted) -> None:
     """Is mounted after a reboot, with what was on it"""
     expected = f"after the reboot UUID={seen.uuid} should be mounted at {seen.place}"
     assert rebooted.mounted is not None, f"{expected}, but nothing is mounted there"
@@ -165,23 +165,23 @@ def test_survives_reboot(seen: Seen, rebooted: Rebooted) -> None:
     assert rebooted.survived, f"{seen.mark}, written before the reboot, should be there after it, but it is not, or holds something else"
 
 
-def _line(seen: Seen) -> Line:
+def _line(seen: ObservedMount) -> ObservedFstabLine:
     """The line that mount -a would leave in force; without one there is nothing to judge."""
     if not seen.fstab:
         pytest.skip(f"/etc/fstab has no line for {seen.place}")
     return seen.fstab[-1]
 
 
-def _names(seen: Seen) -> set[str]:
+def _names(seen: ObservedMount) -> set[str]:
     return {*seen.devices.values(), seen.wanted.device}
 
 
-def _needs_device(seen: Seen) -> None:
+def _needs_device(seen: ObservedMount) -> None:
     if not seen.devices:
         pytest.skip(f"no disk has the UUID that /etc/fstab names for {seen.place}")
 
 
-def _what(mounted: Line | None) -> str:
+def _what(mounted: ObservedFstabLine | None) -> str:
     if mounted is None:
         return "nothing"
     return f"UUID={mounted.uuid} ({mounted.source})" if mounted.uuid else mounted.source

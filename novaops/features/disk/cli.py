@@ -10,7 +10,7 @@ from novaops.cli.options import Check, Diff, Hosts, NoWait, OneHost, Options, ve
 
 if TYPE_CHECKING:
     from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import Playbooks, Wishes
+    from novaops.engine.playbooks import DesiredState, Playbooks
 
 app = typer.Typer(help="Data disks: format, mount, fstab, grow.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -77,15 +77,15 @@ def _converge(
     options: Options, host: str, path: str | None, flags: dict[str, Any], *, check: bool, diff: bool, no_wait: bool, growth: bool = False
 ) -> int:
     from novaops.cli.section_verb import converge_hosts
-    from novaops.engine.converge import Manner
+    from novaops.engine.converge import RunOptions
 
-    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> Wishes:
+    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
         settings = playbooks.by_name["disk"].overridden(known, found, "path", path, flags)
         if growth:
-            from novaops.engine.playbooks import Wishes
+            from novaops.engine.playbooks import DesiredState
             from novaops.features.disk.resources.growth import Growth
 
-            return Wishes([Growth(disk.path) for disk in settings])
+            return DesiredState([Growth(disk.path) for disk in settings])
         return playbooks.wishes(known, found, settings={"disk": settings})
 
-    return converge_hosts(options, [host], Manner(check, not no_wait), wanted=wanted, section="disk", diff=diff)
+    return converge_hosts(options, [host], RunOptions(check, not no_wait), wanted=wanted, section="disk", diff=diff)

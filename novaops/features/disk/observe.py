@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from testinfra.host import Host
 
 
-class Wanted(Protocol):
+class ExpectedMount(Protocol):
     """What an entry of `disk:` says."""
 
     path: str
@@ -29,7 +29,7 @@ class Wanted(Protocol):
 
 
 @dataclass(frozen=True)
-class Line:
+class ObservedFstabLine:
     """A mount, as findmnt lists it from fstab or from the kernel."""
 
     source: str
@@ -56,12 +56,12 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Seen:
-    wanted: Wanted
+class ObservedMount:
+    wanted: ExpectedMount
     place: str
     """The path with every symbolic link resolved: what fstab and the kernel name."""
-    fstab: tuple[Line, ...]
-    mounted: Line | None
+    fstab: tuple[ObservedFstabLine, ...]
+    mounted: ObservedFstabLine | None
     errors: tuple[str, ...]
     """What findmnt --verify complains about at the path."""
     devices: Mapping[str, str] = field(default_factory=dict)
@@ -91,12 +91,12 @@ class Seen:
 
 @dataclass(frozen=True)
 class Rebooted:
-    mounted: Line | None
+    mounted: ObservedFstabLine | None
     survived: bool
     """Whether the marker file was there, with what had been written into it."""
 
 
-def look(host: Host, entries: Sequence[Wanted]) -> list[Seen]:
+def observe(host: Host, entries: Sequence[ExpectedMount]) -> list[ObservedMount]:
     """Three execs for all entries, and up to four for each. Raises HostFailed where the host cannot say."""
     fstab = _lines(output(host, "findmnt --fstab --list --json --output SOURCE,TARGET,FSTYPE,OPTIONS", expected=(0, 1)))
     kernel = _kernel(host)
@@ -104,14 +104,14 @@ def look(host: Host, entries: Sequence[Wanted]) -> list[Seen]:
     return [_look_at(host, wanted, fstab, kernel, errors) for wanted in entries]
 
 
-def before_reboot(host: Host, seen: Sequence[Seen]) -> None:
+def before_reboot(host: Host, seen: Sequence[ObservedMount]) -> None:
     """Leave a marker file on every disk that can be written to."""
     for one in seen:
         if one.writable:
             output(host, "printf '%%s\\n' %s >%s && sync -- %s", one.mark, one.mark, one.mark)
 
 
-def after_reboot(host: Host, seen: Sequence[Seen]) -> list[Rebooted]:
+def after_reboot(host: Host, seen: Sequence[ObservedMount]) -> list[Rebooted]:
     """What is mounted now, and whether the marker files are there; they are removed."""
     kernel = _kernel(host)
     read = "[ ! -e %s ] || { cat -- %s && rm -- %s; }"
@@ -122,9 +122,15 @@ def after_reboot(host: Host, seen: Sequence[Seen]) -> list[Rebooted]:
 # -- one entry ----------------------------------------------------------------------------------------------------------------
 
 
-def _look_at(host: Host, wanted: Wanted, fstab: Sequence[Line], kernel: Sequence[Line], errors: Mapping[str, tuple[str, ...]]) -> Seen:
+def _look_at(
+    host: Host,
+    wanted: ExpectedMount,
+    fstab: Sequence[ObservedFstabLine],
+    kernel: Sequence[ObservedFstabLine],
+    errors: Mapping[str, tuple[str, ...]],
+) -> ObservedMount:
     place = output(host, "readlink -m -- %s", wanted.path).removesuffix("\n")
-    seen = Seen(
+    seen = ObservedMount(
         *(wanted, place, tuple(line for line in fstab if line.target == place), _topmost(kernel, place), errors.get(place, ())),
         mark=f"{place}/.novaops-verify-{secrets.token_hex(8)}",
     )
@@ -162,7 +168,7 @@ def _stat(host: Host, paths: Sequence[str]) -> list[_Stat | None]:
     return [_Stat(_decimal(fields[0]), fields[1], tuple(fields[2:])) if fields else None for fields in found]
 
 
-def _write(host: Host, seen: Seen) -> Written:
+def _write(host: Host, seen: ObservedMount) -> Written:
     """A file written at the place, synced to its device, looked at, and removed again."""
     done = host.run(
         """\
@@ -186,19 +192,19 @@ rm -- "$file" && [ ! -e "$file" ]""",
 # -- what the tools print -----------------------------------------------------------------------------------------------------
 
 
-def _kernel(host: Host) -> tuple[Line, ...]:
+def _kernel(host: Host) -> tuple[ObservedFstabLine, ...]:
     return _lines(output(host, "findmnt --kernel --list --json --output SOURCE,TARGET,FSTYPE,OPTIONS,UUID"))
 
 
-def _topmost(lines: Sequence[Line], place: str) -> Line | None:
+def _topmost(lines: Sequence[ObservedFstabLine], place: str) -> ObservedFstabLine | None:
     """What is mounted at `place`; of several there the one that is seen, which is the last."""
     return next((line for line in reversed(lines) if line.target == place), None)
 
 
-def _lines(text: str) -> tuple[Line, ...]:
+def _lines(text: str) -> tuple[ObservedFstabLine, ...]:
     """What findmnt says as JSON; it prints nothing when there is nothing."""
     found = json.loads(text)["filesystems"] if text.strip() else []
-    return tuple(Line(**{key: value or "" for key, value in line.items()}) for line in found)
+    return tuple(ObservedFstabLine(**{key: value or "" for key, value in line.items()}) for line in found)
 
 
 def _errors(text: str) -> dict[str, tuple[str, ...]]:

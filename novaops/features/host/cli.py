@@ -14,7 +14,7 @@ app = typer.Typer(help="Hosts: list, look at, trust.", no_args_is_help=True, ric
 @verb(app)
 def ls(options: Options, hosts: Hosts = None) -> int:
     """The hosts of the inventory, and what it wants of them. Contacts nothing."""
-    from novaops.cli import output as screen
+    from novaops.cli import output
 
     known, _ = options.known()
     found = known.find(hosts or [])
@@ -30,7 +30,7 @@ def ls(options: Options, hosts: Hosts = None) -> int:
             }
             for host in found
         ]
-        screen.document({"hosts": listed, "exit_code": 0})
+        output.document({"hosts": listed, "exit_code": 0})
         return 0
     rows = [
         (
@@ -39,7 +39,7 @@ def ls(options: Options, hosts: Hosts = None) -> int:
         )
         for host in found
     ]
-    screen.table(("HOST", "ADDRESS", "PORT", "USER", "GROUPS", "SECTIONS"), rows)
+    output.table(("HOST", "ADDRESS", "PORT", "USER", "GROUPS", "SECTIONS"), rows)
     return 0
 
 
@@ -76,7 +76,7 @@ def trust(
     check: Check = False,
 ) -> int:
     """Show a host's key and add it to known_hosts: one line more, nothing else in the file is touched."""
-    from novaops.cli import output as screen
+    from novaops.cli import output
     from novaops.cli.query import on_hosts
     from novaops.engine.report import HostReport, failure
     from novaops.errors import NovaopsError
@@ -90,19 +90,19 @@ def trust(
             return failure(target.name, error)
 
     reports, started = on_hosts(options, hosts or [], one)
-    return screen.show(options, reports, started)
+    return output.show(options, reports, started)
 
 
 @verb(app)
 def ssh_config(options: Options, hosts: Hosts = None) -> int:
     """The inventory as a piece of ssh_config: novaops host ssh-config >> ~/.ssh/config.d/novaops."""
-    from novaops.cli import output as screen
+    from novaops.cli import output
     from novaops.features.host.ssh_config import block
 
     known, playbooks = options.known()
     found = known.find(hosts or [])
     if options.json:
-        screen.document({"hosts": [{"host": host.name, "ssh_config": block(host, playbooks.templates)} for host in found], "exit_code": 0})
+        output.document({"hosts": [{"host": host.name, "ssh_config": block(host, playbooks.templates)} for host in found], "exit_code": 0})
     else:
-        screen.line("\n\n".join(block(host, playbooks.templates) for host in found))
+        output.line("\n\n".join(block(host, playbooks.templates) for host in found))
     return 0

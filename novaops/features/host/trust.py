@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from novaops.engine.report import HostReport, Line
+from novaops.engine.report import HostReport, ReportLine
 from novaops.errors import ChangedHostKey, HostFailed, UnknownHostKey
 from novaops.model.plan import Change
 from novaops.ssh import known_hosts
-from novaops.ssh.connection import key_files, shown_key
+from novaops.ssh.connection import fetch_host_key, key_files
 from novaops.ssh.host_keys import check_host_key
 from novaops.ssh.target import Target
 
@@ -16,7 +16,7 @@ def trust(target: Target, expected: str, *, check: bool) -> HostReport:
 
     Raises Unreachable; ChangedHostKey when another key is known already, or the key is not the expected one.
     """
-    key_type, key, name = shown_key(target)
+    key_type, key, name = fetch_host_key(target)
     files = key_files(target)
     file = files[0]
     fingerprint = known_hosts.fingerprint(key)
@@ -33,13 +33,13 @@ def trust(target: Target, expected: str, *, check: bool) -> HostReport:
     except UnknownHostKey:
         change = (Change("key", None, f"{key_type} {fingerprint}"), Change("file", None, str(file)))
         if check:
-            return HostReport(target.name, "would_change", (Line(resource, "would_change", change),), details=details)
+            return HostReport(target.name, "would_change", (ReportLine(resource, "would_change", change),), details=details)
         try:
             added = known_hosts.add(file, name, key_type, key)
         except OSError as error:
             raise HostFailed(f"the key of {target} cannot be written into {file}", why=str(error)) from error
         if added:
-            return HostReport(target.name, "changed", (Line(resource, "changed", change),), details=details)
+            return HostReport(target.name, "changed", (ReportLine(resource, "changed", change),), details=details)
     return HostReport(
-        target.name, "unchanged", (Line(resource, "unchanged", (Change("key", None, f"{key_type} {fingerprint}"),)),), details=details
+        target.name, "unchanged", (ReportLine(resource, "unchanged", (Change("key", None, f"{key_type} {fingerprint}"),)),), details=details
     )

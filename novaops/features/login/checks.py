@@ -8,10 +8,10 @@ from typing import Protocol
 import pytest
 
 from novaops.features.login.observe.fail2ban import Ban, served, shut_out
-from novaops.features.login.observe.logins import ANYBODY, METHODS, Seen, Tried, Wanted, look
+from novaops.features.login.observe.logins import ANYBODY, METHODS, ExpectedLogin, ObservedLogin, Tried, observe
 from novaops.verify import applies
 
-__all__ = ["entries", "look"]
+__all__ = ["entries", "observe"]
 
 
 class User(Protocol):
@@ -40,33 +40,33 @@ class Settings(Protocol):
     def fail2ban(self) -> bool: ...
 
 
-def entries(settings: Settings) -> Iterator[tuple[str, Wanted]]:
+def entries(settings: Settings) -> Iterator[tuple[str, ExpectedLogin]]:
     named = frozenset(user.name for user in settings.users)
-    special = [Wanted("keys")]
+    special = [ExpectedLogin("keys")]
     if "root" not in named and settings.others == "denied":  # else root is as the host has it, which nobody asked to change
-        special.append(Wanted("root", "root"))
+        special.append(ExpectedLogin("root", "root"))
     if settings.everyone:
-        special.append(Wanted("everyone", ANYBODY, addresses=settings.addresses))
+        special.append(ExpectedLogin("everyone", ANYBODY, addresses=settings.addresses))
     if settings.others == "denied":
-        special.append(Wanted("others", ANYBODY, named=named))
+        special.append(ExpectedLogin("others", ANYBODY, named=named))
     if settings.fail2ban:
-        special.append(Wanted("fail2ban"))
+        special.append(ExpectedLogin("fail2ban"))
     taken = {wanted.kind for wanted in special}
     yield from ((wanted.kind, wanted) for wanted in special)
     for user in settings.users:
         name = user.name if user.name not in taken else f"user {user.name}"
-        yield name, Wanted("user", user.name, user.password, user.addresses or settings.addresses)
+        yield name, ExpectedLogin("user", user.name, user.password, user.addresses or settings.addresses)
 
 
-def _is(*kinds: str) -> Callable[[Wanted], bool]:
+def _is(*kinds: str) -> Callable[[ExpectedLogin], bool]:
     return lambda wanted: wanted.kind in kinds
 
 
-def _known(wanted: Wanted) -> bool:
+def _known(wanted: ExpectedLogin) -> bool:
     return wanted.kind == "user" and wanted.password is not None
 
 
-def _unknown(wanted: Wanted) -> bool:
+def _unknown(wanted: ExpectedLogin) -> bool:
     return wanted.kind == "everyone" or (wanted.kind == "user" and wanted.password is None)
 
 
@@ -74,7 +74,7 @@ def _unknown(wanted: Wanted) -> bool:
 
 
 @applies(_known)
-def test_right_password(seen: Seen) -> None:
+def test_right_password(seen: ObservedLogin) -> None:
     """Gets in with the right password, by both methods, and runs a command"""
     tried = _tried(seen)
     if not tried.refused:
@@ -85,7 +85,7 @@ def test_right_password(seen: Seen) -> None:
 
 
 @applies(_known)
-def test_wrong_password(seen: Seen) -> None:
+def test_wrong_password(seen: ObservedLogin) -> None:
     """Does not get in with a wrong password, nor with the empty one"""
     tried = _tried(seen)
     assert not tried.let_in, f"{seen.wanted.user} should not get in without the right password, but {' and '.join(tried.let_in)} got in"
@@ -94,20 +94,20 @@ def test_wrong_password(seen: Seen) -> None:
 
 
 @applies(_unknown)
-def test_offered(seen: Seen) -> None:
+def test_offered(seen: ObservedLogin) -> None:
     """Is asked for a password by the sshd that runs"""
     _needs_here(seen)
     assert set(METHODS) & seen.offered, f"sshd should offer password login to {_who(seen)}, but it does not"
 
 
 @applies(lambda wanted: wanted.kind == "user" and wanted.password is None)
-def test_has_password(seen: Seen) -> None:
+def test_has_password(seen: ObservedLogin) -> None:
     """Has an account with a password that is not locked"""
     assert seen.has_password, f"{seen.wanted.user} should have a password to log in with, but there is none, or it is locked"
 
 
 @applies(lambda wanted: wanted.kind in {"user", "everyone"} and bool(wanted.addresses))
-def test_only_from(seen: Seen) -> None:
+def test_only_from(seen: ObservedLogin) -> None:
     """Is let in by password from the wanted networks, and from nowhere else"""
     for address, said in seen.judged.items():
         wanted, found = seen.wanted.inside(address), _takes_passwords(said)
@@ -119,7 +119,7 @@ def test_only_from(seen: Seen) -> None:
 
 
 @applies(lambda wanted: wanted.kind in {"user", "everyone"} and not wanted.addresses)
-def test_configured(seen: Seen) -> None:
+def test_configured(seen: ObservedLogin) -> None:
     """Is let in by password by sshd's configuration, so also after sshd is started again"""
     assert _takes_passwords(seen.judged[seen.here]), f"sshd -T should say yes to passwords of {_who(seen)}, but it says no"
     if seen.wanted.user == "root":
@@ -128,13 +128,13 @@ def test_configured(seen: Seen) -> None:
 
 
 @applies(_is("others"))
-def test_others_not_offered(seen: Seen) -> None:
+def test_others_not_offered(seen: ObservedLogin) -> None:
     """Are asked for no password by the sshd that runs"""
     assert not seen.offered, f"sshd should offer no password login to others, but it offers {_methods(seen)}"
 
 
 @applies(_is("others"))
-def test_others_turned_down(seen: Seen) -> None:
+def test_others_turned_down(seen: ObservedLogin) -> None:
     """Have a password turned down on a connection that the key then opens"""
     if seen.untried:
         pytest.skip(seen.untried)
@@ -142,14 +142,14 @@ def test_others_turned_down(seen: Seen) -> None:
 
 
 @applies(_is("others"))
-def test_others_not_configured(seen: Seen) -> None:
+def test_others_not_configured(seen: ObservedLogin) -> None:
     """Are let in by password by no line of sshd's configuration"""
     found = [user for user, said in seen.judged.items() if _takes_passwords(said) and _root_may(user, said)]
     assert not found, f"sshd -T should say no to passwords of all others, but it says yes for {', '.join(found)}"
 
 
 @applies(_is("root"))
-def test_root(seen: Seen) -> None:
+def test_root(seen: ObservedLogin) -> None:
     """Does not get in by password"""
     said = seen.judged[seen.here]
     if said["permitrootlogin"] != "yes":
@@ -160,13 +160,13 @@ def test_root(seen: Seen) -> None:
 
 
 @applies(_is("keys"))
-def test_keys(seen: Seen) -> None:
+def test_keys(seen: ObservedLogin) -> None:
     """Still open the door"""
     assert not seen.key, f"{seen.login} should get in by key, but {seen.key}"
 
 
 @applies(_is("fail2ban"))
-def test_watches(seen: Seen) -> None:
+def test_watches(seen: ObservedLogin) -> None:
     """Runs, now and after a reboot, and watches sshd"""
     ban = _ban(seen)
     assert ban.running == "active", f"fail2ban should be active, but it is {ban.running}"
@@ -175,7 +175,7 @@ def test_watches(seen: Seen) -> None:
 
 
 @applies(_is("fail2ban"))
-def test_bans(seen: Seen) -> None:
+def test_bans(seen: ObservedLogin) -> None:
     """Shuts out an address that fails again and again"""
     ban = _banning(seen)
     assert ban.listed, f"{ban.address} should be on fail2ban's list after it failed again and again, but it is not"
@@ -183,14 +183,14 @@ def test_bans(seen: Seen) -> None:
 
 
 @applies(_is("fail2ban"))
-def test_bans_nobody_else(seen: Seen) -> None:
+def test_bans_nobody_else(seen: ObservedLogin) -> None:
     """Keeps sshd open for all others meanwhile"""
     ban = _banning(seen)
     assert served(ban.meanwhile), f"another address should reach sshd while {ban.address} is banned, but ssh said: {ban.meanwhile}"
 
 
 @applies(_is("fail2ban"))
-def test_unbans(seen: Seen) -> None:
+def test_unbans(seen: ObservedLogin) -> None:
     """Lets the address in again when it is taken off the list"""
     ban = _banning(seen)
     assert served(ban.after), f"{ban.address} should reach sshd again after it was taken off the list, but ssh said: {ban.after}"
@@ -199,23 +199,23 @@ def test_unbans(seen: Seen) -> None:
 # -- in words -----------------------------------------------------------------------------------------------------------------
 
 
-def _tried(seen: Seen) -> Tried:
+def _tried(seen: ObservedLogin) -> Tried:
     _needs_here(seen)
     assert seen.tried is not None
     return seen.tried
 
 
-def _needs_here(seen: Seen) -> None:
+def _needs_here(seen: ObservedLogin) -> None:
     if not seen.wanted.inside(seen.here):
         pytest.skip(f"this machine comes from {seen.here}, and not from {_networks(seen)}")
 
 
-def _ban(seen: Seen) -> Ban:
+def _ban(seen: ObservedLogin) -> Ban:
     assert seen.ban is not None
     return seen.ban
 
 
-def _banning(seen: Seen) -> Ban:
+def _banning(seen: ObservedLogin) -> Ban:
     """The ban that was tried; without one there is nothing to judge."""
     ban = _ban(seen)
     if not ban.jail:
@@ -236,13 +236,13 @@ def _root_may(user: str, said: Mapping[str, str]) -> bool:
     return user != "root" or said["permitrootlogin"] == "yes"
 
 
-def _who(seen: Seen) -> str:
+def _who(seen: ObservedLogin) -> str:
     return "everybody" if seen.wanted.kind == "everyone" else seen.wanted.user
 
 
-def _networks(seen: Seen) -> str:
+def _networks(seen: ObservedLogin) -> str:
     return ", ".join(seen.wanted.addresses)
 
 
-def _methods(seen: Seen) -> str:
+def _methods(seen: ObservedLogin) -> str:
     return " and ".join(sorted(seen.offered))

@@ -11,7 +11,7 @@ from novaops.engine.guard import SECONDS
 
 if TYPE_CHECKING:
     from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import Playbooks, Wishes
+    from novaops.engine.playbooks import DesiredState, Playbooks
 
 app = typer.Typer(help="Password logins over ssh: allow, deny, status.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -86,13 +86,13 @@ def _converge(
     guard: int,
 ) -> int:
     from novaops.cli.section_verb import converge_hosts
-    from novaops.engine.converge import Manner
+    from novaops.engine.converge import RunOptions
 
-    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> Wishes:
+    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
         settings = _settings(playbooks, found, users, flags)
         return playbooks.wishes(known, found, settings={"login": settings})
 
-    return converge_hosts(options, [host], Manner(check, not no_wait, guard=guard), wanted=wanted, section="login", diff=diff)
+    return converge_hosts(options, [host], RunOptions(check, not no_wait, guard=guard), wanted=wanted, section="login", diff=diff)
 
 
 def _settings(playbooks: Playbooks, host: Host, users: list[dict[str, Any]] | None, flags: dict[str, Any]) -> Any:

@@ -9,8 +9,8 @@ from novaops.facts.account import Accounts
 from novaops.facts.sshd import Caller, SshdState
 from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.formats.sshd_drop_in import KEYWORDS, NAMES
-from novaops.model.question import Facts, Gap, Question
-from novaops.resources.sshd_access import Obstacle, Way, to_key, to_password
+from novaops.model.question import Facts, Missing, Question
+from novaops.resources.sshd_access import LoginBlocker, LoginContext, to_key, to_password
 
 
 def questions() -> tuple[Question[Any], ...]:
@@ -21,13 +21,13 @@ def details(facts: Facts) -> dict[str, Any]:
     """What `login status --json` says of a host. Raises HostFailed where sshd refuses its own configuration."""
     sshd = facts.known(SshdState())
     caller = facts[Caller()]
-    address = "127.0.0.1" if caller is Gap.ABSENT else caller.address
+    address = "127.0.0.1" if caller is Missing.ABSENT else caller.address
     config = SshdConfig(sshd.files)
     return {
         "from": address,
         "complaint": sshd.complaint,
         "logins": [
-            _login(Way(Peer(account.name, account.groups, address), account, effective, config, sshd.nologin))
+            _login(LoginContext(Peer(account.name, account.groups, address), account, effective, config, sshd.nologin))
             for account, effective in ([] if sshd.complaint else facts.known(Accounts()))
         ],
     }
@@ -40,7 +40,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     return [(login["user"], _short(login["password"]), _short(login["key"]), "; ".join(_why(login))) for login in found["logins"]]
 
 
-def _login(way: Way) -> dict[str, Any]:
+def _login(way: LoginContext) -> dict[str, Any]:
     assert way.account is not None
     by_password, by_key = list(to_password(way)), list(to_key(way))
     return {
@@ -51,13 +51,13 @@ def _login(way: Way) -> dict[str, Any]:
     }
 
 
-def _allowed_by(way: Way) -> str:
+def _allowed_by(way: LoginContext) -> str:
     """The line that lets passwords in."""
     keyword = next((keyword for keyword in KEYWORDS if way.value(keyword) == "yes"), KEYWORDS[0])
     return str(way.said(keyword, NAMES[keyword]))
 
 
-def _answer(obstacles: list[Obstacle], *, allowed_by: str = "") -> dict[str, Any]:
+def _answer(obstacles: list[LoginBlocker], *, allowed_by: str = "") -> dict[str, Any]:
     allowed = not obstacles
     return {"allowed": allowed, "why": [allowed_by] if allowed and allowed_by else [str(obstacle) for obstacle in obstacles]}
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from novaops.errors import HostFailed
-from novaops.features.proxy.observe.site import Pool, Rebooted, Seen, Wanted
-from novaops.features.proxy.observe.sites import after_reboot, before_reboot, look
+from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool, Rebooted
+from novaops.features.proxy.observe.sites import after_reboot, before_reboot, observe
 from novaops.features.proxy.settings import Site, api_at
 from novaops.providers import loader as provider
 from novaops.verify import applies
-from novaops.verify.http import Answer
+from novaops.verify.http import HttpAnswer
 
-__all__ = ["after_reboot", "before_reboot", "entries", "look"]
+__all__ = ["after_reboot", "before_reboot", "entries", "observe"]
 
 FIRST_EVENT = 1.0
 """Seconds that the site may keep the first event, at the most."""
@@ -36,37 +36,37 @@ _LEADS_ON_WHOLE = frozenset({307, 308})
 _WELCOME = "Welcome to nginx!"
 
 
-def entries(settings: Iterable[Site], folder: Path) -> Iterator[tuple[str, Wanted]]:
+def entries(settings: Iterable[Site], folder: Path) -> Iterator[tuple[str, ExpectedSite]]:
     for site in settings:
         found = None
         if site.state == "present" and site.upstream:
             found = site.of(api_at(site.upstream))
         elif site.state == "present" and site.provider:
             found = site.of(provider.load(site.provider, [folder / "providers"]))
-        yield site.name, Wanted(site, found)
+        yield site.name, ExpectedSite(site, found)
 
 
-def _present(wanted: Wanted) -> bool:
+def _present(wanted: ExpectedSite) -> bool:
     return wanted.present
 
 
-def _encrypted(wanted: Wanted) -> bool:
+def _encrypted(wanted: ExpectedSite) -> bool:
     return wanted.present and wanted.site.encrypted
 
 
-def _certified(wanted: Wanted) -> bool:
+def _certified(wanted: ExpectedSite) -> bool:
     return _encrypted(wanted) and wanted.site.tls != "self-signed"
 
 
-def _api(wanted: Wanted) -> bool:
+def _api(wanted: ExpectedSite) -> bool:
     return wanted.provider is not None
 
 
-def _app(wanted: Wanted) -> bool:
+def _app(wanted: ExpectedSite) -> bool:
     return wanted.present and not wanted.site.is_api
 
 
-def _guarded(wanted: Wanted) -> bool:
+def _guarded(wanted: ExpectedSite) -> bool:
     return wanted.present and bool(wanted.guard)
 
 
@@ -74,7 +74,7 @@ def _guarded(wanted: Wanted) -> bool:
 
 
 @applies(_present)
-def test_open(seen: Seen) -> None:
+def test_open(seen: ObservedSite) -> None:
     """Takes connections at its ports"""
     for port, why in seen.ports.items():
         if why and seen.way:
@@ -90,7 +90,7 @@ def test_open(seen: Seen) -> None:
 
 
 @applies(lambda wanted: _encrypted(wanted) and wanted.site.redirect)
-def test_redirect(seen: Seen) -> None:
+def test_redirect(seen: ObservedSite) -> None:
     """Leads from plain http to https, with path and query"""
     _asked(seen)
     for url, (got, posted) in seen.plain.items():
@@ -103,7 +103,7 @@ def test_redirect(seen: Seen) -> None:
 
 
 @applies(lambda wanted: _encrypted(wanted) and not wanted.site.redirect)
-def test_nothing_in_the_clear(seen: Seen) -> None:
+def test_nothing_in_the_clear(seen: ObservedSite) -> None:
     """Serves nothing in plain http"""
     _asked(seen)
     for url, answers in seen.plain.items():
@@ -113,7 +113,7 @@ def test_nothing_in_the_clear(seen: Seen) -> None:
 
 
 @applies(_present)
-def test_nobody_elses_name(seen: Seen) -> None:
+def test_nobody_elses_name(seen: ObservedSite) -> None:
     """Does not answer for a name that nobody has, and neither does nginx's welcome page"""
     _asked(seen)
     assert not seen.taken, f"a name that nobody has should not be answered by this site, but it is, by {' and '.join(seen.taken)}"
@@ -126,7 +126,7 @@ def test_nobody_elses_name(seen: Seen) -> None:
 
 
 @applies(_encrypted)
-def test_certificate(seen: Seen) -> None:
+def test_certificate(seen: ObservedSite) -> None:
     """Shows a certificate for each of its names that clients take"""
     _open(seen)
     for shown in seen.shown:
@@ -136,7 +136,7 @@ def test_certificate(seen: Seen) -> None:
 
 
 @applies(_certified)
-def test_trusted_here(seen: Seen) -> None:
+def test_trusted_here(seen: ObservedSite) -> None:
     """Has a certificate of an authority that this machine trusts"""
     _usable(seen)
     for shown in seen.shown:
@@ -146,7 +146,7 @@ def test_trusted_here(seen: Seen) -> None:
 
 
 @applies(_certified)
-def test_chain(seen: Seen) -> None:
+def test_chain(seen: ObservedSite) -> None:
     """Shows the certificates between its own and the authority's"""
     _usable(seen)
     for shown in seen.shown:
@@ -158,7 +158,7 @@ def test_chain(seen: Seen) -> None:
 
 
 @applies(_encrypted)
-def test_days(seen: Seen) -> None:
+def test_days(seen: ObservedSite) -> None:
     """Has a certificate that lasts: two weeks, or a sixth of its life"""
     _usable(seen)
     for shown in seen.shown:
@@ -167,7 +167,7 @@ def test_days(seen: Seen) -> None:
 
 
 @applies(_encrypted)
-def test_strict_transport(seen: Seen) -> None:
+def test_strict_transport(seen: ObservedSite) -> None:
     """Says Strict-Transport-Security as it should, and once"""
     _usable(seen)
     wanted = seen.wanted.site.strict_transport
@@ -184,21 +184,21 @@ def test_strict_transport(seen: Seen) -> None:
 
 
 @applies(_guarded)
-def test_stranger(seen: Seen) -> None:
+def test_stranger(seen: ObservedSite) -> None:
     """Answers 401 to who shows nothing"""
     _needs_here(seen)
     _refused(seen, "stranger", "who shows nothing")
 
 
 @applies(_guarded)
-def test_wrong(seen: Seen) -> None:
+def test_wrong(seen: ObservedSite) -> None:
     """Answers 401 to a wrong password or token"""
     _needs_here(seen)
     _refused(seen, "wrong", f"who shows a wrong {'password' if seen.wanted.guard == 'basic' else 'token'}")
 
 
 @applies(lambda wanted: wanted.present and bool(wanted.auth.addresses))
-def test_only_from(seen: Seen) -> None:
+def test_only_from(seen: ObservedSite) -> None:
     """Answers 403 to who comes from elsewhere"""
     _usable(seen)
     networks = ", ".join(seen.wanted.auth.addresses)
@@ -212,7 +212,7 @@ def test_only_from(seen: Seen) -> None:
 
 
 @applies(_api)
-def test_api(seen: Seen) -> None:
+def test_api(seen: ObservedSite) -> None:
     """Passes who may use it on to the API, which answers"""
     _needs_here(seen)
     wanted, answer = seen.wanted, seen.tried["known"]
@@ -235,7 +235,7 @@ def test_api(seen: Seen) -> None:
 
 
 @applies(_api)
-def test_first_event(seen: Seen) -> None:
+def test_first_event(seen: ObservedSite) -> None:
     """Passes the first event on within a second"""
     bursts = _bursts(_streamed(seen))
     assert bursts, f"{seen.wanted.stream} should stream, but no event came"
@@ -249,7 +249,7 @@ def test_first_event(seen: Seen) -> None:
 
 
 @applies(_api)
-def test_events_apart(seen: Seen) -> None:
+def test_events_apart(seen: ObservedSite) -> None:
     """Passes events on as they come, and not all at once"""
     bursts = _bursts(_streamed(seen))
     events = sum(count for _, count in bursts)
@@ -265,14 +265,14 @@ def test_events_apart(seen: Seen) -> None:
 
 
 @applies(_present)
-def test_no_secret_lies_open(seen: Seen) -> None:
+def test_no_secret_lies_open(seen: ObservedSite) -> None:
     """Keeps its secrets out of answers, of logs, and of files that others may read"""
     found = [f"the {what} is in {where}" for where, what in seen.leaks]
     assert not found, f"nobody should see the secrets of {seen.wanted.site.name}, but {'; '.join(found)}"
 
 
 @applies(lambda wanted: wanted.present and bool(wanted.auth.basic or wanted.auth.token or wanted.site.encrypted))
-def test_secret_files(seen: Seen) -> None:
+def test_secret_files(seen: ObservedSite) -> None:
     """Has its secrets in files of root's: the workers read the passwords' hashes, and nobody anything else"""
     wanted = seen.wanted
     needed = {
@@ -293,7 +293,7 @@ def test_secret_files(seen: Seen) -> None:
 
 
 @applies(lambda wanted: wanted.present and bool(wanted.auth.basic))
-def test_bcrypt(seen: Seen) -> None:
+def test_bcrypt(seen: ObservedSite) -> None:
     """Knows the passwords of its users as bcrypt, and of nobody else"""
     users, wanted = {user for user, _ in seen.hashes}, set(seen.wanted.auth.basic)
     assert users == wanted, (
@@ -307,7 +307,7 @@ def test_bcrypt(seen: Seen) -> None:
 
 
 @applies(_app)
-def test_served(seen: Seen) -> None:
+def test_served(seen: ObservedSite) -> None:
     """Is answered by a server behind it"""
     for pool in _pools(seen):
         expected = f"{pool.location.path} should be answered by one of {_servers(pool)}"
@@ -316,7 +316,7 @@ def test_served(seen: Seen) -> None:
 
 
 @applies(lambda wanted: any(len(pool.upstreams) > 1 for pool in wanted.pools))
-def test_all_serve(seen: Seen) -> None:
+def test_all_serve(seen: ObservedSite) -> None:
     """Lets each server behind it serve"""
     skipped = ""
     for pool in _pools(seen):
@@ -335,7 +335,7 @@ def test_all_serve(seen: Seen) -> None:
 
 
 @applies(lambda wanted: _app(wanted) and wanted.site.websockets)
-def test_websockets(seen: Seen) -> None:
+def test_websockets(seen: ObservedSite) -> None:
     """Passes websockets on"""
     switched = 101
     untried = ""
@@ -352,13 +352,13 @@ def test_websockets(seen: Seen) -> None:
 
 
 @applies(lambda wanted: not wanted.present)
-def test_gone(seen: Seen) -> None:
+def test_gone(seen: ObservedSite) -> None:
     """Is gone, with its passwords and keys"""
     assert not seen.files, f"nothing should be left of {seen.wanted.site.name}, but there is {', '.join(seen.files)}"
 
 
 @applies(_present)
-def test_after_reboot(seen: Seen, rebooted: Rebooted) -> None:
+def test_after_reboot(seen: ObservedSite, rebooted: Rebooted) -> None:
     """Answers after a reboot as before"""
     _usable(seen)
     before = seen.tried["stranger"]
@@ -368,32 +368,32 @@ def test_after_reboot(seen: Seen, rebooted: Rebooted) -> None:
 # -- in words -----------------------------------------------------------------------------------------------------------------
 
 
-def _open(seen: Seen) -> None:
+def _open(seen: ObservedSite) -> None:
     site = seen.wanted.site
     if why := seen.ports.get(site.port):
         pytest.skip(f"port {site.port} of {seen.address} takes no connections: {why}")
 
 
-def _asked(seen: Seen) -> None:
+def _asked(seen: ObservedSite) -> None:
     """There is nothing to judge where nothing was asked."""
     _open(seen)
     if not seen.wanted.names:
         pytest.skip(f"{', '.join(seen.wanted.site.domain)} is a pattern, and names nothing that could be asked for")
 
 
-def _usable(seen: Seen) -> None:
+def _usable(seen: ObservedSite) -> None:
     _asked(seen)
     if not seen.tried:
         pytest.skip("its certificate is turned down, so nothing else was asked")
 
 
-def _needs_here(seen: Seen) -> None:
+def _needs_here(seen: ObservedSite) -> None:
     _usable(seen)
     if not seen.inside:
         pytest.skip(f"this machine comes from {seen.here}, and not from {', '.join(seen.wanted.auth.addresses)}")
 
 
-def _pools(seen: Seen) -> tuple[Pool, ...]:
+def _pools(seen: ObservedSite) -> tuple[Pool, ...]:
     _needs_here(seen)
     return seen.pools
 
@@ -406,7 +406,7 @@ def _servers(pool: Pool) -> str:
     return " and ".join(upstream.address for upstream in pool.expected)
 
 
-def _refused(seen: Seen, who: str, whom: str) -> None:
+def _refused(seen: ObservedSite, who: str, whom: str) -> None:
     wanted, answer = seen.wanted, seen.tried[who]
     expected = f"{wanted.probe} should answer 401 to {whom}"
     assert answer.status == 401, f"{expected}, but {answer}"  # noqa: PLR2004 - HTTP
@@ -417,7 +417,7 @@ def _refused(seen: Seen, who: str, whom: str) -> None:
         assert _is_edges(answer), f"the site itself should answer 401 to {whom}, but the answer is another's: {answer.text[:200]}"
 
 
-def _error(answer: Answer) -> dict[str, object]:
+def _error(answer: HttpAnswer) -> dict[str, object]:
     try:
         error = json.loads(answer.body)["error"]
     except (ValueError, KeyError, TypeError):
@@ -425,16 +425,16 @@ def _error(answer: Answer) -> dict[str, object]:
     return error if isinstance(error, dict) else {}
 
 
-def _is_edges(answer: Answer) -> bool:
+def _is_edges(answer: HttpAnswer) -> bool:
     """Whether it is the site's own, and none of the API's."""
     return _error(answer).get("type") == "novaops_proxy"
 
 
-def _edges_words(answer: Answer) -> str:
+def _edges_words(answer: HttpAnswer) -> str:
     return str(_error(answer).get("message", ""))
 
 
-def _streamed(seen: Seen) -> Answer:
+def _streamed(seen: ObservedSite) -> HttpAnswer:
     """The answer that streams. Without a key there is none."""
     _needs_here(seen)
     if not seen.wanted.stream:
@@ -449,7 +449,7 @@ def _streamed(seen: Seen) -> Answer:
     return answer
 
 
-def _bursts(answer: Answer) -> list[tuple[float, int]]:
+def _bursts(answer: HttpAnswer) -> list[tuple[float, int]]:
     """When events came, in seconds after the request, and how many at once. What has no event in it belongs to the one before."""
     found: list[tuple[float, int]] = []
     last = -1.0

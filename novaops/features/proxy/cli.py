@@ -10,7 +10,7 @@ from novaops.cli.options import Check, Diff, Hosts, NoWait, Options, verb
 
 if TYPE_CHECKING:
     from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import Playbooks, Wishes
+    from novaops.engine.playbooks import DesiredState, Playbooks
 
 app = typer.Typer(help="Reverse proxies with nginx: deploy, status, remove.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -98,10 +98,10 @@ def _converge(
     options: Options, hosts: list[str], name: str | None, flags: dict[str, Any], *, check: bool, diff: bool, no_wait: bool
 ) -> int:
     from novaops.cli.section_verb import converge_hosts
-    from novaops.engine.converge import Manner
+    from novaops.engine.converge import RunOptions
 
-    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> Wishes:
+    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
         settings = playbooks.by_name["proxy"].overridden(known, found, "name", name, flags)
         return playbooks.wishes(known, found, settings={"proxy": settings})
 
-    return converge_hosts(options, hosts, Manner(check, not no_wait), wanted=wanted, section="proxy", diff=diff)
+    return converge_hosts(options, hosts, RunOptions(check, not no_wait), wanted=wanted, section="proxy", diff=diff)

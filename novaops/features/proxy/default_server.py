@@ -12,7 +12,7 @@ from novaops.features.proxy.resources.site_preconditions import strangers
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.site import HANDSHAKE_REFUSED, HTTP2_DIRECTIVE, NginxSite, Pair, other_sites, written
 from novaops.formats.names import is_address
-from novaops.formats.nginx_conf import Server
+from novaops.formats.nginx_conf import NginxServer
 from novaops.formats.nginx_quoting import quoted
 
 NAMES_TABLE = "server_names_hash_bucket_size"
@@ -91,7 +91,7 @@ def aside(present: Sequence[NginxSite]) -> NginxFiles:
     return NginxFiles("(default, aside)", (Part(DEFAULT, render),))
 
 
-def _known(server: Server) -> _Server:
+def _known(server: NginxServer) -> _Server:
     pairs = tuple((listen.address, listen.port) for listen in server.listens)
     options = {option for listen in server.listens for option in listen.options}
     addressed = any(is_address(name.strip("[]")) for name in server.names)

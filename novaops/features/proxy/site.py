@@ -18,7 +18,7 @@ from novaops.features.proxy.resources.site_preconditions import RESOLVE
 from novaops.features.proxy.settings import Auth, Location, Site, Upstream, api_at
 from novaops.formats import htpasswd
 from novaops.formats.names import bracketed, is_address
-from novaops.formats.nginx_conf import Server
+from novaops.formats.nginx_conf import NginxServer
 from novaops.formats.nginx_quoting import exactly, literal, quoted, variable
 from novaops.formats.passwords import weakness
 from novaops.model.plan import Resource
@@ -391,7 +391,7 @@ def _cookie_domains(entry: Site) -> str:
     return rf"~^(?!\.?(?:{escaped})$).+$" if plain else ""
 
 
-def other_sites(nginx: NginxFacts, settings: Sequence[Site]) -> Iterator[Server]:
+def other_sites(nginx: NginxFacts, settings: Sequence[Site]) -> Iterator[NginxServer]:
     """Those of novaops' own that are on the host, and not among these."""
     for server in nginx.conf.servers():
         is_site = is_ours(server.file) and server.file not in {SHARED, DEFAULT}

@@ -6,12 +6,23 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from novaops.features.tunnel.observe import GOT_IN, PATIENCE, Asked, Rebooted, Seen, Wanted, after_reboot, before_reboot, entries_of, look
+from novaops.features.tunnel.observe import (
+    GOT_IN,
+    PATIENCE,
+    Asked,
+    ExpectedTunnel,
+    ObservedTunnel,
+    Rebooted,
+    after_reboot,
+    before_reboot,
+    entries_of,
+    observe,
+)
 from novaops.features.tunnel.settings import Tunnel
 from novaops.verify import applies
 from novaops.verify.sections import Ended
 
-__all__ = ["after_reboot", "before_reboot", "entries", "look"]
+__all__ = ["after_reboot", "before_reboot", "entries", "observe"]
 
 _TIMED_OUT = 124
 _NO_MORE = "Host key verification failed"
@@ -20,19 +31,19 @@ _VERSION = "2 "
 """The type of sftp's answer to a greeting."""
 
 
-def entries(settings: Sequence[Tunnel]) -> Iterator[tuple[str, Wanted]]:
+def entries(settings: Sequence[Tunnel]) -> Iterator[tuple[str, ExpectedTunnel]]:
     yield from entries_of(settings)
 
 
-def _present(wanted: Wanted) -> bool:
+def _present(wanted: ExpectedTunnel) -> bool:
     return wanted.present
 
 
-def _absent(wanted: Wanted) -> bool:
+def _absent(wanted: ExpectedTunnel) -> bool:
     return not wanted.present
 
 
-def _transparent(wanted: Wanted) -> bool:
+def _transparent(wanted: ExpectedTunnel) -> bool:
     return any(passage.transparent for passage in wanted.passages)
 
 
@@ -40,7 +51,7 @@ def _transparent(wanted: Wanted) -> bool:
 
 
 @applies(_present)
-def test_listens(seen: Seen) -> None:
+def test_listens(seen: ObservedTunnel) -> None:
     """Takes connections at its listener, and at no other address"""
     for passage in seen.wanted.passages:
         address, port = passage.asked_at
@@ -52,14 +63,14 @@ def test_listens(seen: Seen) -> None:
 
 
 @applies(_present)
-def test_request(seen: Seen) -> None:
+def test_request(seen: ObservedTunnel) -> None:
     """Carries a request to its target, under the target's own name and with a certificate that is valid"""
     for passage in seen.wanted.passages:
         _answered(seen.requests, passage.target, f"{passage.check} through {passage.listens}")
 
 
 @applies(_transparent)
-def test_unchanged(seen: Seen) -> None:
+def test_unchanged(seen: ObservedTunnel) -> None:
     """Is what an unchanged client comes through, whose name leads nowhere else"""
     for passage in seen.wanted.passages:
         if not passage.transparent:
@@ -76,7 +87,7 @@ def test_unchanged(seen: Seen) -> None:
 
 
 @applies(_present)
-def test_enabled(seen: Seen) -> None:
+def test_enabled(seen: ObservedTunnel) -> None:
     """Starts when the host does"""
     state = seen.enabled.said
     assert state == "enabled", f"its unit should be enabled, but it is {state}"
@@ -86,7 +97,7 @@ def test_enabled(seen: Seen) -> None:
 
 
 @applies(_present)
-def test_key_is_private(seen: Seen) -> None:
+def test_key_is_private(seen: ObservedTunnel) -> None:
     """Has a private key that only its own user can read"""
     owner, _, mode = seen.key.said.partition(" ")
     expected = "the private key should be novaops-tunnel's, with mode 0600 or less"
@@ -96,7 +107,7 @@ def test_key_is_private(seen: Seen) -> None:
 
 
 @applies(_present)
-def test_no_shell(seen: Seen) -> None:
+def test_no_shell(seen: ObservedTunnel) -> None:
     """Has a key that opens no shell on the gateway"""
     _tried(seen)
     got_in = GOT_IN in seen.opens["shell"].lines
@@ -104,7 +115,7 @@ def test_no_shell(seen: Seen) -> None:
 
 
 @applies(_present)
-def test_no_files(seen: Seen) -> None:
+def test_no_files(seen: ObservedTunnel) -> None:
     """Has a key that opens no sftp on the gateway"""
     _tried(seen)
     answer = " ".join(seen.opens["sftp"].text.split())
@@ -113,7 +124,7 @@ def test_no_files(seen: Seen) -> None:
 
 
 @applies(_present)
-def test_no_other_port(seen: Seen) -> None:
+def test_no_other_port(seen: ObservedTunnel) -> None:
     """Has a key that opens no other port through the gateway"""
     ended = _tried(seen, "port")
     prohibited = "administratively prohibited" in ended.text
@@ -121,7 +132,7 @@ def test_no_other_port(seen: Seen) -> None:
 
 
 @applies(_present)
-def test_not_back(seen: Seen) -> None:
+def test_not_back(seen: ObservedTunnel) -> None:
     """Has a key that lets nothing listen on the gateway"""
     ended = _tried(seen, "back")
     listens = ended.status == _TIMED_OUT or "Allocated port" in ended.text
@@ -129,7 +140,7 @@ def test_not_back(seen: Seen) -> None:
 
 
 @applies(_present)
-def test_pinned(seen: Seen) -> None:
+def test_pinned(seen: ObservedTunnel) -> None:
     """Logs in to no gateway that shows another host key than the pinned one"""
     for kind, what in (("another", "another host key is pinned"), ("none", "no host key is pinned")):
         assert _IN not in seen.pinned[kind].text, f"ssh should not log in where {what}, but it did"
@@ -142,7 +153,7 @@ def test_pinned(seen: Seen) -> None:
 
 
 @applies(_absent)
-def test_nothing_left(seen: Seen) -> None:
+def test_nothing_left(seen: ObservedTunnel) -> None:
     """Has left no key, no unit, no process and no name behind"""
     what = {"files": "files", "units": "units", "processes": "processes", "names": "lines of /etc/hosts"}
     for kind, ended in seen.left.items():
@@ -150,7 +161,7 @@ def test_nothing_left(seen: Seen) -> None:
 
 
 @applies(lambda wanted: not wanted.present and bool(wanted.ports))
-def test_nothing_listens(seen: Seen) -> None:
+def test_nothing_listens(seen: ObservedTunnel) -> None:
     """Listens nowhere any more"""
     for port, found in seen.listening.items():
         assert not found, f"nothing should listen on port {port} any more, but something does, at {_and(found)}"
@@ -160,14 +171,14 @@ def test_nothing_listens(seen: Seen) -> None:
 
 
 @applies(_present)
-def test_after_reboot(seen: Seen, rebooted: Rebooted) -> None:
+def test_after_reboot(seen: ObservedTunnel, rebooted: Rebooted) -> None:
     """Is back after a reboot of its own accord"""
     for passage in seen.wanted.passages:
         _answered(rebooted.requests, passage.target, f"{passage.check} within {PATIENCE} s of the reboot")
 
 
 @applies(_present)
-def test_heals(seen: Seen, rebooted: Rebooted) -> None:
+def test_heals(seen: ObservedTunnel, rebooted: Rebooted) -> None:
     """Is back within a minute after its ssh was killed"""
     if rebooted.killed.status:
         pytest.skip("there was no ssh of it to kill")
@@ -190,7 +201,7 @@ def _complaint(ended: Ended) -> str:
     return lines[0] if lines else ended.said or f"it ended with {ended.status}"
 
 
-def _tried(seen: Seen, what: str = "shell") -> Ended:
+def _tried(seen: ObservedTunnel, what: str = "shell") -> Ended:
     """How it ended, once it is known that the key got in: where nobody gets in, nothing is proven by what is not opened."""
     ended = seen.opens[what]
     if _IN not in ended.text:

@@ -12,7 +12,7 @@ from novaops.features.tunnel import cli_open as tunnel_open
 
 if TYPE_CHECKING:
     from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import Playbooks, Wishes
+    from novaops.engine.playbooks import DesiredState, Playbooks
 
 app = typer.Typer(help="Tunnels over ssh: up, status, down, open.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -69,7 +69,7 @@ def status(options: Options, hosts: Hosts = None) -> int:
     """Each tunnel that begins on a host: a real request through it now, what went through, what went wrong. Exit 1 for one that is down."""
     from dataclasses import replace
 
-    from novaops.cli import output as screen
+    from novaops.cli import output
     from novaops.cli.query import ask_hosts, not_there, show_rows
     from novaops.features.tunnel import status as tunnels
 
@@ -82,7 +82,7 @@ def status(options: Options, hosts: Hosts = None) -> int:
     code = show_rows(options, judged, started, tunnels.HEADERS, tunnels.rows)
     if not options.json:
         for line in dict.fromkeys(line for one in judged for line in tunnels.lines_to_use(one.details)):
-            screen.line(line)
+            output.line(line)
     return code
 
 
@@ -136,14 +136,14 @@ def _converge(  # noqa: PLR0913 - the options of both verbs
     from dataclasses import replace
 
     from novaops.cli.section_verb import converge_hosts
-    from novaops.engine.converge import Manner
-    from novaops.features.tunnel.resources.cleanup import TunnelRest
+    from novaops.engine.converge import RunOptions
+    from novaops.features.tunnel.resources.cleanup import StaleTunnelFiles
 
-    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> Wishes:
+    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
         settings = playbooks.by_name["tunnel"].overridden(known, found, "name", name, flags)
         if of_peers:
             return playbooks.wishes(known, found, settings={"tunnel": settings})
         wishes = playbooks.wishes(known, found, settings={"tunnel": [entry.model_copy(update={"via": None}) for entry in settings]})
-        return replace(wishes, own=[replace(one, via_unknown=False) if isinstance(one, TunnelRest) else one for one in wishes.own])
+        return replace(wishes, own=[replace(one, via_unknown=False) if isinstance(one, StaleTunnelFiles) else one for one in wishes.own])
 
-    return converge_hosts(options, hosts, Manner(check, not no_wait, guard=guard), wanted=wanted, section="tunnel", diff=diff)
+    return converge_hosts(options, hosts, RunOptions(check, not no_wait, guard=guard), wanted=wanted, section="tunnel", diff=diff)

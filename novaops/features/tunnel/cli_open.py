@@ -87,17 +87,17 @@ def _open(options: Options, word: str, to: list[str], listen: list[str], asked: 
 
 def _show(options: Options, host: str, forwards: Sequence[Forward]) -> None:
     """Where it listens. Flushed: who reads it through a pipe waits for it, and there may be nothing more for days."""
-    from novaops.cli import output as screen
+    from novaops.cli import output
 
     if options.json:
         opened = [{"to": one.to, "listen": one.listens, "port": one.listen_port} for one in forwards]
-        screen.document({"host": host, "forwards": opened, "exit_code": 0})
+        output.document({"host": host, "forwards": opened, "exit_code": 0})
     else:
         for one in forwards:
-            screen.line(f"{one.listens} leads through {host} to {one.to}")
+            output.line(f"{one.listens} leads through {host} to {one.to}")
             if one.use:
-                screen.line(f"  {one.use}")
-        screen.line("Ctrl-C closes it.")
+                output.line(f"  {one.use}")
+        output.line("Ctrl-C closes it.")
     sys.stdout.flush()
 
 

@@ -15,18 +15,18 @@ from novaops.features.proxy.settings import Site
 from novaops.features.tunnel.facts.ends import TunnelKey
 from novaops.features.tunnel.facts.state import ASK
 from novaops.features.tunnel.paths import UNITS, USER, comment, head, key, own, unit
-from novaops.features.tunnel.resources.cleanup import TunnelRest
+from novaops.features.tunnel.resources.cleanup import StaleTunnelFiles
 from novaops.features.tunnel.resources.hosts_file import HostsEntries
 from novaops.features.tunnel.resources.key_pair import KeyPair
 from novaops.features.tunnel.resources.permitted import Permitted
-from novaops.features.tunnel.resources.pinned_host_keys import PinnedKeys
-from novaops.features.tunnel.resources.port_preconditions import TunnelClaims
-from novaops.features.tunnel.settings import Passage, Tunnel, front_parts, options_of_key
+from novaops.features.tunnel.resources.pinned_host_keys import PinnedHostKeys
+from novaops.features.tunnel.resources.port_preconditions import PortsFree
+from novaops.features.tunnel.settings import ResolvedForward, Tunnel, front_parts, options_of_key
 from novaops.features.tunnel.status import use
 from novaops.formats import names
 from novaops.formats.names import pair
 from novaops.model.plan import Resource
-from novaops.resources.after_peer import Once
+from novaops.resources.after_peer import AfterPeer
 from novaops.resources.file import File
 from novaops.resources.own_unit import OwnUnit
 
@@ -51,10 +51,10 @@ class Client:
 
     def after_key(self, host: Any, resource: Resource) -> Resource:
         """What the gateway needs for it, once there is a key to let in: all of that in one go."""
-        return Once(resource, host.name, TunnelKey(self.entry.name), f"{host.name}'s key")
+        return AfterPeer(resource, host.name, TunnelKey(self.entry.name), f"{host.name}'s key")
 
     @property
-    def passages(self) -> tuple[Passage, ...]:
+    def passages(self) -> tuple[ResolvedForward, ...]:
         return self.entry.passages(_site(self.host, self.entry, self.peers) if self.entry.site else "")
 
     @property
@@ -96,14 +96,14 @@ class Client:
     @property
     def claims(self) -> Resource:
         listens = tuple(passage.asked_at for passage in self.passages) if self.entry.reverse else self.listens
-        return TunnelClaims(self.entry.name, listens, self._fronts, self._hosts, () if self.entry.reverse else self.public)
+        return PortsFree(self.entry.name, listens, self._fronts, self._hosts, () if self.entry.reverse else self.public)
 
     def files(self) -> Iterator[Resource]:
         """What its units read, and they themselves. A change is taken up by the unit that runs."""
         entry, name = self.entry, self.entry.name
         again = ("sh", "-c", _AGAIN, "again", unit(name))
         yield KeyPair(name, self.comment)
-        yield PinnedKeys(name, self.via, again)
+        yield PinnedHostKeys(name, self.via, again)
         # A connection has the rights that its key had when it was made: first the gateway, then this.
         yield self._permitted(File(own(name, "conf"), self._ssh_config(), check=("ssh", "-G", "-F", "{}", "gateway"), then=again))
         forwards = self._render(
@@ -131,7 +131,7 @@ class Client:
             text = self._render("front.service", target=passage.target, socket=socket, user=USER, listener=pair(*passage.asked_at))
             yield File(f"{UNITS}/{service}", text, then=("sh", "-c", _AGAIN, "again", service))
             kept += [f"{UNITS}/{socket}", f"{UNITS}/{service}"]
-        yield TunnelRest(name, tuple(kept))
+        yield StaleTunnelFiles(name, tuple(kept))
 
     def started(self) -> Iterator[Resource]:
         """What begins when the gateway lets the key in."""
@@ -147,7 +147,7 @@ class Client:
     def _permitted(self, resource: Resource) -> Resource:
         return Permitted(resource, self.entry.name, self.via, self.options, self.comment)
 
-    def _fronted(self) -> list[tuple[Passage, str]]:
+    def _fronted(self) -> list[tuple[ResolvedForward, str]]:
         pairs = zip(self.passages, front_parts(self.passages), strict=True)
         return [(passage, part) for passage, part in pairs if passage.transparent]
 
@@ -167,7 +167,7 @@ class Client:
         return str(self.host.templates.render(f"tunnel/{template}.j2", head=head(self.entry.name), name=self.entry.name, **values))
 
 
-def _columns(passage: Passage) -> tuple[str, ...]:
+def _columns(passage: ResolvedForward) -> tuple[str, ...]:
     address, port = passage.asked_at
     url = passage.check if passage.kind != "tcp" else "-"
     asked = f"[{address}]" if ":" in address else address

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Diagnosis:
     why: str
     fix: str
 
 
 @dataclass(frozen=True)
-class Place:
+class TunnelRef:
     """The tunnel that has it."""
 
     name: str
@@ -23,11 +23,11 @@ class Place:
     listen: str
 
 
-_Cure = Callable[[re.Match[str], Place], Trouble]
+_Cure = Callable[[re.Match[str], TunnelRef], Diagnosis]
 
 
-def _changed(where: str, place: Place) -> Trouble:
-    return Trouble(
+def _changed(where: str, place: TunnelRef) -> Diagnosis:
+    return Diagnosis(
         f"{place.via} shows another host key than the pinned one, and the tunnel does not connect{where and f': {where}'}",
         f"find out why it has changed. If that is meant: novaops host trust {place.via}, then novaops tunnel up pins the new one",
     )
@@ -38,67 +38,67 @@ _UP = "novaops tunnel up lets it in again"
 _OF_SSH: Sequence[tuple[str, _Cure]] = (
     (r"Offending \S+ key in (?P<where>\S+)", lambda found, place: _changed(found["where"], place)),
     (r"Host key verification failed|IDENTIFICATION HAS CHANGED", lambda _, place: _changed("", place)),
-    (r"Permission denied", lambda _, place: Trouble(f"{place.via} does not let the tunnel's key in any more", _UP)),
+    (r"Permission denied", lambda _, place: Diagnosis(f"{place.via} does not let the tunnel's key in any more", _UP)),
     (
         r"open failed: administratively prohibited",
-        lambda _, place: Trouble(
+        lambda _, place: Diagnosis(
             f"{place.via} refuses to forward to {place.to}",
             "novaops tunnel up writes what the key may do; AllowTcpForwarding or PermitOpen of the gateway's sshd may forbid it",
         ),
     ),
     (
         r"open failed: connect failed: (?P<said>[^\r\n]*)",
-        lambda found, place: Trouble(f"{place.via} does not reach {place.to}: {found['said']}", _beyond(found["said"], place)),
+        lambda found, place: Diagnosis(f"{place.via} does not reach {place.to}: {found['said']}", _beyond(found["said"], place)),
     ),
     (
         r"bind \[?(?P<where>[^\]\s]+)\]?:(?P<port>\d+): Address already in use|cannot listen to port: (?P<other>\d+)",
-        lambda found, place: Trouble(f"port {found['port'] or found['other']} is taken by another program", _port(place)),
+        lambda found, place: Diagnosis(f"port {found['port'] or found['other']} is taken by another program", _port(place)),
     ),
     (
         r"remote port forwarding failed for listen (?:port|path) (?P<port>\S+)",
-        lambda found, place: Trouble(
+        lambda found, place: Diagnosis(
             f"{place.via} does not listen on port {found['port']}: it is taken there, or not permitted",
             "a tunnel that was cut sets it free within 40 s; else see there: ss -ltnp",
         ),
     ),
     (
         r"Could not resolve hostname (?P<host>\S+): (?P<said>.*)",
-        lambda found, place: Trouble(
+        lambda found, place: Diagnosis(
             f"the name {found['host']} of {place.via} cannot be looked up here: {found['said']}",
             "write its address, or via_address:, when DNS here cannot be relied on",
         ),
     ),
     (
         r"connect to (?:host|address) (?P<host>\S+) port (?P<port>\d+): (?P<said>.*)",
-        lambda found, place: Trouble(
+        lambda found, place: Diagnosis(
             f"{place.via} is not reached at {found['host']} port {found['port']}: {found['said']}",
             "is it up, and does a firewall let this host in? The tunnel comes by itself when it can",
         ),
     ),
     (
         r"Not allowed at this time",
-        lambda _, place: Trouble(
+        lambda _, place: Diagnosis(
             f"{place.via} turns this host away for a while, after too many failed logins", "it comes by itself; the cause stands above"
         ),
     ),
     (
         r"kex_exchange_identification: (?P<said>.*)|Connection (?:closed|reset) by (?P<who>.*)",
-        lambda _, place: Trouble(f"{place.via} closes the connection before the login", "its sshd's journal says why: journalctl -u ssh"),
+        lambda _, place: Diagnosis(f"{place.via} closes the connection before the login", "its sshd's journal says why: journalctl -u ssh"),
     ),
     (
         r"Timeout, server (?P<host>\S+) not responding",
-        lambda _, place: Trouble(f"the link to {place.via} went dead", "it is made again by itself"),
+        lambda _, place: Diagnosis(f"the link to {place.via} went dead", "it is made again by itself"),
     ),
 )
 
 
-def _beyond(said: str, place: Place) -> str:
+def _beyond(said: str, place: TunnelRef) -> str:
     if "resolve" in said.lower() or "not known" in said:
         return f"is the name right, and does DNS work on {place.via}?"
     return f"try it there: curl -v https://{place.to}/" if place.to.endswith(":443") else f"does it listen, as {place.via} sees it?"
 
 
-def _port(place: Place) -> str:
+def _port(place: TunnelRef) -> str:
     return f"see who has it: ss -ltnp; or choose another port: listen: (now {place.listen})"
 
 
@@ -110,7 +110,7 @@ _OF_CURL: Sequence[tuple[str, str]] = (
 )
 
 
-def of_ssh(lines: Iterable[str], place: Place) -> Trouble | None:
+def of_ssh(lines: Iterable[str], place: TunnelRef) -> Diagnosis | None:
     """What the last line that says something wrong means; None where no line does."""
     for line in reversed(list(lines)):
         for pattern, cure in _OF_SSH:

@@ -25,7 +25,7 @@ from fabric import Connection
 from novaops.errors import HostFailed, Unreachable, UsageError
 from novaops.features.tunnel.local_settings import Forward
 from novaops.ssh.connection import KEEPALIVE, connect
-from novaops.ssh.early_connect import dial
+from novaops.ssh.early_connect import early_connect
 from novaops.ssh.target import Target
 
 CHUNK = 65_536
@@ -74,7 +74,7 @@ class Tunnel:
     def _open(self) -> None:
         for forward in self.forwards:
             self._listeners.append(_bound(forward))
-        self._connection = connect(self.target, dial(self.target))
+        self._connection = connect(self.target, early_connect(self.target))
         transport: paramiko.Transport = self._connection.transport
         reasons = _Reasons(transport)
         for forward in self.forwards:

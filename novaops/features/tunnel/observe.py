@@ -12,8 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from novaops.errors import HostFailed
-from novaops.features.tunnel import paths as tunnel_paths
-from novaops.features.tunnel.settings import Passage, Tunnel
+from novaops.features.tunnel import paths
+from novaops.features.tunnel.settings import ResolvedForward, Tunnel
 from novaops.formats import names
 from novaops.shell import join
 from novaops.verify.backend import output
@@ -34,7 +34,7 @@ Asked = Mapping[str, Ended]
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExpectedTunnel:
     """An entry of `tunnel:`."""
 
     tunnel: Tunnel
@@ -44,7 +44,7 @@ class Wanted:
         return self.tunnel.state == "present"
 
     @cached_property
-    def passages(self) -> tuple[Passage, ...]:
+    def passages(self) -> tuple[ResolvedForward, ...]:
         """Where a site listens on the gateway is the gateway's business: here it is only entered."""
         return self.tunnel.passages("127.0.0.1:80" if self.tunnel.site else "") if self.present else ()
 
@@ -56,8 +56,8 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Seen:
-    wanted: Wanted
+class ObservedTunnel:
+    wanted: ExpectedTunnel
     listening: Mapping[int, frozenset[str]] = field(default_factory=dict)
     """The addresses at which something listens, by port."""
     requests: Asked = field(default_factory=dict)
@@ -86,20 +86,20 @@ class Rebooted:
     healed: Asked
 
 
-def entries_of(settings: Sequence[Tunnel]) -> list[tuple[str, Wanted]]:
-    return [(tunnel.name, Wanted(tunnel)) for tunnel in settings]
+def entries_of(settings: Sequence[Tunnel]) -> list[tuple[str, ExpectedTunnel]]:
+    return [(tunnel.name, ExpectedTunnel(tunnel)) for tunnel in settings]
 
 
-def look(host: Host, entries: Sequence[Wanted]) -> list[Seen]:
+def observe(host: Host, entries: Sequence[ExpectedTunnel]) -> list[ObservedTunnel]:
     """One exec for each tunnel. Raises HostFailed where it cannot be seen."""
     return [_present(host, wanted) if wanted.present else _absent(host, wanted) for wanted in entries]
 
 
-def before_reboot(host: Host, seen: Sequence[Seen]) -> None:
+def before_reboot(host: Host, seen: Sequence[ObservedTunnel]) -> None:
     """Nothing has to be left there."""
 
 
-def after_reboot(host: Host, seen: Sequence[Seen]) -> list[Rebooted]:
+def after_reboot(host: Host, seen: Sequence[ObservedTunnel]) -> list[Rebooted]:
     """The ssh of a tunnel is killed only here: it cuts who is using it, and so does a reboot."""
     found = []
     for one in seen:
@@ -112,10 +112,10 @@ def after_reboot(host: Host, seen: Sequence[Seen]) -> list[Rebooted]:
     return found
 
 
-def _present(host: Host, wanted: Wanted) -> Seen:
+def _present(host: Host, wanted: ExpectedTunnel) -> ObservedTunnel:
     told = _asked(host, wanted, _LOOK)
     ports = {passage.asked_at[1] for passage in wanted.passages}
-    return Seen(
+    return ObservedTunnel(
         wanted,
         {port: _addresses(told["listening"], port) for port in ports},
         _of(told, "request"),
@@ -128,16 +128,16 @@ def _present(host: Host, wanted: Wanted) -> Seen:
     )
 
 
-def _absent(host: Host, wanted: Wanted) -> Seen:
+def _absent(host: Host, wanted: ExpectedTunnel) -> ObservedTunnel:
     told = _asked(host, wanted, _GONE)
     listening = {port: _addresses(told["listening"], port) for port in wanted.ports}
-    return Seen(wanted, listening, left=_of(told, "left"))
+    return ObservedTunnel(wanted, listening, left=_of(told, "left"))
 
 
-def _asked(host: Host, wanted: Wanted, script: str) -> Asked:
+def _asked(host: Host, wanted: ExpectedTunnel, script: str) -> Asked:
     name = wanted.tunnel.name
-    words = [name, tunnel_paths.USER, tunnel_paths.own(name, "conf"), tunnel_paths.key(name), tunnel_paths.unit(name)]
-    known = {"requests": _requests(wanted), "unchanged": _unchanged(wanted), "hosts": join([tunnel_paths.hosts_mark(name)])}
+    words = [name, paths.USER, paths.own(name, "conf"), paths.key(name), paths.unit(name)]
+    known = {"requests": _requests(wanted), "unchanged": _unchanged(wanted), "hosts": join([paths.hosts_mark(name)])}
     body = f"{SAY}set -- {join(words)}\nname=$1 user=$2 conf=$3 key=$4 unit=$5\n{_TOOLS}{script}"
     for mark, text in known.items():
         body = body.replace(f"@{mark}@", text)
@@ -147,7 +147,7 @@ def _asked(host: Host, wanted: Wanted, script: str) -> Asked:
     return told
 
 
-def _requests(wanted: Wanted) -> str:
+def _requests(wanted: ExpectedTunnel) -> str:
     """sh: a function that asks through each forward. Its first word is what the keys begin with."""
     lines = ["ask() {"]
     for passage in wanted.passages:
@@ -163,7 +163,7 @@ def _requests(wanted: Wanted) -> str:
     return "\n".join([*lines, ":", "}"]) + "\n"
 
 
-def _unchanged(wanted: Wanted) -> str:
+def _unchanged(wanted: ExpectedTunnel) -> str:
     lines = []
     for passage in wanted.passages:
         if passage.transparent:

@@ -142,16 +142,16 @@ class Tunnel(Form):
             if twice := next((host for host, port in targets if targets.count((host, port)) > 1), None):
                 yield f"transparent: {twice} is there twice"
 
-    def passages(self, site: str = "") -> tuple[Passage, ...]:
+    def passages(self, site: str = "") -> tuple[ResolvedForward, ...]:
         """Its forwards, with all that follows from how they are written. `site` is ADDRESS:PORT of the gateway's site."""
         written = self.forwards or (Forward(to=site or self.to or "", listen=self.listen or "", check=self.check),)
         return tuple(self._passage(one) for one in written)
 
-    def _passage(self, forward: Forward) -> Passage:
+    def _passage(self, forward: Forward) -> ResolvedForward:
         host, port = split(forward.to)
         listen, listen_port = split(forward.listen)
         check = forward.check or _default_check(host, port, pair(reached(listen), listen_port) if self.site else "")
-        return Passage(host.lower(), port, listen, listen_port, check, self.reverse, self.transparent, self.name, bool(self.site))
+        return ResolvedForward(host.lower(), port, listen, listen_port, check, self.reverse, self.transparent, self.name, bool(self.site))
 
 
 def _default_check(host: str, port: int, site: str) -> str:
@@ -172,7 +172,7 @@ def split(text: str) -> tuple[str, int]:
 
 
 @dataclass(frozen=True)
-class Passage:
+class ResolvedForward:
     """One forward, with all that follows from it."""
 
     host: str
@@ -240,7 +240,7 @@ NOTHING_LISTENS = 'permitlisten="localhost:1"'
 """Nothing but root may have that port, and sshd knows no better word for no port at all."""
 
 
-def options_of_key(passages: tuple[Passage, ...]) -> str:
+def options_of_key(passages: tuple[ResolvedForward, ...]) -> str:
     """What the key may do on the gateway, and nothing else: no shell, no command, no other port, no other direction."""
     permits = [permit for passage in passages for permit in passage.permits]
     if not any(permit.startswith("permitlisten") for permit in permits):
@@ -279,7 +279,7 @@ def unit_stems(tunnel: Tunnel) -> tuple[str, ...]:
     return (tunnel.name, f"{tunnel.name}-check", *fronts)
 
 
-def front_parts(passages: tuple[Passage, ...]) -> tuple[str, ...]:
+def front_parts(passages: tuple[ResolvedForward, ...]) -> tuple[str, ...]:
     """What tells the units of listeners for unchanged clients apart: the port, and where that is not enough the number before it."""
     ports = [passage.port for passage in passages]
     return tuple(str(port) if ports.count(port) == 1 else f"{number}-{port}" for number, port in enumerate(ports, 1))

@@ -6,7 +6,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from novaops.features.tunnel.diagnosis import Place, of_ssh
+from novaops.features.tunnel.diagnosis import TunnelRef, of_ssh
 from novaops.features.tunnel.facts.state import ForwardState, TunnelFacts, Tunnels
 from novaops.features.tunnel.resources.connection import trouble_of
 from novaops.features.tunnel.settings import Tunnel, split
@@ -130,7 +130,7 @@ def _last_error(tunnel: TunnelFacts) -> str:
         if not tunnel.forwards:
             break
         first = tunnel.forwards[0]
-        if trouble := of_ssh([text], Place(tunnel.name, tunnel.via, first.to, first.listen)):
+        if trouble := of_ssh([text], TunnelRef(tunnel.name, tunnel.via, first.to, first.listen)):
             return f"before: {trouble.why}"
     return ""
 

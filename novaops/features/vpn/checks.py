@@ -7,26 +7,26 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from novaops.features.vpn.observe import PATIENCE, Rebooted, Seen, Wanted, after_reboot, before_reboot, look
+from novaops.features.vpn.observe import PATIENCE, ExpectedLink, ObservedLink, Rebooted, after_reboot, before_reboot, observe
 from novaops.features.vpn.settings import Vpn
 from novaops.verify import applies
 from novaops.verify.sections import Ended
 
-__all__ = ["after_reboot", "before_reboot", "entries", "look"]
+__all__ = ["after_reboot", "before_reboot", "entries", "observe"]
 
 LEAST = 200
 """Bytes each way that any request and its answer have."""
 
 
-def entries(settings: Sequence[Vpn]) -> Iterator[tuple[str, Wanted]]:
-    yield from ((entry.name, Wanted(entry)) for entry in settings)
+def entries(settings: Sequence[Vpn]) -> Iterator[tuple[str, ExpectedLink]]:
+    yield from ((entry.name, ExpectedLink(entry)) for entry in settings)
 
 
-def _link(wanted: Wanted) -> bool:
+def _link(wanted: ExpectedLink) -> bool:
     return wanted.is_link and wanted.present
 
 
-def _server(wanted: Wanted) -> bool:
+def _server(wanted: ExpectedLink) -> bool:
     return not wanted.is_link and wanted.present
 
 
@@ -34,13 +34,13 @@ def _server(wanted: Wanted) -> bool:
 
 
 @applies(_link)
-def test_up(seen: Seen) -> None:
+def test_up(seen: ObservedLink) -> None:
     """Is up, and has an address"""
     assert _has_address(seen.device), f"{seen.wanted.link.device} should be up and have an address, but {seen.device.said or 'it has none'}"
 
 
 @applies(_link)
-def test_named_goes_through(seen: Seen) -> None:
+def test_named_goes_through(seen: ObservedLink) -> None:
     """Is the way to each address that a wanted name leads to, and to each wanted network"""
     device = seen.wanted.link.device
     own = []
@@ -58,7 +58,7 @@ def test_named_goes_through(seen: Seen) -> None:
 
 
 @applies(_link)
-def test_nothing_else(seen: Seen) -> None:
+def test_nothing_else(seen: ObservedLink) -> None:
     """Is the way to nothing else: not to other addresses, to DNS servers, nor to where this connection comes from"""
     device, networks = seen.wanted.link.device, [ipaddress.ip_network(one) for one in seen.wanted.link.networks]
     for what, way in seen.others.items():
@@ -68,14 +68,14 @@ def test_nothing_else(seen: Seen) -> None:
 
 
 @applies(_link)
-def test_answered(seen: Seen) -> None:
+def test_answered(seen: ObservedLink) -> None:
     """Carries a request, which is answered"""
     ended, url = seen.request, seen.wanted.link.url
     assert not ended.status, f"{url} should be answered, but {_complaint(ended)}"
 
 
 @applies(_link)
-def test_bytes_move(seen: Seen) -> None:
+def test_bytes_move(seen: ObservedLink) -> None:
     """Moves the bytes of that request"""
     sent, got = seen.moved
     if seen.request.status:
@@ -87,7 +87,7 @@ def test_bytes_move(seen: Seen) -> None:
 
 
 @applies(lambda wanted: _link(wanted) and wanted.link.when_down == "unreachable")
-def test_nothing_leaks(seen: Seen) -> None:
+def test_nothing_leaks(seen: ObservedLink) -> None:
     """Leaves no other way open for when it is down"""
     for route, ways in seen.ways.items():
         for way in ways:
@@ -97,14 +97,14 @@ def test_nothing_leaks(seen: Seen) -> None:
 
 
 @applies(_link)
-def test_secrets(seen: Seen) -> None:
+def test_secrets(seen: ObservedLink) -> None:
     """Has its profile and credentials in files that only root can read"""
     assert seen.files, "there should be a profile in /etc/openvpn/client, but there is none"
     _private(seen)
 
 
 @applies(lambda wanted: wanted.present)
-def test_enabled(seen: Seen) -> None:
+def test_enabled(seen: ObservedLink) -> None:
     """Starts when the host does"""
     assert seen.enabled.said == "enabled", f"its unit should be enabled, but it is {seen.enabled.said}"
 
@@ -113,14 +113,14 @@ def test_enabled(seen: Seen) -> None:
 
 
 @applies(_server)
-def test_listens(seen: Seen) -> None:
+def test_listens(seen: ObservedLink) -> None:
     """Listens at its port"""
     server = seen.wanted.server
     assert seen.listening, f"{server.protocol} port {server.port} should be listened on, but it is not"
 
 
 @applies(_server)
-def test_has_address(seen: Seen) -> None:
+def test_has_address(seen: ObservedLink) -> None:
     """Has an address in its clients' network"""
     network = ipaddress.ip_network(seen.wanted.server.network)
     found = [word.partition("/")[0] for line in seen.device.lines for word in line.split() if word.partition("/")[0].count(".") == 3]  # noqa: PLR2004
@@ -129,7 +129,7 @@ def test_has_address(seen: Seen) -> None:
 
 
 @applies(_server)
-def test_way_out(seen: Seen) -> None:
+def test_way_out(seen: ObservedLink) -> None:
     """Passes its clients on, behind the host's own address, by one rule"""
     network = seen.wanted.server.network
     assert seen.forwards, "the host should pass packets on (net.ipv4.ip_forward = 1), but it does not"
@@ -137,13 +137,13 @@ def test_way_out(seen: Seen) -> None:
 
 
 @applies(_server)
-def test_revocations(seen: Seen) -> None:
+def test_revocations(seen: ObservedLink) -> None:
     """Has a valid list of revoked certificates"""
     assert not seen.revoked, f"the list of revoked certificates should be valid, but {seen.revoked}"
 
 
 @applies(_server)
-def test_keys(seen: Seen) -> None:
+def test_keys(seen: ObservedLink) -> None:
     """Has the authority's key, and its own, in files that only root can read"""
     found = any(path.endswith("/ca.key") for path in seen.files)
     assert found, "the authority's private key should be on this host, but there is none"
@@ -154,7 +154,7 @@ def test_keys(seen: Seen) -> None:
 
 
 @applies(lambda wanted: not wanted.present)
-def test_nothing_left(seen: Seen) -> None:
+def test_nothing_left(seen: ObservedLink) -> None:
     """Has left no device, no routes, no files and no units behind"""
     for kind, ended in seen.left.items():
         what = "device" if kind == "device" else kind
@@ -164,7 +164,7 @@ def test_nothing_left(seen: Seen) -> None:
 
 
 @applies(_link)
-def test_link_after_reboot(seen: Seen, rebooted: Rebooted) -> None:
+def test_link_after_reboot(seen: ObservedLink, rebooted: Rebooted) -> None:
     """Is back after a reboot of its own accord"""
     link = seen.wanted.link
     assert _has_address(rebooted.device), f"{link.device} should be up within {PATIENCE} s of the reboot, but it is not"
@@ -172,7 +172,7 @@ def test_link_after_reboot(seen: Seen, rebooted: Rebooted) -> None:
 
 
 @applies(_server)
-def test_server_after_reboot(seen: Seen, rebooted: Rebooted) -> None:
+def test_server_after_reboot(seen: ObservedLink, rebooted: Rebooted) -> None:
     """Listens and passes on again after a reboot"""
     server = seen.wanted.server
     assert rebooted.listening, f"{server.protocol} port {server.port} should be listened on after the reboot, but it is not"
@@ -182,7 +182,7 @@ def test_server_after_reboot(seen: Seen, rebooted: Rebooted) -> None:
 # -- in words -----------------------------------------------------------------------------------------------------------------
 
 
-def _private(seen: Seen) -> None:
+def _private(seen: ObservedLink) -> None:
     for path, said in seen.files.items():
         owner, _, mode = said.partition(" ")
         fits = owner == "root" and not int(mode, 8) & 0o077

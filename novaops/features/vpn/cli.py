@@ -13,7 +13,7 @@ from novaops.features.vpn import cli_server as vpn_serve
 
 if TYPE_CHECKING:
     from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import Playbooks, Wishes
+    from novaops.engine.playbooks import DesiredState, Playbooks
 
 app = typer.Typer(help="OpenVPN for named routes only: up, status, down, lint; and servers.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -84,7 +84,7 @@ def status(options: Options, hosts: Hosts = None) -> int:
 @verb(app)
 def lint(options: Options, file: Annotated[Path, typer.Argument(metavar="FILE", help="An .ovpn.")]) -> int:
     """What is wrong with a profile for OpenVPN 2.6 and OpenSSL 3, and what to change. Exit 4 where `vpn up` would refuse it."""
-    from novaops.cli import output as screen
+    from novaops.cli import output
     from novaops.features.vpn.link import looked_at
 
     found = looked_at(file)
@@ -94,15 +94,15 @@ def lint(options: Options, file: Annotated[Path, typer.Argument(metavar="FILE", 
             {"line": one.line or None, "option": one.option, "weight": one.weight, "what": one.what, "fix": one.fix}
             for one in found.findings
         ]
-        screen.document({"file": str(file), "findings": findings, "exit_code": code})
+        output.document({"file": str(file), "findings": findings, "exit_code": code})
         return code
     if found.findings:
-        screen.table(
+        output.table(
             ["LINE", "OPTION", "", "WHAT", "CHANGE"],
             [(str(one.line or ""), one.option, one.weight, one.what, one.fix) for one in found.findings],
         )
     else:
-        screen.line("nothing is wrong with it")
+        output.line("nothing is wrong with it")
     return code
 
 
@@ -118,10 +118,10 @@ def _converge(
     guard: int,
 ) -> int:
     from novaops.cli.section_verb import converge_hosts
-    from novaops.engine.converge import Manner
+    from novaops.engine.converge import RunOptions
     from novaops.errors import UsageError
 
-    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> Wishes:
+    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
         from novaops.features.vpn.settings import Link
 
         settings = playbooks.by_name["vpn"].overridden(known, found, "name", name, flags)
@@ -130,7 +130,7 @@ def _converge(
             raise UsageError(f"{name} is a server of {found.name}", fix=f"novaops vpn serve {found.name} --name {name}")
         return playbooks.wishes(known, found, settings={"vpn": links})
 
-    return converge_hosts(options, hosts, Manner(check, not no_wait, guard=guard), wanted=wanted, section="vpn", diff=diff)
+    return converge_hosts(options, hosts, RunOptions(check, not no_wait, guard=guard), wanted=wanted, section="vpn", diff=diff)
 
 
 vpn_serve.register(app)

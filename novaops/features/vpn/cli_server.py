@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import Playbooks, Wishes
+    from novaops.engine.playbooks import DesiredState, Playbooks
     from novaops.engine.report import HostReport
     from novaops.features.vpn.settings import Server
     from novaops.model.plan import Resource
@@ -64,7 +64,7 @@ def serve(  # noqa: PLR0913 - one option for each key of the section
     import secrets
 
     from novaops.cli.section_verb import converge_hosts
-    from novaops.engine.converge import Manner
+    from novaops.engine.converge import RunOptions
     from novaops.errors import UsageError
 
     if forget_clients and not remove:
@@ -79,8 +79,8 @@ def serve(  # noqa: PLR0913 - one option for each key of the section
         flags["state"] = "present"
     token = secrets.token_hex(8) if renew else ""
 
-    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> Wishes:
-        from novaops.engine.playbooks import Wishes
+    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
+        from novaops.engine.playbooks import DesiredState
 
         own: list[Resource] = []
         for one in _names(found, name, named=bool(hosts)):
@@ -88,9 +88,9 @@ def serve(  # noqa: PLR0913 - one option for each key of the section
             own += [_renewing(resource, days, token) for resource in playbooks.resources(known, found, settings={"vpn": entries})]
             if forget_clients:
                 own += _forgotten(entries)
-        return Wishes(own)
+        return DesiredState(own)
 
-    return converge_hosts(options, hosts or [], Manner(check, not no_wait), wanted=wanted, section="vpn", diff=diff)
+    return converge_hosts(options, hosts or [], RunOptions(check, not no_wait), wanted=wanted, section="vpn", diff=diff)
 
 
 def _names(host: Host, name: str | None, *, named: bool) -> list[str]:
@@ -168,31 +168,31 @@ def revoke(
 ) -> int:
     """Shut a client out, and cut it off where it is connected. The others stay."""
     from novaops.cli.section_verb import converge_hosts
-    from novaops.engine.converge import Manner
+    from novaops.engine.converge import RunOptions
 
     _plain(name, "NAME")
 
-    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> Wishes:
+    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
         del known, playbooks
-        from novaops.engine.playbooks import Wishes
+        from novaops.engine.playbooks import DesiredState
         from novaops.features.vpn.resources.server_client import ClientRevoked
 
-        return Wishes([ClientRevoked(_server_of(found, server), name)])
+        return DesiredState([ClientRevoked(_server_of(found, server), name)])
 
-    return converge_hosts(options, [host], Manner(check, not no_wait), wanted=wanted, diff=diff)
+    return converge_hosts(options, [host], RunOptions(check, not no_wait), wanted=wanted, diff=diff)
 
 
 @verb(client)
 def ls(options: Options, host: OneHost, *, server: Which = None) -> int:
     """Every client: whether it may come in, how long, and whether it is in now."""
     from novaops.cli.query import ask_hosts, show_rows
-    from novaops.features.vpn import server_clients as vpn_clients
+    from novaops.features.vpn import server_clients
     from novaops.features.vpn.facts.server import VpnClients
 
     found = _one_host(options, host)[0]
     which = _server_of(found, server)
-    reports, started = ask_hosts(options, [host], [VpnClients(which)], lambda facts: vpn_clients.details(facts, which))
-    return show_rows(options, reports, started, ("CLIENT", "STATE", "SERIAL", "LEFT", "CONNECTED"), vpn_clients.rows)
+    reports, started = ask_hosts(options, [host], [VpnClients(which)], lambda facts: server_clients.details(facts, which))
+    return show_rows(options, reports, started, ("CLIENT", "STATE", "SERIAL", "LEFT", "CONNECTED"), server_clients.rows)
 
 
 def _plain(name: str, what: str) -> str:
@@ -241,9 +241,9 @@ def _issue(
     from dataclasses import replace
     from pathlib import Path
 
-    from novaops.cli import output as screen
-    from novaops.engine.converge import Converging, Manner, with_session
-    from novaops.features.vpn import client_profile as openvpn_client
+    from novaops.cli import output
+    from novaops.engine.converge import Convergence, RunOptions, with_session
+    from novaops.features.vpn import client_profile
     from novaops.features.vpn.resources.server_client import ClientCertificate
     from novaops.model.plan import Note
 
@@ -254,18 +254,18 @@ def _issue(
     which = _server_of(host, server)
     file = Path(out or f"{name}.ovpn")
     _free(file, name, renew=renew)
-    asked = openvpn_client.ask(name, _passphrase(source))
+    asked = client_profile.ask(name, _passphrase(source))
     resource = ClientCertificate(which, name, asked.request, asked.public, days, renew)
     (target,) = options.targets([host]).values()
 
     def work(session: Session) -> HostReport:
-        one = Converging(session, [resource], Manner(check, not no_wait), tell)
+        one = Convergence(session, [resource], RunOptions(check, not no_wait), tell)
         one.look()
         report = one.proceed({})
         if report.status != "changed":
             return report
         with _certificate_is_made(file, name, host.name):
-            place = openvpn_client.profile(which, name, one.facts.known(resource.question), asked.key)
+            place = client_profile.profile(which, name, one.facts.known(resource.question), asked.key)
             _write(draft, place)
             draft.replace(file) if renew else _put(draft, file)
         written = Note(resource.id, f"its profile is {file}: whoever has that file comes in")
@@ -273,12 +273,12 @@ def _issue(
 
     draft = _draft(file) if not check else file
     try:
-        with screen.progress([host.name]) as tell:
+        with output.progress([host.name]) as tell:
             report = with_session(target, tell, work)
     finally:
         if not check:
             draft.unlink(missing_ok=True)
-    return screen.show(options, [report], started)
+    return output.show(options, [report], started)
 
 
 def _passphrase(source: str | None) -> Secret | None:

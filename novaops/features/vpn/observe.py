@@ -31,7 +31,7 @@ _REQUEST_SECONDS = 15
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExpectedLink:
     """An entry of `vpn:`."""
 
     entry: Vpn
@@ -56,7 +56,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Way:
+class ObservedRoute:
     """Where the kernel sends what is for an address."""
 
     address: str
@@ -69,15 +69,15 @@ class Way:
 
 
 @dataclass(frozen=True)
-class Seen:
-    wanted: Wanted
+class ObservedLink:
+    wanted: ExpectedLink
     here: str = ""
     """This machine's address, as the host sees it."""
     device: Ended = field(default_factory=Ended)
     """The addresses of the device; a status where there is none."""
-    ways: Mapping[str, tuple[Way, ...]] = field(default_factory=dict)
+    ways: Mapping[str, tuple[ObservedRoute, ...]] = field(default_factory=dict)
     """Of each wanted route."""
-    others: Mapping[str, Way] = field(default_factory=dict)
+    others: Mapping[str, ObservedRoute] = field(default_factory=dict)
     """Of what must not go through it: by what that is."""
     request: Ended = field(default_factory=Ended)
     moved: tuple[int, int] = (0, 0)
@@ -104,17 +104,17 @@ class Rebooted:
     masquerades: int = 0
 
 
-def look(host: Host, entries: Sequence[Wanted]) -> list[Seen]:
+def observe(host: Host, entries: Sequence[ExpectedLink]) -> list[ObservedLink]:
     """One exec for each, and one. Raises HostFailed where it cannot be seen."""
     here, _ = way.addresses(host.backend.session)
     return [_seen(host, wanted, here) for wanted in entries]
 
 
-def before_reboot(host: Host, seen: Sequence[Seen]) -> None:
+def before_reboot(host: Host, seen: Sequence[ObservedLink]) -> None:
     """Nothing has to be left there."""
 
 
-def after_reboot(host: Host, seen: Sequence[Seen]) -> list[Rebooted]:
+def after_reboot(host: Host, seen: Sequence[ObservedLink]) -> list[Rebooted]:
     found = []
     for one in seen:
         if not one.wanted.present:
@@ -128,14 +128,14 @@ def after_reboot(host: Host, seen: Sequence[Seen]) -> list[Rebooted]:
     return found
 
 
-def _seen(host: Host, wanted: Wanted, here: str) -> Seen:
+def _seen(host: Host, wanted: ExpectedLink, here: str) -> ObservedLink:
     if not wanted.present:
         told = _told(host, wanted, _GONE, [])
-        return Seen(wanted, here, left={key.removeprefix("left:"): ended for key, ended in told.items() if key.startswith("left:")})
+        return ObservedLink(wanted, here, left={key.removeprefix("left:"): ended for key, ended in told.items() if key.startswith("left:")})
     if wanted.is_link:
         return _link(host, wanted, here)
     told = _told(host, wanted, _SERVER, _server_words(wanted.server))
-    return Seen(
+    return ObservedLink(
         wanted,
         here,
         told["device"],
@@ -148,7 +148,7 @@ def _seen(host: Host, wanted: Wanted, here: str) -> Seen:
     )
 
 
-def _link(host: Host, wanted: Wanted, here: str) -> Seen:
+def _link(host: Host, wanted: ExpectedLink, here: str) -> ObservedLink:
     link = wanted.link
     inside = [str(ipaddress.ip_network(one)[min(1, ipaddress.ip_network(one).num_addresses - 1)]) for one in link.networks]
     told = _told(host, wanted, _LINK, [link.url, here, STRANGER, *link.hosts, "--", *inside])
@@ -156,7 +156,7 @@ def _link(host: Host, wanted: Wanted, here: str) -> Seen:
     ways |= {network: tuple(_ways(told, [address])) for network, address in zip(link.networks, inside, strict=True)}
     servers = told["dns"].lines
     others = {"everything else": STRANGER, "the connection from here": here, **{f"the DNS server {one}": one for one in servers}}
-    return Seen(
+    return ObservedLink(
         wanted,
         here,
         told["device"],
@@ -169,7 +169,7 @@ def _link(host: Host, wanted: Wanted, here: str) -> Seen:
     )
 
 
-def _told(host: Host, wanted: Wanted, script: str, words: Sequence[str]) -> Mapping[str, Ended]:
+def _told(host: Host, wanted: ExpectedLink, script: str, words: Sequence[str]) -> Mapping[str, Ended]:
     entry = wanted.entry
     own = join([entry.name, entry.device])
     body = f"{SAY}set -- {own}\nname=$1 device=$2\n{_TOOLS}set -- {join(words)}\n{script}saw end true\n"
@@ -183,16 +183,16 @@ def _server_words(server: Server) -> list[str]:
     return [server.protocol[0], str(server.port)]
 
 
-def _ways(told: Mapping[str, Ended], addresses: Sequence[str]) -> Iterator[Way]:
+def _ways(told: Mapping[str, Ended], addresses: Sequence[str]) -> Iterator[ObservedRoute]:
     for address in addresses:
         ended = told[f"way:{address}"]
         shut = "unreachable" in told.get(f"below:{address}", Ended()).text
         device = re.search(r" dev (\S+)", ended.text)
         if ended.status or device is None or ended.text.startswith("unreachable"):
-            yield Way(address, shut=shut)
+            yield ObservedRoute(address, shut=shut)
         else:
             own = " via " not in ended.text or ended.text.startswith("local ")
-            yield Way(address, device[1], own, shut)
+            yield ObservedRoute(address, device[1], own, shut)
 
 
 def _moved(told: Mapping[str, Ended]) -> tuple[int, int]:

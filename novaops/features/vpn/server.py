@@ -11,8 +11,8 @@ from typing import Any
 from novaops.errors import UsageError
 from novaops.features.vpn.facts.server import FOLDER, SOCKETS, VpnServer
 from novaops.features.vpn.resources.server_authority import Authority
-from novaops.features.vpn.resources.server_removed import FolderGone, PortClosed
-from novaops.features.vpn.resources.server_running import NewUnit, ServerAnswers, ServerFits, WayOut, WayOutGone
+from novaops.features.vpn.resources.server_removed import FolderRemoved, PortClosed
+from novaops.features.vpn.resources.server_running import NewUnit, ServerAnswers, ServerFits, WayOut, WayOutRemoved
 from novaops.features.vpn.settings import Server
 from novaops.formats.names import is_address
 from novaops.model.plan import Resource
@@ -71,10 +71,10 @@ class _Serving:
         yield PortClosed(self._question)  # as long as the configuration tells which one it is
         yield Unit(self._unit, enabled=False, active=False)
         yield Unit(self._forward, enabled=False, active=False)
-        yield WayOutGone(self.entry.name, self._script, self._kept)
+        yield WayOutRemoved(self.entry.name, self._script, self._kept)
         yield from (File(path, None) for path in (self._conf, self._script, self._sysctl("").path))
         yield from (File(path, None, then=("systemctl", "daemon-reload")) for path in (self._drop_in, self._forward_unit))
-        yield FolderGone(*self._drop_in.rsplit("/", 1))
+        yield FolderRemoved(*self._drop_in.rsplit("/", 1))
 
     @cached_property
     def _question(self) -> VpnServer:

@@ -8,13 +8,13 @@ from typing import Any
 from novaops.features.vpn.facts.server import Clients, VpnClients, days_left
 from novaops.features.vpn.resources.server_client import day, no_server
 from novaops.formats.size import human
-from novaops.model.question import Facts, Gap
+from novaops.model.question import Facts, Missing
 
 
 def details(facts: Facts, server: str) -> dict[str, Any]:
     """Raises HostFailed where there is no such server."""
     clients = facts[VpnClients(server)]
-    if clients is Gap.ABSENT:
+    if clients is Missing.ABSENT:
         raise no_server(server)
     return {"server": server, "clients": [_client(clients, name) for name in clients.newest]}
 

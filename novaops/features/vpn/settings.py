@@ -85,11 +85,11 @@ Url = Annotated[str, AfterValidator(_url)]
 Port = Annotated[int, BeforeValidator(lambda value: names.port(str(value)), json_schema_input_type=int | str)]
 
 
-class _Form(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Link(_Form):
+class Link(_StrictModel):
     """A client of somebody's OpenVPN server, for the named routes only."""
 
     name: names.Name
@@ -148,7 +148,7 @@ class Link(_Form):
         return self.check or f"https://{self.hosts[0]}/"
 
 
-class Server(_Form):
+class Server(_StrictModel):
     """The other end: an OpenVPN server with a small authority of its own."""
 
     name: Annotated[names.Name, AfterValidator(_short)]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from novaops.engine import inventory as inventories
-from novaops.engine.converge import Manner, converge
+from novaops.engine.converge import RunOptions, converge
 from novaops.engine.playbooks import Playbooks
 from novaops.engine.query import silent
 from novaops.engine.report import HostReport
@@ -133,7 +133,7 @@ class Wire:
     host_key: str = ""
 
     def apply(self, target: Target) -> HostReport:
-        return converge(target, self.resources, Manner(), silent)
+        return converge(target, self.resources, RunOptions(), silent)
 
     def ask(self, script: str) -> str:
         output = self.session.run(script)

@@ -40,10 +40,10 @@ def test_any_bytes_under_any_name(container: LabHost, novaops: Novaops, tmp_path
     done = novaops("apply", "--json", inventory=file)
     assert (done.code, done.host["status"], done.host["execs"]) == (0, "changed", 3), done.text
     read = container.run("cd /srv/a*; base64 -w0 ./汉*; echo; base64 -w0 ./-n; echo; stat -c %s ./empty; stat -c '%a %U %G' . ./汉*")
-    first, second, size, *rights = read.splitlines()
+    first, second, size, *permissions = read.splitlines()
     assert base64.b64decode(first).decode() == HOSTILE
     assert base64.b64decode(second) == every_byte
-    assert (size, rights) == ("0", ["750 nova operator", "600 nova root"])
+    assert (size, permissions) == ("0", ["750 nova operator", "600 nova root"])
     again = novaops("apply", "--json", inventory=file)
     assert (again.code, again.host["status"], again.host["execs"]) == (0, "unchanged", 1)
     assert container.run(LEFTOVERS) == ""

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from novaops.engine.converge import Manner, converge
+from novaops.engine.converge import RunOptions, converge
 from novaops.engine.guard import Guard
 from novaops.engine.query import silent
 from novaops.engine.report import HostReport
-from novaops.facts.succeeds import Holds
+from novaops.facts.succeeds import Succeeds
 from novaops.lab import Fault, LabHost, Relay
 from novaops.lab.container import Container, _init_of
 from novaops.lab.process import wait_until
@@ -480,10 +480,10 @@ class Twice:
     fails: bool = False
 
     def questions(self) -> list[Question[Any]]:
-        return [Holds("[ -d /srv/ours ]")]
+        return [Succeeds("[ -d /srv/ours ]")]
 
-    def steps(self, facts: Facts) -> Iterator[Step]:
-        if not facts.known(Holds("[ -d /srv/ours ]")):
+    def plan(self, facts: Facts) -> Iterator[Step]:
+        if not facts.known(Succeeds("[ -d /srv/ours ]")):
             theirs = Command(("mkdir", "/srv/theirs"))
             ends = (Command(("false",)),) if self.fails else ()
             actions = (theirs, made("/srv/theirs"), made("/srv/ours"), *ends)
@@ -499,7 +499,7 @@ def in_process(inside: Inside, folder: Path, resources: list[Resource]) -> HostR
     host = inside.host
     shutil.copy(host.known_hosts, folder / "known_hosts")
     target = Target("box", host.address, host.port, "root", str(host.identity), str(folder / "known_hosts"), timeout=10)
-    return converge(target, resources, Manner(), silent)
+    return converge(target, resources, RunOptions(), silent)
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -13,7 +13,7 @@ from novaops.facts.account import AccountNamed, Accounts
 from novaops.facts.sshd import Caller, SshdEffective, SshdState
 from novaops.lab import LabHost
 from novaops.model.action import Command
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.resources.user import User
 from novaops.shell import PREAMBLE, join
 from novaops.ssh.session import Session
@@ -104,7 +104,7 @@ def test_a_user_goes_without_a_trace_and_takes_nothing_along(container: LabHost)
         "mkdir /etc/ssh/keys; cp /root/.ssh/authorized_keys /etc/ssh/keys/netlab; chmod -R a+rX /etc/ssh/keys;"
         "echo 'AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/keys/%u' >/etc/ssh/sshd_config.d/keys.conf; systemctl restart ssh"
     )
-    [step] = User("netlab").steps(Facts({AccountNamed("netlab"): Gap.ABSENT}, {}))
+    [step] = User("netlab").plan(Facts({AccountNamed("netlab"): Missing.ABSENT}, {}))
     make = step.actions[0]
     assert isinstance(make, Command)
     assert make.undo

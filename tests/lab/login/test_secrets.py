@@ -113,7 +113,7 @@ def test_a_password_and_its_hash_are_nowhere(container: LabHost, novaops: Novaop
     for made in (hashes[1], hashes[4]):
         where = found(container, made)
         assert {path for path in where if not path.startswith("/var/lib/novaops/runs/")} <= {"/etc/shadow-"}
-        assert all(rights == "600:root" and "/kept/" in path for path, rights in where.items() if path != "/etc/shadow-"), where
+        assert all(permissions == "600:root" and "/kept/" in path for path, permissions in where.items() if path != "/etc/shadow-"), where
         assert where, "an undo of the undo has nothing to put back"
     assert container.run("stat -c %a:%U /var/lib/novaops /var/lib/novaops/runs") == "700:root\n700:root\n"
     assert [file.name for file in tmp_path.rglob("*") if file.is_file() and FIRST.encode() in file.read_bytes()] == ["first"]

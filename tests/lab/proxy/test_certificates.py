@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from novaops.engine.converge import Manner, converge
+from novaops.engine.converge import RunOptions, converge
 from novaops.engine.report import HostReport
 from novaops.engine.undo import undo
 from novaops.features.proxy.resources.certificate import GivenCertificate, SelfSigned
@@ -44,11 +44,11 @@ def silent(host: str, doing: str) -> None:
 
 
 def applied(host: LabHost, *resources: Resource, check: bool = False) -> HostReport:
-    return converge(target(host), resources, Manner(check=check), silent)
+    return converge(target(host), resources, RunOptions(check=check), silent)
 
 
 def taken_back(host: LabHost) -> HostReport:
-    return undo(target(host), "", Manner(), silent)
+    return undo(target(host), "", RunOptions(), silent)
 
 
 def pair(host: LabHost) -> list[str]:

@@ -17,8 +17,8 @@ from novaops.resources.file import File
 
 @dataclass(frozen=True)
 class Guarded(File):
-    def steps(self, facts: Facts) -> Iterator[Step]:
-        yield from (replace(step, risk=Risk.LOCKOUT) for step in super().steps(facts))
+    def plan(self, facts: Facts) -> Iterator[Step]:
+        yield from (replace(step, risk=Risk.LOCKOUT) for step in super().plan(facts))
 
 
 class Thing(BaseModel):

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaops.engine.guard import Answer, Guard, door
-from novaops.engine.planner import fresh_logins, stretches
+from novaops.engine.guard import Answer, Guard, confirm_dir
+from novaops.engine.planner import fresh_logins, guarded_ranges
 from novaops.engine.run_script import Run, manifest, runner, start_and_follow
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import FreshLogin, Risk, Step
@@ -52,11 +52,11 @@ def sh(shell: str, *words: str, script: str = "") -> subprocess.CompletedProcess
     ],
 )
 def test_neighbours_that_could_lock_out_are_one_stretch(risks: str, found: list[range]) -> None:
-    assert stretches(run_of(risks, Guard(Secret("w"))).steps) == found
+    assert guarded_ranges(run_of(risks, Guard(Secret("w"))).steps) == found
 
 
 def test_data_that_could_be_lost_is_not_guarded() -> None:
-    assert stretches([step(Risk.DATA_LOSS)]) == []
+    assert guarded_ranges([step(Risk.DATA_LOSS)]) == []
 
 
 def test_a_stretch_is_confirmed_by_each_login_once_and_else_by_novaops_own() -> None:
@@ -82,7 +82,7 @@ def heard(shell: str, guard: Guard, at_door: set[str], stretch: int, stretches: 
 
 def said(shell: str, guard: Guard, folder: Path, stretch: int, answer: Answer) -> set[str]:
     """What is at a door after the operator's side has said the answer there."""
-    done = sh(shell, script=guard.answer("RUN", stretch, answer).replace(door("RUN"), str(folder)))
+    done = sh(shell, script=guard.answer("RUN", stretch, answer).replace(confirm_dir("RUN"), str(folder)))
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     return {file.name for file in folder.iterdir()}
 
@@ -102,7 +102,7 @@ def test_what_one_side_says_the_other_recognises(
 @pytest.mark.parametrize("shell", SHELLS)
 def test_where_there_is_no_door_nobody_knocks(shell: str, tmp_path: Path) -> None:
     file = tmp_path / "gone"
-    done = sh(shell, script=Guard(Secret("w")).answer("RUN", 0, "keep").replace(door("RUN"), str(file)))
+    done = sh(shell, script=Guard(Secret("w")).answer("RUN", 0, "keep").replace(confirm_dir("RUN"), str(file)))
     assert (done.returncode, done.stderr, file.exists()) == (0, b"", False)
 
 

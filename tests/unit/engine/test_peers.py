@@ -10,19 +10,18 @@ from typing import Any, ClassVar, Self
 import pytest
 
 from novaops.engine import converge as engine
-from novaops.engine import inventory
-from novaops.engine import peers as company
-from novaops.engine.converge import UNCONFIRMED, Manner
-from novaops.engine.peers import Wanted, converge_all
+from novaops.engine import inventory, peers
+from novaops.engine.converge import UNCONFIRMED, RunOptions
+from novaops.engine.peers import DesiredHost, converge_all
 from novaops.engine.planner import make_plan
-from novaops.engine.playbooks import Playbooks, Wishes
+from novaops.engine.playbooks import DesiredState, Playbooks
 from novaops.engine.report import HostReport
-from novaops.errors import HostFailed, NovaopsError, Refused, Unreachable, UsageError, Waits
+from novaops.errors import HostFailed, NovaopsError, Refused, Unreachable, UsageError, WaitingForPeer
 from novaops.facts.runs import LastRun
 from novaops.model.action import Command
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question, Section
-from novaops.resources.after_peer import Once
+from novaops.model.question import Facts, Missing, Question, Section
+from novaops.resources.after_peer import AfterPeer
 from novaops.ssh.target import Target
 
 
@@ -32,11 +31,11 @@ class Has(Question[bool]):
     family: ClassVar[str] = "has"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         raise NotImplementedError
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, bool | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, bool | Missing]:
         raise NotImplementedError
 
 
@@ -64,15 +63,15 @@ class Thing:
         if self.peer:
             yield self.peer, Has(self.of_it)
 
-    def steps(self, facts: Facts) -> Iterator[Step]:
+    def plan(self, facts: Facts) -> Iterator[Step]:
         if self.refused:
             raise Refused(f"{self.name} is refused", fix="do not")
         if self.peer and not facts.of(self.peer)[Has(self.of_it)]:
-            raise Waits(f"{self.peer}'s {self.of_it}")
+            raise WaitingForPeer(f"{self.peer}'s {self.of_it}")
         if not facts[Has(self.name)]:
             yield Step(self.id, (Change("thing", None, self.name),), (Command(("make", self.name)),))
 
-    def proof(self, facts: Facts) -> None:
+    def verify_works(self, facts: Facts) -> None:
         if self.works_with and not facts[Has(self.works_with)]:
             raise HostFailed(f"{self.name} does not work")
 
@@ -140,7 +139,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
         done = set(range(len(run.steps))) if failed is None else set(range(failed))
         return type("Ended", (), {"end": end, "logins": 0, "failed": failed, "done": done, "said": "", "taken_back": True, "run": run})
 
-    for module in (engine, company):
+    for module in (engine, peers):
         monkeypatch.setattr(module, "Session", Session)
     monkeypatch.setattr(engine, "ask", ask)
     monkeypatch.setattr("novaops.engine.run.new_run", Run)
@@ -149,15 +148,15 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
 
 
 def go(wanted: Mapping[str, Sequence[Any]], *, check: bool = False, parallel: int = 4) -> dict[str, HostReport]:
-    asked = [Wanted(Target(name, "192.0.2.1"), resources) for name, resources in wanted.items()]
-    reports = converge_all(asked, Manner(check=check), lambda *_: None, parallel)
+    asked = [DesiredHost(Target(name, "192.0.2.1"), resources) for name, resources in wanted.items()]
+    reports = converge_all(asked, RunOptions(check=check), lambda *_: None, parallel)
     assert [report.host for report in reports] == list(wanted)
     return {report.host: report for report in reports}
 
 
 def tunnel() -> dict[str, Sequence[Any]]:
     """As a tunnel: a key here, the permission there, and then the way."""
-    way = Once(Thing("way"), "gate", Has("permission"), "gate's permission")
+    way = AfterPeer(Thing("way"), "gate", Has("permission"), "gate's permission")
     return {"client": [Thing("key"), way], "gate": [Thing("permission", "client", "key")]}
 
 
@@ -295,7 +294,7 @@ def test_it_is_said_that_it_does_not_work_when_the_other_did_not_help(hosts: Hos
 
 def test_a_bug_of_one_host_does_not_take_the_others_away(hosts: Hosts) -> None:
     class Wrong(Thing):
-        def steps(self, facts: Facts) -> Iterator[Step]:
+        def plan(self, facts: Facts) -> Iterator[Step]:
             raise RuntimeError(str(facts))
 
     reports = go({"client": [Wrong("x", "gate", "door")], "gate": [Thing("door")]})
@@ -314,7 +313,7 @@ def test_facts_of_a_peer_that_nobody_asked() -> None:
         Facts({}, {}).beside({"canada": reason}).of("canada")
     assert (caught.value.why, caught.value.fix) == ("canada cannot be reached\nno route", "wake it")
     there = Facts({Has("x"): True}, {})
-    assert Facts({}, {}).beside({"canada": there}).but(Has("y"), Gap.ABSENT).of("canada")[Has("x")] is True
+    assert Facts({}, {}).beside({"canada": there}).but(Has("y"), Missing.ABSENT).of("canada")[Has("x")] is True
 
 
 def test_a_plan_that_waits_is_something() -> None:
@@ -357,7 +356,7 @@ def playbooks(tmp_path: Path) -> Playbooks:
     return Playbooks(tmp_path)
 
 
-def wishes(playbooks: Playbooks, text: str) -> Wishes:
+def wishes(playbooks: Playbooks, text: str) -> DesiredState:
     known = inventory.parse(text, "inventory.yaml", list(playbooks.by_name))
     return playbooks.wishes(known, known.hosts["a"])
 

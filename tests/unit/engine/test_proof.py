@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from novaops.engine import converge as engine
-from novaops.engine.converge import UNCONFIRMED, Manner, converge_in
+from novaops.engine.converge import UNCONFIRMED, RunOptions, converge_in
 from novaops.engine.planner import make_plan
 from novaops.engine.report import HostReport, as_json, error_lines
 from novaops.errors import HostFailed, Refused
@@ -38,7 +38,7 @@ class Thing:
     def questions(self) -> Iterable[Question[Any]]:
         return ()
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         del facts
         if self.refused:
             raise Refused(f"{self.name} is refused")
@@ -49,7 +49,7 @@ class Thing:
         del facts
         yield f"{self.name} was looked at"
 
-    def proof(self, facts: Facts) -> None:
+    def verify_works(self, facts: Facts) -> None:
         del facts
         self.asked.append(self.name)
         if self.broken:
@@ -64,7 +64,7 @@ class Plain:
     def questions(self) -> Iterable[Question[Any]]:
         return ()
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         del facts
         return ()
 
@@ -94,7 +94,7 @@ def test_what_could_not_be_asked_is_not_proven() -> None:
     """A proof rests on facts; without them nothing is proven, and that is no bug."""
 
     class Asks(Thing):
-        def proof(self, facts: Facts) -> None:
+        def verify_works(self, facts: Facts) -> None:
             facts.known(LastRun())
 
     [(resource, failure)] = make_plan([Asks("a")], NOTHING).unproven
@@ -104,7 +104,7 @@ def test_what_could_not_be_asked_is_not_proven() -> None:
 
 def test_other_errors_are_not_swallowed() -> None:
     class Wrong(Thing):
-        def proof(self, facts: Facts) -> None:
+        def verify_works(self, facts: Facts) -> None:
             raise RuntimeError(str(facts))
 
     with pytest.raises(RuntimeError):
@@ -157,7 +157,7 @@ class Ended:
 def go(*things: Thing, ends: tuple[str, ...] = ("ok",), check: bool = False) -> HostReport:
     THINGS[:] = things
     OUTCOMES[:] = [Ended(end) for end in ends]
-    return converge_in(Session(), [*things, Plain()], Manner(check=check), lambda *_: None)  # type: ignore[arg-type]
+    return converge_in(Session(), [*things, Plain()], RunOptions(check=check), lambda *_: None)  # type: ignore[arg-type]
 
 
 def statuses(report: HostReport) -> dict[str, str]:

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from novaops.engine import report
-from novaops.engine.report import EXIT_CODES, HostReport, Line
+from novaops.engine.report import EXIT_CODES, HostReport, ReportLine
 from novaops.errors import (
     ChangedHostKey,
     HostFailed,
@@ -25,7 +25,7 @@ from novaops.errors import (
 from novaops.model.action import Command
 from novaops.model.plan import Change, Note, Risk, Step
 
-LINE = Line(
+LINE = ReportLine(
     "mount:/data", "changed", (Change("mounted", None, "UUID=1"), Change("options", "rw", "ro"), Change("fstab", "UUID=1 /data", None))
 )
 
@@ -133,7 +133,7 @@ def text(host: HostReport, *, diff: bool = False, verbose: bool = False) -> str:
 
 
 def test_lines_of_a_change() -> None:
-    host = HostReport("h", "changed", (LINE, Line("file:/x", "unchanged")), (Note("mount:/data", "ext4 was kept"),))
+    host = HostReport("h", "changed", (LINE, ReportLine("file:/x", "unchanged")), (Note("mount:/data", "ext4 was kept"),))
     assert (
         text(host)
         == """\
@@ -148,7 +148,7 @@ def test_lines_of_a_change() -> None:
 
 def test_lines_of_a_failure() -> None:
     error = HostFailed("mkfs failed", why="first\nsecond", fix="run this again")
-    host = HostReport("h", "failed", (Line("a:1", "changed"), Line("a:2", "failed"), Line("a:3", "skipped")), error=error)
+    host = HostReport("h", "failed", (ReportLine("a:1", "changed"), ReportLine("a:2", "failed"), ReportLine("a:3", "skipped")), error=error)
     assert (
         text(host)
         == """\
@@ -171,12 +171,12 @@ def test_the_line_of_an_error(status: str, glyph: str) -> None:
 
 def test_what_cannot_be_undone_is_said_beforehand_and_afterwards() -> None:
     for status, said in (("would_change", True), ("changed", True), ("refused", False)):
-        shown = text(HostReport("h", "changed", (Line("a:1", status, cannot_undo="the data"),)))
+        shown = text(HostReport("h", "changed", (ReportLine("a:1", status, cannot_undo="the data"),)))
         assert ("not undone by undo: the data" in shown) == said
 
 
 def test_the_inside_of_a_file_is_shown_with_diff_only() -> None:
-    host = HostReport("h", "changed", (Line("file:/x", "changed", (Change("content", "a\nb\n", "a\nc\n"),)),))
+    host = HostReport("h", "changed", (ReportLine("file:/x", "changed", (Change("content", "a\nb\n", "a\nc\n"),)),))
     assert text(host) == "~ h  file:/x  changed  (content)"
     assert text(host, diff=True).splitlines()[1:] == [
         *("    │ --- file:/x (now)", "    │ +++ file:/x (wanted)", "    │ @@ -1,2 +1,2 @@", "    │  a", "    │ -b", "    │ +c"),

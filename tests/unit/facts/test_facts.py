@@ -29,7 +29,7 @@ from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.facts.device import DeviceAt
 from novaops.features.disk.facts.filesystem_size import FilesystemSize
 from novaops.features.disk.facts.mounts import Mounts
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 
 CASES = Path(__file__).parents[2] / "cases" / "facts"
 MARK = "novaops-0123"
@@ -88,7 +88,7 @@ def outcome(facts: Facts, question: Question[Any]) -> Any:
         answer = facts[question]
     except HostFailed:
         return "unknown"
-    return "absent" if answer is Gap.ABSENT else answer
+    return "absent" if answer is Missing.ABSENT else answer
 
 
 @pytest.mark.parametrize("case", cases("tables"))
@@ -172,7 +172,7 @@ def test_a_package_is_not_absent_because_dpkg_query_failed(tmp_path: Path) -> No
     program.chmod(0o755)
     question = PackageNamed("x")
     done = subprocess.run(
-        ["/bin/sh", "-c", question.ask([question])], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
+        ["/bin/sh", "-c", question.script([question])], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
     )
     facts = read([question], *framed(question, done.stdout, done.stderr, done.returncode))
     assert outcome(facts, question) == "unknown"

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaops.engine.planner import make_plan, questions_of
-from novaops.facts.file import File, FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.facts.firewall import Firewall, FirewallFacts, Table, Zone
 from novaops.formats.iptables import Rule, Ruleset, accepting
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Plan
-from novaops.model.question import Facts, Gap
+from novaops.model.question import Facts, Missing
 from novaops.resources.open_port import SAVED, OpenPort
 from novaops.shell import join
 from tests.unit.facts.test_facts import framed, outcome, read
@@ -247,13 +247,13 @@ def test_what_the_host_answers(stdout: str, expected: Any) -> None:
 # -- what is done about it --------------------------------------------------------------------------------------------
 
 
-def planned(answer: FirewallFacts, files: Mapping[str, str | File] | None = None, ports: tuple[int, ...] = (443,)) -> Plan:
+def planned(answer: FirewallFacts, files: Mapping[str, str | FileState] | None = None, ports: tuple[int, ...] = (443,)) -> Plan:
     resources = [OpenPort(port) for port in ports]
     written = {
-        path: File("regular file", "0640", "root", "adm", text.encode()) if isinstance(text, str) else text
+        path: FileState("regular file", "0640", "root", "adm", text.encode()) if isinstance(text, str) else text
         for path, text in (files or {}).items()
     }
-    facts = {q: written.get(q.path, Gap.ABSENT) if isinstance(q, FileAt) else answer for q in questions_of(resources)}
+    facts = {q: written.get(q.path, Missing.ABSENT) if isinstance(q, FileAt) else answer for q in questions_of(resources)}
     return make_plan(resources, Facts(facts, {}))
 
 
@@ -310,8 +310,8 @@ def test_what_is_open_already_is_left() -> None:
     assert (len(words(not_loaded)), writes(not_loaded)) == (1, [])
 
 
-@pytest.mark.parametrize("file", [File("directory"), File("regular file"), File("fifo", content=ORACLE.encode())])
-def test_what_is_no_file_of_rules_is_left(file: File) -> None:
+@pytest.mark.parametrize("file", [FileState("directory"), FileState("regular file"), FileState("fifo", content=ORACLE.encode())])
+def test_what_is_no_file_of_rules_is_left(file: FileState) -> None:
     plan = planned(FirewallFacts({"iptables": ORACLE}), {V4: file})
     assert (len(words(plan)), writes(plan)) == (1, [])
 
@@ -390,7 +390,7 @@ UDP = OpenPort(1194, "udp")
 
 
 def for_udp(answer: FirewallFacts) -> Plan:
-    return make_plan([UDP], Facts({q: Gap.ABSENT if isinstance(q, FileAt) else answer for q in UDP.questions()}, {}))
+    return make_plan([UDP], Facts({q: Missing.ABSENT if isinstance(q, FileAt) else answer for q in UDP.questions()}, {}))
 
 
 def test_a_port_of_udp_is_another_one() -> None:

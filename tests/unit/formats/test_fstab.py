@@ -10,13 +10,13 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from novaops.formats import fstab
-from novaops.formats.fstab import Line, unescape
+from novaops.formats.fstab import FstabLine, unescape
 
 NAME = st.text(st.characters(exclude_characters="\0/", codec="utf-8"), min_size=1, max_size=8).filter(lambda part: part not in {".", ".."})
 PATHS = st.builds(lambda parts: "/" + "/".join(parts), st.lists(NAME, min_size=1, max_size=3))
 WORD = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="\\#,"), min_size=1, max_size=6)
 LINES = st.builds(
-    Line,
+    FstabLine,
     source=st.one_of(WORD.map("UUID={}".format), PATHS),
     path=PATHS,
     filesystem=st.sampled_from(["ext4", "xfs", "none"]),
@@ -43,21 +43,21 @@ def foreign(content: bytes, path: str) -> list[bytes]:
 
 
 @given(TEXTS, LINES)
-@example(b"UUID=1 / ext4 defaults 0 1", Line("UUID=2", "/data", "ext4"))
-def test_put_keeps_every_foreign_line(content: bytes, line: Line) -> None:
+@example(b"UUID=1 / ext4 defaults 0 1", FstabLine("UUID=2", "/data", "ext4"))
+def test_put_keeps_every_foreign_line(content: bytes, line: FstabLine) -> None:
     after = fstab.put(content, line)
     assert foreign(after, line.path) == foreign(content, line.path)
     assert [found for _, found in fstab.parse(after) if found.path == line.path] == [line]
 
 
 @given(TEXTS, LINES)
-def test_put_twice_is_put_once(content: bytes, line: Line) -> None:
+def test_put_twice_is_put_once(content: bytes, line: FstabLine) -> None:
     once = fstab.put(content, line)
     assert fstab.put(once, line) == once
 
 
 @given(TEXTS, LINES)
-def test_remove_takes_back_what_put_added(content: bytes, line: Line) -> None:
+def test_remove_takes_back_what_put_added(content: bytes, line: FstabLine) -> None:
     assume(fstab.find(content, line.path) is None)
     after = fstab.remove(fstab.put(content, line), line.path)
     assert after in {content, content + b"\n"}
@@ -65,7 +65,7 @@ def test_remove_takes_back_what_put_added(content: bytes, line: Line) -> None:
 
 
 @given(TEXTS, LINES)
-def test_a_parent_stands_before_its_children(content: bytes, line: Line) -> None:
+def test_a_parent_stands_before_its_children(content: bytes, line: FstabLine) -> None:
     assume(fstab.find(content, line.path) is None)
     numbers = {found.path: number for number, found in fstab.parse(fstab.put(content, line))}
     assert all(numbers[line.path] < number for path, number in numbers.items() if path.startswith(f"{line.path}/"))
@@ -81,31 +81,31 @@ def test_escaping_is_undone(text: str) -> None:
 
 @given(st.sampled_from(["defaults", "noatime,nodev", "nodev,noatime"]), st.sampled_from(["noatime,nodev", "nodev,noatime", "nodev"]))
 def test_the_order_of_options_is_no_difference(one: str, other: str) -> None:
-    lines = [Line("a", "/b", "ext4", tuple(options.split(","))) for options in (one, other)]
+    lines = [FstabLine("a", "/b", "ext4", tuple(options.split(","))) for options in (one, other)]
     assert lines[0].same_as(lines[1]) == (set(one.split(",")) == set(other.split(",")))
 
 
 @pytest.mark.parametrize("field", ["source", "path", "filesystem", "dump", "check"])
 def test_every_other_field_is_a_difference(field: str) -> None:
-    line = Line("a", "/b", "ext4")
-    assert not line.same_as(Line(**{**vars(line), field: "9"}))
+    line = FstabLine("a", "/b", "ext4")
+    assert not line.same_as(FstabLine(**{**vars(line), field: "9"}))
 
 
 @pytest.mark.parametrize(
     ("raw", "line"),
     [
-        (b"UUID=1 /data ext4", Line("UUID=1", "/data", "ext4")),
-        (b"UUID=1 /data ext4 noatime", Line("UUID=1", "/data", "ext4", ("noatime",))),
-        (b"UUID=1\t/data/ \text4 noatime,nodev 1", Line("UUID=1", "/data", "ext4", ("noatime", "nodev"), "1")),
-        (b" UUID=1 /my\\040data ext4 defaults 0 2\r", Line("UUID=1", "/my data", "ext4", check="2")),
-        (b"/swapfile none swap sw 0 0 # why", Line("/swapfile", "none", "swap", ("sw",))),
-        (b"\\043odd / ext4", Line("#odd", "/", "ext4")),
+        (b"UUID=1 /data ext4", FstabLine("UUID=1", "/data", "ext4")),
+        (b"UUID=1 /data ext4 noatime", FstabLine("UUID=1", "/data", "ext4", ("noatime",))),
+        (b"UUID=1\t/data/ \text4 noatime,nodev 1", FstabLine("UUID=1", "/data", "ext4", ("noatime", "nodev"), "1")),
+        (b" UUID=1 /my\\040data ext4 defaults 0 2\r", FstabLine("UUID=1", "/my data", "ext4", check="2")),
+        (b"/swapfile none swap sw 0 0 # why", FstabLine("/swapfile", "none", "swap", ("sw",))),
+        (b"\\043odd / ext4", FstabLine("#odd", "/", "ext4")),
         (b"# UUID=1 /data ext4", None),
         (b"UUID=1 /data", None),
         (b"", None),
     ],
 )
-def test_a_line_is_read(raw: bytes, line: Line | None) -> None:
+def test_a_line_is_read(raw: bytes, line: FstabLine | None) -> None:
     assert [found for _, found in fstab.parse(raw)] == ([line] if line else [])
 
 
@@ -114,7 +114,7 @@ def test_of_two_lines_for_one_path_the_last_counts_and_one_stays() -> None:
     found = fstab.find(content, "/data")
     assert found is not None
     assert found.source == "UUID=2"
-    assert fstab.put(content, Line("UUID=3", "/data", "ext4")) == b"UUID=3 /data ext4 defaults 0 0\n# between\n"
+    assert fstab.put(content, FstabLine("UUID=3", "/data", "ext4")) == b"UUID=3 /data ext4 defaults 0 0\n# between\n"
 
 
 def test_swap_is_no_path() -> None:
@@ -142,7 +142,7 @@ def test_findmnt_reads_what_was_written(tmp_path: Path) -> None:
         "\\040",
         "new\nline",
     ]
-    lines = [Line(f"/srv/{name}", f"/mnt/{name}", "none", ("bind", "nofail")) for name in names]
+    lines = [FstabLine(f"/srv/{name}", f"/mnt/{name}", "none", ("bind", "nofail")) for name in names]
     content = b"# comment\r\n\n"
     for line in lines:
         content = fstab.put(content, line)

@@ -71,7 +71,7 @@ def test_a_path_that_passes_stays_one_field(text: str) -> None:
     assert path.splitlines() == [path]
     assert names.path(path) == path
     assert shlex.split(quote(path)) == [path]
-    line = fstab.Line("UUID=1", path, "ext4")
+    line = fstab.FstabLine("UUID=1", path, "ext4")
     assert [found for _, found in fstab.parse(line.render().encode())] == [line]
     assert len(line.render().split()) == 6
 

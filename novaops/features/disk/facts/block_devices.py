@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 
 EDGE = 1_048_576
 """Bytes at each end of a device that must read as zero before it counts as blank."""
@@ -147,7 +147,7 @@ class BlockDevices(Question[DeviceTable]):
     family: ClassVar[str] = "block-devices"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         only_a_partition = knows_only_the_partition('"$probed"')
         ends = fingerprint('"$path"')
@@ -194,7 +194,7 @@ done
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, DeviceTable | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, DeviceTable | Missing]:
         if section.status:
             return {}
         head, _, rest = section.stdout.partition("\njson\n")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.shell import join
 
 
@@ -24,7 +24,7 @@ class DeviceAt(Question[Device]):
     family: ClassVar[str] = "device"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         return f"""\
 for path in {join(q.path for q in questions)}; do
   if [ -e "$path" ]; then
@@ -35,9 +35,9 @@ done
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Device | Gap]:
-        answers: dict[Self, Device | Gap] = {}
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Device | Missing]:
+        answers: dict[Self, Device | Missing] = {}
         for question, line in zip(questions, section.stdout.splitlines(), strict=False):
             kind, _, real = line.partition("\t")
-            answers[question] = Gap.ABSENT if line == "absent" else Device(real, kind) if real else Gap.UNKNOWN
+            answers[question] = Missing.ABSENT if line == "absent" else Device(real, kind) if real else Missing.UNKNOWN
         return answers

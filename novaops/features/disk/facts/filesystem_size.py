@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.shell import join
 
 TABLE_END = 2 * 1_048_576
@@ -14,7 +14,7 @@ TABLE_END = 2 * 1_048_576
 
 
 @dataclass(frozen=True)
-class Room:
+class FreeSpace:
     """All sizes are bytes."""
 
     filesystem: str
@@ -33,14 +33,14 @@ class Room:
 
 
 @dataclass(frozen=True)
-class FilesystemSize(Question[Room]):
+class FilesystemSize(Question[FreeSpace]):
     """ABSENT when nothing is mounted at `path`. Asking makes the kernel look again how large a SCSI disk is."""
 
     path: str
     family: ClassVar[str] = "filesystem-size"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         return f"""\
 for path in {join(q.path for q in questions)}; do
   real=$(readlink -m -- "$path")
@@ -68,17 +68,17 @@ done
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Room | Gap]:
-        answers: dict[Self, Room | Gap] = {}
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, FreeSpace | Missing]:
+        answers: dict[Self, FreeSpace | Missing] = {}
         for question, line in zip(questions, section.stdout.splitlines(), strict=False):
             match line.split("\t"):
                 case ["absent"]:
-                    answers[question] = Gap.ABSENT
+                    answers[question] = Missing.ABSENT
                 case ["room", kind, source, "", device_size, disk, number, behind]:
-                    answers[question] = Room(kind, source, 0, 0, int(device_size), disk, int(number), int(behind))
+                    answers[question] = FreeSpace(kind, source, 0, 0, int(device_size), disk, int(number), int(behind))
                 case ["room", kind, source, size, unit, device_size, disk, number, behind] if int(size):
                     numbers = (int(size), int(unit), int(device_size))
-                    answers[question] = Room(kind, source, *numbers, disk, int(number), int(behind))
+                    answers[question] = FreeSpace(kind, source, *numbers, disk, int(number), int(behind))
                 case _:
-                    answers[question] = Gap.UNKNOWN
+                    answers[question] = Missing.UNKNOWN
         return answers

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from novaops.formats.fstab import unescape
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Mounts(Question[MountTable]):
     family: ClassVar[str] = "mounts"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return "cat /proc/self/mountinfo\n"
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, MountTable | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, MountTable | Missing]:
         *lines, cut = section.stdout.split("\n")  # no splitlines: a path may have a form feed in it
         if section.status or cut or not lines:
             return {}

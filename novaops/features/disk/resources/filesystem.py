@@ -11,10 +11,10 @@ from novaops.facts.file import FileAt
 from novaops.features.disk.facts.block_devices import EDGE, BlockDevice, BlockDevices, DeviceTable, fingerprint, knows_only_the_partition
 from novaops.features.disk.facts.device import Device, DeviceAt
 from novaops.features.disk.facts.mounts import Mounts
-from novaops.features.disk.resources.selection import Scene, Selection, Wish, describe, select
+from novaops.features.disk.resources.selection import DiskChoice, DiskRequest, HostDisks, describe, select
 from novaops.model.action import Action, Command, Precondition
 from novaops.model.plan import Change, Risk, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.shell import join, quote
 
 FSTAB = "/etc/fstab"
@@ -57,24 +57,24 @@ class Filesystem:
         if self.device.startswith("/"):
             yield DeviceAt(self.device)
 
-    def select(self, facts: Facts) -> Selection:
+    def select(self, facts: Facts) -> DiskChoice:
         """The device this file system is on, or will be. Raises Refused."""
         table = facts.known(BlockDevices())
         file = facts[FileAt(FSTAB)]
-        named: Device | Gap | None = None
+        named: Device | Missing | None = None
         if self.device.startswith("/"):
             found = facts[DeviceAt(self.device)]
             named = found
-        scene = Scene(
+        scene = HostDisks(
             table=table,
             mounts=facts.known(Mounts()),
             fstab=getattr(file, "content", None) or b"",
             named=named,
         )
         path = facts.known(DirectoryAt(self.path)).real
-        return select(Wish(self.device, self.kind, path, self.wipe, self.read_only), scene)
+        return select(DiskRequest(self.device, self.kind, path, self.wipe, self.read_only), scene)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         selection = self.select(facts)
         device = selection.device
         if selection.make:
@@ -83,7 +83,7 @@ class Filesystem:
             change = Change("label", device.label or None, self.label)
             yield Step(self.id, (change,), (_set_label(self.kind, device, self.label),))
 
-    def claims(self, facts: Facts) -> Iterator[str]:
+    def exclusive_keys(self, facts: Facts) -> Iterator[str]:
         """The device: no second file system can be on it."""
         yield describe(self.select(facts).device)
 
@@ -92,7 +92,7 @@ class Filesystem:
         if not selection.make and not facts.known(Mounts()).at(facts.known(DirectoryAt(self.path)).real):
             yield f"{describe(selection.device)} has {self.kind} already: kept as it is, nothing is formatted"
 
-    def _make(self, selection: Selection, table: DeviceTable) -> Step:
+    def _make(self, selection: DiskChoice, table: DeviceTable) -> Step:
         device = selection.device
         changes = [
             Change("device", None, describe(device)),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.features.disk.facts.filesystem_size import TABLE_END, FilesystemSize, Room
+from novaops.features.disk.facts.filesystem_size import TABLE_END, FilesystemSize, FreeSpace
 from novaops.formats.size import human
 from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 
 _GROW_PARTITION = """\
 set -e
@@ -33,9 +33,9 @@ class Growth:
     def questions(self) -> Iterable[Question[Any]]:
         yield FilesystemSize(self.path)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         room = facts[FilesystemSize(self.path)]
-        if room is Gap.ABSENT:
+        if room is Missing.ABSENT:
             if self.mounts_first:
                 return
             raise Refused(f"nothing is mounted at {self.path}", fix="novaops disk ls HOST shows what is mounted where")
@@ -52,7 +52,7 @@ class Growth:
         if changes:
             yield Step(self.id, tuple(changes), tuple(actions), cannot_undo="what has grown is not made smaller again")
 
-    def _words(self, room: Room) -> tuple[str, ...]:
+    def _words(self, room: FreeSpace) -> tuple[str, ...]:
         match room.filesystem:
             case "ext2" | "ext3" | "ext4":
                 return ("resize2fs", room.source)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from novaops.errors import Refused
 from novaops.facts.directory import Directory, DirectoryAt
-from novaops.facts.file import File, FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.features.disk.facts.mounts import MountedAt, Mounts, MountTable
 from novaops.features.disk.resources.filesystem import FSTAB, Filesystem
 from novaops.features.disk.resources.selection import describe, is_mounted, names
@@ -57,7 +57,7 @@ class Mount:
         elif self.source.startswith("/"):
             yield DirectoryAt(self.source)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         if self.state in {"absent", "unmounted"}:
             yield from self._gone(facts)
         else:
@@ -114,18 +114,18 @@ class Mount:
         if changes:
             yield Step(self.id, tuple(changes), tuple(actions))
 
-    def _wanted(self, facts: Facts, place: Directory, mounts: MountTable) -> tuple[fstab.Line, MountedAt | None, list[Action]]:
+    def _wanted(self, facts: Facts, place: Directory, mounts: MountTable) -> tuple[fstab.FstabLine, MountedAt | None, list[Action]]:
         """The line, what of it is mounted already, and what to check before it is."""
         present = mounts.at(place.real)
         if isinstance(self.source, Filesystem):
             selection = self.source.select(facts)
             kind = self.source.kind
-            line = fstab.Line(f"UUID={selection.uuid}", place.real, kind, self.options, "0", "2" if kind == "ext4" else "0")
+            line = fstab.FstabLine(f"UUID={selection.uuid}", place.real, kind, self.options, "0", "2" if kind == "ext4" else "0")
             if present is not None and not is_mounted(selection.device, place.real, mounts):
                 raise _occupied(place, present)
             healthy: list[Action] = [] if selection.make else [_healthy(kind, selection.device.path, read_only=self.source.read_only)]
             return line, present, healthy
-        line = fstab.Line(self.source, place.real, self.filesystem, self.options)
+        line = fstab.FstabLine(self.source, place.real, self.filesystem, self.options)
         if "bind" in self.options or "rbind" in self.options:
             source = facts.known(DirectoryAt(self.source))
             if source.state not in {"empty", "filled"}:
@@ -136,7 +136,7 @@ class Mount:
             raise _occupied(place, present)
         return line, present, []
 
-    def _inherited(self, facts: Facts, line: fstab.Line, mounts: MountTable) -> frozenset[str]:
+    def _inherited(self, facts: Facts, line: fstab.FstabLine, mounts: MountTable) -> frozenset[str]:
         """The options that a bind mount takes over from the mount that holds its source."""
         if isinstance(self.source, Filesystem) or not {"bind", "rbind"} & set(line.options):
             return frozenset()
@@ -170,7 +170,7 @@ class Mount:
         if changes:
             yield Step(self.id, tuple(changes), tuple(actions))
 
-    def foreseen(self, facts: Facts) -> Facts:
+    def predict(self, facts: Facts) -> Facts:
         """Without the mount, once it is gone: what it is mounted beneath can go next."""
         if self.state in {"mounted", "defined"}:
             return facts
@@ -189,15 +189,15 @@ def _write_fstab(facts: Facts, after: bytes) -> WriteFile:
     Findmnt must find no more wrong with the new text than with the old: foreign lines are not ours to mend.
     """
     old = facts[FileAt(FSTAB)]
-    rights = (old.mode, old.owner, old.group) if isinstance(old, File) and old.mode else None
-    mode, owner, group = rights or ("0644", "root", "root")
+    permissions = (old.mode, old.owner, old.group) if isinstance(old, FileState) and old.mode else None
+    mode, owner, group = permissions or ("0644", "root", "root")
     count = r"findmnt --verify --tab-file \"$1\" 2>&1 | awk '/\[E\]|parse error at/ { n++ } END { print n + 0 }'".replace('\\"', '"')
     verify = f'errors() {{ {count}; }}; [ "$(errors "$2")" -le "$(errors "$1")" ] || {{ findmnt --verify --tab-file "$2" 2>&1; exit 1; }}'
     reload = "[ ! -d /run/systemd/system ] || systemctl daemon-reload"
     return WriteFile(
         *(FSTAB, after, mode, owner, group),
-        before=old.content if isinstance(old, File) else None,
-        rights_before=rights,
+        before=old.content if isinstance(old, FileState) else None,
+        permissions_before=permissions,
         check=("sh", "-c", verify, "verify", FSTAB, "{}"),
         then=("sh", "-c", reload),
     )
@@ -212,7 +212,7 @@ def _make_directory(place: Directory) -> Command:
     return Command(("mkdir", "-p", "-m", "0755", "--", place.real), holds=f"[ -d {quote(place.real)} ]", undo=undo)
 
 
-def _trial(line: fstab.Line, path: str) -> Command:
+def _trial(line: fstab.FstabLine, path: str) -> Command:
     """Mount by hand and unmount again, before fstab has a word of it: a line that cannot work is never written."""
     kind = () if line.filesystem == "none" else ("-t", line.filesystem)
     words = ("mount", *kind, "-o", ",".join(line.options), "--", line.source, path)

@@ -12,11 +12,11 @@ from novaops.features.disk.facts.device import Device
 from novaops.features.disk.facts.mounts import MountTable
 from novaops.formats import fstab
 from novaops.formats.size import human
-from novaops.model.question import Gap
+from novaops.model.question import Missing
 
 
 @dataclass(frozen=True)
-class Wish:
+class DiskRequest:
     """What was asked for. `device` is auto, a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
 
     device: str
@@ -28,18 +28,18 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Scene:
+class HostDisks:
     """The facts that a selection rests on."""
 
     table: DeviceTable
     mounts: MountTable
     fstab: bytes
-    named: Device | Gap | None
-    """What stands at `Wish.device` where that is a path; None where it is none."""
+    named: Device | Missing | None
+    """What stands at `DiskRequest.device` where that is a path; None where it is none."""
 
 
 @dataclass(frozen=True)
-class Selection:
+class DiskChoice:
     device: BlockDevice
     make: bool
     """Whether a file system has to be made; else the one there is the wanted one."""
@@ -48,7 +48,7 @@ class Selection:
     wipe: bool = False
 
 
-def select(wish: Wish, scene: Scene) -> Selection:
+def select(wish: DiskRequest, scene: HostDisks) -> DiskChoice:
     """The device for `wish`. Raises Refused, with what is there, unless using it is provably safe."""
     device = _named(wish, scene) if wish.device != "auto" else _automatic(wish, scene)
     if is_mounted(device, wish.path, scene.mounts):
@@ -67,7 +67,7 @@ def select(wish: Wish, scene: Scene) -> Selection:
     if device.filesystem == wish.filesystem and {s.kind for s in device.signatures} == {wish.filesystem}:
         if device.read_only and not wish.read_only:
             raise Refused(f"{describe(device)} is read-only", fix="add --options ro to mount it for reading")
-        return Selection(device, make=False, uuid=device.uuid)
+        return DiskChoice(device, make=False, uuid=device.uuid)
     raise _holds_something(wish, device, scene.table)
 
 
@@ -107,12 +107,12 @@ def uses(device: BlockDevice, table: DeviceTable, mounts: MountTable) -> Iterato
             yield f"{name} is held by {', '.join(part.holders)}"
 
 
-def _named(wish: Wish, scene: Scene) -> BlockDevice:
+def _named(wish: DiskRequest, scene: HostDisks) -> BlockDevice:
     wanted = wish.device
     if wanted.upper().startswith("UUID="):
         found = scene.table.with_uuid(wanted[5:].strip('"'))
     elif wanted.startswith("/"):
-        if scene.named is Gap.ABSENT or not isinstance(scene.named, Device):
+        if scene.named is Missing.ABSENT or not isinstance(scene.named, Device):
             raise Refused(f"there is no {wanted} on this host", why=_overview(scene), fix=_LOOK)
         if "block" not in scene.named.kind:
             raise Refused(f"{wanted} is a {scene.named.kind}, not a disk", why=_overview(scene), fix=_LOOK)
@@ -139,7 +139,7 @@ def _several(name: str, found: Sequence[BlockDevice]) -> Refused:
 _LOOK = "novaops disk ls HOST shows every disk with its names"
 
 
-def _automatic(wish: Wish, scene: Scene) -> BlockDevice:
+def _automatic(wish: DiskRequest, scene: HostDisks) -> BlockDevice:
     """The one blank disk. Before that, what fstab or the kernel already has at the path: a second run must find the first's."""
     line = fstab.find(scene.fstab, wish.path)
     if line is not None:
@@ -184,7 +184,7 @@ def _automatic(wish: Wish, scene: Scene) -> BlockDevice:
     raise Refused("there is no blank disk on this host", why=_overview(scene), fix=_no_blank_hint(wish, idle))
 
 
-def _mounted(wish: Wish, device: BlockDevice) -> Selection:
+def _mounted(wish: DiskRequest, device: BlockDevice) -> DiskChoice:
     if wish.wipe and wish.wipe == device.uuid:
         raise Refused(
             f"{describe(device)} is mounted at {wish.path}, and is not wiped while it is in use",
@@ -196,10 +196,10 @@ def _mounted(wish: Wish, device: BlockDevice) -> Selection:
             why=f"{describe(device)} is mounted there with its data.",
             fix=f"--filesystem {device.filesystem} keeps it as it is",
         )
-    return Selection(device, make=False, uuid=device.uuid)
+    return DiskChoice(device, make=False, uuid=device.uuid)
 
 
-def _refuse_if_used(wish: Wish, device: BlockDevice, scene: Scene) -> None:
+def _refuse_if_used(wish: DiskRequest, device: BlockDevice, scene: HostDisks) -> None:
     if reasons := list(uses(device, scene.table, scene.mounts)):
         raise Refused(
             f"{describe(device)} is in use: {'; '.join(reasons)}",
@@ -216,7 +216,7 @@ def _refuse_if_used(wish: Wish, device: BlockDevice, scene: Scene) -> None:
                 )
 
 
-def _make(wish: Wish, device: BlockDevice, scene: Scene, *, wipe: bool) -> Selection:
+def _make(wish: DiskRequest, device: BlockDevice, scene: HostDisks, *, wipe: bool) -> DiskChoice:
     if device.read_only:
         raise Refused(f"{describe(device)} is read-only: no file system can be made on it")
     if wish.read_only:
@@ -224,10 +224,10 @@ def _make(wish: Wish, device: BlockDevice, scene: Scene, *, wipe: bool) -> Selec
             f"{describe(device)} has no {wish.filesystem} on it, and a read-only mount of a new file system is of no use",
             fix="leave ro out of the options to have one made",
         )
-    return Selection(device, make=True, uuid=str(uuid.uuid5(uuid.UUID(scene.table.fresh_uuid), device.path)), wipe=wipe)
+    return DiskChoice(device, make=True, uuid=str(uuid.uuid5(uuid.UUID(scene.table.fresh_uuid), device.path)), wipe=wipe)
 
 
-def _holds_something(wish: Wish, device: BlockDevice, table: DeviceTable) -> Refused:
+def _holds_something(wish: DiskRequest, device: BlockDevice, table: DeviceTable) -> Refused:
     if device.blank is None:
         return Refused(
             f"what is on {describe(device)} could not be read to its end",
@@ -255,7 +255,7 @@ def _wipe_hint(device: BlockDevice) -> str:
     return f"to lose what is on it: --wipe {device.identities[0]}"
 
 
-def _no_blank_hint(wish: Wish, idle: Sequence[BlockDevice]) -> str:
+def _no_blank_hint(wish: DiskRequest, idle: Sequence[BlockDevice]) -> str:
     if not idle:
         return "attach a disk at the provider, then run this again"
     if wish.wipe:
@@ -269,7 +269,7 @@ def _stable_name(device: BlockDevice) -> str:
     return min(by_id, key=len) if by_id else device.path
 
 
-def _overview(scene: Scene) -> str:
+def _overview(scene: HostDisks) -> str:
     rows = []
     for disk in scene.table.devices:
         if disk.kind == "disk":

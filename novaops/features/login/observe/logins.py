@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import paramiko
 
-from novaops.errors import HostFailed, NovaopsError, PasswordsTaken, Unreachable
-from novaops.features.login.observe import fail2ban as ban
+from novaops.errors import HostFailed, NovaopsError, PasswordsAccepted, Unreachable
+from novaops.features.login.observe import fail2ban
 from novaops.features.login.observe.fail2ban import Ban
 from novaops.secret_source import resolve
 from novaops.ssh.session import Session
@@ -36,7 +36,7 @@ OUTSIDE = ("192.0.2.77", "198.51.100.77", "203.0.113.77", "2001:db8::77")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExpectedLogin:
     kind: Literal["user", "everyone", "others", "root", "keys", "fail2ban"]
     user: str = ""
     password: str | None = None
@@ -69,8 +69,8 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Seen:
-    wanted: Wanted
+class ObservedLogin:
+    wanted: ExpectedLogin
     here: str = ""
     """This machine's address, as the host sees it."""
     login: str = ""
@@ -94,7 +94,7 @@ Question = tuple[str, str]
 """A user and an address."""
 
 
-def look(host: Host, entries: Sequence[Wanted]) -> list[Seen]:
+def observe(host: Host, entries: Sequence[ExpectedLogin]) -> list[ObservedLogin]:
     """A login or two for each user. Raises HostFailed where the host cannot be seen, Unreachable, UsageError for a password."""
     session: Session = host.backend.session
     here, _, server, port = _connection(session)
@@ -103,14 +103,16 @@ def look(host: Host, entries: Sequence[Wanted]) -> list[Seen]:
     said = _judged(host, questions, server, port)
     wants_ban = any(wanted.kind == "fail2ban" for wanted in entries)
     caution = ""
-    if not wants_ban and any(wanted.password or wanted.kind == "others" for wanted in entries) and ban.watches(host):
+    if not wants_ban and any(wanted.password or wanted.kind == "others" for wanted in entries) and fail2ban.watches(host):
         caution = "fail2ban watches sshd, and would count a wrong password against this machine"
     door = _Door(session, here, accounts, said, caution)
-    with ban.spared(host, here) if wants_ban else nullcontext():
-        found = {index: door.look(wanted) for index, wanted in enumerate(entries) if wanted.kind != "fail2ban"}
+    with fail2ban.spared(host, here) if wants_ban else nullcontext():
+        found = {index: door.observe(wanted) for index, wanted in enumerate(entries) if wanted.kind != "fail2ban"}
         # Last of all: once fail2ban has seen this, it has read, and left out, what was tried before.
         found |= {
-            index: Seen(wanted, ban=ban.look(host, server, port)) for index, wanted in enumerate(entries) if wanted.kind == "fail2ban"
+            index: ObservedLogin(wanted, ban=fail2ban.look(host, server, port))
+            for index, wanted in enumerate(entries)
+            if wanted.kind == "fail2ban"
         }
     return [found[index] for index in range(len(entries))]
 
@@ -124,7 +126,7 @@ class _Door:
         self._session, self._here, self._accounts, self._said, self._caution = session, here, accounts, said, caution
         self._refusals = 0
 
-    def look(self, wanted: Wanted) -> Seen:
+    def observe(self, wanted: ExpectedLogin) -> ObservedLogin:
         own = _own_login(self._session)
         judged = {
             (user if wanted.kind == "others" else address): self._said[user, address]
@@ -141,9 +143,9 @@ class _Door:
         elif wanted.kind != "keys":
             with _knock(self._session) as line:
                 seen["offered"] = _offered(line, wanted.user)
-        return Seen(wanted, has_password=wanted.user in self._accounts, **seen)
+        return ObservedLogin(wanted, has_password=wanted.user in self._accounts, **seen)
 
-    def _try(self, wanted: Wanted, reference: str) -> tuple[Tried, frozenset[str]]:
+    def _try(self, wanted: ExpectedLogin, reference: str) -> tuple[Tried, frozenset[str]]:
         """The right password by each method; before it, on the same connection, wrong ones: so nobody counts them."""
         password = resolve(reference).reveal()
         if self._refusals >= MOST_REFUSALS:
@@ -242,7 +244,7 @@ def _by_key(session: Session, *, no_passwords: bool = False) -> str:
     try:
         fresh.open(no_passwords=no_passwords)
         done = fresh.run("true", root=False)
-    except PasswordsTaken as error:
+    except PasswordsAccepted as error:
         return error.what.rpartition(": ")[2]
     except Unreachable as error:
         return error.why or error.what
@@ -272,7 +274,7 @@ def _connection(session: Session) -> tuple[str, ...]:
         raise HostFailed(f"{session.target} does not tell where this connection comes from", why=done.stdout.strip()) from None
 
 
-def _questions(wanted: Wanted, here: str, accounts: Iterable[str]) -> list[Question]:
+def _questions(wanted: ExpectedLogin, here: str, accounts: Iterable[str]) -> list[Question]:
     if wanted.kind == "others":
         return [(user, here) for user in dict.fromkeys([*accounts, ANYBODY]) if user not in wanted.named]
     return [(wanted.user, address) for address in dict.fromkeys([here, *wanted.asked])] if wanted.user else []

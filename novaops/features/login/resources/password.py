@@ -11,7 +11,7 @@ from novaops.facts.account import AccountNamed, PasswordHash
 from novaops.formats.passwords import hashed, matches
 from novaops.model.action import SetValue
 from novaops.model.plan import Change, Risk, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.secret import Secret
 from novaops.shell import quote
 
@@ -38,10 +38,10 @@ class Password:
     def questions(self) -> Iterable[Question[Any]]:
         yield from (PasswordHash(self.user), AccountNamed(self.user))
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         found, account = facts[PasswordHash(self.user)], facts[AccountNamed(self.user)]
-        expired = account is not Gap.ABSENT and account.password_expired
-        if found is not Gap.ABSENT and not expired and matches(self.password, found):
+        expired = account is not Missing.ABSENT and account.password_expired
+        if found is not Missing.ABSENT and not expired and matches(self.password, found):
             return
         shadow = f"getent shadow -- {quote(self.user)}"
         new = hashed(self.password, self.salt)
@@ -52,10 +52,10 @@ class Password:
             write=("sh", "-c", _SET, "set-password", self.user),
             value=Secret(f"{new.reveal()}\n"),
             # Whoever is yet to be made has none that could be compared.
-            expected=None if found is Gap.ABSENT else _digest(found),
+            expected=None if found is Missing.ABSENT else _digest(found),
             result=_digest(new),
         )
-        before = None if found is Gap.ABSENT or not found.reveal().strip("!*") else "expired" if expired else "[secret]"
+        before = None if found is Missing.ABSENT or not found.reveal().strip("!*") else "expired" if expired else "[secret]"
         yield Step(self.id, (Change("password", before, "[secret]"),), (change,), Risk.LOCKOUT)
 
 

@@ -8,15 +8,14 @@ from typing import Any
 
 from novaops.errors import Refused
 from novaops.facts.account import Account, AccountNamed, Accounts
-from novaops.facts.file import File as FileFacts
-from novaops.facts.file import FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.facts.sshd import Caller, Sshd, SshdEffective, SshdState
 from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.formats.sshd_drop_in import ANYBODY, DROP_IN, EVERYONE, FOLDER, KEYWORDS, MAIN, NAMES, DropIn, Grant, included, read
 from novaops.model.plan import Change, FreshLogin, Risk, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.resources import sshd_file
-from novaops.resources.sshd_access import Effective, Obstacle, Way, rulings, to_key, to_password
+from novaops.resources.sshd_access import Effective, LoginBlocker, LoginContext, rulings, to_key, to_password
 from novaops.secret import Secret
 
 ID = "sshd:password-login"
@@ -48,7 +47,7 @@ class PasswordLogin:
         if self.others_denied:
             yield Accounts()
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         sshd = facts.known(SshdState())
         self._refuse_broken(sshd)
         now = SshdConfig(sshd.files)
@@ -60,9 +59,9 @@ class PasswordLogin:
         self._refuse_obstacles(facts, sshd, after)
         files = [sshd_file.drop_in(sshd, wanted.text(), self._expected(facts))]
         found = facts[FileAt(MAIN)]
-        if not early and isinstance(found, FileFacts):
+        if not early and isinstance(found, FileState):
             files.insert(0, sshd_file.main(sshd, after.files[MAIN], found))
-        made = [step for file in files for step in file.steps(facts)]
+        made = [step for file in files for step in file.plan(facts)]
         if not made:
             self._refuse_ineffective(facts, sshd)
             return
@@ -98,7 +97,7 @@ class PasswordLogin:
 
     def _before(self, facts: Facts) -> DropIn:
         found = facts[FileAt(DROP_IN)]
-        content = found.content if isinstance(found, FileFacts) else None
+        content = found.content if isinstance(found, FileState) else None
         return read((content or b"").decode("utf-8", "replace"))
 
     def _expected(self, facts: Facts) -> Iterator[str]:
@@ -126,8 +125,8 @@ class PasswordLogin:
             return "it is no one user's"
         if grant.who not in dict(self.passwords):
             return "its password is not known here; --password env:NAME tells it"
-        if not grant.covers("" if here is Gap.ABSENT else here.address):
-            where = "elsewhere" if here is Gap.ABSENT else here.address
+        if not grant.covers("" if here is Missing.ABSENT else here.address):
+            where = "elsewhere" if here is Missing.ABSENT else here.address
             return f"this machine comes from {where}, and not from {', '.join(grant.addresses)}"
         effective = facts.known(SshdEffective(grant.account, grant.asked[0]))
         shut = [
@@ -226,49 +225,49 @@ def _includes_early(now: SshdConfig) -> bool:
     return SshdConfig({path: text for path, text in now.files.items() if path.rpartition("/")[0] != FOLDER}).includes_early(DROP_IN)
 
 
-def _way(grant: Grant, facts: Facts, sshd: Sshd, config: SshdConfig) -> Way:
+def _way(grant: Grant, facts: Facts, sshd: Sshd, config: SshdConfig) -> LoginContext:
     """Somebody who comes as the grant means it: from where the operator is, or from the first network that is named."""
     account = facts[AccountNamed(grant.account)]
     address = grant.asked[0]
-    groups = (grant.account,) if account is Gap.ABSENT else account.groups  # one yet to be made gets a group of that name
+    groups = (grant.account,) if account is Missing.ABSENT else account.groups  # one yet to be made gets a group of that name
     effective = facts.known(SshdEffective(grant.account, address))
     peer = Peer(grant.account, groups, address or _here(facts))
-    return Way(peer, None if account is Gap.ABSENT else account, effective, config, sshd.nologin)
+    return LoginContext(peer, None if account is Missing.ABSENT else account, effective, config, sshd.nologin)
 
 
-def _way_of(account: Account, effective: Effective, facts: Facts, sshd: Sshd, config: SshdConfig) -> Way:
-    return Way(Peer(account.name, account.groups, _here(facts)), account, effective, config, sshd.nologin)
+def _way_of(account: Account, effective: Effective, facts: Facts, sshd: Sshd, config: SshdConfig) -> LoginContext:
+    return LoginContext(Peer(account.name, account.groups, _here(facts)), account, effective, config, sshd.nologin)
 
 
-def _needs_password(way: Way) -> Iterator[Obstacle]:
+def _needs_password(way: LoginContext) -> Iterator[LoginBlocker]:
     """AuthenticationMethods that nobody could go through any more."""
     methods = [words for value in way.effective.get("authenticationmethods", ()) for words in value.split()]
     if methods and all("password" in words or "keyboard-interactive" in words for words in methods):
-        yield Obstacle(f"AuthenticationMethods {' '.join(methods)} needs a password", way.place("authenticationmethods"))
+        yield LoginBlocker(f"AuthenticationMethods {' '.join(methods)} needs a password", way.place("authenticationmethods"))
 
 
 def _left_out(account: Account, effective: Effective, sshd: Sshd, config: SshdConfig, grants: tuple[Grant, ...]) -> bool:
-    way = Way(Peer(account.name, account.groups), account, effective, config, sshd.nologin)
+    way = LoginContext(Peer(account.name, account.groups), account, effective, config, sshd.nologin)
     return account.password == "set" and account.name not in {grant.who for grant in grants} and any(to_key(way))
 
 
 def _here(facts: Facts) -> str:
     caller = facts[Caller()]
-    return "127.0.0.1" if caller is Gap.ABSENT else caller.address
+    return "127.0.0.1" if caller is Missing.ABSENT else caller.address
 
 
 def _named(step: Step, change: Change) -> Change:
     return replace(change, field=change.field if step.resource.endswith(DROP_IN) else f"{MAIN} {change.field}")
 
 
-def _now(way: Way) -> str:
+def _now(way: LoginContext) -> str:
     for keyword in KEYWORDS:
         if way.value(keyword) == "yes":
             return f"yes ← {way.place(keyword) or 'default'}"
     return f"no ← {way.place(KEYWORDS[0]) or 'default'}"
 
 
-def _losers(config: SshdConfig, way: Way) -> str:
+def _losers(config: SshdConfig, way: LoginContext) -> str:
     """The lines of others that would decide if novaops' file were not there."""
     lines = (line for keyword in KEYWORDS for line in config.ruling(keyword, way.peer).losers if line.file != DROP_IN)
     return ", ".join(f"{line.where} ({NAMES[line.keyword]} {line.value})" for line in dict.fromkeys(lines))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.secret import Secret
 from novaops.shell import quote
 
@@ -30,7 +30,7 @@ class Answered:
 
 
 @dataclass(frozen=True)
-class Answer(Question[Answered]):
+class SiteAnswer(Question[Answered]):
     """ABSENT where the file `after` is not there: what is not set up yet is not asked."""
 
     url: str
@@ -47,7 +47,7 @@ class Answer(Question[Answered]):
     family: ClassVar[str] = "answer"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         """Each request's curl reads its words from standard input: argv can be read by every user of the host."""
         asked = "".join(_one(number, question) for number, question in enumerate(questions))
         shown = f'for number in $(seq 0 {len(questions) - 1}); do cat "$folder/$number.said"; echo; done'
@@ -61,20 +61,20 @@ folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Answered | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Answered | Missing]:
         if section.status:
-            return dict.fromkeys(questions, Gap.ABSENT) if section.status == 7 else {}  # noqa: PLR2004 - see ask
-        answers: dict[Self, Answered | Gap] = {}
+            return dict.fromkeys(questions, Missing.ABSENT) if section.status == 7 else {}  # noqa: PLR2004 - see ask
+        answers: dict[Self, Answered | Missing] = {}
         for question, line in zip(questions, section.stdout.splitlines(), strict=False):
             if line == "absent":
-                answers[question] = Gap.ABSENT
+                answers[question] = Missing.ABSENT
                 continue
             status, body, trouble, logged = line.split("\t")
             answers[question] = Answered(int(status), *(_text(part) for part in (body, trouble, logged)))
         return answers
 
 
-def _one(number: int, question: Answer) -> str:
+def _one(number: int, question: SiteAnswer) -> str:
     said = f'"$folder/{number}.said"'
     logged = f"tail -n 1 -- {quote(question.log)} 2>/dev/null | base64 -w 0" if question.log else ":"
     return f"""\
@@ -87,7 +87,7 @@ if [ -e {quote(question.after)} ]; then {{
 """
 
 
-def _words(question: Answer) -> str:
+def _words(question: SiteAnswer) -> str:
     """A configuration of curl's: one option a line, its value in double quotes."""
     options: list[tuple[str, str]] = [("url", question.url), ("write-out", "%{http_code}|%{errormsg}"), ("max-time", str(SECONDS))]
     options += [("noproxy", "*"), ("max-filesize", "1000000")]

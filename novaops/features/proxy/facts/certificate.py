@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.shell import quote
 
 LARGEST = 262_144
@@ -68,26 +68,26 @@ class CertificateAt(Question[CertificateFacts]):
     family: ClassVar[str] = "certificate"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         looks = "".join(f"look {quote(q.certificate)} {quote(q.key)}\n" for q in questions)
         return f"{_LOOK}date +%s\n{looks}"
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, CertificateFacts | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, CertificateFacts | Missing]:
         now, *lines = section.stdout.splitlines()
-        found: dict[Self, CertificateFacts | Gap] = {}
+        found: dict[Self, CertificateFacts | Missing] = {}
         for question, line in zip(questions, lines, strict=False):
-            found[question] = Gap.ABSENT if line == "absent" else _facts(line.split(" "), int(now))
+            found[question] = Missing.ABSENT if line == "absent" else _facts(line.split(" "), int(now))
         return found
 
 
-def _facts(words: list[str], now: int) -> CertificateFacts | Gap:
+def _facts(words: list[str], now: int) -> CertificateFacts | Missing:
     if words == ["unknown"]:
-        return Gap.UNKNOWN
-    key, rights, encrypted, matches, trusted, chain, why = words
+        return Missing.UNKNOWN
+    key, permissions, encrypted, matches, trusted, chain, why = words
     if not why.endswith("."):  # the line's last sign: without it the line was cut
-        return Gap.UNKNOWN
-    mode, owner, group = rights.split(":") if key == "present" else ("", "", "")
+        return Missing.UNKNOWN
+    mode, owner, group = permissions.split(":") if key == "present" else ("", "", "")
     return CertificateFacts(
         chain=_text(chain),
         now=now,

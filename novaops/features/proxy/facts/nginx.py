@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from novaops.formats.nginx_conf import NginxConf
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 
 Version = tuple[int, ...]
 
@@ -69,7 +69,7 @@ class Nginx(Question[NginxFacts]):
     family: ClassVar[str] = "nginx"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return f"""\
 say() {{ printf '%s=%s\\n' "$1" "$2"; }}
@@ -94,7 +94,7 @@ fi
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, NginxFacts | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, NginxFacts | Missing]:
         about, _, dump = section.stdout.partition("\nconf=\n")
         pairs = [line.partition("=")[::2] for line in about.splitlines()]
         said = dict(pairs)

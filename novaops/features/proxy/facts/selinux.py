@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 
 MAY_CONNECT = "httpd_can_network_connect"
 
@@ -49,7 +49,7 @@ class SelinuxState(Question[Selinux]):
     family: ClassVar[str] = "selinux"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return f"""\
 if ! command -v getenforce >/dev/null; then echo absent; exit 0; fi
@@ -60,10 +60,10 @@ echo end
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Selinux | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Selinux | Missing]:
         lines = section.stdout.splitlines()
         if lines == ["absent"]:
-            return dict.fromkeys(questions, Gap.ABSENT)
+            return dict.fromkeys(questions, Missing.ABSENT)
         mode, *rest, told, end = lines
         if end != "end" or mode.lower() not in {"enforcing", "permissive", "disabled"} or told not in {"ports", "no semanage"}:
             return {}

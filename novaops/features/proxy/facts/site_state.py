@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 
 SECONDS = 8
 """How long an upstream may take."""
@@ -53,7 +53,7 @@ class SiteStates(Question[Served]):
     family: ClassVar[str] = "sites"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         """All upstreams of all sites are asked at the same time."""
         del questions
         return f"""\
@@ -92,7 +92,7 @@ done
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Served | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Served | Missing]:
         lines = [line.split("\t") for line in section.stdout.splitlines()]
         begins = [number for number, line in enumerate(lines) if line[0] == "site"]
         sites = [_site(lines[begin:end]) for begin, end in zip(begins, [*begins[1:], len(lines)], strict=False)]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from novaops.verify.http import FAILURES, Line, Plain, trouble
+from novaops.verify.http import FAILURES, HttpConnection, Plain, trouble
 
 _UNKNOWN = frozenset({2, 18, 19, 20, 21})
 """The authority is not known: OpenSSL's codes for a missing issuer, and for what is signed by itself."""
@@ -74,7 +74,7 @@ class Trust:
             if context is None:
                 break
             try:
-                with Line(connect(), context, name) as line:
+                with HttpConnection(connect(), context, name) as line:
                     return _shown(name, line, unknown), context
             except ssl.SSLCertVerificationError as error:
                 if error.verify_code not in _UNKNOWN:
@@ -87,7 +87,7 @@ class Trust:
         return Shown(name, unknown or "no certificate is trusted"), None
 
 
-def _shown(name: str, line: Line, unknown: str) -> Shown:
+def _shown(name: str, line: HttpConnection, unknown: str) -> Shown:
     said = line.peer()
     begin, end = (ssl.cert_time_to_seconds(said[key]) for key in ("notBefore", "notAfter"))
     issuer = next((value for part in said["issuer"] for key, value in part if key == "commonName"), "")

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from novaops.features.proxy.observe.certificate import Shown
-from novaops.features.proxy.observe.site_files import File, Logged
+from novaops.features.proxy.observe.site_files import Logged, ObservedFile
 from novaops.features.proxy.settings import Auth, Location, Site, Upstream
 from novaops.providers.loader import Provider
-from novaops.verify.http import Answer
+from novaops.verify.http import HttpAnswer
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExpectedSite:
     site: Site
     provider: Provider | None = None
     """As the site serves it; None for servers of one's own."""
@@ -134,14 +134,14 @@ class Pool:
 
     location: Location
     requests: int = 0
-    answer: Answer = field(default_factory=Answer)
+    answer: HttpAnswer = field(default_factory=HttpAnswer)
     """The first that was none of a server's, or else the last one."""
     logged: tuple[Logged, ...] = ()
     addresses: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """As the log names it: each server, by how the inventory names it."""
-    upgrade: Answer = field(default_factory=Answer)
+    upgrade: HttpAnswer = field(default_factory=HttpAnswer)
     """What a client that wants a websocket gets from the site."""
-    direct: Answer = field(default_factory=Answer)
+    direct: HttpAnswer = field(default_factory=HttpAnswer)
     """And from one of the servers itself."""
 
     @property
@@ -158,8 +158,8 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Seen:
-    wanted: Wanted
+class ObservedSite:
+    wanted: ExpectedSite
     here: str = ""
     """This machine's address, as the host sees it."""
     address: str = ""
@@ -171,18 +171,18 @@ class Seen:
     listening: frozenset[int] = frozenset()
     """Those that something on the host listens on, beyond the loopback."""
     shown: tuple[Shown, ...] = ()
-    tried: Mapping[str, Answer] = field(default_factory=dict)
+    tried: Mapping[str, HttpAnswer] = field(default_factory=dict)
     """Requests, by who asked: stranger, wrong, known, outsider, stream."""
-    plain: Mapping[str, tuple[Answer, Answer]] = field(default_factory=dict)
+    plain: Mapping[str, tuple[HttpAnswer, HttpAnswer]] = field(default_factory=dict)
     """GET and POST in plain http, by the URL they should lead to."""
-    unknown: Mapping[str, Answer] = field(default_factory=dict)
+    unknown: Mapping[str, HttpAnswer] = field(default_factory=dict)
     """Requests for a name that nobody has, by scheme; and one for the first page."""
     taken: tuple[str, ...] = ()
     """The schemes in which the site itself answered them."""
     api: Logged | None = None
     """The stream, as the site's log has it."""
     pools: tuple[Pool, ...] = ()
-    files: Mapping[str, File] = field(default_factory=dict)
+    files: Mapping[str, ObservedFile] = field(default_factory=dict)
     """Those of the site's files that there are."""
     hashes: tuple[tuple[str, str], ...] = ()
     workers: frozenset[str] = frozenset()
@@ -198,4 +198,4 @@ class Seen:
 
 @dataclass(frozen=True)
 class Rebooted:
-    answer: Answer
+    answer: HttpAnswer

@@ -24,7 +24,7 @@ LISTEN = "0A"
 
 
 @dataclass(frozen=True)
-class File:
+class ObservedFile:
     mode: int
     owner: str
     group: str
@@ -37,7 +37,7 @@ class File:
 class Before:
     """A host before anything was asked of it."""
 
-    files: Mapping[str, File] = field(default_factory=dict)
+    files: Mapping[str, ObservedFile] = field(default_factory=dict)
     """Those of the paths that there are."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """Certificates, by path."""
@@ -112,7 +112,7 @@ def before(
 
 
 def read_before(text: str) -> Before:
-    files: dict[str, File] = {}
+    files: dict[str, ObservedFile] = {}
     texts: dict[str, str] = {}
     hashes: dict[str, list[tuple[str, str]]] = {}
     sizes: dict[str, int] = {}
@@ -125,7 +125,7 @@ def read_before(text: str) -> Before:
         match kind:
             case "file":
                 mode, owner, group, path = rest.split(" ", 3)
-                files[path] = File(int(mode, 8), owner, group)
+                files[path] = ObservedFile(int(mode, 8), owner, group)
             case "text":
                 texts[rest] = "".join(f"{each}\n" for each in iter(lambda: next(lines, "end text"), "end text"))
             case "hash":

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from novaops.features.proxy.observe import site_files
 from novaops.features.proxy.observe.certificate import Shown, Trust
-from novaops.features.proxy.observe.site import Pool, Rebooted, Seen, Wanted
+from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool, Rebooted
 from novaops.features.proxy.observe.site_files import After, Before, Logged
 from novaops.features.proxy.settings import Auth, Location
 from novaops.secret import Secret
 from novaops.secret_source import resolve
 from novaops.verify import reach as way
-from novaops.verify.http import FAILURES, Answer, Line, Request, trouble
-from novaops.verify.reach import LOOPBACK, Way
+from novaops.verify.http import FAILURES, HttpAnswer, HttpConnection, Request, trouble
+from novaops.verify.reach import LOOPBACK, Reach
 
 if TYPE_CHECKING:
     from testinfra.host import Host
@@ -39,7 +39,7 @@ _UPGRADE = {
 }
 
 
-def look(host: Host, entries: Sequence[Wanted]) -> list[Seen]:
+def observe(host: Host, entries: Sequence[ExpectedSite]) -> list[ObservedSite]:
     """Three execs, and a dozen requests for each site. Raises HostFailed where the host cannot be seen, UsageError for a secret."""
     here, server = way.addresses(host.backend.session)
     kept = [_secrets(wanted) for wanted in entries]
@@ -54,9 +54,9 @@ def look(host: Host, entries: Sequence[Wanted]) -> list[Seen]:
     askers = []
     for wanted, known in zip(entries, kept, strict=True):
         outside = not wanted.only_on or server in wanted.only_on
-        to = Way(host.backend.session, here, wanted.only_on[0] if wanted.only_on else LOOPBACK, on_host=not outside)
+        to = Reach(host.backend.session, here, wanted.only_on[0] if wanted.only_on else LOOPBACK, on_host=not outside)
         askers.append(_Asker(wanted, to, before, known))
-    seen = [asker.look() for asker in askers]
+    seen = [asker.observe() for asker in askers]
     after = site_files.after(
         host,
         [(asker.wanted.log, before.sizes.get(asker.wanted.log, 0), asker.marks) for asker in askers],
@@ -66,20 +66,20 @@ def look(host: Host, entries: Sequence[Wanted]) -> list[Seen]:
     return [asker.with_logs(one, after) for asker, one in zip(askers, seen, strict=True)]
 
 
-def before_reboot(host: Host, seen: Sequence[Seen]) -> None:
+def before_reboot(host: Host, seen: Sequence[ObservedSite]) -> None:
     """Nothing has to be left there."""
 
 
-def after_reboot(host: Host, seen: Sequence[Seen]) -> list[Rebooted]:
+def after_reboot(host: Host, seen: Sequence[ObservedSite]) -> list[Rebooted]:
     found = []
     for one in seen:
         inner = one.wanted.only_on[0] if one.wanted.only_on else LOOPBACK
-        to = Way(host.backend.session, one.here, inner, on_host=bool(one.way))
+        to = Reach(host.backend.session, one.here, inner, on_host=bool(one.way))
         found.append(Rebooted(_Asker(one.wanted, to, Before(), {}).again(one)))
     return found
 
 
-def _secrets(wanted: Wanted) -> Mapping[str, Secret]:
+def _secrets(wanted: ExpectedSite) -> Mapping[str, Secret]:
     """All that the site knows and nobody else is to know, by what it is."""
     auth = wanted.auth if wanted.present else Auth()
     references = {f"password of {user}": reference for user, reference in auth.basic.items()}
@@ -99,8 +99,8 @@ def _login(user: str, password: Secret) -> Secret:
 class _Asker:
     """One site, and how it is asked."""
 
-    wanted: Wanted
-    way: Way
+    wanted: ExpectedSite
+    way: Reach
     before: Before
     secrets: Mapping[str, Secret]
 
@@ -117,9 +117,9 @@ class _Asker:
         exact = [f" {pool.path} " for pool in self.wanted.pools if pool.exact]
         return (f"/{self._mark}", *exact, *([f'"POST {self.wanted.stream} '] if self.wanted.stream else []))
 
-    def look(self) -> Seen:
+    def observe(self) -> ObservedSite:
         wanted, site, before = self.wanted, self.wanted.site, self.before
-        seen = Seen(
+        seen = ObservedSite(
             wanted,
             self.way.comes_from,
             self.way.address,
@@ -146,7 +146,7 @@ class _Asker:
         pools = [self._pool(n, pool) for n, pool in enumerate(wanted.pools)] if seen.inside else []
         return replace(seen, tried=dict(self._tries()), pools=tuple(pools))
 
-    def with_logs(self, seen: Seen, after: After) -> Seen:
+    def with_logs(self, seen: ObservedSite, after: After) -> ObservedSite:
         """What was seen, and what the host says of it."""
         logged = after.logged.get(self.wanted.log, ())
         name, key = self.wanted.site.name, self.secrets.get("key")
@@ -154,7 +154,7 @@ class _Asker:
         if key is not None:
             told = (who for who, answer in seen.tried.items() if key.reveal().encode() in answer.whole)
             leaks += [(f"the answer to the request of {who}", "key") for who in told]
-        streamed = seen.tried.get("stream", Answer())
+        streamed = seen.tried.get("stream", HttpAnswer())
         lines = [line for line in logged if line.path == self.wanted.stream and line.total is not None]
         return replace(
             seen,
@@ -166,10 +166,10 @@ class _Asker:
             verified={each.name: after.verified[f"{name} {each.name}"] for each in seen.shown if f"{name} {each.name}" in after.verified},
         )
 
-    def again(self, seen: Seen) -> Answer:
+    def again(self, seen: ObservedSite) -> HttpAnswer:
         """The stranger's request once more."""
         if "stranger" not in seen.tried:
-            return Answer(trouble="it did not answer before the reboot either")
+            return HttpAnswer(trouble="it did not answer before the reboot either")
         first = seen.shown[0] if seen.shown else None
         self._context = None if first is None else self._trust.here() if first.known_here else Trust(first.chain[0]).pinned()
         return self._ask(Request(self.wanted.probe, self.wanted.host))
@@ -185,7 +185,7 @@ class _Asker:
         self._context = found[0][1]
         return tuple(shown for shown, _ in found)
 
-    def _tries(self) -> Iterator[tuple[str, Answer]]:
+    def _tries(self) -> Iterator[tuple[str, HttpAnswer]]:
         wanted = self.wanted
         path, host, known = wanted.probe, wanted.host, self._credentials()
         yield "stranger", self._ask(Request(path, host))
@@ -200,14 +200,14 @@ class _Asker:
             headers = {"Content-Type": "application/json", "Accept": "text/event-stream", **known}
             yield "stream", self._ask(Request(wanted.stream, host, "POST", headers, body))
 
-    def _plain_requests(self) -> Iterator[tuple[str, tuple[Answer, Answer]]]:
+    def _plain_requests(self) -> Iterator[tuple[str, tuple[HttpAnswer, HttpAnswer]]]:
         site, path = self.wanted.site, f"/{self._mark}/plain?x=1&y=%2F"
         for name in self.wanted.names:
             asked = [Request(path, self.wanted.named(name, site.http_port, 80), method) for method in ("GET", "POST")]
             got, posted = (self._ask(one, port=site.http_port) for one in asked)
             yield f"https://{self.wanted.named(name, site.port, 443)}{path}", (got, posted)
 
-    def _for_nobody(self, ports: Mapping[int, str]) -> Iterator[tuple[str, Answer]]:
+    def _for_nobody(self, ports: Mapping[int, str]) -> Iterator[tuple[str, HttpAnswer]]:
         """Over TLS only the site's own certificate is taken: what anyone else says there could not be verified."""
         site, name = self.wanted.site, f"{self._mark}.invalid"
         if not ports[site.http_port]:
@@ -227,7 +227,7 @@ class _Asker:
         count = min(MOST_REQUESTS, max(4, 2 * weights))
         answers = list(self._several(Request(self._pools_path(number, location), self.wanted.host, headers=headers), count))
         odd = next((answer for answer in answers if answer.status in _ODD), answers[-1])
-        upgrade, direct = Answer(), Answer()
+        upgrade, direct = HttpAnswer(), HttpAnswer()
         if self.wanted.site.websockets:
             upgrade = self._ask(Request(location.path, self.wanted.host, headers={**headers, **_UPGRADE}))
             if upgrade.status != 101:  # noqa: PLR2004 - HTTP
@@ -238,18 +238,18 @@ class _Asker:
     def _pools_path(self, number: int, location: Location) -> str:
         return location.path if location.exact else f"{location.path.rstrip('/')}/{self._mark}/{number}"
 
-    def _directly(self, location: Location) -> Answer:
+    def _directly(self, location: Location) -> HttpAnswer:
         """A websocket asked of the first server that takes connections, from the host."""
-        last = Answer(trouble="it is a socket")
+        last = HttpAnswer(trouble="it is a socket")
         for upstream in location.upstreams:
             if upstream.is_socket:
                 continue
             port = int(upstream.address.rpartition(":")[2])
             try:
-                with Line(self.way.through(upstream.host, port)) as line:
+                with HttpConnection(self.way.through(upstream.host, port)) as line:
                     return line.ask(Request(location.path, self.wanted.host, headers=_UPGRADE))
             except FAILURES as error:
-                last = Answer(trouble=trouble(error))
+                last = HttpAnswer(trouble=trouble(error))
         return last
 
     def _with_log(self, number: int, pool: Pool, logged: Sequence[Logged]) -> Pool:
@@ -280,28 +280,28 @@ class _Asker:
 
     def _ask(
         self, request: Request, *, port: int = 0, on_host: bool = False, context: ssl.SSLContext | None = None, name: str = ""
-    ) -> Answer:
+    ) -> HttpAnswer:
         """One connection and one request. The site's own port, and what it was verified with, unless another one is given."""
         own = self.wanted.site.port
         chosen = context or (self._context if port in {0, own} else None)
         try:
             plain = self.way.through(self.way.inner, port or own) if on_host else self.way.open(port or own)
-            with Line(plain, chosen, name or self.wanted.names[0]) as line:
+            with HttpConnection(plain, chosen, name or self.wanted.names[0]) as line:
                 return line.ask(request)
         except FAILURES as error:
-            return Answer(trouble=trouble(error))
+            return HttpAnswer(trouble=trouble(error))
 
-    def _several(self, request: Request, count: int) -> Iterator[Answer]:
+    def _several(self, request: Request, count: int) -> Iterator[HttpAnswer]:
         """On one connection, as long as it lasts: so one of nginx's workers gives its servers their turns."""
         left = count
         while left:
-            answers: list[Answer] = []
-            with suppress(*FAILURES), Line(self.way.open(self.wanted.site.port), self._context, self.wanted.names[0]) as line:
+            answers: list[HttpAnswer] = []
+            with suppress(*FAILURES), HttpConnection(self.way.open(self.wanted.site.port), self._context, self.wanted.names[0]) as line:
                 while len(answers) < left:
                     answers.append(line.ask(request))
                     if "close" in answers[-1].header("Connection").lower():
                         break
             if not answers:
-                answers = [Answer(trouble="the connection is closed without an answer")]
+                answers = [HttpAnswer(trouble="the connection is closed without an answer")]
             left -= len(answers)
             yield from answers

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.facts.file import LARGEST, File, FileAt
+from novaops.facts.file import LARGEST, FileAt, FileState
 from novaops.features.proxy.facts.certificate import CertificateAt, CertificateFacts
 from novaops.formats.names import is_address
 from novaops.formats.size import human
@@ -16,7 +16,7 @@ from novaops.formats.x509 import Certificate, Chain, names_for
 from novaops.model.action import Command
 from novaops.model.journal import STATE, pending_marker
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
 LIFETIME = 397
@@ -128,7 +128,7 @@ class SelfSigned:
     def questions(self) -> Iterable[Question[Any]]:
         yield from (CertificateAt(self.certificate, self.key), FileAt(self.certificate))
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         names = names_for(self.domains)
         if not names:
             raise Refused(
@@ -137,12 +137,12 @@ class SelfSigned:
                 fix="name the domains",
             )
         found, file = facts[CertificateAt(self.certificate, self.key)], facts[FileAt(self.certificate)]
-        old = file if isinstance(file, File) else None
+        old = file if isinstance(file, FileState) else None
         if old is not None and not old.is_regular:
             raise Refused(f"{self.certificate} is a {old.kind}, not a file", fix="move it away first")
         if old is not None and old.content is None:
             raise Refused(f"{self.certificate} is larger than {human(LARGEST)}, and no certificate", fix="move it away first")
-        changes = list(self._changes(None if found is Gap.ABSENT else found, names))
+        changes = list(self._changes(None if found is Missing.ABSENT else found, names))
         if changes:
             digest = old.digest if old is not None else _NONE
             yield Step(self.id, tuple(changes), (self._make(names, digest),))
@@ -207,9 +207,9 @@ class GivenCertificate:
     def questions(self) -> Iterable[Question[Any]]:
         yield CertificateAt(self.certificate, self.key)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         found = facts[CertificateAt(self.certificate, self.key)]
-        if found is Gap.ABSENT:
+        if found is Missing.ABSENT:
             raise Refused(f"there is no certificate {self.certificate} on the host", fix="put it there, with its intermediates after it")
         chain = self._chain(found)
         self._refuse_key(found, chain)
@@ -220,7 +220,7 @@ class GivenCertificate:
 
     def notes(self, facts: Facts) -> Iterator[str]:
         found = facts[CertificateAt(self.certificate, self.key)]
-        if found is Gap.ABSENT:
+        if found is Missing.ABSENT:
             return
         chain = self._chain(found)
         days = min(c.days_left(found.now) for c in chain.path)

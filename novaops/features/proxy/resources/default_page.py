@@ -25,7 +25,7 @@ class NoDefaultPage:
     def questions(self) -> Iterable[Question[Any]]:
         yield Nginx()
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         nginx = facts.known(Nginx())
         comes = not nginx.installed and nginx.debian
         if not (comes or nginx.default_page_is_debians):

@@ -9,7 +9,7 @@ from typing import Any
 
 from novaops.errors import Refused
 from novaops.facts.dns import AddressesOf, OwnAddresses
-from novaops.facts.file import File, FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.facts.listening import Listening
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.proxy.facts.certificate import CertificateAt, CertificateFacts
@@ -18,7 +18,7 @@ from novaops.formats.names import is_address
 from novaops.formats.x509 import Chain
 from novaops.model.action import Command, Precondition, WriteFile
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.resources.unit import Unit
 from novaops.shell import join, quote
 
@@ -85,11 +85,15 @@ class LetsEncrypt:
         yield from (AddressesOf(name) for name in self.addresses if not is_address(name))
         yield from (UnitNamed(timer) for timer in TIMERS)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         self._refuse_names()
         found, file = facts[CertificateAt(self.certificate, self.key)], facts[FileAt(self.conf)]
-        conf = RenewalConf(file.content.decode("utf-8", "surrogateescape")) if file is not Gap.ABSENT and file.content is not None else None
-        if found is Gap.ABSENT or conf is None:
+        conf = (
+            RenewalConf(file.content.decode("utf-8", "surrogateescape"))
+            if file is not Missing.ABSENT and file.content is not None
+            else None
+        )
+        if found is Missing.ABSENT or conf is None:
             self._refuse_unreachable(facts)
             yield self._first()
             return
@@ -97,12 +101,12 @@ class LetsEncrypt:
         if changes:
             self._refuse_unreachable(facts)
             yield self._again(changes)
-        elif file is not Gap.ABSENT:
+        elif file is not Missing.ABSENT:
             yield from self._renewal(file, conf)
         yield from self._timer(facts)
 
     def notes(self, facts: Facts) -> Iterator[str]:
-        if facts[CertificateAt(self.certificate, self.key)] is Gap.ABSENT:
+        if facts[CertificateAt(self.certificate, self.key)] is Missing.ABSENT:
             return
         timers = list(_timers(facts))
         if not any(unit.load == "loaded" for _, unit in timers):
@@ -158,13 +162,13 @@ class LetsEncrypt:
         if not found.key_there or found.key_matches is False:
             yield Change("key", "of another certificate" if found.key_there else None, "a new one")
 
-    def _renewal(self, file: File, conf: RenewalConf) -> Iterator[Step]:
+    def _renewal(self, file: FileState, conf: RenewalConf) -> Iterator[Step]:
         """How it is renewed is put right in certbot's own file, byte for byte: its command for that is newer than many hosts' certbot."""
         wanted = conf.but(join(self.hook), self.webroot, self.domains)
         if wanted.differences(conf):
-            rights = (file.mode, file.owner, file.group)
+            permissions = (file.mode, file.owner, file.group)
             content = wanted.text.encode("utf-8", "surrogateescape")
-            write = WriteFile(self.conf, content, *rights, before=file.content, rights_before=rights)
+            write = WriteFile(self.conf, content, *permissions, before=file.content, permissions_before=permissions)
             quietly = (_QUIET, "--dry-run", "--no-random-sleep-on-renew")
             words = ("certbot", "renew", *quietly, "--cert-name", self.lineage, "--server", self.directory)
             rehearsal = Precondition(_REHEARSE.format(words=join(words)), "a rehearsal renews the certificate")
@@ -173,7 +177,7 @@ class LetsEncrypt:
     def _timer(self, facts: Facts) -> Iterator[Step]:
         timers = [(timer, unit) for timer, unit in _timers(facts) if unit.load == "loaded"]
         if timers and not any(unit.active == "active" for _, unit in timers):
-            yield from Unit(timers[0][0]).steps(facts)
+            yield from Unit(timers[0][0]).plan(facts)
 
     # -- what cannot work -------------------------------------------------------------------------------------------------
 
@@ -208,7 +212,7 @@ class LetsEncrypt:
     def _elsewhere(self, domain: str, facts: Facts) -> Iterator[str]:
         """Why the authority would not find the host by this name."""
         found = facts[AddressesOf(domain)]
-        if found is Gap.ABSENT:
+        if found is Missing.ABSENT:
             yield f"{domain} has no address"
             return
         ours = {*facts.known(OwnAddresses()), *(address for other in self.addresses for address in _addresses(other, facts))}
@@ -233,7 +237,7 @@ def _timers(facts: Facts) -> Iterator[tuple[str, UnitFacts]]:
     """Those that are there."""
     for timer in TIMERS:
         unit = facts[UnitNamed(timer)]
-        if unit is not Gap.ABSENT:
+        if unit is not Missing.ABSENT:
             yield timer, unit
 
 
@@ -242,7 +246,7 @@ def _addresses(name: str, facts: Facts) -> tuple[str, ...]:
     if is_address(name):
         return (str(ip_address(name)),)
     found = facts[AddressesOf(name)]
-    return () if found is Gap.ABSENT else found
+    return () if found is Missing.ABSENT else found
 
 
 def _is_loopback(address: str) -> bool:

@@ -12,7 +12,7 @@ from novaops.facts.file import FileAt
 from novaops.features.proxy.resources.nginx_files import TAKEN_UP
 from novaops.model.action import WriteFile
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 
 MAIN = "/etc/nginx/nginx.conf"
 
@@ -36,9 +36,9 @@ class NginxCapacity:
     def questions(self) -> Iterable[Question[Any]]:
         yield FileAt(MAIN)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         found = facts[FileAt(MAIN)]
-        if found is Gap.ABSENT or found.content is None:
+        if found is Missing.ABSENT or found.content is None:
             return  # comes with the package, and is looked at again by the next run
         text = found.content.decode("utf-8", "surrogateescape")
         connections = _CONNECTIONS.search(text)
@@ -55,7 +55,7 @@ class NginxCapacity:
         write = WriteFile(
             *(MAIN, new.encode("utf-8", "surrogateescape"), found.mode, found.owner, found.group),
             before=found.content,
-            rights_before=(found.mode, found.owner, found.group),
+            permissions_before=(found.mode, found.owner, found.group),
             then=TAKEN_UP,
         )
         changes = (Change("worker_connections", connections[2], str(max(wanted, int(connections[2])))), Change("content", text, new))

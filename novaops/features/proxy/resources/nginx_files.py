@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.facts.file import File as FileFacts
-from novaops.facts.file import FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.facts.unit import UnitNamed
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
 from novaops.model.action import Command, Text, WriteFile
 from novaops.model.plan import Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
 
 CONF = "/etc/nginx/conf.d"
@@ -94,9 +93,9 @@ class NginxFiles:
         yield from (question for part in self.parts for question in File(part.path, "", then=TAKEN_UP).questions())
         yield from (question for part in self.parts for question in File(part.path, None, then=TAKEN_UP).questions())
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         nginx = facts.known(Nginx())
-        steps = [step for part in self.parts for step in self._file(part, nginx, facts).steps(facts)]
+        steps = [step for part in self.parts for step in self._file(part, nginx, facts).plan(facts)]
         if not steps:
             return
         if nginx.broken and not _names_ours(nginx.broken) and not self._mentions(nginx.broken, facts):
@@ -115,19 +114,19 @@ class NginxFiles:
         actions = [action for step in steps for action in step.actions]
         unit = facts[UnitNamed("nginx.service")]
         written = any(isinstance(action, WriteFile) and action.content is not None for action in actions)
-        if self.serves and written and (unit is Gap.ABSENT or unit.active != "active"):
+        if self.serves and written and (unit is Missing.ABSENT or unit.active != "active"):
             actions.append(_START)
         yield Step(self.id, tuple(changes), tuple(actions))
 
     def _mentions(self, complaint: str, facts: Facts) -> bool:
         """Whether these files name what nginx complains of, such as a certificate that is not there any more."""
         found: list[Any] = [facts[FileAt(part.path)] for part in self.parts]
-        texts = [(file.content or b"").decode("utf-8", "replace") for file in found if isinstance(file, FileFacts)]
+        texts = [(file.content or b"").decode("utf-8", "replace") for file in found if isinstance(file, FileState)]
         return any(f'"{path}"' in text for path in re.findall(r'"(/[^"]+)"', complaint) for text in texts)
 
     def _file(self, part: Part, nginx: NginxFacts, facts: Facts) -> File:
         found = facts[FileAt(part.path)]
-        old = "" if found is Gap.ABSENT or not isinstance(found, FileFacts) else (found.content or b"").decode("utf-8", "replace")
+        old = "" if found is Missing.ABSENT or not isinstance(found, FileState) else (found.content or b"").decode("utf-8", "replace")
         group = nginx.worker_group if part.for_workers else "root"
         return File(part.path, part.content(nginx, old), part.mode, group=group, then=() if part.read_anew else TAKEN_UP)
 

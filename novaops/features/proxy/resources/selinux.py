@@ -10,7 +10,7 @@ from novaops.errors import Refused
 from novaops.features.proxy.facts.selinux import MAY_CONNECT, Selinux, SelinuxState
 from novaops.model.action import Command
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 
 _OURS = "http_port_t"
 _ALSO_OURS = (_OURS, "http_cache_port_t")
@@ -30,7 +30,7 @@ class HttpdMayConnect:
     def questions(self) -> Iterable[Question[Any]]:
         yield SelinuxState()
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         found = _enforcing(facts)
         if found is None or found.booleans.get(MAY_CONNECT, True):
             return
@@ -52,7 +52,7 @@ class HttpPort:
     def questions(self) -> Iterable[Question[Any]]:
         yield SelinuxState()
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         found = _enforcing(facts)
         if found is None or found.ports is None:
             return
@@ -83,7 +83,7 @@ class HttpPort:
 def _enforcing(facts: Facts) -> Selinux | None:
     """None where SELinux stops nobody."""
     found = facts[SelinuxState()]
-    return None if found is Gap.ABSENT or not found.enforcing else found
+    return None if found is Missing.ABSENT or not found.enforcing else found
 
 
 def _is(value: str) -> str:

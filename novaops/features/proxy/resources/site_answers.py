@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from novaops.errors import HostFailed
-from novaops.features.proxy.facts.answer import Answer, Answered
+from novaops.features.proxy.facts.answer import Answered, SiteAnswer
 from novaops.model.plan import Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.secret import Secret
 
 OWN_ERROR = '"novaops_proxy"'
@@ -51,21 +51,21 @@ class SiteAnswers:
             yield self._known(url)
             yield self._stranger(url)
 
-    def _known(self, url: str) -> Answer:
-        return Answer(url, self.to, self.after, self.certificate, self.headers, self.login, self.log)
+    def _known(self, url: str) -> SiteAnswer:
+        return SiteAnswer(url, self.to, self.after, self.certificate, self.headers, self.login, self.log)
 
-    def _stranger(self, url: str) -> Answer:
-        return Answer(url, self.to, self.after, self.certificate)
+    def _stranger(self, url: str) -> SiteAnswer:
+        return SiteAnswer(url, self.to, self.after, self.certificate)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         del facts
         return ()
 
-    def proof(self, facts: Facts) -> None:
+    def verify_works(self, facts: Facts) -> None:
         """Raises HostFailed when the site does not do what it is for."""
         for url in self.urls:
             known, stranger = facts[self._known(url)], facts[self._stranger(url)]
-            if known is Gap.ABSENT or stranger is Gap.ABSENT:
+            if known is Missing.ABSENT or stranger is Missing.ABSENT:
                 raise HostFailed(f"{self.name}: nothing can be asked for here", why="curl is missing.", fix="install curl")
             self._is_closed(url, stranger)
             self._goes_through(url, known)

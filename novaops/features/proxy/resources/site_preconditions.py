@@ -11,7 +11,7 @@ from novaops.facts.listening import Listening
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
 from novaops.features.proxy.resources.nginx_files import DEFAULT, is_ours, site_files
 from novaops.formats.names import covers
-from novaops.formats.nginx_conf import Server
+from novaops.formats.nginx_conf import NginxServer
 from novaops.model.plan import Step
 from novaops.model.question import Facts, Question
 
@@ -24,7 +24,7 @@ RESOLVE = (1, 27, 3)
 
 
 @dataclass(frozen=True)
-class SiteClaims:
+class SitePreconditions:
     name: str
     domains: tuple[str, ...]
     ports: tuple[int, ...]
@@ -44,7 +44,7 @@ class SiteClaims:
     def questions(self) -> Iterable[Question[Any]]:
         yield from (Nginx(), Listening())
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         nginx = facts.known(Nginx())
         self._names_are_free(nginx)
         self._ports_are_free(facts)
@@ -122,10 +122,10 @@ class SiteClaims:
         for port, first in self._implicit_defaults(nginx):
             yield f"unknown names at port {port} were answered by {first.place}, which came first, and get no answer from now on"
 
-    def _implicit_defaults(self, nginx: NginxFacts) -> list[tuple[int, Server]]:
+    def _implicit_defaults(self, nginx: NginxFacts) -> list[tuple[int, NginxServer]]:
         """Who answers for names that nobody has, without having been told to, where the site is going to listen."""
         own = {f"[{address}]" if ":" in address else address for address in self.listen if address not in _ALL}
-        first: dict[tuple[str, int], Server] = {}
+        first: dict[tuple[str, int], NginxServer] = {}
         told = set()
         others = strangers(nginx)
         for server in [one for one in nginx.conf.servers() if is_ours(one.file) or one in others]:
@@ -138,11 +138,11 @@ class SiteClaims:
         return list(dict.fromkeys((port, one) for (at, port), one in first.items() if (at, port) not in told and one in others))
 
 
-def strangers(nginx: NginxFacts) -> list[Server]:
+def strangers(nginx: NginxFacts) -> list[NginxServer]:
     """Servers that are not ours, and not the page that goes."""
     page = DEFAULT_PAGE if nginx.default_page_is_debians else ""
     return [server for server in nginx.conf.servers() if not is_ours(server.file) and server.file != page]
 
 
-def _novaops(server: Server) -> str:
+def _novaops(server: NginxServer) -> str:
     return " It is a site of novaops that this inventory does not name." if is_ours(server.file) else ""

@@ -10,7 +10,7 @@ from novaops.facts.file import FileAt
 from novaops.features.proxy.resources.nginx_files import OWN, NginxFiles, gone, site_files
 from novaops.model.action import Command
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
 from novaops.shell import quote
 
@@ -21,7 +21,7 @@ def _files(name: str) -> NginxFiles:
 
 
 @dataclass(frozen=True)
-class SiteGone:
+class SiteRemoved:
     name: str
 
     @property
@@ -31,12 +31,12 @@ class SiteGone:
     def questions(self) -> Iterable[Question[Any]]:
         return _files(self.name).questions()
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
-        return _files(self.name).steps(facts)
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        return _files(self.name).plan(facts)
 
 
 @dataclass(frozen=True)
-class LineageGone:
+class LineageRemoved:
     """Its renewal would fail from now on, as nothing answers for its names any more."""
 
     name: str
@@ -52,8 +52,8 @@ class LineageGone:
     def questions(self) -> Iterable[Question[Any]]:
         yield FileAt(self._renewal)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
-        if facts[FileAt(self._renewal)] is Gap.ABSENT:
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        if facts[FileAt(self._renewal)] is Missing.ABSENT:
             return
         delete = Command(
             ("certbot", "delete", "--non-interactive", "--cert-name", f"novaops-{self.name}"), holds=f"[ ! -e {quote(self._renewal)} ]"
@@ -67,7 +67,7 @@ class LineageGone:
 
 
 @dataclass(frozen=True)
-class OtherTlsGone:
+class OtherTlsRemoved:
     """What another `tls:` of the same site has left behind: a key that nobody needs, a renewal that would fail every day."""
 
     name: str
@@ -82,15 +82,15 @@ class OtherTlsGone:
     def questions(self) -> Iterable[Question[Any]]:
         return (question for resource in self._unwanted() for question in resource.questions())
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         for resource in self._unwanted():
-            for step in resource.steps(facts):
+            for step in resource.plan(facts):
                 what = resource.path.rpartition("/")[2] if isinstance(resource, File) else "renewal"
                 changes = tuple(replace(change, field=f"{what} {change.field}") for change in step.changes)
                 yield replace(step, resource=self.id, changes=changes)
 
-    def _unwanted(self) -> Iterator[File | LineageGone]:
+    def _unwanted(self) -> Iterator[File | LineageRemoved]:
         if self.tls != "letsencrypt" and not self.used[0].startswith(f"/etc/letsencrypt/live/novaops-{self.name}/"):
-            yield LineageGone(self.name)
+            yield LineageRemoved(self.name)
         if self.tls != "self-signed":
             yield from (File(path, None) for path in (f"{OWN}/{self.name}.crt", f"{OWN}/{self.name}.key") if path not in self.used)

@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from novaops.facts.sshd import EFFECTIVE
 from novaops.features.tunnel.paths import FOLDER, HOME, UNITS, USER, head
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.shell import join
 
 _PUBLIC = re.compile(r"(?:sk-)?(?:ssh|ecdsa)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}")
@@ -34,7 +34,7 @@ class TunnelKey(Question[KeyFacts]):
     family: ClassVar[str] = "tunnel-key"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         return f"""\
 for name in {join(q.name for q in questions)}; do
   file={FOLDER}/$name.key
@@ -45,18 +45,18 @@ echo end
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, KeyFacts | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, KeyFacts | Missing]:
         *lines, end = section.stdout.splitlines() or [""]
         if section.status or end != "end":
             return {}
         return {question: _key(line) for question, line in zip(questions, lines, strict=True)}
 
 
-def _key(line: str) -> KeyFacts | Gap:
+def _key(line: str) -> KeyFacts | Missing:
     if line == "absent":
-        return Gap.ABSENT
-    rights, public, written = line.split("\t")
-    return KeyFacts(public if _PUBLIC.fullmatch(public) else "", written, rights == f"600 {USER}")
+        return Missing.ABSENT
+    permissions, public, written = line.split("\t")
+    return KeyFacts(public if _PUBLIC.fullmatch(public) else "", written, permissions == f"600 {USER}")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class HostKeys(Question[tuple[str, ...]]):
     family: ClassVar[str] = "host-keys"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return f"""{EFFECTIVE}
 settings=$(effective root) || exit
@@ -79,7 +79,7 @@ echo end
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[str, ...] | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[str, ...] | Missing]:
         *lines, end = section.stdout.splitlines() or [""]
         if section.status or end != "end":
             return {}
@@ -108,11 +108,11 @@ class Admitted:
 
 
 @dataclass(frozen=True)
-class AdmittedKeys(Question[Admitted]):
+class AuthorizedKeys(Question[Admitted]):
     family: ClassVar[str] = "admitted-keys"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return f"""{EFFECTIVE}
 settings=$(effective {USER}) || exit
@@ -132,7 +132,7 @@ echo end
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Admitted | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Admitted | Missing]:
         lines = section.stdout.splitlines()
         if section.status or lines[-1:] != ["end"]:
             return {}
@@ -146,7 +146,7 @@ echo end
 
 
 @dataclass(frozen=True)
-class Holder:
+class Listener:
     """Somebody who listens on a TCP port."""
 
     address: str
@@ -158,11 +158,11 @@ class Holder:
 
 
 @dataclass(frozen=True)
-class Holders(Question[tuple[Holder, ...]]):
+class Listeners(Question[tuple[Listener, ...]]):
     family: ClassVar[str] = "holders"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return r"""
 lines=$(ss -l -t -n -p -H) || exit
@@ -174,7 +174,7 @@ echo end
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[Holder, ...] | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[Listener, ...] | Missing]:
         head, found, tail = section.stdout.partition("\n=\n")
         if section.status or not found or not tail.endswith("end\n"):
             return {}
@@ -187,12 +187,12 @@ _HELD = re.compile(
 )
 
 
-def _holder(line: str, units: Mapping[str, str]) -> Holder:
+def _holder(line: str, units: Mapping[str, str]) -> Listener:
     found = _HELD.fullmatch(line)
     if found is None:
         raise ValueError(f"ss said: {line}")
     address = found["address"].partition("%")[0].strip("[]")
-    return Holder(address, int(found["port"]), found["program"] or "", int(found["pid"] or 0), units.get(found["pid"] or "", ""))
+    return Listener(address, int(found["port"]), found["program"] or "", int(found["pid"] or 0), units.get(found["pid"] or "", ""))
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class TunnelFiles(Question[tuple[Leftover, ...]]):
     family: ClassVar[str] = "tunnel-files"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         heads = join(head(q.name) for q in questions)
         return f"""\
 for head in {heads}; do
@@ -237,7 +237,7 @@ echo end
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[Leftover, ...] | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[Leftover, ...] | Missing]:
         lines = section.stdout.splitlines()
         if section.status or lines[-1:] != ["end"]:
             return {}

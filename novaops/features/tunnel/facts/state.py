@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from novaops.features.tunnel.paths import FOLDER
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.shell import join
 
 SECONDS = 8
@@ -182,13 +182,13 @@ class TunnelNamed(Question[TunnelFacts]):
     family: ClassVar[str] = "tunnel"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         return f'{ASK}{_LOOK}for name in {join(q.name for q in questions)}; do tunnel "$name" wait; done\necho end\n'
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, TunnelFacts | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, TunnelFacts | Missing]:
         found = _read(section)
-        return {} if found is None else {question: found.get(question.name) or Gap.ABSENT for question in questions}
+        return {} if found is None else {question: found.get(question.name) or Missing.ABSENT for question in questions}
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ class Tunnels(Question[tuple[TunnelFacts, ...]]):
     family: ClassVar[str] = "tunnels"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return f"""{ASK}{_LOOK}\
 for file in {FOLDER}/*.forwards; do
@@ -212,7 +212,7 @@ echo end
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[TunnelFacts, ...] | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[TunnelFacts, ...] | Missing]:
         found = _read(section)
         return {} if found is None else dict.fromkeys(questions, tuple(one for one in found.values() if one is not None))
 

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 from novaops.errors import Refused
 from novaops.facts.account import AccountNamed
-from novaops.facts.succeeds import Holds
-from novaops.features.tunnel.facts.ends import AdmittedKeys
+from novaops.facts.succeeds import Succeeds
+from novaops.features.tunnel.facts.ends import AuthorizedKeys
 from novaops.features.tunnel.paths import FOLDER, HOME, USER
 from novaops.model.action import Command
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 
 _MAKE = """\
 shell=$(command -v nologin) || shell=/bin/false
@@ -50,9 +50,9 @@ class TunnelUser:
     def questions(self) -> Iterable[Question[Any]]:
         yield AccountNamed(USER)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         account = facts[AccountNamed(USER)]
-        if account is not Gap.ABSENT:
+        if account is not Missing.ABSENT:
             if account.shell_works or account.uid == 0:
                 raise Refused(
                     f"{USER} is a user here already, and one who can log in",
@@ -69,14 +69,14 @@ class TunnelUser:
 
 
 @dataclass(frozen=True)
-class TunnelUserGone:
+class TunnelUserRemoved:
     """No such user, once no tunnel begins or ends here any more."""
 
     but: tuple[str, ...] = ()
     """The tunnels that are taken away, and so do not count."""
     ends_here: bool = False
     """Whether the host is the gateway of those."""
-    gives_way: ClassVar[bool] = True
+    yields_to_present: ClassVar[bool] = True
 
     @property
     def id(self) -> str:
@@ -85,21 +85,21 @@ class TunnelUserGone:
     def questions(self) -> Iterable[Question[Any]]:
         yield from (AccountNamed(USER), self._begins_here, self._is_gateway)
         if self.ends_here:
-            yield AdmittedKeys()
+            yield AuthorizedKeys()
 
     @property
-    def _begins_here(self) -> Holds:
+    def _begins_here(self) -> Succeeds:
         others = "".join(f"{FOLDER}/{name}.conf) ;; " for name in self.but)
-        return Holds(f'for file in {FOLDER}/*.conf; do case $file in {others}*) [ ! -e "$file" ] || exit 0 ;; esac; done; exit 1')
+        return Succeeds(f'for file in {FOLDER}/*.conf; do case $file in {others}*) [ ! -e "$file" ] || exit 0 ;; esac; done; exit 1')
 
     @property
-    def _is_gateway(self) -> Holds:
-        return Holds(f"[ -d {HOME} ]")
+    def _is_gateway(self) -> Succeeds:
+        return Succeeds(f"[ -d {HOME} ]")
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
-        if facts[AccountNamed(USER)] is Gap.ABSENT or facts.known(self._begins_here):
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        if facts[AccountNamed(USER)] is Missing.ABSENT or facts.known(self._begins_here):
             return
-        if bool(facts.known(AdmittedKeys()).content) if self.ends_here else facts.known(self._is_gateway):
+        if bool(facts.known(AuthorizedKeys()).content) if self.ends_here else facts.known(self._is_gateway):
             return
         undo = Command(("sh", "-c", _MAKE, "make", USER, HOME), holds=_THERE)
         remove = Command(("sh", "-c", _REMOVE, "remove", USER, HOME), holds=f"! {_THERE}", undo=undo)

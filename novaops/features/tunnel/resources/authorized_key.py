@@ -6,17 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from novaops.errors import Refused, Waits
-from novaops.features.tunnel.facts.ends import Admitted, AdmittedKeys, TunnelKey
+from novaops.errors import Refused, WaitingForPeer
+from novaops.features.tunnel.facts.ends import Admitted, AuthorizedKeys, TunnelKey
 from novaops.features.tunnel.paths import HOME, USER
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
 
 @dataclass(frozen=True)
-class AdmittedKey:
+class AuthorizedKey:
     client: str
     name: str
     comment: str
@@ -28,14 +28,14 @@ class AdmittedKey:
         return f"admitted:{self.client}/{self.name}"
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield AdmittedKeys()
+        yield AuthorizedKeys()
 
     def peer_questions(self) -> Iterable[tuple[str, Question[Any]]]:
         if self.options is not None:
             yield self.client, TunnelKey(self.name)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
-        found = facts.known(AdmittedKeys())
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        found = facts.known(AuthorizedKeys())
         if not found.path:
             if self.options is None:
                 return
@@ -45,9 +45,9 @@ class AdmittedKey:
                 fix=f"give {USER} one, in a Match User block: AuthorizedKeysFile .ssh/authorized_keys",
             )
         wanted = self._wanted(found, facts)
-        if wanted == found.content and (wanted is None or self._rights(found) == (found.mode, found.owner, found.group)):
+        if wanted == found.content and (wanted is None or self._permissions(found) == (found.mode, found.owner, found.group)):
             return
-        mode, owner, group = self._rights(found)
+        mode, owner, group = self._permissions(found)
         changes = [Change("key", self._line(found) or None, self._new(facts))] if wanted != found.content else []
         if found.content == b"" and wanted is None:
             changes = [Change("file", "empty", None)]
@@ -56,16 +56,16 @@ class AdmittedKey:
         write = WriteFile(
             *(found.path, wanted, mode, owner, group),
             before=found.content,
-            rights_before=(found.mode, found.owner, found.group) if found.content is not None else None,
+            permissions_before=(found.mode, found.owner, found.group) if found.content is not None else None,
         )
         yield Step(self.id, tuple(changes), (*self._folders(found, wanted), write))
 
-    def foreseen(self, facts: Facts) -> Facts:
+    def predict(self, facts: Facts) -> Facts:
         """The next one writes into the same file."""
-        found = facts.known(AdmittedKeys())
-        mode, owner, group = self._rights(found)
+        found = facts.known(AuthorizedKeys())
+        mode, owner, group = self._permissions(found)
         return facts.but(
-            AdmittedKeys(),
+            AuthorizedKeys(),
             replace(found, content=self._wanted(found, facts), mode=mode, owner=owner, group=group, folder=True, home=found.home or "made"),
         )
 
@@ -74,8 +74,8 @@ class AdmittedKey:
         if self.options is None:
             return None
         key = facts.of(self.client)[TunnelKey(self.name)]
-        if key is Gap.ABSENT or not key.public:
-            raise Waits(f"{self.client}'s key")
+        if key is Missing.ABSENT or not key.public:
+            raise WaitingForPeer(f"{self.client}'s key")
         return f"{self.options} {key.public} {self.comment}"
 
     def _is_own(self, line: str) -> bool:
@@ -97,7 +97,7 @@ class AdmittedKey:
             return found.content or None
         return kept.encode("utf-8", "surrogateescape") or None
 
-    def _rights(self, found: Admitted) -> tuple[str, str, str]:
+    def _permissions(self, found: Admitted) -> tuple[str, str, str]:
         """Outside of the user's home it is root's, as its folder is."""
         if found.path.startswith(f"{HOME}/"):
             return "0600", USER, USER
@@ -109,7 +109,7 @@ class AdmittedKey:
         missing = [] if found.folder or wanted is None else [folder]
         if inside and not found.home and wanted is not None:
             missing = list(dict.fromkeys((HOME, folder)))
-        rights = ("-m", "0700", "-o", USER, "-g", USER) if inside else ("-m", "0755")
+        permissions = ("-m", "0700", "-o", USER, "-g", USER) if inside else ("-m", "0755")
         for path in missing:
             undo = Command(("rmdir", "--", path), holds=f"[ ! -e {quote(path)} ]")
-            yield Command(("install", "-d", *rights, "--", path), holds=f"[ -d {quote(path)} ]", undo=undo)
+            yield Command(("install", "-d", *permissions, "--", path), holds=f"[ -d {quote(path)} ]", undo=undo)

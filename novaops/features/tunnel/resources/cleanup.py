@@ -33,7 +33,7 @@ _ORDER = (".timer", ".socket", ".service")
 
 
 @dataclass(frozen=True)
-class TunnelRest:
+class StaleTunnelFiles:
     name: str
     kept: tuple[str, ...] = ()
     """The files that are wanted."""
@@ -47,7 +47,7 @@ class TunnelRest:
     def questions(self) -> Iterable[Question[Any]]:
         yield TunnelFiles(self.name)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         left = [file for file in facts.known(TunnelFiles(self.name)) if file.path not in self.kept]
         if not left:
             return
@@ -76,7 +76,7 @@ class TunnelRest:
             yield Command(("sh", "-c", _STOP, self.name, *units), holds=stopped, undo=start)
         for file in left:
             if file.content is not None:
-                yield WriteFile(file.path, None, before=file.content, rights_before=(file.mode, file.owner, file.group))
+                yield WriteFile(file.path, None, before=file.content, permissions_before=(file.mode, file.owner, file.group))
         if units:
             yield Command(("systemctl", "daemon-reload"))
         if keys:

@@ -7,17 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from novaops.errors import Refused
-from novaops.facts.file import File as FileFacts
-from novaops.facts.file import FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.facts.sshd import Sshd, SshdEffective, SshdState
-from novaops.features.tunnel.facts.ends import AdmittedKeys
+from novaops.features.tunnel.facts.ends import AuthorizedKeys
 from novaops.features.tunnel.paths import DROP_IN, USER
 from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.formats.sshd_drop_in import MAIN
 from novaops.model.plan import Risk, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
-from novaops.resources.sshd_access import Way, to_everything
+from novaops.resources.sshd_access import LoginContext, to_everything
 from novaops.resources.sshd_file import TESTS, taken_up
 
 _ASKED = "GatewayPorts clientspecified"
@@ -31,7 +30,7 @@ echo "with this file sshd would still not forward ports for $2"; exit 1"""
 
 
 @dataclass(frozen=True)
-class TunnelGate:
+class GatewaySshd:
     text: str
     """Of the drop-in."""
     client_address: str = ""
@@ -48,7 +47,7 @@ class TunnelGate:
     def questions(self) -> Iterable[Question[Any]]:
         yield from (SshdState(), FileAt(DROP_IN), SshdEffective(USER, self.client_address))
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         sshd = facts.known(SshdState())
         if not sshd.program:
             raise Refused("there is no OpenSSH sshd on the host", why="A tunnel through it ends at one.")
@@ -66,7 +65,7 @@ class TunnelGate:
         self._refuse_other_lines(sshd, text)
         address = self.client_address or "127.0.0.1"
         check = ("sh", "-c", _ACCEPTS, "sshd-accepts", "{}", USER, address)
-        for step in File(DROP_IN, text, "0600", check=check, then=taken_up(sshd)).steps(facts):
+        for step in File(DROP_IN, text, "0600", check=check, then=taken_up(sshd)).plan(facts):
             yield replace(step, resource=self.id, risk=Risk.LOCKOUT)
 
     def notes(self, facts: Facts) -> Iterator[str]:
@@ -76,7 +75,7 @@ class TunnelGate:
     def _text(self, facts: Facts) -> str:
         """With what tunnels of others have asked for."""
         found = facts[FileAt(DROP_IN)]
-        there = isinstance(found, FileFacts) and _ASKED in (found.content or b"").decode("utf-8", "replace")
+        there = isinstance(found, FileState) and _ASKED in (found.content or b"").decode("utf-8", "replace")
         return self.text.replace("GatewayPorts no", _ASKED) if there else self.text
 
     def _is_read(self, sshd: Sshd) -> bool:
@@ -85,9 +84,9 @@ class TunnelGate:
         losers = marked.ruling("maxsessions", Peer(USER, (USER,))).losers
         return any(line.file == DROP_IN for line in (*lines, *losers))
 
-    def _way(self, facts: Facts, sshd: Sshd) -> Way:
+    def _way(self, facts: Facts, sshd: Sshd) -> LoginContext:
         peer = Peer(USER, (USER,), self.client_address)
-        return Way(peer, None, facts.known(SshdEffective(USER, self.client_address)), SshdConfig(sshd.files), sshd.nologin)
+        return LoginContext(peer, None, facts.known(SshdEffective(USER, self.client_address)), SshdConfig(sshd.files), sshd.nologin)
 
     def _refuse_obstacles(self, facts: Facts, sshd: Sshd) -> None:
         way = self._way(facts, sshd)
@@ -153,20 +152,20 @@ def _wanted(text: str, keyword: str) -> str:
 
 
 @dataclass(frozen=True)
-class TunnelGateGone:
+class GatewaySshdRemoved:
     """No such drop-in, once no tunnel ends here any more."""
 
-    gives_way: ClassVar[bool] = True
+    yields_to_present: ClassVar[bool] = True
 
     @property
     def id(self) -> str:
         return "sshd:tunnels"
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield from (SshdState(), FileAt(DROP_IN), AdmittedKeys())
+        yield from (SshdState(), FileAt(DROP_IN), AuthorizedKeys())
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
-        if facts[FileAt(DROP_IN)] is Gap.ABSENT or facts.known(AdmittedKeys()).content:
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        if facts[FileAt(DROP_IN)] is Missing.ABSENT or facts.known(AuthorizedKeys()).content:
             return
-        for step in File(DROP_IN, None, then=taken_up(facts.known(SshdState()))).steps(facts):
+        for step in File(DROP_IN, None, then=taken_up(facts.known(SshdState()))).plan(facts):
             yield replace(step, resource=self.id, risk=Risk.LOCKOUT)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.facts.file import File as FileFacts
-from novaops.facts.file import FileAt
-from novaops.facts.succeeds import Holds
+from novaops.facts.file import FileAt, FileState
+from novaops.facts.succeeds import Succeeds
 from novaops.features.tunnel.facts.state import ASK, FRESH
 from novaops.features.tunnel.paths import hosts_mark, unit
 from novaops.features.tunnel.paths import own as own_file
@@ -19,7 +18,7 @@ from novaops.model.question import Facts, Question
 
 HOSTS = "/etc/hosts"
 
-_CLOUD_INIT = Holds(
+_CLOUD_INIT = Succeeds(
     "grep -rqsE '^[[:space:]]*manage_etc_hosts:[[:space:]]*(true|True|template|localhost)' /etc/cloud/cloud.cfg /etc/cloud/cloud.cfg.d"
     " /var/lib/cloud/instance/vendor-data.txt /var/lib/cloud/instance/user-data.txt"
 )
@@ -68,7 +67,7 @@ class HostsEntries:
                     fix="take it out, or leave transparent: out",
                 )
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         self.refuse_strangers(facts)
         text = self._text(facts)
         own = [line for line in text.split("\n") if self._is_own(line)]
@@ -76,18 +75,18 @@ class HostsEntries:
         if own == wanted:
             return
         found = facts[FileAt(HOSTS)]
-        old = found if isinstance(found, FileFacts) else None
+        old = found if isinstance(found, FileState) else None
         kept = "".join(line for line in text.splitlines(keepends=True) if not self._is_own(line))
         if wanted:
             kept += "\n" if kept and not kept.endswith("\n") else ""
             kept += "".join(f"{line}\n" for line in wanted)
-        rights = (old.mode, old.owner, old.group) if old else ("0644", "root", "root")
+        permissions = (old.mode, old.owner, old.group) if old else ("0644", "root", "root")
         write = WriteFile(
             HOSTS,
             kept.encode("utf-8", "surrogateescape"),
-            *rights,
+            *permissions,
             before=old.content if old else None,
-            rights_before=rights if old else None,
+            permissions_before=permissions if old else None,
         )
         came_through = Command(("sh", "-c", _CAME_THROUGH, "came-through", own_file(self.name, "forwards"), unit(self.name)))
         yield Step(
@@ -105,4 +104,4 @@ class HostsEntries:
 
     def _text(self, facts: Facts) -> str:
         found = facts[FileAt(HOSTS)]
-        return (found.content or b"").decode("utf-8", "surrogateescape") if isinstance(found, FileFacts) else ""
+        return (found.content or b"").decode("utf-8", "surrogateescape") if isinstance(found, FileState) else ""

@@ -10,7 +10,7 @@ from novaops.features.tunnel.facts.ends import TunnelKey
 from novaops.features.tunnel.paths import USER, key
 from novaops.model.action import Command
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
 _MAKE = """\
@@ -36,16 +36,16 @@ class KeyPair:
     def questions(self) -> Iterable[Question[Any]]:
         yield TunnelKey(self.name)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         found, path = facts[TunnelKey(self.name)], key(self.name)
-        if found is not Gap.ABSENT and found.public:
+        if found is not Missing.ABSENT and found.public:
             if not found.private or found.written != found.public:
                 changes = [Change("private", "others can read it", f"of {USER}, 0600")] if not found.private else []
                 if found.written != found.public:
                     changes.append(Change("public", found.written or None, found.public))
                 yield Step(self.id, tuple(changes), (Command(("sh", "-c", _MEND, "mend", path, USER)),))
             return
-        change = Change("key", None, "ed25519") if found is Gap.ABSENT else Change("key", "damaged", "ed25519, a new one")
+        change = Change("key", None, "ed25519") if found is Missing.ABSENT else Change("key", "damaged", "ed25519, a new one")
         holds = f"ssh-keygen -y -P '' -f {quote(path)} </dev/null >/dev/null 2>&1"
         undo = Command(("rm", "-f", "--", path, f"{path}.pub"), holds=f"[ ! -e {quote(path)} ]")
         yield Step(self.id, (change,), (Command(("sh", "-c", _MAKE, "make", path, self.comment, USER), holds=holds, undo=undo),))

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from novaops.errors import Waits
-from novaops.features.tunnel.facts.ends import AdmittedKeys, TunnelKey
+from novaops.errors import WaitingForPeer
+from novaops.features.tunnel.facts.ends import AuthorizedKeys, TunnelKey
 from novaops.model.plan import Resource, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,16 @@ class Permitted:
         yield from self.resource.questions()
 
     def peer_questions(self) -> Iterable[tuple[str, Question[Any]]]:
-        yield self.via, AdmittedKeys()
+        yield self.via, AuthorizedKeys()
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
-        steps = tuple(self.resource.steps(facts))
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        steps = tuple(self.resource.plan(facts))
         if steps and not is_permitted(facts, self.name, self.via, f"{self.options} {{}} {self.comment}"):
-            raise Waits(f"{self.via}'s permission", steps)
+            raise WaitingForPeer(f"{self.via}'s permission", steps)
         return steps
 
 
 def is_permitted(facts: Facts, name: str, via: str, line: str) -> bool:
     """Whether the gateway has `line`, in which {} stands for the key, with the key that is here."""
     key = facts[TunnelKey(name)]
-    return key is not Gap.ABSENT and line.replace("{}", key.public) in facts.of(via).known(AdmittedKeys()).lines
+    return key is not Missing.ABSENT and line.replace("{}", key.public) in facts.of(via).known(AuthorizedKeys()).lines

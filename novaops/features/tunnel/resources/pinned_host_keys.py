@@ -17,7 +17,7 @@ ALIAS = "gateway"
 
 
 @dataclass(frozen=True)
-class PinnedKeys:
+class PinnedHostKeys:
     name: str
     via: str
     then: tuple[str, ...]
@@ -36,9 +36,9 @@ class PinnedKeys:
     def peer_questions(self) -> Iterable[tuple[str, Question[Any]]]:
         yield self.via, HostKeys()
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         keys = facts.of(self.via).known(HostKeys())
         if not keys:
             raise HostFailed(f"{self.via} has no host key that could be pinned")
         text = "".join(f"{line}\n" for line in (head(self.name), *(f"{ALIAS} {key}" for key in keys)))
-        return File(self._path, text, then=self.then).steps(facts)
+        return File(self._path, text, then=self.then).plan(facts)

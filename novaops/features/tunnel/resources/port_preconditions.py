@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.features.tunnel.facts.ends import AdmittedKeys, Holder, Holders
+from novaops.features.tunnel.facts.ends import AuthorizedKeys, Listener, Listeners
 from novaops.features.tunnel.paths import unit
 from novaops.features.tunnel.resources.hosts_file import HostsEntries
 from novaops.formats.names import pair
@@ -18,7 +18,7 @@ from novaops.model.question import Facts, Question
 _ANY = {4: frozenset({"0.0.0.0", "*"}), 6: frozenset({"::", "*"})}  # noqa: S104 - read, not bound
 
 
-def _meets(holder: Holder, address: str, port: int) -> bool:
+def _meets(holder: Listener, address: str, port: int) -> bool:
     """Whether who holds the port keeps others from the address."""
     mine = ipaddress.ip_address(address)
     if holder.port != port:
@@ -31,7 +31,7 @@ def _meets(holder: Holder, address: str, port: int) -> bool:
 
 
 @dataclass(frozen=True)
-class TunnelClaims:
+class PortsFree:
     """On the client."""
 
     name: str
@@ -49,12 +49,12 @@ class TunnelClaims:
         return f"ports:{self.name}"
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield Holders()
+        yield Listeners()
         if self.hosts:
             yield from HostsEntries(self.name, self.hosts).questions()
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
-        for holder in facts.known(Holders()):
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        for holder in facts.known(Listeners()):
             for address, port in self.listens:
                 if _meets(holder, address, port) and holder.unit != unit(self.name):
                     raise self._taken(holder, address, port, "choose another port for listen:, or stop that program")
@@ -74,13 +74,13 @@ class TunnelClaims:
         for place in self.public:
             yield f"{place} is not on loopback: whoever reaches this address of the host comes through the tunnel, with nothing asked"
 
-    def _taken(self, holder: Holder, address: str, port: int, fix: str) -> Refused:
+    def _taken(self, holder: Listener, address: str, port: int, fix: str) -> Refused:
         who = f"{holder.program} (pid {holder.pid}{holder.unit and f', {holder.unit}'})" if holder.program else "another program"
         return Refused(f"{self.name}: {pair(address, port)} is taken by {who}", why="The tunnel could not listen there.", fix=fix)
 
 
 @dataclass(frozen=True)
-class GatewayClaims:
+class GatewayPortsFree:
     """On the gateway, of a tunnel the other way round: its sshd listens there."""
 
     name: str
@@ -93,11 +93,11 @@ class GatewayClaims:
         return f"ports:{self.name}"
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield from (Holders(), AdmittedKeys())
+        yield from (Listeners(), AuthorizedKeys())
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
-        is_up = any(line.endswith(f" {self.comment}") for line in facts.known(AdmittedKeys()).lines)
-        for holder in facts.known(Holders()):
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        is_up = any(line.endswith(f" {self.comment}") for line in facts.known(AuthorizedKeys()).lines)
+        for holder in facts.known(Listeners()):
             for address, port in self.listens:
                 if _meets(holder, address, port) and not (is_up and holder.program.startswith("sshd")):
                     who = f"{holder.program} (pid {holder.pid})" if holder.program else "another program"

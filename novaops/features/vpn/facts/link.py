@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Self
 
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 
 SECONDS = 8
 """How long the API may take to answer."""
 
 
 @dataclass(frozen=True)
-class Way:
+class LinkRoute:
     """One address of a name, or a network, and the device that it is routed over."""
 
     route: str
@@ -39,7 +39,7 @@ class LinkState:
     sent: int
     """Bytes through the device, since it is there."""
     restarts: int
-    ways: tuple[Way, ...]
+    ways: tuple[LinkRoute, ...]
     unresolved: tuple[str, ...]
     """Names that lead nowhere now."""
     url: str
@@ -58,12 +58,12 @@ class LinkState:
         return bool(self.addresses) and not self.astray and self.status > 0 and self.source in self.addresses
 
     @property
-    def astray(self) -> tuple[Way, ...]:
+    def astray(self) -> tuple[LinkRoute, ...]:
         """Addresses that something else than the link would be taken for."""
         return tuple(way for way in self.ways if way.device != self.device and way.device)
 
     @property
-    def shut(self) -> tuple[Way, ...]:
+    def shut(self) -> tuple[LinkRoute, ...]:
         """Addresses that there is no way to."""
         return tuple(way for way in self.ways if not way.device)
 
@@ -82,7 +82,7 @@ class LinkStates(Question[Links]):
     family: ClassVar[str] = "vpn-links"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         """All links at once: each waits for its API and for DNS."""
         del questions
         return f"""\
@@ -128,7 +128,7 @@ echo end
 """
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Links | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Links | Missing]:
         lines = [line.split("\t") for line in section.stdout.splitlines()]
         if not lines or lines[-1] != ["end"]:
             return {}
@@ -155,7 +155,7 @@ def _link(lines: Sequence[Sequence[str]]) -> LinkState:
         received=int(one("rx", "0")),
         sent=int(one("tx", "0")),
         restarts=int(one("restarts") or 0),
-        ways=tuple(Way(*line) for line in all_of("way")),
+        ways=tuple(LinkRoute(*line) for line in all_of("way")),
         unresolved=tuple(line[0] for line in all_of("unresolved")),
         url=one("url"),
         status=int(status or 0),
@@ -180,12 +180,12 @@ class Nearby(Question[Near]):
     family: ClassVar[str] = "nearby"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         del questions
         return "for family in 4 6; do ip -N -$family route show table main; done; echo end\n"
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Near | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Near | Missing]:
         lines = [line.split() for line in section.stdout.splitlines()]
         if not lines or lines[-1] != ["end"]:
             return {}

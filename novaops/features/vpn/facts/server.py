@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import ClassVar, Literal, Self
 
 from novaops.formats.x509 import DAY, Certificate, Chain
-from novaops.model.question import Gap, Question, Section
+from novaops.model.question import Missing, Question, Section
 from novaops.secret import Secret
 from novaops.shell import join, quote
 
@@ -105,7 +105,7 @@ def _parts(section: Section, number: int) -> list[dict[str, str]]:
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerState:
     """A server as it is. Each None where it is not there."""
 
     ca: Certificate | None = None
@@ -141,7 +141,7 @@ class Server:
 
 
 @dataclass(frozen=True)
-class VpnServer(Question[Server]):
+class VpnServer(Question[ServerState]):
     name: str
     device: str
     port: int
@@ -149,19 +149,19 @@ class VpnServer(Question[Server]):
     family: ClassVar[str] = "vpn_server"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         return _script(_SERVER, (("server", q.name, q.device, str(q.port), q.protocol) for q in questions))
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Server | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, ServerState | Missing]:
         return {q: _server(said) for q, said in zip(questions, _parts(section, len(questions)), strict=True)}
 
 
-def _server(said: Mapping[str, str]) -> Server:
+def _server(said: Mapping[str, str]) -> ServerState:
     ca, certificate = (_certificate(said.get(name, "")) for name in ("ca", "server"))
     until = re.search(r"nextUpdate=(.*)", said.get("crl", ""))
     routes = (line.split() for line in said.get("routes", "").splitlines())
-    return Server(
+    return ServerState(
         ca,
         certificate,
         ca is not None and public_key(ca) == key_of(said.get("ca_key", "")),
@@ -269,17 +269,17 @@ class VpnClients(Question[Clients]):
     family: ClassVar[str] = "vpn_clients"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         return _script(_CLIENTS, (("clients", q.server) for q in questions))
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Clients | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Clients | Missing]:
         return {q: _clients(said) for q, said in zip(questions, _parts(section, len(questions)), strict=True)}
 
 
-def _clients(said: Mapping[str, str]) -> Clients | Gap:
+def _clients(said: Mapping[str, str]) -> Clients | Missing:
     if "index" not in said:
-        return Gap.ABSENT
+        return Missing.ABSENT
     now = int(said["now"])
     return Clients(tuple(issued(said["index"], now)), tuple(connections(said.get("status", ""))), now)
 
@@ -352,17 +352,17 @@ class VpnProfile(Question[Parts]):
     family: ClassVar[str] = "vpn_profile"
 
     @classmethod
-    def ask(cls, questions: Sequence[Self]) -> str:
+    def script(cls, questions: Sequence[Self]) -> str:
         return _script(_PROFILE, (("profile", q.server, q.client) for q in questions))
 
     @classmethod
-    def read(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Parts | Gap]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Parts | Missing]:
         return {q: _profile(q.client, said) for q, said in zip(questions, _parts(section, len(questions)), strict=True)}
 
 
-def _profile(client: str, said: Mapping[str, str]) -> Parts | Gap:
+def _profile(client: str, said: Mapping[str, str]) -> Parts | Missing:
     if not all(name in said for name in ("ca", "remote", "tls_crypt", "index")):
-        return Gap.ABSENT
+        return Missing.ABSENT
     pem = said.get("certificate", "")
     valid = Clients(tuple(issued(said["index"], int(said["now"])))).valid(client)
     return Parts(said["ca"], Secret(said["tls_crypt"]), said["remote"].strip(), _certificate(pem), pem, valid)

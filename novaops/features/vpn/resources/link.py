@@ -10,14 +10,13 @@ from typing import Any
 
 from novaops.errors import HostFailed, Refused
 from novaops.facts.dns import AddressesOf
-from novaops.facts.file import File as FileFacts
-from novaops.facts.file import FileAt
-from novaops.facts.succeeds import Holds
+from novaops.facts.file import FileAt, FileState
+from novaops.facts.succeeds import Succeeds
 from novaops.features.vpn.facts.link import LinkState, LinkStates, Nearby
 from novaops.formats.names import is_address
 from novaops.model.action import Action, Command, Text, payload
 from novaops.model.plan import Change, Risk, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
 from novaops.shell import quote
 
@@ -155,15 +154,15 @@ class VpnLink:
 
     def questions(self) -> Iterable[Question[Any]]:
         yield from (FileAt(path) for path in self.paths.all)
-        yield from (Holds(self.paths.is_right), Nearby(), LinkStates())
+        yield from (Succeeds(self.paths.is_right), Nearby(), LinkStates())
         yield from (AddressesOf(server) for server in self.servers if not is_address(server))
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         self._refuse_foreign(facts)
         self._refuse_near(facts)
         files = [File(path, self.contents.get(path), self.modes.get(path, "0644")) for path in self.paths.all]
-        steps = [step for one in files for step in one.steps(facts)]
-        if not steps and facts.known(Holds(self.paths.is_right)):
+        steps = [step for one in files for step in one.plan(facts)]
+        if not steps and facts.known(Succeeds(self.paths.is_right)):
             return
         changes, writes = _together(steps)
         old = self._old(facts)
@@ -181,7 +180,7 @@ class VpnLink:
         del facts
         yield from self.said
 
-    def proof(self, facts: Facts) -> None:
+    def verify_works(self, facts: Facts) -> None:
         """Raises HostFailed when traffic does not go through it."""
         link = facts.known(LinkStates()).named(self.name)
         if link is None:
@@ -192,9 +191,9 @@ class VpnLink:
     def _old(self, facts: Facts) -> str | None:
         """What the files of a link that is there add up to; None where there is none."""
         found: list[Any] = [facts[FileAt(path)] for path in self.paths.started_with]
-        if not isinstance(found[0], FileFacts):
+        if not isinstance(found[0], FileState):
             return None
-        return _added_up(file.content or b"" for file in found if isinstance(file, FileFacts))
+        return _added_up(file.content or b"" for file in found if isinstance(file, FileState))
 
     def _runs_with(self, digest: str) -> str:
         """sh: whether the link was last started with files that add up to this."""
@@ -203,7 +202,7 @@ class VpnLink:
     def _refuse_foreign(self, facts: Facts) -> None:
         path = self.paths.started_with[0]
         found = facts[FileAt(path)]
-        if isinstance(found, FileFacts) and found.content is not None and not found.content.startswith(MANAGED):
+        if isinstance(found, FileState) and found.content is not None and not found.content.startswith(MANAGED):
             raise Refused(f"there is a {path} already, and novaops has not made it", fix="take another name, or move it away first")
 
     def _refuse_near(self, facts: Facts) -> None:
@@ -211,7 +210,7 @@ class VpnLink:
         near = facts.known(Nearby())
         known: list[str] = [server for server in self.servers if is_address(server)]
         for server in self.servers:
-            if not is_address(server) and (found := facts[AddressesOf(server)]) is not Gap.ABSENT:
+            if not is_address(server) and (found := facts[AddressesOf(server)]) is not Missing.ABSENT:
                 known += found
         for text in self.networks:
             network = ipaddress.ip_network(text)
@@ -228,7 +227,7 @@ class VpnLink:
 
 
 @dataclass(frozen=True)
-class VpnGone:
+class VpnRemoved:
     """No such link: its unit, its files and its routes are gone."""
 
     name: str
@@ -240,14 +239,14 @@ class VpnGone:
     def questions(self) -> Iterable[Question[Any]]:
         paths = Paths(self.name)
         yield from (FileAt(path) for path in paths.all)
-        yield Holds(paths.is_off)
+        yield Succeeds(paths.is_off)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         paths = Paths(self.name)
         conf = facts[FileAt(paths.started_with[0])]
-        if isinstance(conf, FileFacts) and conf.content is not None and not conf.content.startswith(MANAGED):
+        if isinstance(conf, FileState) and conf.content is not None and not conf.content.startswith(MANAGED):
             raise Refused(f"{paths.started_with[0]} is not of novaops", why="It is neither stopped nor taken away.")
-        steps = [step for path in paths.all for step in File(path, None).steps(facts)]
+        steps = [step for path in paths.all for step in File(path, None).plan(facts)]
         if not steps:
             return
         _, writes = _together(steps)

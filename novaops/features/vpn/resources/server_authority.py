@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.features.vpn.facts.server import FOLDER, Server, VpnServer
+from novaops.features.vpn.facts.server import FOLDER, ServerState, VpnServer
 from novaops.formats.x509 import DAY
 from novaops.model.action import Command
 from novaops.model.plan import Change, Step
@@ -91,7 +91,7 @@ class Authority:
     def questions(self) -> Iterable[Question[Any]]:
         yield self.question
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         now = facts.known(self.question)
         wanted = list(self._wanted(now))
         if not wanted:
@@ -103,7 +103,7 @@ class Authority:
         lost = "the authority, once a client has a certificate of it" if fresh else "what the server had before: it is made anew"
         yield Step(self.id, tuple(change for _, change in wanted), (Command(words, undo=undo),), cannot_undo=lost)
 
-    def _wanted(self, now: Server) -> Iterator[tuple[str, Change]]:
+    def _wanted(self, now: ServerState) -> Iterator[tuple[str, Change]]:
         """The parts to be made, in their order."""
         if now.ca is None:
             yield "authority", Change("authority", None, "its key stays on the host; 10 years")
@@ -120,7 +120,7 @@ class Authority:
         if now.ca is None or now.crl_until is None or (now.crl_until - now.now) // DAY < SOON or self._renewed(now):
             yield "list", Change("list of revoked certificates", None, f"new, for {YEARS} days")
 
-    def _renewed(self, now: Server) -> str:
+    def _renewed(self, now: ServerState) -> str:
         """Why the server needs another certificate; "" when it does not."""
         if now.ca is None or now.certificate is None or not now.is_signed:
             return "not of this authority"

@@ -12,7 +12,7 @@ from novaops.features.vpn.facts.server import FOLDER, SOCKETS, TALK, Clients, Pa
 from novaops.features.vpn.resources.server_authority import FUNCTIONS
 from novaops.model.action import Command
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
 _CUT = f"""\
@@ -93,9 +93,9 @@ class ClientCertificate:
     def questions(self) -> Iterable[Question[Any]]:
         yield self.question
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         parts = facts[self.question]
-        if parts is Gap.ABSENT:
+        if parts is Missing.ABSENT:
             raise no_server(self.server)
         if parts.key == self.key:
             return
@@ -145,9 +145,9 @@ class ClientRevoked:
     def questions(self) -> Iterable[Question[Any]]:
         yield self.question
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         clients = facts[self.question]
-        if clients is Gap.ABSENT:
+        if clients is Missing.ABSENT:
             raise no_server(self.server)
         if self.client not in clients.newest:
             names = ", ".join(clients.newest) or "none"

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from novaops.facts.file import File, FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.facts.firewall import Firewall
-from novaops.facts.succeeds import Holds
-from novaops.features.vpn.facts.server import FOLDER, Server, VpnServer
+from novaops.facts.succeeds import Succeeds
+from novaops.features.vpn.facts.server import FOLDER, ServerState, VpnServer
 from novaops.formats.iptables import Protocol, Ruleset, accepting
 from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Step
@@ -37,7 +37,7 @@ class PortClosed:
         yield from (self.question, Firewall(), _by_ufw(self.question.port, self.question.protocol), self._conf)
         yield from (FileAt(path) for paths in SAVED.values() for path in paths)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         server = facts.known(self.question)
         if set(server.listeners) - {"openvpn"} or not self._is_its_own(facts):
             return
@@ -52,16 +52,16 @@ class PortClosed:
     def _is_its_own(self, facts: Facts) -> bool:
         """Another server may have the port that this one would have if nothing were said."""
         conf = facts[self._conf]
-        lines = (conf.content or b"").decode("utf-8", "replace").splitlines() if isinstance(conf, File) else []
+        lines = (conf.content or b"").decode("utf-8", "replace").splitlines() if isinstance(conf, FileState) else []
         return f"port {self.question.port}" in lines and any(line.startswith(f"proto {self.question.protocol}") for line in lines)
 
-    def _pairs(self, facts: Facts, server: Server) -> Iterator[tuple[Change, Action]]:
+    def _pairs(self, facts: Facts, server: ServerState) -> Iterator[tuple[Change, Action]]:
         del server
         port, protocol = self.question.port, self._protocol(self.question.protocol)
         if facts.known(by := _by_ufw(port, protocol)):
             name = f"{port}/{protocol}"
-            undo = Command(("ufw", "allow", name, "comment", "novaops"), holds=by.script)
-            yield Change("ufw", f"allow {name}", None), Command(("ufw", "delete", "allow", name), holds=f"! {{ {by.script}; }}", undo=undo)
+            undo = Command(("ufw", "allow", name, "comment", "novaops"), holds=by.command)
+            yield Change("ufw", f"allow {name}", None), Command(("ufw", "delete", "allow", name), holds=f"! {{ {by.command}; }}", undo=undo)
         for program, text in facts.known(Firewall()).rules.items():
             for rule in Ruleset(text).rules:
                 words = accepting(port, rule.chain, protocol)
@@ -90,10 +90,10 @@ class PortClosed:
         return "udp" if text == "udp" else "tcp"
 
 
-def _by_ufw(port: int, protocol: str) -> Holds:
+def _by_ufw(port: int, protocol: str) -> Succeeds:
     """Whether ufw has the rule that novaops gave it."""
     rule = f"ufw allow {port}/{protocol} comment 'novaops'"
-    return Holds(f"command -v ufw >/dev/null && ufw show added | grep -q -x -F -e {quote(rule)}")
+    return Succeeds(f"command -v ufw >/dev/null && ufw show added | grep -q -x -F -e {quote(rule)}")
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class AuthorityForgotten:
     def questions(self) -> Iterable[Question[Any]]:
         yield FileAt(self._folder)
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         found = facts[FileAt(self._folder)]
         if getattr(found, "kind", "") != "directory":
             return
@@ -127,7 +127,7 @@ class AuthorityForgotten:
 
 
 @dataclass(frozen=True)
-class FolderGone:
+class FolderRemoved:
     """A folder that was made for one file, which goes before it in the same plan. With anything else in it, it stays."""
 
     path: str
@@ -138,13 +138,13 @@ class FolderGone:
         return f"directory:{self.path}"
 
     @property
-    def _stays(self) -> Holds:
-        return Holds(f"[ ! -d {quote(self.path)} ] || ls -A {quote(self.path)} | grep -q -v -x -F -e {quote(self.file)}")
+    def _stays(self) -> Succeeds:
+        return Succeeds(f"[ ! -d {quote(self.path)} ] || ls -A {quote(self.path)} | grep -q -v -x -F -e {quote(self.file)}")
 
     def questions(self) -> Iterable[Question[Any]]:
         yield self._stays
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         if facts.known(self._stays):
             return
         path = quote(self.path)

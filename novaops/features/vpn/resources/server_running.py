@@ -9,12 +9,12 @@ from typing import Any
 from novaops.errors import HostFailed, Refused
 from novaops.facts.firewall import Firewall
 from novaops.facts.sshd import Caller
-from novaops.facts.succeeds import Holds
+from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.vpn.facts.server import VpnServer, overlaps
 from novaops.model.action import Command
 from novaops.model.plan import Change, Step
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.resources.unit import Unit
 
 _IPTABLES = "ip filter"
@@ -39,10 +39,10 @@ class ServerFits:
     def questions(self) -> Iterable[Question[Any]]:
         yield from (self.question, self._unit, Firewall(), Caller())
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         server = facts.known(self.question)
         unit = facts[self._unit]
-        runs = unit is not Gap.ABSENT and unit.active in {"active", "activating", "reloading"}
+        runs = unit is not Missing.ABSENT and unit.active in {"active", "activating", "reloading"}
         strangers = [one for one in server.listeners if one != "openvpn" or not runs]
         if strangers:
             raise Refused(
@@ -57,7 +57,7 @@ class ServerFits:
                 fix="choose another network for the clients: --network, or network: in the inventory",
             )
         caller = facts[Caller()]
-        if not runs and caller is not Gap.ABSENT and overlaps(self.network, ((f"{caller.address}/32", ""),), self.question.device):
+        if not runs and caller is not Missing.ABSENT and overlaps(self.network, ((f"{caller.address}/32", ""),), self.question.device):
             raise Refused(
                 f"{self.network} has the address in it that this connection comes from, {caller.address}",
                 why="The host would look for it among the VPN's clients, and nobody there could log in any more.",
@@ -81,11 +81,11 @@ class ServerFits:
 class NewUnit(Unit):
     """A unit whose file comes with the same plan: it is started in the same run."""
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         asked = UnitNamed(self.name)
-        if facts[asked] is Gap.ABSENT:
+        if facts[asked] is Missing.ABSENT:
             facts = facts.but(asked, UnitFacts("loaded", "inactive", "disabled"))
-        return super().steps(facts)
+        return super().plan(facts)
 
 
 @dataclass(frozen=True)
@@ -101,20 +101,20 @@ class WayOut:
         return f"forwarding:{self.name}"
 
     @property
-    def _stands(self) -> Holds:
-        return Holds(f"sh {self.script} check")
+    def _stands(self) -> Succeeds:
+        return Succeeds(f"sh {self.script} check")
 
     def questions(self) -> Iterable[Question[Any]]:
         yield from (self._stands, UnitNamed(self.unit))
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
-        started = [replace(step, resource=self.id) for step in NewUnit(self.unit).steps(facts)]
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        started = [replace(step, resource=self.id) for step in NewUnit(self.unit).plan(facts)]
         yield from started
         if not started and not facts.known(self._stands):
-            command = Command(("systemctl", "restart", "--", self.unit), holds=self._stands.script)
+            command = Command(("systemctl", "restart", "--", self.unit), holds=self._stands.command)
             yield Step(self.id, (Change("rules", "not as they were put up", "put up again"),), (command,))
 
-    def proof(self, facts: Facts) -> None:
+    def verify_works(self, facts: Facts) -> None:
         if not facts.known(self._stands):
             raise HostFailed(
                 f"the way out for the clients of {self.name} is not as it should be",
@@ -124,7 +124,7 @@ class WayOut:
 
 
 @dataclass(frozen=True)
-class WayOutGone:
+class WayOutRemoved:
     """Its rules are taken away; forwarding is off again where it was."""
 
     name: str
@@ -136,17 +136,17 @@ class WayOutGone:
         return f"forwarding:{self.name}"
 
     @property
-    def _gone(self) -> Holds:
-        return Holds(f"[ ! -e {self.kept} ]")
+    def _gone(self) -> Succeeds:
+        return Succeeds(f"[ ! -e {self.kept} ]")
 
     def questions(self) -> Iterable[Question[Any]]:
         yield self._gone
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         if facts.known(self._gone):
             return
         up = Command(("sh", self.script, "up"), holds=f"sh {self.script} check")
-        command = Command(("sh", self.script, "gone"), holds=self._gone.script, undo=up)
+        command = Command(("sh", self.script, "gone"), holds=self._gone.command, undo=up)
         yield Step(self.id, (Change("rules", "masquerade, and what lets clients through", None),), (command,))
 
 
@@ -163,11 +163,11 @@ class ServerAnswers:
     def questions(self) -> Iterable[Question[Any]]:
         yield self.question
 
-    def steps(self, facts: Facts) -> Iterable[Step]:
+    def plan(self, facts: Facts) -> Iterable[Step]:
         del facts
         return ()
 
-    def proof(self, facts: Facts) -> None:
+    def verify_works(self, facts: Facts) -> None:
         server = facts.known(self.question)
         log = f"journalctl -u openvpn-server@{self.question.name} -n 30"
         if "openvpn" not in server.listeners:

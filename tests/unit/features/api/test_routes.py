@@ -28,12 +28,12 @@ from novaops.errors import HostFailed, UsageError
 from novaops.features.api import routes as collecting
 from novaops.features.api import verdict as routes
 from novaops.features.api.facts import NO_CURL, Reached, Route
-from novaops.features.api.routes import Api, Errand, apis, attempts, resolver, sendable
-from novaops.features.api.verdict import Attempt
+from novaops.features.api.routes import Api, RouteQuery, apis, attempts, resolver, sendable
+from novaops.features.api.verdict import ApiRoute
 from novaops.features.proxy.settings import Site
 from novaops.features.tunnel.settings import Tunnel
 from novaops.features.vpn.settings import Link
-from novaops.model.question import Facts, Gap
+from novaops.model.question import Facts, Missing
 from novaops.providers import loader as provider
 from novaops.providers.loader import Provider
 from novaops.secret import Secret
@@ -77,12 +77,12 @@ def stream(case: Mapping[str, Any]) -> str:
     return ",".join([*fields, encoded("".join(text for _, text in case["parts"]))])
 
 
-def attempt(case: Mapping[str, Any], question: Route = QUESTION) -> Attempt:
+def attempt(case: Mapping[str, Any], question: Route = QUESTION) -> ApiRoute:
     question = replace(question, url=case.get("url", URL))
-    return Attempt("mine", "direct", "direct", question.url, question, **case.get("attempt", {}))
+    return ApiRoute("mine", "direct", "direct", question.url, question, **case.get("attempt", {}))
 
 
-def found(these: list[Attempt], *lines: str) -> dict[str, Any]:
+def found(these: list[ApiRoute], *lines: str) -> dict[str, Any]:
     asked = list(routes.questions(these))
     return routes.details(these, read(asked, *framed(asked[0], "".join(f"{each}\n" for each in lines))))
 
@@ -144,7 +144,7 @@ def test_the_time_of_a_second_look_is_no_refusal() -> None:
 def test_the_table_and_the_fastest() -> None:
     """Of those that work; where only one does, it is not said."""
     slow, quick, broken = (replace(attempt({}), name=name, question=replace(QUESTION, name=name)) for name in ("slow", "quick", "broken"))
-    never = Attempt("mine", "proxy a/b", "proxy", "", untried="*.b is a pattern")
+    never = ApiRoute("mine", "proxy a/b", "proxy", "", untried="*.b is a pattern")
     refused = {"trouble": 6, "said": "curl: (6) Could not resolve host: api.example.com"}
     lines = [line({**ENOUGH, "times": [0.01, 0.0123, 0.05, first], "names": "192.0.2.1\n192.0.2.2\n"}) for first in (0.3, 0.1)]
     details = found([slow, quick, broken, never], *lines, line(refused))
@@ -213,7 +213,7 @@ def test_a_route_that_said_nothing_does_not_hide_the_others() -> None:
 
 def test_what_could_not_be_said_shows_no_secret() -> None:
     with pytest.raises(HostFailed) as raised:
-        routes.details([attempt({})], Facts({QUESTION: Gap.UNKNOWN}, {}))
+        routes.details([attempt({})], Facts({QUESTION: Missing.UNKNOWN}, {}))
     assert raised.value.what == "the host could not say: the route direct to mine"
     assert "sk-secret" not in repr(QUESTION)
 
@@ -238,12 +238,12 @@ def secret(reference: str) -> Secret:
     return Secret(SECRETS[reference])
 
 
-def errand(*sites: Site, key: str | None = None, streaming: bool = True, name: str = "openai") -> Errand:
+def errand(*sites: Site, key: str | None = None, streaming: bool = True, name: str = "openai") -> RouteQuery:
     api = Api(name, provider.load(name))
-    return Errand("box", api, [("canada", each) for each in sites], Secret(key) if key else None, streaming, 12, secret)
+    return RouteQuery("box", api, [("canada", each) for each in sites], Secret(key) if key else None, streaming, 12, secret)
 
 
-def sent(this: Attempt) -> tuple[list[tuple[str, str]], str | None]:
+def sent(this: ApiRoute) -> tuple[list[tuple[str, str]], str | None]:
     """Headers and login, revealed."""
     assert this.question is not None
     headers = [(name, value.reveal() if isinstance(value, Secret) else value) for name, value in this.question.headers]
@@ -358,9 +358,9 @@ def test_which_apis() -> None:
 
 
 def test_another_kind_of_route_is_one_more_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    def by_tunnel(this: Errand) -> Iterator[Attempt]:
+    def by_tunnel(this: RouteQuery) -> Iterator[ApiRoute]:
         question = this.question("tunnel", "https://127.0.0.1:8443", this.api.provider, this.key_headers)
-        yield Attempt(this.api.name, "tunnel", "tunnel", question.url, question, by="canada")
+        yield ApiRoute(this.api.name, "tunnel", "tunnel", question.url, question, by="canada")
 
     monkeypatch.setattr(collecting, "KINDS", (collecting.direct, by_tunnel))
     these = attempts(errand())
@@ -480,7 +480,7 @@ def test_what_direct_really_is(way: str, verdict: str) -> None:
 )
 def test_what_only_a_way_of_our_own_suffers_from(more: Mapping[str, Any], answer: Mapping[str, Any], verdict: str) -> None:
     question = replace(QUESTION, **more)
-    this = Attempt("mine", "tunnel openai", "vpn" if "interface" in more else "tunnel", URL, question, by="canada")
+    this = ApiRoute("mine", "tunnel openai", "vpn" if "interface" in more else "tunnel", URL, question, by="canada")
     (said,) = found([this], line(answer))["apis"][0]["routes"]
     assert (said["works"], said["verdict"]) == (False, verdict)
 
@@ -542,7 +542,11 @@ def serving(answer: Callable[[http.server.BaseHTTPRequestHandler], None]) -> Ite
 def run(shell: str, *asked: Route) -> tuple[list[Any], str]:
     """The answers, and all that was printed."""
     done = subprocess.run(
-        [shell, "-s"], input=whole(f"(\n{Route.ask(asked)}\n)").encode(), capture_output=True, check=False, env={"PATH": os.environ["PATH"]}
+        [shell, "-s"],
+        input=whole(f"(\n{Route.script(asked)}\n)").encode(),
+        capture_output=True,
+        check=False,
+        env={"PATH": os.environ["PATH"]},
     )
     assert done.stderr == b""
     facts = read(list(asked), *framed(asked[0], done.stdout.decode(), status=done.returncode))
@@ -646,6 +650,6 @@ def test_no_stream_is_asked_for_where_the_first_answer_was_no_good_one(status: i
 
 @pytest.mark.parametrize("shell", ["dash", "bash"])
 def test_the_shell_says_that_there_is_no_curl(shell: str) -> None:
-    script = f"command() {{ return 1; }}\n{Route.ask([QUESTION])}"
+    script = f"command() {{ return 1; }}\n{Route.script([QUESTION])}"
     done = subprocess.run([shell, "-s"], input=script.encode(), capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (NO_CURL, b"", b"")

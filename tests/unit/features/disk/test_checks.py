@@ -16,14 +16,14 @@ from novaops.engine.playbooks import Playbooks
 from novaops.errors import HostFailed, NovaopsError, Unreachable, UsageError
 from novaops.features.disk import checks as disk
 from novaops.features.disk import observe as eyes
-from novaops.features.disk.observe import Line, Rebooted, Seen, Written
+from novaops.features.disk.observe import ObservedFstabLine, ObservedMount, Rebooted, Written
 from novaops.ssh.target import Target
 from novaops.verify import claims as features
 from novaops.verify import report as outcome
 from novaops.verify import runner as run
 from novaops.verify import selection
 from novaops.verify.claims import Claim, Feature
-from novaops.verify.observed_host import Visit
+from novaops.verify.observed_host import ObservedHost
 
 # -- what the tools print -----------------------------------------------------------------------------------------------------
 
@@ -52,7 +52,7 @@ def test_of_stacked_mounts_the_last_is_seen() -> None:
             ]
         }
     )
-    assert eyes._topmost(eyes._lines(text), "/mnt/data") == Line("tmpfs", "/mnt/data", "tmpfs", "rw", "")
+    assert eyes._topmost(eyes._lines(text), "/mnt/data") == ObservedFstabLine("tmpfs", "/mnt/data", "tmpfs", "rw", "")
     assert eyes._lines("\n") == ()
 
 
@@ -67,7 +67,7 @@ def test_device_number_of_stat() -> None:
 
 @pytest.mark.parametrize(("source", "uuid"), [("UUID=ab-1", "ab-1"), ('UUID="ab-1"', "ab-1"), ("LABEL=x", ""), ("/dev/vdb", "")])
 def test_uuid_of_a_line(source: str, uuid: str) -> None:
-    assert Line(source, "/mnt", "ext4", "defaults").named_uuid == uuid
+    assert ObservedFstabLine(source, "/mnt", "ext4", "defaults").named_uuid == uuid
 
 
 # -- the claims ---------------------------------------------------------------------------------------------------------------
@@ -85,9 +85,9 @@ class Entry:
     binds: bool = False
 
 
-LINE = Line("UUID=aa", "/mnt/data", "ext4", "defaults,nofail")
-MOUNTED = Line("/dev/vdb", "/mnt/data", "ext4", "rw", "aa")
-RIGHT = Seen(
+LINE = ObservedFstabLine("UUID=aa", "/mnt/data", "ext4", "defaults,nofail")
+MOUNTED = ObservedFstabLine("/dev/vdb", "/mnt/data", "ext4", "rw", "aa")
+RIGHT = ObservedMount(
     *(Entry(), "/mnt/data", (LINE,), MOUNTED, ()),
     devices={"/dev/vdb": "254:16"},
     label="DATA",
@@ -98,7 +98,7 @@ RIGHT = Seen(
     written=Written("254:16", "/dev/vdb"),
     mark="/mnt/data/.mark",
 )
-OTHER = Line("/dev/vdc", "/mnt/data", "ext4", "rw", "bb")
+OTHER = ObservedFstabLine("/dev/vdc", "/mnt/data", "ext4", "rw", "bb")
 BOUND = replace(
     RIGHT,
     wanted=Entry(device="/srv", binds=True),
@@ -106,7 +106,7 @@ BOUND = replace(
     inodes=("1:2", "1:2"),
 )
 
-RED: list[tuple[Callable[..., None], Seen, str]] = [
+RED: list[tuple[Callable[..., None], ObservedMount, str]] = [
     (disk.test_fstab_names_a_uuid, replace(RIGHT, fstab=()), "/etc/fstab should have a line for /mnt/data, but it has none"),
     (disk.test_fstab_names_a_uuid, replace(RIGHT, fstab=(LINE, LINE)), "/etc/fstab should have one line for /mnt/data, but it has 2"),
     (disk.test_fstab_names_a_uuid, replace(RIGHT, fstab=(replace(LINE, source="/dev/vdb"),)), "by its UUID, but it names /dev/vdb"),
@@ -140,7 +140,7 @@ RED: list[tuple[Callable[..., None], Seen, str]] = [
 
 
 @pytest.mark.parametrize(("claim", "seen", "sentence"), RED)
-def test_claim_is_red(claim: Callable[..., None], seen: Seen, sentence: str) -> None:
+def test_claim_is_red(claim: Callable[..., None], seen: ObservedMount, sentence: str) -> None:
     with pytest.raises(AssertionError) as raised:
         claim(seen)
     assert sentence in str(raised.value)
@@ -172,7 +172,7 @@ def test_every_claim_has_been_red() -> None:
 
 
 @pytest.mark.parametrize("seen", [RIGHT, BOUND, replace(RIGHT, wanted=Entry(state="absent"), fstab=(), mounted=None)])
-def test_what_is_right_is_green(seen: Seen) -> None:
+def test_what_is_right_is_green(seen: ObservedMount) -> None:
     made = [claim for claim in claims() if claim.about(seen.wanted) and not claim.after_reboot]
     assert made
     for claim in made:
@@ -207,23 +207,23 @@ def test_sentences_begin_small_and_say_something() -> None:
 DISK = features.find("disk")
 
 
-def visits(monkeypatch: pytest.MonkeyPatch, seen: dict[str, Seen | NovaopsError], **options: Any) -> list[Any]:
+def visits(monkeypatch: pytest.MonkeyPatch, seen: dict[str, ObservedMount | NovaopsError], **options: Any) -> list[Any]:
     """A verification of hosts that were looked at by nobody."""
     assert DISK is not None
 
-    def look(visit: Visit) -> None:
+    def look(visit: ObservedHost) -> None:
         found = seen[visit.name]
         if isinstance(found, NovaopsError):
             visit.error = found
         else:
             visit._seen = {("disk", "/mnt/data"): found}
 
-    def reboot(visit: Visit) -> None:
+    def reboot(visit: ObservedHost) -> None:
         visit.reboots = True
         visit._rebooted = {("disk", "/mnt/data"): Rebooted(MOUNTED, survived=True)}
 
-    monkeypatch.setattr(Visit, "look", look)
-    monkeypatch.setattr(Visit, "reboot", reboot)
+    monkeypatch.setattr(ObservedHost, "observe", look)
+    monkeypatch.setattr(ObservedHost, "reboot", reboot)
     entries: dict[str, features.Entries] = {name: {DISK: {"/mnt/data": Entry()}} for name in seen}
     targets = [Target(name, "192.0.2.1") for name in seen]
     return run.verify(targets, entries, lambda *_: None, parallel=2, **options)
@@ -275,9 +275,9 @@ def test_a_check_that_breaks_is_no_drift(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_what_breaks_inside_look_is_said_of_its_host_only() -> None:
     assert DISK is not None
-    visit = Visit(Target("lab", "192.0.2.1"), {DISK: {"/mnt/data": Entry()}}, lambda *_: None)
+    visit = ObservedHost(Target("lab", "192.0.2.1"), {DISK: {"/mnt/data": Entry()}}, lambda *_: None)
     with pytest.raises(HostFailed, match="verify itself went wrong with disk: AttributeError"):
-        visit._call(DISK, "look", [Entry()])
+        visit._call(DISK, "observe", [Entry()])
 
 
 # -- what is verified ---------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from novaops.features.login import checks as login
 from novaops.features.login.observe import fail2ban as ban
 from novaops.features.login.observe import logins as eyes
 from novaops.features.login.observe.fail2ban import Ban, served, shut_out
-from novaops.features.login.observe.logins import ANYBODY, METHODS, Seen, Tried, Wanted
+from novaops.features.login.observe.logins import ANYBODY, METHODS, ExpectedLogin, ObservedLogin, Tried
 from novaops.ssh.session import Output, Session
 from novaops.ssh.target import Target
 from novaops.verify.claims import Claim
@@ -30,26 +30,28 @@ DENIED = "ssh: Permission denied (publickey)."
 REFUSED = "ssh: connect to host 127.0.0.1 port 22: Connection refused"
 BAN = Ban("active", "enabled", jail=True, address="127.77.1.2", listed=True, before=DENIED, during=REFUSED, after=DENIED, meanwhile=DENIED)
 
-KNOWN = Seen(
-    *(Wanted("user", "netlab", "env:PW"), HERE, "root", BOTH),
+KNOWN = ObservedLogin(
+    *(ExpectedLogin("user", "netlab", "env:PW"), HERE, "root", BOTH),
     tried=Tried(dict.fromkeys(METHODS, "")),
     judged={HERE: YES},
     has_password=True,
 )
-UNKNOWN = Seen(Wanted("user", "nova"), HERE, "root", BOTH, judged={HERE: YES}, has_password=True)
-NEAR = replace(UNKNOWN, wanted=Wanted("user", "nova", addresses=("198.51.100.0/24",)), judged={HERE: YES, AWAY: NO})
-FAR = Seen(Wanted("user", "nova", addresses=("203.0.113.0/24",)), HERE, "root", judged={HERE: NO, "203.0.113.1": YES}, has_password=True)
-EVERYONE = Seen(Wanted("everyone", ANYBODY), HERE, "root", BOTH, judged={HERE: YES})
-OTHERS = Seen(Wanted("others", ANYBODY, named=frozenset({"netlab"})), HERE, "root", judged={"nova": NO, "root": YES})
-NO_ROOT = Seen(Wanted("root", "root"), HERE, "root", BOTH, judged={HERE: YES})
-LET_ROOT = replace(KNOWN, wanted=Wanted("user", "root", "env:PW"), judged={HERE: ROOT})
-KEYS = Seen(Wanted("keys"), HERE, "root")
-BANS = Seen(Wanted("fail2ban"), ban=BAN)
+UNKNOWN = ObservedLogin(ExpectedLogin("user", "nova"), HERE, "root", BOTH, judged={HERE: YES}, has_password=True)
+NEAR = replace(UNKNOWN, wanted=ExpectedLogin("user", "nova", addresses=("198.51.100.0/24",)), judged={HERE: YES, AWAY: NO})
+FAR = ObservedLogin(
+    ExpectedLogin("user", "nova", addresses=("203.0.113.0/24",)), HERE, "root", judged={HERE: NO, "203.0.113.1": YES}, has_password=True
+)
+EVERYONE = ObservedLogin(ExpectedLogin("everyone", ANYBODY), HERE, "root", BOTH, judged={HERE: YES})
+OTHERS = ObservedLogin(ExpectedLogin("others", ANYBODY, named=frozenset({"netlab"})), HERE, "root", judged={"nova": NO, "root": YES})
+NO_ROOT = ObservedLogin(ExpectedLogin("root", "root"), HERE, "root", BOTH, judged={HERE: YES})
+LET_ROOT = replace(KNOWN, wanted=ExpectedLogin("user", "root", "env:PW"), judged={HERE: ROOT})
+KEYS = ObservedLogin(ExpectedLogin("keys"), HERE, "root")
+BANS = ObservedLogin(ExpectedLogin("fail2ban"), ban=BAN)
 
 RIGHT = [KNOWN, UNKNOWN, NEAR, FAR, EVERYONE, OTHERS, NO_ROOT, LET_ROOT, KEYS, BANS]
 
 
-RED: list[tuple[Callable[..., None], Seen, str]] = [
+RED: list[tuple[Callable[..., None], ObservedLogin, str]] = [
     (
         login.test_right_password,
         replace(KNOWN, tried=Tried({"password": "Authentication failed"})),
@@ -112,7 +114,7 @@ RED: list[tuple[Callable[..., None], Seen, str]] = [
 
 
 @pytest.mark.parametrize(("claim", "seen", "sentence"), RED)
-def test_claim_is_red(claim: Callable[..., None], seen: Seen, sentence: str) -> None:
+def test_claim_is_red(claim: Callable[..., None], seen: ObservedLogin, sentence: str) -> None:
     assert Claim(claim).about(seen.wanted)
     with pytest.raises(AssertionError) as raised:
         claim(seen)
@@ -129,7 +131,7 @@ def test_every_claim_has_been_red() -> None:
 
 
 @pytest.mark.parametrize("seen", RIGHT, ids=lambda seen: f"{seen.wanted.kind} {seen.wanted.user}")
-def test_what_is_right_is_green(seen: Seen) -> None:
+def test_what_is_right_is_green(seen: ObservedLogin) -> None:
     made = [claim for claim in claims() if claim.about(seen.wanted)]
     assert made
     for claim in made:
@@ -151,7 +153,7 @@ UNTRIED = [
 
 
 @pytest.mark.parametrize(("claim", "seen", "sentence"), UNTRIED)
-def test_what_could_not_be_tried_is_said(claim: Callable[..., None], seen: Seen, sentence: str) -> None:
+def test_what_could_not_be_tried_is_said(claim: Callable[..., None], seen: ObservedLogin, sentence: str) -> None:
     with pytest.raises(pytest.skip.Exception) as raised:
         claim(seen)
     assert sentence in str(raised.value)
@@ -194,9 +196,9 @@ def test_a_user_may_be_called_as_he_likes() -> None:
 
 
 def test_addresses_that_sshd_is_asked_about() -> None:
-    assert Wanted("user", "nova").asked == ()
-    assert Wanted("user", "nova", addresses=("10.0.0.0/8", "192.0.2.0/24")).asked == ("10.0.0.1", "192.0.2.1", "198.51.100.77")
-    assert Wanted("user", "nova", addresses=("0.0.0.0/0", "::/0")).asked == ("0.0.0.1", "::1")
+    assert ExpectedLogin("user", "nova").asked == ()
+    assert ExpectedLogin("user", "nova", addresses=("10.0.0.0/8", "192.0.2.0/24")).asked == ("10.0.0.1", "192.0.2.1", "198.51.100.77")
+    assert ExpectedLogin("user", "nova", addresses=("0.0.0.0/0", "::/0")).asked == ("0.0.0.1", "::1")
 
 
 @pytest.mark.parametrize(("said", "taken"), [(YES, True), (NO, False), (BY_PAM, True), ({**BY_PAM, "usepam": "no"}, False)])

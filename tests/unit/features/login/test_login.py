@@ -24,7 +24,7 @@ from novaops.formats import names
 from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.formats.sshd_drop_in import Grant
 from novaops.model.question import Facts
-from novaops.resources.sshd_access import Way, to_key, to_password
+from novaops.resources.sshd_access import LoginContext, to_key, to_password
 
 CASES = Path(__file__).parents[3] / "cases" / "login"
 PW = "wired-Fjord-88"
@@ -156,14 +156,14 @@ OPEN = {
 MAIN = "/etc/ssh/sshd_config"
 
 
-def way(case: Mapping[str, Any]) -> Way:
+def way(case: Mapping[str, Any]) -> LoginContext:
     user = case.get("user", "ana")
     about = case.get("account", {})
     groups = tuple(case.get("groups", [user]))
     account = None if about is None else replace(ANA, name=user, groups=groups, **about)
     given = {key: tuple(value) if isinstance(value, list) else (value,) for key, value in case.get("sshd", {}).items()}
     peer = Peer(user, groups, case.get("address", "192.0.2.7"))
-    return Way(peer, account, {**OPEN, **given}, SshdConfig({MAIN: case.get("main", "")}), case.get("nologin", False))
+    return LoginContext(peer, account, {**OPEN, **given}, SshdConfig({MAIN: case.get("main", "")}), case.get("nologin", False))
 
 
 @pytest.mark.parametrize("case", rows("obstacles", "name"))

@@ -21,7 +21,7 @@ from novaops.facts.package import PackageNamed
 from novaops.facts.sshd import Caller, CallerFacts, Sshd, SshdEffective, SshdState
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.model.plan import Risk
-from novaops.model.question import Facts, Gap, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.resources.unit import Unit
 from novaops.resources.user import User
 from novaops.secret import Secret
@@ -70,7 +70,11 @@ def test_the_caller_is_the_one_of_the_nearest_connection_and_its_farthest_proces
     def called(*environments: str) -> Any:
         words = [word for each in environments for word in ("env", *each.split(";"), "sh", "-c", '"$@"; exit', "sh")]
         done = subprocess.run(
-            [*words, shell, "-s"], input=Caller.ask([Caller()]).encode(), capture_output=True, check=True, env={"PATH": os.environ["PATH"]}
+            [*words, shell, "-s"],
+            input=Caller.script([Caller()]).encode(),
+            capture_output=True,
+            check=True,
+            env={"PATH": os.environ["PATH"]},
         )
         assert done.stderr == b""
         return answer(Caller(), done.stdout.decode())
@@ -182,7 +186,7 @@ def ran(question: Question[Any], folder: Path, shell: str = "dash") -> Any:
 
 
 def asked(questions: list[Any], folder: Path, shell: str = "dash") -> subprocess.CompletedProcess[bytes]:
-    script = type(questions[0]).ask(questions).replace("/etc/ssh", f"{folder}/etc").replace("/etc/shadow", f"{folder}/etc/shadow")
+    script = type(questions[0]).script(questions).replace("/etc/ssh", f"{folder}/etc").replace("/etc/shadow", f"{folder}/etc/shadow")
     path = {"PATH": f"{folder}/bin:/usr/bin:/bin"}
     return subprocess.run([shell, "-s"], input=script.encode(), capture_output=True, check=False, env=path)
 
@@ -379,7 +383,7 @@ def test_units() -> None:
     assert answers(questions, UNITS, "System has not been booted with systemd", 1) == ["unknown"] * 6
 
 
-def planned(unit: Unit, found: UnitFacts | Gap, package: str | Gap = Gap.ABSENT) -> list[str]:
+def planned(unit: Unit, found: UnitFacts | Missing, package: str | Missing = Missing.ABSENT) -> list[str]:
     plan = make_plan([unit], Facts({UnitNamed("x"): found, PackageNamed("p"): package}, {}))
     commands: list[Any] = [action for step in plan.steps for action in step.actions]
     assert all(command.undo.holds != command.holds for command in commands)
@@ -410,24 +414,24 @@ def planned(unit: Unit, found: UnitFacts | Gap, package: str | Gap = Gap.ABSENT)
         ),
         (Unit("x", enabled=False, active=False), UnitFacts("loaded", "failed", "static"), []),
         (Unit("x", enabled=False, active=False), UnitFacts("masked", "inactive", "masked"), []),
-        (Unit("x", enabled=False, active=False), Gap.ABSENT, []),
+        (Unit("x", enabled=False, active=False), Missing.ABSENT, []),
         (Unit("x"), UnitFacts("loaded", "active", "static"), ["x cannot be enabled: it is static"]),
         (Unit("x"), UnitFacts("loaded", "active", ""), ["x cannot be enabled: it is a unit without a file"]),
         (Unit("x"), UnitFacts("masked", "inactive", "masked"), ["x is masked: somebody does not want it to run"]),
-        (Unit("x"), Gap.ABSENT, ["there is no unit x"]),
-        (Unit("x", comes_with_package="p"), Gap.ABSENT, []),
+        (Unit("x"), Missing.ABSENT, ["there is no unit x"]),
+        (Unit("x", comes_with_package="p"), Missing.ABSENT, []),
     ],
 )
-def test_a_unit_is_put_right(unit: Unit, found: UnitFacts | Gap, expected: list[str]) -> None:
+def test_a_unit_is_put_right(unit: Unit, found: UnitFacts | Missing, expected: list[str]) -> None:
     assert planned(unit, found) == expected
 
 
 def test_a_package_that_is_there_and_does_not_bring_its_unit_is_no_reason_to_wait() -> None:
-    assert planned(Unit("x", comes_with_package="p"), Gap.ABSENT, "1.0") == ["there is no unit x"]
+    assert planned(Unit("x", comes_with_package="p"), Missing.ABSENT, "1.0") == ["there is no unit x"]
 
 
 def test_a_user_is_made_once_and_left_alone_for_ever_after() -> None:
-    [step] = make_plan([User("o'hara")], Facts({AccountNamed("o'hara"): Gap.ABSENT}, {})).steps
+    [step] = make_plan([User("o'hara")], Facts({AccountNamed("o'hara"): Missing.ABSENT}, {})).steps
     assert (step.resource, step.risk) == ("user:o'hara", Risk.LOCKOUT)
     command: Any = step.actions[0]
     assert (command.words[3:], command.undo.words[3:]) == (("make", "o'hara", ""), ("remove", "o'hara"))

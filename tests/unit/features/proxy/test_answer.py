@@ -15,10 +15,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from novaops.features.proxy.facts.answer import Answer, Answered
+from novaops.features.proxy.facts.answer import Answered, SiteAnswer
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
 from novaops.features.proxy.facts.site_state import Reached, SiteState, SiteStates
-from novaops.model.question import Gap, Section
+from novaops.model.question import Missing, Section
 from novaops.secret import Secret
 
 # -- nginx ------------------------------------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ http { server { listen 80; server_name a=b; } }
 
 
 def read(text: str, status: int = 0) -> NginxFacts:
-    found = Nginx.read([Nginx()], Section(text, "", status))[Nginx()]
+    found = Nginx.parse([Nginx()], Section(text, "", status))[Nginx()]
     assert isinstance(found, NginxFacts)
     return found
 
@@ -111,7 +111,7 @@ def test_nginx_that_is_broken(said: str, broken: str) -> None:
 
 
 def test_a_host_that_says_nothing_is_not_known() -> None:
-    assert Nginx.read([Nginx()], Section("", "", 0)) == {}
+    assert Nginx.parse([Nginx()], Section("", "", 0)) == {}
 
 
 # -- a request --------------------------------------------------------------------------------------------------------
@@ -121,7 +121,7 @@ def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-QUESTIONS = [Answer(f"https://a.com/{number}", "127.0.0.1:443", "/x") for number in range(3)]
+QUESTIONS = [SiteAnswer(f"https://a.com/{number}", "127.0.0.1:443", "/x") for number in range(3)]
 
 
 def test_answers_in_their_order() -> None:
@@ -130,25 +130,25 @@ def test_answers_in_their_order() -> None:
         "absent",
         f"000\t\t{encoded('Could not resolve host: a.com')}\t{encoded('connect() failed')}",
     ]
-    found = Answer.read(QUESTIONS, Section("\n".join([*lines, ""]), "", 0))
+    found = SiteAnswer.parse(QUESTIONS, Section("\n".join([*lines, ""]), "", 0))
     assert list(found.values()) == [
         Answered(200, "hello", "", ""),
-        Gap.ABSENT,
+        Missing.ABSENT,
         Answered(0, "", "Could not resolve host: a.com", "connect() failed"),
     ]
 
 
 def test_no_curl_and_no_answer() -> None:
-    assert Answer.read(QUESTIONS, Section("absent\n" * 3, "", 7)) == dict.fromkeys(QUESTIONS, Gap.ABSENT)
-    assert Answer.read(QUESTIONS, Section("", "mktemp: no space", 1)) == {}
-    assert list(Answer.read(QUESTIONS, Section("absent\n", "", 0))) == QUESTIONS[:1], "what was cut off is not known"
+    assert SiteAnswer.parse(QUESTIONS, Section("absent\n" * 3, "", 7)) == dict.fromkeys(QUESTIONS, Missing.ABSENT)
+    assert SiteAnswer.parse(QUESTIONS, Section("", "mktemp: no space", 1)) == {}
+    assert list(SiteAnswer.parse(QUESTIONS, Section("absent\n", "", 0))) == QUESTIONS[:1], "what was cut off is not known"
     with pytest.raises(ValueError, match=r"."):  # which the probe makes UNKNOWN
-        Answer.read(QUESTIONS, Section("\t\t\t\n", "", 0))
+        SiteAnswer.parse(QUESTIONS, Section("\t\t\t\n", "", 0))
 
 
 def test_bytes_that_are_no_text() -> None:
     body = base64.b64encode(b"\xff\xfe\0").decode()
-    [found] = Answer.read(QUESTIONS[:1], Section(f"200\t{body}\t\t\n", "", 0)).values()
+    [found] = SiteAnswer.parse(QUESTIONS[:1], Section(f"200\t{body}\t\t\n", "", 0)).values()
     assert isinstance(found, Answered)
     assert found.body.startswith("\ufffd")
 
@@ -191,17 +191,17 @@ ELSEWHERE = {"http_proxy": "http://127.0.0.1:1", "all_proxy": "http://127.0.0.1:
 """A proxy of the host's own is for others."""
 
 
-def asked(questions: Sequence[Answer]) -> list[Answered | Gap]:
+def asked(questions: Sequence[SiteAnswer]) -> list[Answered | Missing]:
     done = subprocess.run(
         ["dash" if shutil.which("dash") else "sh"],
-        input=Answer.ask(questions),
+        input=SiteAnswer.script(questions),
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, **ELSEWHERE},
     )
     assert done.stderr == ""
-    return list(Answer.read(questions, Section(done.stdout, done.stderr, done.returncode)).values())
+    return list(SiteAnswer.parse(questions, Section(done.stdout, done.stderr, done.returncode)).values())
 
 
 @needs_curl
@@ -211,11 +211,11 @@ def test_requests_all_at_once(server: Server, tmp_path: Any) -> None:
     log.write_text("first\nlast \t line\n")
     found = asked(
         [
-            Answer("http://a.com/", to, "/"),
-            Answer("http://a.com/no", to, "/", log=str(log)),
-            Answer("http://a.com/nothing", to, "/", log=str(tmp_path / "none")),
-            Answer("http://a.com/", "127.0.0.1:1", "/"),
-            Answer("http://a.com/", to, str(tmp_path / "not there")),
+            SiteAnswer("http://a.com/", to, "/"),
+            SiteAnswer("http://a.com/no", to, "/", log=str(log)),
+            SiteAnswer("http://a.com/nothing", to, "/", log=str(tmp_path / "none")),
+            SiteAnswer("http://a.com/", "127.0.0.1:1", "/"),
+            SiteAnswer("http://a.com/", to, str(tmp_path / "not there")),
         ]
     )
     assert found[0] == Answered(200, "hello", "", "")
@@ -226,7 +226,7 @@ def test_requests_all_at_once(server: Server, tmp_path: Any) -> None:
     assert isinstance(dead, Answered)
     assert (dead.status, dead.body) == (0, "")
     assert "127.0.0.1" in dead.trouble
-    assert absent is Gap.ABSENT
+    assert absent is Missing.ABSENT
 
 
 PASSWORDS = st.text(st.sampled_from("ab \"'\\$`%#@:;{}[]()&|<>!?*é汉~-=\t"), min_size=1, max_size=12)
@@ -246,7 +246,7 @@ def test_secrets_arrive_as_they_are(server: Server, pairs: list[tuple[str, str]]
     server.seen.clear()
     headers = [(("X-Token", Secret(token)), ("X-Number", str(number))) for number, (_, token) in enumerate(pairs)]
     questions = [
-        Answer(f"http://a.com/{number}", to, "/", "", headers[number], Secret(f"nova:{password}"))
+        SiteAnswer(f"http://a.com/{number}", to, "/", "", headers[number], Secret(f"nova:{password}"))
         for number, (password, _) in enumerate(pairs)
     ]
     assert [found.status for found in asked(questions) if isinstance(found, Answered)] == [200] * len(pairs)
@@ -260,7 +260,7 @@ def test_secrets_arrive_as_they_are(server: Server, pairs: list[tuple[str, str]]
 
 def test_secrets_are_in_no_words() -> None:
     """Each curl reads its words from standard input."""
-    script = Answer.ask([Answer("http://a.com", "x:1", "/", "", (("X", Secret("hunter2")),), Secret("nova:hunter3"))])
+    script = SiteAnswer.script([SiteAnswer("http://a.com", "x:1", "/", "", (("X", Secret("hunter2")),), Secret("nova:hunter3"))])
     for line in script.splitlines():
         assert "curl -q" not in line or "hunter" not in line
     assert 'header = "X: hunter2"' in script.splitlines()
@@ -286,8 +286,8 @@ upstream\tunix:/run/x\t\t
 
 
 def test_sites() -> None:
-    found = SiteStates.read([SiteStates()], Section(SITES, "", 0))[SiteStates()]
-    assert not isinstance(found, Gap)
+    found = SiteStates.parse([SiteStates()], Section(SITES, "", 0))[SiteStates()]
+    assert not isinstance(found, Missing)
     assert (found.running, found.now) == (True, 1_700_000_000)
     gate, shop = found.sites
     assert gate == SiteState(
@@ -303,10 +303,10 @@ def test_sites() -> None:
 
 @pytest.mark.parametrize(("text", "sites", "running"), [("now\t5\n", 0, False), ("now\t5\nrunning\nsite\tx\n", 1, True)])
 def test_few_sites(text: str, sites: int, *, running: bool) -> None:
-    found = SiteStates.read([SiteStates()], Section(text, "", 0))[SiteStates()]
-    assert not isinstance(found, Gap)
+    found = SiteStates.parse([SiteStates()], Section(text, "", 0))[SiteStates()]
+    assert not isinstance(found, Missing)
     assert (len(found.sites), found.running) == (sites, running)
 
 
 def test_half_an_answer_is_none() -> None:
-    assert SiteStates.read([SiteStates()], Section("running\n", "", 0)) == {}
+    assert SiteStates.parse([SiteStates()], Section("running\n", "", 0)) == {}

@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 
 from novaops.engine import probe
 from novaops.engine.planner import make_plan, questions_of
-from novaops.facts.file import File, FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.features.proxy.facts.certificate import CertificateAt, CertificateFacts
 from novaops.features.proxy.resources.certificate import LIFETIME, SOON, GivenCertificate, SelfSigned
 from novaops.formats.x509 import DAY, Chain
 from novaops.model.action import Command
 from novaops.model.journal import pending_marker
 from novaops.model.plan import Plan
-from novaops.model.question import Facts, Gap
+from novaops.model.question import Facts, Missing
 from tests.support.world.authority import Authority, Leaf
 from tests.unit.facts.test_facts import MARK, framed, outcome, read
 
@@ -156,8 +156,8 @@ def test_without_openssl_only_that_is_not_told(leaf: Leaf, tmp_path: Path) -> No
         (tmp_path / tool).symlink_to(shutil.which(tool) or tool)
     (found,) = seen([CertificateAt(str(leaf.certificate), str(leaf.key))], path=str(tmp_path))
     now = found.now
-    rights = ("0600", leaf.key.owner(), leaf.key.group())
-    assert found == CertificateFacts(leaf.certificate.read_text(), now, key_matches=None, key_rights=rights, trusted=None)
+    permissions = ("0600", leaf.key.owner(), leaf.key.group())
+    assert found == CertificateFacts(leaf.certificate.read_text(), now, key_matches=None, key_rights=permissions, trusted=None)
 
 
 def test_a_key_in_every_form_is_told_from_another(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def facts_of(leaf: Leaf, **changes: Any) -> CertificateFacts:
     return replace(CertificateFacts(text, Chain.read(text).leaf.not_after - 60 * DAY, trusted="unable to get it"), **changes)
 
 
-def given_plan(found: CertificateFacts | Gap, domains: tuple[str, ...] = ("a.example",)) -> Plan:
+def given_plan(found: CertificateFacts | Missing, domains: tuple[str, ...] = ("a.example",)) -> Plan:
     return make_plan([GivenCertificate(CERTIFICATE, KEY, domains)], Facts({AT: found}, {}))
 
 
@@ -284,7 +284,7 @@ def test_a_key_that_a_group_may_read_will_do(leaf: Leaf) -> None:
 
 
 def test_no_file_at_all() -> None:
-    assert refusal(given_plan(Gap.ABSENT))["what"] == f"there is no certificate {CERTIFICATE} on the host"
+    assert refusal(given_plan(Missing.ABSENT))["what"] == f"there is no certificate {CERTIFICATE} on the host"
 
 
 def test_the_servers_own_certificate_comes_first(leaf: Leaf) -> None:
@@ -346,9 +346,11 @@ def test_another_order_is_only_noted(authority: Authority) -> None:
 THEN = ("systemctl", "try-reload-or-restart", "nginx.service")
 
 
-def own_plan(found: CertificateFacts | Gap, domains: tuple[str, ...] = ("Lab Root",), file: File | None = None) -> Plan:
+def own_plan(found: CertificateFacts | Missing, domains: tuple[str, ...] = ("Lab Root",), file: FileState | None = None) -> Plan:
     resource = SelfSigned("a", domains, CERTIFICATE, KEY, THEN)
-    there = File("regular file", "0644", "root", "root", found.chain.encode()) if isinstance(found, CertificateFacts) else Gap.ABSENT
+    there = (
+        FileState("regular file", "0644", "root", "root", found.chain.encode()) if isinstance(found, CertificateFacts) else Missing.ABSENT
+    )
     answers: Mapping[Any, Any] = {AT: found, FileAt(CERTIFICATE): file or there}
     assert set(questions_of([resource])) == set(answers)
     return make_plan([resource], Facts(answers, {}))
@@ -386,7 +388,7 @@ def changes(plan: Plan) -> list[tuple[str, str | None, str | None]]:
 
 
 def test_the_first_one() -> None:
-    plan = own_plan(Gap.ABSENT, ("a.example", ".b.example", "192.0.2.7", "[2001:db8::7]", "~^x$"))
+    plan = own_plan(Missing.ABSENT, ("a.example", ".b.example", "192.0.2.7", "[2001:db8::7]", "~^x$"))
     names = "a.example, b.example, *.b.example, 192.0.2.7, 2001:db8::7"
     assert changes(plan) == [("certificate", None, f"self-signed, {LIFETIME} days, for {names}")]
     (command,) = (action for step in plan.steps for action in step.actions)
@@ -406,7 +408,7 @@ def test_the_first_one() -> None:
 def test_a_name_too_long_for_a_subject_stands_only_among_the_names() -> None:
     for length, shown in ((64, "x" * 56), (65, "novaops")):
         domain = "x" * (length - 8) + ".example"
-        (command,) = (action for step in own_plan(Gap.ABSENT, (domain,)).steps for action in step.actions)
+        (command,) = (action for step in own_plan(Missing.ABSENT, (domain,)).steps for action in step.actions)
         assert isinstance(command, Command)
         assert f"\nCN = {shown}" in command.words[10]
         assert f"DNS:{domain}\n" in command.words[10]
@@ -455,14 +457,14 @@ def test_another_list_of_names_makes_a_new_one(own: CertificateFacts) -> None:
     assert changes(plan) == [("names", "a.example, *.a.example", "a.example, 192.0.2.7")]
     (command,) = (action for step in plan.steps for action in step.actions)
     assert isinstance(command, Command)
-    digest = File("regular file", content=own.chain.encode()).digest
+    digest = FileState("regular file", content=own.chain.encode()).digest
     assert command.words[6] == digest
     assert command.undo is not None
     assert f"= {digest} ]" in command.undo.holds
 
 
 def test_a_reload_that_a_cut_run_did_not_reach_is_done(own: CertificateFacts) -> None:
-    pending = File("regular file", "0644", "root", "root", own.chain.encode(), pending=True)
+    pending = FileState("regular file", "0644", "root", "root", own.chain.encode(), pending=True)
     plan = own_plan(own, (".a.example",), pending)
     assert changes(plan) == [("then", "not finished", " ".join(THEN))]
     (command,) = (action for step in plan.steps for action in step.actions)
@@ -471,7 +473,7 @@ def test_a_reload_that_a_cut_run_did_not_reach_is_done(own: CertificateFacts) ->
 
 
 def test_without_then_nothing_can_be_pending(own: CertificateFacts) -> None:
-    pending = File("regular file", "0644", "root", "root", own.chain.encode(), pending=True)
+    pending = FileState("regular file", "0644", "root", "root", own.chain.encode(), pending=True)
     resource = SelfSigned("a", (".a.example",), CERTIFICATE, KEY)
     assert changes(make_plan([resource], Facts({AT: own, FileAt(CERTIFICATE): pending}, {}))) == []
 
@@ -485,9 +487,9 @@ def test_one_of_an_authority_is_not_overwritten(leaf: Leaf) -> None:
     ("domains", "file", "what"),
     [
         (("~^a$", "www.*"), None, "no certificate can be made for ~^a$, www.*"),
-        (("a",), File("directory"), f"{CERTIFICATE} is a directory, not a file"),
-        (("a",), File("regular file"), f"{CERTIFICATE} is larger than 1 MiB, and no certificate"),
+        (("a",), FileState("directory"), f"{CERTIFICATE} is a directory, not a file"),
+        (("a",), FileState("regular file"), f"{CERTIFICATE} is larger than 1 MiB, and no certificate"),
     ],
 )
-def test_what_cannot_be_made(domains: tuple[str, ...], file: File | None, what: str) -> None:
-    assert refusal(own_plan(Gap.ABSENT, domains, file))["what"] == what
+def test_what_cannot_be_made(domains: tuple[str, ...], file: FileState | None, what: str) -> None:
+    assert refusal(own_plan(Missing.ABSENT, domains, file))["what"] == what

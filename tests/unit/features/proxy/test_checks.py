@@ -14,11 +14,11 @@ from novaops.errors import HostFailed, UsageError
 from novaops.features.proxy import checks as proxy
 from novaops.features.proxy.observe import site_files
 from novaops.features.proxy.observe.certificate import Shown, Trust
-from novaops.features.proxy.observe.site import Pool, Rebooted, Seen, Wanted
-from novaops.features.proxy.observe.site_files import File, Logged
+from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool, Rebooted
+from novaops.features.proxy.observe.site_files import Logged, ObservedFile
 from novaops.features.proxy.settings import Location, Site, Upstream
 from novaops.verify.claims import Claim, Feature
-from novaops.verify.http import Answer, Line, Request
+from novaops.verify.http import HttpAnswer, HttpConnection, Request
 
 HERE, AWAY = "198.51.100.1", "192.0.2.77"
 ONE, TWO = "192.0.2.1:8001", "192.0.2.1:8002"
@@ -28,21 +28,21 @@ YEAR = "max-age=31536000"
 # -- what is right ------------------------------------------------------------------------------------------------------------
 
 
-def wanted(**settings: Any) -> Wanted:
+def wanted(**settings: Any) -> ExpectedSite:
     """Of the site `a`."""
     site = Site.model_validate({"name": "a", "domain": "a.example.com", **settings})
     return dict(proxy.entries([site], Path()))["a"]
 
 
-def answer(status: int, body: str = "", *headers: tuple[str, str], arrivals: tuple[tuple[float, bytes], ...] = ()) -> Answer:
-    return Answer(status, headers, body.encode(), arrivals=arrivals)
+def answer(status: int, body: str = "", *headers: tuple[str, str], arrivals: tuple[tuple[float, bytes], ...] = ()) -> HttpAnswer:
+    return HttpAnswer(status, headers, body.encode(), arrivals=arrivals)
 
 
-def edge(status: int, *headers: tuple[str, str]) -> Answer:
+def edge(status: int, *headers: tuple[str, str]) -> HttpAnswer:
     return answer(status, json.dumps({"error": {"message": "Not you.", "type": "novaops_proxy", "code": "x"}}), *headers)
 
 
-def streamed(*events: tuple[float, int]) -> Answer:
+def streamed(*events: tuple[float, int]) -> HttpAnswer:
     """So many events at each of these times."""
     return answer(200, arrivals=tuple((at, b"data: {}\n\n" * count) for at, count in events))
 
@@ -51,10 +51,10 @@ HSTS = ("Strict-Transport-Security", YEAR)
 ASKS = ("WWW-Authenticate", 'Basic realm="a"')
 LEADS = (answer(301, "", ("Location", URL)), answer(308, "", ("Location", URL)))
 SHOWN = Shown("a.example.com", known_here=True, issuer="An Authority", days_left=60, lifetime=90, chain=("leaf", "intermediate"))
-ROOTS = File(0o600, "root", "root")
+ROOTS = ObservedFile(0o600, "root", "root")
 
 INJECT = wanted(provider="openai", tls="files", certificate="/a.pem", key="/a.key", auth={"basic": {"nova": "env:PW"}, "inject": "env:KEY"})
-API = Seen(
+API = ObservedSite(
     INJECT,
     HERE,
     "a.example.com",
@@ -68,9 +68,12 @@ API = Seen(
         "stream": streamed((0.5, 1), (0.6, 1), (0.7, 3)),
     },
     plain={URL: LEADS},
-    unknown={"http": Answer(trouble="the connection is closed without an answer"), "https": Answer(trouble="nobody there has this name")},
+    unknown={
+        "http": HttpAnswer(trouble="the connection is closed without an answer"),
+        "https": HttpAnswer(trouble="nobody there has this name"),
+    },
     api=Logged("", "/v1/chat/completions", (), 0.4, 0.8),
-    files={INJECT.password_file: File(0o640, "root", "www-data"), INJECT.secrets_file: ROOTS, "/a.key": ROOTS},
+    files={INJECT.password_file: ObservedFile(0o640, "root", "www-data"), INJECT.secrets_file: ROOTS, "/a.key": ROOTS},
     hashes=(("nova", "$2y$"),),
     workers=frozenset({"www-data"}),
 )
@@ -97,13 +100,13 @@ POOL = Pool(
     {ONE: frozenset({ONE}), TWO: frozenset({TWO})},
     answer(101),
 )
-APP = Seen(
+APP = ObservedSite(
     wanted(upstreams=[ONE, TWO]),
     HERE,
     "a.example.com",
     ports={80: ""},
     tried={"stranger": answer(200, "one")},
-    unknown={"http": Answer(trouble="closed")},
+    unknown={"http": HttpAnswer(trouble="closed")},
     pools=(POOL,),
 )
 OPEN = replace(
@@ -115,7 +118,7 @@ BASE = replace(
 )
 BASE = replace(BASE, tried={**TOKEN.tried, "known": answer(404)})
 UNLOGGED = replace(API, api=None)
-GONE = Seen(wanted(state="absent", tls="self-signed", auth={"basic": {"nova": "env:PW"}}), HERE)
+GONE = ObservedSite(wanted(state="absent", tls="self-signed", auth={"basic": {"nova": "env:PW"}}), HERE)
 RIGHT = [API, TOKEN, FAR, APP, OPEN, BASE, UNLOGGED, GONE]
 
 
@@ -124,7 +127,7 @@ def claims() -> Iterator[Callable[..., None]]:
 
 
 @pytest.mark.parametrize("seen", RIGHT)
-def test_right_is_green(seen: Seen) -> None:
+def test_right_is_green(seen: ObservedSite) -> None:
     made = [claim for claim in claims() if Claim(claim).about(seen.wanted) and not Claim(claim).after_reboot]
     assert made
     for claim in made:
@@ -137,23 +140,23 @@ def test_right_is_green(seen: Seen) -> None:
 # -- and what is not ----------------------------------------------------------------------------------------------------------
 
 
-def tried(seen: Seen, **answers: Answer) -> Seen:
+def tried(seen: ObservedSite, **answers: HttpAnswer) -> ObservedSite:
     return replace(seen, tried={**seen.tried, **answers})
 
 
-def shown(seen: Seen, **what: Any) -> Seen:
+def shown(seen: ObservedSite, **what: Any) -> ObservedSite:
     return replace(seen, shown=(replace(SHOWN, **what),))
 
 
-def pool(**what: Any) -> Seen:
+def pool(**what: Any) -> ObservedSite:
     return replace(APP, pools=(replace(POOL, **what),))
 
 
-def file(path: str, mode: int, owner: str = "root", group: str = "root") -> Seen:
-    return replace(API, files={**API.files, path: File(mode, owner, group)})
+def file(path: str, mode: int, owner: str = "root", group: str = "root") -> ObservedSite:
+    return replace(API, files={**API.files, path: ObservedFile(mode, owner, group)})
 
 
-RED: list[tuple[Callable[..., None], Seen, str]] = [
+RED: list[tuple[Callable[..., None], ObservedSite, str]] = [
     (
         proxy.test_open,
         replace(API, ports={80: "", 443: "nothing is heard"}),
@@ -188,7 +191,7 @@ RED: list[tuple[Callable[..., None], Seen, str]] = [
     (proxy.test_strict_transport, tried(API, known=answer(200, "", HSTS, HSTS)), f"but the answer to the known has {YEAR} and {YEAR}"),
     (proxy.test_strict_transport, tried(TOKEN, stranger=edge(401, HSTS)), "there should be no Strict-Transport-Security, but"),
     (proxy.test_stranger, tried(API, stranger=answer(200)), "/v1/models should answer 401 to who shows nothing, but it answers 200"),
-    (proxy.test_stranger, tried(API, stranger=Answer(trouble="nothing is heard")), "who shows nothing, but nothing is heard"),
+    (proxy.test_stranger, tried(API, stranger=HttpAnswer(trouble="nothing is heard")), "who shows nothing, but nothing is heard"),
     (proxy.test_stranger, tried(API, stranger=edge(401)), "should ask who shows nothing for a password, but it has passed the request on"),
     (
         proxy.test_stranger,
@@ -203,7 +206,7 @@ RED: list[tuple[Callable[..., None], Seen, str]] = [
         "who comes from the host itself, and not from 198.51.100.0/24, should get 403, but",
     ),
     (proxy.test_only_from, tried(FAR, known=answer(401)), f"who comes from {HERE}, and not from 203.0.113.0/24, should get 403, but it"),
-    (proxy.test_api, tried(API, known=Answer(trouble="nothing is heard")), "should be answered by openai, but nothing is heard"),
+    (proxy.test_api, tried(API, known=HttpAnswer(trouble="nothing is heard")), "should be answered by openai, but nothing is heard"),
     (proxy.test_api, tried(API, known=edge(502)), "but the site itself answers 502: Not you."),
     (proxy.test_api, tried(API, known=answer(403, proxy.REGION)), "should serve the region of the host, but it answers 403"),
     (
@@ -217,7 +220,7 @@ RED: list[tuple[Callable[..., None], Seen, str]] = [
     (proxy.test_first_event, tried(UNLOGGED, stream=streamed((1.2, 1), (1.3, 1))), "but it came after 1.2 s, and 1 at once"),
     (proxy.test_first_event, tried(API, stream=answer(200)), "/v1/chat/completions should stream, but no event came"),
     (proxy.test_first_event, tried(API, stream=edge(504)), "should stream, but the site itself answers 504: Not you."),
-    (proxy.test_first_event, tried(API, stream=Answer(trouble="nothing is heard")), "should stream, but nothing is heard"),
+    (proxy.test_first_event, tried(API, stream=HttpAnswer(trouble="nothing is heard")), "should stream, but nothing is heard"),
     (proxy.test_first_event, tried(API, stream=streamed((1.5, 5))), "within 1 s of the API's, but it came after 1.1 s, and 5 at once"),
     (proxy.test_first_event, tried(API, stream=streamed((1.5, 5), (2, 5), (3, 5))), "and 5 at once"),
     (
@@ -238,7 +241,7 @@ RED: list[tuple[Callable[..., None], Seen, str]] = [
     (proxy.test_secret_files, file("/a.key", 0o644), "/a.key should be readable for fewer (0770 at the most), but it is 0644"),
     (
         proxy.test_secret_files,
-        replace(TOKEN, files={**TOKEN.files, "/etc/nginx/novaops/a.key": File(0o640, "root", "root")}),
+        replace(TOKEN, files={**TOKEN.files, "/etc/nginx/novaops/a.key": ObservedFile(0o640, "root", "root")}),
         "(0600 at the most)",
     ),
     (proxy.test_bcrypt, replace(API, hashes=(("nova", "$apr"),)), "should have bcrypt hashes, but that of nova is another kind"),
@@ -257,7 +260,7 @@ RED: list[tuple[Callable[..., None], Seen, str]] = [
 ]
 
 
-def judge(claim: Callable[..., None], seen: Seen) -> None:
+def judge(claim: Callable[..., None], seen: ObservedSite) -> None:
     """A claim that is skipped is not red."""
     try:
         claim(seen)
@@ -266,7 +269,7 @@ def judge(claim: Callable[..., None], seen: Seen) -> None:
 
 
 @pytest.mark.parametrize(("claim", "seen", "sentence"), RED)
-def test_claim_is_red(claim: Callable[..., None], seen: Seen, sentence: str) -> None:
+def test_claim_is_red(claim: Callable[..., None], seen: ObservedSite, sentence: str) -> None:
     assert Claim(claim).about(seen.wanted)
     with pytest.raises(AssertionError) as raised:
         judge(claim, seen)
@@ -282,10 +285,10 @@ def test_every_claim_is_seen_red() -> None:
 def test_after_a_reboot() -> None:
     proxy.test_after_reboot(API, Rebooted(edge(401)))
     with pytest.raises(AssertionError, match="should answer 401 after a reboot, but nothing is heard"):
-        proxy.test_after_reboot(API, Rebooted(Answer(trouble="nothing is heard")))
+        proxy.test_after_reboot(API, Rebooted(HttpAnswer(trouble="nothing is heard")))
 
 
-UNTRIED: list[tuple[Callable[..., None], Seen, str]] = [
+UNTRIED: list[tuple[Callable[..., None], ObservedSite, str]] = [
     (proxy.test_redirect, replace(API, ports={443: "closed"}), "port 443 of a.example.com takes no connections: closed"),
     (proxy.test_redirect, replace(API, plain={}), "port 80 takes no connections"),
     (proxy.test_nobody_elses_name, replace(APP, wanted=wanted(domain="~^a", upstreams=[ONE])), "^a is a pattern, and names nothing"),
@@ -313,7 +316,7 @@ UNTRIED: list[tuple[Callable[..., None], Seen, str]] = [
 
 
 @pytest.mark.parametrize(("claim", "seen", "why"), UNTRIED)
-def test_what_cannot_be_seen_is_said(claim: Callable[..., None], seen: Seen, why: str) -> None:
+def test_what_cannot_be_seen_is_said(claim: Callable[..., None], seen: ObservedSite, why: str) -> None:
     with pytest.raises(pytest.skip.Exception) as raised:
         claim(seen)
     assert why in str(raised.value)
@@ -433,7 +436,7 @@ port 00000000000000000000000001000000:0052
 port 00000000000000000000000000000000:1F90
 """
     found = site_files.read_before(said)
-    assert found.files == {"/etc/x y": File(0o640, "root", "www-data")}
+    assert found.files == {"/etc/x y": ObservedFile(0o640, "root", "www-data")}
     assert found.texts == {"/a.pem": "-----BEGIN\nx\n\n"}
     assert (found.hashes, found.sizes) == ({"/etc/x y": (("nova", "$2y$"),)}, {"/var/log/a": 12})
     assert found.workers == {"www-data"}
@@ -471,7 +474,7 @@ class Wire:
 
 def test_an_answer_in_parts() -> None:
     wire = Wire(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\nX-A: 2\r\n\r\n", b"3\r\nabc\r\n", b"2\r\nde\r\n", b"0\r\n\r\n")
-    with Line(wire) as line:
+    with HttpConnection(wire) as line:
         found = line.ask(Request("/x?y", "a.example.com", "POST", {"X-B": "1"}, b"{}"))
     assert wire.sent.startswith(b"POST /x?y HTTP/1.1\r\nHost: a.example.com\r\n")
     assert wire.sent.endswith(b"Content-Length: 2\r\nX-B: 1\r\n\r\n{}")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from novaops.engine.planner import make_plan, questions_of
 from novaops.facts.dns import AddressesOf, OwnAddresses
-from novaops.facts.file import File, FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.facts.listening import Listener, Listening
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.proxy.facts.certificate import CertificateAt, CertificateFacts
@@ -23,7 +23,7 @@ from novaops.formats.certbot_renewal import RenewalConf, quoted, unquoted
 from novaops.formats.x509 import DAY, Chain
 from novaops.model.action import Command, Precondition, WriteFile
 from novaops.model.plan import Plan
-from novaops.model.question import Facts, Gap
+from novaops.model.question import Facts, Missing
 from tests.support.world.authority import Authority
 
 CASES = Path(__file__).parents[3] / "cases" / "renewal"
@@ -166,25 +166,25 @@ RESOURCE = LetsEncrypt(
 TIMER = UnitFacts("loaded", "active", "enabled")
 
 
-def planned(resource: LetsEncrypt = RESOURCE, found: CertificateFacts | Gap = Gap.ABSENT, **changes: Any) -> Plan:
+def planned(resource: LetsEncrypt = RESOURCE, found: CertificateFacts | Missing = Missing.ABSENT, **changes: Any) -> Plan:
     """With answers by question, or for `conf`, `holders`, `timer` and names with _ for dots in their place."""
     answers: dict[Any, Any] = {
         CertificateAt(f"{LIVE}/fullchain.pem", f"{LIVE}/privkey.pem"): found,
-        FileAt("/etc/letsencrypt/renewal/novaops-gw.conf"): conf_file(changes.get("conf", TWO if found is not Gap.ABSENT else None)),
+        FileAt("/etc/letsencrypt/renewal/novaops-gw.conf"): conf_file(changes.get("conf", TWO if found is not Missing.ABSENT else None)),
         OwnAddresses(): ("127.0.0.1", "10.0.0.5", "::1", "2001:db8::5"),
         Listening(): changes.get("holders", ()),
         AddressesOf("gw.lab.test"): changes.get("gw", ("203.0.113.5", "2001:db8::5")),
         AddressesOf("www.lab.test"): changes.get("www", ("10.0.0.5",)),
         AddressesOf("box"): changes.get("box", ("203.0.113.6",)),
-        **{UnitNamed(timer): Gap.ABSENT for timer in TIMERS},
+        **{UnitNamed(timer): Missing.ABSENT for timer in TIMERS},
         **{UnitNamed(timer): unit for timer, unit in changes.get("timers", {TIMERS[0]: TIMER}).items()},
     }
     assert set(questions_of([resource])) <= set(answers)
     return make_plan([resource], Facts(answers, {}))
 
 
-def conf_file(text: str | None) -> File | Gap:
-    return Gap.ABSENT if text is None else File("regular file", "0644", "root", "root", text.encode())
+def conf_file(text: str | None) -> FileState | Missing:
+    return Missing.ABSENT if text is None else FileState("regular file", "0644", "root", "root", text.encode())
 
 
 def lasting(chain: str, days: float = 60) -> CertificateFacts:
@@ -253,7 +253,7 @@ def test_an_account_without_an_address() -> None:
 
 def test_one_that_is_right_is_left_alone(chain: str) -> None:
     for days in (60, 16):
-        plan = planned(found=lasting(chain, days), gw=Gap.ABSENT, holders=(Listener("*", 80, ("apache2",)),))
+        plan = planned(found=lasting(chain, days), gw=Missing.ABSENT, holders=(Listener("*", 80, ("apache2",)),))
         assert (changes(plan), plan.notes) == ([], ()), "what is only needed to get one is not asked of one that is there"
 
 
@@ -325,7 +325,7 @@ def test_the_timer_that_renews_it_runs(chain: str) -> None:
     ],
 )
 def test_names_that_no_authority_certifies_over_HTTP(chain: str, domain: str, reason: str) -> None:  # noqa: N802 - a name
-    for found in (Gap.ABSENT, lasting(chain)):
+    for found in (Missing.ABSENT, lasting(chain)):
         said = refusal(planned(replace(RESOURCE, domains=("gw.lab.test", domain)), found))
         assert (said["what"], said["why"]) == ("no certificate can be had for these names over HTTP", f"{domain}: {reason}")
 
@@ -333,10 +333,10 @@ def test_names_that_no_authority_certifies_over_HTTP(chain: str, domain: str, re
 @pytest.mark.parametrize(
     ("changed", "reasons"),
     [
-        ({"gw": Gap.ABSENT}, ["gw.lab.test has no address"]),
+        ({"gw": Missing.ABSENT}, ["gw.lab.test has no address"]),
         ({"gw": ("198.51.100.1", "203.0.113.5")}, ["gw.lab.test leads to 198.51.100.1, which is not the host"]),
         (
-            {"gw": ("203.0.113.5", "2001:db8::6"), "www": Gap.ABSENT},
+            {"gw": ("203.0.113.5", "2001:db8::6"), "www": Missing.ABSENT},
             ["gw.lab.test leads to 2001:db8::6, which is not the host (authorities try IPv6 first)", "www.lab.test has no address"],
         ),
     ],
@@ -351,7 +351,7 @@ def test_names_that_lead_elsewhere(changed: Mapping[str, Any], reasons: list[str
 def test_what_leads_to_the_host(gw: tuple[str, ...]) -> None:
     """The inventory's address as a name, the host's own ones, and what Debian writes into /etc/hosts."""
     assert changes(planned(gw=gw))
-    assert refusal(planned(gw=("203.0.113.6",), box=Gap.ABSENT))
+    assert refusal(planned(gw=("203.0.113.6",), box=Missing.ABSENT))
 
 
 def test_port_80_of_another_program() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from novaops.errors import Refused, UsageError
 from novaops.features.proxy.resources.site_answers import SiteAnswers
-from novaops.features.proxy.resources.site_preconditions import SiteClaims
+from novaops.features.proxy.resources.site_preconditions import SitePreconditions
 from novaops.formats.nginx_conf import NginxConf
 from tests.support.proxy_sites import API, APP, CONF, ENV, SHARED, SITES, TOKEN, files, nginx, nginx_words, resources, text
 
@@ -444,7 +444,7 @@ def test_the_claims_of_a_site() -> None:
     [claims] = [
         found
         for found in resources({**APP, "listen": "127.0.0.1", "upstreams": ["a.com:1", "127.0.0.1:2"]})
-        if isinstance(found, SiteClaims)
+        if isinstance(found, SitePreconditions)
     ]
     assert (claims.domains, claims.ports, claims.listen) == (("shop.example.com",), (80,), ("127.0.0.1",))
     assert (claims.asks_dns, claims.pool_of_names) == (True, "a.com:1")

@@ -10,21 +10,21 @@ import yaml
 
 from novaops.engine.planner import make_plan, questions_of
 from novaops.errors import HostFailed, Refused
-from novaops.facts.file import File, FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.facts.listening import Listener, Listening
-from novaops.facts.succeeds import Holds
+from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
-from novaops.features.proxy.facts.answer import Answer, Answered
+from novaops.features.proxy.facts.answer import Answered, SiteAnswer
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
 from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_files import CONF, OWN, TAKEN_UP, NginxFiles, Part, is_ours, site_files
 from novaops.features.proxy.resources.site_answers import OWN_ERROR, SiteAnswers
-from novaops.features.proxy.resources.site_preconditions import SiteClaims
-from novaops.features.proxy.resources.site_removed import LineageGone, SiteGone
+from novaops.features.proxy.resources.site_preconditions import SitePreconditions
+from novaops.features.proxy.resources.site_removed import LineageRemoved, SiteRemoved
 from novaops.formats.nginx_conf import NginxConf
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Plan
-from novaops.model.question import Facts, Gap
+from novaops.model.question import Facts, Missing
 from novaops.secret import Secret
 from tests.support.proxy_sites import CASES, nginx
 
@@ -54,7 +54,7 @@ def test_claims(case: Mapping[str, Any]) -> None:
         resolvers=tuple(case.get("resolvers", ["192.0.2.53"])),
     )
     facts = Facts({Nginx(): on, Listening(): tuple(map(listener, case.get("listening", [])))}, {})
-    claims = SiteClaims(
+    claims = SitePreconditions(
         "shop",
         tuple(case.get("domains", ["shop.example.com"])),
         tuple(case.get("ports", [80])),
@@ -78,9 +78,9 @@ def test_claims(case: Mapping[str, Any]) -> None:
 URL = "https://gate.example.com/v1/models"
 
 
-def answered(text: Any, trouble: str = "") -> Answered | Gap:
+def answered(text: Any, trouble: str = "") -> Answered | Missing:
     if text is None:
-        return Gap.ABSENT
+        return Missing.ABSENT
     status, _, body = str(text).partition(" ")
     return Answered(int(status), body.replace("ours", f'{{"type": {OWN_ERROR}}}'), trouble, "the last line of the log")
 
@@ -96,7 +96,7 @@ def test_answers(case: Mapping[str, Any]) -> None:
         login=Secret("nova:pw") if case.get("login") else None,
         log="/var/log/x",
     )
-    known, stranger = (question for question in site.questions() if isinstance(question, Answer))
+    known, stranger = (question for question in site.questions() if isinstance(question, SiteAnswer))
     assert (known.headers, known.log) == ((("X-Token", Secret("t")),), "/var/log/x")
     assert (stranger.headers, stranger.login) == ((), None), "a stranger has nothing to show"
     facts = Facts({known: answered(case["known"], case.get("trouble", "")), stranger: answered(case["stranger"])}, {})
@@ -132,19 +132,19 @@ SITE, HTTP = site_files("shop")
 SECRETS = f"{OWN}/shop.inject"
 
 
-def planned(resource: Any, on: NginxFacts, files: Mapping[str, File] | None = None, pending: tuple[str, ...] = ()) -> Plan:
+def planned(resource: Any, on: NginxFacts, files: Mapping[str, FileState] | None = None, pending: tuple[str, ...] = ()) -> Plan:
     """What is planned where only these files are there."""
     answers: dict[Any, Any] = {Nginx(): on, UnitNamed("nginx.service"): UnitFacts("loaded", "active", "enabled")}
     for question in questions_of([resource]):
         if isinstance(question, FileAt):
-            answers[question] = (files or {}).get(question.path, Gap.ABSENT)
-        elif isinstance(question, Holds):
-            answers[question] = any(path in question.script for path in pending)
+            answers[question] = (files or {}).get(question.path, Missing.ABSENT)
+        elif isinstance(question, Succeeds):
+            answers[question] = any(path in question.command for path in pending)
     return make_plan([resource], Facts(answers, {}))
 
 
-def file(text: str, mode: str = "0644", group: str = "root", *, pending: bool = False) -> File:
-    return File("regular file", mode, "root", group, text.encode(), pending=pending)
+def file(text: str, mode: str = "0644", group: str = "root", *, pending: bool = False) -> FileState:
+    return FileState("regular file", mode, "root", group, text.encode(), pending=pending)
 
 
 def both(nginx_files: bool = True) -> NginxFiles:  # noqa: FBT001, FBT002 - with the second part, or without
@@ -231,7 +231,7 @@ def test_content_sees_what_is_there() -> None:
         return old
 
     planned(NginxFiles("shop", (Part(SITE, content),)), nginx(), {SITE: file("as it was\n")})
-    planned(NginxFiles("shop", (Part(SITE, content),)), nginx(), {SITE: File("regular file", "0644", "root", "root", b"\xff")})
+    planned(NginxFiles("shop", (Part(SITE, content),)), nginx(), {SITE: FileState("regular file", "0644", "root", "root", b"\xff")})
     planned(NginxFiles("shop", (Part(SITE, content),)), nginx())
     assert seen == ["as it was\n", "\ufffd", ""]
 
@@ -248,16 +248,16 @@ def test_whose_files_they_are() -> None:
 
 def test_a_site_goes_with_all_that_is_its_own() -> None:
     own = [f"{OWN}/shop.{suffix}" for suffix in ("inject", "tokens", "htpasswd", "crt", "key")]
-    plan = planned(SiteGone("shop"), nginx(), {path: file("x") for path in (SITE, HTTP, *own, f"{CONF}/novaops-shop2.conf")})
+    plan = planned(SiteRemoved("shop"), nginx(), {path: file("x") for path in (SITE, HTTP, *own, f"{CONF}/novaops-shop2.conf")})
     assert [path for path, content, _ in writes(plan) if content is None] == [SITE, HTTP, *own], "what refers to the others first"
-    assert not planned(SiteGone("shop"), nginx())
-    assert not planned(SiteGone("shop"), nginx(installed=False))
+    assert not planned(SiteRemoved("shop"), nginx())
+    assert not planned(SiteRemoved("shop"), nginx(installed=False))
 
 
 def test_its_certificate_goes() -> None:
     renewal = "/etc/letsencrypt/renewal/novaops-shop.conf"
-    assert not planned(LineageGone("shop"), nginx())
-    [step] = planned(LineageGone("shop"), nginx(), {renewal: file("x")}).steps
+    assert not planned(LineageRemoved("shop"), nginx())
+    [step] = planned(LineageRemoved("shop"), nginx(), {renewal: file("x")}).steps
     [delete] = step.actions
     assert isinstance(delete, Command)
     assert delete.words == ("certbot", "delete", "--non-interactive", "--cert-name", "novaops-shop")

@@ -13,7 +13,7 @@ from novaops.features.proxy.facts.selinux import Selinux, SelinuxState
 from novaops.features.proxy.resources.selinux import HttpdMayConnect, HttpPort
 from novaops.model.action import Command
 from novaops.model.plan import Plan, Resource
-from novaops.model.question import Facts, Gap
+from novaops.model.question import Facts, Missing
 from tests.unit.facts.test_facts import framed, outcome, read
 
 SEMANAGE = """\
@@ -67,7 +67,7 @@ def test_garbage_is_never_absent(garbage: str) -> None:
     assert answer(garbage.replace("absent", "") or "%") == "unknown"
 
 
-def planned(resource: Resource, found: Selinux | Gap) -> Plan:
+def planned(resource: Resource, found: Selinux | Missing) -> Plan:
     return make_plan([resource], Facts({SelinuxState(): found}, {}))
 
 
@@ -81,7 +81,7 @@ def commands(plan: Plan) -> list[tuple[str, str]]:
 def test_nginx_may_connect() -> None:
     on, off = (f"setsebool -P httpd_can_network_connect {value}" for value in ("on", "off"))
     assert commands(planned(HttpdMayConnect(), Selinux("enforcing", OFF))) == [(on, off)]
-    for found in (Selinux("enforcing", ON), Selinux("enforcing"), Selinux("permissive", OFF), Selinux("disabled", OFF), Gap.ABSENT):
+    for found in (Selinux("enforcing", ON), Selinux("enforcing"), Selinux("permissive", OFF), Selinux("disabled", OFF), Missing.ABSENT):
         assert not planned(HttpdMayConnect(), found)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from novaops.features.tunnel import checks as claims
 from novaops.features.tunnel import observe as seeing
-from novaops.features.tunnel.observe import GOT_IN, Rebooted, Seen, Wanted
+from novaops.features.tunnel.observe import GOT_IN, ExpectedTunnel, ObservedTunnel, Rebooted
 from novaops.features.tunnel.paths import own_address
 from novaops.features.tunnel.settings import Tunnel
 from novaops.shell import whole
@@ -26,12 +26,12 @@ IN = 'Authenticated to 192.0.2.1 ([192.0.2.1]:22) using "publickey".\n'
 REFUSED = Ended(255, "Host key verification failed.\n")
 
 
-def wanted(**more: Any) -> Wanted:
+def wanted(**more: Any) -> ExpectedTunnel:
     written = {"name": "api", "via": "canada", "to": TO, "listen": 8443, **more}
-    return Wanted(Tunnel.model_validate({key: value for key, value in written.items() if value is not None}))
+    return ExpectedTunnel(Tunnel.model_validate({key: value for key, value in written.items() if value is not None}))
 
 
-RIGHT = Seen(
+RIGHT = ObservedTunnel(
     wanted(transparent=True),
     {8443: frozenset({"127.0.0.1"})},
     {TO: OK},
@@ -47,15 +47,17 @@ RIGHT = Seen(
     Ended(0, "novaops-tunnel 600\n"),
     enabled=Ended(0, "enabled\n"),
 )
-GONE = Seen(wanted(state="absent"), {8443: frozenset()}, left={kind: Ended(1) for kind in ("files", "units", "processes", "names")})
+GONE = ObservedTunnel(
+    wanted(state="absent"), {8443: frozenset()}, left={kind: Ended(1) for kind in ("files", "units", "processes", "names")}
+)
 AGAIN = Rebooted({TO: OK}, Ended(), {TO: OK})
 
 
-def opens(what: str, text: str, status: int = 255) -> Seen:
+def opens(what: str, text: str, status: int = 255) -> ObservedTunnel:
     return replace(RIGHT, opens={**RIGHT.opens, what: Ended(status, text)})
 
 
-def judged(claim: Callable[..., None], seen: Seen, rebooted: Rebooted = AGAIN) -> str:
+def judged(claim: Callable[..., None], seen: ObservedTunnel, rebooted: Rebooted = AGAIN) -> str:
     """What a claim says; "" when it is content. A skip begins with a dash."""
     known = {"seen": seen, "rebooted": rebooted}
     try:
@@ -72,7 +74,7 @@ def every() -> list[Callable[..., None]]:
 
 
 @pytest.mark.parametrize("seen", [RIGHT, GONE], ids=["present", "absent"])
-def test_what_is_right_is_green(seen: Seen) -> None:
+def test_what_is_right_is_green(seen: ObservedTunnel) -> None:
     about = [claim for claim in every() if Claim(claim).about(seen.wanted)]
     assert {claim.__name__: judged(claim, seen) for claim in about} == {claim.__name__: "" for claim in about}
     assert len(about) == (12 if seen is RIGHT else 2)
@@ -83,7 +85,7 @@ def test_each_claim_is_made_of_one_kind_or_the_other() -> None:
     assert not Claim(claims.test_unchanged).about(wanted())
 
 
-WRONG: list[tuple[Callable[..., None], Seen, str]] = [
+WRONG: list[tuple[Callable[..., None], ObservedTunnel, str]] = [
     (claims.test_listens, replace(RIGHT, listening={8443: frozenset()}), "at 127.0.0.1 and nowhere else, but nothing listens there"),
     (claims.test_listens, replace(RIGHT, listening={8443: frozenset({"*"})}), "but it is at 0.0.0.0"),
     (claims.test_listens, replace(RIGHT, listening={8443: frozenset({"127.0.0.1", "::1"})}), "but it is at 127.0.0.1 and ::1"),
@@ -128,7 +130,7 @@ WRONG: list[tuple[Callable[..., None], Seen, str]] = [
 
 
 @pytest.mark.parametrize(("claim", "seen", "said"), WRONG, ids=[claim.__name__ for claim, _, _ in WRONG])
-def test_each_fault_is_said(claim: Callable[..., None], seen: Seen, said: str) -> None:
+def test_each_fault_is_said(claim: Callable[..., None], seen: ObservedTunnel, said: str) -> None:
     assert said in judged(claim, seen)
     others = [other for other in every() if other is not claim and Claim(other).about(seen.wanted)]
     assert [judged(other, seen) for other in others] == [""] * len(others)

@@ -20,31 +20,41 @@ from novaops.cli.options import Options
 from novaops.cli.query import not_there
 from novaops.cli.section_verb import WishesFor, without_those_that_give_way
 from novaops.engine import inventory
-from novaops.engine.playbooks import Playbooks, Wishes
-from novaops.errors import InventoryError, Refused, UsageError, Waits
+from novaops.engine.playbooks import DesiredState, Playbooks
+from novaops.errors import InventoryError, Refused, UsageError, WaitingForPeer
 from novaops.facts.account import AccountNamed
-from novaops.facts.file import File, FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.facts.sshd import Sshd, SshdEffective, SshdState
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.tunnel import cli as tunnel_verbs
 from novaops.features.tunnel import status as tunnels
-from novaops.features.tunnel.facts.ends import Admitted, AdmittedKeys, Holder, Holders, HostKeys, KeyFacts, Leftover, TunnelFiles, TunnelKey
+from novaops.features.tunnel.facts.ends import (
+    Admitted,
+    AuthorizedKeys,
+    HostKeys,
+    KeyFacts,
+    Leftover,
+    Listener,
+    Listeners,
+    TunnelFiles,
+    TunnelKey,
+)
 from novaops.features.tunnel.facts.state import ASK, ForwardState, TunnelFacts, TunnelNamed, Tunnels
 from novaops.features.tunnel.paths import DROP_IN, own_address
 from novaops.features.tunnel.resources.account import TunnelUser
-from novaops.features.tunnel.resources.authorized_key import AdmittedKey
-from novaops.features.tunnel.resources.cleanup import TunnelRest
-from novaops.features.tunnel.resources.connection import TunnelWorks, trouble_of
-from novaops.features.tunnel.resources.gateway_sshd import TunnelGate
+from novaops.features.tunnel.resources.authorized_key import AuthorizedKey
+from novaops.features.tunnel.resources.cleanup import StaleTunnelFiles
+from novaops.features.tunnel.resources.connection import TunnelConnected, trouble_of
+from novaops.features.tunnel.resources.gateway_sshd import GatewaySshd
 from novaops.features.tunnel.resources.hosts_file import HOSTS, HostsEntries
 from novaops.features.tunnel.resources.key_pair import KeyPair
 from novaops.features.tunnel.resources.permitted import Permitted
-from novaops.features.tunnel.resources.pinned_host_keys import PinnedKeys
-from novaops.features.tunnel.resources.port_preconditions import GatewayClaims, TunnelClaims
+from novaops.features.tunnel.resources.pinned_host_keys import PinnedHostKeys
+from novaops.features.tunnel.resources.port_preconditions import GatewayPortsFree, PortsFree
 from novaops.features.tunnel.settings import Tunnel, distinct, options_of_key
 from novaops.model.action import Command, WriteFile, payload
-from novaops.model.question import Facts, Gap, Section
-from novaops.resources.after_peer import Once
+from novaops.model.question import Facts, Missing, Section
+from novaops.resources.after_peer import AfterPeer
 from novaops.resources.file import File as FileResource
 from novaops.resources.own_unit import OwnUnit
 
@@ -62,12 +72,12 @@ def known(tunnels: Sequence[Mapping[str, Any]], **gate: Any) -> inventory.Invent
     return inventory.parse(json.dumps({"hosts": hosts}), "inventory.yaml", list(BOOKS.by_name))
 
 
-def wishes(*tunnels: Mapping[str, Any], **gate: Any) -> Wishes:
+def wishes(*tunnels: Mapping[str, Any], **gate: Any) -> DesiredState:
     found = known(tunnels, **gate)
     return BOOKS.wishes(found, found.hosts["box"], ["tunnel"])
 
 
-def file_of(wanted: Wishes, path: str) -> str:
+def file_of(wanted: DesiredState, path: str) -> str:
     files = [getattr(one, "resource", one) for one in wanted.own]
     (found,) = [one for one in files if isinstance(one, FileResource) and one.path == path]
     assert found.content is not None
@@ -242,7 +252,7 @@ TO_SITE = {"name": "llm", "via": "gate", "site": "llm", "listen": 8081}
 def test_a_tunnel_may_end_at_a_site_of_the_gateway() -> None:
     made = wishes(TO_SITE, proxy=[SITE])
     assert "LocalForward 127.0.0.1:8081 127.0.0.1:8080\n" in file_of(made, "/etc/novaops/tunnel/llm.conf")
-    (works,) = [one for one in made.own if isinstance(one, TunnelWorks)]
+    (works,) = [one for one in made.own if isinstance(one, TunnelConnected)]
     assert works.use == ("base URL: http://127.0.0.1:8081/v1",)
 
 
@@ -287,7 +297,7 @@ def test_what_one_client_wants_away_stays_where_another_wants_it() -> None:
 )
 def test_what_sshd_is_told_of_listeners(listen: str, reverse: bool, ports: str) -> None:  # noqa: FBT001 - a parameter
     made = wishes({**API, "listen": listen, "reverse": reverse, "check": "tcp"})
-    (gate,) = [one.resource for _, one in made.of_peers if isinstance(one, Once) and isinstance(one.resource, TunnelGate)]
+    (gate,) = [one.resource for _, one in made.of_peers if isinstance(one, AfterPeer) and isinstance(one.resource, GatewaySshd)]
     assert gate.listens == reverse
     for line in (f"GatewayPorts {ports}", "PermitOpen any", "PermitListen any"):
         assert f"    {line}\n" in gate.text
@@ -295,18 +305,18 @@ def test_what_sshd_is_told_of_listeners(listen: str, reverse: bool, ports: str) 
 
 def test_a_tunnel_is_taken_away_where_its_gateway_is_known_or_left_alone() -> None:
     left = (Leftover("/etc/novaops/tunnel/api.forwards", "0644", "root", "root", b"# managed\n# via gate\n"),)
-    (rest,) = [one for one in wishes({"name": "api", "state": "absent"}).own if isinstance(one, TunnelRest)]
+    (rest,) = [one for one in wishes({"name": "api", "state": "absent"}).own if isinstance(one, StaleTunnelFiles)]
     with pytest.raises(Refused) as error:
-        list(rest.steps(facts({TunnelFiles("api"): left})))
+        list(rest.plan(facts({TunnelFiles("api"): left})))
     assert "--via gate" in error.value.fix
-    assert not list(rest.steps(facts({TunnelFiles("api"): ()})))
-    (rest,) = [one for one in wishes({"name": "api", "state": "absent", "via": "gate"}).own if isinstance(one, TunnelRest)]
-    assert list(rest.steps(facts({TunnelFiles("api"): left})))
+    assert not list(rest.plan(facts({TunnelFiles("api"): ()})))
+    (rest,) = [one for one in wishes({"name": "api", "state": "absent", "via": "gate"}).own if isinstance(one, StaleTunnelFiles)]
+    assert list(rest.plan(facts({TunnelFiles("api"): left})))
 
 
 def test_a_gateway_that_is_gone_for_good_is_not_even_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     found = known([{**API, "via": "gone"}])
-    made: list[Wishes] = []
+    made: list[DesiredState] = []
 
     def converge(*_: Any, wanted: WishesFor, **__: Any) -> int:
         made.append(wanted(found, BOOKS, found.hosts["box"]))
@@ -318,7 +328,7 @@ def test_a_gateway_that_is_gone_for_good_is_not_even_looked_up(monkeypatch: pyte
         tunnel_verbs._converge(Options(), [], None, {"state": "absent"}, **words)
     tunnel_verbs._converge(Options(), [], None, {"state": "absent"}, **words, of_peers=False)
     assert not made[0].of_peers
-    assert [one.via_unknown for one in made[0].own if isinstance(one, TunnelRest)] == [False]
+    assert [one.via_unknown for one in made[0].own if isinstance(one, StaleTunnelFiles)] == [False]
 
 
 @pytest.mark.parametrize(
@@ -333,20 +343,20 @@ def test_a_gateway_that_is_gone_for_good_is_not_even_looked_up(monkeypatch: pyte
     ],
 )
 def test_without_a_drop_in_sshd_itself_must_be_fit(said: dict[str, str], ports: str, listens: bool, refused: str) -> None:  # noqa: FBT001 - a parameter
-    gate = TunnelGate(f"Match User novaops-tunnel\n    MaxSessions 0\n    GatewayPorts {ports}\n", listens=listens)
+    gate = GatewaySshd(f"Match User novaops-tunnel\n    MaxSessions 0\n    GatewayPorts {ports}\n", listens=listens)
     sshd = Sshd("/usr/sbin/sshd", (9, 2), "", {"/etc/ssh/sshd_config": ""}, {}, accept=False, directory=True, nologin=False)
     settings = {"allowtcpforwarding": ("yes",), **{key: (value,) for key, value in said.items()}}
-    now = facts({SshdState(): sshd, FileAt(DROP_IN): Gap.ABSENT, SshdEffective("novaops-tunnel"): settings})
+    now = facts({SshdState(): sshd, FileAt(DROP_IN): Missing.ABSENT, SshdEffective("novaops-tunnel"): settings})
     if not refused:
-        assert not list(gate.steps(now))
+        assert not list(gate.plan(now))
         return
     with pytest.raises(Refused, match=refused):
-        list(gate.steps(now))
+        list(gate.plan(now))
 
 
 @pytest.mark.parametrize(("file", "text"), [("etc/back.conf", "x"), ("home/.ssh/authorized_keys", "x"), ("home/.ssh/authorized_keys", "")])
 def test_the_user_is_not_taken_from_under_another_tunnel(tmp_path: Path, file: str, text: str) -> None:
-    (step,) = TunnelUser().steps(facts({AccountNamed("novaops-tunnel"): Gap.ABSENT}))
+    (step,) = TunnelUser().plan(facts({AccountNamed("novaops-tunnel"): Missing.ABSENT}))
     (make,) = step.actions
     assert isinstance(make, Command)
     assert make.undo
@@ -406,7 +416,7 @@ def test_names_lead_into_a_tunnel_that_something_has_come_through(tmp_path: Path
     plain = [one.id for one in wishes(API).own]
     assert plain.index("hosts:api") < plain.index("rest:api")
     entries = next(one for one in made.own if one.id == "hosts:api")
-    (step,) = entries.resource.steps(facts(hosts(b"")))  # type: ignore[attr-defined]
+    (step,) = entries.resource.plan(facts(hosts(b"")))  # type: ignore[attr-defined]
     *_, script, _, _, _ = step.actions[0].words
     forwards = tmp_path / "api.forwards"
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -437,10 +447,10 @@ LINE = f"opts {PUBLIC} novaops:box/api"
 
 
 def test_the_gateway_waits_for_the_key_and_then_lets_it_in() -> None:
-    admits = AdmittedKey("box", "api", "novaops:box/api", "opts")
-    with pytest.raises(Waits, match="box's key"):
-        list(admits.steps(facts({AdmittedKeys(): Admitted(HOME, None)}, box={TunnelKey("api"): Gap.ABSENT})))
-    (step,) = admits.steps(facts({AdmittedKeys(): Admitted(HOME, None)}, box={TunnelKey("api"): KEY}))
+    admits = AuthorizedKey("box", "api", "novaops:box/api", "opts")
+    with pytest.raises(WaitingForPeer, match="box's key"):
+        list(admits.plan(facts({AuthorizedKeys(): Admitted(HOME, None)}, box={TunnelKey("api"): Missing.ABSENT})))
+    (step,) = admits.plan(facts({AuthorizedKeys(): Admitted(HOME, None)}, box={TunnelKey("api"): KEY}))
     *folders, write = step.actions
     assert [str(folder).rpartition(" ")[2] for folder in folders] == ["/var/lib/novaops-tunnel", "/var/lib/novaops-tunnel/.ssh"]
     assert isinstance(write, WriteFile)
@@ -449,7 +459,7 @@ def test_the_gateway_waits_for_the_key_and_then_lets_it_in() -> None:
 
 def test_where_sshd_has_its_keys_elsewhere_they_are_roots() -> None:
     elsewhere = Admitted("/etc/ssh/keys/novaops-tunnel", None)
-    (step,) = AdmittedKey("box", "api", "novaops:box/api", "opts").steps(facts({AdmittedKeys(): elsewhere}, box={TunnelKey("api"): KEY}))
+    (step,) = AuthorizedKey("box", "api", "novaops:box/api", "opts").plan(facts({AuthorizedKeys(): elsewhere}, box={TunnelKey("api"): KEY}))
     folder, write = step.actions
     assert str(folder) == "install -d -m 0755 -- /etc/ssh/keys"
     assert isinstance(write, WriteFile)
@@ -457,10 +467,10 @@ def test_where_sshd_has_its_keys_elsewhere_they_are_roots() -> None:
 
 
 def test_without_a_place_for_keys_nothing_is_done() -> None:
-    nowhere = facts({AdmittedKeys(): Admitted("", None)}, box={TunnelKey("api"): KEY})
+    nowhere = facts({AuthorizedKeys(): Admitted("", None)}, box={TunnelKey("api"): KEY})
     with pytest.raises(Refused, match="takes no keys from a file of one user's own"):
-        list(AdmittedKey("box", "api", "novaops:box/api", "opts").steps(nowhere))
-    assert not list(AdmittedKey("box", "api", "novaops:box/api", None).steps(nowhere))
+        list(AuthorizedKey("box", "api", "novaops:box/api", "opts").plan(nowhere))
+    assert not list(AuthorizedKey("box", "api", "novaops:box/api", None).plan(nowhere))
 
 
 OTHERS = b"# mine\r\nssh-rsa AAAA\xff carla\n\nopts2 ssh-ed25519 BBBB novaops:other/api"
@@ -480,16 +490,16 @@ OTHERS = b"# mine\r\nssh-rsa AAAA\xff carla\n\nopts2 ssh-ed25519 BBBB novaops:ot
 )
 def test_every_other_line_of_authorized_keys_stays(before: bytes, options: str | None, after: bytes | None) -> None:
     found = Admitted(HOME, before, "0600", "novaops-tunnel", "novaops-tunnel", folder=True, home="700 novaops-tunnel")
-    admits = AdmittedKey("box", "api", "novaops:box/api", options)
-    steps = list(admits.steps(facts({AdmittedKeys(): found}, box={TunnelKey("api"): KEY})))
+    admits = AuthorizedKey("box", "api", "novaops:box/api", options)
+    steps = list(admits.plan(facts({AuthorizedKeys(): found}, box={TunnelKey("api"): KEY})))
     written = [action.content for step in steps for action in step.actions if isinstance(action, WriteFile)]
     assert written == ([] if after is None else [after or None])
 
 
 def test_two_keys_in_one_run_go_into_one_file() -> None:
-    first, second = (AdmittedKey(client, "api", f"novaops:{client}/api", "opts") for client in ("box", "den"))
-    now = facts({AdmittedKeys(): Admitted(HOME, None)}, box={TunnelKey("api"): KEY}, den={TunnelKey("api"): KEY})
-    (step,) = second.steps(first.foreseen(now))
+    first, second = (AuthorizedKey(client, "api", f"novaops:{client}/api", "opts") for client in ("box", "den"))
+    now = facts({AuthorizedKeys(): Admitted(HOME, None)}, box={TunnelKey("api"): KEY}, den={TunnelKey("api"): KEY})
+    (step,) = second.plan(first.predict(now))
     write = step.actions[-1]
     assert isinstance(write, WriteFile)
     assert write.content == f"{LINE}\nopts {PUBLIC} novaops:den/api\n".encode()
@@ -498,25 +508,25 @@ def test_two_keys_in_one_run_go_into_one_file() -> None:
 
 def test_the_client_starts_nothing_before_the_gateway_lets_its_key_in() -> None:
     starts = Permitted(OwnUnit("u.service"), "api", "gate", "opts", "novaops:box/api")
-    here = {UnitNamed("u.service"): Gap.ABSENT, TunnelKey("api"): KEY}
+    here = {UnitNamed("u.service"): Missing.ABSENT, TunnelKey("api"): KEY}
     for lines in (None, b"other\n", f"opts {PUBLIC[:-1]}x novaops:box/api\n".encode()):
-        with pytest.raises(Waits, match="gate's permission") as wait:
-            starts.steps(facts(here, gate={AdmittedKeys(): Admitted(HOME, lines)}))
+        with pytest.raises(WaitingForPeer, match="gate's permission") as wait:
+            starts.plan(facts(here, gate={AuthorizedKeys(): Admitted(HOME, lines)}))
         assert wait.value.steps
-    (step,) = starts.steps(facts(here, gate={AdmittedKeys(): Admitted(HOME, f"{LINE}\n".encode())}))
+    (step,) = starts.plan(facts(here, gate={AuthorizedKeys(): Admitted(HOME, f"{LINE}\n".encode())}))
     assert [str(action) for action in step.actions] == ["systemctl enable -- u.service", "systemctl start -- u.service"]
     runs = {**here, UnitNamed("u.service"): UnitFacts("loaded", "active", "enabled")}
-    assert not list(starts.steps(facts(runs, gate={AdmittedKeys(): Admitted(HOME, None)})))
+    assert not list(starts.plan(facts(runs, gate={AuthorizedKeys(): Admitted(HOME, None)})))
 
 
 def test_a_unit_between_two_attempts_is_not_started_again() -> None:
-    assert not list(OwnUnit("u.service").steps(facts({UnitNamed("u.service"): UnitFacts("loaded", "activating", "enabled")})))
+    assert not list(OwnUnit("u.service").plan(facts({UnitNamed("u.service"): UnitFacts("loaded", "activating", "enabled")})))
 
 
 def test_the_host_keys_are_pinned_under_a_name_of_their_own() -> None:
-    pinned = PinnedKeys("api", "gate", ("true",))
-    now = facts({FileAt("/etc/novaops/tunnel/api.known_hosts"): Gap.ABSENT}, gate={HostKeys(): (PUBLIC, "ssh-rsa AAAA")})
-    (step,) = pinned.steps(now)
+    pinned = PinnedHostKeys("api", "gate", ("true",))
+    now = facts({FileAt("/etc/novaops/tunnel/api.known_hosts"): Missing.ABSENT}, gate={HostKeys(): (PUBLIC, "ssh-rsa AAAA")})
+    (step,) = pinned.plan(now)
     (write,) = step.actions
     assert isinstance(write, WriteFile)
     assert write.content == f"# managed by novaops: tunnel api\ngateway {PUBLIC}\ngateway ssh-rsa AAAA\n"
@@ -525,7 +535,7 @@ def test_the_host_keys_are_pinned_under_a_name_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (Gap.ABSENT, ["ed25519"]),
+        (Missing.ABSENT, ["ed25519"]),
         (KEY, []),
         (replace(KEY, public=""), ["ed25519, a new one"]),
         (replace(KEY, private=False), ["of novaops-tunnel, 0600"]),
@@ -533,7 +543,7 @@ def test_the_host_keys_are_pinned_under_a_name_of_their_own() -> None:
     ],
 )
 def test_a_key_is_made_once_and_mended(found: Any, said: list[str]) -> None:
-    steps = list(KeyPair("api", "novaops:box/api").steps(facts({TunnelKey("api"): found})))
+    steps = list(KeyPair("api", "novaops:box/api").plan(facts({TunnelKey("api"): found})))
     assert [change.after for step in steps for change in step.changes] == said
 
 
@@ -543,50 +553,50 @@ def test_a_key_is_made_once_and_mended(found: Any, said: list[str]) -> None:
 @pytest.mark.parametrize(
     ("holder", "taken"),
     [
-        (Holder("127.0.0.1", 8443, "nginx", 7, "nginx.service"), True),
-        (Holder("0.0.0.0", 8443, "nginx", 7, "nginx.service"), True),  # noqa: S104 - compared
-        (Holder("*", 8443, "java", 7, ""), True),
-        (Holder("::", 8443, "java", 7, ""), False),
-        (Holder("127.0.0.2", 8443, "nginx", 7, "nginx.service"), False),
-        (Holder("127.0.0.1", 8444, "nginx", 7, "nginx.service"), False),
-        (Holder("127.0.0.1", 8443, "ssh", 7, "novaops-tunnel-api.service"), False),
-        (Holder("127.0.0.1", 8443, "ssh", 7, "novaops-tunnel-other.service"), True),
+        (Listener("127.0.0.1", 8443, "nginx", 7, "nginx.service"), True),
+        (Listener("0.0.0.0", 8443, "nginx", 7, "nginx.service"), True),  # noqa: S104 - compared
+        (Listener("*", 8443, "java", 7, ""), True),
+        (Listener("::", 8443, "java", 7, ""), False),
+        (Listener("127.0.0.2", 8443, "nginx", 7, "nginx.service"), False),
+        (Listener("127.0.0.1", 8444, "nginx", 7, "nginx.service"), False),
+        (Listener("127.0.0.1", 8443, "ssh", 7, "novaops-tunnel-api.service"), False),
+        (Listener("127.0.0.1", 8443, "ssh", 7, "novaops-tunnel-other.service"), True),
     ],
 )
-def test_a_port_of_somebody_else_is_refused_with_the_program(holder: Holder, taken: bool) -> None:  # noqa: FBT001 - a parameter
-    claims = TunnelClaims("api", (("127.0.0.1", 8443),))
+def test_a_port_of_somebody_else_is_refused_with_the_program(holder: Listener, taken: bool) -> None:  # noqa: FBT001 - a parameter
+    claims = PortsFree("api", (("127.0.0.1", 8443),))
     if not taken:
-        claims.steps(facts({Holders(): (holder,)}))
+        claims.plan(facts({Listeners(): (holder,)}))
         return
     with pytest.raises(Refused) as error:
-        claims.steps(facts({Holders(): (holder,)}))
+        claims.plan(facts({Listeners(): (holder,)}))
     assert holder.program in error.value.what
     assert "127.0.0.1:8443" in error.value.what
 
 
 def test_a_listener_on_the_gateway_may_be_its_own_of_before() -> None:
-    claims = GatewayClaims("api", "novaops:box/api", (("127.0.0.1", 9000),))
-    held = (Holder("127.0.0.1", 9000, "sshd", 7, "session-1.scope"),)
-    claims.steps(facts({Holders(): held, AdmittedKeys(): Admitted(HOME, f"{LINE}\n".encode())}))
+    claims = GatewayPortsFree("api", "novaops:box/api", (("127.0.0.1", 9000),))
+    held = (Listener("127.0.0.1", 9000, "sshd", 7, "session-1.scope"),)
+    claims.plan(facts({Listeners(): held, AuthorizedKeys(): Admitted(HOME, f"{LINE}\n".encode())}))
     with pytest.raises(Refused, match="taken by sshd") as error:
-        claims.steps(facts({Holders(): held, AdmittedKeys(): Admitted(HOME, None)}))
+        claims.plan(facts({Listeners(): held, AuthorizedKeys(): Admitted(HOME, None)}))
     assert "to end that: kill 7" in error.value.fix
 
 
 def hosts(text: bytes) -> dict[Any, Any]:
-    return {FileAt(HOSTS): File("regular file", "0644", "root", "root", text)}
+    return {FileAt(HOSTS): FileState("regular file", "0644", "root", "root", text)}
 
 
 def test_a_line_in_hosts_comes_and_goes_and_the_others_stay() -> None:
     before = b"127.0.0.1 localhost\n# caf\xe9\n\n::1 ip6"
     entries = HostsEntries("api", (("127.86.1.2", "api.openai.com"),))
-    (step,) = entries.steps(facts(hosts(before)))
+    (step,) = entries.plan(facts(hosts(before)))
     first, write = step.actions
     assert "came-through /etc/novaops/tunnel/api.forwards novaops-tunnel-api.service" in str(first)
     assert isinstance(write, WriteFile)
     assert write.content == before + b"\n127.86.1.2 api.openai.com # novaops tunnel api\n"
-    assert not list(entries.steps(facts(hosts(payload(write.content)))))
-    (step,) = HostsEntries("api", ()).steps(facts(hosts(payload(write.content))))
+    assert not list(entries.plan(facts(hosts(payload(write.content)))))
+    (step,) = HostsEntries("api", ()).plan(facts(hosts(payload(write.content))))
     (gone,) = step.actions
     assert isinstance(gone, WriteFile)
     assert gone.content == before + b"\n"
@@ -595,7 +605,7 @@ def test_a_line_in_hosts_comes_and_goes_and_the_others_stay() -> None:
 @pytest.mark.parametrize("line", [b"10.0.0.1 API.openai.com\n", b"127.0.0.1 localhost api.openai.com # mine\n"])
 def test_a_line_in_hosts_of_somebody_else_is_refused(line: bytes) -> None:
     with pytest.raises(Refused, match=r"/etc/hosts:1 says where api\.openai\.com leads"):
-        list(HostsEntries("api", (("127.86.1.2", "api.openai.com"),)).steps(facts(hosts(line))))
+        list(HostsEntries("api", (("127.86.1.2", "api.openai.com"),)).plan(facts(hosts(line))))
 
 
 def test_what_is_left_is_stopped_before_its_files_go() -> None:
@@ -604,13 +614,13 @@ def test_what_is_left_is_stopped_before_its_files_go() -> None:
         Leftover("/etc/systemd/system/novaops-tunnel-api-check.timer", "0644", "root", "root", b"x"),
         Leftover("/etc/novaops/tunnel/api.key", "0600", "novaops-tunnel", "novaops-tunnel", None),
     ]
-    (step,) = TunnelRest("api").steps(facts({TunnelFiles("api"): tuple(left)}))
+    (step,) = StaleTunnelFiles("api").plan(facts({TunnelFiles("api"): tuple(left)}))
     stop, *files, reload, key = step.actions
     assert isinstance(stop, Command)
     assert stop.words[-2:] == ("novaops-tunnel-api-check.timer", "novaops-tunnel-api.service")
     assert [str(action) for action in files] == [f"remove {file.path}" for file in left[:2]]
     assert (str(reload), str(key).rpartition(" ")[2]) == ("systemctl daemon-reload", left[2].path)
-    assert not list(TunnelRest("api", tuple(file.path for file in left)).steps(facts({TunnelFiles("api"): tuple(left)})))
+    assert not list(StaleTunnelFiles("api", tuple(file.path for file in left)).plan(facts({TunnelFiles("api"): tuple(left)})))
 
 
 # -- what is said when nothing comes through --------------------------------------------------------------------------
@@ -695,13 +705,13 @@ def test_why_nothing_comes_through_what_is_connected(said: str, why: str) -> Non
 def test_a_connection_with_too_few_rights_is_made_anew_once_the_gateway_is_right(after: tuple[str, ...], line: str, what: str) -> None:
     forward = replace(DOWN, holder="ssh", pid=7)
     tunnel = state("channel 2: open failed: administratively prohibited: open failed", *after, forward=forward, ssh=7)
-    works = TunnelWorks("api", (), "gate", "opts {} novaops:box/api")
-    now = facts({TunnelNamed("api"): tunnel, TunnelKey("api"): KEY}, gate={AdmittedKeys(): Admitted(HOME, f"{line}\n".encode())})
+    works = TunnelConnected("api", (), "gate", "opts {} novaops:box/api")
+    now = facts({TunnelNamed("api"): tunnel, TunnelKey("api"): KEY}, gate={AuthorizedKeys(): Admitted(HOME, f"{line}\n".encode())})
     if what == "waits":
-        with pytest.raises(Waits, match="gate's permission"):
-            list(works.steps(now))
+        with pytest.raises(WaitingForPeer, match="gate's permission"):
+            list(works.plan(now))
         return
-    made = [str(action) for step in works.steps(now) for action in step.actions]
+    made = [str(action) for step in works.plan(now) for action in step.actions]
     assert made == (["systemctl restart -- novaops-tunnel-api.service"] if what == "restarts" else [])
 
 
@@ -739,7 +749,7 @@ def test_a_name_that_leads_past_the_tunnel_is_down(leads: str) -> None:
     ],
 )
 def test_who_listens_on_all_addresses_listens_on_this_one(place: str, lines: list[str], found: str) -> None:
-    script = Tunnels.ask([Tunnels()])
+    script = Tunnels.script([Tunnels()])
     function = script[script.index("holder() {") : script.index("\nled() {")]
     printed = "".join(f"LISTEN 0 128 {line} 0.0.0.0:*\n" for line in lines)
     done = subprocess.run(["sh", "-c", f'{function}\nholder "$0"', place], input=printed, capture_output=True, text=True, check=True)
@@ -747,7 +757,7 @@ def test_who_listens_on_all_addresses_listens_on_this_one(place: str, lines: lis
 
 
 def test_a_host_without_tunnels_has_none() -> None:
-    assert Tunnels.read([Tunnels()], Section("end\n", "", 0)) == {Tunnels(): ()}
+    assert Tunnels.parse([Tunnels()], Section("end\n", "", 0)) == {Tunnels(): ()}
 
 
 def test_a_tunnel_that_only_the_inventory_has_is_down() -> None:
@@ -812,11 +822,11 @@ def test_what_the_host_prints_is_read_back() -> None:
         "journal\tMTcwMC4xIGJveCBzc2hbN106IGhlbGxvOiB4Cg==\n\n"
         "tunnel\tgone\tabsent\nend\n"
     )
-    read = TunnelNamed.read([TunnelNamed("api"), TunnelNamed("gone")], Section(printed, "", 0))
+    read = TunnelNamed.parse([TunnelNamed("api"), TunnelNamed("gone")], Section(printed, "", 0))
     found = read[TunnelNamed("api")]
     assert isinstance(found, TunnelFacts)
-    assert read[TunnelNamed("gone")] is Gap.ABSENT
+    assert read[TunnelNamed("gone")] is Missing.ABSENT
     assert (found.since, found.restarts, found.ssh, found.sent, found.received) == (90.5, 2, 7, 100, 2000)
     assert found.journal == ((1700.1, "ssh: hello: x"),)
     assert found.forwards == (replace(UP, to="a.b:443", url="https://a.b/", seconds=0.25),)
-    assert TunnelNamed.read([TunnelNamed("api")], Section(printed[:-4], "", 0)) == {}
+    assert TunnelNamed.parse([TunnelNamed("api")], Section(printed[:-4], "", 0)) == {}

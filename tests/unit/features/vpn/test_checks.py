@@ -17,7 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from novaops.features.vpn import checks as claims
 from novaops.features.vpn import observe as seeing
-from novaops.features.vpn.observe import Rebooted, Seen, Wanted, Way
+from novaops.features.vpn.observe import ExpectedLink, ObservedLink, ObservedRoute, Rebooted
 from novaops.features.vpn.settings import Link, Server
 from novaops.shell import whole
 from novaops.verify.claims import Claim
@@ -26,30 +26,30 @@ from novaops.verify.sections import Ended
 NAME, DEVICE = "api.openai.com", "vpn-oracle"
 
 
-def link(**more: Any) -> Wanted:
-    return Wanted(Link.model_validate({"name": "oracle", "profile": "a.ovpn", "routes": [NAME, "192.0.2.0/24"], **more}))
+def link(**more: Any) -> ExpectedLink:
+    return ExpectedLink(Link.model_validate({"name": "oracle", "profile": "a.ovpn", "routes": [NAME, "192.0.2.0/24"], **more}))
 
 
-RIGHT = Seen(
+RIGHT = ObservedLink(
     link(),
     "198.51.100.1",
     Ended(0, "5: vpn-oracle inet 10.8.0.2/24 scope global vpn-oracle\n"),
     {
-        NAME: (Way("104.18.6.192", DEVICE, own=True, shut=True), Way("2606:4700::1", shut=True)),
-        "192.0.2.0/24": (Way("192.0.2.1", DEVICE, own=True, shut=True),),
+        NAME: (ObservedRoute("104.18.6.192", DEVICE, own=True, shut=True), ObservedRoute("2606:4700::1", shut=True)),
+        "192.0.2.0/24": (ObservedRoute("192.0.2.1", DEVICE, own=True, shut=True),),
     },
     {
-        "everything else": Way("203.0.113.7", "eth0"),
-        "the connection from here": Way("198.51.100.1", "eth0"),
-        "the DNS server 198.51.100.53": Way("198.51.100.53", "eth0"),
+        "everything else": ObservedRoute("203.0.113.7", "eth0"),
+        "the connection from here": ObservedRoute("198.51.100.1", "eth0"),
+        "the DNS server 198.51.100.53": ObservedRoute("198.51.100.53", "eth0"),
     },
     Ended(0, "404 104.18.6.192\n"),
     (4000, 9000),
     {"/etc/openvpn/client/oracle.conf": "root 600", "/etc/openvpn/client/oracle.auth": "root 600"},
     Ended(0, "enabled\n"),
 )
-SERVER = Seen(
-    Wanted(Server(name="gate", serve=True)),
+SERVER = ObservedLink(
+    ExpectedLink(Server(name="gate", serve=True)),
     device=Ended(0, "5: vpn-gate inet 10.86.0.1/24 scope global vpn-gate\n"),
     files={"/etc/openvpn/server/gate/ca.key": "root 600", "/etc/openvpn/server/gate/server.key": "root 400"},
     enabled=Ended(0, "enabled\n"),
@@ -57,19 +57,21 @@ SERVER = Seen(
     forwards=True,
     masquerades=1,
 )
-GONE = Seen(Wanted(Link(name="oracle", state="absent")), left={kind: Ended() for kind in ("device", "routes", "files", "units")})
+GONE = ObservedLink(
+    ExpectedLink(Link(name="oracle", state="absent")), left={kind: Ended() for kind in ("device", "routes", "files", "units")}
+)
 AGAIN = Rebooted(Ended(0, "404 104.18.6.192\n"), RIGHT.device, listening=True, masquerades=1)
 
 
-def ways(*found: Way) -> Seen:
+def ways(*found: ObservedRoute) -> ObservedLink:
     return replace(RIGHT, ways={**RIGHT.ways, NAME: found})
 
 
-def others(what: str, device: str, address: str = "203.0.113.7") -> Seen:
-    return replace(RIGHT, others={**RIGHT.others, what: Way(address, device)})
+def others(what: str, device: str, address: str = "203.0.113.7") -> ObservedLink:
+    return replace(RIGHT, others={**RIGHT.others, what: ObservedRoute(address, device)})
 
 
-def judged(claim: Callable[..., None], seen: Seen, rebooted: Rebooted = AGAIN) -> str:
+def judged(claim: Callable[..., None], seen: ObservedLink, rebooted: Rebooted = AGAIN) -> str:
     """What a claim says; "" when it is content. A skip begins with a dash."""
     known = {"seen": seen, "rebooted": rebooted}
     try:
@@ -86,18 +88,22 @@ def every() -> list[Callable[..., None]]:
 
 
 @pytest.mark.parametrize(("seen", "count"), [(RIGHT, 9), (SERVER, 7), (GONE, 1)], ids=["link", "server", "absent"])
-def test_what_is_right_is_green(seen: Seen, count: int) -> None:
+def test_what_is_right_is_green(seen: ObservedLink, count: int) -> None:
     about = [claim for claim in every() if Claim(claim).about(seen.wanted)]
     assert {claim.__name__: judged(claim, seen) for claim in about} == {claim.__name__: "" for claim in about}
     assert len(about) == count
 
 
-WRONG: list[tuple[Callable[..., None], Seen, str]] = [
+WRONG: list[tuple[Callable[..., None], ObservedLink, str]] = [
     (claims.test_up, replace(RIGHT, device=Ended(1, "Device vpn-oracle does not exist.\n")), "but Device vpn-oracle does not exist."),
     (claims.test_up, replace(RIGHT, device=Ended()), "vpn-oracle should be up and have an address, but it has none"),
-    (claims.test_named_goes_through, ways(Way("104.18.6.192", "eth0", shut=True)), f"{NAME} (104.18.6.192) should go through {DEVICE}, "),
-    (claims.test_named_goes_through, ways(Way("104.18.6.192", shut=True)), "but it goes nowhere"),
-    (claims.test_named_goes_through, ways(Way("2606:4700::1", "eth0", shut=True)), "but it goes by eth0"),
+    (
+        claims.test_named_goes_through,
+        ways(ObservedRoute("104.18.6.192", "eth0", shut=True)),
+        f"{NAME} (104.18.6.192) should go through {DEVICE}, ",
+    ),
+    (claims.test_named_goes_through, ways(ObservedRoute("104.18.6.192", shut=True)), "but it goes nowhere"),
+    (claims.test_named_goes_through, ways(ObservedRoute("2606:4700::1", "eth0", shut=True)), "but it goes by eth0"),
     (claims.test_named_goes_through, ways(), f"{NAME} should go through {DEVICE}, but it leads to no address"),
     (claims.test_nothing_else, others("everything else", DEVICE), "everything else should not go through vpn-oracle, but it does"),
     (claims.test_nothing_else, others("the connection from here", DEVICE), "the connection from here should not go"),
@@ -105,7 +111,11 @@ WRONG: list[tuple[Callable[..., None], Seen, str]] = [
     (claims.test_answered, replace(RIGHT, request=Ended(28, "curl: (28) Connection timed out\n000 \n")), "but (28) Connection timed out"),
     (claims.test_bytes_move, replace(RIGHT, moved=(90, 9000)), "but it sent 90 bytes and got 9000 meanwhile"),
     (claims.test_bytes_move, replace(RIGHT, moved=(4000, 0)), "but it sent 4000 bytes and got 0 meanwhile"),
-    (claims.test_nothing_leaks, ways(Way("104.18.6.192", DEVICE, own=True)), "should be unreachable without the VPN, but there is no such"),
+    (
+        claims.test_nothing_leaks,
+        ways(ObservedRoute("104.18.6.192", DEVICE, own=True)),
+        "should be unreachable without the VPN, but there is no such",
+    ),
     (claims.test_secrets, replace(RIGHT, files={}), "there should be a profile in /etc/openvpn/client, but there is none"),
     (claims.test_secrets, replace(RIGHT, files={"/a.conf": "root 640"}), "but it is root's with mode 0640"),
     (claims.test_secrets, replace(RIGHT, files={"/a.conf": "nova 600"}), "but it is nova's with mode 0600"),
@@ -128,7 +138,7 @@ WRONG: list[tuple[Callable[..., None], Seen, str]] = [
 
 
 @pytest.mark.parametrize(("claim", "seen", "said"), WRONG, ids=[claim.__name__ for claim, _, _ in WRONG])
-def test_each_fault_is_said(claim: Callable[..., None], seen: Seen, said: str) -> None:
+def test_each_fault_is_said(claim: Callable[..., None], seen: ObservedLink, said: str) -> None:
     assert said in judged(claim, seen)
 
 
@@ -147,13 +157,13 @@ def test_every_claim_is_seen_red() -> None:
 
 
 def test_what_is_no_fault() -> None:
-    near = ways(Way("104.18.6.192", "eth0", own=True))
+    near = ways(ObservedRoute("104.18.6.192", "eth0", own=True))
     assert judged(claims.test_named_goes_through, near).startswith(f"- the host reaches {NAME} (104.18.6.192) without anything on the way")
     assert judged(claims.test_nothing_leaks, near) == ""
     assert judged(claims.test_nothing_else, others("everything else", DEVICE, "192.0.2.7")) == "", "a wanted network"
     late = replace(RIGHT, request=Ended(7), moved=(0, 0))
     assert judged(claims.test_bytes_move, late) == "- the request was not answered"
-    by_nothing = replace(RIGHT, ways={NAME: (Way("104.18.6.192", "eth0", own=True),)}, moved=(0, 0))
+    by_nothing = replace(RIGHT, ways={NAME: (ObservedRoute("104.18.6.192", "eth0", own=True),)}, moved=(0, 0))
     assert judged(claims.test_bytes_move, by_nothing) == "- nothing that is named goes through it"
     assert not Claim(claims.test_nothing_leaks).about(link(when_down="direct"))
 
@@ -167,16 +177,16 @@ def test_what_is_no_fault() -> None:
         (
             Ended(0, "192.0.2.7 dev vpn-oracle src 10.8.0.2 uid 0 \n"),
             "unreachable 192.0.2.7",
-            Way("192.0.2.7", "vpn-oracle", own=True, shut=True),
+            ObservedRoute("192.0.2.7", "vpn-oracle", own=True, shut=True),
         ),
-        (Ended(0, "192.0.2.7 via 198.51.100.1 dev eth0 src 198.51.100.2 uid 0\n"), "", Way("192.0.2.7", "eth0")),
-        (Ended(0, "192.0.2.7 dev eth0 src 198.51.100.2\n"), "", Way("192.0.2.7", "eth0", own=True)),
-        (Ended(2, "RTNETLINK answers: No route to host\n"), "", Way("192.0.2.7")),
-        (Ended(0, "unreachable 192.0.2.7 dev lo src 198.51.100.2\n"), "", Way("192.0.2.7")),
-        (Ended(0, "local 192.0.2.7 dev lo src 192.0.2.7\n"), "", Way("192.0.2.7", "lo", own=True)),
+        (Ended(0, "192.0.2.7 via 198.51.100.1 dev eth0 src 198.51.100.2 uid 0\n"), "", ObservedRoute("192.0.2.7", "eth0")),
+        (Ended(0, "192.0.2.7 dev eth0 src 198.51.100.2\n"), "", ObservedRoute("192.0.2.7", "eth0", own=True)),
+        (Ended(2, "RTNETLINK answers: No route to host\n"), "", ObservedRoute("192.0.2.7")),
+        (Ended(0, "unreachable 192.0.2.7 dev lo src 198.51.100.2\n"), "", ObservedRoute("192.0.2.7")),
+        (Ended(0, "local 192.0.2.7 dev lo src 192.0.2.7\n"), "", ObservedRoute("192.0.2.7", "lo", own=True)),
     ],
 )
-def test_where_the_kernel_sends_it(said: Ended, below: str, way: Way) -> None:
+def test_where_the_kernel_sends_it(said: Ended, below: str, way: ObservedRoute) -> None:
     told = {"way:192.0.2.7": said, "below:192.0.2.7": Ended(0, below)}
     assert list(seeing._ways(told, ["192.0.2.7"])) == [way]
 

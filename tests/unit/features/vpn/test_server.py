@@ -23,20 +23,19 @@ from novaops.engine.planner import make_plan
 from novaops.engine.playbooks import shipped
 from novaops.engine.templates import Templates
 from novaops.errors import HostFailed, NovaopsError, Refused
-from novaops.facts.file import File, FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.facts.firewall import Firewall, FirewallFacts
 from novaops.facts.sshd import Caller, CallerFacts
-from novaops.facts.succeeds import Holds
+from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
-from novaops.features.vpn import client_profile as openvpn_client
-from novaops.features.vpn import server_clients as vpn_clients
+from novaops.features.vpn import client_profile, server_clients
 from novaops.features.vpn.client_profile import ask, profile
 from novaops.features.vpn.facts.server import (
     Clients,
     Connection,
     Issued,
     Parts,
-    Server,
+    ServerState,
     VpnClients,
     VpnProfile,
     VpnServer,
@@ -46,14 +45,14 @@ from novaops.features.vpn.facts.server import (
 )
 from novaops.features.vpn.resources.server_authority import Authority
 from novaops.features.vpn.resources.server_client import ClientCertificate, ClientRevoked
-from novaops.features.vpn.resources.server_removed import FolderGone, PortClosed
+from novaops.features.vpn.resources.server_removed import FolderRemoved, PortClosed
 from novaops.features.vpn.resources.server_running import ServerAnswers, ServerFits
 from novaops.features.vpn.server import resources
 from novaops.features.vpn.settings import Server as Form
 from novaops.formats.x509 import Certificate, Chain
 from novaops.model.action import Command
 from novaops.model.plan import Plan
-from novaops.model.question import Facts, Gap, Section
+from novaops.model.question import Facts, Missing, Section
 from novaops.secret import Secret
 
 QUESTION = VpnServer("vpn", "vpn-vpn", 1194, "udp")
@@ -81,7 +80,7 @@ def form(**values: Any) -> Form:
 
 
 def facts(**answers: Any) -> Facts:
-    return Facts({QUESTION: Server(**answers)}, {})
+    return Facts({QUESTION: ServerState(**answers)}, {})
 
 
 # -- the form ---------------------------------------------------------------------------------------------------------
@@ -163,12 +162,12 @@ def test_an_answer_that_is_cut_off_is_none() -> None:
     whole = said(index=INDEX, status=STATUS)
     for part in ("", whole.removesuffix("end\n"), "end\n"):
         with pytest.raises(ValueError, match="cut off"):
-            VpnClients.read([VpnClients("vpn")], Section(part, "", 0))
+            VpnClients.parse([VpnClients("vpn")], Section(part, "", 0))
 
 
 def test_the_clients_of_a_server() -> None:
     question = VpnClients("vpn")
-    found = VpnClients.read([question], Section(said(index=INDEX, status=STATUS), "", 0))[question]
+    found = VpnClients.parse([question], Section(said(index=INDEX, status=STATUS), "", 0))[question]
     assert isinstance(found, Clients)
     assert [(one.name, one.serial, one.state) for one in found.issued] == [
         ("alpha", "5E67", "revoked"),
@@ -179,23 +178,23 @@ def test_the_clients_of_a_server() -> None:
     assert found.connected == (Connection("omega", "198.51.100.2:3333", "10.86.0.3", 2048, 1024, 1795388265),)
     assert {name: one.serial for name, one in found.newest.items()} == {"alpha": "135D", "omega": "22C4", "late": "0001"}
     assert found.valid("late") is None
-    nothing = VpnClients.read([question], Section(said(status=""), "", 0))
-    assert nothing == {question: Gap.ABSENT}
+    nothing = VpnClients.parse([question], Section(said(status=""), "", 0))
+    assert nothing == {question: Missing.ABSENT}
 
 
 def test_the_list_has_one_line_for_each_client() -> None:
     clients = Clients(tuple(issued(INDEX, NOW)), tuple(connections(STATUS)), NOW)
-    details = vpn_clients.details(Facts({VpnClients("vpn"): clients}, {}), "vpn")
+    details = server_clients.details(Facts({VpnClients("vpn"): clients}, {}), "vpn")
     assert [(one["name"], one["state"], one["revoked_before"]) for one in details["clients"]] == [
         ("alpha", "valid", ["5E67"]),
         ("omega", "valid", []),
         ("late", "expired", []),
     ]
-    rows = vpn_clients.rows(details)
+    rows = server_clients.rows(details)
     assert rows[1][4].startswith("from 198.51.100.2:3333 as 10.86.0.3 since 2026-11-22T22:57:45+00:00, 2 KiB in, 1 KiB out")
     assert (rows[0][4], rows[2][3]) == ("no", "")
     with pytest.raises(HostFailed, match="there is no VPN server vpn"):
-        vpn_clients.details(Facts({VpnClients("vpn"): Gap.ABSENT}, {}), "vpn")
+        server_clients.details(Facts({VpnClients("vpn"): Missing.ABSENT}, {}), "vpn")
 
 
 @given(st.text())
@@ -213,8 +212,8 @@ def test_the_server_as_it_is() -> None:
     routes = "default via 192.0.2.1 dev eth0\n192.0.2.0/24 dev eth0 proto kernel\nunreachable 10.0.0.0/8\n"
     state, until = "1795388265,CONNECTED,SUCCESS,10.86.0.1,,,,\nEND", "nextUpdate=Nov  9 22:57:13 2036 GMT"
     text = said(listeners=listeners, routes=routes, state=state, crl=until)
-    found = VpnServer.read([QUESTION], Section(text, "", 0))[QUESTION]
-    assert isinstance(found, Server)
+    found = VpnServer.parse([QUESTION], Section(text, "", 0))[QUESTION]
+    assert isinstance(found, ServerState)
     assert found.listeners == ("openvpn", "the kernel")
     assert found.routes == (("192.0.2.0/24", "eth0"),)
     assert (found.answers, found.crl_until, found.ca, found.is_signed) == (True, 2109884233, None, False)
@@ -239,7 +238,7 @@ def self_signed() -> Certificate:
     return Chain.read(built.public_bytes(serialization.Encoding.PEM).decode()).leaf
 
 
-def parts(asked: openvpn_client.Asked | None = None, name: str = "alpha") -> Parts:
+def parts(asked: client_profile.Asked | None = None, name: str = "alpha") -> Parts:
     """As the host has it, with a certificate for the key of `asked`."""
     if asked is None:
         return Parts("CA", Secret("TLS"), "203.0.113.5 1194 udp", None, "", None)
@@ -275,7 +274,7 @@ def test_a_client_is_added_once() -> None:
     with pytest.raises(HostFailed, match="there is no client alpha"):
         plan(replace(wanted, renew=True), {question: parts()})
     with pytest.raises(HostFailed, match="there is no VPN server vpn"):
-        plan(wanted, {question: Gap.ABSENT})
+        plan(wanted, {question: Missing.ABSENT})
     dead = replace(parts(asked), valid=None)
     assert plan(wanted, {question: dead}).steps, "revoked: the same key gets nothing for it"
 
@@ -297,9 +296,9 @@ def test_who_is_revoked_is_cut_off_as_well() -> None:
 
 
 def test_the_authority_is_made_and_kept() -> None:
-    (step,) = plan(Authority(QUESTION), {QUESTION: Server(now=NOW)}).steps
+    (step,) = plan(Authority(QUESTION), {QUESTION: ServerState(now=NOW)}).steps
     assert [change.field for change in step.changes] == ["authority", "server certificate", "tls-crypt key", "list of revoked certificates"]
-    (_, refusal) = plan(Authority(QUESTION), {QUESTION: Server(ca=self_signed(), now=NOW)}).refusals[0]
+    (_, refusal) = plan(Authority(QUESTION), {QUESTION: ServerState(ca=self_signed(), now=NOW)}).refusals[0]
     assert isinstance(refusal, Refused)
     assert "private key of the VPN's authority" in refusal.what
 
@@ -308,26 +307,26 @@ def test_a_taken_port_and_a_taken_network_are_refused() -> None:
     fits = ServerFits(QUESTION, "10.86.0.0/24")
     unit = UnitNamed("openvpn-server@vpn.service")
 
-    def refusal(server: Server, active: str = "inactive", caller: str = "192.0.2.9") -> str:
+    def refusal(server: ServerState, active: str = "inactive", caller: str = "192.0.2.9") -> str:
         came = CallerFacts(caller, "192.0.2.1", 22, "root")
         answers = {QUESTION: server, unit: UnitFacts("loaded", active, "enabled"), Firewall(): FirewallFacts(), Caller(): came}
         return "".join(error.what for _, error in plan(fits, answers).refusals)
 
-    assert refusal(Server()) == ""
-    assert refusal(Server(listeners=("perl",))) == "port 1194/udp is taken by perl"
-    assert refusal(Server(listeners=("openvpn",))) == "port 1194/udp is taken by openvpn"
-    assert refusal(Server(listeners=("openvpn",)), "active") == ""
-    assert refusal(Server(routes=(("10.0.0.0/8", "eth1"),))) == "10.86.0.0/24 overlaps 10.0.0.0/8, which the host has at eth1"
-    assert "this connection comes from, 10.86.0.2" in refusal(Server(), caller="10.86.0.2")
-    assert refusal(Server(listeners=("openvpn",)), "active", "10.86.0.2") == "", "who comes by the VPN itself"
-    assert refusal(Server(), caller="2001:db8::1") == ""
+    assert refusal(ServerState()) == ""
+    assert refusal(ServerState(listeners=("perl",))) == "port 1194/udp is taken by perl"
+    assert refusal(ServerState(listeners=("openvpn",))) == "port 1194/udp is taken by openvpn"
+    assert refusal(ServerState(listeners=("openvpn",)), "active") == ""
+    assert refusal(ServerState(routes=(("10.0.0.0/8", "eth1"),))) == "10.86.0.0/24 overlaps 10.0.0.0/8, which the host has at eth1"
+    assert "this connection comes from, 10.86.0.2" in refusal(ServerState(), caller="10.86.0.2")
+    assert refusal(ServerState(listeners=("openvpn",)), "active", "10.86.0.2") == "", "who comes by the VPN itself"
+    assert refusal(ServerState(), caller="2001:db8::1") == ""
 
 
 def test_a_server_that_does_not_answer_is_not_proven() -> None:
-    for server, words in ((Server(), "nobody listens"), (Server(listeners=("openvpn",)), "does not say that it is up")):
+    for server, words in ((ServerState(), "nobody listens"), (ServerState(listeners=("openvpn",)), "does not say that it is up")):
         with pytest.raises(HostFailed, match=words):
-            ServerAnswers(QUESTION).proof(Facts({QUESTION: server}, {}))
-    ServerAnswers(QUESTION).proof(facts(listeners=("openvpn",), answers=True))
+            ServerAnswers(QUESTION).verify_works(Facts({QUESTION: server}, {}))
+    ServerAnswers(QUESTION).verify_works(facts(listeners=("openvpn",), answers=True))
 
 
 # -- the profile ------------------------------------------------------------------------------------------------------
@@ -341,7 +340,7 @@ def test_a_profile_is_whole() -> None:
     assert "redirect-gateway" not in [line.split(" ")[0] for line in text.splitlines() if not line.startswith("#")]
     for name in ("ca", "cert", "key", "tls-crypt"):
         assert text.count(f"<{name}>\n") == text.count(f"</{name}>\n") == 1
-    assert openvpn_client.certificate_in(text).startswith("-----BEGIN CERTIFICATE-----")
+    assert client_profile.certificate_in(text).startswith("-----BEGIN CERTIFICATE-----")
     assert str(profile("vpn", "alpha", parts(asked), asked.key)) == "[secret]"
 
 
@@ -362,17 +361,17 @@ CONF = FileAt("/etc/openvpn/server/vpn.conf")
 RULES = f"*filter\n:INPUT ACCEPT [0:0]\n{OURS}\n{TCP}\n-A INPUT -j REJECT\nCOMMIT\n"
 
 
-def conf(port: int) -> File:
-    return File("regular file", "0644", "root", "root", f"# managed by novaops\nport {port}\nproto udp4\n".encode())
+def conf(port: int) -> FileState:
+    return FileState("regular file", "0644", "root", "root", f"# managed by novaops\nport {port}\nproto udp4\n".encode())
 
 
 def test_what_was_opened_is_closed_again_and_nothing_else() -> None:
     closed = PortClosed(QUESTION)
-    file = File("regular file", "0640", "root", "adm", RULES.encode())
+    file = FileState("regular file", "0640", "root", "adm", RULES.encode())
 
     def steps(**answers: Any) -> list[str]:
-        given: dict[Any, Any] = {question: False if isinstance(question, Holds) else Gap.ABSENT for question in closed.questions()}
-        given[QUESTION] = Server(listeners=answers.get("listeners", ()))
+        given: dict[Any, Any] = {question: False if isinstance(question, Succeeds) else Missing.ABSENT for question in closed.questions()}
+        given[QUESTION] = ServerState(listeners=answers.get("listeners", ()))
         given[Firewall()] = FirewallFacts({"iptables": answers.get("rules", RULES)})
         given[FileAt("/etc/iptables/rules.v4")] = file
         given[CONF] = conf(answers.get("port", 1194))
@@ -387,16 +386,21 @@ def test_what_was_opened_is_closed_again_and_nothing_else() -> None:
 
 def test_the_file_of_rules_loses_one_line() -> None:
     closed = PortClosed(QUESTION)
-    given: dict[Any, Any] = {question: False if isinstance(question, Holds) else Gap.ABSENT for question in closed.questions()}
-    file = File("regular file", "0640", "root", "adm", RULES.encode())
-    given |= {QUESTION: Server(), Firewall(): FirewallFacts({"iptables": ""}), FileAt("/etc/iptables/rules.v4"): file, CONF: conf(1194)}
+    given: dict[Any, Any] = {question: False if isinstance(question, Succeeds) else Missing.ABSENT for question in closed.questions()}
+    file = FileState("regular file", "0640", "root", "adm", RULES.encode())
+    given |= {
+        QUESTION: ServerState(),
+        Firewall(): FirewallFacts({"iptables": ""}),
+        FileAt("/etc/iptables/rules.v4"): file,
+        CONF: conf(1194),
+    }
     (step,) = make_plan([closed], Facts(given, {})).steps
     assert getattr(step.actions[0], "content", None) == RULES.replace(f"{OURS}\n", "").encode()
     assert closed.id == "port:1194/udp"
 
 
 def test_a_folder_goes_only_with_what_novaops_put_there() -> None:
-    folder = FolderGone("/etc/systemd/system/openvpn-server@vpn.service.d", "novaops.conf")
+    folder = FolderRemoved("/etc/systemd/system/openvpn-server@vpn.service.d", "novaops.conf")
     (question,) = folder.questions()
     assert plan(folder, {question: True}).steps == ()
     (step,) = plan(folder, {question: False}).steps
@@ -421,7 +425,7 @@ def test_what_goes_leaves_the_authority() -> None:
 def test_the_servers_certificate_is_renewed_in_time_and_when_asked(days: int, token: str, fields: list[str]) -> None:
     made = self_signed()
     now = made.not_after - days * 86_400
-    server = Server(made, made, ca_fits=True, fits=True, tls_crypt=True, crl_until=now + 400 * 86_400, token=NAMES[0], now=now)
+    server = ServerState(made, made, ca_fits=True, fits=True, tls_crypt=True, crl_until=now + 400 * 86_400, token=NAMES[0], now=now)
     steps = plan(Authority(QUESTION, token=token), {QUESTION: server}).steps
     assert [change.field for step in steps for change in step.changes] == fields
     again = replace(server, token=NAMES[1])

@@ -22,16 +22,16 @@ from novaops.engine.playbooks import Playbooks, shipped
 from novaops.engine.templates import Templates
 from novaops.errors import HostFailed, Refused, UsageError
 from novaops.facts.dns import AddressesOf
-from novaops.facts.file import File, FileAt
-from novaops.facts.succeeds import Holds
+from novaops.facts.file import FileAt, FileState
+from novaops.facts.succeeds import Succeeds
 from novaops.features.vpn import status as vpns
-from novaops.features.vpn.facts.link import Links, LinkState, LinkStates, Near, Nearby, Way
+from novaops.features.vpn.facts.link import LinkRoute, Links, LinkState, LinkStates, Near, Nearby
 from novaops.features.vpn.link import looked_at, read_profile
-from novaops.features.vpn.resources.link import Paths, VpnGone, VpnLink, trouble_of
+from novaops.features.vpn.resources.link import Paths, VpnLink, VpnRemoved, trouble_of
 from novaops.features.vpn.settings import Link, Server, Vpn, distinct, route
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Risk
-from novaops.model.question import Facts, Gap, Question, Section
+from novaops.model.question import Facts, Missing, Question, Section
 from novaops.secret import Secret
 
 ENTRY = {"name": "canada", "profile": "canada.ovpn", "routes": ["api.openai.com"]}
@@ -112,7 +112,7 @@ CONTENTS: dict[str, Any] = {
 WANTED = VpnLink("canada", "vpn-canada", CONTENTS, {Paths("canada").started_with[0]: "0600"}, ("198.51.100.0/24",), ("192.0.2.1",))
 UP = LinkState(
     *("canada", "vpn-canada", True, ("10.8.0.2",), "192.0.2.1:1194", 1000, 5, 6, 0),
-    ways=(Way("api.openai.com", "198.51.100.7", "vpn-canada"),),
+    ways=(LinkRoute("api.openai.com", "198.51.100.7", "vpn-canada"),),
     unresolved=(),
     url="https://api.openai.com/",
     status=401,
@@ -131,8 +131,8 @@ def facts(resource: Any = WANTED, *, there: bool = True, right: bool = True, lin
                 text = CONTENTS.get(path)
                 content = (text.reveal() if isinstance(text, Secret) else text or "").encode()
                 mode = "0600" if path == Paths("canada").started_with[0] else "0644"
-                return File("regular file", mode, "root", "root", content) if there and text else Gap.ABSENT
-            case Holds(script):
+                return FileState("regular file", mode, "root", "root", content) if there and text else Missing.ABSENT
+            case Succeeds(script):
                 return right if script == Paths("canada").is_right else not there
             case Nearby():
                 return near
@@ -182,10 +182,10 @@ def test_a_link_that_was_stopped_or_runs_with_older_files() -> None:
 
 def test_somebody_elses_configuration_is_left_alone() -> None:
     known = facts()
-    foreign = known.but(FileAt(Paths("canada").started_with[0]), File("regular file", "0600", "root", "root", b"client\n"))
+    foreign = known.but(FileAt(Paths("canada").started_with[0]), FileState("regular file", "0600", "root", "root", b"client\n"))
     assert "has not made it" in str(make_plan([WANTED], foreign).refusals[0][1])
-    gone = VpnGone("canada")
-    asked = facts(gone).but(FileAt(Paths("canada").started_with[0]), File("regular file", "0600", "root", "root", b"client\n"))
+    gone = VpnRemoved("canada")
+    asked = facts(gone).but(FileAt(Paths("canada").started_with[0]), FileState("regular file", "0600", "root", "root", b"client\n"))
     assert isinstance(make_plan([gone], asked).refusals[0][1], Refused)
 
 
@@ -209,7 +209,7 @@ def test_the_vpns_own_network_may_be_named() -> None:
 
 
 def test_taken_away_and_gone() -> None:
-    gone = VpnGone("canada")
+    gone = VpnRemoved("canada")
     (step,) = make_plan([gone], facts(gone)).steps
     assert [type(action) for action in step.actions] == [Command, *[WriteFile] * 7, Command]
     assert not make_plan([gone], facts(gone, there=False))
@@ -221,11 +221,11 @@ def test_taken_away_and_gone() -> None:
         ({}, None),
         ({"addresses": (), "error": "nobody answers"}, "the link is down"),
         ({"addresses": (), "running": False}, "OpenVPN does not run"),
-        ({"ways": (Way("a.b", "1.2.3.4", "eth0"),)}, "a.b (1.2.3.4) goes over eth0"),
-        ({"ways": (Way("a.b", "1.2.3.4", ""),)}, "there is no way to a.b (1.2.3.4)"),
-        ({"ways": (Way("a.b", "2001:db8::1", ""),)}, None),
-        ({"ways": (Way("a.b", "2001:db8::1", "eth0"),)}, "goes over eth0"),
-        ({"ways": (Way("a.b", "2001:db8::1", ""),), "addresses": ("10.8.0.2", "fd00::2")}, "there is no way to"),
+        ({"ways": (LinkRoute("a.b", "1.2.3.4", "eth0"),)}, "a.b (1.2.3.4) goes over eth0"),
+        ({"ways": (LinkRoute("a.b", "1.2.3.4", ""),)}, "there is no way to a.b (1.2.3.4)"),
+        ({"ways": (LinkRoute("a.b", "2001:db8::1", ""),)}, None),
+        ({"ways": (LinkRoute("a.b", "2001:db8::1", "eth0"),)}, "goes over eth0"),
+        ({"ways": (LinkRoute("a.b", "2001:db8::1", ""),), "addresses": ("10.8.0.2", "fd00::2")}, "there is no way to"),
         ({"status": 0, "trouble": "timed out"}, "does not answer through it"),
         ({"source": "10.0.0.5"}, "not through the link"),
     ],
@@ -236,12 +236,12 @@ def test_what_proves_a_link(change: dict[str, Any], says: str | None) -> None:
     assert (trouble is None) if says is None else (trouble is not None and says in trouble[0])
     if says is not None:
         with pytest.raises(HostFailed):
-            WANTED.proof(facts(link=link))
+            WANTED.verify_works(facts(link=link))
 
 
 def test_no_link_is_no_proof() -> None:
     with pytest.raises(HostFailed):
-        WANTED.proof(facts(link=None))
+        WANTED.verify_works(facts(link=None))
 
 
 # -- as the host says it ----------------------------------------------------------------------------------------------
@@ -267,7 +267,7 @@ end
 
 def test_what_a_host_says_is_read_and_shown() -> None:
     question = LinkStates()
-    found = LinkStates.read([question], Section(SAID, "", 0))
+    found = LinkStates.parse([question], Section(SAID, "", 0))
     expected = replace(UP, received=2048, sent=1024, restarts=2, unresolved=("nowhere.example",), error="nobody answers at x")
     assert found == {question: Links(1060, (expected,))}
     shown = vpns.details(Facts({question: found[question]}, {}))
@@ -276,7 +276,7 @@ def test_what_a_host_says_is_read_and_shown() -> None:
     assert first[:4] == ("canada", "works", "vpn-canada", "60 s ago")
     assert any("nowhere.example leads nowhere" in row for row in rest)
     assert vpns.rows({"links": []})[0][1] == "no link of novaops' is set up here"
-    assert LinkStates.read([question], Section(SAID.removesuffix("end\n"), "", 0)) == {}
+    assert LinkStates.parse([question], Section(SAID.removesuffix("end\n"), "", 0)) == {}
 
 
 def test_a_link_that_does_not_work_is_said_to() -> None:
@@ -294,7 +294,7 @@ fe80::/64 dev eth0 proto 2 metric 256 pref medium
 end
 """
     question = Nearby()
-    assert Nearby.read([question], Section(text, "", 0)) == {
+    assert Nearby.parse([question], Section(text, "", 0)) == {
         question: Near(("10.0.0.1",), (("10.0.0.0/24", "eth0"), ("fe80::/64", "eth0")))
     }
 
