@@ -54,5 +54,5 @@ def converge_hosts(
 
 def without_those_that_give_way(wanted: Sequence[Resource]) -> list[Resource]:
     """What one host wants away (`yields_to_present`) stays where another host wants it there."""
-    stays = {resource.id for resource in wanted if not getattr(resource, "yields_to_present", False)}
-    return [resource for resource in wanted if resource.id not in stays or not getattr(resource, "yields_to_present", False)]
+    stays = {resource.id for resource in wanted if not resource.yields_to_present}
+    return [resource for resource in wanted if resource.id not in stays or not resource.yields_to_present]

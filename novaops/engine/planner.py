@@ -41,18 +41,15 @@ def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
 def _unproven(resources: Iterable[Resource], facts: Facts) -> Iterator[tuple[str, HostFailed]]:
     """Proof is optional: only what can be right on paper and not work has one."""
     for resource in resources:
-        proof = getattr(resource, "verify_works", None)
         try:
-            if proof is not None:
-                proof(facts)
+            resource.verify_works(facts)
         except HostFailed as failure:
             yield resource.id, failure
 
 
 def _not_claimed(resource: Resource, facts: Facts, claimed: dict[str, str]) -> None:
     """Raises Refused when another resource takes the same thing for itself. Only some kinds of resources take anything."""
-    claims = getattr(resource, "exclusive_keys", None)
-    for thing in claims(facts) if claims is not None else ():
+    for thing in resource.exclusive_keys(facts):
         if claimed.setdefault(thing, resource.id) != resource.id:
             raise Refused(f"{thing} is wanted for both {claimed[thing]} and {resource.id}", fix="say which disk is for which: device:")
 
@@ -68,15 +65,12 @@ def _foreseen(resource: Resource, steps: Sequence[Step], facts: Facts) -> Facts:
             case Restore(path=path):
                 mode, owner, group = action.result_permissions or ("", "", "")
                 facts = facts.but(FileAt(path), FileState("regular file", mode, owner, group, foreseen=action.result))
-    foreseen = getattr(resource, "predict", None)
-    return foreseen(facts) if foreseen is not None else facts
+    return resource.predict(facts)
 
 
 def _notes(resource: Resource, facts: Facts) -> Iterator[Note]:
     """Notes are optional: most resources have nothing to say when all is right."""
-    notes = getattr(resource, "notes", None)
-    if notes is not None:
-        yield from (Note(resource.id, text) for text in notes(facts))
+    yield from (Note(resource.id, text) for text in resource.notes(facts))
 
 
 def guarded_ranges(steps: Sequence[Step]) -> list[range]:
@@ -103,7 +97,6 @@ def peer_questions_of(resources: Iterable[Resource]) -> dict[str, tuple[Question
     """What the resources must know of other hosts, by their name. Asking peers is optional: most resources have none."""
     asked: dict[str, dict[Question[Any], None]] = {}
     for resource in resources:
-        ask = getattr(resource, "peer_questions", None)
-        for peer, question in ask() if ask is not None else ():
+        for peer, question in resource.peer_questions():
             asked.setdefault(peer, {})[question] = None
     return {peer: tuple(questions) for peer, questions in asked.items()}

@@ -12,12 +12,12 @@ from novaops.facts.succeeds import Succeeds
 from novaops.facts.value import NOTHING, ValueOf
 from novaops.model.action import Action, Command, Restore, SetValue
 from novaops.model.journal import RUNS
-from novaops.model.plan import Change, Risk, Step
+from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Question
 
 
 @dataclass(frozen=True, eq=False)
-class UndoStep:
+class UndoStep(Resource):
     run: str
     """The run whose step it is."""
     step: Mapping[str, Any]

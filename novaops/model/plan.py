@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from novaops.errors import HostFailed, Refused, WaitingForPeer
 from novaops.model.action import Action
@@ -61,24 +62,87 @@ class Step:
     """Of a step that could lock somebody out: what must work afterwards. Empty: the login by which novaops came."""
 
 
-class Resource(Protocol):
-    """Something a host can have, and how it should be."""
+class Resource(ABC):
+    """Something a host can have, and how it should be.
+
+    A resource has an id, questions and a plan. Everything else is optional: the defaults below say nothing and change nothing.
+    """
+
+    yields_to_present: ClassVar[bool] = False
+    """Whether this takes something away that stays where another resource of the same id wants it there."""
+
+    @property
+    @abstractmethod
+    def id(self) -> str:
+        """`kind:name`, the same in plans, reports and JSON: file:/etc/motd, mount:/mnt/data."""
+
+    @abstractmethod
+    def questions(self) -> Iterable[Question[Any]]:
+        """What must be known of the host to tell whether it is right."""
+
+    @abstractmethod
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        """The steps that would put it right; none when it is right already.
+
+        Raises Refused when that would not be safe, WaitingForPeer while something of another host is missing.
+        """
+
+    def peer_questions(self) -> Iterable[tuple[str, Question[Any]]]:
+        """What must be known of other hosts: pairs of a host's name and a question."""
+        return ()
+
+    def notes(self, facts: Facts) -> Iterable[str]:
+        """What is true and worth saying although it changes nothing."""
+        del facts
+        return ()
+
+    def exclusive_keys(self, facts: Facts) -> Iterable[str]:
+        """What it takes for itself. Two resources of one host that take the same are refused."""
+        del facts
+        return ()
+
+    def predict(self, facts: Facts) -> Facts:
+        """The facts as they will be once its steps are done, beyond the files that they write. Later resources are planned on them."""
+        return facts
+
+    def verify_works(self, facts: Facts) -> None:
+        """Asked once nothing is left to do, of what can be right on paper and still not work. Raises HostFailed when it does not work."""
+        del facts
+
+
+class Wrapped(Resource):
+    """A resource with something added to it. All that is not overridden is the wrapped one's own."""
+
+    resource: Resource
 
     @property
     def id(self) -> str:
-        """`kind:name`, the same in plans, reports and JSON: file:/etc/motd, mount:/mnt/data."""
-        ...
+        return self.resource.id
+
+    @property
+    def yields_to_present(self) -> bool:  # type: ignore[override]
+        return self.resource.yields_to_present
 
     def questions(self) -> Iterable[Question[Any]]:
-        """What must be known to tell whether it is right."""
-        ...
+        return self.resource.questions()
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        """What would put it right; nothing when it is right already.
+        return self.resource.plan(facts)
 
-        Raises Refused when that would not be safe, Waits while something of another host is missing.
-        """
-        ...
+    def peer_questions(self) -> Iterable[tuple[str, Question[Any]]]:
+        return self.resource.peer_questions()
+
+    def notes(self, facts: Facts) -> Iterable[str]:
+        return self.resource.notes(facts)
+
+    def exclusive_keys(self, facts: Facts) -> Iterable[str]:
+        return self.resource.exclusive_keys(facts)
+
+    def predict(self, facts: Facts) -> Facts:
+        return self.resource.predict(facts)
+
+    def verify_works(self, facts: Facts) -> None:
+        self.resource.verify_works(facts)
 
 
 @dataclass(frozen=True)

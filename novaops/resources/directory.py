@@ -9,13 +9,13 @@ from typing import Any
 from novaops.errors import Refused
 from novaops.facts.file import FileAt, FileState
 from novaops.model.action import Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.shell import quote
 
 
 @dataclass(frozen=True)
-class Directory:
+class Directory(Resource):
     path: str
     mode: str = "0755"
     owner: str = "root"

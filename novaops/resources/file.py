@@ -12,14 +12,14 @@ from novaops.facts.succeeds import Succeeds
 from novaops.formats.size import human
 from novaops.model.action import Text, WriteFile, payload
 from novaops.model.journal import pending_marker
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.secret import Secret
 from novaops.shell import quote
 
 
 @dataclass(frozen=True)
-class File:
+class File(Resource):
     path: str
     content: Text | None
     """None: there must be no such file. A Secret is written, and never shown."""

@@ -11,7 +11,7 @@ from novaops.facts.file import FileAt, FileState
 from novaops.facts.firewall import Firewall, FirewallFacts, Zone
 from novaops.formats.iptables import Protocol, Ruleset, Verdict, accepting
 from novaops.model.action import Action, Command, WriteFile
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.shell import join, quote
 
@@ -43,7 +43,7 @@ _Pair = tuple[Change, Action]
 
 
 @dataclass(frozen=True)
-class OpenPort:
+class OpenPort(Resource):
     port: int
     protocol: Protocol = "tcp"
 

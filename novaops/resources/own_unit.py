@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.facts.unit import UnitFacts, UnitNamed
-from novaops.model.plan import Step
+from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.unit import Unit
 
 
 @dataclass(frozen=True)
-class OwnUnit:
+class OwnUnit(Resource):
     name: str
 
     @property

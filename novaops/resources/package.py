@@ -8,7 +8,7 @@ from typing import Any
 
 from novaops.facts.package import PackageNamed
 from novaops.model.action import Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
@@ -29,7 +29,7 @@ fi"""
 
 
 @dataclass(frozen=True)
-class Package:
+class Package(Resource):
     name: str
 
     @property

@@ -10,7 +10,7 @@ from novaops.errors import Refused
 from novaops.facts.package import PackageNamed
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.model.action import Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
@@ -20,7 +20,7 @@ _CAN_BE_ENABLED = ("disabled", "enabled-runtime", "linked", "linked-runtime")
 
 
 @dataclass(frozen=True)
-class Unit:
+class Unit(Resource):
     name: str
     enabled: bool = True
     active: bool = True

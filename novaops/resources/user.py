@@ -8,7 +8,7 @@ from typing import Any
 
 from novaops.facts.account import AccountNamed
 from novaops.model.action import Command
-from novaops.model.plan import Change, Risk, Step
+from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
@@ -53,7 +53,7 @@ case $(getent group -- "$name") in "$name:"*":$gid:") groupdel -- "$name" ;; esa
 
 
 @dataclass(frozen=True)
-class User:
+class User(Resource):
     name: str
     shell: str = ""
     """"": bash where there is one, else sh."""

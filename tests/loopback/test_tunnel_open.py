@@ -314,7 +314,10 @@ def test_a_host_that_says_nothing_any_more_is_given_up(host: Host, echo: Service
         with pytest.raises(Unreachable, match="was lost") as lost:
             tunnel.stay(lambda: time.monotonic() - began > SECONDS)
         assert "Nothing was heard" in lost.value.why
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("Srv-", "alive"))]
+    left = [thread for thread in threading.enumerate() if thread.name.startswith(("Srv-", "alive"))]
+    for thread in left:  # they end by themselves, a moment after the connection
+        thread.join(SECONDS)
+    assert not [thread for thread in left if thread.is_alive()]
 
 
 def test_interrupted_before_anything_is_open(host: Host) -> None:

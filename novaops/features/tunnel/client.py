@@ -18,7 +18,7 @@ from novaops.features.tunnel.paths import UNITS, USER, comment, head, key, own, 
 from novaops.features.tunnel.resources.cleanup import StaleTunnelFiles
 from novaops.features.tunnel.resources.hosts_file import HostsEntries
 from novaops.features.tunnel.resources.key_pair import KeyPair
-from novaops.features.tunnel.resources.permitted import Permitted
+from novaops.features.tunnel.resources.permission import after_permission
 from novaops.features.tunnel.resources.pinned_host_keys import PinnedHostKeys
 from novaops.features.tunnel.resources.port_preconditions import PortsFree
 from novaops.features.tunnel.settings import ResolvedForward, Tunnel, front_parts, options_of_key
@@ -145,7 +145,7 @@ class Client:
         return self._permitted(HostsEntries(self.entry.name, self._hosts))
 
     def _permitted(self, resource: Resource) -> Resource:
-        return Permitted(resource, self.entry.name, self.via, self.options, self.comment)
+        return after_permission(resource, self.entry.name, self.via, f"{self.options} {{}} {self.comment}")
 
     def _fronted(self) -> list[tuple[ResolvedForward, str]]:
         pairs = zip(self.passages, front_parts(self.passages), strict=True)

@@ -473,7 +473,7 @@ def test_taking_back_that_nobody_confirms_is_taken_back(inside: Inside, novaops:
 
 
 @dataclass(frozen=True)
-class Twice:
+class Twice(Resource):
     """A guarded resource of two directories, one of which is made by somebody else at the last moment."""
 
     id: str = "twice:/srv"

@@ -19,7 +19,7 @@ from novaops.engine.report import HostReport
 from novaops.errors import HostFailed, NovaopsError, Refused, Unreachable, UsageError, WaitingForPeer
 from novaops.facts.runs import LastRun
 from novaops.model.action import Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question, Section
 from novaops.resources.after_peer import AfterPeer
 from novaops.ssh.target import Target
@@ -40,7 +40,7 @@ class Has(Question[bool]):
 
 
 @dataclass(frozen=True)
-class Thing:
+class Thing(Resource):
     """Made of nothing, or of a thing of a peer's."""
 
     name: str

@@ -16,13 +16,13 @@ from novaops.engine.report import HostReport, as_json, error_lines
 from novaops.errors import HostFailed, Refused
 from novaops.facts.runs import LastRun
 from novaops.model.action import Command
-from novaops.model.plan import Change, Note, Step
+from novaops.model.plan import Change, Note, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.ssh.target import Target
 
 
 @dataclass
-class Thing:
+class Thing(Resource):
     """A resource that is told how it is."""
 
     name: str
@@ -56,7 +56,7 @@ class Thing:
             raise HostFailed(f"{self.name} does not work", why=self.broken, fix=f"mend {self.name}")
 
 
-class Plain:
+class Plain(Resource):
     """Most resources have no proof."""
 
     id = "plain:x"

@@ -13,7 +13,7 @@ from novaops.features.disk.facts.device import Device, DeviceAt
 from novaops.features.disk.facts.mounts import Mounts
 from novaops.features.disk.resources.selection import DiskChoice, DiskRequest, HostDisks, describe, select
 from novaops.model.action import Action, Command, Precondition
-from novaops.model.plan import Change, Risk, Step
+from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.shell import join, quote
 
@@ -33,7 +33,7 @@ _FRESH_IDENTITY = {
 
 
 @dataclass(frozen=True)
-class Filesystem:
+class Filesystem(Resource):
     """The file system that will be mounted at `path`."""
 
     device: str

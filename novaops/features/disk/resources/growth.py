@@ -10,7 +10,7 @@ from novaops.errors import Refused
 from novaops.features.disk.facts.filesystem_size import TABLE_END, FilesystemSize, FreeSpace
 from novaops.formats.size import human
 from novaops.model.action import Action, Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 
 _GROW_PARTITION = """\
@@ -21,7 +21,7 @@ partx --update --nr "$2" "$1"
 
 
 @dataclass(frozen=True)
-class Growth:
+class Growth(Resource):
     path: str
     mounts_first: bool = False
     """Whether another resource of the same plan mounts it: then there is nothing to look at before that is done."""

@@ -14,7 +14,7 @@ from novaops.features.disk.resources.filesystem import FSTAB, Filesystem
 from novaops.features.disk.resources.selection import describe, is_mounted, names
 from novaops.formats import fstab
 from novaops.model.action import Action, Command, WriteFile
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.shell import quote
 
@@ -33,7 +33,7 @@ _VIRTUAL = {"proc", "sysfs", "devtmpfs", "devpts", "cgroup2", "cgroup", "securit
 
 
 @dataclass(frozen=True)
-class Mount:
+class Mount(Resource):
     path: str
     source: Filesystem | str = ""
     """A file system on a disk, or what fstab takes as it is: /srv/data for a bind mount. "" where nothing is to be mounted."""

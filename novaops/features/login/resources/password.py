@@ -10,7 +10,7 @@ from typing import Any
 from novaops.facts.account import AccountNamed, PasswordHash
 from novaops.formats.passwords import hashed, matches
 from novaops.model.action import SetValue
-from novaops.model.plan import Change, Risk, Step
+from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.secret import Secret
 from novaops.shell import quote
@@ -25,7 +25,7 @@ esac"""
 
 
 @dataclass(frozen=True)
-class Password:
+class Password(Resource):
     user: str
     password: Secret = field(repr=False)
     salt: str

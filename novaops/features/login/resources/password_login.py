@@ -12,7 +12,7 @@ from novaops.facts.file import FileAt, FileState
 from novaops.facts.sshd import Caller, Sshd, SshdEffective, SshdState
 from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.formats.sshd_drop_in import ANYBODY, DROP_IN, EVERYONE, FOLDER, KEYWORDS, MAIN, NAMES, DropIn, Grant, included, read
-from novaops.model.plan import Change, FreshLogin, Risk, Step
+from novaops.model.plan import Change, FreshLogin, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources import sshd_file
 from novaops.resources.sshd_access import Effective, LoginBlocker, LoginContext, rulings, to_key, to_password
@@ -27,7 +27,7 @@ OLDEST = (8, 2)
 
 
 @dataclass(frozen=True)
-class PasswordLogin:
+class PasswordLogin(Resource):
     grants: tuple[Grant, ...]
     others_denied: bool = False
     keeps: bool = False

@@ -15,7 +15,7 @@ from novaops.formats.size import human
 from novaops.formats.x509 import Certificate, Chain, names_for
 from novaops.model.action import Command
 from novaops.model.journal import STATE, pending_marker
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
@@ -110,7 +110,7 @@ _FINISH = 'marker=$1; shift; "$@" && rm -f -- "$marker"'
 
 
 @dataclass(frozen=True)
-class SelfSigned:
+class SelfSigned(Resource):
     """A key and a certificate of its own, made on the host. The key never leaves it."""
 
     name: str
@@ -193,7 +193,7 @@ class SelfSigned:
 
 
 @dataclass(frozen=True)
-class GivenCertificate:
+class GivenCertificate(Resource):
     """A certificate and its key that somebody else puts on the host and renews. Novaops only looks at them."""
 
     certificate: str

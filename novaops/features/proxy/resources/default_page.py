@@ -8,14 +8,14 @@ from typing import Any
 
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx
 from novaops.model.action import Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
 
 _LINK = 'ln -s /etc/nginx/sites-available/default "$1" && { ! systemctl is-active -q nginx.service || systemctl reload nginx.service; }'
 
 
 @dataclass(frozen=True)
-class NoDefaultPage:
+class NoDefaultPage(Resource):
     """A page that somebody has changed is theirs, and stays."""
 
     @property

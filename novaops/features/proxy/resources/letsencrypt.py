@@ -17,7 +17,7 @@ from novaops.formats.certbot_renewal import RenewalConf
 from novaops.formats.names import is_address
 from novaops.formats.x509 import Chain
 from novaops.model.action import Command, Precondition, WriteFile
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.unit import Unit
 from novaops.shell import join, quote
@@ -42,7 +42,7 @@ exit 1"""
 
 
 @dataclass(frozen=True)
-class LetsEncrypt:
+class LetsEncrypt(Resource):
     """The site on port 80 that answers from `webroot` is there before it: the authority looks by plain HTTP."""
 
     name: str

@@ -11,7 +11,7 @@ from novaops.errors import Refused
 from novaops.facts.file import FileAt
 from novaops.features.proxy.resources.nginx_files import TAKEN_UP
 from novaops.model.action import WriteFile
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 
 MAIN = "/etc/nginx/nginx.conf"
@@ -24,7 +24,7 @@ _SPARE = 512
 
 
 @dataclass(frozen=True)
-class NginxCapacity:
+class NginxCapacity(Resource):
     """At least so much; nginx takes these directives once, and in no file of ours."""
 
     streams: int

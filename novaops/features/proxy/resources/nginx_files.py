@@ -12,7 +12,7 @@ from novaops.facts.file import FileAt, FileState
 from novaops.facts.unit import UnitNamed
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
 from novaops.model.action import Command, Text, WriteFile
-from novaops.model.plan import Step
+from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
 
@@ -76,7 +76,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class NginxFiles:
+class NginxFiles(Resource):
     """In the order in which they are written: what refers to others after them."""
 
     name: str

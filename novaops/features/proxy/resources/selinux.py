@@ -9,7 +9,7 @@ from typing import Any
 from novaops.errors import Refused
 from novaops.features.proxy.facts.selinux import MAY_CONNECT, Selinux, SelinuxState
 from novaops.model.action import Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 
 _OURS = "http_port_t"
@@ -20,7 +20,7 @@ _USUAL = (80, 443)
 
 
 @dataclass(frozen=True)
-class HttpdMayConnect:
+class HttpdMayConnect(Resource):
     """Else nginx gets "Permission denied" for every upstream."""
 
     @property
@@ -40,7 +40,7 @@ class HttpdMayConnect:
 
 
 @dataclass(frozen=True)
-class HttpPort:
+class HttpPort(Resource):
     """A port that nginx may listen on."""
 
     port: int

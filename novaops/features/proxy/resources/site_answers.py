@@ -9,7 +9,7 @@ from typing import Any
 
 from novaops.errors import HostFailed
 from novaops.features.proxy.facts.answer import Answered, SiteAnswer
-from novaops.model.plan import Step
+from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.secret import Secret
 
@@ -22,7 +22,7 @@ _LIVE = range(100, 600)
 
 
 @dataclass(frozen=True)
-class SiteAnswers:
+class SiteAnswers(Resource):
     name: str
     urls: tuple[str, ...]
     """What to ask for; none for a site without a plain name."""

@@ -12,7 +12,7 @@ from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
 from novaops.features.proxy.resources.nginx_files import DEFAULT, is_ours, site_files
 from novaops.formats.names import covers
 from novaops.formats.nginx_conf import NginxServer
-from novaops.model.plan import Step
+from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Question
 
 _ALL = frozenset({"*", "0.0.0.0", "::"})  # noqa: S104 - read, not bound
@@ -24,7 +24,7 @@ RESOLVE = (1, 27, 3)
 
 
 @dataclass(frozen=True)
-class SitePreconditions:
+class SitePreconditions(Resource):
     name: str
     domains: tuple[str, ...]
     ports: tuple[int, ...]

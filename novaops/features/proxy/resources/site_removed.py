@@ -9,7 +9,7 @@ from typing import Any
 from novaops.facts.file import FileAt
 from novaops.features.proxy.resources.nginx_files import OWN, NginxFiles, gone, site_files
 from novaops.model.action import Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
 from novaops.shell import quote
@@ -21,7 +21,7 @@ def _files(name: str) -> NginxFiles:
 
 
 @dataclass(frozen=True)
-class SiteRemoved:
+class SiteRemoved(Resource):
     name: str
 
     @property
@@ -36,7 +36,7 @@ class SiteRemoved:
 
 
 @dataclass(frozen=True)
-class LineageRemoved:
+class LineageRemoved(Resource):
     """Its renewal would fail from now on, as nothing answers for its names any more."""
 
     name: str
@@ -67,7 +67,7 @@ class LineageRemoved:
 
 
 @dataclass(frozen=True)
-class OtherTlsRemoved:
+class OtherTlsRemoved(Resource):
     """What another `tls:` of the same site has left behind: a key that nobody needs, a renewal that would fail every day."""
 
     name: str

@@ -12,7 +12,7 @@ from novaops.facts.succeeds import Succeeds
 from novaops.features.tunnel.facts.ends import AuthorizedKeys
 from novaops.features.tunnel.paths import FOLDER, HOME, USER
 from novaops.model.action import Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 
 _MAKE = """\
@@ -42,7 +42,7 @@ _THERE = f"getent passwd -- {USER} >/dev/null"
 
 
 @dataclass(frozen=True)
-class TunnelUser:
+class TunnelUser(Resource):
     @property
     def id(self) -> str:
         return f"user:{USER}"
@@ -69,7 +69,7 @@ class TunnelUser:
 
 
 @dataclass(frozen=True)
-class TunnelUserRemoved:
+class TunnelUserRemoved(Resource):
     """No such user, once no tunnel begins or ends here any more."""
 
     but: tuple[str, ...] = ()

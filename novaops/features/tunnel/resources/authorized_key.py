@@ -10,13 +10,13 @@ from novaops.errors import Refused, WaitingForPeer
 from novaops.features.tunnel.facts.ends import Admitted, AuthorizedKeys, TunnelKey
 from novaops.features.tunnel.paths import HOME, USER
 from novaops.model.action import Command, WriteFile
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
 
 @dataclass(frozen=True)
-class AuthorizedKey:
+class AuthorizedKey(Resource):
     client: str
     name: str
     comment: str

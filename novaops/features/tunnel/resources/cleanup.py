@@ -10,7 +10,7 @@ from novaops.errors import Refused
 from novaops.features.tunnel.facts.ends import Leftover, TunnelFiles
 from novaops.features.tunnel.paths import FOLDER, UNITS
 from novaops.model.action import Action, Command, WriteFile
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.shell import join, quote
 
@@ -33,7 +33,7 @@ _ORDER = (".timer", ".socket", ".service")
 
 
 @dataclass(frozen=True)
-class StaleTunnelFiles:
+class StaleTunnelFiles(Resource):
     name: str
     kept: tuple[str, ...] = ()
     """The files that are wanted."""

@@ -11,16 +11,16 @@ from novaops.features.tunnel.diagnosis import Diagnosis, TunnelRef, latest, of_r
 from novaops.features.tunnel.facts.ends import AuthorizedKeys, TunnelKey
 from novaops.features.tunnel.facts.state import ForwardState, TunnelFacts, TunnelNamed
 from novaops.features.tunnel.paths import unit
-from novaops.features.tunnel.resources.permitted import is_permitted
+from novaops.features.tunnel.resources.permission import is_permitted
 from novaops.model.action import Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 
 PROHIBITED = "administratively prohibited"
 
 
 @dataclass(frozen=True)
-class TunnelConnected:
+class TunnelConnected(Resource):
     name: str
     use: tuple[str, ...]
     """Lines for who wants to use it."""

@@ -13,7 +13,7 @@ from novaops.features.tunnel.facts.ends import AuthorizedKeys
 from novaops.features.tunnel.paths import DROP_IN, USER
 from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.formats.sshd_drop_in import MAIN
-from novaops.model.plan import Risk, Step
+from novaops.model.plan import Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
 from novaops.resources.sshd_access import LoginContext, to_everything
@@ -30,7 +30,7 @@ echo "with this file sshd would still not forward ports for $2"; exit 1"""
 
 
 @dataclass(frozen=True)
-class GatewaySshd:
+class GatewaySshd(Resource):
     text: str
     """Of the drop-in."""
     client_address: str = ""
@@ -152,7 +152,7 @@ def _wanted(text: str, keyword: str) -> str:
 
 
 @dataclass(frozen=True)
-class GatewaySshdRemoved:
+class GatewaySshdRemoved(Resource):
     """No such drop-in, once no tunnel ends here any more."""
 
     yields_to_present: ClassVar[bool] = True

@@ -13,7 +13,7 @@ from novaops.features.tunnel.facts.state import ASK, FRESH
 from novaops.features.tunnel.paths import hosts_mark, unit
 from novaops.features.tunnel.paths import own as own_file
 from novaops.model.action import Command, WriteFile
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
 
 HOSTS = "/etc/hosts"
@@ -40,7 +40,7 @@ done
 
 
 @dataclass(frozen=True)
-class HostsEntries:
+class HostsEntries(Resource):
     name: str
     entries: tuple[tuple[str, str], ...]
     """Address and name of each; none where nothing of the tunnel is to be left."""

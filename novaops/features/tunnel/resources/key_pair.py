@@ -9,7 +9,7 @@ from typing import Any
 from novaops.features.tunnel.facts.ends import TunnelKey
 from novaops.features.tunnel.paths import USER, key
 from novaops.model.action import Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
@@ -25,7 +25,7 @@ chown "$2:$2" "$1" && chmod 0600 "$1" && ssh-keygen -y -P '' -f "$1" </dev/null 
 
 
 @dataclass(frozen=True)
-class KeyPair:
+class KeyPair(Resource):
     name: str
     comment: str
 

@@ -9,7 +9,7 @@ from typing import Any
 from novaops.errors import HostFailed
 from novaops.features.tunnel.facts.ends import HostKeys
 from novaops.features.tunnel.paths import head, own
-from novaops.model.plan import Step
+from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.resources.file import File
 
@@ -17,7 +17,7 @@ ALIAS = "gateway"
 
 
 @dataclass(frozen=True)
-class PinnedHostKeys:
+class PinnedHostKeys(Resource):
     name: str
     via: str
     then: tuple[str, ...]

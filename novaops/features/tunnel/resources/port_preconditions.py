@@ -12,7 +12,7 @@ from novaops.features.tunnel.facts.ends import AuthorizedKeys, Listener, Listene
 from novaops.features.tunnel.paths import unit
 from novaops.features.tunnel.resources.hosts_file import HostsEntries
 from novaops.formats.names import pair
-from novaops.model.plan import Step
+from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Question
 
 _ANY = {4: frozenset({"0.0.0.0", "*"}), 6: frozenset({"::", "*"})}  # noqa: S104 - read, not bound
@@ -31,7 +31,7 @@ def _meets(holder: Listener, address: str, port: int) -> bool:
 
 
 @dataclass(frozen=True)
-class PortsFree:
+class PortsFree(Resource):
     """On the client."""
 
     name: str
@@ -80,7 +80,7 @@ class PortsFree:
 
 
 @dataclass(frozen=True)
-class GatewayPortsFree:
+class GatewayPortsFree(Resource):
     """On the gateway, of a tunnel the other way round: its sshd listens there."""
 
     name: str

@@ -15,7 +15,7 @@ from novaops.facts.succeeds import Succeeds
 from novaops.features.vpn.facts.link import LinkState, LinkStates, Nearby
 from novaops.formats.names import is_address
 from novaops.model.action import Action, Command, Text, payload
-from novaops.model.plan import Change, Risk, Step
+from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
 from novaops.shell import quote
@@ -131,7 +131,7 @@ exit 0"""
 
 
 @dataclass(frozen=True)
-class VpnLink:
+class VpnLink(Resource):
     name: str
     device: str
     contents: Mapping[str, Text | None] = field(repr=False, hash=False)
@@ -227,7 +227,7 @@ class VpnLink:
 
 
 @dataclass(frozen=True)
-class VpnRemoved:
+class VpnRemoved(Resource):
     """No such link: its unit, its files and its routes are gone."""
 
     name: str

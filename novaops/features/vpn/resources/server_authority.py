@@ -10,7 +10,7 @@ from novaops.errors import Refused
 from novaops.features.vpn.facts.server import FOLDER, ServerState, VpnServer
 from novaops.formats.x509 import DAY
 from novaops.model.action import Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.shell import quote
 
@@ -77,7 +77,7 @@ rm -rf ca.key ca.crt ca.csr server.* certs clients index.txt* tls-crypt.key rene
 
 
 @dataclass(frozen=True)
-class Authority:
+class Authority(Resource):
     question: VpnServer
     days: int = YEARS
     """For which the server's certificate is made, when it is made."""

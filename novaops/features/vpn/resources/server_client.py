@@ -11,7 +11,7 @@ from novaops.errors import HostFailed, Refused
 from novaops.features.vpn.facts.server import FOLDER, SOCKETS, TALK, Clients, Parts, VpnClients, VpnProfile
 from novaops.features.vpn.resources.server_authority import FUNCTIONS
 from novaops.model.action import Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
@@ -69,7 +69,7 @@ def _revoking(server: str, client: str) -> Command:
 
 
 @dataclass(frozen=True)
-class ClientCertificate:
+class ClientCertificate(Resource):
     """A certificate for a public key that was made elsewhere."""
 
     server: str
@@ -128,7 +128,7 @@ class ClientCertificate:
 
 
 @dataclass(frozen=True)
-class ClientRevoked:
+class ClientRevoked(Resource):
     """A client that cannot come in any more, and is not in."""
 
     server: str

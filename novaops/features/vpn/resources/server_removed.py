@@ -12,7 +12,7 @@ from novaops.facts.succeeds import Succeeds
 from novaops.features.vpn.facts.server import FOLDER, ServerState, VpnServer
 from novaops.formats.iptables import Protocol, Ruleset, accepting
 from novaops.model.action import Action, Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.resources.open_port import SAVED, OpenPort, saved, write
 from novaops.shell import join, quote
@@ -21,7 +21,7 @@ _FORGET = f'cd {FOLDER} && rm -rf -- "$1" "$1.crl.pem"'
 
 
 @dataclass(frozen=True)
-class PortClosed:
+class PortClosed(Resource):
     """What novaops had opened for the server is closed again, while its configuration still says that this is its port.
 
     Rules of others stay, and so does what another program listens on.
@@ -97,7 +97,7 @@ def _by_ufw(port: int, protocol: str) -> Succeeds:
 
 
 @dataclass(frozen=True)
-class AuthorityForgotten:
+class AuthorityForgotten(Resource):
     """Only where it was asked for: no client of it can ever come in again."""
 
     question: VpnServer
@@ -127,7 +127,7 @@ class AuthorityForgotten:
 
 
 @dataclass(frozen=True)
-class FolderRemoved:
+class FolderRemoved(Resource):
     """A folder that was made for one file, which goes before it in the same plan. With anything else in it, it stays."""
 
     path: str

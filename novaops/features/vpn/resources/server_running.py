@@ -13,7 +13,7 @@ from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.vpn.facts.server import VpnServer, overlaps
 from novaops.model.action import Command
-from novaops.model.plan import Change, Step
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.unit import Unit
 
@@ -22,7 +22,7 @@ _FIREWALLD = "inet firewalld"
 
 
 @dataclass(frozen=True)
-class ServerFits:
+class ServerFits(Resource):
     """Nobody else has its port, or addresses of its network. Changes nothing."""
 
     question: VpnServer
@@ -89,7 +89,7 @@ class NewUnit(Unit):
 
 
 @dataclass(frozen=True)
-class WayOut:
+class WayOut(Resource):
     """The unit is up that puts up the rules, and they are still there: a firewall that was loaded anew may have swept them away."""
 
     name: str
@@ -124,7 +124,7 @@ class WayOut:
 
 
 @dataclass(frozen=True)
-class WayOutRemoved:
+class WayOutRemoved(Resource):
     """Its rules are taken away; forwarding is off again where it was."""
 
     name: str
@@ -151,7 +151,7 @@ class WayOutRemoved:
 
 
 @dataclass(frozen=True)
-class ServerAnswers:
+class ServerAnswers(Resource):
     """The server runs, listens, and says that it is up. Changes nothing."""
 
     question: VpnServer

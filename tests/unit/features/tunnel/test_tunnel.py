@@ -48,7 +48,7 @@ from novaops.features.tunnel.resources.connection import TunnelConnected, troubl
 from novaops.features.tunnel.resources.gateway_sshd import GatewaySshd
 from novaops.features.tunnel.resources.hosts_file import HOSTS, HostsEntries
 from novaops.features.tunnel.resources.key_pair import KeyPair
-from novaops.features.tunnel.resources.permitted import Permitted
+from novaops.features.tunnel.resources.permission import after_permission
 from novaops.features.tunnel.resources.pinned_host_keys import PinnedHostKeys
 from novaops.features.tunnel.resources.port_preconditions import GatewayPortsFree, PortsFree
 from novaops.features.tunnel.settings import Tunnel, distinct, options_of_key
@@ -409,6 +409,16 @@ unit="""
     assert ("left as it is" in said[1].stdout) != restarted
 
 
+def test_what_a_wrapped_resource_has_to_say_is_said() -> None:
+    """cloud-init writes /etc/hosts anew: said of the entries themselves, and so of entries that wait for the gateway."""
+    made = wishes({**API, "transparent": True, "check": "tcp"})
+    entries = next(one for one in made.own if one.id == "hosts:api")
+    assert isinstance(entries, AfterPeer)
+    managed = facts(dict.fromkeys(entries.resource.questions(), True))
+    assert "cloud-init writes /etc/hosts anew" in "".join(entries.notes(managed))
+    assert list(entries.notes(facts(dict.fromkeys(entries.resource.questions(), False)))) == []
+
+
 def test_names_lead_into_a_tunnel_that_something_has_come_through(tmp_path: Path) -> None:
     made = wishes({**API, "transparent": True, "check": "tcp"})
     ids = [one.id for one in made.own]
@@ -507,7 +517,7 @@ def test_two_keys_in_one_run_go_into_one_file() -> None:
 
 
 def test_the_client_starts_nothing_before_the_gateway_lets_its_key_in() -> None:
-    starts = Permitted(OwnUnit("u.service"), "api", "gate", "opts", "novaops:box/api")
+    starts = after_permission(OwnUnit("u.service"), "api", "gate", "opts {} novaops:box/api")
     here = {UnitNamed("u.service"): Missing.ABSENT, TunnelKey("api"): KEY}
     for lines in (None, b"other\n", f"opts {PUBLIC[:-1]}x novaops:box/api\n".encode()):
         with pytest.raises(WaitingForPeer, match="gate's permission") as wait:
