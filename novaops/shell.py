@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import pkgutil
+import re
 import secrets
 from collections.abc import Iterable
 
@@ -47,3 +49,13 @@ def here_file(path_word: str, content: bytes, otherwise: str) -> str:
     text = base64.encodebytes(content).decode("ascii")
     mark = f"END_{secrets.token_hex(8)}"
     return f"base64 -d >{path_word} <<'{mark}' || {otherwise}\n{text}{mark}\n"
+
+
+def sh_file(package: str, name: str) -> str:
+    """The text of `name`, a file of sh beside the module whose `__package__` is `package`; without the comments at its top.
+
+    sh of a dozen lines or more is kept in such a file, where shellcheck reads it.
+    """
+    data = pkgutil.get_data(package, name)
+    assert data is not None, f"{package} has no {name}"
+    return re.sub(r"\A(?:#.*\n|\n)+", "", data.decode())
