@@ -107,9 +107,12 @@ def down(
     from novaops.cli import screen
     from novaops.lab import Lab
 
-    gone = Lab().down(name)
+    notes: list[str] = []
+    gone = Lab().down(name, notes.append)
     if options.json:
-        screen.document({"down": gone})
+        screen.document({"down": gone, "notes": notes})
     else:
         screen.line(f"down: {', '.join(gone) or 'nothing was up'}")
+        for note in notes:
+            screen.line(note)
     return 0
