@@ -13,6 +13,8 @@ import pytest
 
 from novaops.errors import HostFailed
 from novaops.lab import Disk, Lab, LabHost, Relay, VirtualMachine
+from novaops.lab.image import cache_directory
+from novaops.lab.kvm import why_not
 from novaops.lab.network import STAYS_ON
 from novaops.lab.requirements import missing_packages, program
 
@@ -51,6 +53,21 @@ def check_logins(host: LabHost) -> None:
     with pytest.raises(HostFailed):
         host.run("command -v python3")
     assert "ISO-8859-15" in host.run("locale")
+
+
+@pytest.mark.skipif(bool(missing_packages("vm")), reason="qemu or mmdebstrap is not installed")
+def test_a_vm_comes_up_whatever_kvm_is_worth_here(lab: Lab) -> None:
+    said: list[str] = []
+    host = lab.up(on_progress=said.append)
+    assert isinstance(host, VirtualMachine)
+    why = why_not(host.state.spec, cache_directory())
+    assert host.accelerator == ("tcg" if why else "kvm")
+    assert (f"booting (no KVM here: {why}; using software emulation)" if why else "booting") in said
+    assert (host.directory / "console.log").read_text().startswith("[    0.000000] Linux version")
+    host.run("touch /kept")
+    lab.reset("lab")
+    with pytest.raises(HostFailed):
+        host.run("ls /kept")
 
 
 @pytest.mark.long
