@@ -72,7 +72,7 @@ for key in chassis_asset_tag product_name sys_vendor bios_vendor board_asset_tag
 done
 say virtualization "$(systemd-detect-virt 2>/dev/null)"
 say processors "$(grep -c ^processor /proc/cpuinfo)"
-say memory "$(awk '$1 == "MemTotal:" {{ print $2 * 1024 }}' /proc/meminfo)"
+say memory "$(awk '$1 == "MemTotal:" {{ printf "%.0f", $2 * 1024 }}' /proc/meminfo)"
 say boot_id "$(cat /proc/sys/kernel/random/boot_id)"
 [ ! -d /run/systemd/system ] || say systemd yes
 say cpu_flag "$(grep -m1 '^flags' /proc/cpuinfo | tr ' ' '\\n' | grep -xE -m1 'vmx|svm')"

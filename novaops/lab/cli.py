@@ -107,9 +107,12 @@ def down(
     from novaops.cli import output
     from novaops.lab import Lab
 
-    gone = Lab().down(name)
+    notes: list[str] = []
+    gone = Lab().down(name, notes.append)
     if options.json:
-        output.document({"down": gone})
+        output.document({"down": gone, "notes": notes})
     else:
         output.line(f"down: {', '.join(gone) or 'nothing was up'}")
+        for note in notes:
+            output.line(note)
     return 0

@@ -169,7 +169,7 @@ class LabHost(ABC):
     def wait_for_ssh(self, on_progress: Callable[[str], None] = lambda _: None, deadline_s: float = BOOT_DEADLINE_S) -> None:
         """Return when its sshd answers; raises HostFailed with the console's last lines when it does not in time."""
         began = time.monotonic()
-        on_progress("booting")
+        on_progress(self._booting)
         while not self._sshd_answers():
             waited = time.monotonic() - began
             if not self.running or waited > deadline_s:
@@ -214,6 +214,11 @@ class LabHost(ABC):
     @abstractmethod
     def reset(self, on_progress: Callable[[str], None] = lambda _: None) -> None:
         """Put back the state right after its first boot; connections from before are dead."""
+
+    @property
+    def _booting(self) -> str:
+        """What is said while it boots."""
+        return "booting"
 
     def _save(self, process: Process | None) -> None:
         self.state.process = process

@@ -117,9 +117,10 @@ class Lab:
             host.reset(on_progress)
         return host
 
-    def down(self, name: str | None = None) -> list[str]:
+    def down(self, name: str | None = None, on_note: Callable[[str], None] = lambda _: None) -> list[str]:
         """Take one host down, or all and the lab's own files; the names of those that were there.
 
+        `on_note` is told what stays changed on this machine.
         What is down already is no error. Processes, mounts, bridge and nft table go, also after a crash.
         """
         there = [path.name for path in sorted(self.directory.glob("hosts/*"))]
@@ -130,7 +131,9 @@ class Lab:
         if not self.directory.exists():
             return names
         if not any(self.directory.glob("hosts/*")):
-            network_down(self.directory)
+            stays = network_down(self.directory)
+            if stays:
+                on_note(stays)
         if name is None:
             shutil.rmtree(self.directory, ignore_errors=True)
             self.inventory.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "nova-"
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+STAYS_ON = "net.ipv4.ip_forward stays 1, it was 0 before the lab: others may rely on it by now (off: sysctl -w net.ipv4.ip_forward=0)"
 _RESOLVERS = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
 """The first is where systemd-resolved keeps the real servers: its own 127.0.0.53 is no use to a container."""
 
@@ -58,23 +59,27 @@ def network_up(lab: Path) -> Network:
         _run(["ip", "address", "add", network.gateway, "dev", network.bridge])
         _run(["ip", "link", "set", network.bridge, "up"])
     _run(["nft", "-f", "-"], masquerade(network))
-    _FORWARDING.write_text("1")
+    if not _forwards():
+        _FORWARDING.write_text("1")
     return network
 
 
-def network_down(lab: Path) -> None:
-    """Take the bridge and the table away; forwarding goes back to what it was once no other lab needs it."""
+def network_down(lab: Path) -> str:
+    """Take the bridge and the table away; what is left behind, in a sentence, or "".
+
+    Forwarding stays on where this lab turned it on: others (docker, libvirt) find it on and do not turn it on themselves,
+    so nobody can tell whether they rely on it by now.
+    """
     record = lab / "network.json"
     if not record.exists():
-        return
+        return ""
     network = Network(**json.loads(record.read_text()))
     if _exists(network.bridge):
         _run(["ip", "link", "delete", network.bridge])
     # Adding a table that is there is no error, deleting one that is not is: so both.
     _run(["nft", "-f", "-"], f"add table ip {network.bridge}\ndelete table ip {network.bridge}\n")
-    if not any(Path("/sys/class/net").glob(f"{_PREFIX}*")):
-        _FORWARDING.write_text(network.forwarded)
     record.unlink()
+    return STAYS_ON if network.forwarded == "0" and _forwards() else ""
 
 
 def masquerade(network: Network) -> str:
@@ -114,6 +119,10 @@ def _free_subnet(bridge: str) -> str:
         if not any(subnet.overlaps(other) for other in known):
             return str(subnet)
     raise NovaopsError("no free /24 in 10.213.0.0/16 for the lab's network")
+
+
+def _forwards() -> bool:
+    return _FORWARDING.read_text().strip() == "1"
 
 
 def _exists(interface: str) -> bool:

@@ -28,7 +28,7 @@ class Process:
     @property
     def alive(self) -> bool:
         """Whether this very process runs (a zombie does not, nor another one that got the pid after it)."""
-        return _boot_id() == self.boot and _start_time(self.pid) == self.started
+        return boot_id() == self.boot and _start_time(self.pid) == self.started
 
     def stop(self, grace_s: float = 5) -> None:
         """End it: SIGTERM, and SIGKILL when it is still there after `grace_s`. Returns when it is gone."""
@@ -55,7 +55,7 @@ def start(command: Sequence[str], directory: Path, output: Path, environment: Ma
             start_new_session=True,
         )
     process.returncode = 0  # it is meant to outlive us: silence Popen's warning about a child nobody waited for
-    return Process(process.pid, _start_time(process.pid) or 0, _boot_id())
+    return Process(process.pid, _start_time(process.pid) or 0, boot_id())
 
 
 def stop_all_in(directory: Path) -> None:
@@ -66,7 +66,7 @@ def stop_all_in(directory: Path) -> None:
             words = (link.parent / "cmdline").read_bytes()
             ours = b"qemu-system" in words or b"systemd-nspawn" in words
             if ours and link.readlink() == directory and (started := _start_time(pid)) is not None:
-                Process(pid, started, _boot_id()).stop()
+                Process(pid, started, boot_id()).stop()
         except OSError:
             continue  # it ended while we looked, or is another user's
 
@@ -81,7 +81,8 @@ def wait_until(condition: Callable[[], bool], deadline_s: float) -> bool:
     return True
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """The machine's, new at each boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 from pathlib import Path
@@ -33,10 +32,13 @@ CLOUDS: dict[str, list[str]] = {
 }
 """What the DMI tables of a host there say, by which provisioning tools know it."""
 
+MACHINE = "q35"
 _ACCELERATORS = {"kvm": "kvm", "tcg": "tcg,tb-size=64"}
 """64 MiB of translated code, not qemu's gigabyte: after a reboot most of it is stale, and the boot took 44 s instead of 20."""
 
-_KERNEL_ARGUMENTS = "rw console=ttyS0 net.ifnames=0 loglevel=4 random.trust_cpu=on systemd.show_status=0"
+_KERNEL_ARGUMENTS = "rw console=ttyS0 net.ifnames=0 loglevel=6 random.trust_cpu=on systemd.show_status=0"
+"""loglevel=6: its first lines are the sign of life that is waited for; with 4 a whole boot prints nothing."""
+
 _DRIVERS = {"virtio": "virtio-blk-pci", "scsi": "scsi-hd", "nvme": "nvme"}
 
 
@@ -44,12 +46,9 @@ def command_line(  # a command line has many words
     spec: Spec, image: Image, port: int, accelerator: str, attached: Mapping[str, Disk], *, resume: bool
 ) -> list[str]:
     """The command line of qemu, to be run in the VM's directory; with `resume` it goes on where the snapshot was taken."""
-    # -la57: five-level page tables only cost time here; and with them and -svm, readlink("/proc/self/exe") of a guest's
-    # static programs gives nonsense under software emulation (qemu 7.2).
-    flags = "-la57,+svm" if spec.nested else "-la57,-svm,-vmx"
     command = [
         program("qemu-system-x86_64"), "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", "q35", "-accel", _ACCELERATORS[accelerator], "-cpu", f"max,{flags}", "-smp", "2", "-m", str(spec.memory_mb),
+        "-machine", MACHINE, "-accel", _ACCELERATORS[accelerator], "-cpu", cpu(spec), "-smp", "2", "-m", str(spec.memory_mb),
         "-kernel", str(image.kernel), "-initrd", "initrd", "-append", _KERNEL_ARGUMENTS,
         "-serial", "file:console.log", "-qmp", "unix:qmp,server=on,wait=off",
         "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22", "-device", "virtio-net-pci,netdev=net,romfile=",
@@ -64,6 +63,13 @@ def command_line(  # a command line has many words
         for device in devices(disk, node, hot_port(spec, node)):
             command += ["-device", json.dumps(device)]
     return [*command, "-loadvm", PRISTINE] if resume else command
+
+
+def cpu(spec: Spec) -> str:
+    """The processor, as -cpu takes it."""
+    # -la57: five-level page tables only cost time here; and with them and -svm, readlink("/proc/self/exe") of a guest's
+    # static programs gives nonsense under software emulation (qemu 7.2).
+    return "max,-la57,+svm" if spec.nested else "max,-la57,-svm,-vmx"
 
 
 def node_name(number: int) -> str:
@@ -120,10 +126,3 @@ def free_port() -> int:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
-
-
-def kvm_serves(spec: Spec) -> bool:
-    """Whether trying KVM makes sense: it is there and ours to use, and can nest when that is asked for."""
-    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
-        return False
-    return not spec.nested or "svm" in Path("/proc/cpuinfo").read_text().split()

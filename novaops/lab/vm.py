@@ -12,6 +12,7 @@ from novaops.lab.disk import in_bytes
 from novaops.lab.host import LabHost
 from novaops.lab.image import Image
 from novaops.lab.initrd import archive, host_entries
+from novaops.lab.kvm import why_not
 from novaops.lab.process import start, wait_until
 from novaops.lab.qemu import (
     HOT_PORTS,
@@ -21,7 +22,6 @@ from novaops.lab.qemu import (
     command_line,
     devices,
     hot_port,
-    kvm_serves,
     make_disk,
     node_name,
 )
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 START_DEADLINE_S = 60
 """For qemu itself, to the point where it runs the guest."""
 
+LIFE_S = 30
+"""For the first word of a guest under KVM. A kernel says it within a second; emulated in software it has booted by then."""
+
 
 class VirtualMachine(LabHost):
     """A VM. Its disks are `disk0` (root), `disk1` … in the order asked for, and on for those attached while it runs."""
@@ -47,7 +50,7 @@ class VirtualMachine(LabHost):
 
     def start(self, on_progress: Callable[[str], None] = lambda _: None) -> None:
         if not self.running:
-            self._run(resume=False)
+            self._run()
         self.wait_for_ssh(on_progress)
 
     def stop(self) -> None:
@@ -56,8 +59,10 @@ class VirtualMachine(LabHost):
             self._save(None)
 
     def create(self, on_progress: Callable[[str], None] = lambda _: None) -> None:
+        self.state.notes.pop("pristine", None)
         self._make_disks()
-        self.start(on_progress)
+        self._run(anew=True)
+        self.wait_for_ssh(on_progress)
         on_progress("settling")
         # Not before it is quiet: every reset goes on from this very moment. `|| true`: degraded will do.
         self.run("systemctl is-system-running --wait >/dev/null || true; sync")
@@ -66,6 +71,8 @@ class VirtualMachine(LabHost):
             said = self.monitor(f"savevm {PRISTINE}")
             if said:
                 raise HostFailed(f"{self.name}: qemu could not keep the pristine state", why=said)
+            self.state.notes["pristine"] = self.accelerator
+            self.state.save(self.directory)
 
     def reset(self, on_progress: Callable[[str], None] = lambda _: None) -> None:
         self.stop()
@@ -73,11 +80,9 @@ class VirtualMachine(LabHost):
         for node in self.state.attached:
             self._file(node).unlink(missing_ok=True)
         self.state.attached.clear()
-        if not self._can_snapshot:
+        if not self._can_snapshot or not self._resumes(on_progress):
             self.create(on_progress)
             return
-        # A new qemu, not `loadvm` in the old one: that would keep disks attached since, and connections half alive.
-        self._run(resume=True)
         self.wait_for_ssh(on_progress)
         self.run(f"date -u -s @{time.time():.0f} >/dev/null")  # its clock stood still since the snapshot
 
@@ -141,6 +146,15 @@ class VirtualMachine(LabHost):
     def _image(self) -> Image:
         return Image(Path(self.state.image))
 
+    @property
+    def _booting(self) -> str:
+        why = self.state.notes.get("no_kvm")
+        return f"booting (no KVM here: {why}; using software emulation)" if why else "booting"
+
+    @property
+    def _cache(self) -> Path:
+        return self._image.directory.parent
+
     def _file(self, node: str) -> Path:
         return self.directory / f"{node}.qcow2"
 
@@ -152,19 +166,55 @@ class VirtualMachine(LabHost):
         except OSError as error:
             raise HostFailed(f"{self.name}: qemu does not answer", why=str(error)) from error
 
-    def _run(self, *, resume: bool) -> None:
-        """Start qemu: with hardware virtualization where that works, which only trying tells, else without."""
-        accelerators = ["kvm", "tcg"] if kvm_serves(self.state.spec) else ["tcg"]
-        if resume:  # a snapshot wants the processor it was taken with
-            accelerators = [self.accelerator]
-        for accelerator in accelerators:
-            self.state.notes["accelerator"] = accelerator
-            if self._run_with(accelerator, resume=resume):
+    def _run(self, *, anew: bool = False) -> None:
+        """Start qemu: with KVM where that is proven to work and the guest shows life, else with software emulation.
+
+        With `anew` the disks are made again for the second try.
+        """
+        why = why_not(self.state.spec, self._cache)
+        if not why:
+            if not self._run_with("kvm", resume=False):
+                why = "qemu did not start with it"
+            elif self._lives(LIFE_S):
+                self.state.notes.pop("no_kvm", None)
+                self.state.save(self.directory)
                 return
-        raise HostFailed(f"qemu did not start {self.name}", why=self._last_words())
+            else:
+                why = f"{self.name} showed no sign of life in {LIFE_S} s"
+                self.stop()
+            if anew:
+                self._make_disks()
+        self.state.notes["no_kvm"] = why
+        if not self._run_with("tcg", resume=False):
+            raise HostFailed(f"qemu did not start {self.name}", why=self._last_words())
+
+    def _resumes(self, on_progress: Callable[[str], None]) -> bool:
+        """Go on from the pristine snapshot, under what it was taken with: another processor could not. Whether it did.
+
+        It does not where that was KVM, and KVM does not serve any more. A new qemu, not `loadvm` in the old one: that would
+        keep disks attached since, and connections half alive.
+        """
+        accelerator = str(self.state.notes.get("pristine", self.accelerator))
+        why = why_not(self.state.spec, self._cache) if accelerator == "kvm" else ""
+        if not why:
+            if not self._run_with(accelerator, resume=True):
+                raise HostFailed(f"qemu did not start {self.name}", why=self._last_words())
+            if accelerator != "kvm" or self._lives(LIFE_S):
+                return True
+            why = f"{self.name} showed no sign of life in {LIFE_S} s"
+            self.stop()
+        on_progress(f"its pristine state needs KVM, and {why}: making it anew")
+        return False
+
+    def _lives(self, deadline_s: float) -> bool:
+        """Whether the guest says anything in time."""
+        console = self.directory / "console.log"
+        wait_until(lambda: not self.running or console.stat().st_size > 0 or self._sshd_answers(), deadline_s)
+        return self.running and (console.stat().st_size > 0 or self._sshd_answers())
 
     def _run_with(self, accelerator: str, *, resume: bool) -> bool:
         state = self.state
+        state.notes["accelerator"] = accelerator
         command = command_line(state.spec, self._image, state.port, accelerator, state.attached, resume=resume)
         (self.directory / "qmp").unlink(missing_ok=True)
         process = start(command, self.directory, self.directory / "process.log")

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from novaops.engine.converge import Progress, ask, with_session
 from novaops.engine.report import HostReport
 from novaops.errors import NoRoot
+from novaops.facts.guest_run import GuestRun
 from novaops.facts.machine import Machine
 from novaops.features.host.status import check, questions
 from novaops.ssh.session import Session
@@ -20,7 +21,7 @@ def check_host(target: Target, progress: Progress) -> HostReport:
         try:
             found = check(ask(session, questions()))
         except NoRoot as error:
-            found = check(ask(session, [Machine()], root=False), error)
+            found = check(ask(session, [Machine(), GuestRun()], root=False), error)
         return HostReport(target.name, "unchanged", details={"findings": [asdict(finding) for finding in found]})
 
     return with_session(target, progress, work)

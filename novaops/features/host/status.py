@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from novaops.errors import NoRoot
+from novaops.facts.guest_run import ITERATIONS, SECONDS, GuestRun, Ran
 from novaops.facts.machine import Machine, MachineFacts
 from novaops.features.disk import status as disks
 from novaops.formats.size import human
-from novaops.model.question import Facts, Question
+from novaops.model.question import Facts, Missing, Question
 
 NEEDED_TOOLS = (
     ("flock", "util-linux"),
@@ -54,12 +55,14 @@ class Finding:
 
 
 def questions() -> tuple[Question[Any], ...]:
-    return (Machine(), *disks.questions())
+    return (Machine(), GuestRun(), *disks.questions())
 
 
 def facts_details(facts: Facts) -> dict[str, Any]:
     """What `host facts --json` says of a host."""
     machine = {key: sorted(value) if isinstance(value, frozenset) else value for key, value in vars(facts.known(Machine())).items()}
+    run = facts[GuestRun()]
+    machine["kvm_guest"] = "absent" if run is Missing.ABSENT else run.outcome
     return {"machine": machine, **disks.details(facts)}
 
 
@@ -72,6 +75,7 @@ def facts_rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
 def check(facts: Facts, no_root: NoRoot | None = None) -> list[Finding]:
     """What a person should know before relying on this host. `no_root` is why the login cannot become root there."""
     machine = facts.known(Machine())
+    run = facts[GuestRun()]
     return [
         Finding("system", "ok", f"{machine.os}, Linux {machine.kernel}, {machine.architecture}"),
         Finding("cloud", "ok", _cloud(machine)),
@@ -79,7 +83,7 @@ def check(facts: Facts, no_root: NoRoot | None = None) -> list[Finding]:
         *_tools(machine),
         *_room(machine),
         *([] if no_root else _disks(facts)),
-        nested_virtualization(machine),
+        nested_virtualization(machine, run),
     ]
 
 
@@ -88,8 +92,34 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     return [(glyphs[f["verdict"]], f["subject"], f["text"] + (f" → {f['fix']}" if f["fix"] else "")) for f in found["findings"]]
 
 
-def nested_virtualization(machine: MachineFacts) -> Finding:
-    """Whether the host can run virtual machines of its own. Needed: the flag, and a /dev/kvm that answers."""
+def nested_virtualization(machine: MachineFacts, run: Ran | Literal[Missing.ABSENT]) -> Finding:
+    """Whether the host can run virtual machines of its own. "yes" is only said where it has just run one, and in time."""
+    subject = "nested virtualization"
+    has = ", ".join(filter(None, [machine.cpu_flag, machine.kvm_module, _kvm_says(machine)]))
+    if run is not Missing.ABSENT and run.outcome == "fast":
+        deeper = {"Y": "; its guests may have guests too", "N": "; its guests may not have guests"}.get(machine.kvm_nested, "")
+        return Finding(subject, "ok", f"yes: {has}, and ran a test guest in {max(run.seconds, 0.001):.3f} s{deeper}")
+    if run is not Missing.ABSENT and run.outcome == "slow":
+        text = f"yes, but slower than emulation: {has}, but a test guest of {ITERATIONS:,} loops did not end in {SECONDS} s"
+        return Finding(subject, "note", text, f"qemu -accel tcg is faster here; or {_nested_fix(machine)}")
+    denied = run is not Missing.ABSENT and run.outcome == "unproven" and "Permission denied" in machine.kvm_answer
+    reasons = _against(machine, denied=denied)
+    if run is not Missing.ABSENT and run.outcome == "failed" and not reasons:
+        reasons.append(f"/dev/kvm does not run a test guest: {run.why}")
+    if reasons:
+        return Finding(subject, "note", f"no: {', '.join(reasons)}", _nested_fix(machine))
+    why = "no test guest was run" if run is Missing.ABSENT else run.why
+    return Finding(subject, "note", f"it should, not proven: {has}; {why}")
+
+
+def _kvm_says(machine: MachineFacts) -> str:
+    if machine.kvm_answer == "12":
+        return "/dev/kvm answers with API version 12"
+    return "/dev/kvm opens" if machine.kvm_answer == "unasked" else "/dev/kvm is there"
+
+
+def _against(machine: MachineFacts, *, denied: bool) -> list[str]:
+    """What speaks against it, where no guest has shown it. A login that may not open /dev/kvm (`denied`) says nothing."""
     reasons = []
     if not machine.cpu_flag:
         reasons.append("the processor shows neither vmx nor svm")
@@ -100,14 +130,9 @@ def nested_virtualization(machine: MachineFacts) -> Finding:
         reasons.append("there is no /dev/kvm")
     elif machine.kvm_device != "character":
         reasons.append(f"/dev/kvm is a {machine.kvm_device}")
-    elif machine.kvm_answer not in {"12", "unasked"}:
+    elif machine.kvm_answer not in {"12", "unasked"} and not denied:
         reasons.append(f"/dev/kvm does not answer: {machine.kvm_answer or 'nothing'}")
-    if reasons:
-        return Finding("nested virtualization", "note", f"no: {', '.join(reasons)}", _nested_fix(machine))
-    deeper = {"Y": "its guests may have guests too", "N": "its guests may not have guests"}.get(machine.kvm_nested, "")
-    answer = "opens" if machine.kvm_answer == "unasked" else f"answers with API version {machine.kvm_answer}"
-    text = f"yes: {machine.cpu_flag}, {machine.kvm_module}, /dev/kvm {answer}"
-    return Finding("nested virtualization", "ok", text + (f"; {deeper}" if deeper else ""))
+    return reasons
 
 
 def _nested_fix(machine: MachineFacts) -> str:

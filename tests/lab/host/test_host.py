@@ -35,7 +35,14 @@ def test_a_vm_that_can_and_what_spoils_it(nested: LabHost, novaops: Novaops) -> 
     verdict = found["nested virtualization"]
     assert found["cloud"]["text"].startswith("google, ")
     assert verdict["verdict"] == "ok"
-    assert verdict["text"].startswith("yes: svm, kvm_amd, /dev/kvm answers with API version 12")
+    assert verdict["text"].startswith("yes: svm, kvm_amd, /dev/kvm answers with API version 12, and ran a test guest in ")
+
+    # with nothing to run a guest with, nothing is claimed
+    nested.run("mv /usr/bin/perl /usr/bin/perl.away")
+    verdict = findings(novaops, nested)["nested virtualization"]
+    assert verdict["verdict"] == "note"
+    assert verdict["text"].startswith("it should, not proven: svm, kvm_amd, /dev/kvm opens; there is no perl, python3 or qemu")
+    nested.run('mv /usr/bin/perl.away /usr/bin/perl; [ -z "$(ls -d /tmp/tmp.* 2>/dev/null)" ]')
 
     nested.run("mv /dev/kvm /dev/kvm.away; : >/dev/kvm")
     verdict = findings(novaops, nested)["nested virtualization"]

@@ -13,6 +13,9 @@ import pytest
 
 from novaops.errors import HostFailed
 from novaops.lab import Disk, Lab, LabHost, Relay, VirtualMachine
+from novaops.lab.image import cache_directory
+from novaops.lab.kvm import why_not
+from novaops.lab.network import STAYS_ON
 from novaops.lab.requirements import missing_packages, program
 
 pytestmark = pytest.mark.lab
@@ -50,6 +53,21 @@ def check_logins(host: LabHost) -> None:
     with pytest.raises(HostFailed):
         host.run("command -v python3")
     assert "ISO-8859-15" in host.run("locale")
+
+
+@pytest.mark.skipif(bool(missing_packages("vm")), reason="qemu or mmdebstrap is not installed")
+def test_a_vm_comes_up_whatever_kvm_is_worth_here(lab: Lab) -> None:
+    said: list[str] = []
+    host = lab.up(on_progress=said.append)
+    assert isinstance(host, VirtualMachine)
+    why = why_not(host.state.spec, cache_directory())
+    assert host.accelerator == ("tcg" if why else "kvm")
+    assert (f"booting (no KVM here: {why}; using software emulation)" if why else "booting") in said
+    assert (host.directory / "console.log").read_text().startswith("[    0.000000] Linux version")
+    host.run("touch /kept")
+    lab.reset("lab")
+    with pytest.raises(HostFailed):
+        host.run("ls /kept")
 
 
 @pytest.mark.long
@@ -110,10 +128,17 @@ def test_containers(lab: Lab) -> None:
         began = time.monotonic()
         subprocess.run([*port[:-2], "-o", f"HostKeyAlias={web.address}", *port[-2:]], check=True, timeout=60)
         assert time.monotonic() - began > 1
-    bridge = json.loads((lab.directory / "network.json").read_text())["bridge"]
+    record = lab.directory / "network.json"
+    network = json.loads(record.read_text())
+    bridge = network["bridge"]
+    record.write_text(json.dumps({**network, "forwarded": "0"}))  # as on a machine that did not forward before
     assert lab.down("web") == ["web"]
     assert [host.name for host in lab.hosts()] == ["db"]
-    assert lab.down() == ["db"]
+    notes: list[str] = []
+    assert lab.down(on_note=notes.append) == ["db"]
+    # somebody else's guests may need it since: it is left on, and said
+    assert Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1"
+    assert notes == [STAYS_ON]
     assert left_behind(lab) == []
     assert not Path("/sys/class/net", bridge).exists()
     tables = subprocess.run([program("nft"), "list", "tables"], capture_output=True, text=True, check=True).stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from novaops.errors import NovaopsError, UsageError
-from novaops.lab import Disk, Lab, VirtualMachine, kind_named, parse_disk
+from novaops.lab import Disk, Lab, VirtualMachine, kind_named, network, parse_disk
 from novaops.lab.disk import in_bytes
 from novaops.lab.host import Spec, State
 from novaops.lab.image import Image
@@ -190,6 +190,22 @@ def test_the_masquerade_is_for_the_lab_alone() -> None:
     text = masquerade(Network("nova-12345678", "10.213.7.0/24"))
     assert "ip saddr 10.213.7.0/24 ip daddr != 10.213.7.0/24 masquerade" in text
     assert Network("b", "10.213.7.0/24").free_address(["10.213.7.10"]) == "10.213.7.11"
+
+
+@pytest.mark.parametrize(("before", "now", "said"), [("0", "1", True), ("1", "1", False), ("0", "0", False)])
+def test_forwarding_stays_as_it_is_and_is_said_where_the_lab_turned_it_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, now: str, *, said: bool
+) -> None:
+    forwarding, commands = tmp_path / "ip_forward", list[list[str]]()
+    forwarding.write_text(f"{now}\n")
+    monkeypatch.setattr(network, "_FORWARDING", forwarding)
+    monkeypatch.setattr(network, "_run", lambda command, _="": commands.append(command))
+    # as every version has written it
+    (tmp_path / "network.json").write_text(json.dumps({"bridge": "nova-absent", "subnet": "10.213.7.0/24", "forwarded": before}))
+    assert network.network_down(tmp_path) == (network.STAYS_ON if said else "")
+    assert forwarding.read_text() == f"{now}\n"
+    assert not (tmp_path / "network.json").exists()
+    assert commands == [["nft", "-f", "-"]]
 
 
 def test_missing_programs_are_named_with_their_packages() -> None:

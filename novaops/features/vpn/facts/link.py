@@ -101,7 +101,7 @@ one() {{
   printf 'restarts\\t%s\\n' "$(systemctl show -p NRestarts --value "$unit")"
   for way in rx tx; do printf '%s\\t%s\\n' $way "$(cat "/sys/class/net/$device/statistics/${{way}}_bytes" 2>/dev/null || echo 0)"; done
   journalctl -q -b -u "$unit" -o short-unix -n 1500 2>/dev/null >"$folder/$name.log"
-  awk '/Initialization Sequence Completed|TLS: soft reset/ {{ at = $1 }} END {{ print "handshake\\t" int(at) }}' "$folder/$name.log"
+  awk '/Initialization Sequence Completed|TLS: soft reset/ {{ at = $1 }} END {{ printf "handshake\\t%.0f\\n", int(at) }}' "$folder/$name.log"
   sed -n 's/.*Peer Connection Initiated with \\[AF_INET6\\{{0,1\\}}\\]/server\\t/p' "$folder/$name.log" | tail -n 1 | grep . ||
     printf 'server\\t%s\\n' "$(of server | head -n 1 | awk '{{ print $1 ":" $2 }}')"
   sed -e 's/^[^:]*: //' "$folder/$name.log" | awk '/Initialization Sequence Completed/ {{ said = ""; next }} {{ said = said $0 "\\n" }} END {{ printf "%s", said }}' |
