@@ -14,7 +14,7 @@ from typing import Any
 
 from novaops.cli.options import Options
 from novaops.engine import report
-from novaops.engine.converge import Progress
+from novaops.engine.query import Progress
 from novaops.engine.report import HostReport
 from novaops.shell import join
 

@@ -1,24 +1,23 @@
-"""One host: probe, plan, apply, probe, prove."""
+"""One host: probe, plan, apply, probe again, and prove."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from novaops.engine import probe, results
+from novaops.engine import results
 from novaops.engine.guard import OPEN, SECONDS
 from novaops.engine.planner import make_plan, questions_of
-from novaops.engine.report import HostReport, Status, failure
-from novaops.errors import HostFailed, InternalError, LockHeld, NovaopsError
+from novaops.engine.query import Progress, ask
+from novaops.engine.report import HostReport, Status
+from novaops.errors import HostFailed, LockHeld, NovaopsError
 from novaops.facts.runs import LastRun
 from novaops.facts.succeeds import Succeeds
 from novaops.model.plan import FreshLogin, Plan, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.shell import whole
 from novaops.ssh.session import Session
-from novaops.ssh.target import Target
 
 if TYPE_CHECKING:
     from novaops.engine.run import Outcome
@@ -35,85 +34,34 @@ STALE_TRIES = 20
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How to go about it."""
+    """How a run is to go."""
 
     check: bool = False
-    """Only look: nothing is changed."""
+    """Plan only: change nothing."""
     wait: bool = True
-    """Wait for another run's end instead of giving up."""
+    """Wait for another run to end instead of failing at once."""
     undoes: str = ""
-    """The run that is taken back by this."""
+    """The id of the run that this one rolls back; "" for an ordinary run."""
     guard: int = SECONDS
-    """For how many seconds a host waits for the fresh login that confirms what could lock somebody out."""
-
-
-class Progress(Protocol):
-    """Who is told what a host is at, in a few words."""
-
-    def __call__(self, host: str, doing: str) -> None: ...
-
-
-def converge(target: Target, resources: Sequence[Resource], manner: RunOptions, progress: Progress) -> HostReport:
-    """Make `target` as `resources` say, and prove it. Errors are values of the report, never raised."""
-    return with_session(target, progress, lambda session: converge_in(session, resources, manner, progress))
-
-
-def with_session(target: Target, progress: Progress, work: Callable[[Session], HostReport]) -> HostReport:
-    """What `work` reports, with the execs and seconds it took. Every error becomes a value of the report."""
-    started = time.monotonic()
-    session = Session(target)
-    try:
-        progress(target.name, "connecting")
-        with session:
-            report = work(session)
-    except NovaopsError as error:
-        report = failure(target.name, error)
-    except Exception as error:  # noqa: BLE001 - one host's bug must not take the other hosts' reports away
-        report = failure(target.name, InternalError(error))
-    return replace(report, execs=session.execs, seconds=time.monotonic() - started)
-
-
-def ask(session: Session, questions: Sequence[Question[Any]], *, root: bool = True) -> Facts:
-    """The answers to all questions: one exec. Raises HostFailed, Unreachable.
-
-    Asked without being root, what only root may read is unknown.
-    """
-    asked = probe.families(questions)
-    mark = probe.boundary()
-    output = session.run(probe.script(asked, mark), root=root)
-    if mark not in output.stdout:
-        raise HostFailed(
-            f"{session.target} did not run the probe (exit status {output.status})",
-            why=output.stderr.replace(mark, "").strip(),
-        )
-    return probe.read(asked, mark, output.stdout, output.stderr)
-
-
-def converge_in(session: Session, resources: Sequence[Resource], manner: RunOptions, progress: Progress) -> HostReport:
-    """See `converge`. Raises NovaopsError."""
-    one = Convergence(session, resources, manner, progress)
-    one.look()
-    return one.proceed({})
+    """Seconds a host waits for the fresh login that confirms a change which could lock somebody out."""
 
 
 class Convergence:
-    """One host on its way: looked at, and worked on until a look finds nothing, or nothing but what other hosts must do first."""
+    """One host on its way to what is wanted: probed, and worked on until a probe finds nothing left, or only what waits for peers."""
 
     def __init__(
         self,
         session: Session,
         resources: Sequence[Resource],
-        manner: RunOptions,
+        options: RunOptions,
         progress: Progress,
         asked_by_peers: Sequence[Question[Any]] = (),
     ) -> None:
         """`asked_by_peers` are the questions that resources of other hosts have about this one."""
         self.facts = Facts({}, {})
-        self.waits = False
-        """Whether something of it needs what another host does not have yet."""
         self._session = session
         self._resources = resources
-        self._manner = manner
+        self._options = options
         self._progress = progress
         self._questions: list[Question[Any]] = [UNCONFIRMED, LastRun(), *questions_of(resources), *asked_by_peers]
         self._done: list[Step] = []
@@ -124,7 +72,7 @@ class Convergence:
     def _host(self) -> str:
         return self._session.target.name
 
-    def look(self) -> None:
+    def probe(self) -> None:
         """One exec. Raises HostFailed, Unreachable."""
         self._progress(self._host, "looking")
         self.facts = ask(self._session, self._questions)
@@ -133,17 +81,15 @@ class Convergence:
         """What is to be done as things are. Raises HostFailed where a fact is missing."""
         return make_plan(self._resources, self.facts.beside(peers))
 
-    def proceed(self, peers: Mapping[str, Facts | NovaopsError]) -> HostReport:
-        """Do what can be done now, and prove it. Raises NovaopsError."""
-        plan = self.plan(peers)
+    def apply(self, plan: Plan, peers: Mapping[str, Facts | NovaopsError]) -> HostReport:
+        """Carry out what `plan` has for now, and prove it. Raises NovaopsError."""
         while not plan and self.facts.known(UNCONFIRMED):
-            _wait_for_the_guard(self._session, self._manner, self._progress)
-            self.look()
+            _wait_for_the_guard(self._session, self._options, self._progress)
+            self.probe()
             plan = self.plan(peers)
-        self.waits = bool(plan.waits) and not plan.refusals
-        if self._manner.check or not plan.steps or plan.refusals:
+        if self._options.check or not plan.steps or plan.refusals:
             return self._as_found(plan)
-        return self._apply(plan, peers)
+        return self._carry_out(plan, peers)
 
     def _as_found(self, plan: Plan) -> HostReport:
         """The report where nothing is done: all is right, or nothing may be done, or nothing can be done yet."""
@@ -151,21 +97,21 @@ class Convergence:
             return results.refused(self._host, plan, self._done)
         if plan.unproven:
             return results.does_not_work(self._so_far("failed", plan), plan)
-        if self._manner.check and plan:
+        if self._options.check and plan:
             return results.would_change(self._host, plan)
         return self._so_far("changed" if self._done else "unchanged", plan)
 
     def _so_far(self, status: Status, plan: Plan) -> HostReport:
         return HostReport(self._host, status, results.done_lines(plan, self._done), plan.notes, run=self._run, logins=self._logins)
 
-    def _apply(self, plan: Plan, peers: Mapping[str, Facts | NovaopsError]) -> HostReport:
+    def _carry_out(self, plan: Plan, peers: Mapping[str, Facts | NovaopsError]) -> HostReport:
         """Carry the plan out, and whatever is found to be left of it, until a look finds nothing."""
         from novaops.engine.run import carry_out, new_run  # only here: a host that is right already need not wait for it
 
-        manner, stale = self._manner, 0
+        options, stale = self._options, 0
         now: set[str] = set()
         while True:
-            run = new_run(plan.steps, self.facts.known(LastRun()), wait=manner.wait, undoes=manner.undoes, guard=manner.guard)
+            run = new_run(plan.steps, self.facts.known(LastRun()), wait=options.wait, undoes=options.undoes, guard=options.guard)
             outcome = carry_out(self._session, run, _Watcher(self._host, self._progress))
             self._logins += outcome.logins
             if outcome.end == "rolled_back":
@@ -176,7 +122,6 @@ class Convergence:
             self._progress(self._host, "proving" if outcome.end == "ok" else "looking again: another run came in between")
             self.facts = ask(self._session, self._questions)
             remaining = self.plan(peers)
-            self.waits = bool(remaining.waits) and not remaining.refusals
             if outcome.end == "ok":
                 self._done += plan.steps
                 self._run = run.id
@@ -207,12 +152,12 @@ class Convergence:
             return None
 
 
-def _wait_for_the_guard(session: Session, manner: RunOptions, progress: Progress) -> None:
+def _wait_for_the_guard(session: Session, options: RunOptions, progress: Progress) -> None:
     """What is right now may still be taken back: return when that is decided.
 
     Raises LockHeld for one who does not wait, HostFailed when it takes longer than any guard does.
     """
-    if not manner.wait:
+    if not options.wait:
         raise LockHeld(
             "what another run has done waits for its fresh login, or is taken back", fix="leave out --no-wait to wait for its end"
         )

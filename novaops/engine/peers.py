@@ -1,19 +1,21 @@
-"""Many hosts at once. Those that need something of each other are looked at together, and worked on in passes."""
+"""Many hosts at once. Hosts that need facts of each other form a peer group; a host without peers is a group of one."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from novaops.engine import parallel as fleet
-from novaops.engine import results
-from novaops.engine.converge import Convergence, Progress, RunOptions, converge
+from novaops.engine import parallel, results
+from novaops.engine.converge import Convergence, RunOptions
 from novaops.engine.planner import peer_questions_of
+from novaops.engine.query import Progress
 from novaops.engine.report import HostReport, failure
 from novaops.errors import HostFailed, InternalError, NovaopsError
 from novaops.model.plan import Plan, Resource
-from novaops.model.question import Facts
+from novaops.model.question import Facts, Question
 from novaops.ssh.session import Session
 from novaops.ssh.target import Target
 
@@ -29,37 +31,83 @@ class DesiredHost:
     resources: Sequence[Resource]
 
 
-def converge_all(hosts: Sequence[DesiredHost], manner: RunOptions, progress: Progress, parallel: int) -> list[HostReport]:
-    """Make each host as wanted, and prove it. Errors are values of the reports, in the order of the hosts."""
+def converge_all(hosts: Sequence[DesiredHost], options: RunOptions, progress: Progress, limit: int) -> list[HostReport]:
+    """Make each host as wanted, and prove it: at most `limit` hosts at a time. Groups never wait for each other.
+
+    Errors are values of the reports, in the order of the hosts.
+    """
+    turns = Turns(limit)
     asked = {host.target.name: peer_questions_of(host.resources) for host in hosts}
-    met = {name for name, peers in asked.items() if peers} | {peer for peers in asked.values() for peer in peers}
-    alone = [host for host in hosts if host.target.name not in met]
-    together = [host for host in hosts if host.target.name in met]
-    reports = {
-        report.host: report
-        for report in [
-            *fleet.each(alone, lambda host: converge(host.target, host.resources, manner, progress), parallel),
-            *(PeerGroup(together, manner, progress, parallel).reports() if together else ()),
-        ]
-    }
+    groups = [PeerGroup([_peer_host(host, asked, options, progress) for host in group], options, turns) for group in _groups(hosts, asked)]
+    found = parallel.each(groups, PeerGroup.reports, limit)
+    reports = {report.host: report for group in found for report in group}
     return [reports[host.target.name] for host in hosts]
+
+
+def converge_in(session: Session, resources: Sequence[Resource], options: RunOptions, progress: Progress) -> tuple[HostReport, Facts]:
+    """The same for one host without peers, on a session that is open already and stays open; and its facts as they are then."""
+    host = PeerHost(Convergence(session, resources, options, progress), session, frozenset(), progress)
+    [report] = PeerGroup([host], options, Turns(1)).converge(PeerHost.probe)
+    return report, host.convergence.facts
+
+
+class Turns:
+    """How many hosts are worked on at a time, over all groups of a run."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = max(1, limit)
+        self._free = threading.BoundedSemaphore(self._limit)
+
+    def each(self, hosts: Sequence[PeerHost], work: Callable[[PeerHost], None]) -> None:
+        """Do `work` on each host as turns become free; return when all are done."""
+
+        def in_turn(host: PeerHost) -> None:
+            with self._free:
+                work(host)
+
+        if len(hosts) == 1:
+            in_turn(hosts[0])
+        elif hosts:
+            parallel.each(hosts, in_turn, min(len(hosts), self._limit))
+
+
+_Asked = Mapping[str, Mapping[str, Sequence[Question[Any]]]]
+"""By a host's name: what its resources ask, by the name of the peer they ask."""
+
+
+def _groups(hosts: Sequence[DesiredHost], asked: _Asked) -> list[list[DesiredHost]]:
+    """The connected components of who asks whom, in the order of the hosts."""
+    group_of = {host.target.name: {host.target.name} for host in hosts}
+    for name, peers in asked.items():
+        for peer in peers:
+            merged = group_of[name] | group_of[peer]
+            group_of.update(dict.fromkeys(merged, merged))
+    groups = {id(group): group for group in (group_of[host.target.name] for host in hosts)}
+    return [[host for host in hosts if host.target.name in group] for group in groups.values()]
+
+
+def _peer_host(host: DesiredHost, asked: _Asked, options: RunOptions, progress: Progress) -> PeerHost:
+    name, session = host.target.name, Session(host.target)
+    of_it = [question for peers in asked.values() for question in peers.get(name, ())]
+    return PeerHost(Convergence(session, host.resources, options, progress, of_it), session, frozenset(asked[name]), progress)
 
 
 @dataclass
 class PeerHost:
-    """One host of a company."""
+    """One host of a group, and how far it has come."""
 
-    converging: Convergence
+    convergence: Convergence
     session: Session
     peers: frozenset[str]
-    """Those that it asks."""
+    """The names of those that it asks."""
+    progress: Progress
     plan: Plan | None = None
     report: HostReport | None = None
     """As far as it has come."""
     ended: bool = False
-    """Nothing more will be done on it: it failed, or was refused."""
+    """Nothing more will be done on it."""
     error: NovaopsError | None = None
-    looked: float = 0.0
+    probed: float = 0.0
     changed: float = 0.0
     """When that was last, on the monotonic clock; 0 for never."""
     started: float = field(default_factory=time.monotonic)
@@ -68,120 +116,142 @@ class PeerHost:
     def name(self) -> str:
         return self.session.target.name
 
+    def connect(self) -> None:
+        """Connect and probe. Raises HostFailed, Unreachable."""
+        self.started = time.monotonic()
+        self.progress(self.name, "connecting")
+        self.session.open()
+        self.probe()
 
-_Work = Callable[[PeerHost], None]
+    def probe(self) -> None:
+        """Raises HostFailed, Unreachable."""
+        self.convergence.probe()
+        self.probed = time.monotonic()
 
+    @property
+    def only_waits(self) -> bool:
+        plan = self.plan
+        return plan is None or not (plan.steps or plan.refusals or plan.unproven)
 
-def _only_waits(plan: Plan) -> bool:
-    return not plan.steps and not plan.refusals and not plan.unproven
+    def apply(self, facts: Mapping[str, Facts | NovaopsError]) -> None:
+        """Carry out what its plan has for now. Raises NovaopsError."""
+        assert self.plan is not None
+        self.report = self.convergence.apply(self.plan, facts)
+        self.probed = time.monotonic()
+        if self.report.run:
+            self.changed = self.probed
+        if self.report.exit_code not in {0, 3}:
+            self.error = self.report.error
+            self.ended = True
+        elif not self.peers:  # nothing that others do can change what is left here
+            self.ended = True
+
+    def fail(self, error: NovaopsError) -> None:
+        """Its part is over. What it has done before stays in its report."""
+        report, before = failure(self.name, error), self.report
+        self.report = replace(report, lines=before.lines, notes=before.notes, run=before.run) if before else report
+        self.error, self.ended = error, True
+
+    def final(self) -> HostReport:
+        """The report, with the execs and seconds it took."""
+        report = self.report or failure(self.name, HostFailed("nothing came of it"))
+        return replace(report, execs=self.session.execs, seconds=time.monotonic() - self.started)
 
 
 class PeerGroup:
-    """Hosts that have to do with each other. Facts of one are there for the plans of the others."""
+    """Hosts that ask each other: probed together, worked on in passes. The facts of one are there for the plans of the others."""
 
-    def __init__(self, hosts: Sequence[DesiredHost], manner: RunOptions, progress: Progress, parallel: int) -> None:
-        self._manner = manner
-        self._progress = progress
-        self._parallel = parallel
-        asked = {host.target.name: peer_questions_of(host.resources) for host in hosts}
-        self._members: dict[str, PeerHost] = {}
-        for host in hosts:
-            name, session = host.target.name, Session(host.target)
-            of_it = [question for peers in asked.values() for question in peers.get(name, ())]
-            converging = Convergence(session, host.resources, manner, progress, of_it)
-            self._members[name] = PeerHost(converging, session, frozenset(asked[name]))
+    def __init__(self, hosts: Sequence[PeerHost], options: RunOptions, turns: Turns) -> None:
+        self._options = options
+        self._turns = turns
+        self._hosts = {host.name: host for host in hosts}
 
     def reports(self) -> list[HostReport]:
-        members = list(self._members.values())
+        """A report for each host. Errors are values of the reports."""
+        hosts = list(self._hosts.values())
         try:
-            self._each(members, self._look)
-            for number in range(PASSES):
-                if not self._pass(first=number == 0):
-                    break
-            self._end()
+            return self.converge(PeerHost.connect)
         finally:
-            for member in members:
-                member.session.close()
-        return [self._final(member) for member in members]
+            for host in hosts:
+                host.session.close()
 
-    def _each(self, members: Iterable[PeerHost], work: _Work) -> None:
-        fleet.each(list(members), lambda member: self._guarded(member, work), self._parallel)
+    def converge(self, begin: Callable[[PeerHost], None]) -> list[HostReport]:
+        """The same, from `begin` on: connect, or only probe where sessions are open."""
+        self._each(self._going(), begin)
+        for number in range(PASSES):
+            if not self._pass(first=number == 0):
+                break
+        self._end()
+        return [host.final() for host in self._hosts.values()]
 
-    def _guarded(self, member: PeerHost, work: _Work) -> None:
+    def _going(self) -> list[PeerHost]:
+        return [host for host in self._hosts.values() if not host.ended]
+
+    def _each(self, hosts: Sequence[PeerHost], work: Callable[[PeerHost], None]) -> None:
+        self._turns.each(hosts, lambda host: self._try(host, work))
+
+    def _try(self, host: PeerHost, work: Callable[[PeerHost], None]) -> None:
         """One host's error must not take the other hosts' reports away."""
         try:
-            work(member)
+            work(host)
         except NovaopsError as error:
-            self._fail(member, error)
+            host.fail(error)
         except Exception as error:  # noqa: BLE001 - see above
-            self._fail(member, InternalError(error))
-
-    def _fail(self, member: PeerHost, error: NovaopsError) -> None:
-        report = failure(member.name, error)
-        before = member.report
-        member.report = replace(report, lines=before.lines, notes=before.notes, run=before.run) if before else report
-        member.error, member.ended = error, True
-
-    def _look(self, member: PeerHost) -> None:
-        self._progress(member.name, "connecting")
-        member.session.open()
-        self._look_again(member)
-
-    def _look_again(self, member: PeerHost) -> None:
-        member.converging.look()
-        member.looked = time.monotonic()
+            host.fail(InternalError(error))
 
     def _facts(self) -> Mapping[str, Facts | NovaopsError]:
         """What is known of each, also of one that failed later."""
-        return {
-            name: member.error if member.error and not member.looked else member.converging.facts for name, member in self._members.items()
-        }
+        return {name: host.error if host.error and not host.probed else host.convergence.facts for name, host in self._hosts.items()}
 
-    def _plan(self, member: PeerHost) -> None:
-        member.plan = member.converging.plan(self._facts())
+    def _plan(self, hosts: Iterable[PeerHost]) -> None:
+        facts = self._facts()
+
+        def plan(host: PeerHost) -> None:
+            host.plan = host.convergence.plan(facts)
+
+        for host in hosts:
+            self._try(host, plan)
 
     def _pass(self, *, first: bool) -> bool:
         """Plan all, then do what can be done. False when there was nothing to do."""
-        going = [member for member in self._members.values() if not member.ended]
-        for member in going:
-            self._guarded(member, self._plan)
-        stale = [member for member in going if not member.ended and self._is_stale(member)]
-        self._each(stale, self._look_again)
-        for member in stale:
-            self._guarded(member, self._plan)
-        if first and not self._manner.check:
+        going = self._going()
+        self._plan(going)
+        stale = [host for host in going if not host.ended and self._is_stale(host)]
+        self._each(stale, PeerHost.probe)
+        self._plan(stale)
+        if first and not self._options.check:
             self._hold_back()
-        ready = [member for member in going if not member.ended and not self._postponed(member)]
-        ready = [member for member in ready if member.report is None or (member.plan and not _only_waits(member.plan))]
+        ready = [host for host in going if not host.ended and not self._postponed(host)]
+        ready = [host for host in ready if host.report is None or not host.only_waits]
         facts = self._facts()
-        self._each(ready, lambda member: self._proceed(member, facts))
-        return bool(ready) and not self._manner.check
+        self._each(ready, lambda host: host.apply(facts))
+        return bool(ready) and not self._options.check
 
-    def _is_stale(self, member: PeerHost) -> bool:
-        """Whether a host that it asks was changed since it was looked at, and it would end with what was seen then."""
-        done = member.plan is not None and not member.plan.steps and not member.plan.waits
-        return done and any(self._members[peer].changed > member.looked for peer in member.peers)
+    def _is_stale(self, host: PeerHost) -> bool:
+        """Whether a host that it asks was changed since it was probed, and it would end with what was seen then."""
+        done = host.plan is not None and not host.plan.steps and not host.plan.waits
+        return done and any(self._hosts[peer].changed > host.probed for peer in host.peers)
 
-    def _postponed(self, member: PeerHost) -> bool:
+    def _postponed(self, host: PeerHost) -> bool:
         """Whether what does not work on it may come right by what is done to a host that it asks."""
-        plan = member.plan
-        if plan is None or not plan.unproven or self._manner.check:
+        plan = host.plan
+        if plan is None or not plan.unproven or self._options.check:
             return False
-        others = [self._members[peer] for peer in member.peers]
+        others = [self._hosts[peer] for peer in host.peers]
         return any(other.plan is not None and other.plan.steps and not other.ended for other in others)
 
     def _hold_back(self) -> None:
-        """Before anything is done anywhere: where one host is not fit for it, those that have to do with it are left alone."""
-        unfit = {name: member.report for name, member in self._members.items() if member.ended}
-        for name, member in self._members.items():
-            if not member.ended and member.plan is not None and member.plan.refusals:
-                unfit[name] = results.refused(name, member.plan)
+        """Before anything is done anywhere: where one host is not fit for it, its peers are left alone."""
+        unfit = {name: host.report for name, host in self._hosts.items() if host.ended}
+        for name, host in self._hosts.items():
+            if not host.ended and host.plan is not None and host.plan.refusals:
+                unfit[name] = results.refused(name, host.plan)
         pending = list(unfit)
         while pending:
             name = pending.pop()
             report = unfit[name]
-            for other in self._members.values():
-                meets = name in other.peers or other.name in self._members[name].peers
+            for other in self._hosts.values():
+                meets = name in other.peers or other.name in self._hosts[name].peers
                 if not meets or other.ended or other.name in unfit or report is None or other.plan is None:
                     continue
                 if other.plan.steps or other.plan.waits:  # what is right may stay so
@@ -189,34 +259,22 @@ class PeerGroup:
                     other.ended, unfit[other.name] = True, other.report
                     pending.append(other.name)
 
-    def _proceed(self, member: PeerHost, facts: Mapping[str, Facts | NovaopsError]) -> None:
-        member.report = member.converging.proceed(facts)
-        member.looked = time.monotonic()
-        if member.report.run:
-            member.changed = member.looked
-        if member.report.exit_code not in {0, 3}:
-            member.ended = True
-            member.error = member.report.error
-
     def _end(self) -> None:
-        """Nobody says that all is right while something is left."""
-        if self._manner.check:
+        """No host is reported as right while something is left to do on it."""
+        if self._options.check:
             return
-        for member in [member for member in self._members.values() if not member.ended]:
-            self._guarded(member, self._plan)
-            plan, report = member.plan, member.report
-            if member.ended or not plan or report is None:
+        going = self._going()
+        self._plan(going)
+        for host in going:
+            plan, report = host.plan, host.report
+            if host.ended or not plan or report is None:
                 continue
             if plan.waits:
-                reasons = [self._members[peer].error for peer in member.peers]
-                why = "\n".join(f"{peer}: {error.what}" for peer, error in zip(member.peers, reasons, strict=True) if error)
-                member.report = results.still_waits(report, plan, why)
+                reasons = [self._hosts[peer].error for peer in host.peers]
+                why = "\n".join(f"{peer}: {error.what}" for peer, error in zip(host.peers, reasons, strict=True) if error)
+                host.report = results.still_waits(report, plan, why)
             elif plan.unproven:
-                member.report = results.does_not_work(report, plan)
+                host.report = results.does_not_work(report, plan)
             else:
                 error = HostFailed(f"something is left to do after {PASSES} passes: {plan.steps[0].resource}", fix="run this again")
-                member.report = replace(report, status="failed", error=error)
-
-    def _final(self, member: PeerHost) -> HostReport:
-        report = member.report or failure(member.name, HostFailed("nothing came of it"))
-        return replace(report, execs=member.session.execs, seconds=time.monotonic() - member.started)
+                host.report = replace(report, status="failed", error=error)

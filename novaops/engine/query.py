@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol
 
-from novaops.engine.converge import ask, with_session
-from novaops.engine.report import HostReport
+from novaops.engine import probe
+from novaops.engine.report import HostReport, failure
+from novaops.errors import HostFailed, InternalError, NovaopsError
 from novaops.model.question import Facts, Question
 from novaops.ssh.session import Session
 from novaops.ssh.target import Target
+
+
+class Progress(Protocol):
+    """A callback that is told what a host is at, in a few words."""
+
+    def __call__(self, host: str, doing: str) -> None: ...
+
+
+def silent(host: str, doing: str) -> None:
+    """Progress that nobody needs: one exec is over before it could be read."""
 
 
 def ask_host(target: Target, questions: Sequence[Question[Any]], details: Callable[[Facts], dict[str, Any]]) -> HostReport:
@@ -21,5 +34,32 @@ def ask_host(target: Target, questions: Sequence[Question[Any]], details: Callab
     return with_session(target, silent, work)
 
 
-def silent(host: str, doing: str) -> None:
-    """Progress that nobody needs: one exec is over before it could be read."""
+def with_session(target: Target, progress: Progress, work: Callable[[Session], HostReport]) -> HostReport:
+    """The report of `work` on a session of its own, with the execs and seconds it took. Every error becomes a value of the report."""
+    started = time.monotonic()
+    session = Session(target)
+    try:
+        progress(target.name, "connecting")
+        with session:
+            report = work(session)
+    except NovaopsError as error:
+        report = failure(target.name, error)
+    except Exception as error:  # noqa: BLE001 - one host's bug must not take the other hosts' reports away
+        report = failure(target.name, InternalError(error))
+    return replace(report, execs=session.execs, seconds=time.monotonic() - started)
+
+
+def ask(session: Session, questions: Sequence[Question[Any]], *, root: bool = True) -> Facts:
+    """The answers to all questions: one exec. Raises HostFailed, Unreachable.
+
+    Asked without being root, what only root may read is unknown.
+    """
+    asked = probe.families(questions)
+    mark = probe.boundary()
+    output = session.run(probe.script(asked, mark), root=root)
+    if mark not in output.stdout:
+        raise HostFailed(
+            f"{session.target} did not run the probe (exit status {output.status})",
+            why=output.stderr.replace(mark, "").strip(),
+        )
+    return probe.read(asked, mark, output.stdout, output.stderr)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from novaops.engine.converge import Progress, RunOptions, ask, converge_in, with_session
+from novaops.engine.converge import RunOptions
+from novaops.engine.peers import converge_in
+from novaops.engine.query import Progress, ask, with_session
 from novaops.engine.report import HostReport, words
 from novaops.engine.undo_step import UndoStep
 from novaops.errors import HostFailed
@@ -17,7 +19,7 @@ from novaops.ssh.session import Session
 from novaops.ssh.target import Target
 
 
-def undo(target: Target, run: str, manner: RunOptions, progress: Progress) -> HostReport:
+def undo(target: Target, run: str, options: RunOptions, progress: Progress) -> HostReport:
     """Take back `run` (its id, or the beginning of it), or for "" the newest one that was not taken back yet."""
 
     def work(session: Session) -> HostReport:
@@ -26,7 +28,8 @@ def undo(target: Target, run: str, manner: RunOptions, progress: Progress) -> Ho
         chosen = choose(runs, run, target.name)
         if chosen is None:
             return HostReport(target.name, "unchanged", notes=(Note("history", "there is nothing left to undo"),))
-        return converge_in(session, undone(chosen, runs), replace(manner, undoes=chosen.id), progress)
+        report, _ = converge_in(session, undone(chosen, runs), replace(options, undoes=chosen.id), progress)
+        return report
 
     return with_session(target, progress, work)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from novaops.engine.converge import Progress
+from novaops.engine.query import Progress
 from novaops.errors import HostFailed, NovaopsError
 from novaops.ssh.session import Session
 from novaops.ssh.target import Target

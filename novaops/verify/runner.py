@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from novaops.engine import parallel as fleet
-from novaops.engine.converge import Progress
+from novaops.engine.query import Progress
 from novaops.errors import NovaopsError
 from novaops.ssh.target import Target
 from novaops.verify.claims import FEATURES, Entries

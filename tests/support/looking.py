@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from novaops.engine.converge import ask
 from novaops.engine.planner import make_plan, questions_of
 from novaops.engine.playbooks import Playbooks
+from novaops.engine.query import ask
 from novaops.engine.run import Outcome, carry_out, new_run
 from novaops.errors import NovaopsError, Refused
 from novaops.facts.runs import LastRun

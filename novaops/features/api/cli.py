@@ -36,8 +36,7 @@ def check(
 ) -> int:
     """Can a host reach the API, by which route, how fast, and do answers stream? Exit 1 where no route works."""
     from novaops.cli.query import on_hosts, show_rows
-    from novaops.engine.converge import ask, with_session
-    from novaops.engine.query import silent
+    from novaops.engine.query import ask, silent, with_session
     from novaops.engine.report import HostReport
     from novaops.errors import UsageError
     from novaops.features.api import routes, verdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from novaops.engine.converge import Progress, ask, with_session
+from novaops.engine.query import Progress, ask, with_session
 from novaops.engine.report import HostReport
 from novaops.errors import NoRoot
 from novaops.facts.guest_run import GuestRun

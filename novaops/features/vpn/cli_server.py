@@ -242,7 +242,9 @@ def _issue(
     from pathlib import Path
 
     from novaops.cli import output
-    from novaops.engine.converge import Convergence, RunOptions, with_session
+    from novaops.engine.converge import RunOptions
+    from novaops.engine.peers import converge_in
+    from novaops.engine.query import with_session
     from novaops.features.vpn import client_profile
     from novaops.features.vpn.resources.server_client import ClientCertificate
     from novaops.model.plan import Note
@@ -259,13 +261,11 @@ def _issue(
     (target,) = options.targets([host]).values()
 
     def work(session: Session) -> HostReport:
-        one = Convergence(session, [resource], RunOptions(check, not no_wait), tell)
-        one.look()
-        report = one.proceed({})
+        report, facts = converge_in(session, [resource], RunOptions(check, not no_wait), tell)
         if report.status != "changed":
             return report
         with _certificate_is_made(file, name, host.name):
-            place = client_profile.profile(which, name, one.facts.known(resource.question), asked.key)
+            place = client_profile.profile(which, name, facts.known(resource.question), asked.key)
             _write(draft, place)
             draft.replace(file) if renew else _put(draft, file)
         written = Note(resource.id, f"its profile is {file}: whoever has that file comes in")

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from novaops.engine import inventory as inventories
-from novaops.engine.converge import RunOptions, converge
+from novaops.engine.converge import RunOptions
+from novaops.engine.peers import DesiredHost, converge_all
 from novaops.engine.playbooks import Playbooks
 from novaops.engine.query import silent
 from novaops.engine.report import HostReport
@@ -133,7 +134,7 @@ class Wire:
     host_key: str = ""
 
     def apply(self, target: Target) -> HostReport:
-        return converge(target, self.resources, RunOptions(), silent)
+        return converge_all([DesiredHost(target, self.resources)], RunOptions(), silent, 1)[0]
 
     def ask(self, script: str) -> str:
         output = self.session.run(script)

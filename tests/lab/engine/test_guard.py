@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from novaops.engine.converge import RunOptions, converge
+from novaops.engine.converge import RunOptions
 from novaops.engine.guard import Guard
+from novaops.engine.peers import DesiredHost, converge_all
 from novaops.engine.query import silent
 from novaops.engine.report import HostReport
 from novaops.facts.succeeds import Succeeds
@@ -499,7 +500,7 @@ def in_process(inside: Inside, folder: Path, resources: list[Resource]) -> HostR
     host = inside.host
     shutil.copy(host.known_hosts, folder / "known_hosts")
     target = Target("box", host.address, host.port, "root", str(host.identity), str(folder / "known_hosts"), timeout=10)
-    return converge(target, resources, RunOptions(), silent)
+    return converge_all([DesiredHost(target, resources)], RunOptions(), silent, 1)[0]
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from novaops.engine.converge import ask
+from novaops.engine.query import ask
 from novaops.errors import HostFailed
 from novaops.facts.account import AccountNamed, Accounts
 from novaops.facts.sshd import Caller, SshdEffective, SshdState

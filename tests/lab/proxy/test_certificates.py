@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from novaops.engine.converge import RunOptions, converge
+from novaops.engine.converge import RunOptions
+from novaops.engine.peers import DesiredHost, converge_all
 from novaops.engine.report import HostReport
 from novaops.engine.undo import undo
 from novaops.features.proxy.resources.certificate import GivenCertificate, SelfSigned
@@ -44,7 +45,7 @@ def silent(host: str, doing: str) -> None:
 
 
 def applied(host: LabHost, *resources: Resource, check: bool = False) -> HostReport:
-    return converge(target(host), resources, RunOptions(check=check), silent)
+    return converge_all([DesiredHost(target(host), resources)], RunOptions(check=check), silent, 1)[0]
 
 
 def taken_back(host: LabHost) -> HostReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from novaops.engine import converge as engine
 from novaops.engine import inventory, peers
 from novaops.engine.converge import UNCONFIRMED, RunOptions
 from novaops.engine.peers import DesiredHost, converge_all
-from novaops.engine.planner import make_plan
+from novaops.engine.planner import make_plan, peer_questions_of
 from novaops.engine.playbooks import DesiredState, Playbooks
 from novaops.engine.report import HostReport
 from novaops.errors import HostFailed, NovaopsError, Refused, Unreachable, UsageError, WaitingForPeer
@@ -23,6 +24,13 @@ from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question, Section
 from novaops.resources.after_peer import AfterPeer
 from novaops.ssh.target import Target
+
+TIMEOUT = 20
+"""Seconds for what takes none where nobody waits for the wrong thing."""
+
+
+NOW = threading.Event()
+NOW.set()
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,30 @@ class Hosts:
     gives: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     """What making a thing on one host brings about on another."""
     closed: list[str] = field(default_factory=list)
+    slow: dict[str, threading.Event] = field(default_factory=dict)
+    """A probe of this host takes until then."""
+    sets_off: dict[tuple[str, str], threading.Event] = field(default_factory=dict)
+    at_work: threading.Condition = field(default_factory=threading.Condition)
+    limit: int = 0
+    """How many hosts may be probed at a time."""
+    busy: set[str] = field(default_factory=set)
+    busiest: int = 0
+    """How many hosts were probed at a time, at most."""
+
+    def looked_at(self, name: str) -> None:
+        with self.at_work:
+            self.looks.append(name)
+            self.busy.add(name)
+            self.busiest = max(self.busiest, len(self.busy))
+            self.at_work.notify_all()
+            self.at_work.wait_for(lambda: len(self.busy) > self.limit, timeout=0.05)  # time for one too many to come
+        assert self.slow.get(name, NOW).wait(TIMEOUT), f"{name} was waited for"
+        with self.at_work:
+            self.busy.remove(name)
+
+    def has_done(self, name: str, thing: str) -> None:
+        self.deeds.append((name, thing))
+        self.sets_off.get((name, thing), NOW).set()
 
 
 class Run:
@@ -121,7 +153,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
     def ask(session: Any, questions: Sequence[Question[Any]], **_: Any) -> Facts:
         session.execs += 1
         name = session.target.name
-        made.looks.append(name)
+        made.looked_at(name)
         there = made.there.setdefault(name, set())
         return Facts({q: q.thing in there for q in questions if isinstance(q, Has)} | {UNCONFIRMED: False, LastRun(): ""}, {})
 
@@ -131,7 +163,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
         failed = next((n for n, step in enumerate(run.steps) if step.resource.removeprefix("thing:") in made.failing), None)
         for step in run.steps[:failed]:
             thing = step.resource.removeprefix("thing:")
-            made.deeds.append((name, thing))
+            made.has_done(name, thing)
             made.there[name].add(thing)
             if brings := made.gives.get((name, thing)):
                 made.there.setdefault(brings[0], set()).add(brings[1])
@@ -377,3 +409,28 @@ def test_another_host_need_not_be_in_the_inventory(playbooks: Playbooks) -> None
 def test_another_host_must_be_one(playbooks: Playbooks, to: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         wishes(playbooks, f"hosts: {{a: {{greet: {{to: {to}}}}}, b: {{groups: [g]}}}}")
+
+
+def test_groups_never_wait_for_each_other(hosts: Hosts) -> None:
+    """One group's probe lasts until the other group is done with everything."""
+    done = hosts.sets_off["client", "way"] = threading.Event()
+    hosts.slow["away"] = done
+    apart = {"away": [Thing("key")], "beside": [Thing("permission", "away", "key")], "alone": [Thing("other")]}
+    reports = go({**apart, **tunnel()}, parallel=8)
+    assert set(statuses(reports).values()) == {"changed"}
+    assert hosts.deeds.index(("client", "way")) < hosts.deeds.index(("away", "key"))
+
+
+def test_hosts_that_ask_in_a_row_are_one_group() -> None:
+    wanted = {"a": [Thing("x", "b", "y")], "c": [Thing("z")], "b": [Thing("y", "d", "w")], "d": [Thing("w")]}
+    asked = {name: peer_questions_of(resources) for name, resources in wanted.items()}
+    groups = peers._groups([DesiredHost(Target(name, "192.0.2.1"), resources) for name, resources in wanted.items()], asked)
+    assert [[host.target.name for host in group] for group in groups] == [["a", "b", "d"], ["c"]]
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_groups_share_the_limit(hosts: Hosts, parallel: int) -> None:
+    hosts.limit = parallel
+    pairs = {f"{one}{n}": its for n in range(4) for one, its in (("c", [Thing("x", f"g{n}", "y")]), ("g", [Thing("y")]))}
+    assert set(statuses(go(pairs, parallel=parallel)).values()) == {"changed"}
+    assert 1 <= hosts.busiest <= parallel

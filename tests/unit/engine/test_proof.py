@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from novaops.engine import converge as engine
-from novaops.engine.converge import UNCONFIRMED, RunOptions, converge_in
+from novaops.engine.converge import UNCONFIRMED, RunOptions
+from novaops.engine.peers import converge_in
 from novaops.engine.planner import make_plan
 from novaops.engine.report import HostReport, as_json, error_lines
 from novaops.errors import HostFailed, Refused
@@ -115,6 +116,7 @@ def test_other_errors_are_not_swallowed() -> None:
 
 
 class Session:
+    execs = 0
     target = Target("box", "192.0.2.1", 22, "root")
 
 
@@ -157,7 +159,7 @@ class Ended:
 def go(*things: Thing, ends: tuple[str, ...] = ("ok",), check: bool = False) -> HostReport:
     THINGS[:] = things
     OUTCOMES[:] = [Ended(end) for end in ends]
-    return converge_in(Session(), [*things, Plain()], RunOptions(check=check), lambda *_: None)  # type: ignore[arg-type]
+    return converge_in(Session(), [*things, Plain()], RunOptions(check=check), lambda *_: None)[0]  # type: ignore[arg-type]
 
 
 def statuses(report: HostReport) -> dict[str, str]:
