@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from novaops.engine.desired import HostView, Peers
 from novaops.features.disk.resources.filesystem import MAKERS, Filesystem
 from novaops.features.disk.resources.growth import Growth
 from novaops.features.disk.resources.mount import Mount
@@ -16,7 +16,7 @@ STANDARD_OPTIONS = ("nofail", "x-systemd.device-timeout=15s")
 """Without nofail a missing disk stops the boot in emergency mode, with no ssh; the time-out keeps that boot short."""
 
 
-def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[Resource]:
+def desired(host: HostView, settings: Settings, peers: Peers) -> Iterator[Resource]:
     del host, peers
     for kind in sorted({disk.filesystem for disk in settings if disk.state == "mounted" and not disk.binds} - {"ext4"}):
         yield Package(MAKERS[kind])

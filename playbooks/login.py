@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
 
+from novaops.engine.desired import HostView, Peers
 from novaops.features.login.resources.password import Password
 from novaops.features.login.resources.password_login import PasswordLogin
 from novaops.features.login.settings import Beside, Settings
@@ -14,8 +15,9 @@ from novaops.resources.file import File
 from novaops.resources.package import Package
 from novaops.resources.unit import Unit
 from novaops.resources.user import User
+from novaops.secret import Secret
 
-__all__ = ["Beside", "Settings", "desired"]
+__all__ = ["Beside", "Settings", "desired", "prepare"]
 
 JAIL_FILE = "/etc/fail2ban/jail.d/novaops.local"
 
@@ -38,9 +40,24 @@ RESTART = 'fail2ban-client -t >/dev/null && exec systemctl restart fail2ban.serv
 """When the file is taken away again, what is left may not start: Debian 12's own jail wants a log that is not there."""
 
 
-def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[Resource]:
+@dataclass(frozen=True)
+class Resolved:
+    """The section with its passwords."""
+
+    settings: Settings
+    passwords: Mapping[str, Secret]
+    """By user."""
+
+
+def prepare(host: HostView, settings: Settings) -> Resolved:
+    """Read the passwords where the section says they are. Raises UsageError, or Refused for one that is too weak."""
+    del host
+    return Resolved(settings, settings.passwords())
+
+
+def desired(host: HostView, resolved: Resolved, peers: Peers) -> Iterator[Resource]:
     del host, peers
-    passwords = settings.passwords()
+    settings, passwords = resolved.settings, resolved.passwords
     if settings.fail2ban:
         # Before passwords count, not after.
         yield from (Package("nftables"), Package("python3-systemd"), Package("fail2ban"))

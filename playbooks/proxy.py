@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import AfterValidator
 
+from novaops.engine.desired import HostView, Peers
 from novaops.features.proxy.default_server import aside, default, shared
 from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_capacity import NginxCapacity
@@ -25,7 +26,7 @@ from novaops.resources.unit import Unit
 Settings = Annotated[list[Site], AfterValidator(distinct)]
 
 
-def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[Resource]:
+def desired(host: HostView, settings: Settings, peers: Peers) -> Iterator[Resource]:
     del peers
     sites = [NginxSite(entry, host, tuple(settings)) for entry in settings if entry.state == "present"]
     if sites:

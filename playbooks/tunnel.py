@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
+from novaops.engine.desired import HostView, Peers
 from novaops.features.tunnel.client import Client, gateway_of
 from novaops.features.tunnel.paths import FOLDER, USER, comment
 from novaops.features.tunnel.resources.account import TunnelUser, TunnelUserRemoved
@@ -26,7 +27,7 @@ from novaops.resources.package import Package
 Settings = Annotated[list[Tunnel], AfterValidator(distinct)]
 
 
-def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[Resource]:
+def desired(host: HostView, settings: Settings, peers: Peers) -> Iterator[Resource]:
     present = [Client(entry, host, peers) for entry in settings if entry.state == "present"]
     gone = [entry for entry in settings if entry.state == "absent"]
     absent = [entry.name for entry in gone]
@@ -53,7 +54,7 @@ def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator
             yield client.named()
 
 
-def desired_of_peers(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[tuple[str, Resource]]:
+def desired_of_peers(host: HostView, settings: Settings, peers: Peers) -> Iterator[tuple[str, Resource]]:
     gateways = dict.fromkeys(gateway_of(host, entry, peers).name for entry in settings if entry.via)
     for via in gateways:
         entries = [entry for entry in settings if entry.via and gateway_of(host, entry, peers).name == via]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import AfterValidator
 
+from novaops.engine.desired import HostView, Peers
 from novaops.features.vpn.link import resources as link_resources
 from novaops.features.vpn.resources.link import VpnRemoved
 from novaops.features.vpn.settings import Server, Vpn, distinct
@@ -15,7 +16,7 @@ from novaops.model.plan import Resource
 Settings = Annotated[list[Vpn], AfterValidator(distinct)]
 
 
-def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[Resource]:
+def desired(host: HostView, settings: Settings, peers: Peers) -> Iterator[Resource]:
     del peers
     # What is taken away first: another link may want its routes.
     for entry in sorted(settings, key=lambda one: one.state != "absent"):

@@ -55,6 +55,6 @@ def _converge(options: Options, hosts: list[str] | None, only: str, manner: RunO
         options,
         hosts or [],
         manner,
-        wanted=lambda known, playbooks, host: playbooks.wishes(known, host, sections),
+        wanted=lambda known, playbooks, host: playbooks.desired(known, host, sections),
         diff=diff,
     )

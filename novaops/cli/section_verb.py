@@ -8,51 +8,33 @@ from collections.abc import Callable, Sequence
 from novaops.cli import output
 from novaops.cli.options import PARALLEL, Options
 from novaops.engine.converge import RunOptions
+from novaops.engine.desired import DesiredState, bring_together
 from novaops.engine.inventory import Host, Inventory
 from novaops.engine.peers import DesiredHost, converge_all
-from novaops.engine.playbooks import DesiredState, Playbooks
-from novaops.model.plan import Resource
+from novaops.engine.playbooks import Playbooks
 
-WishesFor = Callable[[Inventory, Playbooks, Host], DesiredState]
+Desired = Callable[[Inventory, Playbooks, Host], DesiredState]
 """What a verb wants of a host, and of others for its sake."""
 
 
 def converge_hosts(
     options: Options,
     words: Sequence[str],
-    manner: RunOptions,
+    run: RunOptions,
     *,
-    wanted: WishesFor,
+    wanted: Desired,
     section: str | None = None,
     diff: bool = False,
 ) -> int:
     """Converge the hosts that the words mean, and show how it went. Gives the exit code.
 
-    All wishes of all hosts are read before the first one is contacted. Raises UsageError, InventoryError.
+    What is wanted of all hosts is known before the first one is contacted. Raises UsageError, InventoryError.
     """
     started = time.monotonic()
     known, playbooks = options.known()
-    hosts = {host.name: host for host in known.find(words, section)}
-    resources: dict[str, list[Resource]] = {name: [] for name in hosts}
-    of_peers: list[tuple[Host, Resource]] = []
-    for host in list(hosts.values()):
-        wishes = wanted(known, playbooks, host)
-        resources[host.name] += wishes.own
-        of_peers += wishes.of_peers
-    for peer, resource in of_peers:
-        hosts.setdefault(peer.name, peer)
-        its = resources.setdefault(peer.name, [])
-        if resource not in its:  # several hosts may want the same of one
-            its.append(resource)
-    resources = {name: without_those_that_give_way(its) for name, its in resources.items()}
-    targets = options.targets(list(hosts.values()))
-    with output.progress(list(hosts)) as tell:
-        work = [DesiredHost(targets[name], resources[name]) for name in hosts]
-        reports = converge_all(work, manner, tell, options.parallel or PARALLEL)
+    desired = bring_together(known.find(words, section), lambda host: wanted(known, playbooks, host))
+    targets = options.targets([host for host, _ in desired])
+    with output.progress(list(targets)) as tell:
+        hosts = [DesiredHost(targets[host.name], resources) for host, resources in desired]
+        reports = converge_all(hosts, run, tell, options.parallel or PARALLEL)
     return output.show(options, reports, started, diff=diff)
-
-
-def without_those_that_give_way(wanted: Sequence[Resource]) -> list[Resource]:
-    """What one host wants away (`yields_to_present`) stays where another host wants it there."""
-    stays = {resource.id for resource in wanted if not resource.yields_to_present}
-    return [resource for resource in wanted if resource.id not in stays or not resource.yields_to_present]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from novaops.engine import inventory
+from novaops.engine.desired import DesiredState, HostView, Peers
 from novaops.engine.inventory import Host, Inventory
 from novaops.engine.templates import Templates
 from novaops.errors import NovaopsError, UsageError
@@ -26,50 +27,13 @@ _FLAGS = {"basic": "password"}
 
 
 @dataclass(frozen=True)
-class HostView:
-    """The host as a playbook sees it. No I/O happens through it but reading templates."""
-
-    name: str
-    address: str
-    groups: frozenset[str]
-    templates: Templates
-    folder: Path
-    """The inventory's."""
-
-
-class Peers(Mapping[str, Host]):
-    """The other hosts as a playbook sees them: those of the inventory, and any user@address."""
-
-    def __init__(self, known: Inventory) -> None:
-        self._known = known
-
-    def __getitem__(self, name: str) -> Host:
-        """Raises UsageError for what is no host, or a group."""
-        if name in self._known.groups:
-            raise UsageError(f"{name} is a group, where one host is needed")
-        (host,) = self._known.find([name])
-        return host
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known.hosts)
-
-    def __len__(self) -> int:
-        return len(self._known.hosts)
-
-
-@dataclass(frozen=True)
-class DesiredState:
-    """What the sections of one host want: of the host itself, and of other hosts."""
-
-    own: Sequence[Resource]
-    of_peers: Sequence[tuple[Host, Resource]] = ()
-
-
-@dataclass(frozen=True)
 class Playbook:
-    """One file of a playbooks folder: `Settings`, the form of its section, and `desired`, which gives the resources.
+    """One file of a playbooks folder. docs/adding-a-feature.md shows one being written.
 
-    Where it spans hosts, `desired_of_peers` gives what is wanted of the others: pairs of a host's name and a resource.
+    It has `Settings`, the form of its section, and `desired(host, settings, peers)`, which gives the resources of the host and does no I/O.
+    Optional: `prepare(host, settings)`, which resolves what settings only name (secrets, files beside the inventory) and gives
+    what `desired` gets as its settings; `desired_of_peers(host, settings, peers)`, which gives what is wanted of other hosts, as pairs of a
+    host's name and a resource.
     """
 
     name: str
@@ -93,6 +57,19 @@ class Playbook:
             if not hasattr(module, needed):
                 raise UsageError(f"the playbook {self.file} has no {needed}")
         return module
+
+    def prepare(self, host: HostView, settings: Any) -> Any:
+        """The settings with all that they only name. The one step between a section and its resources that may do I/O.
+
+        Raises UsageError for what cannot be had.
+        """
+        prepare = getattr(self.module, "prepare", None)
+        return settings if prepare is None else prepare(host, settings)
+
+    def desired_of_peers(self, host: HostView, settings: Any, peers: Peers) -> Iterable[tuple[str, Resource]]:
+        """What the section of `host` wants of other hosts."""
+        desired = getattr(self.module, "desired_of_peers", None)
+        return () if desired is None else desired(host, settings, peers)
 
     def settings(self, known: Inventory, host: Host) -> Any:
         """The host's section, read. Raises InventoryError."""
@@ -184,34 +161,33 @@ class Playbooks:
             "$defs": definitions,
         }
 
-    def wishes(
+    def desired(
         self, known: Inventory, host: Host, only: Iterable[str] | None = None, settings: Mapping[str, Any] | None = None
     ) -> DesiredState:
         """What the sections of `host` want, in the order they are written. `settings` take the place of what is written.
 
-        Raises InventoryError, before anything is contacted.
+        Raises UsageError, InventoryError, Refused, before anything is contacted.
         """
         given = dict(settings or {})
         written = list(given) if settings is not None else list(host.sections)
         wanted = None if only is None else set(only)
-        sections = [section for section in written if wanted is None or section in wanted]
-        context = HostView(host.name, host.address, host.groups, self.templates, self._folder)
+        view = HostView(host.name, host.address, host.groups, self.templates, self._folder)
         peers = Peers(known)
         own: list[Resource] = []
         of_peers: list[tuple[Host, Resource]] = []
-        for section in sections:
+        for section in (section for section in written if wanted is None or section in wanted):
             playbook = self.by_name[section]
             its = given[section] if section in given else playbook.settings(known, host)
-            own += playbook.module.desired(context, its, peers)
-            asks = getattr(playbook.module, "desired_of_peers", None)
-            of_peers += [(peers[name], resource) for name, resource in (asks(context, its, peers) if asks is not None else ())]
+            its = playbook.prepare(view, its)
+            own += playbook.module.desired(view, its, peers)
+            of_peers += ((peers[name], resource) for name, resource in playbook.desired_of_peers(view, its, peers))
         return DesiredState(own, of_peers)
 
     def resources(
         self, known: Inventory, host: Host, only: Iterable[str] | None = None, settings: Mapping[str, Any] | None = None
     ) -> list[Resource]:
-        """Of the wishes those for the host itself."""
-        return list(self.wishes(known, host, only, settings).own)
+        """Of the desired state what is wanted of the host itself."""
+        return list(self.desired(known, host, only, settings).own)
 
 
 def shipped(kind: str) -> Path:

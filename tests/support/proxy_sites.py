@@ -12,7 +12,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from novaops.engine import inventory
-from novaops.engine.playbooks import HostView, Playbooks
+from novaops.engine.desired import HostView
+from novaops.engine.playbooks import Playbooks
 from novaops.errors import InventoryError
 from novaops.features.proxy.facts.nginx import NginxFacts
 from novaops.features.proxy.resources.nginx_files import NginxFiles

@@ -9,8 +9,9 @@ import typer
 from novaops.cli.options import Check, Diff, Hosts, NoWait, OneHost, Options, verb
 
 if TYPE_CHECKING:
+    from novaops.engine.desired import DesiredState
     from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import DesiredState, Playbooks
+    from novaops.engine.playbooks import Playbooks
 
 app = typer.Typer(help="Data disks: format, mount, fstab, grow.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -82,10 +83,10 @@ def _converge(
     def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
         settings = playbooks.by_name["disk"].overridden(known, found, "path", path, flags)
         if growth:
-            from novaops.engine.playbooks import DesiredState
+            from novaops.engine.desired import DesiredState
             from novaops.features.disk.resources.growth import Growth
 
             return DesiredState([Growth(disk.path) for disk in settings])
-        return playbooks.wishes(known, found, settings={"disk": settings})
+        return playbooks.desired(known, found, settings={"disk": settings})
 
     return converge_hosts(options, [host], RunOptions(check, not no_wait), wanted=wanted, section="disk", diff=diff)

@@ -10,8 +10,9 @@ from novaops.cli.options import Check, Diff, Guard, Hosts, NoWait, OneHost, Opti
 from novaops.engine.guard import SECONDS
 
 if TYPE_CHECKING:
+    from novaops.engine.desired import DesiredState
     from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import DesiredState, Playbooks
+    from novaops.engine.playbooks import Playbooks
 
 app = typer.Typer(help="Password logins over ssh: allow, deny, status.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -90,7 +91,7 @@ def _converge(
 
     def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
         settings = _settings(playbooks, found, users, flags)
-        return playbooks.wishes(known, found, settings={"login": settings})
+        return playbooks.desired(known, found, settings={"login": settings})
 
     return converge_hosts(options, [host], RunOptions(check, not no_wait, guard=guard), wanted=wanted, section="login", diff=diff)
 

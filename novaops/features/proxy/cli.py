@@ -9,8 +9,9 @@ import typer
 from novaops.cli.options import Check, Diff, Hosts, NoWait, Options, verb
 
 if TYPE_CHECKING:
+    from novaops.engine.desired import DesiredState
     from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import DesiredState, Playbooks
+    from novaops.engine.playbooks import Playbooks
 
 app = typer.Typer(help="Reverse proxies with nginx: deploy, status, remove.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -102,6 +103,6 @@ def _converge(
 
     def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
         settings = playbooks.by_name["proxy"].overridden(known, found, "name", name, flags)
-        return playbooks.wishes(known, found, settings={"proxy": settings})
+        return playbooks.desired(known, found, settings={"proxy": settings})
 
     return converge_hosts(options, hosts, RunOptions(check, not no_wait), wanted=wanted, section="proxy", diff=diff)

@@ -11,8 +11,9 @@ from novaops.engine.guard import SECONDS
 from novaops.features.tunnel import cli_open as tunnel_open
 
 if TYPE_CHECKING:
+    from novaops.engine.desired import DesiredState
     from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import DesiredState, Playbooks
+    from novaops.engine.playbooks import Playbooks
 
 app = typer.Typer(help="Tunnels over ssh: up, status, down, open.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -142,8 +143,8 @@ def _converge(  # noqa: PLR0913 - the options of both verbs
     def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
         settings = playbooks.by_name["tunnel"].overridden(known, found, "name", name, flags)
         if of_peers:
-            return playbooks.wishes(known, found, settings={"tunnel": settings})
-        wishes = playbooks.wishes(known, found, settings={"tunnel": [entry.model_copy(update={"via": None}) for entry in settings]})
+            return playbooks.desired(known, found, settings={"tunnel": settings})
+        wishes = playbooks.desired(known, found, settings={"tunnel": [entry.model_copy(update={"via": None}) for entry in settings]})
         return replace(wishes, own=[replace(one, via_unknown=False) if isinstance(one, StaleTunnelFiles) else one for one in wishes.own])
 
     return converge_hosts(options, hosts, RunOptions(check, not no_wait, guard=guard), wanted=wanted, section="tunnel", diff=diff)

@@ -12,8 +12,9 @@ from novaops.engine.guard import SECONDS
 from novaops.features.vpn import cli_server as vpn_serve
 
 if TYPE_CHECKING:
+    from novaops.engine.desired import DesiredState
     from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import DesiredState, Playbooks
+    from novaops.engine.playbooks import Playbooks
 
 app = typer.Typer(help="OpenVPN for named routes only: up, status, down, lint; and servers.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -128,7 +129,7 @@ def _converge(
         links = [entry for entry in settings if isinstance(entry, Link)]
         if name and not links:
             raise UsageError(f"{name} is a server of {found.name}", fix=f"novaops vpn serve {found.name} --name {name}")
-        return playbooks.wishes(known, found, settings={"vpn": links})
+        return playbooks.desired(known, found, settings={"vpn": links})
 
     return converge_hosts(options, hosts, RunOptions(check, not no_wait, guard=guard), wanted=wanted, section="vpn", diff=diff)
 

@@ -13,8 +13,9 @@ from novaops.cli.options import Check, Diff, Hosts, NoWait, OneHost, Options, ve
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from novaops.engine.desired import DesiredState
     from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import DesiredState, Playbooks
+    from novaops.engine.playbooks import Playbooks
     from novaops.engine.report import HostReport
     from novaops.features.vpn.settings import Server
     from novaops.model.plan import Resource
@@ -80,7 +81,7 @@ def serve(  # noqa: PLR0913 - one option for each key of the section
     token = secrets.token_hex(8) if renew else ""
 
     def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
-        from novaops.engine.playbooks import DesiredState
+        from novaops.engine.desired import DesiredState
 
         own: list[Resource] = []
         for one in _names(found, name, named=bool(hosts)):
@@ -174,7 +175,7 @@ def revoke(
 
     def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
         del known, playbooks
-        from novaops.engine.playbooks import DesiredState
+        from novaops.engine.desired import DesiredState
         from novaops.features.vpn.resources.server_client import ClientRevoked
 
         return DesiredState([ClientRevoked(_server_of(found, server), name)])

@@ -13,9 +13,10 @@ import pytest
 from novaops.engine import converge as engine
 from novaops.engine import inventory, peers
 from novaops.engine.converge import UNCONFIRMED, RunOptions
+from novaops.engine.desired import DesiredState
 from novaops.engine.peers import DesiredHost, converge_all
 from novaops.engine.planner import make_plan, peer_questions_of
-from novaops.engine.playbooks import DesiredState, Playbooks
+from novaops.engine.playbooks import Playbooks
 from novaops.engine.report import HostReport
 from novaops.errors import HostFailed, NovaopsError, Refused, Unreachable, UsageError, WaitingForPeer
 from novaops.facts.runs import LastRun
@@ -390,7 +391,7 @@ def playbooks(tmp_path: Path) -> Playbooks:
 
 def wishes(playbooks: Playbooks, text: str) -> DesiredState:
     known = inventory.parse(text, "inventory.yaml", list(playbooks.by_name))
-    return playbooks.wishes(known, known.hosts["a"])
+    return playbooks.desired(known, known.hosts["a"])
 
 
 def test_a_section_may_want_something_of_another_host(playbooks: Playbooks) -> None:

@@ -110,7 +110,7 @@ def test_flags(case: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_pat
         playbooks = Playbooks(tmp_path)
         known = inventory.load(None, list(playbooks.by_name))
         [host] = known.find(words)
-        monkeypatch.setattr(playbooks, "wishes", lambda *_, settings: found.append(settings["login"]))
+        monkeypatch.setattr(playbooks, "desired", lambda *_, settings: found.append(settings["login"]))
         wanted(known, playbooks, host)
         return 0
 

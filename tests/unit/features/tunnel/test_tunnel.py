@@ -18,9 +18,10 @@ from pydantic import ValidationError
 
 from novaops.cli.options import Options
 from novaops.cli.query import not_there
-from novaops.cli.section_verb import WishesFor, without_those_that_give_way
+from novaops.cli.section_verb import Desired
 from novaops.engine import inventory
-from novaops.engine.playbooks import DesiredState, Playbooks
+from novaops.engine.desired import DesiredState, without_yielding
+from novaops.engine.playbooks import Playbooks
 from novaops.errors import InventoryError, Refused, UsageError, WaitingForPeer
 from novaops.facts.account import AccountNamed
 from novaops.facts.file import FileAt, FileState
@@ -74,7 +75,7 @@ def known(tunnels: Sequence[Mapping[str, Any]], **gate: Any) -> inventory.Invent
 
 def wishes(*tunnels: Mapping[str, Any], **gate: Any) -> DesiredState:
     found = known(tunnels, **gate)
-    return BOOKS.wishes(found, found.hosts["box"], ["tunnel"])
+    return BOOKS.desired(found, found.hosts["box"], ["tunnel"])
 
 
 def file_of(wanted: DesiredState, path: str) -> str:
@@ -114,7 +115,7 @@ def file_of(wanted: DesiredState, path: str) -> str:
 def test_what_is_wrong_is_said_with_its_key(entry: dict[str, Any], place: str, said: str) -> None:
     found = known([{key: value for key, value in entry.items() if value is not None}])
     with pytest.raises(InventoryError) as error:
-        BOOKS.wishes(found, found.hosts["box"])
+        BOOKS.desired(found, found.hosts["box"])
     assert error.value.what.startswith(f"inventory.yaml: hosts/box/tunnel/{place}: "), error.value.what
     assert said in error.value.what
 
@@ -283,12 +284,12 @@ def test_what_one_client_wants_away_stays_where_another_wants_it() -> None:
     gone = [one for _, one in wishes({"name": "api", "state": "absent", "via": "gate"}).of_peers]
     comes = [one for _, one in wishes({**API, "name": "b", "listen": 9000}).of_peers]
     for both in ([*gone, *comes], [*comes, *gone]):
-        stays = without_those_that_give_way(both)
+        stays = without_yielding(both)
         assert [one.id for one in stays if one.id == "admitted:box/api"]
         assert [one for one in stays if one.id in {"sshd:tunnels", "user:novaops-tunnel"}] == [
             one for one in comes if one.id in {"sshd:tunnels", "user:novaops-tunnel"}
         ]
-    assert without_those_that_give_way(gone) == gone
+    assert without_yielding(gone) == gone
 
 
 @pytest.mark.parametrize(
@@ -318,7 +319,7 @@ def test_a_gateway_that_is_gone_for_good_is_not_even_looked_up(monkeypatch: pyte
     found = known([{**API, "via": "gone"}])
     made: list[DesiredState] = []
 
-    def converge(*_: Any, wanted: WishesFor, **__: Any) -> int:
+    def converge(*_: Any, wanted: Desired, **__: Any) -> int:
         made.append(wanted(found, BOOKS, found.hosts["box"]))
         return 0
 

@@ -358,7 +358,7 @@ def test_a_server_is_not_touched_by_the_verbs_of_links(
     def take(_: object, hosts: list[str], __: object, *, wanted: Any, section: str, **___: object) -> int:
         playbooks = Playbooks(tmp_path)
         known = inventory.load(None, list(playbooks.by_name))
-        monkeypatch.setattr(playbooks, "wishes", lambda *_, settings: found.extend(settings["vpn"]))
+        monkeypatch.setattr(playbooks, "desired", lambda *_, settings: found.extend(settings["vpn"]))
         for host in known.find(hosts, section):
             wanted(known, playbooks, host)
         return 0

@@ -1,0 +1,78 @@
+"""What hosts should have: how a playbook sees hosts, and the desired states of all hosts of a run brought together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from novaops.engine.inventory import Host, Inventory
+from novaops.engine.templates import Templates
+from novaops.errors import UsageError
+from novaops.model.plan import Resource
+
+
+@dataclass(frozen=True)
+class HostView:
+    """A host as a playbook sees it."""
+
+    name: str
+    address: str
+    groups: frozenset[str]
+    templates: Templates
+    folder: Path
+    """The inventory's: what a section names by a relative path is beside it."""
+
+
+class Peers(Mapping[str, Host]):
+    """The other hosts as a playbook sees them: those of the inventory, and any user@address."""
+
+    def __init__(self, known: Inventory) -> None:
+        self._known = known
+
+    def __getitem__(self, name: str) -> Host:
+        """Raises UsageError for what is no host, or a group."""
+        if name in self._known.groups:
+            raise UsageError(f"{name} is a group, where one host is needed")
+        (host,) = self._known.find([name])
+        return host
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known.hosts)
+
+    def __len__(self) -> int:
+        return len(self._known.hosts)
+
+
+@dataclass(frozen=True)
+class DesiredState:
+    """What the sections of one host want: of the host itself, and of other hosts."""
+
+    own: Sequence[Resource]
+    of_peers: Sequence[tuple[Host, Resource]] = ()
+
+
+def bring_together(hosts: Iterable[Host], desired: Callable[[Host], DesiredState]) -> list[tuple[Host, list[Resource]]]:
+    """Each host, and the peers that they bring in, with all that is wanted of it: by its own sections first, then by other hosts.
+
+    Raises what `desired` raises, before anything is contacted.
+    """
+    found = {host.name: host for host in hosts}
+    resources: dict[str, list[Resource]] = {name: [] for name in found}
+    of_peers: list[tuple[Host, Resource]] = []
+    for host in list(found.values()):
+        state = desired(host)
+        resources[host.name] += state.own
+        of_peers += state.of_peers
+    for peer, resource in of_peers:
+        found.setdefault(peer.name, peer)
+        its = resources.setdefault(peer.name, [])
+        if resource not in its:  # several hosts may want the same of one
+            its.append(resource)
+    return [(host, without_yielding(resources[name])) for name, host in found.items()]
+
+
+def without_yielding(wanted: Sequence[Resource]) -> list[Resource]:
+    """Without what one host wants removed (`yields_to_present`) and another host wants present."""
+    present = {resource.id for resource in wanted if not resource.yields_to_present}
+    return [resource for resource in wanted if resource.id not in present or not resource.yields_to_present]

@@ -1,0 +1,54 @@
+"""Everything a playbook of one's own is written with. docs/adding-a-feature.md shows how.
+
+A playbook is a file `playbooks/NAME.py` beside the inventory. It makes `NAME:` a section.
+"""
+
+from __future__ import annotations
+
+from novaops.engine.desired import HostView, Peers
+from novaops.errors import HostFailed, Refused, UsageError, WaitingForPeer
+from novaops.formats import names
+from novaops.model.action import Command, WriteFile
+from novaops.model.plan import Change, FreshLogin, Resource, Risk, Step, Wrapped
+from novaops.model.question import Facts, Missing, Question, Section
+from novaops.resources.after_peer import AfterPeer
+from novaops.resources.directory import Directory
+from novaops.resources.file import File
+from novaops.resources.open_port import OpenPort
+from novaops.resources.package import Package
+from novaops.resources.unit import Unit
+from novaops.resources.user import User
+from novaops.secret import Secret
+from novaops.secret_source import Reference, resolve
+
+__all__ = [
+    "AfterPeer",
+    "Change",
+    "Command",
+    "Directory",
+    "Facts",
+    "File",
+    "FreshLogin",
+    "HostFailed",
+    "HostView",
+    "Missing",
+    "OpenPort",
+    "Package",
+    "Peers",
+    "Question",
+    "Reference",
+    "Refused",
+    "Resource",
+    "Risk",
+    "Secret",
+    "Section",
+    "Step",
+    "Unit",
+    "UsageError",
+    "User",
+    "WaitingForPeer",
+    "Wrapped",
+    "WriteFile",
+    "names",
+    "resolve",
+]
