@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from novaops.cli.options import Check, Diff, Guard, Hosts, NoWait, Options, verb
-from novaops.engine.guard import SECONDS
+from novaops.cli.options import Diff, GuardedRun, Hosts, Options, verb
 
 if TYPE_CHECKING:
     from novaops.engine.converge import RunOptions
@@ -27,23 +26,12 @@ def plan(options: Options, hosts: Hosts = None, *, only: Only = "", diff: Diff =
     return _converge(options, hosts, only, RunOptions(check=True), diff=diff)
 
 
-def apply(
-    options: Options,
-    hosts: Hosts = None,
-    *,
-    only: Only = "",
-    check: Check = False,
-    diff: Diff = False,
-    no_wait: NoWait = False,
-    guard: Guard = SECONDS,
-) -> int:
+def apply(options: Options, hosts: Hosts = None, *, only: Only = "", run: GuardedRun) -> int:
     """Make hosts as the inventory wants them, and prove it."""
-    from novaops.engine.converge import RunOptions
-
-    return _converge(options, hosts, only, RunOptions(check, not no_wait, guard=guard), diff=diff)
+    return _converge(options, hosts, only, run.options(), diff=run.diff)
 
 
-def _converge(options: Options, hosts: list[str] | None, only: str, manner: RunOptions, *, diff: bool) -> int:
+def _converge(options: Options, hosts: list[str] | None, only: str, run: RunOptions, *, diff: bool) -> int:
     from novaops.cli.section_verb import converge_hosts
     from novaops.errors import UsageError
 
@@ -54,7 +42,7 @@ def _converge(options: Options, hosts: list[str] | None, only: str, manner: RunO
     return converge_hosts(
         options,
         hosts or [],
-        manner,
+        run,
         wanted=lambda known, playbooks, host: playbooks.desired(known, host, sections),
         diff=diff,
     )

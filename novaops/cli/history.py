@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from novaops.cli.options import Check, Guard, NoWait, OneHost, Options, verb
-from novaops.engine.guard import SECONDS
+from novaops.cli.options import GuardedRun, OneHost, Options, verb
+from novaops.errors import UsageError
 
 Run = Annotated[str, typer.Argument(metavar="[RUN]", help="The run's id, or its beginning; without it the newest one that stands.")]
 
@@ -26,18 +26,21 @@ def history(options: Options, host: OneHost) -> int:
     return show_rows(options, reports, started, ("RUN", "BY", "END", "RESOURCES"), undoing.rows)
 
 
-def undo(options: Options, host: OneHost, run: Run = "", *, check: Check = False, no_wait: NoWait = False, guard: Guard = SECONDS) -> int:
-    """Take a run back, and prove it. What changed since is never overwritten."""
+def undo(options: Options, host: OneHost, run: Run = "", *, how: GuardedRun) -> int:
+    """Take a run back, and prove it: of a group each host's newest one. What changed since is never overwritten."""
     import time
 
     from novaops.cli import output
-    from novaops.engine.converge import RunOptions
-    from novaops.engine.undo import undo as take_back
+    from novaops.cli.options import PARALLEL
+    from novaops.engine import parallel
+    from novaops.engine.undo import undo as undo_run
 
     started = time.monotonic()
     known, _ = options.known()
-    (found,) = known.find([host])[:1]
-    target = options.targets([found])[found.name]
-    with output.progress([found.name]) as tell:
-        report = take_back(target, run, RunOptions(check, not no_wait, guard=guard), tell)
-    return output.show(options, [report], started)
+    hosts = known.find([host])
+    if run and len(hosts) > 1:
+        raise UsageError(f"run {run} is one host's, and {host} is a group of {len(hosts)}", fix=f"novaops undo HOST {run}")
+    targets = options.targets(hosts)
+    with output.progress(list(targets)) as tell:
+        work = parallel.each(targets.values(), lambda target: undo_run(target, run, how.options(), tell), options.parallel or PARALLEL)
+    return output.show(options, work, started, diff=how.diff)

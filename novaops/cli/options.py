@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from novaops.engine.guard import LEAST
+from novaops.engine.guard import LEAST, SECONDS
 from novaops.errors import InternalError, NovaopsError, UsageError
 
 if TYPE_CHECKING:
+    from novaops.engine.converge import RunOptions
     from novaops.engine.inventory import Host, Inventory
     from novaops.engine.playbooks import Playbooks
     from novaops.secret import Secret
@@ -31,6 +32,43 @@ Check = Annotated[bool, typer.Option("--check", help="Change nothing; exit 3 if 
 Diff = Annotated[bool, typer.Option("--diff", help="Show what changes inside files.")]
 Guard = Annotated[int, typer.Option(min=LEAST, help="Seconds the host waits for a fresh login before it takes back what could lock out.")]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail at once when another run is at work on the host.")]
+
+
+class Group:
+    """Options that belong together: a frozen dataclass whose fields are options. A verb with a parameter of it has them all."""
+
+
+@dataclass(frozen=True)
+class Run(Group):
+    """How a run is to go: what every verb takes that changes something."""
+
+    check: Check = False
+    diff: Diff = False
+    no_wait: NoWait = False
+
+    def options(self) -> RunOptions:
+        from novaops.engine.converge import RunOptions
+
+        return RunOptions(self.check, not self.no_wait)
+
+
+@dataclass(frozen=True)
+class GuardedRun(Run):
+    """The same for a verb that may do what could lock somebody out."""
+
+    guard: Guard = SECONDS
+
+    def options(self) -> RunOptions:
+        return replace(super().options(), guard=self.guard)
+
+
+class Flags(Group):
+    """The keys of a section's entry, as options."""
+
+    def given(self) -> dict[str, Any]:
+        """Those that were said, by key."""
+        said = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type] # its subclasses are dataclasses
+        return {name: value for name, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -142,10 +180,14 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., i
     def decorate(function: Callable[..., int | None]) -> Callable[..., int | None]:
         signature = inspect.signature(function, eval_str=True)
         own = list(signature.parameters.values())[1:]
+        groups = {p.name: p.annotation for p in own if isinstance(p.annotation, type) and issubclass(p.annotation, Group)}
+        members = {name: _members(group) for name, group in groups.items()}
+        own = [one for parameter in own for one in members.get(parameter.name, [parameter])]
 
         def call(context: typer.Context, **values: Any) -> None:
             options = Options(**{name: context.params[name] for name in GLOBAL_OPTIONS}).over(context.find_root().obj)
-            raise typer.Exit(_guarded(options, functools.partial(function, options, **values)))
+            whole = {name: group(**{one.name: values.pop(one.name) for one in members[name]}) for name, group in groups.items()}
+            raise typer.Exit(_guarded(options, functools.partial(function, options, **values, **whole)))
 
         call.__doc__ = function.__doc__
         call.__name__ = function.__name__
@@ -159,6 +201,11 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., i
         return function
 
     return decorate
+
+
+def _members(group: type[Group]) -> list[inspect.Parameter]:
+    """The options of a group, as parameters."""
+    return list(inspect.signature(group, eval_str=True).parameters.values())
 
 
 def _guarded(options: Options, work: Callable[[], int | None]) -> int:

@@ -3,18 +3,48 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from novaops.cli import output
-from novaops.cli.options import PARALLEL, Options
+from novaops.cli.options import PARALLEL, Options, Run
 from novaops.engine.converge import RunOptions
 from novaops.engine.desired import DesiredState, bring_together
 from novaops.engine.inventory import Host, Inventory
 from novaops.engine.peers import DesiredHost, converge_all
 from novaops.engine.playbooks import Playbooks
 
-Desired = Callable[[Inventory, Playbooks, Host], DesiredState]
+Desired = Callable[[Callable[[Any], DesiredState], Host, Any], DesiredState]
+"""What a verb makes of the entries of one host: of the way to the desired state of entries, the host, and its entries."""
+
+
+HostDesired = Callable[[Inventory, Playbooks, Host], DesiredState]
 """What a verb wants of a host, and of others for its sake."""
+
+
+def converge_entries(
+    options: Options,
+    words: Sequence[str],
+    run: Run,
+    section: str,
+    key: str,
+    value: str | None,
+    flags: Mapping[str, Any],
+    desired: Desired | None = None,
+) -> int:
+    """Converge the entries of the hosts' section: the one whose `key` is `value`, with the flags over it, or all. Gives the exit code.
+
+    `desired` is for a verb that wants something else of the entries than what the section means.
+    """
+
+    def wanted(known: Inventory, playbooks: Playbooks, host: Host) -> DesiredState:
+        def of(entries: Any) -> DesiredState:
+            return playbooks.desired(known, host, settings={section: entries})
+
+        entries = playbooks.by_name[section].overridden(known, host, key, value, flags)
+        return of(entries) if desired is None else desired(of, host, entries)
+
+    return converge_hosts(options, words, run.options(), wanted=wanted, section=section, diff=run.diff)
 
 
 def converge_hosts(
@@ -22,11 +52,11 @@ def converge_hosts(
     words: Sequence[str],
     run: RunOptions,
     *,
-    wanted: Desired,
+    wanted: HostDesired,
     section: str | None = None,
     diff: bool = False,
 ) -> int:
-    """Converge the hosts that the words mean, and show how it went. Gives the exit code.
+    """Converge the hosts that the words mean, each with what is `wanted` of it, and show how it went. Gives the exit code.
 
     What is wanted of all hosts is known before the first one is contacted. Raises UsageError, InventoryError.
     """

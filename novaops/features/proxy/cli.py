@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
-from novaops.cli.options import Check, Diff, Hosts, NoWait, Options, verb
-
-if TYPE_CHECKING:
-    from novaops.engine.desired import DesiredState
-    from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import Playbooks
+from novaops.cli.options import Flags, Hosts, Options, Run, verb
 
 app = typer.Typer(help="Reverse proxies with nginx: deploy, status, remove.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -19,42 +15,42 @@ Name = Annotated[str | None, typer.Option("--name", help="The site; without it e
 Source = "env:NAME, file:PATH or cmd:WORDS"
 
 
+@dataclass(frozen=True)
+class SiteFlags(Flags):
+    provider: Annotated[str | None, typer.Option(help="openai, sensenova, …: the API behind the site.")] = None
+    upstream: Annotated[str | None, typer.Option(metavar="URL", help="Another API: https://HOST[:PORT]/PATH.")] = None
+    upstreams: Annotated[str | None, typer.Option(metavar="HOST:PORT,...", help="Or servers of your own.")] = None
+    domain: Annotated[str | None, typer.Option(metavar="NAME,...", help="The names that clients use.")] = None
+    tls: Annotated[str | None, typer.Option(help="off, letsencrypt, self-signed or files.")] = None
+    email: Annotated[str | None, typer.Option(help="For tls letsencrypt: who is told when a certificate is about to expire.")] = None
+
+
+@dataclass(frozen=True)
+class AuthFlags(Flags):
+    user: Annotated[str | None, typer.Option(metavar="NAME", help="Who the site lets in, with --password.")] = None
+    password: Annotated[str | None, typer.Option(metavar="SOURCE", help=f"{Source}: that user's password.")] = None
+    inject: Annotated[str | None, typer.Option(metavar="SOURCE", help="The API's key, which the site puts in for its users.")] = None
+    token: Annotated[str | None, typer.Option(metavar="SOURCE", help="Or a token of the site's own; the client's key goes through.")] = None
+    from_: Annotated[str | None, typer.Option("--from", metavar="CIDR,...", help="Or, and: the networks that may use it.")] = None
+
+    def given(self) -> dict[str, Any]:
+        """The site's `auth:`; {} where nothing is said of it. Raises UsageError for half of something."""
+        from novaops.errors import UsageError
+
+        if (self.user is None) != (self.password is None):
+            raise UsageError("--user and --password belong together")
+        auth: dict[str, Any] = {} if self.user is None else {"basic": {self.user: self.password}}
+        auth |= {key: value for key, value in (("inject", self.inject), ("token", self.token), ("from", self.from_)) if value is not None}
+        if self.from_ is not None and self.user is None and self.token is None:
+            auth["passthrough"] = "true"
+        return {"auth": auth} if auth else {}
+
+
 @verb(app)
-def deploy(  # noqa: PLR0913 - one option for each key of the section
-    options: Options,
-    hosts: Hosts = None,
-    *,
-    name: Name = None,
-    provider: Annotated[str | None, typer.Option(help="openai, sensenova, …: the API behind the site.")] = None,
-    upstream: Annotated[str | None, typer.Option(metavar="URL", help="Another API: https://HOST[:PORT]/PATH.")] = None,
-    upstreams: Annotated[str | None, typer.Option(metavar="HOST:PORT,...", help="Or servers of your own.")] = None,
-    domain: Annotated[str | None, typer.Option(metavar="NAME,...", help="The names that clients use.")] = None,
-    tls: Annotated[str | None, typer.Option(help="off, letsencrypt, self-signed or files.")] = None,
-    email: Annotated[str | None, typer.Option(help="For tls letsencrypt: who is told when a certificate is about to expire.")] = None,
-    user: Annotated[str | None, typer.Option(metavar="NAME", help="Who the site lets in, with --password.")] = None,
-    password: Annotated[str | None, typer.Option(metavar="SOURCE", help=f"{Source}: that user's password.")] = None,
-    inject: Annotated[str | None, typer.Option(metavar="SOURCE", help="The API's key, which the site puts in for its users.")] = None,
-    token: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="Or a token of the site's own; the client's key goes through.")
-    ] = None,
-    from_: Annotated[str | None, typer.Option("--from", metavar="CIDR,...", help="Or, and: the networks that may use it.")] = None,
-    check: Check = False,
-    diff: Diff = False,
-    no_wait: NoWait = False,
-) -> int:
+def deploy(options: Options, hosts: Hosts = None, *, name: Name = None, site: SiteFlags, auth: AuthFlags, run: Run) -> int:
     """Make each site of the hosts' proxy: sections answer, and prove it by a request that went through it."""
-    given = {
-        "provider": provider,
-        "upstream": upstream,
-        "upstreams": upstreams,
-        "domain": domain,
-        "tls": tls,
-        "email": email,
-        "auth": _auth(user, password, inject, token, from_),
-    }
-    flags = {key: value for key, value in given.items() if value is not None}
     state = {"state": "present"} if name else {}  # otherwise as each entry says
-    return _converge(options, hosts or [], name, {**flags, **state}, check=check, diff=diff, no_wait=no_wait)
+    return _converge(options, hosts, name, {**site.given(), **auth.given(), **state}, run)
 
 
 @verb(app)
@@ -68,41 +64,12 @@ def status(options: Options, hosts: Hosts = None) -> int:
 
 
 @verb(app)
-def remove(
-    options: Options, hosts: Hosts = None, *, name: Name = None, check: Check = False, diff: Diff = False, no_wait: NoWait = False
-) -> int:
+def remove(options: Options, hosts: Hosts = None, *, name: Name = None, run: Run) -> int:
     """Take sites away, with their passwords and keys. nginx itself, and every other site of it, stays."""
-    return _converge(options, hosts or [], name, {"state": "absent"}, check=check, diff=diff, no_wait=no_wait)
+    return _converge(options, hosts, name, {"state": "absent"}, run)
 
 
-def _auth(user: str | None, password: str | None, inject: str | None, token: str | None, networks: str | None) -> dict[str, Any] | None:
-    """What the flags say of `auth:`. Raises UsageError for half of something."""
-    from novaops.errors import UsageError
+def _converge(options: Options, hosts: list[str] | None, name: str | None, flags: dict[str, Any], run: Run) -> int:
+    from novaops.cli.section_verb import converge_entries
 
-    if (user is None) != (password is None):
-        raise UsageError("--user and --password belong together")
-    auth: dict[str, Any] = {}
-    if user is not None:
-        auth["basic"] = {user: password}
-    if inject is not None:
-        auth["inject"] = inject
-    if token is not None:
-        auth["token"] = token
-    if networks is not None:
-        auth["from"] = networks
-        if user is None and token is None:
-            auth["passthrough"] = "true"
-    return auth or None
-
-
-def _converge(
-    options: Options, hosts: list[str], name: str | None, flags: dict[str, Any], *, check: bool, diff: bool, no_wait: bool
-) -> int:
-    from novaops.cli.section_verb import converge_hosts
-    from novaops.engine.converge import RunOptions
-
-    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
-        settings = playbooks.by_name["proxy"].overridden(known, found, "name", name, flags)
-        return playbooks.desired(known, found, settings={"proxy": settings})
-
-    return converge_hosts(options, hosts, RunOptions(check, not no_wait), wanted=wanted, section="proxy", diff=diff)
+    return converge_entries(options, hosts or [], run, "proxy", "name", name, flags)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from novaops.cli.options import Options
 from novaops.cli.query import not_there
-from novaops.cli.section_verb import Desired
+from novaops.cli.section_verb import HostDesired
 from novaops.engine import inventory
 from novaops.engine.desired import DesiredState, without_yielding
 from novaops.engine.playbooks import Playbooks
@@ -319,7 +319,7 @@ def test_a_gateway_that_is_gone_for_good_is_not_even_looked_up(monkeypatch: pyte
     found = known([{**API, "via": "gone"}])
     made: list[DesiredState] = []
 
-    def converge(*_: Any, wanted: Desired, **__: Any) -> int:
+    def converge(*_: Any, wanted: HostDesired, **__: Any) -> int:
         made.append(wanted(found, BOOKS, found.hosts["box"]))
         return 0
 
