@@ -88,7 +88,11 @@ class Options:
         return replace(self, **missing)
 
     def known(self) -> tuple[Inventory, Playbooks]:
-        """The inventory and the playbooks. Raises InventoryError."""
+        """The inventory and the playbooks, read once. Raises InventoryError."""
+        return self._known
+
+    @functools.cached_property
+    def _known(self) -> tuple[Inventory, Playbooks]:
         from novaops.engine import inventory
         from novaops.engine import playbooks as desired
 
