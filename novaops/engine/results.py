@@ -84,7 +84,7 @@ def ended_badly(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step])
         step: "changed" if number in outcome.done else status if number == failed else "skipped" for number, step in enumerate(plan.steps)
     }
     step = plan.steps[failed]
-    back = "What the step had done was taken back." if outcome.taken_back else "Not all of what the step had done could be taken back."
+    back = "What the step had done was taken back." if outcome.all_undone else "Not all of what the step had done could be taken back."
     done = f" Done before it, and kept: {', '.join(plan.steps[n].resource for n in sorted(outcome.done))}." if outcome.done else ""
     kind = Refused if status == "refused" else HostFailed
     error = kind(
@@ -109,7 +109,7 @@ def rolled_back(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step],
         False: "Looked at again, the host is not quite as it was before.",
         None: "It could not be looked at again.",
     }
-    taken_back = "All of it was taken back." if outcome.taken_back else "Not all of it could be taken back."
+    taken_back = "All of it was taken back." if outcome.all_undone else "Not all of it could be taken back."
     what = why.what if why else f"nobody confirmed it within {outcome.run.guard.seconds} s"
     error = RolledBack(
         f"the fresh login did not work, and the host put itself back: {what}",

@@ -50,7 +50,7 @@ class Outcome:
     failed: int | None = None
     said: str = ""
     """What the failing action printed."""
-    taken_back: bool = True
+    all_undone: bool = True
     """Whether every action that had to be undone was undone."""
     undone: set[int] = field(default_factory=set)
     """The steps of which something was undone."""
@@ -103,15 +103,15 @@ def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
             _reconnect(session, run, deadline)
 
 
-def _confirm(session: Session, outcome: Outcome, stretch: int, watcher: Watcher) -> None:
-    """Log in anew, and let the host know how that went. When it cannot be told, it knows what to do all the same."""
+def _confirm(session: Session, outcome: Outcome, number: int, watcher: Watcher) -> None:
+    """Log in anew, and tell the host whether guarded range `number` is kept. A host that cannot be told rolls it back by itself."""
     run = outcome.run
-    steps = [run.steps[number] for number in guarded_ranges(run.steps)[stretch]]
+    steps = [run.steps[step] for step in guarded_ranges(run.steps)[number]]
     logins = fresh_logins(steps)
     deadline = time.monotonic() + run.guard.seconds / 2
 
     def says(answer: Answer) -> str:
-        return whole(run.guard.answer(run.id, stretch, answer))
+        return whole(run.guard.answer(run.id, number, answer))
 
     try:
         for login in logins:
@@ -166,7 +166,7 @@ def _read(line: str, outcome: Outcome, watcher: Watcher) -> bool:
         case "refused", [number, _, *text]:
             outcome.failed, outcome.said = int(number), _decoded("".join(text))
         case "undone", [number, _, status]:
-            outcome.taken_back = outcome.taken_back and status == "0"
+            outcome.all_undone = outcome.all_undone and status == "0"
             outcome.undone.add(int(number))
             outcome.done.discard(int(number))
         case "end", [("ok" | "failed" | "refused" | "rolled_back" | "stale") as end]:

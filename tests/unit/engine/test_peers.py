@@ -137,7 +137,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
                 made.there.setdefault(brings[0], set()).add(brings[1])
         end = "ok" if failed is None else "failed"
         done = set(range(len(run.steps))) if failed is None else set(range(failed))
-        return type("Ended", (), {"end": end, "logins": 0, "failed": failed, "done": done, "said": "", "taken_back": True, "run": run})
+        return type("Ended", (), {"end": end, "logins": 0, "failed": failed, "done": done, "said": "", "all_undone": True, "run": run})
 
     for module in (engine, peers):
         monkeypatch.setattr(module, "Session", Session)
