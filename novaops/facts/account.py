@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self, get_args
 
 from novaops.facts.sshd import EFFECTIVE, Settings, settings_of
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.secret import Secret
-from novaops.shell import join
+from novaops.shell import join, sh_file
 
 LIMIT = 200
 """So many accounts are shown at most: each costs an sshd of its own."""
@@ -21,42 +21,7 @@ look() { # TABLE [NAMES]: names that are not in it are left out
 }
 """
 
-_ACCOUNTS = (
-    _LOOK
-    + r"""
-about() { # [NAMES]: NAME:UID:GID:HOME:SHELL:PASSWORD:CHANGED:MAX:INACTIVE:EXPIRES, a line each; of the password only what it is good for
-  users=$(look passwd "$@") && shadows=$(look shadow "$@") || return
-  printf '%s\n=\n%s\n' "$users" "$shadows" | awk -F: '
-    function kind(field, locked) {
-      if (field == "") return "empty"
-      locked = sub(/^!+/, "", field)
-      if (field !~ /^[$][0-9A-Za-z-]+[$]/ && (field !~ /^[_.\/0-9A-Za-z]+$/ || length(field) != 13 && length(field) != 20)) return "none"
-      return locked ? "locked" : "set"
-    }
-    $0 == "=" { in_shadow = 1; next }
-    $1 == "" { next }
-    !in_shadow { if (!($1 in user)) { name[++n] = $1; user[$1] = $3 ":" $4 ":" $6 ":" $7; is[$1] = kind($2); days[$1] = ":::" } }
-    in_shadow { is[$1] = kind($2); days[$1] = $3 ":" $5 ":" $7 ":" $8 }
-    END { for (i = 1; i <= n; i++) print name[i] ":" user[name[i]] ":" is[name[i]] ":" days[name[i]] }'
-}
-look_at() { # $home and $shell: can one log in with the shell, and how many keys open it, of which so many to one command only
-  works= keys=0:0; set --
-  case ${shell##*/} in nologin | false | true | sync | halt | shutdown | git-shell) ;; *)
-    [ ! -f "${shell:-/bin/sh}" ] || [ ! -x "${shell:-/bin/sh}" ] || works=yes ;;
-  esac
-  for file in "$home/.ssh/authorized_keys" "$home/.ssh/authorized_keys2"; do [ ! -f "$file" ] || set -- "$@" "$file"; done
-  [ $# = 0 ] || keys=$(awk '
-    function is_key(kind, blob) { return kind ~ /^(sk-)?(ssh|ecdsa)-[-a-z0-9]+(@openssh[.]com)?$/ && blob ~ /^AAAA/ }
-    /^[ \t]*#/ { next }
-    { gsub(/"([^"\\]|\\.)*"/, "\"\"") }
-    is_key($1, $2) { keys++ }
-    !is_key($1, $2) && is_key($2, $3) { keys++; if (tolower("," $1) ~ /,command=/) forced++ }
-    END { print keys + 0 ":" forced + 0 }' "$@")
-}
-show() { printf 'account:%s:%s:%s\n' "$line" "$works" "$keys"; id -Gnz -- "$name"; echo; }
-echo "today:$(($(date +%s) / 86400))"
-"""
-)
+_ACCOUNTS = _LOOK + sh_file(__package__, "account.sh")
 
 Password = Literal["set", "locked", "none", "empty"]
 
@@ -127,8 +92,7 @@ echo end
         return {question: found.get(question.name, Missing.ABSENT) for question in questions}
 
 
-@dataclass(frozen=True)
-class Accounts(Question[tuple[tuple[Account, Settings], ...]]):
+class Accounts(Singleton[tuple[tuple[Account, Settings], ...]]):
     """Root and whoever has a shell that works, a password or a key, with sshd's settings for them when they come from where this question comes from.
 
     The settings are empty for a name with a comma, which sshd cannot be asked about.
@@ -137,8 +101,7 @@ class Accounts(Question[tuple[tuple[Account, Settings], ...]]):
     family: ClassVar[str] = "accounts"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return f"""{EFFECTIVE}{_ACCOUNTS}\
 found=$(about) || exit
 number=0
@@ -155,10 +118,10 @@ echo end
 """
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[tuple[Account, Settings], ...] | Missing]:
+    def parse_one(cls, section: Section) -> tuple[tuple[Account, Settings], ...] | Missing:
         if section.status or not section.stdout.endswith("\nend\n"):
-            return {}
-        return dict.fromkeys(questions, tuple((account, settings_of(lines)) for account, lines in _read(section.stdout)))
+            return Missing.UNKNOWN
+        return tuple((account, settings_of(lines)) for account, lines in _read(section.stdout))
 
 
 def _read(stdout: str) -> Iterator[tuple[Account, list[str]]]:

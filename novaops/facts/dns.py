@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import ClassVar, Self
 
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.shell import join
 
 _KINDS = ("inet", "inet6")
@@ -52,23 +52,21 @@ echo end
         return {q: _addresses(words) or Missing.ABSENT for q, words in zip(questions, found, strict=True)}
 
 
-@dataclass(frozen=True)
-class OwnAddresses(Question[tuple[str, ...]]):
+class OwnAddresses(Singleton[tuple[str, ...]]):
     """Those of its interfaces, the loopback's among them."""
 
     family: ClassVar[str] = "own-addresses"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return "ip -o address show && echo end\n"
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[str, ...] | Missing]:
+    def parse_one(cls, section: Section) -> tuple[str, ...] | Missing:
         *lines, end = section.stdout.splitlines()
         if section.status or end != "end":
-            return {}
-        return dict.fromkeys(questions, _addresses(line.split()[3].partition("/")[0] for line in lines if line.split()[2] in _KINDS))
+            return Missing.UNKNOWN
+        return _addresses(line.split()[3].partition("/")[0] for line in lines if line.split()[2] in _KINDS)
 
 
 def _addresses(words: Iterable[str]) -> tuple[str, ...]:

@@ -6,37 +6,10 @@ import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-from novaops.model.question import Missing, Question, Section
-
-_LOOK = """\
-tell() { # NAME COMMAND...
-  name=$1; shift
-  if text=$("$@" 2>/dev/null); then echo "$name $(printf '%s\\n' "$text" | base64 | tr -d '\\n')"
-  else echo "failed $name $("$@" 2>&1 | tail -n 1 | base64 | tr -d '\\n')"
-  fi
-}
-zone() {
-  device=$(ip route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)
-  firewall-cmd --get-zone-of-interface="$device" 2>/dev/null || firewall-cmd --get-default-zone
-}
-ports_of_services() {
-  for service in $(firewall-cmd --zone="$1" --list-services; firewall-cmd --permanent --zone="$1" --list-services); do
-    echo "$service $(firewall-cmd --info-service="$service" | sed -n 's/^ *ports: *//p' | tr '\\n' ' ')"
-  done | sort -u
-}
-for program in iptables ip6tables; do ! command -v $program-save >/dev/null || tell $program $program-save; done
-! command -v nft >/dev/null || tell nft nft -j list ruleset
-if command -v firewall-cmd >/dev/null && firewall-cmd -q --state 2>/dev/null; then
-  zone=$(zone)
-  tell zone echo "$zone"
-  tell runtime firewall-cmd --zone="$zone" --list-all
-  tell permanent firewall-cmd --permanent --zone="$zone" --list-all
-  tell services ports_of_services "$zone"
-fi
-echo end
-"""
+from novaops.model.question import Missing, Section, Singleton
+from novaops.shell import sh_file
 
 _TABLES_OF_OTHERS = ("firewalld", "f2b-table")
 """Asked in their own way, or no business of ours: fail2ban's lets everybody through whom it does not know."""
@@ -77,21 +50,19 @@ class FirewallFacts:
     """What could not be asked, and why: "ip6tables: Permission denied"."""
 
 
-@dataclass(frozen=True)
-class Firewall(Question[FirewallFacts]):
+class Firewall(Singleton[FirewallFacts]):
     family: ClassVar[str] = "firewall"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
+    def script_one(cls) -> str:
         """iptables-save without a table named: naming one would make it load a module."""
-        del questions
-        return _LOOK
+        return sh_file(__package__, "firewall.sh")
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, FirewallFacts | Missing]:
+    def parse_one(cls, section: Section) -> FirewallFacts | Missing:
         *lines, end = section.stdout.splitlines()
         if end != "end":
-            return {}
+            return Missing.UNKNOWN
         told: dict[str, str] = {}
         unread: list[str] = []
         for line in lines:
@@ -103,7 +74,7 @@ class Firewall(Question[FirewallFacts]):
                 told[name] = _text(rest)
         rules: dict[str, str] = {program: told[program] for program in ("iptables", "ip6tables") if program in told}
         tables = tuple(_tables(json.loads(told["nft"])["nftables"], rules)) if told.get("nft", "").strip() else ()
-        return dict.fromkeys(questions, FirewallFacts(rules, _zone(told), tables, tuple(unread)))
+        return FirewallFacts(rules, _zone(told), tables, tuple(unread))
 
 
 def _text(encoded: str) -> str:

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from novaops.model.journal import BORN, RUNS, STATE
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Section, Singleton
 
 
-@dataclass(frozen=True)
-class LastRun(Question[str]):
+class LastRun(Singleton[str]):
     """The id of the newest run on the host; "" when there was none. A plan holds only while this stays the same."""
 
     family: ClassVar[str] = "last-run"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return f"[ ! -e {STATE}/last ] || cat {STATE}/last\n"
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, str | Missing]:
-        return dict.fromkeys(questions, section.stdout.strip()) if section.status == 0 else {}
+    def parse_one(cls, section: Section) -> str | Missing:
+        return section.stdout.strip() if section.status == 0 else Missing.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -55,15 +53,13 @@ class PastRun:
         return tuple(pair for pair in began if pair not in undone)
 
 
-@dataclass(frozen=True)
-class Runs(Question[tuple[PastRun, ...]]):
+class Runs(Singleton[tuple[PastRun, ...]]):
     """Every run the host remembers, oldest first."""
 
     family: ClassVar[str] = "runs"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return f"""\
 {BORN}for run in {RUNS}/*/; do
   [ -e "$run/plan.json" ] || continue
@@ -74,7 +70,7 @@ done
 """
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[PastRun, ...] | Missing]:
+    def parse_one(cls, section: Section) -> tuple[PastRun, ...] | Missing:
         runs: list[tuple[Any, list[str], list[bool]]] = []
         for line in section.stdout.splitlines():
             word, _, rest = line.partition("\t")
@@ -84,4 +80,4 @@ done
                 runs[-1][1].append(rest)
             elif word == "running":
                 runs[-1][2].append(True)
-        return dict.fromkeys(questions, tuple(PastRun(m, tuple(e), bool(r)) for m, e, r in runs))
+        return tuple(PastRun(m, tuple(e), bool(r)) for m, e, r in runs)

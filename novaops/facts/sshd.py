@@ -6,30 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.model.question import Missing, Question, Section
-from novaops.shell import join
+from novaops.model.question import Missing, Question, Section, Singleton
+from novaops.shell import join, sh_file
 
 Settings = Mapping[str, tuple[str, ...]]
 """Keyword, in small letters, → the rest of each line that `sshd -T` prints with it: one for most, one a name for allowusers and its like."""
 
-CALLER = r"""
-caller() { # sets connection, as in SSH_CONNECTION, and user, who logged in; sudo hides both, its forebears still have them
-  pid=$$ process= connection= user=; set --
-  while [ "$pid" -gt 1 ]; do
-    set -- "$@" "/proc/$pid/environ"; parent=0
-    while read -r key value; do case $key in PPid:) parent=$value; break ;; esac; done <"/proc/$pid/status"
-    pid=$parent
-  done
-  while IFS= read -r line; do
-    [ "${line%%:*}" = "$process" ] || { process=${line%%:*} from= name=; }
-    case $line in "$process:USER="*) name=${line#*=} ;; *) from=${line#*=} ;; esac
-    if [ -n "$name" ] && [ -n "$from" ] && [ "${connection:-$from}" = "$from" ]; then connection=$from user=$name; fi
-  done <<END
-$(grep -zaHs -e '^SSH_CONNECTION=' -e '^USER=' -- "$@" | tr '\0' '\n')
-END
-  case $connection in UNKNOWN*) connection= ;; esac # sshd's word for what is no network
-}
-"""
+CALLER = sh_file(__package__, "caller.sh")
 """The nearest process that has SSH_CONNECTION tells the connection, the farthest one of the same connection the user."""
 
 SSHD = r"""
@@ -57,55 +40,7 @@ effective() {{ # USER [ADDRESS]
 """
 """`effective` prints the settings for one user, from the caller's own address when none is given."""
 
-_STATE = r"""
-[ -n "$sshd" ] || { echo 'no program'; exit 0; }
-printf 'program\t%s\n' "$sshd"
-said=$("$sshd" -V 2>&1 </dev/null) # before 9.1: an unknown option, upon which it says the version all the same
-case $said in *OpenSSH_*) said=${said##*OpenSSH_}; printf 'version\t%s\n' "${said%%[!0-9.]*}" ;; esac
-ask_sshd -t || while IFS= read -r line; do printf 'complaint\t%s\n' "$line"; done <<END
-$said
-END
-[ ! -d /etc/ssh/sshd_config.d ] || echo directory
-[ ! -e /etc/nologin ] && [ ! -e /run/nologin ] || echo nologin
-systemctl show -p Id,LoadState,ActiveState,Accept -- ssh.service sshd.service ssh.socket sshd.socket 2>/dev/null
-included() { # FILES: the patterns of what they include, one a line
-  awk '
-    !match($0, /^[ \t]*[Ii][Nn][Cc][Ll][Uu][Dd][Ee][ \t]*[= \t][ \t]*/) { next }
-    {
-      rest = substr($0, RLENGTH + 1); word = quote = ""; inside = 0
-      for (i = 1; i <= length(rest) + 1; i++) {
-        c = substr(rest, i, 1); after = substr(rest, i + 1, 1)
-        if (c == "\\" && after != "" && index("\"\047\\ ", after)) { word = word after; inside = 1; i++ }
-        else if (quote != "") { if (c == quote) quote = ""; else word = word c }
-        else if (c == "\"" || c == "\047") { quote = c; inside = 1 }
-        else if (c == "" || index(" \t\r", c)) {
-          if (inside) print (word ~ /^[\/~]/ ? word : "/etc/ssh/" word)
-          word = ""; inside = 0
-        }
-        else if (c == "#" && !inside) next
-        else { word = word c; inside = 1 }
-      }
-    }' "$@"
-}
-break='
-'
-files= new=/etc/ssh/sshd_config
-while [ -n "$new" ]; do
-  IFS=$break; set -f; set --
-  for path in $new; do
-    case $break$files in *"$break$path$break"*) continue ;; esac
-    if [ -f "$path" ] && [ -r "$path" ]; then files=$files$path$break; set -- "$@" "$path"; fi
-  done
-  IFS=; set +f
-  new=$([ $# = 0 ] || included "$@" | while read -r pattern; do
-    for path in $pattern; do [ ! -f "$path" ] || printf '%s\n' "$path"; done
-  done)
-done
-IFS=$break; set -f; set -- $files
-[ $# = 0 ] || stat -L --printf 'file\t%s\t%n\n' -- "$@" || exit
-echo text
-[ $# = 0 ] || cat -- "$@"
-"""
+_STATE = sh_file(__package__, "sshd_state.sh")
 
 
 @dataclass(frozen=True)
@@ -118,26 +53,24 @@ class CallerFacts:
     """Who logged in; not root where sudo made root of them."""
 
 
-@dataclass(frozen=True)
-class Caller(Question[CallerFacts]):
+class Caller(Singleton[CallerFacts]):
     """The ssh connection by which this very question came. ABSENT when it came another way."""
 
     family: ClassVar[str] = "caller"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return f"""{CALLER}caller; if [ -n "$connection" ]; then printf '%s\\n' "$connection $user"; else echo absent; fi\n"""
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, CallerFacts | Missing]:
+    def parse_one(cls, section: Section) -> CallerFacts | Missing:
         match section.stdout.strip().split(" "):
             case ["absent"]:
-                return dict.fromkeys(questions, Missing.ABSENT)
+                return Missing.ABSENT
             case [address, _, local_address, port, user]:
-                return dict.fromkeys(questions, CallerFacts(address, local_address, int(port), user))
+                return CallerFacts(address, local_address, int(port), user)
             case _:
-                return {}
+                return Missing.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -159,26 +92,24 @@ class Sshd:
     """/etc/nologin or /run/nologin keeps everybody but root out."""
 
 
-@dataclass(frozen=True)
-class SshdState(Question[Sshd]):
+class SshdState(Singleton[Sshd]):
     family: ClassVar[str] = "sshd"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return SSHD + _STATE
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Sshd | Missing]:
+    def parse_one(cls, section: Section) -> Sshd | Missing:
         if section.stdout.strip() == "no program":
-            return dict.fromkeys(questions, Sshd("", None, "", {}, {}, accept=False, directory=False, nologin=False))
+            return Sshd("", None, "", {}, {}, accept=False, directory=False, nologin=False)
         head, found, texts = section.stdout.partition("\ntext\n")
         if section.status or not found or not head.startswith("program\t"):
-            return {}
+            return Missing.UNKNOWN
         pairs = [line.partition("\t")[::2] for line in head.replace("\r", "").split("\n")]
         units = {unit["Id"]: unit for unit in blocks(head) if unit.get("LoadState") == "loaded"}
         major, _, minor = next((value for word, value in pairs if word == "version"), "").partition(".")
-        state = Sshd(
+        return Sshd(
             program=pairs[0][1],
             version=(int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else None,
             complaint="\n".join(value for word, value in pairs if word == "complaint"),
@@ -188,7 +119,6 @@ class SshdState(Question[Sshd]):
             directory=("directory", "") in pairs,
             nologin=("nologin", "") in pairs,
         )
-        return dict.fromkeys(questions, state)
 
 
 def blocks(text: str) -> Iterator[Mapping[str, str]]:
