@@ -1,4 +1,4 @@
-"""How a host's part of a run ended, as a report. Pure."""
+"""The report of one host, for each way that its part of a run can end. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def would_change(host: str, plan: Plan) -> HostReport:
-    """What is to be done, with what has to wait for another host first."""
+    """The planned changes, and those that wait for a peer."""
     steps = (*plan.steps, *(step for _, wait in plan.waits for step in wait.steps))
     unknown = [
         ReportLine(resource, "would_change", (Change("waits for", None, wait.what),)) for resource, wait in plan.waits if not wait.steps
@@ -27,7 +27,7 @@ def would_change(host: str, plan: Plan) -> HostReport:
 
 
 def still_waits(report: HostReport, plan: Plan, why: str) -> HostReport:
-    """Nothing more can be done here, as another host is not ready for it."""
+    """Nothing more can be done here, because a peer is not ready."""
     waiting = {resource for resource, _ in plan.waits}
     undone = {line for line in report.lines if line.resource in waiting and line.status == "unchanged"}
     lines = tuple(replace(line, status="skipped") if line in undone else line for line in report.lines)
@@ -37,12 +37,13 @@ def still_waits(report: HostReport, plan: Plan, why: str) -> HostReport:
 
 
 def held_back(host: str, plan: Plan, peer: str, because: HostReport) -> HostReport:
-    """Nothing is done on a host where a host that it has to do with is not fit for it."""
+    """Nothing is done on a host whose peer cannot be worked on."""
     lines = tuple(ReportLine(resource, "skipped") for resource in plan.resources)
     kinds: dict[str, type[NovaopsError]] = {"refused": Refused, "unreachable": Unreachable}
     reason = because.error
+    was = "" if because.status == "failed" else "was "
     error = kinds.get(because.status, HostFailed)(
-        f"nothing was done: {peer}, which it has to do with, is {words(because.status)}",
+        f"skipped: peer {peer} {was}{words(because.status)}",
         why=reason.what if reason else "",
         fix=reason.fix if reason else "",
     )
@@ -121,7 +122,7 @@ def rolled_back(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step],
 
 
 def does_not_work(report: HostReport, plan: Plan) -> HostReport:
-    """All is as wanted, and it does not work: the cause lies elsewhere."""
+    """Everything is as wanted, and still something does not work."""
     resources = {resource for resource, _ in plan.unproven}
     lines = tuple(replace(line, status="failed") if line.resource in resources else line for line in report.lines)
     error = next(failure for _, failure in plan.unproven)

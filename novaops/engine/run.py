@@ -23,15 +23,15 @@ from novaops.shell import whole
 from novaops.ssh.session import ConnectionLost, Session
 
 REATTACH_TIMEOUTS = 4
-"""For how many times `--timeout` a lost host is tried again: two minutes, unless told otherwise."""
+"""A lost host is tried again for so many times `--timeout`: two minutes by default."""
 
 SILENCE = (3.0, 20.0)
-"""At least and at most so many seconds without a line, and the connection counts as dead: a healthy run says `alive`
-every second. Between them, `--timeout` decides."""
+"""Seconds without a line after which the connection counts as dead: `--timeout`, but not less or more than these.
+A healthy run prints `alive` every second."""
 
 
 class Watcher(Protocol):
-    """Who is told how a run goes on."""
+    """What is told of the progress of a run."""
 
     def step(self, number: int, step: Step) -> None: ...
     def waiting(self, holder: str) -> None: ...
@@ -42,7 +42,7 @@ class Watcher(Protocol):
 
 @dataclass
 class Outcome:
-    """How a run ended, and each step of it."""
+    """How a run and its steps ended."""
 
     run: Run
     end: Literal["ok", "failed", "refused", "rolled_back", "stale"]
@@ -71,10 +71,10 @@ def _guard(seconds: int) -> Guard:
 
 
 def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
-    """Do the run: one exec while the connection holds.
+    """Start the run and follow it to its end: one exec, and one more after each loss of the connection.
 
-    Raises LockHeld when another run has the host and this one does not wait, RunLost when the host could not be
-    reached again to see the end; what was begun goes on there all the same.
+    Raises LockHeld when another run is in progress and this one does not wait, RunLost when the host could not be
+    reached again to see the end. The run goes on there all the same.
     """
     outcome = Outcome(run, "failed")
     timeout = session.target.timeout
@@ -134,7 +134,7 @@ def _reconnect(session: Session, run: Run, deadline: float) -> None:
         except Unreachable as error:
             if time.monotonic() > deadline:
                 raise _run_lost(session, run, error) from error
-            time.sleep(pause)  # Between tries of a host that is down there is nothing to wait for but time.
+            time.sleep(pause)  # Nothing tells when a host is up again.
             pause = min(pause * 2, 5.0)
         else:
             return
@@ -149,7 +149,7 @@ def _run_lost(session: Session, run: Run, error: NovaopsError) -> RunLost:
 
 
 def _read(line: str, outcome: Outcome, watcher: Watcher) -> bool:
-    """Take in one event; True for the last one."""
+    """Apply one event to the outcome; True for the last one."""
     word, *rest = line.split(" ")
     match word, rest:
         case "lock", _:

@@ -44,8 +44,8 @@ class PastRun:
         return ends[0] if ends else "running" if self.running else "cut"
 
     @property
-    def standing(self) -> tuple[tuple[int, int], ...]:
-        """The actions, as (step, action), that began, did something, and were not taken back by the run itself."""
+    def applied(self) -> tuple[tuple[int, int], ...]:
+        """The actions, as (step, action), that began, changed something, and were not undone by the run itself."""
         pairs = [tuple(event.split(" ")[:3]) for event in self.events]
         began = [(int(p[1]), int(p[2])) for p in pairs if p[0] == "action"]
         undone = {(int(p[1]), int(p[2])) for p in pairs if p[0] == "there"}

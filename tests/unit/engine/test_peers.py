@@ -214,7 +214,7 @@ def test_nothing_is_done_where_the_other_refuses(hosts: Hosts) -> None:
     assert hosts.deeds == []
     error = reports["client"].error
     assert isinstance(error, Refused)
-    assert (error.what, error.why) == ("nothing was done: gate, which it has to do with, is refused", "door is refused")
+    assert (error.what, error.why) == ("skipped: peer gate was refused", "door is refused")
 
 
 def test_nothing_is_done_at_the_gate_where_the_client_refuses(hosts: Hosts) -> None:
