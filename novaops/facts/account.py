@@ -1,4 +1,4 @@
-"""Accounts: what the host knows of its users, and what could keep one of them from logging in. A password's hash is a question of its own."""
+"""User accounts, and what could keep one of them from logging in. The hash of a password is a question of its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from novaops.secret import Secret
 from novaops.shell import join, sh_file
 
 LIMIT = 200
-"""So many accounts are shown at most: each costs an sshd of its own."""
+"""At most so many accounts are listed: each needs a call of sshd."""
 
 _LOOK = r"""
 [ -r /etc/shadow ] || { echo 'only root can read /etc/shadow' >&2; exit 1; }
@@ -36,30 +36,30 @@ class Account:
     groups: tuple[str, ...]
     """The primary one first."""
     password: Password
-    """locked: there is one behind a `!`. none: nothing that any password fits, such as `*` or `!`. empty: none is asked for."""
+    """locked: there is one behind a `!`. none: no password matches, as with `*` or `!`. empty: the login asks for none."""
     account_expires: int | None
-    """This and the next two are days since 1970 or numbers of days; None where shadow(5) has nothing."""
+    """This and the next two are days since 1970 or numbers of days, as in shadow(5); None where the field is empty."""
     password_changed: int | None
     password_max: int | None
     inactive: int | None
     """Days after which a password that is too old can no longer be changed at the login."""
     today: int
-    """The host's own day."""
+    """The date on the host, in days since 1970."""
     shell_works: bool
-    """It is there, can be run, and is none of those that turn everybody away."""
+    """The login shell is there, can be executed, and is not one that refuses logins, such as nologin."""
     keys: int
     """Lines with a key in ~/.ssh/authorized_keys and authorized_keys2."""
     keys_forced: int
-    """Those of them that run one command only."""
+    """The number of those with a forced command."""
 
     @property
     def expired(self) -> bool:
-        """The account as such: `chage -E`. Nobody gets in, by key neither."""
+        """Whether the account has expired (`chage -E`). Then no login works, by key neither."""
         return self.account_expires is not None and self.today >= self.account_expires
 
     @property
     def password_expired(self) -> bool:
-        """It must be changed at the next login."""
+        """Whether the password must be changed at the next login."""
         if self.password_changed is None:
             return False
         return self.password_changed == 0 or (self.password_max is not None and self.today - self.password_changed > self.password_max)
@@ -67,7 +67,7 @@ class Account:
 
 @dataclass(frozen=True)
 class AccountNamed(Question[Account]):
-    """ABSENT when the host knows no such user, from whichever source it has its users."""
+    """ABSENT when no source of users in nsswitch.conf has the user."""
 
     name: str
     family: ClassVar[str] = "account"
@@ -93,7 +93,7 @@ echo end
 
 
 class Accounts(Singleton[tuple[tuple[Account, Settings], ...]]):
-    """Root and whoever has a shell that works, a password or a key, with sshd's settings for them when they come from where this question comes from.
+    """Root, and the accounts with a shell that works, a password or a key. With each, sshd's settings for a login from our own address.
 
     The settings are empty for a name with a comma, which sshd cannot be asked about.
     """
@@ -157,13 +157,13 @@ def _account(fields: Sequence[str], groups: str, today: int) -> Account:
 
 
 def _day(text: str) -> int | None:
-    """Nothing, and numbers below 0, mean that there is no such limit."""
+    """None for an empty field and for a negative number: there is no limit."""
     return int(text) if text and int(text) >= 0 else None
 
 
 @dataclass(frozen=True)
 class PasswordHash(Question[Secret]):
-    """The password's field in the shadow table, asked only where a password is to be compared with it. ABSENT for no such user."""
+    """The password field of the shadow table, asked only where a password is compared with it. ABSENT for an unknown user."""
 
     name: str
     family: ClassVar[str] = "password-hash"

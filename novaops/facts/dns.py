@@ -1,4 +1,4 @@
-"""Names as the host resolves them, and the addresses that are its own."""
+"""The addresses of names, as the host resolves them, and the host's own addresses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class AddressesOf(Question[tuple[str, ...]]):
 
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
-        """All names at once: where no name server answers, each takes as long as may be."""
+        """All names at the same time: where no name server answers, each takes the whole timeout."""
         return f"""\
 number=0
 for name in {join(q.name for q in questions)}; do
@@ -53,7 +53,7 @@ echo end
 
 
 class OwnAddresses(Singleton[tuple[str, ...]]):
-    """Those of its interfaces, the loopback's among them."""
+    """The addresses of the host's interfaces, loopback included."""
 
     family: ClassVar[str] = "own-addresses"
 
@@ -70,6 +70,6 @@ class OwnAddresses(Singleton[tuple[str, ...]]):
 
 
 def _addresses(words: Iterable[str]) -> tuple[str, ...]:
-    """Each once, written in the one usual way, IPv4 first. Raises ValueError for what is none."""
+    """Each address once, in its canonical form, IPv4 first. Raises ValueError for what is not an address."""
     found = {ip_address(word.partition("%")[0]) for word in words}
     return tuple(str(address) for address in sorted(found, key=lambda one: (one.version, int(one))))

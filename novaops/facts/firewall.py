@@ -1,4 +1,4 @@
-"""What filters connections to the host: iptables, firewalld, and tables of nftables that somebody else has made."""
+"""The firewall of the host: iptables, firewalld, and tables of nftables that neither of them made."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from novaops.model.question import Missing, Section, Singleton
 from novaops.shell import sh_file
 
 _TABLES_OF_OTHERS = ("firewalld", "f2b-table")
-"""Asked in their own way, or no business of ours: fail2ban's lets everybody through whom it does not know."""
+"""firewalld is asked by its own command. fail2ban's table accepts every address that is not banned."""
 
 
 @dataclass(frozen=True)
 class Zone:
-    """The one of firewalld's zones that connections from elsewhere come in by."""
+    """The zone of firewalld that filters connections from outside."""
 
     name: str
     open_now: tuple[str, ...]
-    """PORT/tcp or FIRST-LAST/udp, those of services among them; as it is now."""
+    """The open ports at present, those of services included: PORT/tcp or FIRST-LAST/udp."""
     open_at_boot: tuple[str, ...]
     accepts_all: bool = False
-    """Whether everything comes in that is not forbidden, as in the zone "trusted"."""
+    """Whether everything is accepted that is not forbidden, as in the zone "trusted"."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of nftables that turns away what none of its rules accepts."""
+    """A table of nftables that drops or rejects what none of its rules accepts."""
 
     name: str
-    """With its family: inet filter."""
+    """Family and name: "inet filter"."""
     chain: str
     accepts: tuple[tuple[int, int], ...] = ()
-    """Ranges of TCP ports that some rule of it accepts; under what conditions is not asked."""
+    """Ranges of TCP ports that one of its rules accepts. Further conditions of the rule are not read."""
     accepts_udp: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
 class FirewallFacts:
     rules: Mapping[str, str] = field(default_factory=dict)
-    """What iptables-save and ip6tables-save print, by "iptables" and "ip6tables"; without those that are not there."""
+    """The output of iptables-save and ip6tables-save, by "iptables" and "ip6tables", of those that are installed."""
     zone: Zone | None = None
     """None where firewalld does not run."""
     tables: tuple[Table, ...] = ()
     unread: tuple[str, ...] = ()
-    """What could not be asked, and why: "ip6tables: Permission denied"."""
+    """What could not be read, and why: "ip6tables: Permission denied"."""
 
 
 class Firewall(Singleton[FirewallFacts]):
@@ -55,7 +55,7 @@ class Firewall(Singleton[FirewallFacts]):
 
     @classmethod
     def script_one(cls) -> str:
-        """iptables-save without a table named: naming one would make it load a module."""
+        """It calls iptables-save without the name of a table, which would load a kernel module."""
         return sh_file(__package__, "firewall.sh")
 
     @classmethod
@@ -99,7 +99,7 @@ def _listed(text: str) -> dict[str, str]:
 
 
 def _ports(listed: Mapping[str, str], services: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Raises KeyError for a service that nothing was said about, and for a list without ports."""
+    """Raises KeyError for a service that is not in `services`, and for a list without ports."""
     for port in (*listed["ports"].split(), *(port for name in listed["services"].split() for port in services[name])):
         if port.endswith(("/tcp", "/udp")):
             yield port
@@ -109,7 +109,7 @@ def _ports(listed: Mapping[str, str], services: Mapping[str, Sequence[str]]) -> 
 
 
 def _tables(listed: Iterable[Mapping[str, Any]], rules: Mapping[str, str]) -> Iterator[Table]:
-    """The tables that close ports, without those of programs that are asked themselves."""
+    """The tables that close ports, without those of firewalld, fail2ban and iptables."""
     listed = list(listed)
     theirs = {("ip", "filter"): "iptables", ("ip6", "filter"): "ip6tables"}
     for chain in (about["chain"] for about in listed if "chain" in about):

@@ -1,4 +1,4 @@
-"""What novaops did on a host before: the journal below /var/lib/novaops/runs."""
+"""Earlier runs of novaops on the host: the journal below /var/lib/novaops/runs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PastRun:
 
     @property
     def end(self) -> str:
-        """ok, failed, refused, rolled_back, locked, stale; "running"; "cut" for a run that died, as in a reboot."""
+        """ok, failed, refused, rolled_back, locked, stale; "running"; "cut" for a run that was killed, as by a reboot."""
         ends = [event.removeprefix("end ") for event in self.events if event.startswith("end ")]
         return ends[0] if ends else "running" if self.running else "cut"
 
@@ -54,7 +54,7 @@ class PastRun:
 
 
 class Runs(Singleton[tuple[PastRun, ...]]):
-    """Every run the host remembers, oldest first."""
+    """Every run in the journal, oldest first."""
 
     family: ClassVar[str] = "runs"
 

@@ -1,4 +1,4 @@
-"""The ssh server: how this probe came in, what its configuration says, and what that means for one user."""
+"""The ssh server: its configuration, its settings for one user, and the connection of this probe."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.shell import join, sh_file
 
 Settings = Mapping[str, tuple[str, ...]]
-"""Keyword, in small letters, → the rest of each line that `sshd -T` prints with it: one for most, one a name for allowusers and its like."""
+"""The output of `sshd -T`: keyword in lower case → its values. Most have one; allowusers and its like have one for each name."""
 
 CALLER = sh_file(__package__, "caller.sh")
-"""The nearest process that has SSH_CONNECTION tells the connection, the farthest one of the same connection the user."""
+"""Of the parent processes, the nearest with SSH_CONNECTION has the connection. The farthest with the same connection has the user."""
 
 SSHD = r"""
 sshd=$(command -v sshd)
@@ -46,15 +46,15 @@ _STATE = sh_file(__package__, "sshd_state.sh")
 @dataclass(frozen=True)
 class CallerFacts:
     address: str
-    """Where the connection comes from, as the host sees it."""
+    """The address of the ssh client, as the host sees it."""
     local_address: str
     local_port: int
     user: str
-    """Who logged in; not root where sudo made root of them."""
+    """The user who logged in, also where sudo was used to become root."""
 
 
 class Caller(Singleton[CallerFacts]):
-    """The ssh connection by which this very question came. ABSENT when it came another way."""
+    """The ssh connection of this probe. ABSENT when it does not run over ssh."""
 
     family: ClassVar[str] = "caller"
 
@@ -76,20 +76,20 @@ class Caller(Singleton[CallerFacts]):
 @dataclass(frozen=True)
 class Sshd:
     program: str
-    """Its path; "" when there is none, and then nothing else is known either."""
+    """The path of sshd; "" when there is none: then all the other fields are empty too."""
     version: tuple[int, int] | None
     complaint: str
-    """What `sshd -t` says of the whole configuration, with file and line; "" when it takes it."""
+    """What `sshd -t` complains of, with file and line; "" when the configuration is valid."""
     files: Mapping[str, str]
     """The text of /etc/ssh/sshd_config and of every file it includes, by path. Bytes that are no UTF-8 are surrogates."""
     units: Mapping[str, str]
-    """What systemd calls active, inactive or failed: those of ssh and sshd, .service and .socket, that are there. Aliases are left out."""
+    """The state (active, inactive, failed) of the units that are there, of ssh and sshd, .service and .socket. Aliases are left out."""
     accept: bool
-    """An active socket starts an sshd of its own for each connection: no service runs."""
+    """Whether an active socket unit starts an sshd for each connection (Accept=yes). Then no service runs."""
     directory: bool
     """Whether there is /etc/ssh/sshd_config.d."""
     nologin: bool
-    """/etc/nologin or /run/nologin keeps everybody but root out."""
+    """Whether /etc/nologin or /run/nologin is there: then only root can log in."""
 
 
 class SshdState(Singleton[Sshd]):
@@ -122,7 +122,7 @@ class SshdState(Singleton[Sshd]):
 
 
 def blocks(text: str) -> Iterator[Mapping[str, str]]:
-    """The units in what `systemctl show` printed: KEY=VALUE lines, an empty line between one unit and the next. Other lines are passed over."""
+    """The units in the output of `systemctl show`: lines KEY=VALUE, with an empty line between units. Other lines are skipped."""
     for part in text.split("\n\n"):
         block = dict(line.split("=", 1) for line in part.split("\n") if "=" in line and "\t" not in line)
         if "Id" in block:
@@ -143,11 +143,11 @@ def _files(about: Iterable[str], texts: str) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class SshdEffective(Question[Settings]):
-    """What holds for `user` who comes from `address`, whether there is such a user or not."""
+    """The settings for a login of `user` from `address`. The user need not exist."""
 
     user: str
     address: str = ""
-    """"": where this question itself comes from."""
+    """"": the address of this probe."""
     family: ClassVar[str] = "sshd-effective"
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A user that can be logged in as. One that is there already is left alone entirely, whatever it is like."""
+"""A user account. An existing one is not changed in any way."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ useradd -m -U -s "$shell" -- "$1"
 """
 
 _REMOVE = sh_file(__package__, "user_remove.sh")
-"""Nobody loses a file by it: a home in which anything was put stays."""
+"""A home directory in which anything was put is kept."""
 
 
 @dataclass(frozen=True)

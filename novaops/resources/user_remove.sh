@@ -16,7 +16,7 @@ look() { # sets manager, whether systemd's own processes for the user run, and o
   done
 }
 for _ in 1 2 3 4 5 6 7 8 9 10; do look; [ -n "$others" ] || break; sleep 0.2; done # a login takes a moment to end
-[ -z "$others" ] || { echo "$1 is not removed while it is logged in or at work: ${others#, } (login deny shuts the door first)"; exit 1; }
+[ -z "$others" ] || { echo "$1 is not removed while it is logged in or at work: ${others#, } (login deny keeps it out)"; exit 1; }
 [ -z "$manager" ] || systemctl stop "user@$uid.service" || exit # or it stays for ten seconds more
 as_made() { # the home and the mail are as useradd made them; pam_motd may have left its mark
   [ -d "$home" ] && [ ! -L "$home" ] && [ "$(stat -c %u -- "$home")" = "$uid" ] && [ ! -s "/var/mail/$name" ] || return
