@@ -28,7 +28,7 @@ LEAST = 10
 BOOT_UNIT = "/etc/systemd/system/novaops-guard.service"
 """What rolls the range back after a reboot. One name for all: only one run at a time has the host."""
 
-Answer = Literal["keep", "take back"]
+Answer = Literal["keep", "roll back"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Guard:
 
     def file_names(self, ranges: int) -> str:
         """KEEP:BACK for each guarded range: the file names of both answers, as guard.sh takes them."""
-        return " ".join(f"{self.file_name(number, 'keep')}:{self.file_name(number, 'take back')}" for number in range(ranges))
+        return " ".join(f"{self.file_name(number, 'keep')}:{self.file_name(number, 'roll back')}" for number in range(ranges))
 
 
 def confirm_dir(run: str) -> str:

@@ -220,12 +220,8 @@ def _host(inventory: Inventory, name: str, merged: _Layer, groups: frozenset[str
         address, port = names.address(access.address or name)
     except ValueError as error:
         raise inventory.error(place, str(error)) from None
-    files = {key: _relative(value, folder) for key in ("identity", "known_hosts") if (value := getattr(access, key))}
+    files = {key: str(folder / Path(value).expanduser()) for key in ("identity", "known_hosts") if (value := getattr(access, key))}
     return Host(name, address, access.model_copy(update=files), groups, merged.sections, merged.places, port)
-
-
-def _relative(file: str, folder: Path) -> str:
-    return str(folder / Path(file).expanduser())
 
 
 def _ancestors(inventory: Inventory, own: _Layer, layers: Mapping[str, _Layer]) -> list[str]:

@@ -110,11 +110,11 @@ def rolled_back(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step],
         False: "Looked at again, the host is not quite as it was before.",
         None: "It could not be looked at again.",
     }
-    taken_back = "All of it was taken back." if outcome.all_undone else "Not all of it could be taken back."
+    undone = "All of it was taken back." if outcome.all_undone else "Not all of it could be taken back."
     what = why.what if why else f"nobody confirmed it within {outcome.run.guard.seconds} s"
     error = RolledBack(
         f"the fresh login did not work, and the host put itself back: {what}",
-        why="\n".join(filter(None, [why.why if why else "", f"{taken_back} {looked[as_before]}"])),
+        why="\n".join(filter(None, [why.why if why else "", f"{undone} {looked[as_before]}"])),
         fix=(why.fix if why else "") or f"find out why with: novaops login status {host}",
     )
     lines = _lines(replace(plan, steps=(*before, *plan.steps)), statuses)

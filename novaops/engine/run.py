@@ -122,7 +122,7 @@ def _confirm(session: Session, outcome: Outcome, number: int, watcher: Watcher) 
         outcome.not_confirmed = error
         watcher.taking_back(error.what)
         with suppress(NovaopsError):
-            session.run(says("take back"), root=False)
+            session.run(says("roll back"), root=False)
 
 
 def _reconnect(session: Session, run: Run, deadline: float) -> None:

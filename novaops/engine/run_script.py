@@ -41,13 +41,13 @@ class Run:
     """Sorts by time: 20260203T040506Z-1f2e3d."""
     steps: tuple[Step, ...]
     started_by: str
-    """Who and where, for the one who waits for the lock: ana@laptop."""
+    """User and machine, shown to those who wait for the lock: ana@laptop."""
     after: str
-    """The run that was the host's last one when the plan was made; "" for none. Another one since makes the plan stale."""
+    """The id of the host's last run when the plan was made; "" for none. A run since then makes the plan stale."""
     wait: bool = True
-    """Whether to wait for another run's end, or to give up at once."""
+    """Whether to wait for the end of another run, or to end as `locked`."""
     undoes: str = ""
-    """The run that this one takes back."""
+    """The id of the run that this one undoes; "" for none."""
     guard: Guard = field(kw_only=True)
 
 
@@ -163,7 +163,7 @@ echo "$before" >"$run/kept/{name}.before" && ( umask 077; {{ {action.keep}
 
 
 def _undo(action: Action, name: str) -> str:
-    """What takes one action back when a later one of its step fails. Harmless when the action never took effect."""
+    """The sh that undoes one action when a later one of its step fails. It does no harm when the action had no effect."""
     match action:
         case Command(undo=Command() as undo):
             stdin = f' <"$run/payload/{name}.undo"' if undo.stdin is not None else ""
@@ -197,7 +197,7 @@ def _payloads(run: Run) -> dict[str, Text]:
 
 
 def manifest(run: Run) -> dict[str, Any]:
-    """What the host remembers of the run: enough to list it, and to undo it. Nothing secret."""
+    """The description of the run in the host's journal, from which it is listed and undone. It has no secrets."""
     return {
         "id": run.id,
         "by": run.started_by,
@@ -244,7 +244,7 @@ def _remembered(action: Action, name: str) -> dict[str, Any]:
 def _remembered_file(
     action: WriteFile | Restore, name: str, before: tuple[str, Permissions | None], after: tuple[str, Permissions | None]
 ) -> dict[str, Any]:
-    """Of both states the sha256 ("" for no file), and mode, owner and group (None where they are not known)."""
+    """With the state before and after: the sha256 ("" for no file), and mode, owner and group (None where unknown)."""
     shown = {"kind": "file", "shown": str(action), "path": action.path, "then": list(action.then)}
     states = {"before": before[0], "rights_before": before[1], "after": after[0], "rights_after": after[1]}
     return {**shown, "kept": name, **states}

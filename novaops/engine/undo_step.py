@@ -83,7 +83,7 @@ class UndoStep(Resource):
             return
         if now != action["after"] and path in self.later:
             raise Refused(
-                f"{path} was changed again by run {self.later[path]}", fix=f"take that run back first: novaops undo HOST {self.later[path]}"
+                f"{path} was changed again by run {self.later[path]}", fix=f"undo that run first: novaops undo HOST {self.later[path]}"
             )
         if now != action["after"]:
             raise Refused(

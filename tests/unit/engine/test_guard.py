@@ -21,7 +21,7 @@ from novaops.secret import Secret
 
 SHELLS = ("dash", "bash")
 TOKENS = st.text(st.characters(exclude_characters="\0\n", codec="utf-8"), min_size=1, max_size=43)
-MEANING: dict[Answer, str] = {"keep": "keep", "take back": "back"}
+MEANING: dict[Answer, str] = {"keep": "keep", "roll back": "back"}
 
 
 def step(risk: Risk, *logins: FreshLogin) -> Step:
