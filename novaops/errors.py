@@ -1,22 +1,22 @@
-"""Every way novaops can say no.
+"""The errors of novaops, with their exit codes.
 
-    NovaopsError                 exit  a sentence: what happened, why, and what to type next
-    ├── Bug                        1   novaops itself went wrong
-    ├── UsageError                 2   the command line is wrong; nothing was contacted
-    │   └── InventoryError         2   the inventory is wrong; carries file:line and the path inside it
-    ├── HostFailed                 1   a host was reached and something on it went wrong
-    │   ├── NoRoot                 1   the login cannot become root there
-    │   ├── LockHeld               1   another run is at work on the host
-    │   ├── RunLost                1   the connection went away and the run could not be followed to its end
-    │   ├── RolledBack             1   a fresh login did not work, and the host is as it was before
-    │   └── Waits                  1   something needs what another host does not have yet
-    ├── Refused                    4   going on could lose data or cut someone off
-    └── Unreachable                5   no session: network, host key or login
-        ├── UnknownHostKey         5
-        ├── ChangedHostKey         5
-        └── LoginFailed            5   the server turned the login down
-            ├── HungUp             5   it lets nothing be tried after one password
-            └── PasswordsTaken     5   it takes passwords, where it should not
+    NovaopsError                      exit  a sentence: what happened, why, and what to type next
+    ├── InternalError                 1     a bug in novaops
+    ├── UsageError                    2     the command line is wrong; nothing was contacted
+    │   └── InventoryError            2     the inventory is wrong; carries file:line and the path inside it
+    ├── HostFailed                    1     a host was reached and something on it went wrong
+    │   ├── NoRoot                    1     the login cannot become root there
+    │   ├── LockHeld                  1     another run is in progress on the host
+    │   ├── RunLost                   1     the connection went away and the run could not be followed to its end
+    │   ├── RolledBack                1     a fresh login did not work, and the host rolled the change back
+    │   └── WaitingForPeer            1     something needs what another host does not have yet
+    ├── Refused                       4     going on could lose data or cut someone off
+    └── Unreachable                   5     no ssh session: network, host key or login
+        ├── UnknownHostKey            5
+        ├── ChangedHostKey            5
+        └── LoginFailed               5     the server refused the login
+            ├── ClosedAfterPassword   5     it closed the connection after one password
+            └── PasswordsAccepted     5     it accepts passwords, where it should not
 
 Library code raises these and never prints or exits; the command line catches them once.
 """
@@ -28,9 +28,9 @@ from typing import Any, ClassVar
 
 
 class NovaopsError(Exception):
-    """What happened, why, and the next command: the three things a person needs.
+    """An error with what happened, why, and the next command to type.
 
-    `code` is the stable word for machines (`error.code` in --json), `exit_code` the process's.
+    `code` is `error.code` in --json and never changes, `exit_code` is that of the process.
     """
 
     code: ClassVar[str] = "error"
@@ -47,7 +47,7 @@ class NovaopsError(Exception):
 
 
 class InternalError(NovaopsError):
-    """What should not have happened, made a sentence. The exception is its `__cause__`, for -vv."""
+    """An unexpected exception, which is its `__cause__` and shown with -vv."""
 
     code = "bug"
 
@@ -90,9 +90,9 @@ class RolledBack(HostFailed):
 
 
 class WaitingForPeer(HostFailed):
-    """A step needs something of another host that is not there yet: `what` says what, "aliyun's key".
+    """A step needs something of a peer that is not there yet. `what` names it: "aliyun's key".
 
-    It is planned again when that host has been worked on. `steps` are what it would do, where that is known.
+    The step is planned again after the peer's own steps. `steps` are those it would have, where they are known.
     """
 
     code = "waits"
@@ -125,7 +125,7 @@ class LoginFailed(Unreachable):
 
 
 class ClosedAfterPassword(LoginFailed):
-    """The server turned a password down, and let nothing else be tried: MaxAuthTries 1."""
+    """The server refused a password and closed the connection, as with MaxAuthTries 1."""
 
 
 class PasswordsAccepted(LoginFailed):

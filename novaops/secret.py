@@ -1,4 +1,4 @@
-"""A secret is a type: it can be carried and compared, but only `reveal` shows it."""
+"""Secret: a value that can be passed around and compared, and that only `reveal` shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a secret comes from: env:NAME, file:PATH or cmd:WORDS, read when it is needed and never written down."""
+"""References to secrets: env:NAME, file:PATH or cmd:WORDS. They are read when they are needed, and never stored."""
 
 from __future__ import annotations
 

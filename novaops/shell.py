@@ -32,6 +32,11 @@ def join(words: Iterable[str]) -> str:
     return " ".join(quote(word) for word in words)
 
 
+def assign(**values: str | int) -> str:
+    """Lines of sh that give each variable its value."""
+    return "".join(f"{name}={quote(str(value))}\n" for name, value in values.items())
+
+
 def whole(body: str) -> str:
     """`body` as a script that runs completely or not at all.
 

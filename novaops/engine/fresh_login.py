@@ -1,4 +1,4 @@
-"""Log in once more, over a connection of its own, in the way that is to work from now on."""
+"""A fresh login: a connection of its own, by the way of logging in that must work after a change."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from novaops.model.plan import FreshLogin
 from novaops.ssh.session import ConnectionLost, Session
 
 LEAST = 1.0
-"""Seconds that a login has, however late it comes."""
+"""Seconds that a login has at least, however near the deadline is."""
 
 PAUSE = 0.2
 """Seconds between tries: while sshd reads its configuration it takes no connections."""
 
 
 def log_in(own: Session, login: FreshLogin, script: str, deadline: float) -> None:
-    """Log in and run `script`, with no other rights than the login's own. `own` is the session that novaops came by.
+    """Log in and run `script`, as the login's own user. `own` is the session that novaops works over.
 
-    A server that does not answer is tried again until `deadline`, on the monotonic clock; one that says no is not: it may count
-    that against us.
+    A server that does not answer is tried again until `deadline`, on the monotonic clock. One that refuses the login is not: it
+    may count failures, as fail2ban does.
     Raises Unreachable, LoginFailed, HostFailed, ConnectionLost.
     """
     session = _session(own, login, max(LEAST, deadline - time.monotonic()))
@@ -42,7 +42,7 @@ def log_in(own: Session, login: FreshLogin, script: str, deadline: float) -> Non
 def _open(session: Session, login: FreshLogin) -> None:
     try:
         session.open(no_passwords=login.no_passwords)
-    except ClosedAfterPassword:  # the password was the only try that it takes: it was turned down, and now the key
+    except ClosedAfterPassword:  # the password was refused, and was the only try of that connection: now the key
         session.close()
         session.open()
 

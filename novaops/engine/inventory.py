@@ -1,6 +1,6 @@
-"""inventory.yaml: which hosts there are, how to log in, and what each section wants of them.
+"""inventory.yaml: the hosts, how to log in to them, and their sections.
 
-What a section holds is the business of its playbook; here it is only carried along, with the place it was written.
+The content of a section is read by its playbook. Here it is kept unread, with the place where it was written.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Host:
     access: Access
     groups: frozenset[str]
     sections: Mapping[str, Any]
-    """What was written, unread, by section."""
+    """The content of each section, unread."""
     places: Mapping[str, yaml_text.Path]
     """Where each section was written: in the host, a group, or the defaults."""
     port: int | None = None
@@ -76,7 +76,7 @@ class Inventory:
     document: Document = field(repr=False, default_factory=lambda: Document(None, {}))
 
     def find(self, words: Iterable[str], section: str | None = None) -> list[Host]:
-        """The hosts that the words mean, each once, in the order of the words; for no words every host with `section`.
+        """The hosts with these names or in these groups, each once, in the order given; without words every host with `section`.
 
         Raises UsageError for a name that is neither a host nor a group nor user@address.
         """
@@ -129,14 +129,14 @@ def adhoc(word: str) -> Host:
         address, port = names.address(rest)
         access = Access(user=user if at else None)
     except (ValueError, ValidationError) as error:
-        raise UsageError(f"{word} is no host", why=_reason(error), fix="write it as user@address or user@address:port") from None
+        raise UsageError(f"{word} is not a host", why=_reason(error), fix="write it as user@address or user@address:port") from None
     return Host(word, address, access, frozenset(), {}, {}, port)
 
 
 def load(path: Path | None, sections: Sequence[str]) -> Inventory:
     """The inventory in `path`, or in ./inventory.yaml if that is there; `sections` are the playbooks' names.
 
-    Raises InventoryError for an unreadable file, an unknown key, a value of the wrong form, a group in a circle.
+    Raises InventoryError for an unreadable file, an unknown key, a value of the wrong form, a cycle of groups.
     """
     if path is None:
         if not DEFAULT_FILE.exists():
@@ -176,7 +176,7 @@ def parse(text: str, file: str, sections: Sequence[str], folder: Path = Path()) 
 
 @dataclass(frozen=True)
 class _Layer:
-    """One place that says something about a host: the defaults, a group, or the host itself."""
+    """The keys that one place gives to a host: the defaults, a group, or the host itself."""
 
     access: Mapping[str, Any]
     sections: Mapping[str, Any]
@@ -220,24 +220,20 @@ def _host(inventory: Inventory, name: str, merged: _Layer, groups: frozenset[str
         address, port = names.address(access.address or name)
     except ValueError as error:
         raise inventory.error(place, str(error)) from None
-    files = {key: _relative(value, folder) for key in ("identity", "known_hosts") if (value := getattr(access, key))}
+    files = {key: str(folder / Path(value).expanduser()) for key in ("identity", "known_hosts") if (value := getattr(access, key))}
     return Host(name, address, access.model_copy(update=files), groups, merged.sections, merged.places, port)
 
 
-def _relative(file: str, folder: Path) -> str:
-    return str(folder / Path(file).expanduser())
-
-
 def _ancestors(inventory: Inventory, own: _Layer, layers: Mapping[str, _Layer]) -> list[str]:
-    """Every group the host is in, each before the groups it is in itself. Raises InventoryError for groups in a circle,
-    naming just those.
+    """Every group that the host is in, each before its own parent groups. Raises InventoryError for a cycle
+    of groups, and names just those.
     """
     found: dict[str, None] = {}
 
     def visit(group: str, trail: tuple[str, ...]) -> None:
         if group in trail:
-            circle = [*trail[trail.index(group) :], group]
-            raise inventory.error(("groups", group), f"these groups are in a circle: {' → '.join(circle)}")
+            cycle = [*trail[trail.index(group) :], group]
+            raise inventory.error(("groups", group), f"these groups form a cycle: {' → '.join(cycle)}")
         for parent in reversed(layers[group].groups if group in layers else ()):
             visit(parent, (*trail, group))
         found.setdefault(group)
@@ -246,7 +242,7 @@ def _ancestors(inventory: Inventory, own: _Layer, layers: Mapping[str, _Layer]) 
         visit(group, ())
     nearest_first = list(reversed(found))
     for group in layers:
-        visit(group, ())  # A circle is an error also where no host is in it.
+        visit(group, ())  # A cycle is an error also where no host is in it.
     return nearest_first
 
 
@@ -270,35 +266,32 @@ def _unknown(key: str, known: Iterable[str]) -> str:
 
 
 def invalid(inventory: Inventory, path: yaml_text.Path, error: ValidationError) -> InventoryError:
-    """The first thing wrong with a value, in the inventory's own words and place."""
+    """The first error of a value, with its place in the inventory."""
     first = error.errors()[0]
     where = tuple(part for part in first["loc"] if not (isinstance(part, str) and part.startswith(("function-", "tagged-"))))
     return inventory.error((*path, *where), message(first))
 
 
-def message(first: Any) -> str:  # noqa: PLR0911 - a sentence for each kind of error
+_MESSAGES = {
+    "extra_forbidden": "there is no such key",
+    "missing": "this key is required",
+    "literal_error": '"{given}" is not one of {expected}',
+    **dict.fromkeys(("int_parsing", "int_type"), '"{given}" is not an integer'),
+    **dict.fromkeys(("list_type", "tuple_type"), 'a list is needed here, not "{given}"'),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), 'a mapping is needed here, not "{given}"'),
+    **dict.fromkeys(("bool_parsing", "bool_type"), '"{given}" is neither true nor false'),
+    "string_type": "a string is needed here, not {given!r}",
+    "value_error": "{error}",
+}
+"""What novaops says for each kind of error that pydantic knows."""
+
+
+def message(first: Any) -> str:
     """A pydantic error as novaops says it."""
-    kind, given = first["type"], first.get("input")
     context = first.get("ctx", {})
-    if kind == "extra_forbidden":
-        return "there is no such key"
-    if kind == "missing":
-        return "this key is needed"
-    if kind == "literal_error":
-        return f'"{given}" is not one of {context["expected"].replace(chr(39), "").replace(" or ", ", ")}'
-    if kind in {"int_parsing", "int_type"}:
-        return f'"{given}" is no whole number'
-    if kind in {"list_type", "tuple_type"}:
-        return f'a list is needed here, not "{given}"'
-    if kind in {"model_type", "model_attributes_type", "dict_type"}:
-        return f'a mapping is needed here, not "{given}"'
-    if kind in {"bool_parsing", "bool_type"}:
-        return f'"{given}" is neither true nor false'
-    if kind == "string_type":
-        return f"a text is needed here, not {given!r}"
-    if kind == "value_error":
-        return str(context["error"])
-    return str(first["msg"])
+    expected = context.get("expected", "").replace("'", "").replace(" or ", ", ")
+    text = _MESSAGES.get(first["type"], "{msg}")
+    return text.format(given=first.get("input"), expected=expected, error=context.get("error"), msg=first["msg"])
 
 
 def _reason(error: Exception) -> str:

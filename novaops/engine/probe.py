@@ -1,4 +1,4 @@
-"""All questions in one read-only script, and its output read back into facts."""
+"""The probe: one read-only script that asks all questions, and the parsing of its output into facts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def families(questions: Iterable[Question[Any]]) -> Families:
 
 
 def boundary() -> str:
-    """A line no host can print by accident."""
+    """A random line that separates the sections: no host prints it by accident."""
     return f"novaops-{secrets.token_hex(16)}"
 
 

@@ -1,4 +1,4 @@
-"""What happened, as data and as words: every line a person reads, the JSON, and the exit code."""
+"""The report of hosts: the lines for people, the JSON, and the exit code."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ReportLine:
     risk: str = "none"
     cannot_undo: str = ""
     actions: tuple[str, ...] = ()
-    """What would be, or was, done: shown with -v."""
+    """The actions, shown with -v."""
     guarded_by: str = ""
     """The fresh logins that must work; "" for what is not guarded."""
 
@@ -64,7 +64,7 @@ class HostReport:
     logins: int = 0
     """Fresh logins, made to confirm what could lock somebody out."""
     details: dict[str, Any] = field(default_factory=dict)
-    """What a verb that asks instead of changing has found out."""
+    """The findings of a verb that only asks, such as `disk ls`."""
 
     @property
     def exit_code(self) -> int:
@@ -81,7 +81,7 @@ _NOUNS = "host|disk|login|proxy|tunnel|vpn|api|apply|plan|verify|history|undo|la
 
 
 def with_inventory(error: NovaopsError, words: str) -> NovaopsError:
-    """The error, with the commands it gives as they must be typed where the inventory was given by a flag."""
+    """The error, with the global options added to the commands in its `fix`."""
     error.fix = re.sub(rf"\bnovaops (?=({_NOUNS}) )", f"novaops {words} ", error.fix)
     return error
 
@@ -167,7 +167,7 @@ def host_lines(report: HostReport, *, diff: bool = False, verbose: bool = False)
 
 
 def error_lines(error: NovaopsError, status: str = "failed", host: str = "") -> Iterator[tuple[str, str]]:
-    """What happened, why, and the next command."""
+    """The error's three parts, as lines."""
     where = f"{host}  {words(status)}: " if host else ""
     yield status, f"{GLYPHS.get(status, '✘')} {where}{error.what}"
     for part in (error.why, error.fix and f"→ {error.fix}"):

@@ -1,4 +1,4 @@
-"""How a host's part of a run ended, as a report. Pure."""
+"""The report of one host, for each way that its part of a run can end. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def would_change(host: str, plan: Plan) -> HostReport:
-    """What is to be done, with what has to wait for another host first."""
+    """The planned changes, and those that wait for a peer."""
     steps = (*plan.steps, *(step for _, wait in plan.waits for step in wait.steps))
     unknown = [
         ReportLine(resource, "would_change", (Change("waits for", None, wait.what),)) for resource, wait in plan.waits if not wait.steps
@@ -27,7 +27,7 @@ def would_change(host: str, plan: Plan) -> HostReport:
 
 
 def still_waits(report: HostReport, plan: Plan, why: str) -> HostReport:
-    """Nothing more can be done here, as another host is not ready for it."""
+    """Nothing more can be done here, because a peer is not ready."""
     waiting = {resource for resource, _ in plan.waits}
     undone = {line for line in report.lines if line.resource in waiting and line.status == "unchanged"}
     lines = tuple(replace(line, status="skipped") if line in undone else line for line in report.lines)
@@ -37,12 +37,13 @@ def still_waits(report: HostReport, plan: Plan, why: str) -> HostReport:
 
 
 def held_back(host: str, plan: Plan, peer: str, because: HostReport) -> HostReport:
-    """Nothing is done on a host where a host that it has to do with is not fit for it."""
+    """Nothing is done on a host whose peer cannot be worked on."""
     lines = tuple(ReportLine(resource, "skipped") for resource in plan.resources)
     kinds: dict[str, type[NovaopsError]] = {"refused": Refused, "unreachable": Unreachable}
     reason = because.error
+    was = "" if because.status == "failed" else "was "
     error = kinds.get(because.status, HostFailed)(
-        f"nothing was done: {peer}, which it has to do with, is {words(because.status)}",
+        f"skipped: peer {peer} {was}{words(because.status)}",
         why=reason.what if reason else "",
         fix=reason.fix if reason else "",
     )
@@ -84,7 +85,7 @@ def ended_badly(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step])
         step: "changed" if number in outcome.done else status if number == failed else "skipped" for number, step in enumerate(plan.steps)
     }
     step = plan.steps[failed]
-    back = "What the step had done was taken back." if outcome.taken_back else "Not all of what the step had done could be taken back."
+    back = "What the step had done was taken back." if outcome.all_undone else "Not all of what the step had done could be taken back."
     done = f" Done before it, and kept: {', '.join(plan.steps[n].resource for n in sorted(outcome.done))}." if outcome.done else ""
     kind = Refused if status == "refused" else HostFailed
     error = kind(
@@ -109,11 +110,11 @@ def rolled_back(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step],
         False: "Looked at again, the host is not quite as it was before.",
         None: "It could not be looked at again.",
     }
-    taken_back = "All of it was taken back." if outcome.taken_back else "Not all of it could be taken back."
+    undone = "All of it was taken back." if outcome.all_undone else "Not all of it could be taken back."
     what = why.what if why else f"nobody confirmed it within {outcome.run.guard.seconds} s"
     error = RolledBack(
         f"the fresh login did not work, and the host put itself back: {what}",
-        why="\n".join(filter(None, [why.why if why else "", f"{taken_back} {looked[as_before]}"])),
+        why="\n".join(filter(None, [why.why if why else "", f"{undone} {looked[as_before]}"])),
         fix=(why.fix if why else "") or f"find out why with: novaops login status {host}",
     )
     lines = _lines(replace(plan, steps=(*before, *plan.steps)), statuses)
@@ -121,7 +122,7 @@ def rolled_back(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step],
 
 
 def does_not_work(report: HostReport, plan: Plan) -> HostReport:
-    """All is as wanted, and it does not work: the cause lies elsewhere."""
+    """Everything is as wanted, and still something does not work."""
     resources = {resource for resource, _ in plan.unproven}
     lines = tuple(replace(line, status="failed") if line.resource in resources else line for line in report.lines)
     error = next(failure for _, failure in plan.unproven)

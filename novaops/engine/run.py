@@ -23,15 +23,15 @@ from novaops.shell import whole
 from novaops.ssh.session import ConnectionLost, Session
 
 REATTACH_TIMEOUTS = 4
-"""For how many times `--timeout` a lost host is tried again: two minutes, unless told otherwise."""
+"""A lost host is tried again for so many times `--timeout`: two minutes by default."""
 
 SILENCE = (3.0, 20.0)
-"""At least and at most so many seconds without a line, and the connection counts as dead: a healthy run says `alive`
-every second. Between them, `--timeout` decides."""
+"""Seconds without a line after which the connection counts as dead: `--timeout`, but not less or more than these.
+A healthy run prints `alive` every second."""
 
 
 class Watcher(Protocol):
-    """Who is told how a run goes on."""
+    """What is told of the progress of a run."""
 
     def step(self, number: int, step: Step) -> None: ...
     def waiting(self, holder: str) -> None: ...
@@ -42,7 +42,7 @@ class Watcher(Protocol):
 
 @dataclass
 class Outcome:
-    """How a run ended, and each step of it."""
+    """How a run and its steps ended."""
 
     run: Run
     end: Literal["ok", "failed", "refused", "rolled_back", "stale"]
@@ -50,7 +50,7 @@ class Outcome:
     failed: int | None = None
     said: str = ""
     """What the failing action printed."""
-    taken_back: bool = True
+    all_undone: bool = True
     """Whether every action that had to be undone was undone."""
     undone: set[int] = field(default_factory=set)
     """The steps of which something was undone."""
@@ -71,10 +71,10 @@ def _guard(seconds: int) -> Guard:
 
 
 def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
-    """Do the run: one exec while the connection holds.
+    """Start the run and follow it to its end: one exec, and one more after each loss of the connection.
 
-    Raises LockHeld when another run has the host and this one does not wait, RunLost when the host could not be
-    reached again to see the end; what was begun goes on there all the same.
+    Raises LockHeld when another run is in progress and this one does not wait, RunLost when the host could not be
+    reached again to see the end. The run goes on there all the same.
     """
     outcome = Outcome(run, "failed")
     timeout = session.target.timeout
@@ -103,15 +103,15 @@ def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
             _reconnect(session, run, deadline)
 
 
-def _confirm(session: Session, outcome: Outcome, stretch: int, watcher: Watcher) -> None:
-    """Log in anew, and let the host know how that went. When it cannot be told, it knows what to do all the same."""
+def _confirm(session: Session, outcome: Outcome, number: int, watcher: Watcher) -> None:
+    """Log in anew, and tell the host whether guarded range `number` is kept. A host that cannot be told rolls it back by itself."""
     run = outcome.run
-    steps = [run.steps[number] for number in guarded_ranges(run.steps)[stretch]]
+    steps = [run.steps[step] for step in guarded_ranges(run.steps)[number]]
     logins = fresh_logins(steps)
     deadline = time.monotonic() + run.guard.seconds / 2
 
     def says(answer: Answer) -> str:
-        return whole(run.guard.answer(run.id, stretch, answer))
+        return whole(run.guard.answer(run.id, number, answer))
 
     try:
         for login in logins:
@@ -122,7 +122,7 @@ def _confirm(session: Session, outcome: Outcome, stretch: int, watcher: Watcher)
         outcome.not_confirmed = error
         watcher.taking_back(error.what)
         with suppress(NovaopsError):
-            session.run(says("take back"), root=False)
+            session.run(says("roll back"), root=False)
 
 
 def _reconnect(session: Session, run: Run, deadline: float) -> None:
@@ -134,7 +134,7 @@ def _reconnect(session: Session, run: Run, deadline: float) -> None:
         except Unreachable as error:
             if time.monotonic() > deadline:
                 raise _run_lost(session, run, error) from error
-            time.sleep(pause)  # Between tries of a host that is down there is nothing to wait for but time.
+            time.sleep(pause)  # Nothing tells when a host is up again.
             pause = min(pause * 2, 5.0)
         else:
             return
@@ -149,7 +149,7 @@ def _run_lost(session: Session, run: Run, error: NovaopsError) -> RunLost:
 
 
 def _read(line: str, outcome: Outcome, watcher: Watcher) -> bool:
-    """Take in one event; True for the last one."""
+    """Apply one event to the outcome; True for the last one."""
     word, *rest = line.split(" ")
     match word, rest:
         case "lock", _:
@@ -166,7 +166,7 @@ def _read(line: str, outcome: Outcome, watcher: Watcher) -> bool:
         case "refused", [number, _, *text]:
             outcome.failed, outcome.said = int(number), _decoded("".join(text))
         case "undone", [number, _, status]:
-            outcome.taken_back = outcome.taken_back and status == "0"
+            outcome.all_undone = outcome.all_undone and status == "0"
             outcome.undone.add(int(number))
             outcome.done.discard(int(number))
         case "end", [("ok" | "failed" | "refused" | "rolled_back" | "stale") as end]:

@@ -1,4 +1,4 @@
-"""A plan as the script that carries it out on the host. Pure: text in, text out.
+"""A plan as the script that carries it out on the host. Pure: text in, text out. What is the same in all scripts is in run.sh.
 
 The script is stored in the run's folder and started apart from the connection. It writes what happens into `events`,
 one line each, and ends with exactly one `end` line:
@@ -8,12 +8,12 @@ one line each, and ends with exactly one `end` line:
     action N M                   its action M begins
     failed N M STATUS TEXT64     it failed; TEXT64 is base64 of what it printed
     refused N M TEXT64           its precondition does not hold
-    undone N M STATUS            after a failure: an earlier action of the same step was taken back
+    undone N M STATUS            after a failure: an earlier action of the same step was rolled back
     there N M                    its effect was there already: nothing was done, and nothing is undone
     done N                       the step is complete
-    guarded K SECONDS            guarded stretch K is done, and waits so long for a fresh login
-    confirmed K                  the fresh login said so: the stretch is kept
-    fired K                      nobody confirmed it: the stretch is taken back
+    guarded K SECONDS            guarded range K is done, and waits so long for a fresh login
+    confirmed K                  a fresh login confirmed it: the range is kept
+    fired K                      nobody confirmed it: the range is rolled back
     end ok|failed|refused|rolled_back|locked|stale
 """
 
@@ -30,7 +30,7 @@ from novaops.engine.planner import guarded_ranges
 from novaops.model.action import Action, Command, Permissions, Precondition, Restore, SetValue, Text, WriteFile, payload
 from novaops.model.journal import BORN, KEPT_RUNS, PENDING, RUNS, STATE, pending_marker
 from novaops.model.plan import Step
-from novaops.shell import PREAMBLE, here_file, join, quote, whole
+from novaops.shell import PREAMBLE, assign, here_file, join, quote, sh_file, whole
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Run:
     """Sorts by time: 20260203T040506Z-1f2e3d."""
     steps: tuple[Step, ...]
     started_by: str
-    """Who and where, for the one who waits for the lock: ana@laptop."""
+    """User and machine, shown to those who wait for the lock: ana@laptop."""
     after: str
-    """The run that was the host's last one when the plan was made; "" for none. Another one since makes the plan stale."""
+    """The id of the host's last run when the plan was made; "" for none. A run since then makes the plan stale."""
     wait: bool = True
-    """Whether to wait for another run's end, or to give up at once."""
+    """Whether to wait for the end of another run, or to end as `locked`."""
     undoes: str = ""
-    """The run that this one takes back."""
+    """The id of the run that this one undoes; "" for none."""
     guard: Guard = field(kw_only=True)
 
 
@@ -55,175 +55,36 @@ def start_and_follow(run: Run, seen: int) -> str:
     """What is sent to the host: store the run and start it apart from the connection, unless that was done before;
     then print its events, leaving out the first `seen` lines. Sending it again after a cut is how a run is re-attached.
     """
-    folder = f"{RUNS}/{run.id}"
     stored = {"plan.json": json.dumps(manifest(run), ensure_ascii=False), "script": runner(run), **_payloads(run)}
     files = "".join(here_file(f'"$run/{name}"', payload(text), "no_space") for name, text in stored.items())
-    return whole(f"""\
-umask 077
-run={folder}
-no_space() {{ rm -rf "$run"; echo "novaops: the run could not be stored in $run: is the disk full?" >&2; exit 74; }}
-command -v flock >/dev/null || {{ echo 'novaops: flock is missing: install util-linux' >&2; exit 73; }}
-mkdir -p {RUNS} {PENDING} && chmod 700 {STATE} {RUNS} || {{ echo 'novaops: cannot write to {STATE}' >&2; exit 74; }}
-if mkdir "$run" 2>/dev/null; then
-  mkdir "$run/payload" "$run/kept" || no_space
-{files}  : >"$run/events" || no_space
-  if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null &&
-    systemd-run --quiet --collect --unit=novaops-{run.id} -p KillMode=process --description='novaops run {run.id}' /bin/sh "$run/script" >/dev/null 2>&1
-  then :
-  else setsid sh "$run/script" </dev/null >/dev/null 2>&1 &
-  fi
-fi
-tries=0
-until [ -s "$run/pid" ]; do
-  tries=$((tries + 1)); [ $tries -lt 300 ] || {{ echo 'novaops: the run did not start' >&2; exit 75; }}
-  [ -d "$run" ] || {{ echo 'novaops: the run could not be stored' >&2; exit 74; }}
-  sleep 0.1
-done
-pid=$(cat "$run/pid")
-{BORN}alive() {{ [ "$(born "$pid")" = "$(cat "$run/born")" ]; }}
-if alive; then
-  tail -n +{seen + 1} -s 0.1 --pid="$pid" -f "$run/events" &
-  while alive; do echo alive || exit; sleep 1; done
-  wait
-else
-  while {guard.fires(run.id)}; do echo alive || exit; sleep 1; done
-  tail -n +{seen + 1} "$run/events"
-fi
-grep -q '^end ' "$run/events" || {guard.fires(run.id)} || echo 'end killed'
-""")
+    variables = _places(run) + assign(pending=PENDING, boot_unit=guard.BOOT_UNIT, next_line=seen + 1)
+    return whole(f"{variables}{BORN}store() {{\n{files}}}\n{sh_file(__package__, 'follow.sh')}")
 
 
 def runner(run: Run) -> str:
-    """The script that stays on the host. It needs nobody to watch it."""
-    functions, counts = [], []
+    """The script that stays on the host."""
+    ranges = guarded_ranges(run.steps)
+    variables = assign(
+        kept_runs=KEPT_RUNS,
+        holder=f"{run.id} of {run.started_by}",
+        after=run.after,
+        waits="yes" if run.wait else "",
+        counts=" ".join(str(len(step.actions)) for step in run.steps),
+        begins="".join(f" {steps.start} " for steps in ranges),
+        ends="".join(f" {steps[-1]} " for steps in ranges),
+    )
+    parts = [f"#!/bin/sh\n{PREAMBLE}umask 022\n", _places(run), variables, BORN, sh_file(__package__, "run.sh")]
+    if ranges:
+        parts.append(guard.library(run.id, run.guard, len(ranges)))
     for number, step in enumerate(run.steps):
-        counts.append(str(len(step.actions)))
         for index, action in enumerate(step.actions):
             name = f"{number}_{index}"
-            functions.append(f"do_{name}() {{\n{_do(action, name)}\n}}\nundo_{name}() {{\n{_undo(action, name)}\n}}\n")
-    guarded = guarded_ranges(run.steps)
-    begins = "".join(
-        f"    {s.start}) stretch={k} begin={s.start}; arm || {{ forget; fail 'the guard could not be armed'; }} ;;\n"
-        for k, s in enumerate(guarded)
-    )
-    ends = "".join(f"    {s.stop - 1}) hold ;;\n" for s in guarded)
-    firsts = "".join(f"    {number}) echo {s.start} ;;\n" for s in guarded for number in s)
-    return f"""\
-#!/bin/sh
-{PREAMBLE}umask 022
-run={RUNS}/{run.id}
-{BORN}trap '' HUP PIPE
-event() {{ printf '%s\\n' "$*" >>"$run/events"; }}
-say() {{ tail -c 2000 "$run/output" | base64 | tr -d '\\n'; }}
-finish() {{
-  rm -rf "$run/payload" "$run/output" "$run/script"
-  ls {RUNS} | sort | head -n -{KEPT_RUNS} | while read -r old; do rm -rf "{RUNS}/$old"; done # now: this run may have undone the oldest
-  sync "$run/events"; event "end $1"; rm -f "$run/armed"; exit
-}}
-fail() {{ event "failed $number $index 1 $(echo "$1" | base64 -w 0)"; finish failed; }}
-{_LIBRARY}
-{"".join(functions)}
-actions_of() {{
-  case $1 in
-{"".join(f"    {number}) echo {count} ;;{chr(10)}" for number, count in enumerate(counts))}    *) echo 0 ;;
-  esac
-}}
-first_of() {{ # of what is taken back together with a step
-  case $1 in
-{firsts}    *) echo "$1" ;;
-  esac
-}}
-take_back() {{ # STEP ACTION: this one and those before it
-  number=$1 index=$2 first=$(first_of "$1")
-  while [ "$number" -ge "$first" ]; do
-    while [ "$index" -ge 0 ]; do
-      "undo_${{number}}_$index" >>"$run/output" 2>&1 </dev/null 9>&-
-      event "undone $number $index $?"
-      index=$((index - 1))
-    done
-    number=$((number - 1)); index=$(($(actions_of "$number") - 1))
-  done
-}}
-take_back_all() {{ # of the stretch that began with step $begin
-  set -- $(grep '^action ' "$run/events" | tail -n 1)
-  [ "${{2:--1}}" -lt "$begin" ] || take_back "$2" "$3"
-}}
-{guard.library(run.id, run.guard, len(guarded)) if guarded else ""}
-[ "$1" != fire ] || fire "$2"
-born $$ >"$run/born"; echo $$ >"$run/pid.new" && mv "$run/pid.new" "$run/pid"
-number=0 index=0
-exec 9>>{STATE}/lock
-if ! flock -n 9; then
-  event "lock $(cat {STATE}/holder)"
-  {"flock 9; finish stale" if run.wait else "finish locked"}
-fi
-{guard.LATE}printf '%s\\n' {quote(f"{run.id} of {run.started_by}")} >{STATE}/holder
-last=$(cat {STATE}/last 2>/dev/null)
-[ "$last" = {quote(run.after)} ] || finish stale
-echo {run.id} >{STATE}/last.new && mv {STATE}/last.new {STATE}/last || fail 'cannot write to {STATE}: is the disk full?'
-for count in {" ".join(counts)}; do
-  case $number in
-{begins}    *) ;;
-  esac
-  event "step $number"; index=0
-  while [ $index -lt $count ]; do
-    event "action $number $index"
-    refusal=
-    "do_${{number}}_$index" >"$run/output" 2>&1 </dev/null 9>&-; status=$?
-    if [ $status != 0 ]; then
-      [ ! -e "$run/armed" ] || rm "$run/open.$stretch" 2>/dev/null || sleep 3600 # the guard is at it, and ends this
-      if [ -n "$refusal" ]; then event "refused $number $index $(say)"; end=refused
-      else event "failed $number $index $status $(say)"; end=failed
-      fi
-      take_back $number $index
-      [ ! -e "$run/armed" ] || disarm
-      finish $end
-    fi
-    [ ! -e "$run/kept/${{number}}_$index.there" ] || event "there $number $index"
-    index=$((index + 1))
-  done
-  event "done $number"
-  case $number in
-{ends}    *) ;;
-  esac
-  number=$((number + 1))
-done
-finish ok
-"""
+            parts.append(f"do_{name}() {{\n{_do(action, name)}\n}}\nundo_{name}() {{\n{_undo(action, name)}\n}}\n")
+    return "".join([*parts, 'main "$@"\n'])
 
 
-_LIBRARY = """\
-real() { readlink -f -- "$1" || printf '%s\\n' "$1"; }
-hash() { if [ -f "$1" ]; then digest <"$1"; fi; }
-keep() { # FILE NAME: the file as it is now, for undo
-  if [ ! -e "$1" ]; then : >"$run/kept/$2.absent"
-  elif ! { cp -p -- "$1" "$run/kept/$2.part" && mv "$run/kept/$2.part" "$run/kept/$2"; }; then
-    rm -f "$run/kept/$2.part" # first: what is said needs room too
-    echo "$1 could not be kept in $run: is the disk full?"; return 1
-  fi
-}
-flush() { sync -f "$1" 2>/dev/null || sync; } # FILE: the whole file system it is on
-put() { # CANDIDATE FILE: rename, on disk before it counts; under guard, what is kept of the old one before that
-  [ ! -e "$run/armed" ] || flush "$run"
-  sync "$1" && mv -f -- "$1" "$2" && sync "${2%/*}/" && { ! command -v restorecon >/dev/null || restorecon "$2"; }
-}
-put_back() { # FILE NAME MARKER [THEN...]: as it was before the run, and what must follow that
-  kept="$run/kept/$2"; marker=$3
-  if [ -e "$kept.absent" ]; then [ -e "$1" ] || return 0; rm -f -- "$1" || return
-  elif [ ! -e "$kept" ] || { cmp -s -- "$kept" "$1" && [ "$(rights "$kept")" = "$(rights "$1")" ]; }; then return 0
-  else
-    back=$(candidate "$1")
-    cp -p -- "$kept" "$back" && put "$back" "$1" || { rm -f -- "$back"; return 1; }
-  fi
-  shift 3; [ $# = 0 ] || timeout 60 "$@" || return # what hangs must not keep the rest from being put back
-  rm -f -- "$marker"
-}
-digest() { sha256sum | cut -d ' ' -f 1; }
-rights() { stat -c %a:%u:%g -- "$1"; }
-candidate() { # FILE: a name beside it that no *.conf pattern takes
-  printf '%s\\n' "${1%/*}/.${1##*/}.novaops-new"
-}
-"""
+def _places(run: Run) -> str:
+    return assign(id=run.id, run=f"{RUNS}/{run.id}", runs=RUNS, state=STATE)
 
 
 def _do(action: Action, name: str) -> str:
@@ -302,7 +163,7 @@ echo "$before" >"$run/kept/{name}.before" && ( umask 077; {{ {action.keep}
 
 
 def _undo(action: Action, name: str) -> str:
-    """What takes one action back when a later one of its step fails. Harmless when the action never took effect."""
+    """The sh that undoes one action when a later one of its step fails. It does no harm when the action had no effect."""
     match action:
         case Command(undo=Command() as undo):
             stdin = f' <"$run/payload/{name}.undo"' if undo.stdin is not None else ""
@@ -336,7 +197,7 @@ def _payloads(run: Run) -> dict[str, Text]:
 
 
 def manifest(run: Run) -> dict[str, Any]:
-    """What the host remembers of the run: enough to list it, and to undo it. Nothing secret."""
+    """The description of the run in the host's journal, from which it is listed and undone. It has no secrets."""
     return {
         "id": run.id,
         "by": run.started_by,
@@ -383,7 +244,7 @@ def _remembered(action: Action, name: str) -> dict[str, Any]:
 def _remembered_file(
     action: WriteFile | Restore, name: str, before: tuple[str, Permissions | None], after: tuple[str, Permissions | None]
 ) -> dict[str, Any]:
-    """Of both states the sha256 ("" for no file), and mode, owner and group (None where they are not known)."""
+    """With the state before and after: the sha256 ("" for no file), and mode, owner and group (None where unknown)."""
     shown = {"kind": "file", "shown": str(action), "path": action.path, "then": list(action.then)}
     states = {"before": before[0], "rights_before": before[1], "after": after[0], "rights_after": after[1]}
     return {**shown, "kept": name, **states}

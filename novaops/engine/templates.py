@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Templates:
-    """The template folders, the first one looked in first."""
+    """Template folders, in the order in which they are searched."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders

@@ -1,4 +1,4 @@
-"""Take a run back: as a run of its own, planned, guarded against what changed since, proven, and undoable itself."""
+"""Undo a run, by a run of its own: it is planned, refuses what was changed since, is checked afterwards, and can be undone too."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from novaops.ssh.target import Target
 
 
 def undo(target: Target, run: str, options: RunOptions, progress: Progress) -> HostReport:
-    """Take back `run` (its id, or the beginning of it), or for "" the newest one that was not taken back yet."""
+    """Undo `run` (its id, or the beginning of it), or for "" the newest one that is not undone yet."""
 
     def work(session: Session) -> HostReport:
         progress(target.name, "looking")
@@ -28,14 +28,14 @@ def undo(target: Target, run: str, options: RunOptions, progress: Progress) -> H
         chosen = choose(runs, run, target.name)
         if chosen is None:
             return HostReport(target.name, "unchanged", notes=(Note("history", "there is nothing left to undo"),))
-        report, _ = converge_in(session, undone(chosen, runs), replace(options, undoes=chosen.id), progress)
+        report, _ = converge_in(session, undo_steps(chosen, runs), replace(options, undoes=chosen.id), progress)
         return report
 
     return with_session(target, progress, work)
 
 
 def choose(runs: Sequence[PastRun], wanted: str, host: str) -> PastRun | None:
-    """The run to take back; None when every one is. Raises HostFailed for an unknown run, and while it is going on."""
+    """The run to undo; None when every one is undone. Raises HostFailed for an unknown run, and while it is going on."""
     if wanted:
         found = [run for run in runs if run.id.startswith(wanted)]
         if len(found) != 1:
@@ -43,8 +43,8 @@ def choose(runs: Sequence[PastRun], wanted: str, host: str) -> PastRun | None:
             raise HostFailed(f"{host} {what} {wanted}", fix=f"novaops history {host} lists them")
         chosen = found[0]
     else:
-        taken_back = {run.id for run in runs if undone_by(run, runs)}
-        open_runs = [run for run in runs if not run.manifest["undoes"] and run.standing and run.id not in taken_back]
+        undone = {run.id for run in runs if undone_by(run, runs)}
+        open_runs = [run for run in runs if not run.manifest["undoes"] and run.applied and run.id not in undone]
         if not open_runs:
             return None
         chosen = open_runs[-1]
@@ -53,21 +53,21 @@ def choose(runs: Sequence[PastRun], wanted: str, host: str) -> PastRun | None:
     return chosen
 
 
-def undone(run: PastRun, runs: Sequence[PastRun]) -> list[UndoStep]:
-    """The steps of the run that still stand, the last one first."""
+def undo_steps(run: PastRun, runs: Sequence[PastRun]) -> list[UndoStep]:
+    """The steps of the run that are still applied, the last one first."""
     steps = run.manifest["steps"]
-    standing = {number: tuple(a for n, a in run.standing if n == number) for number in range(len(steps))}
+    applied = {number: tuple(a for n, a in run.applied if n == number) for number in range(len(steps))}
     later = _changed_after(run, runs)
     return [
-        UndoStep(run.id, steps[number], standing[number], later, _before(run, number))
+        UndoStep(run.id, steps[number], applied[number], later, _before(run, number))
         for number in reversed(range(len(steps)))
-        if standing[number]
+        if applied[number]
     ]
 
 
 def _before(run: PastRun, step: int) -> dict[str, frozenset[str]]:
     """The files that earlier steps of the run had written, and the sha256 each had before."""
-    actions = [action for n, index in run.standing if n < step and (action := run.manifest["steps"][n]["actions"][index])["kind"] == "file"]
+    actions = [action for n, index in run.applied if n < step and (action := run.manifest["steps"][n]["actions"][index])["kind"] == "file"]
     return {action["path"]: frozenset(one["before"] for one in actions if one["path"] == action["path"]) for action in actions}
 
 
@@ -77,13 +77,13 @@ def _changed_after(run: PastRun, runs: Sequence[PastRun]) -> dict[str, str]:
         action["path"]: other.id
         for other in runs
         if other.id > run.id and not undone_by(other, runs)
-        for number, index in other.standing
+        for number, index in other.applied
         if (action := other.manifest["steps"][number]["actions"][index])["kind"] == "file"
     }
 
 
 def undone_by(run: PastRun, runs: Sequence[PastRun]) -> str:
-    """The run that took `run` back; "" when it stands, also when the taking back was taken back."""
+    """The run that undid `run`; "" when there is none, or that one was undone too."""
     backs = [other.id for other in runs if other.manifest["undoes"] == run.id and other.end == "ok" and not undone_by(other, runs)]
     return backs[-1] if backs else ""
 

@@ -1,4 +1,4 @@
-"""A step of an earlier run, taken back: its files as they were before, its commands answered by their opposites."""
+"""The undoing of a step of an earlier run: its files as they were before, its commands undone by their `undo` commands."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class UndoStep(Resource):
     """The run whose step it is."""
     step: Mapping[str, Any]
     """As the run's journal has it."""
-    standing: tuple[int, ...]
-    """The actions that began and still stand."""
+    applied: tuple[int, ...]
+    """The numbers of its actions that are still applied."""
     later: Mapping[str, str] = field(default_factory=dict)
-    """Files that a later run has changed again, and which run that was."""
+    """Files that a later run has changed again, and the id of that run."""
     earlier: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Files that earlier steps of the same run had written too, and the sha256 of each before them: with those back, this one is undone."""
+    """Files that earlier steps of the same run had written too, and the sha256 of each before them. A file that has it is undone."""
 
     @property
     def id(self) -> str:
@@ -49,7 +49,7 @@ class UndoStep(Resource):
 
     @property
     def _risk(self) -> Risk:
-        """What could lock somebody out can do so on its way back too. Data is never lost by undoing."""
+        """Undoing what could lock somebody out could do so too. It never loses data."""
         return Risk.LOCKOUT if self.step["risk"] == Risk.LOCKOUT.value else Risk.NONE
 
     def notes(self, facts: Facts) -> Iterator[str]:
@@ -59,7 +59,7 @@ class UndoStep(Resource):
 
     def _actions(self) -> list[Mapping[str, Any]]:
         """The last one first."""
-        return [self.step["actions"][index] for index in reversed(self.standing)]
+        return [self.step["actions"][index] for index in reversed(self.applied)]
 
     def _back(self, action: Mapping[str, Any], facts: Facts) -> Iterator[tuple[Change, Action]]:
         if action["kind"] == "file":
@@ -69,7 +69,7 @@ class UndoStep(Resource):
         elif (undo := action.get("undo")) and not (undo["holds"] and facts.known(Succeeds(undo["holds"]))):
             again = Command(tuple(action["words"]), holds=action["holds"])
             command = Command(tuple(undo["words"]), holds=undo["holds"], undo=again)
-            # What cannot be asked cannot be proven to be undone, and would be undone over and over.
+            # Without a test nobody could tell that it is undone: it would be undone over and over.
             if undo["holds"]:
                 yield Change("undo", None, str(command)), command
 
@@ -83,7 +83,7 @@ class UndoStep(Resource):
             return
         if now != action["after"] and path in self.later:
             raise Refused(
-                f"{path} was changed again by run {self.later[path]}", fix=f"take that run back first: novaops undo HOST {self.later[path]}"
+                f"{path} was changed again by run {self.later[path]}", fix=f"undo that run first: novaops undo HOST {self.later[path]}"
             )
         if now != action["after"]:
             raise Refused(

@@ -1,4 +1,4 @@
-"""Accounts: what the host knows of its users, and what could keep one of them from logging in. A password's hash is a question of its own."""
+"""User accounts, and what could keep one of them from logging in. The hash of a password is a question of its own."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self, get_args
 
 from novaops.facts.sshd import EFFECTIVE, Settings, settings_of
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.secret import Secret
-from novaops.shell import join
+from novaops.shell import join, sh_file
 
 LIMIT = 200
-"""So many accounts are shown at most: each costs an sshd of its own."""
+"""At most so many accounts are listed: each needs a call of sshd."""
 
 _LOOK = r"""
 [ -r /etc/shadow ] || { echo 'only root can read /etc/shadow' >&2; exit 1; }
@@ -21,42 +21,7 @@ look() { # TABLE [NAMES]: names that are not in it are left out
 }
 """
 
-_ACCOUNTS = (
-    _LOOK
-    + r"""
-about() { # [NAMES]: NAME:UID:GID:HOME:SHELL:PASSWORD:CHANGED:MAX:INACTIVE:EXPIRES, a line each; of the password only what it is good for
-  users=$(look passwd "$@") && shadows=$(look shadow "$@") || return
-  printf '%s\n=\n%s\n' "$users" "$shadows" | awk -F: '
-    function kind(field, locked) {
-      if (field == "") return "empty"
-      locked = sub(/^!+/, "", field)
-      if (field !~ /^[$][0-9A-Za-z-]+[$]/ && (field !~ /^[_.\/0-9A-Za-z]+$/ || length(field) != 13 && length(field) != 20)) return "none"
-      return locked ? "locked" : "set"
-    }
-    $0 == "=" { in_shadow = 1; next }
-    $1 == "" { next }
-    !in_shadow { if (!($1 in user)) { name[++n] = $1; user[$1] = $3 ":" $4 ":" $6 ":" $7; is[$1] = kind($2); days[$1] = ":::" } }
-    in_shadow { is[$1] = kind($2); days[$1] = $3 ":" $5 ":" $7 ":" $8 }
-    END { for (i = 1; i <= n; i++) print name[i] ":" user[name[i]] ":" is[name[i]] ":" days[name[i]] }'
-}
-look_at() { # $home and $shell: can one log in with the shell, and how many keys open it, of which so many to one command only
-  works= keys=0:0; set --
-  case ${shell##*/} in nologin | false | true | sync | halt | shutdown | git-shell) ;; *)
-    [ ! -f "${shell:-/bin/sh}" ] || [ ! -x "${shell:-/bin/sh}" ] || works=yes ;;
-  esac
-  for file in "$home/.ssh/authorized_keys" "$home/.ssh/authorized_keys2"; do [ ! -f "$file" ] || set -- "$@" "$file"; done
-  [ $# = 0 ] || keys=$(awk '
-    function is_key(kind, blob) { return kind ~ /^(sk-)?(ssh|ecdsa)-[-a-z0-9]+(@openssh[.]com)?$/ && blob ~ /^AAAA/ }
-    /^[ \t]*#/ { next }
-    { gsub(/"([^"\\]|\\.)*"/, "\"\"") }
-    is_key($1, $2) { keys++ }
-    !is_key($1, $2) && is_key($2, $3) { keys++; if (tolower("," $1) ~ /,command=/) forced++ }
-    END { print keys + 0 ":" forced + 0 }' "$@")
-}
-show() { printf 'account:%s:%s:%s\n' "$line" "$works" "$keys"; id -Gnz -- "$name"; echo; }
-echo "today:$(($(date +%s) / 86400))"
-"""
-)
+_ACCOUNTS = _LOOK + sh_file(__package__, "account.sh")
 
 Password = Literal["set", "locked", "none", "empty"]
 
@@ -71,30 +36,30 @@ class Account:
     groups: tuple[str, ...]
     """The primary one first."""
     password: Password
-    """locked: there is one behind a `!`. none: nothing that any password fits, such as `*` or `!`. empty: none is asked for."""
+    """locked: there is one behind a `!`. none: no password matches, as with `*` or `!`. empty: the login asks for none."""
     account_expires: int | None
-    """This and the next two are days since 1970 or numbers of days; None where shadow(5) has nothing."""
+    """This and the next two are days since 1970 or numbers of days, as in shadow(5); None where the field is empty."""
     password_changed: int | None
     password_max: int | None
     inactive: int | None
     """Days after which a password that is too old can no longer be changed at the login."""
     today: int
-    """The host's own day."""
+    """The date on the host, in days since 1970."""
     shell_works: bool
-    """It is there, can be run, and is none of those that turn everybody away."""
+    """The login shell is there, can be executed, and is not one that refuses logins, such as nologin."""
     keys: int
     """Lines with a key in ~/.ssh/authorized_keys and authorized_keys2."""
     keys_forced: int
-    """Those of them that run one command only."""
+    """The number of those with a forced command."""
 
     @property
     def expired(self) -> bool:
-        """The account as such: `chage -E`. Nobody gets in, by key neither."""
+        """Whether the account has expired (`chage -E`). Then no login works, by key neither."""
         return self.account_expires is not None and self.today >= self.account_expires
 
     @property
     def password_expired(self) -> bool:
-        """It must be changed at the next login."""
+        """Whether the password must be changed at the next login."""
         if self.password_changed is None:
             return False
         return self.password_changed == 0 or (self.password_max is not None and self.today - self.password_changed > self.password_max)
@@ -102,7 +67,7 @@ class Account:
 
 @dataclass(frozen=True)
 class AccountNamed(Question[Account]):
-    """ABSENT when the host knows no such user, from whichever source it has its users."""
+    """ABSENT when no source of users in nsswitch.conf has the user."""
 
     name: str
     family: ClassVar[str] = "account"
@@ -127,9 +92,8 @@ echo end
         return {question: found.get(question.name, Missing.ABSENT) for question in questions}
 
 
-@dataclass(frozen=True)
-class Accounts(Question[tuple[tuple[Account, Settings], ...]]):
-    """Root and whoever has a shell that works, a password or a key, with sshd's settings for them when they come from where this question comes from.
+class Accounts(Singleton[tuple[tuple[Account, Settings], ...]]):
+    """Root, and the accounts with a shell that works, a password or a key. With each, sshd's settings for a login from our own address.
 
     The settings are empty for a name with a comma, which sshd cannot be asked about.
     """
@@ -137,8 +101,7 @@ class Accounts(Question[tuple[tuple[Account, Settings], ...]]):
     family: ClassVar[str] = "accounts"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return f"""{EFFECTIVE}{_ACCOUNTS}\
 found=$(about) || exit
 number=0
@@ -155,10 +118,10 @@ echo end
 """
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[tuple[Account, Settings], ...] | Missing]:
+    def parse_one(cls, section: Section) -> tuple[tuple[Account, Settings], ...] | Missing:
         if section.status or not section.stdout.endswith("\nend\n"):
-            return {}
-        return dict.fromkeys(questions, tuple((account, settings_of(lines)) for account, lines in _read(section.stdout)))
+            return Missing.UNKNOWN
+        return tuple((account, settings_of(lines)) for account, lines in _read(section.stdout))
 
 
 def _read(stdout: str) -> Iterator[tuple[Account, list[str]]]:
@@ -194,13 +157,13 @@ def _account(fields: Sequence[str], groups: str, today: int) -> Account:
 
 
 def _day(text: str) -> int | None:
-    """Nothing, and numbers below 0, mean that there is no such limit."""
+    """None for an empty field and for a negative number: there is no limit."""
     return int(text) if text and int(text) >= 0 else None
 
 
 @dataclass(frozen=True)
 class PasswordHash(Question[Secret]):
-    """The password's field in the shadow table, asked only where a password is to be compared with it. ABSENT for no such user."""
+    """The password field of the shadow table, asked only where a password is compared with it. ABSENT for an unknown user."""
 
     name: str
     family: ClassVar[str] = "password-hash"

@@ -1,4 +1,4 @@
-"""Directories, as places where something could be mounted: where a path really leads and what is in the way."""
+"""Directories, as places where something could be mounted: the real path, and what is there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 from novaops.model.question import Missing, Question, Section
-from novaops.shell import join
+from novaops.shell import join, sh_file
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Directory:
     real: str
     """The path with every symbolic link in it resolved, also where its last parts do not exist yet."""
     state: Literal["absent", "empty", "filled", "other"]
-    """"other": something that is no directory stands there, or in place of one of its parents."""
+    """"other": the path, or one of its parents, is not a directory."""
     nearest: str
     """The longest leading part of `real` that exists."""
     mode: str = ""
@@ -32,21 +32,7 @@ class DirectoryAt(Question[Directory]):
 
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
-        return f"""\
-for path in {join(q.path for q in questions)}; do
-  real=$(readlink -m -- "$path") || {{ printf 'unknown\\n'; continue; }}
-  near=$real
-  while [ ! -e "$near" ] && [ ! -L "$near" ] && [ -n "$near" ]; do near=${{near%/*}}; done
-  [ -n "$near" ] || near=/
-  about=$(stat --printf '%a\\t%U\\t%G\\t%u\\t%g' -- "$near") || {{ printf 'unknown\\n'; continue; }}
-  if [ ! -d "$near" ]; then state=other
-  elif [ "$near" != "$real" ]; then state=absent
-  elif [ -z "$(find "$real" -mindepth 1 -maxdepth 1 -print -quit)" ]; then state=empty
-  else state=filled
-  fi
-  printf '%s\\t%s\\t%s\\t%s\\n' "$state" "$about" "$near" "$real"
-done
-"""
+        return f"{sh_file(__package__, 'directory.sh')}directories {join(q.path for q in questions)}\n"
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Directory | Missing]:

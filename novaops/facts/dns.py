@@ -1,4 +1,4 @@
-"""Names as the host resolves them, and the addresses that are its own."""
+"""The addresses of names, as the host resolves them, and the host's own addresses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import ClassVar, Self
 
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.shell import join
 
 _KINDS = ("inet", "inet6")
@@ -29,7 +29,7 @@ class AddressesOf(Question[tuple[str, ...]]):
 
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
-        """All names at once: where no name server answers, each takes as long as may be."""
+        """All names at the same time: where no name server answers, each takes the whole timeout."""
         return f"""\
 number=0
 for name in {join(q.name for q in questions)}; do
@@ -52,26 +52,24 @@ echo end
         return {q: _addresses(words) or Missing.ABSENT for q, words in zip(questions, found, strict=True)}
 
 
-@dataclass(frozen=True)
-class OwnAddresses(Question[tuple[str, ...]]):
-    """Those of its interfaces, the loopback's among them."""
+class OwnAddresses(Singleton[tuple[str, ...]]):
+    """The addresses of the host's interfaces, loopback included."""
 
     family: ClassVar[str] = "own-addresses"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return "ip -o address show && echo end\n"
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[str, ...] | Missing]:
+    def parse_one(cls, section: Section) -> tuple[str, ...] | Missing:
         *lines, end = section.stdout.splitlines()
         if section.status or end != "end":
-            return {}
-        return dict.fromkeys(questions, _addresses(line.split()[3].partition("/")[0] for line in lines if line.split()[2] in _KINDS))
+            return Missing.UNKNOWN
+        return _addresses(line.split()[3].partition("/")[0] for line in lines if line.split()[2] in _KINDS)
 
 
 def _addresses(words: Iterable[str]) -> tuple[str, ...]:
-    """Each once, written in the one usual way, IPv4 first. Raises ValueError for what is none."""
+    """Each address once, in its canonical form, IPv4 first. Raises ValueError for what is not an address."""
     found = {ip_address(word.partition("%")[0]) for word in words}
     return tuple(str(address) for address in sorted(found, key=lambda one: (one.version, int(one))))

@@ -1,4 +1,4 @@
-"""Files: what stands at a path, with its content where that is small enough to compare."""
+"""What is at a path, with the content of a file that is small enough to be compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from novaops.model.journal import pending_marker
 from novaops.model.question import Missing, Question, Section
-from novaops.shell import join
+from novaops.shell import join, sh_file
 
 LARGEST = 1_048_576
 """Bytes. The content of a larger file is not read."""
@@ -25,9 +25,9 @@ class FileState:
     content: bytes | None = None
     """None for what is no regular file, or is larger than LARGEST."""
     pending: bool = False
-    """The file was written by a run that was cut before the action that belongs to it succeeded."""
+    """A run wrote the file, and ended before the command that must follow (`WriteFile.then`) succeeded."""
     foreseen: str = ""
-    """The sha256 that a step before will have given it, where only that is known."""
+    """The sha256 that an earlier step of the plan will give it, where only that is known."""
 
     @property
     def digest(self) -> str:
@@ -48,29 +48,9 @@ class FileAt(Question[FileState]):
 
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
-        """Three parts: a word for each path, a line of stat for each that is there, the bytes of all regular files in a
-        row. So any number of files costs two processes on the host; where one file ends and the next begins, stat says.
-        """
         paths = join(q.path for q in questions)
         markers = join(pending_marker(q.path) for q in questions)
-        return f"""\
-for marker in {markers}; do if [ -e "$marker" ]; then echo pending; else echo -; fi; done
-set -- {paths}
-for path do
-  shift
-  if [ -e "$path" ]; then echo present; set -- "$@" "$path"
-  elif [ -L "$path" ]; then echo dangling
-  elif [ -x "${{path%/*}}/" ] || [ ! -e "${{path%/*}}/" ]; then echo absent
-  else echo unknown
-  fi
-done
-[ $# = 0 ] || stat -L --printf '%a\\t%U\\t%G\\t%s\\t%F\\n' -- "$@" || exit
-for path do
-  shift
-  [ ! -f "$path" ] || set -- "$@" "$path"
-done
-[ $# = 0 ] || head -q -c {LARGEST} -- "$@"
-"""
+        return f"{sh_file(__package__, 'file.sh')}pending {markers}\nfiles {LARGEST} {paths}\n"
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, FileState | Missing]:

@@ -1,4 +1,4 @@
-"""What filters connections to the host: iptables, firewalld, and tables of nftables that somebody else has made."""
+"""The firewall of the host: iptables, firewalld, and tables of nftables that neither of them made."""
 
 from __future__ import annotations
 
@@ -6,92 +6,63 @@ import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
-from novaops.model.question import Missing, Question, Section
-
-_LOOK = """\
-tell() { # NAME COMMAND...
-  name=$1; shift
-  if text=$("$@" 2>/dev/null); then echo "$name $(printf '%s\\n' "$text" | base64 | tr -d '\\n')"
-  else echo "failed $name $("$@" 2>&1 | tail -n 1 | base64 | tr -d '\\n')"
-  fi
-}
-zone() {
-  device=$(ip route show default | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)
-  firewall-cmd --get-zone-of-interface="$device" 2>/dev/null || firewall-cmd --get-default-zone
-}
-ports_of_services() {
-  for service in $(firewall-cmd --zone="$1" --list-services; firewall-cmd --permanent --zone="$1" --list-services); do
-    echo "$service $(firewall-cmd --info-service="$service" | sed -n 's/^ *ports: *//p' | tr '\\n' ' ')"
-  done | sort -u
-}
-for program in iptables ip6tables; do ! command -v $program-save >/dev/null || tell $program $program-save; done
-! command -v nft >/dev/null || tell nft nft -j list ruleset
-if command -v firewall-cmd >/dev/null && firewall-cmd -q --state 2>/dev/null; then
-  zone=$(zone)
-  tell zone echo "$zone"
-  tell runtime firewall-cmd --zone="$zone" --list-all
-  tell permanent firewall-cmd --permanent --zone="$zone" --list-all
-  tell services ports_of_services "$zone"
-fi
-echo end
-"""
+from novaops.model.question import Missing, Section, Singleton
+from novaops.shell import sh_file
 
 _TABLES_OF_OTHERS = ("firewalld", "f2b-table")
-"""Asked in their own way, or no business of ours: fail2ban's lets everybody through whom it does not know."""
+"""firewalld is asked by its own command. fail2ban's table accepts every address that is not banned."""
 
 
 @dataclass(frozen=True)
 class Zone:
-    """The one of firewalld's zones that connections from elsewhere come in by."""
+    """The zone of firewalld that filters connections from outside."""
 
     name: str
     open_now: tuple[str, ...]
-    """PORT/tcp or FIRST-LAST/udp, those of services among them; as it is now."""
+    """The open ports at present, those of services included: PORT/tcp or FIRST-LAST/udp."""
     open_at_boot: tuple[str, ...]
     accepts_all: bool = False
-    """Whether everything comes in that is not forbidden, as in the zone "trusted"."""
+    """Whether everything is accepted that is not forbidden, as in the zone "trusted"."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of nftables that turns away what none of its rules accepts."""
+    """A table of nftables that drops or rejects what none of its rules accepts."""
 
     name: str
-    """With its family: inet filter."""
+    """Family and name: "inet filter"."""
     chain: str
     accepts: tuple[tuple[int, int], ...] = ()
-    """Ranges of TCP ports that some rule of it accepts; under what conditions is not asked."""
+    """Ranges of TCP ports that one of its rules accepts. Further conditions of the rule are not read."""
     accepts_udp: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
 class FirewallFacts:
     rules: Mapping[str, str] = field(default_factory=dict)
-    """What iptables-save and ip6tables-save print, by "iptables" and "ip6tables"; without those that are not there."""
+    """The output of iptables-save and ip6tables-save, by "iptables" and "ip6tables", of those that are installed."""
     zone: Zone | None = None
     """None where firewalld does not run."""
     tables: tuple[Table, ...] = ()
     unread: tuple[str, ...] = ()
-    """What could not be asked, and why: "ip6tables: Permission denied"."""
+    """What could not be read, and why: "ip6tables: Permission denied"."""
 
 
-@dataclass(frozen=True)
-class Firewall(Question[FirewallFacts]):
+class Firewall(Singleton[FirewallFacts]):
     family: ClassVar[str] = "firewall"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        """iptables-save without a table named: naming one would make it load a module."""
-        del questions
-        return _LOOK
+    def script_one(cls) -> str:
+        """It calls iptables-save without the name of a table, which would load a kernel module."""
+        return sh_file(__package__, "firewall.sh")
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, FirewallFacts | Missing]:
+    def parse_one(cls, section: Section) -> FirewallFacts | Missing:
         *lines, end = section.stdout.splitlines()
         if end != "end":
-            return {}
+            return Missing.UNKNOWN
         told: dict[str, str] = {}
         unread: list[str] = []
         for line in lines:
@@ -103,7 +74,7 @@ class Firewall(Question[FirewallFacts]):
                 told[name] = _text(rest)
         rules: dict[str, str] = {program: told[program] for program in ("iptables", "ip6tables") if program in told}
         tables = tuple(_tables(json.loads(told["nft"])["nftables"], rules)) if told.get("nft", "").strip() else ()
-        return dict.fromkeys(questions, FirewallFacts(rules, _zone(told), tables, tuple(unread)))
+        return FirewallFacts(rules, _zone(told), tables, tuple(unread))
 
 
 def _text(encoded: str) -> str:
@@ -128,7 +99,7 @@ def _listed(text: str) -> dict[str, str]:
 
 
 def _ports(listed: Mapping[str, str], services: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """Raises KeyError for a service that nothing was said about, and for a list without ports."""
+    """Raises KeyError for a service that is not in `services`, and for a list without ports."""
     for port in (*listed["ports"].split(), *(port for name in listed["services"].split() for port in services[name])):
         if port.endswith(("/tcp", "/udp")):
             yield port
@@ -138,7 +109,7 @@ def _ports(listed: Mapping[str, str], services: Mapping[str, Sequence[str]]) -> 
 
 
 def _tables(listed: Iterable[Mapping[str, Any]], rules: Mapping[str, str]) -> Iterator[Table]:
-    """The tables that close ports, without those of programs that are asked themselves."""
+    """The tables that close ports, without those of firewalld, fail2ban and iptables."""
     listed = list(listed)
     theirs = {("ip", "filter"): "iptables", ("ip6", "filter"): "ip6tables"}
     for chain in (about["chain"] for about in listed if "chain" in about):

@@ -1,4 +1,4 @@
-"""Packages: which version of each is installed. One dpkg-query, or one rpm, for all of them."""
+"""The installed versions of packages, by one call of dpkg-query or rpm for all of them."""
 
 from __future__ import annotations
 

@@ -1,31 +1,29 @@
-"""What novaops did on a host before: the journal below /var/lib/novaops/runs."""
+"""Earlier runs of novaops on the host: the journal below /var/lib/novaops/runs."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from novaops.model.journal import BORN, RUNS, STATE
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Section, Singleton
 
 
-@dataclass(frozen=True)
-class LastRun(Question[str]):
+class LastRun(Singleton[str]):
     """The id of the newest run on the host; "" when there was none. A plan holds only while this stays the same."""
 
     family: ClassVar[str] = "last-run"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return f"[ ! -e {STATE}/last ] || cat {STATE}/last\n"
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, str | Missing]:
-        return dict.fromkeys(questions, section.stdout.strip()) if section.status == 0 else {}
+    def parse_one(cls, section: Section) -> str | Missing:
+        return section.stdout.strip() if section.status == 0 else Missing.UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -41,13 +39,13 @@ class PastRun:
 
     @property
     def end(self) -> str:
-        """ok, failed, refused, rolled_back, locked, stale; "running"; "cut" for a run that died, as in a reboot."""
+        """ok, failed, refused, rolled_back, locked, stale; "running"; "cut" for a run that was killed, as by a reboot."""
         ends = [event.removeprefix("end ") for event in self.events if event.startswith("end ")]
         return ends[0] if ends else "running" if self.running else "cut"
 
     @property
-    def standing(self) -> tuple[tuple[int, int], ...]:
-        """The actions, as (step, action), that began, did something, and were not taken back by the run itself."""
+    def applied(self) -> tuple[tuple[int, int], ...]:
+        """The actions, as (step, action), that began, changed something, and were not undone by the run itself."""
         pairs = [tuple(event.split(" ")[:3]) for event in self.events]
         began = [(int(p[1]), int(p[2])) for p in pairs if p[0] == "action"]
         undone = {(int(p[1]), int(p[2])) for p in pairs if p[0] == "there"}
@@ -55,15 +53,13 @@ class PastRun:
         return tuple(pair for pair in began if pair not in undone)
 
 
-@dataclass(frozen=True)
-class Runs(Question[tuple[PastRun, ...]]):
-    """Every run the host remembers, oldest first."""
+class Runs(Singleton[tuple[PastRun, ...]]):
+    """Every run in the journal, oldest first."""
 
     family: ClassVar[str] = "runs"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return f"""\
 {BORN}for run in {RUNS}/*/; do
   [ -e "$run/plan.json" ] || continue
@@ -74,7 +70,7 @@ done
 """
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[PastRun, ...] | Missing]:
+    def parse_one(cls, section: Section) -> tuple[PastRun, ...] | Missing:
         runs: list[tuple[Any, list[str], list[bool]]] = []
         for line in section.stdout.splitlines():
             word, _, rest = line.partition("\t")
@@ -84,4 +80,4 @@ done
                 runs[-1][1].append(rest)
             elif word == "running":
                 runs[-1][2].append(True)
-        return dict.fromkeys(questions, tuple(PastRun(m, tuple(e), bool(r)) for m, e, r in runs))
+        return tuple(PastRun(m, tuple(e), bool(r)) for m, e, r in runs)

@@ -1,4 +1,4 @@
-"""The ssh server: how this probe came in, what its configuration says, and what that means for one user."""
+"""The ssh server: its configuration, its settings for one user, and the connection of this probe."""
 
 from __future__ import annotations
 
@@ -6,31 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.model.question import Missing, Question, Section
-from novaops.shell import join
+from novaops.model.question import Missing, Question, Section, Singleton
+from novaops.shell import join, sh_file
 
 Settings = Mapping[str, tuple[str, ...]]
-"""Keyword, in small letters, → the rest of each line that `sshd -T` prints with it: one for most, one a name for allowusers and its like."""
+"""The output of `sshd -T`: keyword in lower case → its values. Most have one; allowusers and its like have one for each name."""
 
-CALLER = r"""
-caller() { # sets connection, as in SSH_CONNECTION, and user, who logged in; sudo hides both, its forebears still have them
-  pid=$$ process= connection= user=; set --
-  while [ "$pid" -gt 1 ]; do
-    set -- "$@" "/proc/$pid/environ"; parent=0
-    while read -r key value; do case $key in PPid:) parent=$value; break ;; esac; done <"/proc/$pid/status"
-    pid=$parent
-  done
-  while IFS= read -r line; do
-    [ "${line%%:*}" = "$process" ] || { process=${line%%:*} from= name=; }
-    case $line in "$process:USER="*) name=${line#*=} ;; *) from=${line#*=} ;; esac
-    if [ -n "$name" ] && [ -n "$from" ] && [ "${connection:-$from}" = "$from" ]; then connection=$from user=$name; fi
-  done <<END
-$(grep -zaHs -e '^SSH_CONNECTION=' -e '^USER=' -- "$@" | tr '\0' '\n')
-END
-  case $connection in UNKNOWN*) connection= ;; esac # sshd's word for what is no network
-}
-"""
-"""The nearest process that has SSH_CONNECTION tells the connection, the farthest one of the same connection the user."""
+CALLER = sh_file(__package__, "caller.sh")
+"""Of the parent processes, the nearest with SSH_CONNECTION has the connection. The farthest with the same connection has the user."""
 
 SSHD = r"""
 sshd=$(command -v sshd)
@@ -57,128 +40,76 @@ effective() {{ # USER [ADDRESS]
 """
 """`effective` prints the settings for one user, from the caller's own address when none is given."""
 
-_STATE = r"""
-[ -n "$sshd" ] || { echo 'no program'; exit 0; }
-printf 'program\t%s\n' "$sshd"
-said=$("$sshd" -V 2>&1 </dev/null) # before 9.1: an unknown option, upon which it says the version all the same
-case $said in *OpenSSH_*) said=${said##*OpenSSH_}; printf 'version\t%s\n' "${said%%[!0-9.]*}" ;; esac
-ask_sshd -t || while IFS= read -r line; do printf 'complaint\t%s\n' "$line"; done <<END
-$said
-END
-[ ! -d /etc/ssh/sshd_config.d ] || echo directory
-[ ! -e /etc/nologin ] && [ ! -e /run/nologin ] || echo nologin
-systemctl show -p Id,LoadState,ActiveState,Accept -- ssh.service sshd.service ssh.socket sshd.socket 2>/dev/null
-included() { # FILES: the patterns of what they include, one a line
-  awk '
-    !match($0, /^[ \t]*[Ii][Nn][Cc][Ll][Uu][Dd][Ee][ \t]*[= \t][ \t]*/) { next }
-    {
-      rest = substr($0, RLENGTH + 1); word = quote = ""; inside = 0
-      for (i = 1; i <= length(rest) + 1; i++) {
-        c = substr(rest, i, 1); after = substr(rest, i + 1, 1)
-        if (c == "\\" && after != "" && index("\"\047\\ ", after)) { word = word after; inside = 1; i++ }
-        else if (quote != "") { if (c == quote) quote = ""; else word = word c }
-        else if (c == "\"" || c == "\047") { quote = c; inside = 1 }
-        else if (c == "" || index(" \t\r", c)) {
-          if (inside) print (word ~ /^[\/~]/ ? word : "/etc/ssh/" word)
-          word = ""; inside = 0
-        }
-        else if (c == "#" && !inside) next
-        else { word = word c; inside = 1 }
-      }
-    }' "$@"
-}
-break='
-'
-files= new=/etc/ssh/sshd_config
-while [ -n "$new" ]; do
-  IFS=$break; set -f; set --
-  for path in $new; do
-    case $break$files in *"$break$path$break"*) continue ;; esac
-    if [ -f "$path" ] && [ -r "$path" ]; then files=$files$path$break; set -- "$@" "$path"; fi
-  done
-  IFS=; set +f
-  new=$([ $# = 0 ] || included "$@" | while read -r pattern; do
-    for path in $pattern; do [ ! -f "$path" ] || printf '%s\n' "$path"; done
-  done)
-done
-IFS=$break; set -f; set -- $files
-[ $# = 0 ] || stat -L --printf 'file\t%s\t%n\n' -- "$@" || exit
-echo text
-[ $# = 0 ] || cat -- "$@"
-"""
+_STATE = sh_file(__package__, "sshd_state.sh")
 
 
 @dataclass(frozen=True)
 class CallerFacts:
     address: str
-    """Where the connection comes from, as the host sees it."""
+    """The address of the ssh client, as the host sees it."""
     local_address: str
     local_port: int
     user: str
-    """Who logged in; not root where sudo made root of them."""
+    """The user who logged in, also where sudo was used to become root."""
 
 
-@dataclass(frozen=True)
-class Caller(Question[CallerFacts]):
-    """The ssh connection by which this very question came. ABSENT when it came another way."""
+class Caller(Singleton[CallerFacts]):
+    """The ssh connection of this probe. ABSENT when it does not run over ssh."""
 
     family: ClassVar[str] = "caller"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return f"""{CALLER}caller; if [ -n "$connection" ]; then printf '%s\\n' "$connection $user"; else echo absent; fi\n"""
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, CallerFacts | Missing]:
+    def parse_one(cls, section: Section) -> CallerFacts | Missing:
         match section.stdout.strip().split(" "):
             case ["absent"]:
-                return dict.fromkeys(questions, Missing.ABSENT)
+                return Missing.ABSENT
             case [address, _, local_address, port, user]:
-                return dict.fromkeys(questions, CallerFacts(address, local_address, int(port), user))
+                return CallerFacts(address, local_address, int(port), user)
             case _:
-                return {}
+                return Missing.UNKNOWN
 
 
 @dataclass(frozen=True)
 class Sshd:
     program: str
-    """Its path; "" when there is none, and then nothing else is known either."""
+    """The path of sshd; "" when there is none: then all the other fields are empty too."""
     version: tuple[int, int] | None
     complaint: str
-    """What `sshd -t` says of the whole configuration, with file and line; "" when it takes it."""
+    """What `sshd -t` complains of, with file and line; "" when the configuration is valid."""
     files: Mapping[str, str]
     """The text of /etc/ssh/sshd_config and of every file it includes, by path. Bytes that are no UTF-8 are surrogates."""
     units: Mapping[str, str]
-    """What systemd calls active, inactive or failed: those of ssh and sshd, .service and .socket, that are there. Aliases are left out."""
+    """The state (active, inactive, failed) of the units that are there, of ssh and sshd, .service and .socket. Aliases are left out."""
     accept: bool
-    """An active socket starts an sshd of its own for each connection: no service runs."""
+    """Whether an active socket unit starts an sshd for each connection (Accept=yes). Then no service runs."""
     directory: bool
     """Whether there is /etc/ssh/sshd_config.d."""
     nologin: bool
-    """/etc/nologin or /run/nologin keeps everybody but root out."""
+    """Whether /etc/nologin or /run/nologin is there: then only root can log in."""
 
 
-@dataclass(frozen=True)
-class SshdState(Question[Sshd]):
+class SshdState(Singleton[Sshd]):
     family: ClassVar[str] = "sshd"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return SSHD + _STATE
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Sshd | Missing]:
+    def parse_one(cls, section: Section) -> Sshd | Missing:
         if section.stdout.strip() == "no program":
-            return dict.fromkeys(questions, Sshd("", None, "", {}, {}, accept=False, directory=False, nologin=False))
+            return Sshd("", None, "", {}, {}, accept=False, directory=False, nologin=False)
         head, found, texts = section.stdout.partition("\ntext\n")
         if section.status or not found or not head.startswith("program\t"):
-            return {}
+            return Missing.UNKNOWN
         pairs = [line.partition("\t")[::2] for line in head.replace("\r", "").split("\n")]
         units = {unit["Id"]: unit for unit in blocks(head) if unit.get("LoadState") == "loaded"}
         major, _, minor = next((value for word, value in pairs if word == "version"), "").partition(".")
-        state = Sshd(
+        return Sshd(
             program=pairs[0][1],
             version=(int(major), int(minor)) if major.isdecimal() and minor.isdecimal() else None,
             complaint="\n".join(value for word, value in pairs if word == "complaint"),
@@ -188,11 +119,10 @@ class SshdState(Question[Sshd]):
             directory=("directory", "") in pairs,
             nologin=("nologin", "") in pairs,
         )
-        return dict.fromkeys(questions, state)
 
 
 def blocks(text: str) -> Iterator[Mapping[str, str]]:
-    """The units in what `systemctl show` printed: KEY=VALUE lines, an empty line between one unit and the next. Other lines are passed over."""
+    """The units in the output of `systemctl show`: lines KEY=VALUE, with an empty line between units. Other lines are skipped."""
     for part in text.split("\n\n"):
         block = dict(line.split("=", 1) for line in part.split("\n") if "=" in line and "\t" not in line)
         if "Id" in block:
@@ -213,11 +143,11 @@ def _files(about: Iterable[str], texts: str) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class SshdEffective(Question[Settings]):
-    """What holds for `user` who comes from `address`, whether there is such a user or not."""
+    """The settings for a login of `user` from `address`. The user need not exist."""
 
     user: str
     address: str = ""
-    """"": where this question itself comes from."""
+    """"": the address of this probe."""
     family: ClassVar[str] = "sshd-effective"
 
     @classmethod

@@ -1,4 +1,4 @@
-"""A test in sh: does it hold on this host? Actions carry such tests to tell whether they, or their undoing, are done already."""
+"""Whether a test in sh succeeds on the host. Actions have such tests, which tell whether they or their undo are done already."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from novaops.shell import quote
 
 @dataclass(frozen=True)
 class Succeeds(Question[bool]):
-    """`command` comes from an action of novaops itself: it only reads."""
+    """`command` is sh from an action of novaops, and only reads."""
 
     command: str
     family: ClassVar[str] = "holds"

@@ -1,4 +1,4 @@
-"""Units of systemd: is it there, does it run, does it start at boot? One systemctl for all of them."""
+"""Units of systemd: whether they are there, run, and start at boot; by one call of systemctl for all of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from novaops.shell import join
 
 @dataclass(frozen=True)
 class UnitFacts:
-    """In systemd's own words."""
+    """The states as systemd names them."""
 
     load: str
     """loaded, masked, or what is wrong with its file: bad-setting, error."""

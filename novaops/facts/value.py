@@ -1,4 +1,4 @@
-"""Values that are no files, by their sha256 alone: what such a value is need not leave the host to tell whether it has changed."""
+"""Values that are not files, by their sha256: that tells whether one has changed, and the value itself stays on the host."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from novaops.model.question import Missing, Question, Section
 from novaops.shell import quote
 
 NOTHING = sha256(b"").hexdigest()
-"""What has no value any more, such as the password of a user who is gone."""
+"""The sha256 of nothing: there is no value any more, as for the password of a removed user."""
 
 
 @dataclass(frozen=True)
 class Value:
     now: str
-    """The sha256 of what it is."""
+    """The sha256 of the present value."""
     before: str
-    """The sha256 of what it was before the run that kept it; "" where that was not written down."""
+    """The sha256 of the value before the run that kept it; "" where that is not recorded."""
 
 
 @dataclass(frozen=True)
 class ValueOf(Question[Value]):
     command: str
-    """sh of novaops' own that prints the value."""
+    """sh from an action of novaops, which prints the value."""
     kept: str
-    """Where a run kept the old one."""
+    """The path of the old value, which a run kept."""
     family: ClassVar[str] = "value"
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Throwaway hosts on this machine: VMs and containers to rehearse on, and a relay to make the way to them bad."""
+"""Throwaway hosts on this machine: VMs and containers for trying things out, and a relay that simulates bad links."""
 
 from novaops.lab.container import Container
 from novaops.lab.disk import Disk, parse_disk

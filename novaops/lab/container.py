@@ -64,7 +64,7 @@ class Container(LabHost):
         self.wait_for_ssh(on_progress)
 
     def stop(self) -> None:
-        """Kill its init, upon which nspawn clears up after itself; then whatever is left of the lot."""
+        """Kill its init, upon which nspawn cleans up; then kill what is left."""
         process = self.state.process
         if process is None:
             return

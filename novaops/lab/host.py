@@ -1,4 +1,4 @@
-"""One host of the lab: what was asked for, what is known of it, and how to get in; vm.py and container.py make it run."""
+"""One host of the lab: its specification, its state, and how to log in; vm.py and container.py run it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ BOOT_DEADLINE_S = 300
 """A VM under software emulation on a busy machine of two cores has been seen to need a third of it."""
 
 BANNER_S = 2
-"""How long sshd may take to say who it is. Short: a connection made before the guest's network is up never recovers."""
+"""Seconds for the banner of sshd. Short: a connection made before the guest's network is up never recovers."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What was asked for: `nested` and everything after it concerns VMs only."""
+    """The specification of a host: `nested` and everything after it is for VMs only."""
 
     name: str
     kind: Kind = "vm"
@@ -57,7 +57,7 @@ class State:
     notes: dict[str, Any] = field(default_factory=dict)
 
     def save(self, directory: Path) -> None:
-        """Write it, whole or not at all."""
+        """Write it atomically."""
         partial = directory / "state.json.partial"
         partial.write_text(json.dumps(asdict(self), default=str, indent=1))
         partial.rename(directory / "state.json")
@@ -117,7 +117,7 @@ class LabHost(ABC):
 
     @property
     def running(self) -> bool:
-        """Whether its process lives; that of a host that powered itself off does not."""
+        """Whether its process runs. It does not when the host has powered itself off."""
         return self.state.process is not None and self.state.process.alive
 
     def as_json(self) -> dict[str, object]:
@@ -209,7 +209,7 @@ class LabHost(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """Pull the plug; disks and files stay. Nothing happens when it does not run."""
+        """Stop it at once, without a shutdown; disks and files stay. Nothing happens when it does not run."""
 
     @abstractmethod
     def reset(self, on_progress: Callable[[str], None] = lambda _: None) -> None:

@@ -1,4 +1,4 @@
-"""Root file systems: a recipe in, a directory of the cache out; built once, by one process, complete or not at all."""
+"""Root file systems: builds the image of a recipe into a directory of the cache, once, by one process, atomically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which programs of this machine the lab needs, and the one sentence that says which are missing."""
+"""The programs that the lab needs on this machine, and the error that names the missing ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def missing_packages(kind: Kind, which: Callable[[str], str | None] = find) -> d
 
 
 def require(kind: Kind) -> None:
-    """Raise the one sentence that says what this machine lacks for a host of this kind; return if it lacks nothing."""
+    """Raises an error that names all that this machine lacks for a host of this kind."""
     if not sys.platform.startswith("linux"):
         raise UsageError("the lab needs Linux", why="it makes its hosts with qemu and systemd-nspawn")
     missing = missing_packages(kind)

@@ -1,4 +1,4 @@
-"""What can be done to a host. Actions stay values until they reach the wire; what is shown and what is done are one object."""
+"""What can be done to a host. Actions are values: what --check shows is the very object that is carried out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Permissions = tuple[str, str, str]
 
 
 def payload(text: Text) -> bytes:
-    """The bytes that travel. The only place where a secret is revealed on its way to a host."""
+    """The bytes that are sent to the host. Nothing else reveals a secret on its way there."""
     if isinstance(text, Secret):
         text = text.reveal()
     return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
@@ -24,8 +24,8 @@ def payload(text: Text) -> bytes:
 class Command:
     """Words to run as root, without a shell of their own. Secrets go to `stdin`: argv can be read by every user of the host.
 
-    `holds` is sh that succeeds when the effect is there already. `undo` is the opposite command, and its own `holds`
-    tells that nothing needs to be undone: so undoing is planned, checked and proven like everything else.
+    `holds` is sh that succeeds when the effect is there already. `undo` is the opposite command. Its own `holds`
+    succeeds when there is nothing to undo: so undoing is planned and checked like everything else.
     """
 
     words: tuple[str, ...]
@@ -34,16 +34,16 @@ class Command:
     undo: Command | None = None
 
     def __str__(self) -> str:
-        """The words, with three dots for a whole script among them: what follows it tells what it is about."""
+        """The words, with three dots in place of a script: its arguments tell what it does."""
         return join("..." if "\n" in word else word for word in self.words)
 
 
 @dataclass(frozen=True)
 class WriteFile:
-    """Put a file in place, whole or not at all: temporary file, mode and owner, `check`, rename, `then`.
+    """Write a file atomically: temporary file, mode and owner, `check`, rename, `then`.
 
-    When `then` fails the old file comes back and `then` runs once more on it. When the run is killed between the
-    rename and the end of `then`, a marker stays, which `FileAt` reads as unfinished work.
+    When `then` fails, the old file is put back and `then` runs again. When the run is killed between the rename
+    and the end of `then`, a marker stays, which `FileAt` reads as unfinished work.
     """
 
     path: str
@@ -53,9 +53,9 @@ class WriteFile:
     owner: str = "root"
     group: str = "root"
     before: bytes | None = field(default=None, repr=False)
-    """The content the plan was made on; None for no file. Anything else found there is somebody else's change: refused."""
+    """The content that the plan was made on; None for no file. The write is refused where the file is different by then."""
     permissions_before: Permissions | None = None
-    """Those the file had, for undo; None for no file."""
+    """Its mode, owner and group before, for undo; None for no file."""
     check: tuple[str, ...] = ()
     """Words that must succeed before the rename; `{}` is the candidate's path."""
     then: tuple[str, ...] = ()
@@ -66,13 +66,13 @@ class WriteFile:
 
 @dataclass(frozen=True)
 class Restore:
-    """Put back the file that an earlier run kept in its journal."""
+    """Restore the file that an earlier run kept in its journal."""
 
     path: str
     kept: str
-    """Where it is kept on the host; "" when there was no file."""
+    """The path of the copy on the host; "" when there was no file."""
     expected: str
-    """The sha256 the file must have now, "" for no file: what has changed since is not overwritten."""
+    """The sha256 that the file must have now, "" for no file: what was changed since is not overwritten."""
     result: str
     """The sha256 it has afterwards, "" for no file."""
     expected_permissions: Permissions | None = None
@@ -85,20 +85,20 @@ class Restore:
 
 @dataclass(frozen=True)
 class SetValue:
-    """Give something that is no file another value, such as a password's hash. The old one is kept in the run's journal for undo."""
+    """Set a value that is not a file, such as a password's hash. The old value is kept in the run's journal for undo."""
 
     what: str
-    """As a person names it: "the password of netlab"."""
+    """Its name in messages: "the password of netlab"."""
     read: str
-    """sh that prints the value as it is."""
+    """sh that prints the present value."""
     keep: str
-    """sh that prints what `write` takes to put it back exactly as it is; it may say more than `read`."""
+    """sh that prints what `write` needs to restore the present value; that may be more than `read` prints."""
     write: tuple[str, ...]
-    """Words that take a value on their standard input: never in argv, which every user of the host can read."""
+    """A command that reads the value from its standard input: every user of the host can read argv."""
     value: Text | None
     """None: the value that an earlier run kept, in the file `kept` on the host."""
     expected: str | None
-    """The sha256 of what `read` must print now: what has changed since is not overwritten. None for anything."""
+    """The sha256 of what `read` must print now: what was changed since is not overwritten. None: anything."""
     result: str
     """The sha256 of what it prints afterwards."""
     kept: str = ""
@@ -109,7 +109,7 @@ class SetValue:
 
 @dataclass(frozen=True)
 class Precondition:
-    """sh that must succeed right before what follows it; else the step is refused, in the words it printed."""
+    """sh that must succeed right before the next action; else the step is refused, with what it printed."""
 
     script: str
     meaning: str

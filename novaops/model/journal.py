@@ -1,32 +1,32 @@
-"""Where novaops keeps its journal on a host. Root's alone: it holds copies of the files that were changed."""
+"""Where novaops keeps its journal on a host. Only root can read it: it holds copies of the files that were changed."""
 
 from __future__ import annotations
 
 STATE = "/var/lib/novaops"
 
 RUNS = f"{STATE}/runs"
-"""A folder for each run: its plan, its events, the files it kept for undo."""
+"""A directory for each run: its plan, its events, the files it kept for undo."""
 
 PENDING = f"{STATE}/pending"
-"""Markers: the file is in place, and what must follow it (a reload) has not yet succeeded."""
+"""Markers of files that were written, while what must follow (a reload) has not succeeded yet."""
 
 KEPT_RUNS = 50
-"""Older runs are forgotten, with what they kept for undo."""
+"""Older runs are deleted, with what they kept for undo."""
 
 BORN = """\
-born() { # PID: what no other process has, not even after a reboot
+born() { # PID: the boot and the start time, which no other process has
   about=$(cat "/proc/$1/stat" 2>/dev/null) || return
   set -- ${about##*) }; echo "$(cat /proc/sys/kernel/random/boot_id) ${20}"
 }
 """
-"""sh that tells a run's process from a later one with its number: the boot, and when it was started."""
+"""sh that tells a run's process from a later one with the same PID."""
 
 _LONGEST_NAME = 255
-"""Bytes a file system takes for a name."""
+"""Bytes in a file name; what most file systems allow at most."""
 
 
 def pending_marker(path: str) -> str:
-    """The marker for the file at `path`: readable, and one word."""
+    """The path of the marker for the file at `path`: its name can be read, where it is not too long."""
     from hashlib import sha256
 
     name = path.replace("%", "%25").replace("/", "%2F")

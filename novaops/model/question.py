@@ -1,4 +1,4 @@
-"""Questions to a host and what it answered. One file per family: the shell that asks, the function that reads."""
+"""Questions to a host, and its answers. Each question class has the shell script that asks and the function that parses its output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = TypeVar("Answer")
 
 
 class Missing(enum.Enum):
-    """Why there is no answer. "We looked, it is not there" is not "we could not look"."""
+    """Why there is no answer: the thing is not there (ABSENT), or the host could not tell (UNKNOWN)."""
 
     ABSENT = "absent"
     UNKNOWN = "unknown"
@@ -22,7 +22,7 @@ class Missing(enum.Enum):
 
 @dataclass(frozen=True)
 class Section:
-    """What one family's shell printed: both streams as text (bytes that are no UTF-8 as surrogates), and its status."""
+    """What the script of one family printed, and its exit status. Bytes that are not UTF-8 are surrogates."""
 
     stdout: str
     stderr: str
@@ -30,10 +30,10 @@ class Section:
 
 
 class Question(ABC, Generic[Answer]):
-    """Something that can be asked of a host. Subclasses are frozen dataclasses, so a question is its own key."""
+    """Something that can be asked of a host. Subclasses are frozen dataclasses: equal questions have one answer."""
 
     family: ClassVar[str]
-    """The family's name: the word that frames its section in the probe."""
+    """The family's name, which marks its section in the output of the probe."""
 
     @classmethod
     @abstractmethod
@@ -43,11 +43,36 @@ class Question(ABC, Generic[Answer]):
     @classmethod
     @abstractmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Answer | Missing]:
-        """The answers; a question left out counts as UNKNOWN."""
+        """The answers; a question left out counts as UNKNOWN, and so do all of them after a ValueError, KeyError or IndexError."""
+
+
+@dataclass(frozen=True)
+class Singleton(Question[Answer]):
+    """A question without fields: a host has one answer to it. Subclasses need no decorator of their own."""
+
+    @classmethod
+    @abstractmethod
+    def script_one(cls) -> str:
+        """See `script`."""
+
+    @classmethod
+    @abstractmethod
+    def parse_one(cls, section: Section) -> Answer | Missing:
+        """The answer; UNKNOWN where the section does not tell."""
+
+    @classmethod
+    def script(cls, questions: Sequence[Self]) -> str:
+        del questions
+        return cls.script_one()
+
+    @classmethod
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Answer | Missing]:
+        answer = cls.parse_one(section)
+        return {} if answer is Missing.UNKNOWN else dict.fromkeys(questions, answer)
 
 
 class Facts:
-    """What a host answered, by question; and beside it what its peers did, the other hosts that it has to do with."""
+    """What a host answered, by question, and what its peers answered."""
 
     def __init__(
         self,
@@ -77,9 +102,9 @@ class Facts:
         return answer
 
     def of(self, peer: str) -> Facts:
-        """What that host answered, to what resources ask of it with `peer_questions`.
+        """The facts of a peer: its answers to `Resource.peer_questions`.
 
-        Raises Unreachable where it could not be reached, HostFailed where it could not be asked.
+        Raises Unreachable where the peer could not be reached, HostFailed where it could not be asked.
         """
         found = self._peers.get(peer)
         if isinstance(found, Facts):
@@ -89,11 +114,11 @@ class Facts:
         raise kind(f"nothing is done without {peer}, of which nothing is known", why=why, fix=found.fix if found is not None else "")
 
     def but(self, question: Question[Answer], answer: Answer | Literal[Missing.ABSENT]) -> Facts:
-        """The same with another answer to one question."""
+        """These facts with another answer to one question."""
         return Facts({**self._answers, question: answer}, self._reasons, self._peers)
 
     def beside(self, peers: Mapping[str, Facts | NovaopsError]) -> Facts:
-        """The same, with what the peers answered, or why one did not."""
+        """These facts with those of the peers; an error is why a peer has none."""
         return Facts(self._answers, self._reasons, peers)
 
     def __iter__(self) -> Any:

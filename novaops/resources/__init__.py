@@ -1,1 +1,1 @@
-"""The nouns a host can have. One file each: how it should be, what to ask, and the steps that put it right."""
+"""Resources that every host can have, one module each: the desired state, the questions, and the steps that establish it."""

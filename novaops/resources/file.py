@@ -27,9 +27,9 @@ class File(Resource):
     owner: str = "root"
     group: str = "root"
     check: tuple[str, ...] = ()
-    """Words that must accept the candidate, whose path is `{}`, before it is put in place."""
+    """A command that must succeed before the rename; `{}` is the path of the new file."""
     then: tuple[str, ...] = ()
-    """Words that make the file count, such as a reload: one action with the write, so none is ever lost."""
+    """A command that puts the file into effect, such as a reload. It belongs to the same action as the write, so it is never left out."""
 
     @property
     def id(self) -> str:
@@ -46,12 +46,10 @@ class File(Resource):
         if old is not None and not old.is_regular:
             raise Refused(f"{self.path} is a {old.kind}, not a file", fix="move it away first")
         if self.content is not None and len(payload(self.content)) > LARGEST:
-            raise Refused(
-                f"what {self.path} should hold is larger than {human(LARGEST)}", why="So large a file is not compared, and not proven."
-            )
+            raise Refused(f"what {self.path} should hold is larger than {human(LARGEST)}", why="Files of that size are not compared.")
         if old is not None and old.content is None:
             raise Refused(
-                f"{self.path} is larger than {human(LARGEST)}", why="So large a file is not compared, and not overwritten unseen."
+                f"{self.path} is larger than {human(LARGEST)}", why="Files of that size are not compared, and so not overwritten."
             )
         if changes := list(self._changes(old, facts)):
             write = WriteFile(
@@ -84,7 +82,7 @@ class File(Resource):
 
     @property
     def _pending(self) -> Succeeds:
-        """Whether a run was cut after it removed the file, before what must follow succeeded: `FileAt` sees no file to ask about."""
+        """Whether a run removed the file and ended before `then` succeeded. FileAt does not tell, as there is no file."""
         return Succeeds(f"[ -e {quote(pending_marker(self.path))} ]")
 
     def _removal_is_pending(self, facts: Facts) -> bool:

@@ -1,4 +1,4 @@
-"""A port, of TCP or UDP, that the host's own firewall lets everybody in by. What a cloud filters in front of the host is not seen from here."""
+"""A TCP or UDP port that is open to everybody in the host's firewall. The firewall of a cloud, in front of the host, is not covered."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SAVED = {
     "iptables": ("/etc/iptables/rules.v4", "/etc/sysconfig/iptables"),
     "ip6tables": ("/etc/iptables/rules.v6", "/etc/sysconfig/ip6tables"),
 }
-"""What is read at boot: by iptables-persistent (Debian, and Oracle's Ubuntu), and by iptables-services (RHEL)."""
+"""The files read at boot by iptables-persistent (Debian, and Oracle's Ubuntu), and by iptables-services (RHEL)."""
 
 _UFW = "ufw-user-input"
 
@@ -30,7 +30,7 @@ number=$("$program" -w 10 -S "$chain" | grep '^-A ' | grep -n -F -x -e "$before"
 [ -n "$number" ] || { echo "the rule is gone since it was looked at: $before"; exit 1; }
 exec "$program" -w 10 -I "$chain" "$number" "$@"
 """
-"""Its place is looked up when the rule is put in: the numbers may have changed meanwhile."""
+"""The number of the rule `before` is looked up at the insertion: numbers may have changed since the probe."""
 
 _TEST = '"$1" --test <"$2"'
 
@@ -53,7 +53,7 @@ class OpenPort(Resource):
 
     @property
     def _shown(self) -> str:
-        """TCP needs no word: it is what people mean."""
+        """The number alone for TCP."""
         return str(self.port) if self.protocol == "tcp" else self._name
 
     @property
@@ -110,7 +110,7 @@ class OpenPort(Resource):
             yield Change(path, then.place, f"{line} before it"), write(program, path, file, new)
 
     def _refuse_deliberate(self, where: str, verdict: Verdict) -> None:
-        """Raises Refused when somebody has closed this very port."""
+        """Raises Refused when the rule that closes the port names it."""
         if verdict.rule is not None and verdict.rule.is_about_a_port:
             raise Refused(
                 f"somebody has closed port {self._shown} in {where}: {verdict.rule.text}",
@@ -128,7 +128,7 @@ class OpenPort(Resource):
     # -- what keeps iptables for somebody ---------------------------------------------------------------------------------
 
     def _ufw(self, firewall: FirewallFacts) -> Iterator[_Pair]:
-        """By its own command: it knows where its rules belong, keeps them over a boot, and takes them away again."""
+        """By the command ufw, which places its rules, saves them for the next boot, and can remove them."""
         shut = {
             program: verdict
             for program, text in firewall.rules.items()
@@ -167,7 +167,7 @@ def saved(program: str, facts: Facts) -> Iterator[tuple[str, FileState]]:
 
 
 def write(program: str, path: str, file: FileState, content: bytes) -> WriteFile:
-    """Another text for such a file, once `program` can read it."""
+    """Write such a file, after `program` has checked the new content."""
     check = ("sh", "-c", _TEST, "test", f"{program}-restore", "{}")
     permissions = (file.mode, file.owner, file.group)
     return WriteFile(path, content, *permissions, before=file.content, permissions_before=permissions, check=check)

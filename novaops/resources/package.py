@@ -1,4 +1,4 @@
-"""A package that is installed. Any version: upgrades are the distribution's business."""
+"""An installed package, of any version: upgrades are left to the distribution."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if command -v apt-get >/dev/null; then
 elif command -v dnf >/dev/null; then dnf install -y -q -- "$1"
 else echo "neither apt-get nor dnf is here to install $1"; exit 1
 fi"""
-"""The lists are fetched only when the package cannot be had without: most hosts have them, and fetching takes seconds."""
+"""The package lists are updated only when the installation fails without: that takes seconds, and most hosts have them."""
 
 _REMOVE = """\
 if command -v apt-get >/dev/null; then DEBIAN_FRONTEND=noninteractive apt-get remove -y -q -o DPkg::Lock::Timeout=120 -- "$1"

@@ -1,4 +1,4 @@
-"""A unit of systemd that starts at boot, or does not, and that runs, or does not."""
+"""A unit of systemd: whether it is enabled, and whether it is active."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Unit(Resource):
     enabled: bool = True
     active: bool = True
     comes_with_package: str = ""
-    """The package of the same plan that brings it: before that is installed there is nothing to look at."""
+    """The package of the same plan that contains it: before that is installed, the unit may be absent."""
 
     @property
     def id(self) -> str:
@@ -43,7 +43,7 @@ class Unit(Resource):
                 raise Refused(f"there is no unit {self.name}")
             return
         if unit.load == "masked" and self._is_wanted:
-            raise Refused(f"{self.name} is masked: somebody does not want it to run", fix=f"systemctl unmask {quote(self.name)}")
+            raise Refused(f"{self.name} is masked, which keeps it from running", fix=f"systemctl unmask {quote(self.name)}")
         pairs = [*self._enabling(unit), *self._starting(unit)]
         if pairs:
             yield Step(self.id, tuple(change for change, _ in pairs), tuple(command for _, command in pairs))
@@ -70,6 +70,19 @@ class Unit(Resource):
         yield Change("active", unit.active, "active" if self.active else "inactive"), start if self.active else stop
 
     def _opposites(self, *verbs: tuple[str, str]) -> tuple[Command, Command]:
-        """Two commands, each the other's undo, of two verbs with the tests that tell whether their work is done."""
+        """Two systemctl commands, each the undo of the other, from pairs of a verb and the test that it is done."""
         one, other = (Command(("systemctl", verb, "--", self.name), holds=test) for verb, test in verbs)
         return replace(one, undo=other), replace(other, undo=one)
+
+
+@dataclass(frozen=True)
+class OwnUnit(Unit):
+    """A unit whose file the same plan writes: before that, systemd does not know it."""
+
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        unit = facts[UnitNamed(self.name)]
+        if unit is Missing.ABSENT:
+            unit = UnitFacts("loaded", "inactive", "disabled")
+        elif unit.active == "activating":  # it tries again and again to come up; `verify_works` of what uses it tells whether it does
+            unit = replace(unit, active="active")
+        return super().plan(facts.but(UnitNamed(self.name), unit))

@@ -1,4 +1,4 @@
-"""A user that can be logged in as. One that is there already is left alone entirely, whatever it is like."""
+"""A user account. An existing one is not changed in any way."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from novaops.facts.account import AccountNamed
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
-from novaops.shell import quote
+from novaops.shell import quote, sh_file
 
 _MAKE = """\
 shell=$2
@@ -19,37 +19,8 @@ if [ -z "$shell" ]; then shell=/bin/sh; [ ! -x /bin/bash ] || shell=/bin/bash; f
 useradd -m -U -s "$shell" -- "$1"
 """
 
-_REMOVE = r"""
-IFS=: read -r name _ uid gid _ home _ <<END
-$(getent passwd -- "$1")
-END
-[ "$name" = "$1" ] || { echo "there is no user $1"; exit 1; }
-look() { # sets manager, whether systemd's own processes for the user run, and others, which are the user's
-  manager= others=
-  for process in $(grep -lsE "^Uid:([[:space:]]+[0-9]+)*[[:space:]]$uid([[:space:]]|\$)" /proc/[0-9]*/status); do
-    process=${process%/status}
-    if grep -qs "/user@$uid.service/init.scope\$" "$process/cgroup"; then manager=yes
-    elif read -r word 2>/dev/null <"$process/comm"; then others="$others, $word (${process#/proc/})"
-    fi
-  done
-}
-for _ in 1 2 3 4 5 6 7 8 9 10; do look; [ -n "$others" ] || break; sleep 0.2; done # a login takes a moment to end
-[ -z "$others" ] || { echo "$1 is not removed while it is logged in or at work: ${others#, } (login deny shuts the door first)"; exit 1; }
-[ -z "$manager" ] || systemctl stop "user@$uid.service" || exit # or it stays for ten seconds more
-as_made() { # the home and the mail are as useradd made them; pam_motd may have left its mark
-  [ -d "$home" ] && [ ! -L "$home" ] && [ "$(stat -c %u -- "$home")" = "$uid" ] && [ ! -s "/var/mail/$name" ] || return
-  differences=$(diff -rq --no-dereference -- /etc/skel "$home")
-  [ $? -le 1 ] || return
-  if [ -d "$home/.cache" ] && [ ! -L "$home/.cache" ] && [ -z "$(find "$home/.cache" -mindepth 1 ! \( -name motd.legal-displayed -type f -size 0 \) -print -quit)" ]
-  then mark="Only in $home: .cache"
-  else mark='Only in /etc/skel'
-  fi
-  ! printf '%s\n' "$differences" | grep -vFx -e "$mark" | grep -qv -e '^Only in /etc/skel[:/]' -e '^$'
-}
-if as_made; then userdel -r -- "$name"; else userdel -- "$name"; fi || exit
-case $(getent group -- "$name") in "$name:"*":$gid:") groupdel -- "$name" ;; esac # where userdel leaves that to others
-"""
-"""Nobody loses a file by it: a home in which anything was put stays."""
+_REMOVE = sh_file(__package__, "user_remove.sh")
+"""A home directory in which anything was put is kept."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""How a connection is made: Fabric for ssh_config, jump hosts and authentication, with the host key checked on every hop.
+"""Opening a connection: Fabric for ssh_config, jump hosts and authentication, with the host key checked on every hop.
 
-Fabric of itself accepts any host key. Importing it takes 0.4 s, so only `transport` imports this, when it connects.
+Fabric by itself accepts any host key. Importing it takes 0.4 s: `session` imports this module only when it connects.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from novaops.ssh.host_keys import check_host_key, known_hosts_files
 from novaops.ssh.target import Target
 
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
-"""paramiko logs a traceback for each connection that fails; what failed is said once, as a sentence."""
+"""paramiko logs a traceback for each connection that fails. novaops reports the failure as an error of its own."""
 
 KEEPALIVE = 15
-"""Seconds between signs of life, so that firewalls on the way keep the connection."""
+"""Seconds between keepalive messages, so that firewalls on the way keep the connection."""
 
-GREETING = 0.8
-"""The share of the time-out that the greeting has. After the whole of it paramiko gives up without a reason."""
+BANNER_SHARE = 0.8
+"""The share of the timeout in which the server's banner must come. After the whole timeout paramiko gives up without a reason."""
 
 
-class _Checked(paramiko.MissingHostKeyPolicy):
-    """paramiko knows no host keys here, so it asks this about every one."""
+class _HostKeyPolicy(paramiko.MissingHostKeyPolicy):
+    """paramiko is given no known hosts, so it asks this policy about every host key."""
 
     def __init__(self, target: Target, files: list[Path]) -> None:
         self._target = target
@@ -48,7 +48,7 @@ class _Checked(paramiko.MissingHostKeyPolicy):
 
 
 class _Transport(paramiko.Transport):
-    """A transport that remembers which key opened the door."""
+    """A transport that records the key that authenticated."""
 
     key: paramiko.PKey | None = None
 
@@ -58,9 +58,9 @@ class _Transport(paramiko.Transport):
         return left
 
 
-class _Unforced(_Transport):
-    """A transport that tries a password before the first key. That way it costs no connection of its own: sshd would
-    count one that ends without a login against the address it came from.
+class _PasswordFirst(_Transport):
+    """A transport that tries a password before the first key. Within the same connection that does no harm: sshd would
+    count a connection without a login against the address that it came from.
     """
 
     _tried = False
@@ -68,18 +68,18 @@ class _Unforced(_Transport):
     def auth_publickey(self, username: str, key: paramiko.PKey, event: Any = None) -> list[str]:
         if not self._tried:
             self._tried = True
-            if offered := PASSWORD_METHODS & _turned_down(self, username):
+            if offered := PASSWORD_METHODS & _offered_methods(self, username):
                 raise PasswordsAccepted(f"the server still offers {' and '.join(sorted(offered))}")
             if not self.is_active():
-                raise ClosedAfterPassword("the server hung up after one password")
+                raise ClosedAfterPassword("the server closed the connection after one password")
         return super().auth_publickey(username, key, event)
 
 
 PASSWORD_METHODS = frozenset({"password", "keyboard-interactive"})
 
 
-def _turned_down(transport: paramiko.Transport, user: str) -> set[str]:
-    """The methods that the server offers after it was asked with none, and with a password that nobody has."""
+def _offered_methods(transport: paramiko.Transport, user: str) -> set[str]:
+    """The methods that the server offers when it is asked with none, and with a random password."""
     offered: set[str] = set()
     for attempt in (partial(transport.auth_none, user), partial(transport.auth_password, user, secrets.token_hex(16), fallback=False)):
         try:
@@ -90,37 +90,37 @@ def _turned_down(transport: paramiko.Transport, user: str) -> set[str]:
             if transport.is_active():
                 offered.add("password")
         except (paramiko.SSHException, EOFError):
-            pass  # it hung up
+            pass  # the server closed the connection
         else:
             raise PasswordsAccepted("the server asks for nothing at all")
     return offered
 
 
 def key_of(connection: Connection) -> paramiko.PKey | None:
-    """The key by which the connection was logged in; None for another way."""
+    """The key that authenticated the connection; None where it was not a key."""
     return getattr(connection.transport, "key", None)
 
 
 def connect(
-    target: Target, line: Future[socket.socket] | None = None, *, key: paramiko.PKey | None = None, no_passwords: bool = False
+    target: Target, early: Future[socket.socket] | None = None, *, key: paramiko.PKey | None = None, no_passwords: bool = False
 ) -> Connection:
-    """An open connection, over `line` where that was dialled before, with `key` alone where one is given. Raises Unreachable.
+    """An open connection: over `early` where that is given (see early_connect), with `key` only where one is given. Raises Unreachable.
 
-    With `no_passwords` the server must turn a password down first; else PasswordsTaken is raised.
+    With `no_passwords` the server must refuse a password first; else PasswordsAccepted is raised.
     """
     connection = _connection(target)
     try:
-        if line is not None:
-            connection.connect_kwargs["sock"] = line.result()
+        if early is not None:
+            connection.connect_kwargs["sock"] = early.result()
         for hop in _hops(connection):
-            _prepare(hop, target, _Unforced if no_passwords and hop is connection else _Transport)
+            _prepare(hop, target, _PasswordFirst if no_passwords and hop is connection else _Transport)
         if target.password is not None or key is not None:
             _use_only(connection, target.password, key)
         elif target.identity:
             _use_identity(connection, target, connection.connect_kwargs.pop("key_filename")[0])
         connection.open()
         connection.transport.set_keepalive(KEEPALIVE)
-        _give_up_on_silence(connection.transport.sock, target.timeout)
+        _limit_unacknowledged(connection.transport.sock, target.timeout)
     except BaseException as error:
         connection.close()
         if "sock" in connection.connect_kwargs:
@@ -131,10 +131,10 @@ def connect(
     return connection
 
 
-def _give_up_on_silence(sock: object, seconds: float) -> None:
-    """Sent bytes that nobody acknowledges end the connection: on a dead link a large script would be sent for ever.
+def _limit_unacknowledged(sock: object, seconds: float) -> None:
+    """Close the connection when sent bytes are not acknowledged for so long: on a dead link, sending a large script would hang.
 
-    Linux only, and not where a jump host carries the connection; there the silence of the answer is noticed.
+    Linux only, and not through a jump host. There the missing answer ends it.
     """
     if isinstance(sock, socket.socket) and hasattr(socket, "TCP_USER_TIMEOUT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))
@@ -150,9 +150,9 @@ def _use_only(connection: Connection, password: Secret | None, key: paramiko.PKe
 
 
 def _use_identity(connection: Connection, target: Target, file: str) -> None:
-    """Log in with this key and no other; with a passphrase on it, the agent must have it.
+    """Log in with this key only. A key with a passphrase must be in the agent.
 
-    Given a mere file name, paramiko tries it as a key of every kind, and reports the last kind's error.
+    Given the name of the file, paramiko would try it as each type of key, and report the error of the last type.
     """
     try:
         connection.connect_kwargs["pkey"] = paramiko.PKey.from_path(Path(file))
@@ -162,11 +162,11 @@ def _use_identity(connection: Connection, target: Target, file: str) -> None:
             raise LoginFailed(f"{target}: the private key {file} needs a passphrase", fix=fix) from None
         connection.connect_kwargs["allow_agent"] = True
     except (ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
-        raise LoginFailed(f"{target}: {file} is no private key that can be used", why=str(error)) from None
+        raise LoginFailed(f"{target}: {file} is not a usable private key", why=str(error)) from None
 
 
 def fetch_host_key(target: Target) -> tuple[str, bytes, str]:
-    """The host key that the server shows, by a handshake without a login. Raises Unreachable."""
+    """The type and bytes of the server's host key, and its name in known_hosts; by a handshake without a login. Raises Unreachable."""
     connection = _connection(target)
     try:
         if connection.gateway:
@@ -176,7 +176,7 @@ def fetch_host_key(target: Target) -> tuple[str, bytes, str]:
         else:
             sock = socket.create_connection((connection.host, connection.port), target.timeout)
         transport = paramiko.Transport(sock)
-        transport.banner_timeout = GREETING * target.timeout
+        transport.banner_timeout = BANNER_SHARE * target.timeout
         try:
             transport.start_client(timeout=target.timeout)
             key = transport.get_remote_server_key()
@@ -188,7 +188,7 @@ def fetch_host_key(target: Target) -> tuple[str, bytes, str]:
 
 
 def key_files(target: Target) -> list[Path]:
-    """The known_hosts files that the target's key is looked up in; the first is the one a new line goes to."""
+    """The known_hosts files in which the target's key is looked up. New lines go to the first."""
     return known_hosts_files(target, _connection(target).ssh_config.get("userknownhostsfile", ""))
 
 
@@ -216,10 +216,10 @@ def _hops(connection: Connection) -> list[Connection]:
 
 def _prepare(hop: Connection, target: Target, kind: type[paramiko.Transport] = _Transport) -> None:
     files = known_hosts_files(target, hop.ssh_config.get("userknownhostsfile", ""))
-    hop.client.set_missing_host_key_policy(_Checked(target, files))
+    hop.client.set_missing_host_key_policy(_HostKeyPolicy(target, files))
     known = known_hosts.matching(known_hosts.host_name(hop.host, hop.port), known_hosts.entries(files))
     hop.connect_kwargs.update(
-        banner_timeout=GREETING * target.timeout,
+        banner_timeout=BANNER_SHARE * target.timeout,
         auth_timeout=target.timeout,
         channel_timeout=target.timeout,
         transport_factory=partial(_transport, kind, [entry.key_type for entry in known if not entry.marker]),
@@ -227,7 +227,7 @@ def _prepare(hop: Connection, target: Target, kind: type[paramiko.Transport] = _
 
 
 def _transport(kind: type[paramiko.Transport], known_types: list[str], sock: Any, **options: Any) -> paramiko.Transport:
-    """A transport that asks for a key of a type already known, as ssh does; another one could not be checked."""
+    """A transport that asks for a host key of a type that is in known_hosts, as ssh does."""
     transport = kind(sock, **options)
     security = transport.get_security_options()
     offered = list(security.key_types)
@@ -237,7 +237,7 @@ def _transport(kind: type[paramiko.Transport], known_types: list[str], sock: Any
 
 
 def explain(error: Exception, target: Target, address: str, port: int) -> Unreachable:
-    """What went wrong on the way to a host, as a sentence."""
+    """The exception as an Unreachable with a cause and a fix."""
     where = f"{address}:{port}"
     if isinstance(error, Unreachable):
         return error
@@ -248,8 +248,8 @@ def explain(error: Exception, target: Target, address: str, port: int) -> Unreac
     if isinstance(error, paramiko.ssh_exception.PasswordRequiredException):
         return LoginFailed(f"{target}: the private key needs a passphrase", fix="ssh-add it to an agent first")
     if isinstance(error, paramiko.AuthenticationException):
-        return _turned_away(error, target, f"{target.user + '@' if target.user else ''}{address}", port)
-    if reasons := _nothing_there(error):
+        return _login_failed(error, target, f"{target.user + '@' if target.user else ''}{address}", port)
+    if reasons := _no_tcp(error):
         return Unreachable(f"{target}: nothing answers at {where}", why=reasons, fix="check address and port, and the firewall on the way")
     if isinstance(error, (TimeoutError, socket.timeout)):
         return Unreachable(
@@ -257,19 +257,19 @@ def explain(error: Exception, target: Target, address: str, port: int) -> Unreac
         )
     if isinstance(error, FileNotFoundError):
         return Unreachable(f"{target}: there is no key file {error.filename}", fix="check identity in the inventory")
-    if isinstance(error, paramiko.SSHException) and (no_greeting := _no_greeting(str(error), target, where)):
-        return no_greeting
+    if isinstance(error, paramiko.SSHException) and (no_banner := _no_banner(str(error), target, where)):
+        return no_banner
     return Unreachable(f"{target}: no ssh session with {where}", why=str(error) or type(error).__name__)
 
 
-def _turned_away(error: paramiko.AuthenticationException, target: Target, who: str, port: int) -> LoginFailed:
+def _login_failed(error: paramiko.AuthenticationException, target: Target, who: str, port: int) -> LoginFailed:
     if target.password is not None:
         return LoginFailed(f"{target}: the login of {target.user} by password was refused", why=str(error))
     return LoginFailed(f"{target}: the login was refused", why=str(error), fix=f"ssh -v -p {port} {who} shows which keys are tried")
 
 
-def _no_greeting(said: str, target: Target, where: str) -> Unreachable | None:
-    """The sentence for a server that takes the connection and then is no ssh server, by what paramiko says of it."""
+def _no_banner(said: str, target: Target, where: str) -> Unreachable | None:
+    """The error for a server that accepts the connection and does not answer as an ssh server. `said` is what paramiko reports."""
     if "banner" in said:
         return Unreachable(f"{target}: {where} accepts connections, but does not greet as ssh does", why=said, fix="is this port sshd's?")
     if "No existing session" in said:
@@ -280,8 +280,8 @@ def _no_greeting(said: str, target: Target, where: str) -> Unreachable | None:
     return None
 
 
-def _nothing_there(error: Exception) -> str:
-    """Why nobody took the connection, "" when it failed in another way."""
+def _no_tcp(error: Exception) -> str:
+    """Why there is no TCP connection, or "" when the error is a different one."""
     if isinstance(error, paramiko.ssh_exception.NoValidConnectionsError):
         return ", ".join(sorted({str(e.strerror or e) for e in vars(error)["errors"].values()}))
     if isinstance(error, OSError) and error.errno in {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH}:

@@ -1,4 +1,4 @@
-"""The first packets to a host, exchanged while the ssh library loads: on a link of 200 ms that is a tenth of a check."""
+"""A TCP connection that is opened while the ssh library loads: on a link of 200 ms that saves a tenth of the time of a check."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from pathlib import Path
 from novaops.ssh.target import Target
 
 _CONFIGURATIONS = (Path("~/.ssh/config"), Path("/etc/ssh/ssh_config"))
-"""Those that Fabric reads. It does not follow Include, and knows no other file."""
+"""The files that Fabric reads. It does not follow Include."""
 
 _REDIRECTS = re.compile(r"^\s*(hostname|port|proxyjump|proxycommand|match)\b", re.IGNORECASE | re.MULTILINE)
 
 
 def early_connect(target: Target) -> Future[socket.socket] | None:
-    """A connection on its way to the target's own address; None where a configuration of ssh or Fabric might lead elsewhere."""
+    """A connection to the target's address, being opened; None where the configuration of ssh or Fabric might lead elsewhere."""
     if any(_redirects(file.expanduser()) for file in _CONFIGURATIONS) or any(_fabric_files()):
         return None
-    line: Future[socket.socket] = Future()
+    early: Future[socket.socket] = Future()
 
     def connect() -> None:
         try:
-            line.set_result(socket.create_connection((target.address, target.port or 22), target.timeout))
+            early.set_result(socket.create_connection((target.address, target.port or 22), target.timeout))
         except OSError as error:
-            line.set_exception(error)
+            early.set_exception(error)
 
-    threading.Thread(target=connect, name=f"dial {target.name}", daemon=True).start()
-    return line
+    threading.Thread(target=connect, name=f"connect {target.name}", daemon=True).start()
+    return early
 
 
 def _fabric_files() -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Is the key that a server shows the one that is known? Asked of every hop, answered by files and lines."""
+"""Checking a server's host key against known_hosts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from novaops.ssh.target import Target
 
 
 def known_hosts_files(target: Target, configured: str = "") -> list[Path]:
-    """The files a host's key is looked up in: the inventory's, else what ssh_config says, else ssh's own two."""
+    """The known_hosts files for a target: the inventory's, else those of ssh_config, else the two defaults of ssh."""
     if target.known_hosts:
         return [Path(target.known_hosts)]
     if configured:
@@ -20,7 +20,7 @@ def known_hosts_files(target: Target, configured: str = "") -> list[Path]:
 
 
 def check_host_key(target: Target, host: str, key_type: str, key: bytes, files: list[Path]) -> None:
-    """Nothing when the key is known for `host`. Raises UnknownHostKey or ChangedHostKey."""
+    """Raises UnknownHostKey or ChangedHostKey where the key is not a known one of `host`."""
     found = known_hosts.matching(host, known_hosts.entries(files))
     revoked = next((e for e in found if e.marker == "@revoked" and e.key == key), None)
     if revoked:

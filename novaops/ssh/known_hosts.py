@@ -1,4 +1,4 @@
-"""known_hosts as OpenSSH writes it: read with file and line, added to by whole lines, never rewritten."""
+"""known_hosts files of OpenSSH: entries are read with file and line. New lines are appended; nothing is rewritten."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: whose key, which key, and where it stands."""
+    """One line: the hosts, their key, and the place of the line."""
 
     patterns: tuple[str, ...]
     key_type: str
@@ -44,7 +44,7 @@ def fingerprint(key: bytes) -> str:
 
 
 def entries(files: Iterable[Path]) -> Iterator[Entry]:
-    """Every entry of the files that exist. Lines that cannot be read are passed over, as ssh does."""
+    """Every entry of the files that exist. Lines that cannot be read are skipped, as ssh does."""
     for file in files:
         path = file.expanduser()
         try:
@@ -89,7 +89,7 @@ def _matches(host: str, patterns: tuple[str, ...]) -> bool:
 
 
 def _literal_brackets(pattern: str) -> str:
-    """Ssh knows * and ? only; to fnmatch a bracket would start a set."""
+    """A pattern for fnmatch. To ssh only * and ? are special, to fnmatch a bracket is too."""
     return pattern.lower().replace("[", "[[]")
 
 
@@ -102,7 +102,7 @@ def _hashed(host: str, pattern: str) -> bool:
 
 
 def add(file: Path, host: str, key_type: str, key: bytes) -> bool:
-    """One line more, under a lock; what is in the file stays as it is, byte for byte. False when the line is there already."""
+    """Append a line, under a lock; the rest of the file stays byte for byte. False when the line is there already."""
     path = file.expanduser()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     line = f"{host} {key_type} {base64.b64encode(key).decode()}\n".encode()

@@ -1,4 +1,7 @@
-"""The only door to a host: host keys checked, root gained, one script in, its output back."""
+"""A session on a host: it checks the host key, becomes root, sends a script, and returns its output.
+
+Nothing else in novaops runs anything on a host.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ class Output:
 
 
 class ConnectionLost(NovaopsError):
-    """The connection went away in the middle; what runs on the host may go on."""
+    """The connection was lost while a script ran. The script may still be running."""
 
     code = "connection-lost"
     exit_code = 5
@@ -38,14 +41,14 @@ class ConnectionLost(NovaopsError):
 class Session:
     """A connection to one host, on which scripts run as root.
 
-    Use as a context manager. Every error of the network, the host key or the login is an Unreachable.
+    A context manager. Every error of the network, the host key or the login is an Unreachable.
     """
 
     def __init__(self, target: Target) -> None:
         self.target = target
         self.execs = 0
         self.key: paramiko.PKey | None = None
-        """The key that the login was done with. Given beforehand it is the only one that is tried."""
+        """The key that authenticated. Set before `open`, it is the only one that is tried."""
         self._connection: Connection | None = None
 
     def __enter__(self) -> Self:
@@ -56,14 +59,14 @@ class Session:
         self.close()
 
     def open(self, *, no_passwords: bool = False) -> None:
-        """Connect and log in. With `no_passwords` the server must turn a password down before it takes the key.
+        """Connect and log in. With `no_passwords` the server must refuse a password before the key is tried.
 
-        Raises Unreachable; PasswordsTaken when it would take one.
+        Raises Unreachable; PasswordsAccepted when the server accepts passwords.
         """
-        line = early_connect(self.target)
-        from novaops.ssh.connection import connect, key_of  # takes 0.2 s to load, in which the first packets come and go
+        early = early_connect(self.target)
+        from novaops.ssh.connection import connect, key_of  # takes 0.2 s, in which the TCP connection is made
 
-        self._connection = connect(self.target, line, key=self.key, no_passwords=no_passwords)
+        self._connection = connect(self.target, early, key=self.key, no_passwords=no_passwords)
         self.key = key_of(self._connection)
 
     def close(self) -> None:
@@ -72,15 +75,15 @@ class Session:
             self._connection = None
 
     def run(self, script: str, *, timeout: float | None = None, root: bool = True) -> Output:
-        """Run `script` as root, or else as the login's own user, and wait for it: one exec.
+        """Run `script` as root, or else as the login's own user, and wait for its end: one exec.
 
-        Raises NoRoot when the login cannot become root, ConnectionLost when the connection dies or nothing is heard for
-        `timeout` seconds.
+        Raises NoRoot when the login cannot become root, ConnectionLost when the connection is lost or nothing is printed
+        for `timeout` seconds.
         """
         streams: list[list[bytes]] = [[], []]
         channel, mark = self._start(script, root=root)
         try:
-            for stream, data in self._said(channel, mark, timeout or self.target.timeout):
+            for stream, data in self._output(channel, mark, timeout or self.target.timeout):
                 streams[stream].append(data)
             stdout, stderr = (b"".join(parts).decode("utf-8", "surrogateescape") for parts in streams)
             return Output(self._status(channel), stdout, stderr)
@@ -88,15 +91,15 @@ class Session:
             channel.close()
 
     def follow(self, script: str, *, silence: float) -> Iterator[str]:
-        """Run `script` as root and give its lines as they come: one exec.
+        """Run `script` as root and yield the lines of its stdout as they come: one exec.
 
-        Leaving the loop closes the channel. Raises ConnectionLost after `silence` seconds without a byte.
+        Leaving the loop closes the channel. Raises ConnectionLost after `silence` seconds without output.
         """
         channel, mark = self._start(script)
         pending = b""
         complaint = b""
         try:
-            for stream, data in self._said(channel, mark, silence):
+            for stream, data in self._output(channel, mark, silence):
                 if stream:
                     complaint += data
                     continue
@@ -111,7 +114,7 @@ class Session:
             channel.close()
 
     def _start(self, script: str, *, root: bool = True) -> tuple[paramiko.Channel, str]:
-        """Open a channel whose command becomes root and reads a script; send the script. Gives the mark it begins with."""
+        """Open a channel whose command becomes root and reads a script, and send that. Returns the mark before its output too."""
         import paramiko
 
         assert self._connection is not None, "the session is not open"
@@ -137,10 +140,10 @@ class Session:
             raise ConnectionLost(f"the connection to {self.target} was lost", why=str(error)) from error
         return channel, mark
 
-    def _said(self, channel: paramiko.Channel, mark: str, silence: float) -> Iterator[tuple[int, bytes]]:
-        """Both streams of the script itself: what the login shell and sudo print before it is left out.
+    def _output(self, channel: paramiko.Channel, mark: str, silence: float) -> Iterator[tuple[int, bytes]]:
+        """Both streams of the script itself, without what the login shell and sudo print before it.
 
-        Raises NoRoot or HostFailed when it never came to the script.
+        Raises NoRoot or HostFailed when the script was not started.
         """
         begin = f"{mark}\n".encode()
         before: list[bytes | None] = [b"", b""]
@@ -155,10 +158,10 @@ class Session:
                 yield stream, said
         if before[0] is not None:
             complaint = (before[1] or before[0]).decode("utf-8", "replace")
-            raise self._never_began(self._status(channel), complaint)
+            raise self._not_started(self._status(channel), complaint)
 
     def _status(self, channel: paramiko.Channel) -> int:
-        """The exit status, once everything was said. sshd may send it before the last of the output: alone it proves nothing."""
+        """The exit status, once all output is read. sshd may send it before the last output, so it does not tell that all is there."""
         complete = channel.eof_received or channel.get_transport().is_active()
         status = channel.recv_exit_status() if complete and channel.exit_status_ready() else -1
         if status == -1:
@@ -166,7 +169,7 @@ class Session:
         return status
 
     def _drain(self, channel: paramiko.Channel, silence: float) -> Iterator[tuple[int, bytes]]:
-        """Both streams as they come, 0 for stdout and 1 for stderr: read apart, one of them could fill up and block."""
+        """Both streams as they come, 0 for stdout and 1 for stderr. Read one after the other, the second could fill up and block."""
         deadline = time.monotonic() + silence
         while True:
             ready = channel.recv_ready(), channel.recv_stderr_ready()
@@ -191,7 +194,7 @@ class Session:
                 )
             select.select([channel], [], [], min(left, 0.5))
 
-    def _never_began(self, status: int, complaint: str) -> HostFailed:
+    def _not_started(self, status: int, complaint: str) -> HostFailed:
         """Why the script was not run, from what sudo or the login shell printed."""
         lines = [line.strip() for line in complaint.splitlines() if "unable to resolve host" not in line]
         known = [line for line in lines if line.startswith(("sudo:", "novaops-root:")) or "sudoers" in line or "not allowed" in line]
@@ -215,9 +218,9 @@ class Session:
 
 
 def _execute(transport: paramiko.Transport, channel: paramiko.Channel, command: str) -> None:
-    """Ask for the command without waiting for the answer "it runs": on a link of 200 ms that wait is a tenth of a check.
+    """Request the command, without waiting for the reply: on a link of 200 ms that saves a tenth of the time of a check.
 
-    paramiko's own exec_command always waits. A server that cannot run it closes the channel with no exit status.
+    paramiko's exec_command always waits. A server that cannot run the command closes the channel without an exit status.
     """
     import paramiko
 
@@ -254,10 +257,10 @@ def _as_root(mark: str, *, password: bool) -> str:
 
 
 def _begin(mark: str) -> str:
-    """What runs its standard input, and says on both streams that from here on it is the script that speaks."""
+    """Words of sh: print the mark on both streams, then run standard input. What follows the mark is output of the script."""
     return f"echo {mark}; echo {mark} >&2; exec sh -s"
 
 
 def _login_shell(body: str) -> str:
-    """sh, whatever shell the user logs in with."""
+    """The command that runs `body` in sh, whatever the login shell is."""
     return f"exec env LC_ALL=C sh -c {quote(body)}"

@@ -1,4 +1,4 @@
-"""Where a host is and how to log in: what the inventory says, in the form that a connection needs."""
+"""Target: the address of a host and how to log in, from the inventory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from novaops.secret import Secret
 
 @dataclass(frozen=True)
 class Target:
-    """Where a host is and how to log in. What is empty comes from ssh's own configuration."""
+    """The address of a host and how to log in. What is None is left to the configuration of ssh."""
 
     name: str
     address: str
@@ -19,9 +19,9 @@ class Target:
     known_hosts: str | None = None
     sudo_password: Secret | None = field(default=None, repr=False)
     password: Secret | None = field(default=None, repr=False)
-    """Log in by it, and by nothing else; None: by key."""
+    """Log in with it only; None: by key."""
     timeout: float = 30.0
-    """Seconds a host may keep silent: for the connection, the greeting, the login, and each answer."""
+    """Seconds to wait for the connection, the banner, the login, and each answer."""
 
     def __str__(self) -> str:
         return self.name if self.name == self.address else f"{self.name} ({self.address})"

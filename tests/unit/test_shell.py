@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from novaops.secret import Secret
-from novaops.shell import here_file, join, quote, whole
+from novaops.shell import assign, here_file, join, quote, whole
 
 SHELLS = ("dash", "bash")
 TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=40)
@@ -51,6 +51,13 @@ def test_words_arrive_as_they_are(shell: str, words: list[str]) -> None:
     done = run(shell, f"printf '%s\\0' {join(words)}\nprintf %s {quote(words[0])}\n")
     assert done.stdout == b"".join(w.encode() + b"\0" for w in words) + words[0].encode()
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@given(TEXT, st.integers())
+def test_variables_have_the_values_given(shell: str, text: str, number: int) -> None:
+    done = run(shell, f'{assign(text=text, number=number)}printf \'%s\\0%s\' "$text" "$number"\n')
+    assert (done.stdout, done.stderr) == (text.encode() + b"\0" + str(number).encode(), b"")
 
 
 def test_bytes_that_are_no_utf8_arrive_as_they_are() -> None:

@@ -28,7 +28,7 @@ from novaops.formats.names import pair
 from novaops.model.plan import Resource
 from novaops.resources.after_peer import AfterPeer
 from novaops.resources.file import File
-from novaops.resources.own_unit import OwnUnit
+from novaops.resources.unit import OwnUnit
 
 _SSH = 22
 

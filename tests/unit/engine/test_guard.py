@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaops.engine.guard import Answer, Guard, confirm_dir
+from novaops.engine.guard import Answer, Guard, confirm_dir, library
 from novaops.engine.planner import fresh_logins, guarded_ranges
 from novaops.engine.run_script import Run, manifest, runner, start_and_follow
 from novaops.model.action import Command, WriteFile
@@ -20,8 +20,8 @@ from novaops.model.plan import FreshLogin, Risk, Step
 from novaops.secret import Secret
 
 SHELLS = ("dash", "bash")
-WORDS = st.text(st.characters(exclude_characters="\0\n", codec="utf-8"), min_size=1, max_size=43)
-MEANING: dict[Answer, str] = {"keep": "keep", "take back": "back"}
+TOKENS = st.text(st.characters(exclude_characters="\0\n", codec="utf-8"), min_size=1, max_size=43)
+MEANING: dict[Answer, str] = {"keep": "keep", "roll back": "back"}
 
 
 def step(risk: Risk, *logins: FreshLogin) -> Step:
@@ -51,7 +51,7 @@ def sh(shell: str, *words: str, script: str = "") -> subprocess.CompletedProcess
         ("L.LL", [range(1), range(2, 4)]),
     ],
 )
-def test_neighbours_that_could_lock_out_are_one_stretch(risks: str, found: list[range]) -> None:
+def test_neighbours_that_could_lock_out_are_one_range(risks: str, found: list[range]) -> None:
     assert guarded_ranges(run_of(risks, Guard(Secret("w"))).steps) == found
 
 
@@ -59,7 +59,7 @@ def test_data_that_could_be_lost_is_not_guarded() -> None:
     assert guarded_ranges([step(Risk.DATA_LOSS)]) == []
 
 
-def test_a_stretch_is_confirmed_by_each_login_once_and_else_by_novaops_own() -> None:
+def test_a_range_is_confirmed_by_each_login_once_and_else_by_novaops_own() -> None:
     ana, nobody = FreshLogin("ana", Secret("pw")), FreshLogin(no_passwords=True)
     assert fresh_logins([step(Risk.LOCKOUT)]) == (FreshLogin(),)
     assert fresh_logins([step(Risk.LOCKOUT, ana), step(Risk.LOCKOUT), step(Risk.LOCKOUT, nobody, ana)]) == (ana, nobody)
@@ -71,36 +71,36 @@ def test_a_fresh_login_is_said_without_its_password() -> None:
     assert [str(login) for login in logins] == said
 
 
-def heard(shell: str, guard: Guard, at_door: set[str], stretch: int, stretches: int = 3) -> str:
-    """What the host takes from the names that it finds at its door."""
-    script = f'stretch={stretch}\ncase $stretch in\n{guard.names(stretches)}\nesac\nprintf "%s %s" "$keep" "$back"\n'
+def heard(shell: str, guard: Guard, found: set[str], number: int, ranges: int = 3) -> str:
+    """What the host reads from the names of the files that it finds in the confirm directory."""
+    script = f'{library("RUN", guard, ranges)}answers_of {number}\nprintf "%s %s" "$keep" "$back"\n'
     done = sh(shell, script=script)
     assert (done.returncode, done.stderr) == (0, b"")
     keep, back = done.stdout.decode().split(" ")
-    return "keep" if keep in at_door else "back" if back in at_door else ""
+    return "keep" if keep in found else "back" if back in found else ""
 
 
-def said(shell: str, guard: Guard, folder: Path, stretch: int, answer: Answer) -> set[str]:
-    """What is at a door after the operator's side has said the answer there."""
-    done = sh(shell, script=guard.answer("RUN", stretch, answer).replace(confirm_dir("RUN"), str(folder)))
+def said(shell: str, guard: Guard, folder: Path, number: int, answer: Answer) -> set[str]:
+    """The names in the confirm directory after the operator's side has answered."""
+    done = sh(shell, script=guard.answer("RUN", number, answer).replace(confirm_dir("RUN"), str(folder)))
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     return {file.name for file in folder.iterdir()}
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@given(word=WORDS, stretch=st.integers(0, 2), answer=st.sampled_from(get_args(Answer)))
+@given(token=TOKENS, number=st.integers(0, 2), answer=st.sampled_from(get_args(Answer)))
 def test_what_one_side_says_the_other_recognises(
-    tmp_path_factory: pytest.TempPathFactory, shell: str, word: str, stretch: int, answer: Answer
+    tmp_path_factory: pytest.TempPathFactory, shell: str, token: str, number: int, answer: Answer
 ) -> None:
-    guard = Guard(Secret(word))
-    told = said(shell, guard, tmp_path_factory.mktemp("door"), stretch, answer)
-    assert heard(shell, guard, told, stretch) == MEANING[answer]
-    assert heard(shell, guard, told, (stretch + 1) % 3) == "", "the word of another stretch"
-    assert heard(shell, Guard(Secret(word + "x")), told, stretch) == "", "the word of another run"
+    guard = Guard(Secret(token))
+    told = said(shell, guard, tmp_path_factory.mktemp("confirm"), number, answer)
+    assert heard(shell, guard, told, number) == MEANING[answer]
+    assert heard(shell, guard, told, (number + 1) % 3) == "", "the answer for another range"
+    assert heard(shell, Guard(Secret(token + "x")), told, number) == "", "the answer of another run"
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_where_there_is_no_door_nobody_knocks(shell: str, tmp_path: Path) -> None:
+def test_nothing_is_written_where_the_run_does_not_wait(shell: str, tmp_path: Path) -> None:
     file = tmp_path / "gone"
     done = sh(shell, script=Guard(Secret("w")).answer("RUN", 0, "keep").replace(confirm_dir("RUN"), str(file)))
     assert (done.returncode, done.stderr, file.exists()) == (0, b"", False)
@@ -117,12 +117,12 @@ def test_the_script_of_a_run_is_sh(shell: str, risks: str, tmp_path: Path) -> No
         assert (done.returncode, done.stderr) == (0, b"")
 
 
-@given(WORDS)
-def test_the_host_is_not_told_the_word(text: str) -> None:
-    word = f"<<{text}>>"
-    run = run_of("L.L", Guard(Secret(word)))
+@given(TOKENS)
+def test_the_host_is_not_told_the_token(text: str) -> None:
+    token = f"<<{text}>>"
+    run = run_of("L.L", Guard(Secret(token)))
     for shown in (runner(run), start_and_follow(run, 0), str(manifest(run)), repr(run)):
-        assert word not in shown
+        assert token not in shown
 
 
 def test_without_anything_to_guard_there_is_no_guard_in_the_script() -> None:

@@ -181,7 +181,7 @@ def test_a_host_without_an_inventory(word: str, user: str, address: str, port: i
 def test_what_is_no_host(word: str) -> None:
     with pytest.raises(UsageError) as error:
         parse(GROUPS).find([word])
-    assert error.value.what == f"{word} is no host"
+    assert error.value.what == f"{word} is not a host"
     assert error.value.why
 
 

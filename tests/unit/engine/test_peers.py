@@ -170,7 +170,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
                 made.there.setdefault(brings[0], set()).add(brings[1])
         end = "ok" if failed is None else "failed"
         done = set(range(len(run.steps))) if failed is None else set(range(failed))
-        return type("Ended", (), {"end": end, "logins": 0, "failed": failed, "done": done, "said": "", "taken_back": True, "run": run})
+        return type("Ended", (), {"end": end, "logins": 0, "failed": failed, "done": done, "said": "", "all_undone": True, "run": run})
 
     for module in (engine, peers):
         monkeypatch.setattr(module, "Session", Session)
@@ -247,7 +247,7 @@ def test_nothing_is_done_where_the_other_refuses(hosts: Hosts) -> None:
     assert hosts.deeds == []
     error = reports["client"].error
     assert isinstance(error, Refused)
-    assert (error.what, error.why) == ("nothing was done: gate, which it has to do with, is refused", "door is refused")
+    assert (error.what, error.why) == ("skipped: peer gate was refused", "door is refused")
 
 
 def test_nothing_is_done_at_the_gate_where_the_client_refuses(hosts: Hosts) -> None:

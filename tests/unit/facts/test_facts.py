@@ -99,7 +99,7 @@ def test_answer(case: Mapping[str, Any]) -> None:
     if "mounts" in case:
         assert [[m.target, m.source, m.filesystem, m.root, m.number] for m in found[0].mounts] == case["mounts"]
     elif "runs" in case:
-        assert [[run.id, run.end, [list(pair) for pair in run.standing]] for run in found[0]] == case["runs"]
+        assert [[run.id, run.end, [list(pair) for pair in run.applied]] for run in found[0]] == case["runs"]
     else:
         assert [_as(expected, answer) for expected, answer in zip(case["answers"], found, strict=True)] == case["answers"]
 

@@ -417,7 +417,7 @@ def planned(unit: Unit, found: UnitFacts | Missing, package: str | Missing = Mis
         (Unit("x", enabled=False, active=False), Missing.ABSENT, []),
         (Unit("x"), UnitFacts("loaded", "active", "static"), ["x cannot be enabled: it is static"]),
         (Unit("x"), UnitFacts("loaded", "active", ""), ["x cannot be enabled: it is a unit without a file"]),
-        (Unit("x"), UnitFacts("masked", "inactive", "masked"), ["x is masked: somebody does not want it to run"]),
+        (Unit("x"), UnitFacts("masked", "inactive", "masked"), ["x is masked, which keeps it from running"]),
         (Unit("x"), Missing.ABSENT, ["there is no unit x"]),
         (Unit("x", comes_with_package="p"), Missing.ABSENT, []),
     ],

@@ -57,7 +57,7 @@ from novaops.model.action import Command, WriteFile, payload
 from novaops.model.question import Facts, Missing, Section
 from novaops.resources.after_peer import AfterPeer
 from novaops.resources.file import File as FileResource
-from novaops.resources.own_unit import OwnUnit
+from novaops.resources.unit import OwnUnit
 
 BOOKS = Playbooks(Path())
 API = {"name": "api", "via": "gate", "to": "api.openai.com:443", "listen": "127.0.0.1:8443"}

@@ -1,0 +1,115 @@
+# The script of a run, which stays on the host and needs nobody to watch it. run_script.py sets the variables that are not set here, and
+# adds do_STEP_ACTION and undo_STEP_ACTION for each action, guard.sh where a step is guarded, and the call of main.
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # see above
+# shellcheck disable=SC2015 # A && B || C: C is for the failure of either
+
+trap '' HUP PIPE
+event() { printf '%s\n' "$*" >>"$run/events"; }
+say() { tail -c 2000 "$run/output" | base64 | tr -d '\n'; }
+finish() { # END
+  rm -rf "$run/payload" "$run/output" "$run/script"
+  # shellcheck disable=SC2012 # novaops gives these names: letters, digits and hyphens
+  ls "$runs" | sort | head -n "-$kept_runs" | while read -r old; do rm -rf "${runs:?}/$old"; done # now: this run may have undone the oldest
+  sync "$run/events"; event "end $1"; rm -f "$run/armed"; exit
+}
+fail() { event "failed $number $index 1 $(echo "$1" | base64 -w 0)"; finish failed; }
+
+real() { readlink -f -- "$1" || printf '%s\n' "$1"; }
+digest() { sha256sum | cut -d ' ' -f 1; }
+hash() { if [ -f "$1" ]; then digest <"$1"; fi; }
+permissions() { stat -c %a:%u:%g -- "$1"; }
+candidate() { # FILE: a name beside it that no *.conf pattern takes
+  printf '%s\n' "${1%/*}/.${1##*/}.novaops-new"
+}
+keep() { # FILE NAME: the file as it is now, for undo
+  if [ ! -e "$1" ]; then : >"$run/kept/$2.absent"
+  elif ! { cp -p -- "$1" "$run/kept/$2.part" && mv "$run/kept/$2.part" "$run/kept/$2"; }; then
+    rm -f "$run/kept/$2.part" # first: the message below needs room too
+    echo "$1 could not be kept in $run: is the disk full?"; return 1
+  fi
+}
+flush() { sync -f "$1" 2>/dev/null || sync; } # FILE: the whole file system it is on
+put() { # CANDIDATE FILE: rename, on disk before it counts; under guard, what is kept of the old one before that
+  [ ! -e "$run/armed" ] || flush "$run"
+  sync "$1" && mv -f -- "$1" "$2" && sync "${2%/*}/" && { ! command -v restorecon >/dev/null || restorecon "$2"; }
+}
+put_back() { # FILE NAME MARKER [THEN...]: as it was before the run, and what must follow that
+  kept="$run/kept/$2"; marker=$3
+  if [ -e "$kept.absent" ]; then [ -e "$1" ] || return 0; rm -f -- "$1" || return
+  elif [ ! -e "$kept" ] || { cmp -s -- "$kept" "$1" && [ "$(permissions "$kept")" = "$(permissions "$1")" ]; }; then return 0
+  else
+    back=$(candidate "$1")
+    cp -p -- "$kept" "$back" && put "$back" "$1" || { rm -f -- "$back"; return 1; }
+  fi
+  shift 3; [ $# = 0 ] || timeout 60 "$@" || return # what hangs must not keep the rest from being put back
+  rm -f -- "$marker"
+}
+
+actions_of() { # STEP: how many it has
+  # shellcheck disable=SC2086 # a list of numbers
+  set -- "$1" $counts
+  shift "$1"; echo "$2"
+}
+roll_back() { # STEP ACTION: this action and those before it, to the first one of the step, or of the guarded range that it is in
+  number=$1 index=$2 first=${begin:-$1}
+  while [ "$number" -ge "$first" ]; do
+    while [ "$index" -ge 0 ]; do
+      "undo_${number}_$index" >>"$run/output" 2>&1 </dev/null 9>&-
+      event "undone $number $index $?"
+      index=$((index - 1))
+    done
+    number=$((number - 1))
+    [ "$number" -lt "$first" ] || index=$(($(actions_of "$number") - 1))
+  done
+}
+fire_guards_of_others() { # before this run does anything: a run that died under guard is rolled back now, and not on top of this one's work
+  for armed in "$runs"/*/armed; do
+    [ -e "$armed" ] || continue
+    other=${armed%/armed}
+    [ -e "$other/script" ] || { rm -f "$armed"; continue; }
+    flock -u 9; sh "$other/script" fire "$(cut -d ' ' -f 1 "$armed")" 9>&- </dev/null >/dev/null 2>&1; finish stale
+  done
+}
+take_lock() { # until this process ends; the run ends here where the plan does not hold any more
+  exec 9>>"$state/lock"
+  if ! flock -n 9; then
+    event "lock $(cat "$state/holder")"
+    [ "$waits" ] || finish locked
+    flock 9; finish stale
+  fi
+  fire_guards_of_others
+  printf '%s\n' "$holder" >"$state/holder"
+  [ "$(cat "$state/last" 2>/dev/null)" = "$after" ] || finish stale
+  echo "$id" >"$state/last.new" && mv "$state/last.new" "$state/last" || fail "cannot write to $state: is the disk full?"
+}
+act() { # action $index of step $number; where it fails, the run ends here
+  event "action $number $index"
+  refusal=
+  "do_${number}_$index" >"$run/output" 2>&1 </dev/null 9>&-; status=$?
+  if [ $status != 0 ]; then
+    [ ! -e "$run/armed" ] || rm "$run/open.$range" 2>/dev/null || sleep 3600 # the guard is at it, and ends this
+    if [ -n "$refusal" ]; then event "refused $number $index $(say)"; end=refused
+    else event "failed $number $index $status $(say)"; end=failed
+    fi
+    roll_back "$number" "$index"
+    [ ! -e "$run/armed" ] || disarm
+    finish $end
+  fi
+  [ ! -e "$run/kept/${number}_$index.there" ] || event "there $number $index"
+}
+main() { # [fire RANGE]
+  [ "$1" != fire ] || fire "$2"
+  born $$ >"$run/born"; echo $$ >"$run/pid.new" && mv "$run/pid.new" "$run/pid"
+  number=0 index=0 range=-1 begin=
+  take_lock
+  for count in $counts; do
+    case $begins in *" $number "*) range=$((range + 1)) begin=$number; arm || { forget; fail 'the guard could not be armed'; } ;; esac
+    event "step $number"; index=0
+    while [ $index -lt "$count" ]; do act; index=$((index + 1)); done
+    event "done $number"
+    case $ends in *" $number "*) hold; begin= ;; esac
+    number=$((number + 1))
+  done
+  finish ok
+}

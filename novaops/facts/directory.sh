@@ -1,0 +1,18 @@
+# What is at each of a number of paths, as a place for a directory.
+# shellcheck shell=sh
+
+directories() { # PATHS: a line for each
+  for path do
+    real=$(readlink -m -- "$path") || { printf 'unknown\n'; continue; }
+    near=$real
+    while [ ! -e "$near" ] && [ ! -L "$near" ] && [ -n "$near" ]; do near=${near%/*}; done
+    [ -n "$near" ] || near=/
+    about=$(stat --printf '%a\t%U\t%G\t%u\t%g' -- "$near") || { printf 'unknown\n'; continue; }
+    if [ ! -d "$near" ]; then state=other
+    elif [ "$near" != "$real" ]; then state=absent
+    elif [ -z "$(find "$real" -mindepth 1 -maxdepth 1 -print -quit)" ]; then state=empty
+    else state=filled
+    fi
+    printf '%s\t%s\t%s\t%s\n' "$state" "$about" "$near" "$real"
+  done
+}
