@@ -1,4 +1,4 @@
-"""novaops tunnel: ways through another host, over ssh, that heal themselves."""
+"""novaops tunnel: reach an API, or any port, through another host, over ssh."""
 
 from __future__ import annotations
 
@@ -35,18 +35,19 @@ def up(  # noqa: PLR0913 - one option for each key of the section
     to: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where it leads, as the gateway resolves it.")] = None,
     site: Annotated[str | None, typer.Option(metavar="NAME", help="Or to a site of the gateway's proxy: section.")] = None,
     listen: Annotated[str | None, typer.Option(metavar="[ADDRESS:]PORT", help="Where clients find it.")] = None,
-    supervisor: Annotated[str | None, typer.Option(help="autossh or systemd: who starts ssh again.")] = None,
+    supervisor: Annotated[str | None, typer.Option(help="autossh or systemd: what starts ssh again.")] = None,
     transparent: Annotated[
-        bool | None, typer.Option("--transparent/--no-transparent", help="Unchanged clients of the host come through it.")
+        bool | None,
+        typer.Option("--transparent/--no-transparent", help="Lead the target's name into it on the host, so that clients need no change."),
     ] = None,
-    reverse: Annotated[bool | None, typer.Option("--reverse/--no-reverse", help="The other way round: listen is on the gateway.")] = None,
-    url: Annotated[str | None, typer.Option("--ask", metavar="URL|tcp", help="What is asked through it to see that it works.")] = None,
+    reverse: Annotated[bool | None, typer.Option("--reverse/--no-reverse", help="As ssh -R: listen is on the gateway.")] = None,
+    url: Annotated[str | None, typer.Option("--ask", metavar="URL|tcp", help="The health check: what is requested through it.")] = None,
     check: Check = False,
     diff: Diff = False,
     no_wait: NoWait = False,
     guard: Guard = SECONDS,
 ) -> int:
-    """Put up each tunnel of the hosts' tunnel: sections, on both of its ends, and prove it by a request that came through."""
+    """Set up each tunnel of the hosts' tunnel: sections, on both of its ends, and prove it by a request through it."""
     given: dict[str, Any] = {
         "via": via,
         "via_address": via_address,
@@ -59,14 +60,14 @@ def up(  # noqa: PLR0913 - one option for each key of the section
         "check": url,
     }
     flags = {key: value for key, value in given.items() if value is not None}
-    name = name or _named_after(flags)
+    name = name or _default_name(flags)
     state = {"state": "present"} if name else {}  # otherwise as each entry says
     return _converge(options, hosts or [], name, {**flags, **state}, check=check, diff=diff, no_wait=no_wait, guard=guard)
 
 
 @verb(app)
 def status(options: Options, hosts: Hosts = None) -> int:
-    """Each tunnel that begins on a host: a real request through it now, what went through, what went wrong. Exit 1 for one that is down."""
+    """Each tunnel that begins on a host: a request through it now, bytes carried, the last error. Exit 1 for one that is down."""
     from dataclasses import replace
 
     from novaops.cli import output
@@ -101,7 +102,7 @@ def down(  # noqa: PLR0913 - one option for each thing that can be said
     no_wait: NoWait = False,
     guard: Guard = SECONDS,
 ) -> int:
-    """Take tunnels away, on both ends: units, key, lines. Other tunnels of the gateway, and their user, stay."""
+    """Remove tunnels on both ends: units, key, lines. Other tunnels of the gateway, and their user, stay."""
     flags = {"state": "absent", **({"via": via} if via else {})}
     return _converge(options, hosts or [], name, flags, check=check, diff=diff, no_wait=no_wait, guard=guard, of_peers=not only_here)
 
@@ -109,8 +110,8 @@ def down(  # noqa: PLR0913 - one option for each thing that can be said
 tunnel_open.register(app)
 
 
-def _named_after(flags: dict[str, Any]) -> str | None:
-    """Of a tunnel that only flags describe: the site, or the name in `to` that tells it from others. None where neither is given."""
+def _default_name(flags: dict[str, Any]) -> str | None:
+    """A name for a tunnel that only flags describe: the site, or the distinctive label of `to`. None where neither is given."""
     if site := flags.get("site"):
         return str(site)
     host = str(flags.get("to", "")).rpartition(":")[0].strip("[]")
@@ -133,17 +134,14 @@ def _converge(  # noqa: PLR0913 - the options of both verbs
     guard: int,
     of_peers: bool = True,
 ) -> int:
-    from dataclasses import replace
-
     from novaops.cli.section_verb import converge_hosts
     from novaops.engine.converge import RunOptions
-    from novaops.features.tunnel.resources.cleanup import StaleTunnelFiles
+    from novaops.features.tunnel.settings import LEFT_ALONE
 
     def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
         settings = playbooks.by_name["tunnel"].overridden(known, found, "name", name, flags)
-        if of_peers:
-            return playbooks.wishes(known, found, settings={"tunnel": settings})
-        wishes = playbooks.wishes(known, found, settings={"tunnel": [entry.model_copy(update={"via": None}) for entry in settings]})
-        return replace(wishes, own=[replace(one, via_unknown=False) if isinstance(one, StaleTunnelFiles) else one for one in wishes.own])
+        if not of_peers:
+            settings = [entry.model_copy(update={"via": LEFT_ALONE}) for entry in settings]
+        return playbooks.wishes(known, found, settings={"tunnel": settings})
 
     return converge_hosts(options, hosts, RunOptions(check, not no_wait, guard=guard), wanted=wanted, section="tunnel", diff=diff)
