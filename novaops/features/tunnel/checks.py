@@ -149,7 +149,7 @@ def test_pinned(seen: ObservedTunnel) -> None:
             pytest.skip(f"the gateway could not be reached to try it: {_last(ended)}")
 
 
-# -- claims: gone -------------------------------------------------------------------------------------------------------------
+# -- claims: absent -----------------------------------------------------------------------------------------------------------
 
 
 @applies(_absent)

@@ -163,7 +163,7 @@ def _reach(transport: paramiko.Transport, forward: LocalForward, target: Target,
     except (paramiko.SSHException, EOFError, OSError) as error:
         if not transport.is_active():
             raise Unreachable(f"the connection to {target} was lost", why=str(error)) from error
-        raise HostFailed(what, why=f"No answer came within {_REACH_SECONDS:g} s.", fix="a firewall on the way drops it?") from None
+        raise HostFailed(what, why=f"No answer came within {_REACH_SECONDS:g} s.", fix="does a firewall in between drop it?") from None
 
 
 class _ChannelLog(logging.Handler):

@@ -34,12 +34,12 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = []
     for tunnel in found["tunnels"]:
         about = [f"{tunnel['tunnel']} via {tunnel['via']}", f"{tunnel['supervisor']}, {_since(tunnel)}"]
-        through = [_through(tunnel)]
+        carried = [_carried(tunnel)]
         for number, forward in enumerate(tunnel["forwards"]):
-            way = f"{forward['listen']} ← {forward['to']}" if tunnel["reverse"] else f"{forward['listen']} → {forward['to']}"
-            wrong = forward["why"] or (tunnel["last_error"] if number == 0 else "")
+            route = f"{forward['listen']} {'←' if tunnel['reverse'] else '→'} {forward['to']}"
+            error = forward["why"] or (tunnel["last_error"] if number == 0 else "")
             state = "UP" if forward["up"] else "DOWN"
-            lines.append((about.pop(0) if about else "", way, state, _answer(forward), through.pop(0) if through else "", wrong))
+            lines.append((about.pop(0) if about else "", route, state, _answer(forward), carried.pop(0) if carried else "", error))
         lines += [(text, "", "", "", "", "") for text in about]
         if not tunnel["checked"] and tunnel["state"] != _NOT_SET_UP:
             lines.append(("", "its check does not run: novaops tunnel up starts it", "", "", "", ""))
@@ -58,10 +58,10 @@ def is_down(found: dict[str, Any]) -> bool:
 
 def not_set_up(entry: Tunnel, host: str) -> dict[str, Any]:
     """The same as `details` for a tunnel that the inventory has and the host has not."""
-    wrong = {"up": False, "why": f"not set up: novaops tunnel up {host}", "fix": f"novaops tunnel up {host}"}
+    down = {"up": False, "why": f"not set up: novaops tunnel up {host}", "fix": f"novaops tunnel up {host}"}
     nothing = {"listener": "", "status": None, "ms": None, "front": "", "use": ""}
     forwards = [
-        {"to": one.to or f"site {entry.site}", "listen": one.listen, "asked": one.check or "", **nothing, **wrong}
+        {"to": one.to or f"site {entry.site}", "listen": one.listen, "asked": one.check or "", **nothing, **down}
         for one in entry.forwards or (entry,)
     ]
     about = {"tunnel": entry.name, "via": entry.via, "reverse": entry.reverse, "supervisor": entry.supervisor, "state": _NOT_SET_UP}
@@ -143,7 +143,7 @@ def _long(seconds: int) -> str:
     return next(f"{seconds // size} {word}" for size, word in _UNITS if seconds >= size or size == 1)
 
 
-def _through(tunnel: dict[str, Any]) -> str:
+def _carried(tunnel: dict[str, Any]) -> str:
     return f"{human(tunnel['sent'])} there, {human(tunnel['received'])} back"
 
 

@@ -12,7 +12,7 @@ printf 'path\t%s\n' "$file"
 [ ! -d "${file%/*}" ] || echo folder
 [ ! -d "$home" ] || stat -L --printf 'home\t%a %U\n' -- "$home"
 if [ -n "$file" ] && [ -e "$file" ]; then
-  stat -L --printf 'rights\t%a\t%U\t%G\n' -- "$file"
+  stat -L --printf 'permissions\t%a\t%U\t%G\n' -- "$file"
   printf 'content\t'; base64 -w 0 <"$file" || exit; echo
 fi
 echo end

@@ -122,7 +122,7 @@ class AuthorizedKeys(Question[AuthorizedKeysFile]):
         if section.status or lines[-1:] != ["end"]:
             return {}
         said = {row[0]: row[1:] for row in (line.split("\t") for line in lines)}
-        mode, owner, group = said.get("rights", ["", "", ""])
+        mode, owner, group = said.get("permissions", ["", "", ""])
         content = base64.b64decode(said["content"][0], validate=True) if "content" in said else None
         home = said.get("home", [""])[0]
         return dict.fromkeys(

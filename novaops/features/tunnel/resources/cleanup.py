@@ -80,5 +80,5 @@ class StaleTunnelFiles(Resource):
         if units:
             yield Command(("systemctl", "daemon-reload"))
         if keys:
-            gone = " && ".join(f"[ ! -e {quote(file.path)} ]" for file in keys)
-            yield Command(("sh", "-c", _REMOVE, FOLDER, *(file.path for file in keys)), holds=gone)
+            removed = " && ".join(f"[ ! -e {quote(file.path)} ]" for file in keys)
+            yield Command(("sh", "-c", _REMOVE, FOLDER, *(file.path for file in keys)), holds=removed)
