@@ -279,6 +279,18 @@ def test_nothing_is_asked_of_the_gateway_to_go_away() -> None:
     assert not [one for one in (*made.own, *(resource for _, resource in made.of_peers)) if list(getattr(one, "peer_questions", tuple)())]
 
 
+def test_each_gateway_gets_what_its_own_tunnels_need() -> None:
+    other = {**API, "name": "b", "via": "root@203.0.113.9", "listen": 9000}
+    made = wishes(other, API, {"name": "old", "state": "absent", "via": "gate"})
+    found: dict[str, list[str]] = {}
+    for host, resource in made.of_peers:
+        found.setdefault(host.name, []).append(resource.id)
+    assert list(found.items()) == [
+        ("root@203.0.113.9", ["user:novaops-tunnel", "admitted:box/b", "sshd:tunnels"]),
+        ("gate", ["user:novaops-tunnel", "admitted:box/old", "admitted:box/api", "sshd:tunnels"]),
+    ]
+
+
 def test_what_one_client_wants_away_stays_where_another_wants_it() -> None:
     gone = [one for _, one in wishes({"name": "api", "state": "absent", "via": "gate"}).of_peers]
     comes = [one for _, one in wishes({**API, "name": "b", "listen": 9000}).of_peers]
