@@ -304,15 +304,15 @@ def test_a_host_that_says_nothing_any_more_is_given_up(host: Host, echo: Service
     """The connection is there, and nobody answers: 15 s between two questions, and the time-out."""
     from novaops.errors import Unreachable
     from novaops.features.tunnel import local_forward
-    from novaops.features.tunnel.local_settings import Forward
+    from novaops.features.tunnel.local_settings import LocalForward
 
     monkeypatch.setattr(local_forward, "KEEPALIVE", 0.5)
-    with local_forward.Tunnel(host.target(1), [Forward("127.0.0.1", echo.port)], print) as tunnel:
+    with local_forward.LocalTunnel(host.target(1), [LocalForward("127.0.0.1", echo.port)], print) as tunnel:
         began = time.monotonic()
-        tunnel.stay(lambda: time.monotonic() - began > 3)
+        tunnel.serve_until(lambda: time.monotonic() - began > 3)
         host.falls_silent()
         with pytest.raises(Unreachable, match="was lost") as lost:
-            tunnel.stay(lambda: time.monotonic() - began > SECONDS)
+            tunnel.serve_until(lambda: time.monotonic() - began > SECONDS)
         assert "Nothing was heard" in lost.value.why
     left = [thread for thread in threading.enumerate() if thread.name.startswith(("Srv-", "alive"))]
     for thread in left:  # they end by themselves, a moment after the connection

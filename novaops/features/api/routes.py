@@ -126,10 +126,10 @@ def by_tunnel(errand: RouteQuery) -> Iterator[ApiRoute]:
         if tunnel.site:
             for host, site in errand.sites:
                 if (host, site.name) == (tunnel.via, tunnel.site) and errand.api.is_behind(site):
-                    (passage,) = tunnel.passages(NOWHERE)
+                    (passage,) = tunnel.resolved_forwards(NOWHERE)
                     yield _through(errand, name, host, site, passage)
             continue
-        leading = [passage for passage in tunnel.passages() if (passage.host, passage.port) == (first.host.lower(), first.port)]
+        leading = [passage for passage in tunnel.resolved_forwards() if (passage.host, passage.port) == (first.host.lower(), first.port)]
         for passage in leading:
             own = name if len(leading) == 1 else f"{name} {passage.listens}"
             yield _itself(errand, own, "tunnel", by=left, connect_to=_entrance(passage))

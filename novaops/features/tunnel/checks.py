@@ -1,4 +1,4 @@
-"""tunnel: requests come through it, and its key opens nothing else. Seen by asking through it and by trying the key, from the client."""
+"""tunnel: requests through it get an answer, and its key can do nothing else. Both are tried from the client."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from novaops.features.tunnel.observe import (
     GOT_IN,
     PATIENCE,
-    Asked,
     ExpectedTunnel,
     ObservedTunnel,
     Rebooted,
+    Results,
     after_reboot,
     before_reboot,
     entries_of,
@@ -25,9 +25,9 @@ from novaops.verify.sections import Ended
 __all__ = ["after_reboot", "before_reboot", "entries", "observe"]
 
 _TIMED_OUT = 124
-_NO_MORE = "Host key verification failed"
-_IN = "Authenticated to "
-_VERSION = "2 "
+_REFUSED = "Host key verification failed"
+_LOGGED_IN = "Authenticated to "
+_SFTP_VERSION = "2"
 """The type of sftp's answer to a greeting."""
 
 
@@ -35,27 +35,27 @@ def entries(settings: Sequence[Tunnel]) -> Iterator[tuple[str, ExpectedTunnel]]:
     yield from entries_of(settings)
 
 
-def _present(wanted: ExpectedTunnel) -> bool:
-    return wanted.present
+def _present(expected: ExpectedTunnel) -> bool:
+    return expected.present
 
 
-def _absent(wanted: ExpectedTunnel) -> bool:
-    return not wanted.present
+def _absent(expected: ExpectedTunnel) -> bool:
+    return not expected.present
 
 
-def _transparent(wanted: ExpectedTunnel) -> bool:
-    return any(passage.transparent for passage in wanted.passages)
+def _transparent(expected: ExpectedTunnel) -> bool:
+    return any(forward.transparent for forward in expected.forwards)
 
 
-# -- claims: the way ----------------------------------------------------------------------------------------------------------
+# -- claims: traffic ---------------------------------------------------------------------------------------------------------
 
 
 @applies(_present)
 def test_listens(seen: ObservedTunnel) -> None:
     """Takes connections at its listener, and at no other address"""
-    for passage in seen.wanted.passages:
-        address, port = passage.asked_at
-        wanted = frozenset({address if passage.reverse else passage.listen})
+    for forward in seen.expected.forwards:
+        address, port = forward.probe_address
+        wanted = frozenset({address if forward.reverse else forward.listen})
         found = frozenset({"0.0.0.0" if one == "*" else one for one in seen.listening.get(port, frozenset())})  # noqa: S104 - as ss says it
         expected = f"port {port} should be listened on at {_and(wanted)} and nowhere else"
         assert found, f"{expected}, but nothing listens there"
@@ -65,23 +65,23 @@ def test_listens(seen: ObservedTunnel) -> None:
 @applies(_present)
 def test_request(seen: ObservedTunnel) -> None:
     """Carries a request to its target, under the target's own name and with a certificate that is valid"""
-    for passage in seen.wanted.passages:
-        _answered(seen.requests, passage.target, f"{passage.check} through {passage.listens}")
+    for forward in seen.expected.forwards:
+        _answered(seen.requests, forward.target, f"{forward.check} through {forward.listens}")
 
 
 @applies(_transparent)
 def test_unchanged(seen: ObservedTunnel) -> None:
-    """Is what an unchanged client comes through, whose name leads nowhere else"""
-    for passage in seen.wanted.passages:
-        if not passage.transparent:
+    """Is what an unchanged client uses, for whom the name leads nowhere else"""
+    for forward in seen.expected.forwards:
+        if not forward.transparent:
             continue
-        found = {line.split()[0] for line in seen.names[passage.target].lines}
-        expected = f"{passage.host} should lead to a loopback address of the tunnel's, and nowhere else"
+        found = {line.split()[0] for line in seen.names[forward.target].lines}
+        expected = f"{forward.host} should lead to a loopback address of the tunnel's, and nowhere else"
         stray = sorted(address for address in found if not address.startswith("127.86."))
         assert found, f"{expected}, but it leads nowhere"
         assert not stray, f"{expected}, but it leads to {_and(stray)}"
-        ended = _answered(seen.unchanged, passage.target, f"{passage.check}, asked by an unchanged client,")
-        if passage.kind != "tcp":
+        ended = _answered(seen.unchanged, forward.target, f"{forward.check}, asked by an unchanged client,")
+        if forward.kind != "tcp":
             address = ended.said.partition(" ")[2]
             assert address in found, f"an unchanged client should come to {_and(found)}, but it comes to {address}"
 
@@ -119,7 +119,7 @@ def test_no_files(seen: ObservedTunnel) -> None:
     """Has a key that opens no sftp on the gateway"""
     _tried(seen)
     answer = " ".join(seen.opens["sftp"].text.split())
-    served = answer.endswith(_VERSION.strip()) and len(answer.split()) > 4  # noqa: PLR2004 - a length of four bytes, and a type
+    served = answer.endswith(_SFTP_VERSION) and len(answer.split()) > 4  # noqa: PLR2004 - a length of four bytes, and a type
     assert not served, "the gateway should serve no files to the tunnel's key, but sftp answered"
 
 
@@ -143,13 +143,13 @@ def test_not_back(seen: ObservedTunnel) -> None:
 def test_pinned(seen: ObservedTunnel) -> None:
     """Logs in to no gateway that shows another host key than the pinned one"""
     for kind, what in (("another", "another host key is pinned"), ("none", "no host key is pinned")):
-        assert _IN not in seen.pinned[kind].text, f"ssh should not log in where {what}, but it did"
+        assert _LOGGED_IN not in seen.pinned[kind].text, f"ssh should not log in where {what}, but it did"
     for ended in seen.pinned.values():
-        if _NO_MORE not in ended.text:
+        if _REFUSED not in ended.text:
             pytest.skip(f"the gateway could not be reached to try it: {_last(ended)}")
 
 
-# -- claims: gone -------------------------------------------------------------------------------------------------------------
+# -- claims: absent -----------------------------------------------------------------------------------------------------------
 
 
 @applies(_absent)
@@ -160,7 +160,7 @@ def test_nothing_left(seen: ObservedTunnel) -> None:
         assert not ended.text, f"there should be no {what[kind]} of it any more, but there are: {_and(ended.lines)}"
 
 
-@applies(lambda wanted: not wanted.present and bool(wanted.ports))
+@applies(lambda expected: not expected.present and bool(expected.ports))
 def test_nothing_listens(seen: ObservedTunnel) -> None:
     """Listens nowhere any more"""
     for port, found in seen.listening.items():
@@ -173,8 +173,8 @@ def test_nothing_listens(seen: ObservedTunnel) -> None:
 @applies(_present)
 def test_after_reboot(seen: ObservedTunnel, rebooted: Rebooted) -> None:
     """Is back after a reboot of its own accord"""
-    for passage in seen.wanted.passages:
-        _answered(rebooted.requests, passage.target, f"{passage.check} within {PATIENCE} s of the reboot")
+    for forward in seen.expected.forwards:
+        _answered(rebooted.requests, forward.target, f"{forward.check} within {PATIENCE} s of the reboot")
 
 
 @applies(_present)
@@ -182,29 +182,29 @@ def test_heals(seen: ObservedTunnel, rebooted: Rebooted) -> None:
     """Is back within a minute after its ssh was killed"""
     if rebooted.killed.status:
         pytest.skip("there was no ssh of it to kill")
-    for passage in seen.wanted.passages:
-        _answered(rebooted.healed, passage.target, f"{passage.check} within {PATIENCE} s after its ssh was killed")
+    for forward in seen.expected.forwards:
+        _answered(rebooted.healed, forward.target, f"{forward.check} within {PATIENCE} s after its ssh was killed")
 
 
-# -- in words -----------------------------------------------------------------------------------------------------------------
+# -- helpers -----------------------------------------------------------------------------------------------------------------
 
 
-def _answered(asked: Asked, target: str, what: str) -> Ended:
-    ended = asked[target]
+def _answered(results: Results, target: str, what: str) -> Ended:
+    ended = results[target]
     assert not ended.status, f"{what} should be answered by {target}, but {_complaint(ended)}"
     return ended
 
 
 def _complaint(ended: Ended) -> str:
-    """What curl says of it; the last line is what it was to write anyhow."""
+    """The error of curl; its last line is only what -w makes it write."""
     lines = [line.removeprefix("curl: ") for line in ended.lines if line.startswith("curl: ")]
     return lines[0] if lines else ended.said or f"it ended with {ended.status}"
 
 
 def _tried(seen: ObservedTunnel, what: str = "shell") -> Ended:
-    """How it ended, once it is known that the key got in: where nobody gets in, nothing is proven by what is not opened."""
+    """How a try ended. Skips the claim where the key was not accepted at all: then what is refused proves nothing."""
     ended = seen.opens[what]
-    if _IN not in ended.text:
+    if _LOGGED_IN not in ended.text:
         pytest.skip(f"the key could not be tried: {_last(ended)}")
     return ended
 

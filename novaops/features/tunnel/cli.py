@@ -1,19 +1,21 @@
-"""novaops tunnel: ways through another host, over ssh, that heal themselves."""
+"""novaops tunnel: reach an API, or any port, through another host, over ssh."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from novaops.cli.options import Check, Diff, Guard, Hosts, NoWait, Options, verb
-from novaops.engine.guard import SECONDS
+from novaops.cli.options import Flags, GuardedRun, Hosts, Options, verb
 from novaops.features.tunnel import cli_open as tunnel_open
 
 if TYPE_CHECKING:
+    from novaops.cli.section_verb import Desired
     from novaops.engine.desired import DesiredState
-    from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import Playbooks
+    from novaops.engine.inventory import Host
+    from novaops.features.tunnel.settings import Tunnel
 
 app = typer.Typer(help="Tunnels over ssh: up, status, down, open.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -22,52 +24,43 @@ Name = Annotated[
 ]
 
 
-@verb(app)
-def up(  # noqa: PLR0913 - one option for each key of the section
-    options: Options,
-    hosts: Hosts = None,
-    *,
-    name: Name = None,
-    via: Annotated[str | None, typer.Option(metavar="HOST", help="The host that it goes through.")] = None,
+@dataclass(frozen=True)
+class TunnelFlags(Flags):
+    via: Annotated[str | None, typer.Option(metavar="HOST", help="The host that it goes through.")] = None
     via_address: Annotated[
         str | None,
         typer.Option("--via-address", metavar="HOST[:PORT]", help="How the client reaches it, if not at the inventory's address."),
-    ] = None,
-    to: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where it leads, as the gateway resolves it.")] = None,
-    site: Annotated[str | None, typer.Option(metavar="NAME", help="Or to a site of the gateway's proxy: section.")] = None,
-    listen: Annotated[str | None, typer.Option(metavar="[ADDRESS:]PORT", help="Where clients find it.")] = None,
-    supervisor: Annotated[str | None, typer.Option(help="autossh or systemd: who starts ssh again.")] = None,
+    ] = None
+    to: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where it leads, as the gateway resolves it.")] = None
+    site: Annotated[str | None, typer.Option(metavar="NAME", help="Or to a site of the gateway's proxy: section.")] = None
+    listen: Annotated[str | None, typer.Option(metavar="[ADDRESS:]PORT", help="Where clients find it.")] = None
+    supervisor: Annotated[str | None, typer.Option(help="autossh or systemd: what starts ssh again.")] = None
     transparent: Annotated[
-        bool | None, typer.Option("--transparent/--no-transparent", help="Unchanged clients of the host come through it.")
-    ] = None,
-    reverse: Annotated[bool | None, typer.Option("--reverse/--no-reverse", help="The other way round: listen is on the gateway.")] = None,
-    url: Annotated[str | None, typer.Option("--ask", metavar="URL|tcp", help="What is asked through it to see that it works.")] = None,
-    check: Check = False,
-    diff: Diff = False,
-    no_wait: NoWait = False,
-    guard: Guard = SECONDS,
-) -> int:
-    """Put up each tunnel of the hosts' tunnel: sections, on both of its ends, and prove it by a request that came through."""
-    given: dict[str, Any] = {
-        "via": via,
-        "via_address": via_address,
-        "to": to,
-        "site": site,
-        "listen": listen,
-        "supervisor": supervisor,
-        "transparent": transparent,
-        "reverse": reverse,
-        "check": url,
-    }
-    flags = {key: value for key, value in given.items() if value is not None}
-    name = name or _named_after(flags)
+        bool | None,
+        typer.Option("--transparent/--no-transparent", help="Lead the target's name into it on the host, so that clients need no change."),
+    ] = None
+    reverse: Annotated[bool | None, typer.Option("--reverse/--no-reverse", help="As ssh -R: listen is on the gateway.")] = None
+    ask: Annotated[str | None, typer.Option("--ask", metavar="URL|tcp", help="The health check: what is requested through it.")] = None
+
+    def given(self) -> dict[str, Any]:
+        said = super().given()
+        return {{"ask": "check"}.get(key, key): value for key, value in said.items()}
+
+
+@verb(app)
+def up(options: Options, hosts: Hosts = None, *, name: Name = None, flags: TunnelFlags, run: GuardedRun) -> int:
+    """Set up each tunnel of the hosts' tunnel: sections, on both of its ends, and prove it by a request through it."""
+    from novaops.features.tunnel.settings import default_name
+
+    given = flags.given()
+    name = name or default_name(given)
     state = {"state": "present"} if name else {}  # otherwise as each entry says
-    return _converge(options, hosts or [], name, {**flags, **state}, check=check, diff=diff, no_wait=no_wait, guard=guard)
+    return _converge(options, hosts, name, {**given, **state}, run)
 
 
 @verb(app)
 def status(options: Options, hosts: Hosts = None) -> int:
-    """Each tunnel that begins on a host: a real request through it now, what went through, what went wrong. Exit 1 for one that is down."""
+    """Each tunnel that begins on a host: a request through it now, bytes carried, the last error. Exit 1 for one that is down."""
     from dataclasses import replace
 
     from novaops.cli import output
@@ -88,7 +81,7 @@ def status(options: Options, hosts: Hosts = None) -> int:
 
 
 @verb(app)
-def down(  # noqa: PLR0913 - one option for each thing that can be said
+def down(
     options: Options,
     hosts: Hosts = None,
     *,
@@ -97,54 +90,24 @@ def down(  # noqa: PLR0913 - one option for each thing that can be said
     only_here: Annotated[
         bool, typer.Option("--only-here", help="Leave the gateway alone: for one that is gone for good. Its line for the key stays there.")
     ] = False,
-    check: Check = False,
-    diff: Diff = False,
-    no_wait: NoWait = False,
-    guard: Guard = SECONDS,
+    run: GuardedRun,
 ) -> int:
-    """Take tunnels away, on both ends: units, key, lines. Other tunnels of the gateway, and their user, stay."""
+    """Remove tunnels on both ends: units, key, lines. Other tunnels of the gateway, and their user, stay."""
+    from novaops.features.tunnel.settings import LEFT_ALONE
+
+    def without_gateway(of: Callable[[Any], DesiredState], _: Host, entries: list[Tunnel]) -> DesiredState:
+        return of([entry.model_copy(update={"via": LEFT_ALONE}) for entry in entries])
+
     flags = {"state": "absent", **({"via": via} if via else {})}
-    return _converge(options, hosts or [], name, flags, check=check, diff=diff, no_wait=no_wait, guard=guard, of_peers=not only_here)
+    return _converge(options, hosts, name, flags, run, without_gateway if only_here else None)
 
 
 tunnel_open.register(app)
 
 
-def _named_after(flags: dict[str, Any]) -> str | None:
-    """Of a tunnel that only flags describe: the site, or the name in `to` that tells it from others. None where neither is given."""
-    if site := flags.get("site"):
-        return str(site)
-    host = str(flags.get("to", "")).rpartition(":")[0].strip("[]")
-    if not host:
-        return None
-    labels = host.split(".")
-    is_address = labels[-1].isdecimal() or ":" in host
-    return host.replace(":", "-").strip("-") if is_address or len(labels) == 1 else labels[-2]
-
-
-def _converge(  # noqa: PLR0913 - the options of both verbs
-    options: Options,
-    hosts: list[str],
-    name: str | None,
-    flags: dict[str, Any],
-    *,
-    check: bool,
-    diff: bool,
-    no_wait: bool,
-    guard: int,
-    of_peers: bool = True,
+def _converge(
+    options: Options, hosts: list[str] | None, name: str | None, flags: dict[str, Any], run: GuardedRun, desired: Desired | None = None
 ) -> int:
-    from dataclasses import replace
+    from novaops.cli.section_verb import converge_entries
 
-    from novaops.cli.section_verb import converge_hosts
-    from novaops.engine.converge import RunOptions
-    from novaops.features.tunnel.resources.cleanup import StaleTunnelFiles
-
-    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
-        settings = playbooks.by_name["tunnel"].overridden(known, found, "name", name, flags)
-        if of_peers:
-            return playbooks.desired(known, found, settings={"tunnel": settings})
-        wishes = playbooks.desired(known, found, settings={"tunnel": [entry.model_copy(update={"via": None}) for entry in settings]})
-        return replace(wishes, own=[replace(one, via_unknown=False) if isinstance(one, StaleTunnelFiles) else one for one in wishes.own])
-
-    return converge_hosts(options, hosts, RunOptions(check, not no_wait, guard=guard), wanted=wanted, section="tunnel", diff=diff)
+    return converge_entries(options, hosts or [], run, "tunnel", "name", name, flags, desired)

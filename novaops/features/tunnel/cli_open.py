@@ -18,7 +18,7 @@ from novaops.cli.options import TIMEOUT, OneHost, Options, verb
 
 if TYPE_CHECKING:
     from novaops.engine.inventory import Host, Inventory
-    from novaops.features.tunnel.local_settings import Forward
+    from novaops.features.tunnel.local_settings import LocalForward
 
 To = Annotated[
     list[str] | None,
@@ -37,15 +37,15 @@ def register(app: typer.Typer) -> None:
 def open_here(options: Options, host: OneHost, *, to: To = None, listen: Listen = None) -> int:
     """Reach an API, EVE-NG's web page or any port through a host, from here, until Ctrl-C. Changes nothing on the host."""
     gc.enable()  # the console script turned it off for verbs that last a second
-    with _signals() as asked:
+    with _signals() as stop:
         try:
-            return _open(options, host, to or ["openai"], listen or [], asked)
+            return _open(options, host, to or ["openai"], listen or [], stop)
         except KeyboardInterrupt:
             typer.echo("\nInterrupted before anything was open.", err=True)
             return 130
 
 
-def _open(options: Options, word: str, to: list[str], listen: list[str], asked: _Asked) -> int:
+def _open(options: Options, word: str, to: list[str], listen: list[str], stop: _StopSignal) -> int:
     from novaops.engine import report
     from novaops.errors import NovaopsError
     from novaops.features.tunnel.local_settings import forwards
@@ -62,17 +62,14 @@ def _open(options: Options, word: str, to: list[str], listen: list[str], asked: 
     wanted = forwards(to, listen, api)
     target = _host(known, word).target(options.timeout or TIMEOUT)
 
-    from novaops.features.tunnel.local_forward import Tunnel
-
-    def told(sentence: str) -> None:
-        typer.echo(sentence, err=True)
+    from novaops.features.tunnel.local_forward import LocalTunnel
 
     try:
-        with Tunnel(target, wanted, lambda sentence: typer.echo(sentence, err=True)) as tunnel:
-            asked.note()
+        with LocalTunnel(target, wanted, lambda sentence: typer.echo(sentence, err=True)) as tunnel:
+            stop.defer()
             _show(options, target.name, tunnel.forwards)
             try:
-                tunnel.stay(lambda: asked.to_stop)
+                tunnel.serve_until(lambda: stop.received)
             except NovaopsError as error:
                 # On stderr with --json too: the one document was printed when the tunnel was open.
                 for _, text in report.error_lines(error):
@@ -85,24 +82,24 @@ def _open(options: Options, word: str, to: list[str], listen: list[str], asked: 
     return 0
 
 
-def _show(options: Options, host: str, forwards: Sequence[Forward]) -> None:
-    """Where it listens. Flushed: who reads it through a pipe waits for it, and there may be nothing more for days."""
+def _show(options: Options, host: str, forwards: Sequence[LocalForward]) -> None:
+    """Print where it listens. Flushed: a reader at the other end of a pipe waits for it, and nothing more may come for days."""
     from novaops.cli import output
 
     if options.json:
-        opened = [{"to": one.to, "listen": one.listens, "port": one.listen_port} for one in forwards]
+        opened = [{"to": one.target, "listen": one.listens, "port": one.listen_port} for one in forwards]
         output.document({"host": host, "forwards": opened, "exit_code": 0})
     else:
         for one in forwards:
-            output.line(f"{one.listens} leads through {host} to {one.to}")
-            if one.use:
-                output.line(f"  {one.use}")
+            output.line(f"{one.listens} leads through {host} to {one.target}")
+            if one.usage:
+                output.line(f"  {one.usage}")
         output.line("Ctrl-C closes it.")
     sys.stdout.flush()
 
 
 def _host(known: Inventory, word: str) -> Host:
-    """One host. Its sudo password is not needed, so nothing is asked for it. Raises UsageError."""
+    """One host, without its sudo password: that is not needed, so it is not prompted for. Raises UsageError."""
     from novaops.errors import UsageError
 
     if word in known.groups:
@@ -111,32 +108,32 @@ def _host(known: Inventory, word: str) -> Host:
     return replace(found, access=found.access.model_copy(update={"sudo_password": None}))
 
 
-class _Asked:
-    """Ctrl-C and SIGTERM: an interruption while nothing is open; from then on noted, so that all is closed in order."""
+class _StopSignal:
+    """Handles Ctrl-C and SIGTERM. Raises KeyboardInterrupt; after `defer` it only notes them, so that all is closed in order."""
 
     def __init__(self) -> None:
-        self.to_stop = False
-        self._noting = False
+        self.received = False
+        self._deferred = False
 
     def __call__(self, *_: Any) -> None:
-        if self._noting:
-            self.to_stop = True
+        if self._deferred:
+            self.received = True
         else:
             raise KeyboardInterrupt
 
-    def note(self) -> None:
-        self._noting = True
+    def defer(self) -> None:
+        self._deferred = True
 
 
 @contextmanager
-def _signals() -> Iterator[_Asked]:
-    asked = _Asked()
+def _signals() -> Iterator[_StopSignal]:
+    stop = _StopSignal()
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield stop
         return
-    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield asked
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""What `tunnel open` is to forward: which address here leads to which one as the host sees it. Pure."""
+"""What `tunnel open` is to forward, read from its flags. Pure."""
 
 from __future__ import annotations
 
@@ -7,53 +7,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from novaops.errors import UsageError
+from novaops.features.tunnel.settings import LOOPBACK, PortForward, default_url
 from novaops.formats import names
-from novaops.formats.names import bracketed, pair, reached
+from novaops.formats.names import bracketed, pair
 
-LOOPBACK = "127.0.0.1"
 EVE = "eve"
 EVE_PAGE = (LOOPBACK, 80)
 """Where EVE-NG serves its web page, on its own host."""
 
-_HTTPS = frozenset({443, 8443})
-_HTTP = frozenset({80, 8080})
-_MOST = 65535
+_LAST_PORT = 65535
 
 
 @dataclass(frozen=True)
-class Forward:
-    """One way through the host. Port 0 to listen on is any that is free."""
-
-    host: str
-    """As the host at the other end resolves it."""
-    port: int
-    listen: str = LOOPBACK
-    listen_port: int = 0
+class LocalForward(PortForward):
+    """A port of this machine that leads through the host."""
 
     @property
-    def to(self) -> str:
-        return pair(self.host, self.port)
+    def usage(self) -> str:
+        """What to type, once the port is known; "" where the protocol is not known."""
+        here, url = pair(*self.entrance), default_url(self.host, self.port)
+        if url.startswith("https:"):
+            return f"curl --connect-to {self.target}:{here} {url}"
+        return f"http://{here}/" if url else ""
 
-    @property
-    def listens(self) -> str:
-        return pair(self.listen, self.listen_port)
-
-    @property
-    def use(self) -> str:
-        """The line that uses it, once its port is known; "" where it is not known what is spoken there."""
-        here = pair(reached(self.listen), self.listen_port)
-        if self.port in _HTTP:
-            return f"http://{here}/"
-        if self.port not in _HTTPS:
-            return ""
-        url = bracketed(self.host) if self.port == 443 else self.to  # noqa: PLR2004 - what https means without a number
-        return f"curl --connect-to {self.to}:{here} https://{url}/"
-
-    def at(self, port: int) -> Forward:
+    def at(self, port: int) -> LocalForward:
         return replace(self, listen_port=port)
 
 
-def forwards(to: Sequence[str], listen: Sequence[str], api: Callable[[str], tuple[str, int]]) -> list[Forward]:
+def forwards(to: Sequence[str], listen: Sequence[str], api: Callable[[str], tuple[str, int]]) -> list[LocalForward]:
     """Each `--to` with its `--listen`. `api` gives host and port of a provider's API.
 
     Raises UsageError that names the argument.
@@ -69,7 +50,7 @@ def forwards(to: Sequence[str], listen: Sequence[str], api: Callable[[str], tupl
     fixed = [one for one in listeners if one[1]]
     if twice := next((one for one in fixed if fixed.count(one) > 1), None):
         raise UsageError(f"--listen {pair(*twice)} is there twice", fix="give each its own port")
-    return [Forward(*target, *listener) for target, listener in zip(targets, listeners or [(LOOPBACK, 0)] * len(targets), strict=True)]
+    return [LocalForward(*target, *listener) for target, listener in zip(targets, listeners or [(LOOPBACK, 0)] * len(targets), strict=True)]
 
 
 def _target(word: str, api: Callable[[str], tuple[str, int]]) -> tuple[str, int]:
@@ -98,8 +79,8 @@ def _listener(word: str) -> tuple[str, int]:
 
 def _address_and_port(word: str) -> tuple[str, int]:
     match = re.fullmatch(r"(?:(?:\[(?P<v6>[^\]]*)\]|(?P<plain>[^:\[\]]+)):)?(?P<port>[0-9]{1,5})", word)
-    if match is None or int(match["port"]) > _MOST:
-        raise ValueError(f"it is neither a port (0 to {_MOST}) nor ADDRESS:PORT")
+    if match is None or int(match["port"]) > _LAST_PORT:
+        raise ValueError(f"it is neither a port (0 to {_LAST_PORT}) nor ADDRESS:PORT")
     address = match["v6"] or match["plain"] or LOOPBACK
     return LOOPBACK if address == "localhost" else names.ip_address(address), int(match["port"])
 

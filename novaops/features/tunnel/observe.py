@@ -1,6 +1,6 @@
-"""What is seen of tunnels: requests from the client through them, and what their key opens when it is really tried.
+"""What is observed of tunnels: requests from the client through them, and what the gateway does when their key is really tried.
 
-Nothing is asked of novaops' own files but what ssh makes of them: it is started as the tunnel's unit starts it.
+novaops' own files are not read, only used: ssh is started as the tunnel's unit starts it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from novaops.errors import HostFailed
 from novaops.features.tunnel import paths
-from novaops.features.tunnel.settings import ResolvedForward, Tunnel
+from novaops.features.tunnel.settings import ANY_SITE, ResolvedForward, Tunnel
 from novaops.formats import names
-from novaops.shell import join
+from novaops.shell import join, quote, sh_file
 from novaops.verify.backend import output
 from novaops.verify.sections import SAY, Ended, read
 
@@ -26,11 +26,9 @@ PATIENCE = 60
 """Seconds after which a tunnel is to be back: after a boot, and after its ssh was killed."""
 
 GOT_IN = "novaops-verify-got-in"
-_REQUEST_SECONDS = 15
-_STAYS = 1
-"""Seconds for which a connection must stay open, where nobody knows what is spoken there."""
+"""What a command on the gateway would print."""
 
-Asked = Mapping[str, Ended]
+Results = Mapping[str, Ended]
 
 
 @dataclass(frozen=True)
@@ -44,9 +42,8 @@ class ExpectedTunnel:
         return self.tunnel.state == "present"
 
     @cached_property
-    def passages(self) -> tuple[ResolvedForward, ...]:
-        """Where a site listens on the gateway is the gateway's business: here it is only entered."""
-        return self.tunnel.passages("127.0.0.1:80" if self.tunnel.site else "") if self.present else ()
+    def forwards(self) -> tuple[ResolvedForward, ...]:
+        return self.tunnel.resolved_forwards(ANY_SITE if self.tunnel.site else "") if self.present else ()
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -57,33 +54,33 @@ class ExpectedTunnel:
 
 @dataclass(frozen=True)
 class ObservedTunnel:
-    wanted: ExpectedTunnel
+    expected: ExpectedTunnel
     listening: Mapping[int, frozenset[str]] = field(default_factory=dict)
     """The addresses at which something listens, by port."""
-    requests: Asked = field(default_factory=dict)
+    requests: Results = field(default_factory=dict)
     """A request through each forward, by where the forward leads."""
-    names: Asked = field(default_factory=dict)
-    """What each name leads to that was taken over for unchanged clients."""
-    unchanged: Asked = field(default_factory=dict)
-    """The request of such a client."""
-    opens: Asked = field(default_factory=dict)
-    """What the key was tried at: shell, sftp, port, back. What ssh says of it is there too, but for sftp."""
-    pinned: Asked = field(default_factory=dict)
-    """A login with other host keys in known_hosts: another one, none."""
+    names: Results = field(default_factory=dict)
+    """What each name with a local alias resolves to."""
+    unchanged: Results = field(default_factory=dict)
+    """The request of a client that knows nothing of the tunnel."""
+    opens: Results = field(default_factory=dict)
+    """How tries with the key ended: shell, sftp, port (another one), back (a listener on the gateway); with what ssh said, but for sftp."""
+    pinned: Results = field(default_factory=dict)
+    """How logins ended with another host key in known_hosts (another), and with an empty one (none)."""
     key: Ended = field(default_factory=Ended)
     """Owner and mode of the private key, or why there are none."""
-    left: Asked = field(default_factory=dict)
-    """What is there of a tunnel that is to be absent: files, units, processes, names."""
+    left: Results = field(default_factory=dict)
+    """What is left of a tunnel that is to be absent: files, units, processes, names."""
     enabled: Ended = field(default_factory=Ended)
 
 
 @dataclass(frozen=True)
 class Rebooted:
-    """After the boot: the requests again, and once more after the ssh was killed."""
+    """Requests after the boot, and again after the ssh was killed."""
 
-    requests: Asked
+    requests: Results
     killed: Ended
-    healed: Asked
+    healed: Results
 
 
 def entries_of(settings: Sequence[Tunnel]) -> list[tuple[str, ExpectedTunnel]]:
@@ -91,92 +88,89 @@ def entries_of(settings: Sequence[Tunnel]) -> list[tuple[str, ExpectedTunnel]]:
 
 
 def observe(host: Host, entries: Sequence[ExpectedTunnel]) -> list[ObservedTunnel]:
-    """One exec for each tunnel. Raises HostFailed where it cannot be seen."""
-    return [_present(host, wanted) if wanted.present else _absent(host, wanted) for wanted in entries]
+    """One exec for each tunnel. Raises HostFailed where it cannot be observed."""
+    return [_present(host, one) if one.present else _absent(host, one) for one in entries]
 
 
 def before_reboot(host: Host, seen: Sequence[ObservedTunnel]) -> None:
-    """Nothing has to be left there."""
+    """Nothing has to be prepared."""
 
 
 def after_reboot(host: Host, seen: Sequence[ObservedTunnel]) -> list[Rebooted]:
-    """The ssh of a tunnel is killed only here: it cuts who is using it, and so does a reboot."""
+    """Kills the ssh of each tunnel. That cuts its users off, as the reboot before it did."""
     found = []
     for one in seen:
-        if not one.wanted.present:
+        if not one.expected.present:
             found.append(Rebooted({}, Ended(), {}))
             continue
-        told = _asked(host, one.wanted, _HEALS)
-        again, healed = (_of(told, kind) for kind in ("boot", "healed"))
-        found.append(Rebooted(again, told.get("killed", Ended(1)), healed))
+        results = _run(host, one.expected, _REBOOT)
+        found.append(Rebooted(_of(results, "boot"), results.get("killed", Ended(1)), _of(results, "healed")))
     return found
 
 
-def _present(host: Host, wanted: ExpectedTunnel) -> ObservedTunnel:
-    told = _asked(host, wanted, _LOOK)
-    ports = {passage.asked_at[1] for passage in wanted.passages}
+def _present(host: Host, expected: ExpectedTunnel) -> ObservedTunnel:
+    found = _run(host, expected, _PRESENT)
+    ports = {forward.probe_address[1] for forward in expected.forwards}
     return ObservedTunnel(
-        wanted,
-        {port: _addresses(told["listening"], port) for port in ports},
-        _of(told, "request"),
-        _of(told, "name"),
-        _of(told, "unchanged"),
-        _of(told, "opens"),
-        _of(told, "pinned"),
-        told["key"],
-        enabled=told["enabled"],
+        expected,
+        {port: _addresses(found["listening"], port) for port in ports},
+        _of(found, "request"),
+        _of(found, "name"),
+        _of(found, "unchanged"),
+        _of(found, "opens"),
+        _of(found, "pinned"),
+        found["key"],
+        enabled=found["enabled"],
     )
 
 
-def _absent(host: Host, wanted: ExpectedTunnel) -> ObservedTunnel:
-    told = _asked(host, wanted, _GONE)
-    listening = {port: _addresses(told["listening"], port) for port in wanted.ports}
-    return ObservedTunnel(wanted, listening, left=_of(told, "left"))
+def _absent(host: Host, expected: ExpectedTunnel) -> ObservedTunnel:
+    found = _run(host, expected, _ABSENT)
+    listening = {port: _addresses(found["listening"], port) for port in expected.ports}
+    return ObservedTunnel(expected, listening, left=_of(found, "left"))
 
 
-def _asked(host: Host, wanted: ExpectedTunnel, script: str) -> Asked:
-    name = wanted.tunnel.name
-    words = [name, paths.USER, paths.own(name, "conf"), paths.key(name), paths.unit(name)]
-    known = {"requests": _requests(wanted), "unchanged": _unchanged(wanted), "hosts": join([paths.hosts_mark(name)])}
-    body = f"{SAY}set -- {join(words)}\nname=$1 user=$2 conf=$3 key=$4 unit=$5\n{_TOOLS}{script}"
-    for mark, text in known.items():
-        body = body.replace(f"@{mark}@", text)
-    told = read(output(host, body))
-    if "end" not in told:
-        raise HostFailed(f"{name} could not be looked at: the script on {host.backend.get_hostname()} did not come to its end")
-    return told
+def _run(host: Host, expected: ExpectedTunnel, script: str) -> Results:
+    name = expected.tunnel.name
+    variables = {
+        "name": name,
+        "user": paths.USER,
+        "conf": paths.config_file(name, "conf"),
+        "key": paths.key_file(name),
+        "unit": paths.unit(name),
+        "hosts_comment": paths.hosts_comment(name),
+        "got_in": GOT_IN,
+        "patience": str(PATIENCE),
+    }
+    assignments = " ".join(f"{variable}={quote(value)}" for variable, value in variables.items())
+    found = read(output(host, f"{SAY}{assignments}\n{_TOOLS}{_requests(expected)}{script}"))
+    if "end" not in found:
+        raise HostFailed(f"{name} could not be observed: the script on {host.backend.get_hostname()} was cut off")
+    return found
 
 
-def _requests(wanted: ExpectedTunnel) -> str:
-    """sh: a function that asks through each forward. Its first word is what the keys begin with."""
-    lines = ["ask() {"]
-    for passage in wanted.passages:
-        address, port = passage.asked_at
-        place = names.pair(address, port)
-        if passage.kind == "tcp":
-            words = ["stays", address, str(port)]
-        elif passage.to_site:
-            words = ["request", passage.check]
+def _requests(expected: ExpectedTunnel) -> str:
+    """sh: `ask KIND` makes a request through each forward, `ask_unchanged` those of clients that know nothing of the tunnel."""
+    asked, unchanged = ["ask() {"], ["ask_unchanged() {"]
+    for forward in expected.forwards:
+        address, port = forward.probe_address
+        target, is_tcp = quote(forward.target), forward.kind == "tcp"
+        if is_tcp:
+            words = ["stays_open", address, str(port)]
+        elif forward.to_site:
+            words = ["request", forward.check]
         else:
-            words = ["request", "--connect-to", f"{passage.target}:{place}", passage.check]
-        lines.append(f'saw "$1:"{join([passage.target])} {join(words)}')
-    return "\n".join([*lines, ":", "}"]) + "\n"
+            words = ["request", "--connect-to", f"{forward.target}:{names.pair(address, port)}", forward.check]
+        asked.append(f'saw "$1:"{target} {join(words)}')
+        if forward.transparent:
+            words = ["stays_open", forward.host, str(forward.port)] if is_tcp else ["request", forward.check]
+            unchanged.append(f"saw name:{target} getent ahosts -- {quote(forward.host)}")
+            unchanged.append(f"saw unchanged:{target} {join(words)}")
+    return "\n".join([*asked, ":", "}", *unchanged, ":", "}", ""])
 
 
-def _unchanged(wanted: ExpectedTunnel) -> str:
-    lines = []
-    for passage in wanted.passages:
-        if passage.transparent:
-            lines.append(f"saw name:{join([passage.target])} getent ahosts -- {join([passage.host])}")
-            if passage.kind == "tcp":
-                lines.append(f"saw unchanged:{join([passage.target])} stays {join([passage.host, str(passage.port)])}")
-            else:
-                lines.append(f"saw unchanged:{join([passage.target])} request {join([passage.check])}")
-    return "\n".join(lines) + "\n"
-
-
-def _of(told: Asked, kind: str) -> Asked:
-    return {key.removeprefix(f"{kind}:"): found for key, found in told.items() if key.startswith(f"{kind}:")}
+def _of(results: Results, kind: str) -> Results:
+    return {key.removeprefix(f"{kind}:"): found for key, found in results.items() if key.startswith(f"{kind}:")}
 
 
 def _addresses(listening: Ended, port: int) -> frozenset[str]:
@@ -186,76 +180,4 @@ def _addresses(listening: Ended, port: int) -> frozenset[str]:
     return frozenset(match[1] for match in split if match and int(match[2]) == port)
 
 
-_TOOLS = f"""\
-request() {{ curl -q -sS -o /dev/null --noproxy '*' --max-time {_REQUEST_SECONDS} -w '%{{http_code}} %{{remote_ip}}' "$@"; }}
-stays() {{
-  said=$(sleep {_STAYS + 1} | timeout {_STAYS} curl -q -sS --noproxy '*' "telnet://$1:$2" 2>&1); ended=$?
-  case $ended in 124) return 0;; 0) [ -n "$said" ] || {{ echo "it was closed at once"; return 1; }};; *) echo "$said"; return $ended;; esac
-}}
-as_user() {{ timeout 25 runuser -u "$user" -- "$@"; }}
-door() {{ as_user ssh -v -F "$conf" -o ClearAllForwardings=yes -o ExitOnForwardFailure=yes -o ConnectTimeout=15 "$@"; }}
-@requests@
-"""
-
-_LOOK = f"""\
-saw listening ss -Htln
-ask request
-@unchanged@
-saw key stat -c '%U %a' "$key"
-saw enabled systemctl is-enabled -- "$unit"
-port=$(as_user ssh -G -F "$conf" gateway 2>/dev/null | sed -n 's/^port //p')
-saw opens:shell door -T gateway echo {GOT_IN}
-greet() {{ printf '\\000\\000\\000\\005\\001\\000\\000\\000\\003'; }}
-sftp() {{ greet | door -T -s gateway sftp 2>/dev/null | head -c 5 | od -An -tu1; }}
-saw opens:sftp sftp
-saw opens:port door -W "127.0.0.1:${{port:-22}}" gateway
-folder=$(mktemp -d) || exit 1
-chmod 755 "$folder"; sed '/^[[:space:]]*[A-Za-z]*Forward[[:space:]]/d' "$conf" >"$folder/conf"; : >"$folder/none"
-ssh-keygen -q -t ed25519 -N '' -C '' -f "$folder/other" && printf '* %s\\n' "$(cat "$folder/other.pub")" >"$folder/known"
-chmod 644 "$folder/conf" "$folder/known" "$folder/none"
-back() {{ timeout 10 runuser -u "$user" -- ssh -v -F "$folder/conf" -o ExitOnForwardFailure=yes -N -R 127.0.0.1:0:127.0.0.1:9 gateway; }}
-saw opens:back back
-saw pinned:another door -o UserKnownHostsFile="$folder/known" gateway true
-saw pinned:none door -o UserKnownHostsFile="$folder/none" gateway true
-rm -rf "$folder"
-saw end true
-"""
-
-_GONE = """\
-saw listening ss -Htln
-files() { ls -d "/etc/novaops/tunnel/$name".* 2>/dev/null; }
-units() { ls -d "/etc/systemd/system/novaops-tunnel-$name".* "/etc/systemd/system/novaops-tunnel-$name-check".* 2>/dev/null; }
-processes() {
-  for one in /proc/[0-9]*; do tr '\\000' ' ' <"$one/cmdline" 2>/dev/null | grep -qF -- " $conf " && echo "${one#/proc/}"; done
-}
-named() { awk -v mark=@hosts@ 'substr($0, length($0) - length(mark) + 1) == mark' /etc/hosts; }
-saw left:files files
-saw left:units units
-saw left:processes processes
-saw left:names named
-saw end true
-"""
-
-_HEALS = f"""\
-works() {{ ask "$1" >"$folder/said"; ! grep '^= ' "$folder/said" | grep -qv ' 0$'; }}
-until_works() {{
-  end=$(($(date +%s) + {PATIENCE}))
-  until works "$1"; do [ "$(date +%s)" -lt "$end" ] || break; echo "# waiting"; sleep 1; done
-  cat "$folder/said"
-}}
-folder=$(mktemp -d) || exit 1
-until_works boot
-kill_it() {{
-  killed=
-  for one in /proc/[0-9]*; do
-    [ "$(cat "$one/comm" 2>/dev/null)" = ssh ] || continue
-    tr '\\000' ' ' <"$one/cmdline" | grep -qF -- " $conf " || continue
-    kill -KILL "${{one#/proc/}}" && killed=yes
-  done
-  [ -n "$killed" ]
-}}
-saw killed kill_it
-until_works healed
-rm -rf "$folder"
-saw end true
-"""
+_TOOLS, _PRESENT, _ABSENT, _REBOOT = (sh_file(__package__, f"observe_{part}.sh") for part in ("tools", "present", "absent", "reboot"))

@@ -1,25 +1,33 @@
-"""A tunnel as the inventory describes it: one entry of `tunnel:`."""
+"""A tunnel as the inventory describes it (one entry of `tunnel:`), and its forwards with all defaults filled in. Pure."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from novaops.features.tunnel.paths import own_address
+from novaops.features.tunnel.paths import alias_address
 from novaops.formats import names
 from novaops.formats.names import bracketed, pair, reached
 
 LOOPBACK = "127.0.0.1"
 
+LEFT_ALONE = ""
+"""`via` of a tunnel that is to be taken away on the client only (`tunnel down --only-here`). No inventory can say it."""
+
+ANY_SITE = "127.0.0.1:80"
+"""Stands for the address of the gateway's site where only the client's end matters."""
+
 _HTTPS = frozenset({443, 8443})
 _HTTP = frozenset({80, 8080})
-_ROOTS = 1024
-"""Ports below are root's, and nothing of a tunnel runs as root."""
+_WITHOUT_NUMBER = frozenset({443, 80})
+"""The default ports of https and http, which a URL leaves out."""
+_FIRST_UNPRIVILEGED = 1024
+"""Ports below are root's, and no part of a tunnel runs as root."""
 
 
 def _target(text: str) -> str:
@@ -37,12 +45,12 @@ def _listener(value: Any) -> str:
         raise ValueError(f'"{text}" is neither a port nor ADDRESS:PORT')
     host = LOOPBACK if plain in {"", "localhost"} else names.ip_address(plain)
     port = names.port(digits)
-    if port < _ROOTS:
-        raise ValueError(f'"{text}": ports below {_ROOTS} are root\'s, and no part of a tunnel runs as root')
+    if port < _FIRST_UNPRIVILEGED:
+        raise ValueError(f'"{text}": ports below {_FIRST_UNPRIVILEGED} are root\'s, and no part of a tunnel runs as root')
     return pair(host, port)
 
 
-def _place(text: str) -> str:
+def _host_port(text: str) -> str:
     host, port = names.address(text)
     return host if port is None else pair(host, port)
 
@@ -70,52 +78,52 @@ Listener = Annotated[str, BeforeValidator(_listener, json_schema_input_type=str 
 Check = Annotated[str, AfterValidator(_check)]
 
 
-class Form(BaseModel):
+class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Forward(Form):
-    """One way through the tunnel."""
+class Forward(StrictModel):
+    """A listener of the tunnel, and where it leads."""
 
     to: Target
     listen: Listener
     check: Check | None = None
 
 
-class Tunnel(Form):
+class Tunnel(StrictModel):
     """One entry of `tunnel:`."""
 
     name: names.Name
     state: Literal["present", "absent"] = "present"
     via: Annotated[str, AfterValidator(_via)] | None = None
     """The gateway: a host of the inventory, or user@address."""
-    via_address: Annotated[str, AfterValidator(_place)] | None = None
-    """How the client reaches it, where that is not the inventory's address: HOST[:PORT]."""
+    via_address: Annotated[str, AfterValidator(_host_port)] | None = None
+    """HOST[:PORT] at which the client reaches the gateway, where that is not the inventory's address."""
     to: Target | None = None
     """HOST:PORT, as the gateway resolves it."""
     listen: Listener | None = None
     """[ADDRESS:]PORT where clients find it."""
     check: Check | None = None
-    """What is asked through it, again and again: a URL, or tcp. Without it by the port."""
+    """The health check: a URL to request, or tcp to connect only. The default depends on the port of `to`."""
     forwards: tuple[Forward, ...] = ()
     site: names.Name | None = None
     """A site of the gateway's proxy: section that listens on its loopback, instead of `to`."""
     reverse: bool = False
-    """The other way round: `listen` is on the gateway, and `to` is reached from here."""
+    """As `ssh -R`: `listen` is on the gateway, and `to` is reached from the client."""
     supervisor: Literal["autossh", "systemd"] = "autossh"
     transparent: bool = False
-    """Whether unchanged clients of this host come through it: the name leads to a listener of its own at the name's own port."""
+    """Whether /etc/hosts leads the target's name into the tunnel, so that clients on this host need no change."""
     every: Annotated[int, Field(ge=5, le=3600)] = 20
-    """Seconds between two requests that see whether it works."""
+    """Seconds between two health checks."""
 
     @model_validator(mode="after")
     def _fits(self) -> Tunnel:
         if self.state == "present":
-            for complaint in (*self._of_its_ends(), *self._of_its_way()):
-                raise ValueError(complaint)
+            for error in (*self._end_errors(), *self._direction_errors()):
+                raise ValueError(error)
         return self
 
-    def _of_its_ends(self) -> Iterator[str]:
+    def _end_errors(self) -> Iterator[str]:
         if self.via is None:
             yield "via: the host that it goes through has to be said"
         kinds = [key for key in ("to", "forwards", "site") if getattr(self, key)]
@@ -130,11 +138,11 @@ class Tunnel(Form):
         if twice := next((one for one in listeners if listeners.count(one) > 1), None):
             yield f"forwards: {twice} is there twice"
 
-    def _of_its_way(self) -> Iterator[str]:
+    def _direction_errors(self) -> Iterator[str]:
         if self.reverse and self.site:
-            yield "site: that is on the gateway, where a tunnel with reverse: true comes out of"
+            yield "site: not with reverse: a site is on the gateway, and a reverse tunnel leads to the client"
         if self.transparent and (self.reverse or self.site):
-            yield f"transparent: not with {'reverse' if self.reverse else 'site'}: there is no name of another host to take over"
+            yield f"transparent: not with {'reverse' if self.reverse else 'site'}: there is no name that could lead into it"
         if self.transparent:
             targets = [names.address(one) for one in (self.to, *(forward.to for forward in self.forwards)) if one]
             if address := next((host for host, _ in targets if names.is_address(host) or "." not in host), None):
@@ -142,50 +150,53 @@ class Tunnel(Form):
             if twice := next((host for host, port in targets if targets.count((host, port)) > 1), None):
                 yield f"transparent: {twice} is there twice"
 
-    def passages(self, site: str = "") -> tuple[ResolvedForward, ...]:
-        """Its forwards, with all that follows from how they are written. `site` is ADDRESS:PORT of the gateway's site."""
+    def resolved_forwards(self, site: str = "") -> tuple[ResolvedForward, ...]:
+        """Its forwards with all defaults filled in. `site` is ADDRESS:PORT of the gateway's site."""
         written = self.forwards or (Forward(to=site or self.to or "", listen=self.listen or "", check=self.check),)
-        return tuple(self._passage(one) for one in written)
+        return tuple(self._resolve(one) for one in written)
 
-    def _passage(self, forward: Forward) -> ResolvedForward:
+    def _resolve(self, forward: Forward) -> ResolvedForward:
         host, port = split(forward.to)
         listen, listen_port = split(forward.listen)
-        check = forward.check or _default_check(host, port, pair(reached(listen), listen_port) if self.site else "")
-        return ResolvedForward(host.lower(), port, listen, listen_port, check, self.reverse, self.transparent, self.name, bool(self.site))
+        check = f"http://{pair(reached(listen), listen_port)}/" if self.site else _default_check(host, port)
+        return ResolvedForward(
+            *(host.lower(), port, listen, listen_port, forward.check or check),
+            reverse=self.reverse,
+            transparent=self.transparent,
+            tunnel=self.name,
+            to_site=bool(self.site),
+        )
 
 
-def _default_check(host: str, port: int, site: str) -> str:
-    if site:
-        return f"http://{site}/"
-    named = bracketed(host)
-    if port in _HTTPS and not names.is_address(host):
-        return f"https://{named}/" if port == 443 else f"https://{named}:{port}/"  # noqa: PLR2004 - what https means without a number
-    if port in _HTTP:
-        return f"http://{named}/" if port == 80 else f"http://{named}:{port}/"  # noqa: PLR2004 - and http
-    return "tcp"
+def default_url(host: str, port: int) -> str:
+    """The URL that is usual for the port; "" where no URL is."""
+    scheme = "https" if port in _HTTPS else "http" if port in _HTTP else ""
+    if not scheme:
+        return ""
+    return f"{scheme}://{bracketed(host) if port in _WITHOUT_NUMBER else pair(host, port)}/"
+
+
+def _default_check(host: str, port: int) -> str:
+    url = default_url(host, port)
+    return url if url.startswith("http:") or (url and not names.is_address(host)) else "tcp"
 
 
 def split(text: str) -> tuple[str, int]:
-    """HOST and PORT of a text that has been read."""
+    """HOST and PORT of a text that has been validated."""
     host, _, port = text.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 @dataclass(frozen=True)
-class ResolvedForward:
-    """One forward, with all that follows from it."""
+class PortForward:
+    """A listener, and where what comes in there is forwarded to."""
 
     host: str
-    """The target, as the one resolves it who goes there."""
+    """The target, as the end that connects to it resolves the name."""
     port: int
-    listen: str
-    listen_port: int
-    check: str
-    """tcp, or a URL."""
-    reverse: bool
-    transparent: bool
-    tunnel: str
-    to_site: bool = False
+    listen: str = LOOPBACK
+    listen_port: int = 0
+    """0: any free port."""
 
     @property
     def target(self) -> str:
@@ -196,8 +207,25 @@ class ResolvedForward:
         return pair(self.listen, self.listen_port)
 
     @property
+    def entrance(self) -> tuple[str, int]:
+        """Where the host with the listener connects to it itself."""
+        return reached(self.listen), self.listen_port
+
+
+@dataclass(frozen=True)
+class ResolvedForward(PortForward):
+    """One forward of a tunnel, with all defaults filled in."""
+
+    check: str = "tcp"
+    """tcp, or a URL."""
+    reverse: bool = False
+    transparent: bool = False
+    tunnel: str = ""
+    to_site: bool = False
+
+    @property
     def is_plain(self) -> bool:
-        """Whether sshd knows the address without being allowed to take others."""
+        """Whether sshd listens at this address whatever GatewayPorts says."""
         return self.listen in {LOOPBACK, "::1"}
 
     @property
@@ -205,81 +233,81 @@ class ResolvedForward:
         return not ipaddress.ip_address(self.listen).is_loopback
 
     @property
-    def asked_at(self) -> tuple[str, int]:
-        """Where the client sends what it asks to see whether it works. Of a listener on the gateway it is the way there and back."""
+    def probe_address(self) -> tuple[str, int]:
+        """Where the client sends its health check. With `reverse` it goes to the gateway's listener and back through the same ssh."""
         if self.reverse:
-            return own_address(f"{self.tunnel} {self.listens}"), self.listen_port
-        return reached(self.listen), self.listen_port
+            return alias_address(f"{self.tunnel} {self.listens}"), self.listen_port
+        return self.entrance
 
     @property
-    def front(self) -> str:
-        """The address that the name leads to for unchanged clients; "" where it leads where it always did."""
-        return own_address(self.host) if self.transparent else ""
+    def local_alias(self) -> str:
+        """The address that /etc/hosts gives the target's name on the client; "" without `transparent`."""
+        return alias_address(self.host) if self.transparent else ""
 
     @property
     def kind(self) -> str:
+        """tcp, http or https."""
         return "tcp" if self.check == "tcp" else urlsplit(self.check).scheme
 
     @property
     def ssh_forwards(self) -> tuple[tuple[str, str, str], ...]:
-        """Lines of an ssh_config: keyword, where it listens, where it leads."""
+        """Lines of an ssh_config: keyword, listener, target."""
         if not self.reverse:
             return (("LocalForward", self.listens, self.target),)
-        asked = pair(*self.asked_at)
-        return (("RemoteForward", self.listens, self.target), ("LocalForward", asked, pair(reached(self.listen), self.listen_port)))
+        return (("RemoteForward", self.listens, self.target), ("LocalForward", pair(*self.probe_address), pair(*self.entrance)))
 
     @property
-    def permits(self) -> tuple[str, ...]:
+    def key_permissions(self) -> tuple[str, ...]:
         """Options of the key on the gateway."""
         if self.reverse:
-            return (f'permitlisten="{self.listens}"', f'permitopen="{pair(reached(self.listen), self.listen_port)}"')
+            return (f'permitlisten="{self.listens}"', f'permitopen="{pair(*self.entrance)}"')
         return (f'permitopen="{self.target}"',)
 
 
-NOTHING_LISTENS = 'permitlisten="localhost:1"'
-"""Nothing but root may have that port, and sshd knows no better word for no port at all."""
-
-
-def options_of_key(passages: tuple[ResolvedForward, ...]) -> str:
-    """What the key may do on the gateway, and nothing else: no shell, no command, no other port, no other direction."""
-    permits = [permit for passage in passages for permit in passage.permits]
-    if not any(permit.startswith("permitlisten") for permit in permits):
-        permits.append(NOTHING_LISTENS)
-    return ",".join(["restrict", "port-forwarding", 'command="/bin/false"', *dict.fromkeys(permits)])
-
-
 def distinct(tunnels: list[Tunnel]) -> list[Tunnel]:
-    """The tunnels, no two of which want the same. Raises ValueError."""
+    """The tunnels, if no two of them need the same listener, name or unit. Raises ValueError."""
     named = [tunnel.name for tunnel in tunnels]
     listeners: dict[str, str] = {}
-    fronts: dict[tuple[str, int], str] = {}
+    names_taken: dict[str, str] = {}
     units: dict[str, str] = {}
     for tunnel in tunnels:
         if named.count(tunnel.name) > 1:
             raise ValueError(f"{tunnel.name} is there twice")
-        for unit in unit_stems(tunnel):
-            if (other := units.setdefault(unit, tunnel.name)) != tunnel.name:
-                raise ValueError(f"{other} and {tunnel.name} would both have a unit {unit}: choose another name")
+        for stem in _unit_stems(tunnel):
+            if (other := units.setdefault(stem, tunnel.name)) != tunnel.name:
+                raise ValueError(f"{other} and {tunnel.name} would both have a unit {stem}: choose another name")
         if tunnel.state == "absent":
             continue
-        for passage in tunnel.passages("127.0.0.1:80" if tunnel.site else ""):
-            place = f"{tunnel.via if passage.reverse else ''} {passage.listens}"
-            if (other := listeners.setdefault(place, tunnel.name)) != tunnel.name:
-                raise ValueError(f"listen: {other} and {tunnel.name} both have {passage.listens}")
-            if passage.transparent and (other := fronts.setdefault((passage.host, passage.port), tunnel.name)) != tunnel.name:
-                raise ValueError(f"transparent: {other} and {tunnel.name} both take {passage.target}")
+        for forward in tunnel.resolved_forwards(ANY_SITE if tunnel.site else ""):
+            listener = f"{tunnel.via if forward.reverse else ''} {forward.listens}"
+            if (other := listeners.setdefault(listener, tunnel.name)) != tunnel.name:
+                raise ValueError(f"listen: {other} and {tunnel.name} both have {forward.listens}")
+            if forward.transparent and (other := names_taken.setdefault(forward.target, tunnel.name)) != tunnel.name:
+                raise ValueError(f"transparent: {other} and {tunnel.name} both take {forward.target}")
     return tunnels
 
 
-def unit_stems(tunnel: Tunnel) -> tuple[str, ...]:
-    """The names of its units, without what they begin and end with."""
-    fronts: tuple[str, ...] = ()
+def _unit_stems(tunnel: Tunnel) -> tuple[str, ...]:
+    """The names of its units, without `novaops-tunnel-` and the suffix."""
+    aliases: tuple[str, ...] = ()
     if tunnel.transparent and tunnel.state == "present":
-        fronts = tuple(f"{tunnel.name}-{part}" for part in front_parts(tunnel.passages()))
-    return (tunnel.name, f"{tunnel.name}-check", *fronts)
+        aliases = tuple(f"{tunnel.name}-{part}" for part in alias_parts(tunnel.resolved_forwards()))
+    return (tunnel.name, f"{tunnel.name}-check", *aliases)
 
 
-def front_parts(passages: tuple[ResolvedForward, ...]) -> tuple[str, ...]:
-    """What tells the units of listeners for unchanged clients apart: the port, and where that is not enough the number before it."""
-    ports = [passage.port for passage in passages]
+def alias_parts(forwards: tuple[ResolvedForward, ...]) -> tuple[str, ...]:
+    """What tells the units of local aliases apart: the port; where two have the same port, the forward's number before it."""
+    ports = [forward.port for forward in forwards]
     return tuple(str(port) if ports.count(port) == 1 else f"{number}-{port}" for number, port in enumerate(ports, 1))
+
+
+def default_name(flags: Mapping[str, Any]) -> str | None:
+    """A name for a tunnel that only flags describe: the site, or the distinctive label of `to`. None where neither is given."""
+    if site := flags.get("site"):
+        return str(site)
+    host = str(flags.get("to", "")).rpartition(":")[0].strip("[]")
+    if not host:
+        return None
+    labels = host.split(".")
+    is_address = labels[-1].isdecimal() or ":" in host
+    return host.replace(":", "-").strip("-") if is_address or len(labels) == 1 else labels[-2]

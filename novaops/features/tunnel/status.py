@@ -1,4 +1,4 @@
-"""The tunnels of a host, for people: whether a request comes through each, how much has gone through, and what went wrong last. Pure."""
+"""The tunnels of a host, for people: whether each works now, how many bytes it has carried, and its last error. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from novaops.features.tunnel.diagnosis import TunnelRef, of_ssh
+from novaops.features.tunnel.diagnosis import TunnelRef, ssh_error
 from novaops.features.tunnel.facts.state import ForwardState, TunnelFacts, Tunnels
-from novaops.features.tunnel.resources.connection import trouble_of
+from novaops.features.tunnel.resources.connection import diagnose
 from novaops.features.tunnel.settings import Tunnel, split
 from novaops.formats.names import pair, reached
 from novaops.formats.size import human
@@ -34,12 +34,12 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = []
     for tunnel in found["tunnels"]:
         about = [f"{tunnel['tunnel']} via {tunnel['via']}", f"{tunnel['supervisor']}, {_since(tunnel)}"]
-        through = [_through(tunnel)]
+        carried = [_carried(tunnel)]
         for number, forward in enumerate(tunnel["forwards"]):
-            way = f"{forward['listen']} ← {forward['to']}" if tunnel["reverse"] else f"{forward['listen']} → {forward['to']}"
-            wrong = forward["why"] or (tunnel["last_error"] if number == 0 else "")
+            route = f"{forward['listen']} {'←' if tunnel['reverse'] else '→'} {forward['to']}"
+            error = forward["why"] or (tunnel["last_error"] if number == 0 else "")
             state = "UP" if forward["up"] else "DOWN"
-            lines.append((about.pop(0) if about else "", way, state, _answer(forward), through.pop(0) if through else "", wrong))
+            lines.append((about.pop(0) if about else "", route, state, _answer(forward), carried.pop(0) if carried else "", error))
         lines += [(text, "", "", "", "", "") for text in about]
         if not tunnel["checked"] and tunnel["state"] != _NOT_SET_UP:
             lines.append(("", "its check does not run: novaops tunnel up starts it", "", "", "", ""))
@@ -47,7 +47,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def lines_to_use(found: dict[str, Any]) -> list[str]:
-    """What to type, or to set, to go through what is up."""
+    """What to type, or to set, to use the forwards that are up."""
     forwards = [forward for tunnel in found.get("tunnels", []) for forward in tunnel["forwards"]]
     return [forward["use"] for forward in forwards if forward["use"] and forward["up"]]
 
@@ -57,20 +57,20 @@ def is_down(found: dict[str, Any]) -> bool:
 
 
 def not_set_up(entry: Tunnel, host: str) -> dict[str, Any]:
-    """The same of a tunnel that the inventory has and the host has not."""
-    wrong = {"up": False, "why": f"not set up: novaops tunnel up {host}", "fix": f"novaops tunnel up {host}"}
+    """The same as `details` for a tunnel that the inventory has and the host has not."""
+    down = {"up": False, "why": f"not set up: novaops tunnel up {host}", "fix": f"novaops tunnel up {host}"}
     nothing = {"listener": "", "status": None, "ms": None, "front": "", "use": ""}
-    ways = [
-        {"to": one.to or f"site {entry.site}", "listen": one.listen, "asked": one.check or "", **nothing, **wrong}
+    forwards = [
+        {"to": one.to or f"site {entry.site}", "listen": one.listen, "asked": one.check or "", **nothing, **down}
         for one in entry.forwards or (entry,)
     ]
     about = {"tunnel": entry.name, "via": entry.via, "reverse": entry.reverse, "supervisor": entry.supervisor, "state": _NOT_SET_UP}
     numbers = {"since_s": None, "connected_s": None, "restarts": 0, "checked": False, "sent": 0, "received": 0}
-    return {**about, **numbers, "last_error": "", "forwards": ways}
+    return {**about, **numbers, "last_error": "", "forwards": forwards}
 
 
-def use(to: str, listens: str, check: str, front: str) -> str:
-    """The line for who wants to use a forward; "" where it is not known what is spoken there. The certificate is always checked."""
+def usage(to: str, listens: str, check: str, local_alias: str) -> str:
+    """What to type, or to set, to use a forward; "" where the protocol is not known. The certificate is always checked."""
     host, port = split(to)
     address, listen_port = split(listens)
     here = pair(reached(address), listen_port)
@@ -81,7 +81,7 @@ def use(to: str, listens: str, check: str, front: str) -> str:
         return ""
     path = "/v1/models" if url.path in {"", "/"} and host.startswith("api.") else url.path or "/"
     shown = f"{url.scheme}://{url.netloc}{path}"
-    return f"curl {shown}" if front else f"curl --connect-to {pair(host, port)}:{here} {shown}"
+    return f"curl {shown}" if local_alias else f"curl --connect-to {pair(host, port)}:{here} {shown}"
 
 
 def _tunnel(tunnel: TunnelFacts) -> dict[str, Any]:
@@ -103,36 +103,34 @@ def _tunnel(tunnel: TunnelFacts) -> dict[str, Any]:
 
 
 def _forward(tunnel: TunnelFacts, forward: ForwardState) -> dict[str, Any]:
-    trouble = trouble_of(tunnel, forward)
+    found = diagnose(tunnel, forward)
     return {
         "to": forward.to,
         "listen": forward.listen,
-        "up": trouble is None,
-        "listener": forward.holder,
+        "up": found is None,
+        "listener": forward.listener,
         "asked": forward.url or "tcp",
         "status": forward.status or None,
         "ms": round(forward.seconds * 1000) if forward.status else None,
-        "front": forward.front,
-        "use": "" if tunnel.reverse else use(forward.to, forward.listen, forward.url or "tcp", forward.front),
-        "why": trouble.why if trouble else "",
-        "fix": trouble.fix if trouble else "",
+        "front": forward.local_alias,
+        "use": "" if tunnel.reverse else usage(forward.to, forward.listen, forward.url or "tcp", forward.local_alias),
+        "why": found.cause if found else "",
+        "fix": found.fix if found else "",
     }
 
 
 def _restarts(tunnel: TunnelFacts) -> int:
-    """How often ssh was started again: by systemd, and by autossh in its present life."""
+    """How often ssh was started again: by systemd, and by the autossh that runs now."""
     counts = [int(found[1]) for _, text in tunnel.journal if (found := re.search(r"starting ssh \(count (\d+)\)", text))]
     return tunnel.restarts + (counts[-1] - 1 if counts else 0)
 
 
 def _last_error(tunnel: TunnelFacts) -> str:
-    for _, text in reversed(tunnel.journal):
-        if not tunnel.forwards:
-            break
-        first = tunnel.forwards[0]
-        if trouble := of_ssh([text], TunnelRef(tunnel.name, tunnel.via, first.to, first.listen)):
-            return f"before: {trouble.why}"
-    return ""
+    if not tunnel.forwards:
+        return ""
+    first = tunnel.forwards[0]
+    found = ssh_error([text for _, text in tunnel.journal], TunnelRef(tunnel.via, first.to, first.listen))
+    return f"before: {found.cause}" if found else ""
 
 
 def _since(tunnel: dict[str, Any]) -> str:
@@ -145,7 +143,7 @@ def _long(seconds: int) -> str:
     return next(f"{seconds // size} {word}" for size, word in _UNITS if seconds >= size or size == 1)
 
 
-def _through(tunnel: dict[str, Any]) -> str:
+def _carried(tunnel: dict[str, Any]) -> str:
     return f"{human(tunnel['sent'])} there, {human(tunnel['received'])} back"
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from novaops.features.tunnel.paths import own_address
+from novaops.features.tunnel.paths import alias_address
 from novaops.lab import LabHost
 from novaops.lab.process import wait_until
 from tests.lab.conftest import Done, Novaops
@@ -124,7 +124,7 @@ def test_the_whole_way(novaops: Novaops, ends: tuple[LabHost, LabHost], world: W
     assert max(execs(done).values()) <= 5, execs(done)
     assert client.run(THROUGH) == "401"
     assert client.run(f"{AT} https://api.lab.test/v1/models") == "401", "an unchanged client"
-    assert set(client.run("getent ahosts api.lab.test | cut -d ' ' -f 1").split()) == {own_address("api.lab.test")}
+    assert set(client.run("getent ahosts api.lab.test | cut -d ' ' -f 1").split()) == {alias_address("api.lab.test")}
 
     again = tunnel("up")
     assert statuses(again) == {"box": "unchanged", "newer": "unchanged"}

@@ -24,6 +24,8 @@ LISTEN 0      64     0.0.0.0:2049 0.0.0.0:*
 LISTEN 0 4096 [fe80::1%eth0]:546 [::]:* users:(("systemd",pid=1,fd=8))
 """
 
+UNITS = "=\n1 init.scope\n34 ssh.service\n605 \n693 nginx.service\n694 nginx.service\nend\n"
+
 IP = """\
 1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever
 1: lo    inet6 ::1/128 scope host noprefixroute \\       valid_lft forever preferred_lft forever
@@ -40,17 +42,17 @@ def answers(questions: list[Any], stdout: str, status: int = 0) -> list[Any]:
 
 
 def test_who_listens() -> None:
-    (found,) = answers([Listening()], SS + "end\n")
+    (found,) = answers([Listening()], SS + UNITS)
     assert found == (
-        Listener(EVERY, 80, ("nginx",)),
-        Listener(EVERY, 22, ("sshd",)),
-        Listener("127.0.0.53", 53, ("systemd-resolve",)),
-        Listener("::", 80, ("nginx",)),
-        Listener("*", 443, ("apache2", 'it\'s (a) \\"name\\"')),
+        Listener(EVERY, 80, ("nginx",), 694, "nginx.service"),
+        Listener(EVERY, 22, ("sshd",), 34, "ssh.service"),
+        Listener("127.0.0.53", 53, ("systemd-resolve",), 605),
+        Listener("::", 80, ("nginx",), 694, "nginx.service"),
+        Listener("*", 443, ("apache2", 'it\'s (a) \\"name\\"'), 5),
         Listener(EVERY, 2049, ()),
-        Listener("fe80::1", 546, ("systemd",)),
+        Listener("fe80::1", 546, ("systemd",), 1, "init.scope"),
     )
-    assert answers([Listening()], "end\n") == [()]
+    assert answers([Listening()], "\n=\nend\n") == [()]
 
 
 def test_own_addresses() -> None:
@@ -76,7 +78,9 @@ end
     ("question", "stdout"),
     [
         (Listening(), SS),
-        (Listening(), SS + "LISTEN 0\nend\n"),
+        (Listening(), SS + "end\n"),
+        (Listening(), SS + UNITS.removesuffix("end\n")),
+        (Listening(), SS + "LISTEN 0\n" + UNITS),
         (Listening(), ""),
         (OwnAddresses(), IP),
         (OwnAddresses(), "1: lo    inet nothing\nend\n"),

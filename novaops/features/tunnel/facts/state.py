@@ -1,4 +1,4 @@
-"""Tunnels on the host that they begin on: does a request come through each forward, now, and what does ssh say where none does?"""
+"""Tunnels on the host that they begin on: does a request get an answer through each forward now, and what does ssh say where none does?"""
 
 from __future__ import annotations
 
@@ -9,144 +9,40 @@ from typing import ClassVar, Self
 
 from novaops.features.tunnel.paths import FOLDER
 from novaops.model.question import Missing, Question, Section
-from novaops.shell import join
-
-SECONDS = 8
-"""How long an answer may take."""
+from novaops.shell import join, sh_file
 
 FRESH = 15
 """Seconds that a tunnel which has just begun is given to come up."""
 
-LINES = 60
-"""So many of the unit's last lines are looked at."""
+PROBES = "\n" + sh_file(__package__, "probes.sh")
+"""Functions of sh. The check of each tunnel has the same ones, so that it and the status never disagree."""
 
-ASK = rf"""
-through() {{ # ADDRESS PORT KIND URL: "yes", or "no", with status, seconds and what went wrong; the columns are apart by tabs
-  plain=${{1#\[}}; plain=${{plain%\]}}
-  case $3 in
-    tcp)
-      if ! command -v bash >/dev/null; then said='bash is missing, which is needed to try it'; set -- no
-      elif said=$(timeout {SECONDS} bash -c 'exec 3<>"/dev/tcp/$1/$2" || exit 1
-        read -r -t 1.5 -N 1 -u 3; [ $? != 1 ] || {{ echo "the connection is closed at once" >&2; exit 1; }}' tcp "$plain" "$2" 2>&1); then said= ; set -- yes
-      else set -- no
-      fi
-      printf '%s\t0\t0\t%s\n' "$1" "$(printf %s "$said" | tail -n 1)" ;;
-    *)
-      said=$(curl -q -sS -o /dev/null --noproxy '*' -m {SECONDS} --max-filesize 1000000 --connect-to "::$1:$2" \
-        -w '\n%{{http_code}} %{{time_total}}' -- "$4" 2>&1)
-      last=${{said##*"$newline"}}
-      case $last in
-        000* | *[!0-9.,\ ]* | '') printf 'no\t0\t0\t%s\n' "$(printf '%s\n' "$said" | grep -m 1 '^curl: ' || echo 'curl did not run: is it installed?')" ;;
-        *) printf 'yes\t%s\t%s\t\n' "${{last%% *}}" "${{last##* }}" ;;
-      esac ;;
-  esac
-}}
-newline='
-'
-ask_through() {{ # FORWARDS FOLDER [front|listener]: each of them at once, the answers in files of the folder by number
-  number=0
-  while IFS='	' read -r address port kind url to listen front front_port; do
-    case $address in '' | '#'*) continue ;; esac
-    number=$((number + 1))
-    if [ "$3" = front ] && [ "$front" != - ]; then address=$front port=$front_port; fi
-    {{ answer=$(through "$address" "$port" "$kind" "$url"); printf '%s\n' "$answer" >"$2/$number"; }} &
-  done <"$1"
-  wait
-}}
-youngest() {{ # UNIT: sets ssh, its newest ssh process, and age, the seconds since that began; nothing when there is none
-  age= ssh=
-  read -r up _ </proc/uptime
-  for group in $(grep -ls "/$1\$" /proc/[0-9]*/cgroup); do
-    process=${{group%/cgroup}}
-    {{ read -r word <"$process/comm"; }} 2>/dev/null || continue
-    [ "$word" = ssh ] || continue
-    ticks=$(sed 's/.*) //' "$process/stat" 2>/dev/null | cut -d ' ' -f 20)
-    [ -n "$ticks" ] || continue
-    seconds=$((${{up%.*}} - ticks / $(getconf CLK_TCK)))
-    if [ -z "$age" ] || [ "$seconds" -lt "$age" ]; then age=$seconds ssh=${{process#/proc/}}; fi
-  done
-}}
-"""
-"""sh functions, in the check of each tunnel and in what is asked here: the same eyes."""
 
-_LOOK = rf"""
-mark=$(printf '\t')
-listeners=$(ss -l -t -n -p -H)
-folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
-asked() {{ # NAME: whether every forward answers
-  rm -f "$folder/$1"/*; mkdir -p "$folder/$1"
-  ask_through "{FOLDER}/$1.forwards" "$folder/$1" front
-  ! grep -qs '^no' "$folder/$1"/*
-}}
-settled() {{ # UNIT: no time is given to what runs long, or not at all
-  case $(systemctl show -p ActiveState --value -- "$1") in active | activating) ;; *) return 0 ;; esac
-  youngest "$1"
-  [ "${{age:-0}}" -ge {FRESH} ]
-}}
-holder() {{ # ADDRESS:PORT, of ss's lines: who listens there, or on all addresses of its kind
-  awk -v place="$1" '
-    BEGIN {{ port = place; sub(/.*:/, "", port); any = place ~ /^\[/ ? "[::]:" : "0.0.0.0:" }}
-    $4 == place || $4 == any port || $4 == "*:" port {{ print; exit }}'
-}}
-led() {{ # NAME: the addresses that clients of this host find, apart by commas
-  timeout 5 getent ahosts "$1" | cut -d ' ' -f 1 | awk '!seen[$0]++' | paste -s -d ,
-}}
-tunnel() {{ # NAME WAIT
-  forwards={FOLDER}/$1.forwards unit=novaops-tunnel-$1.service
-  if [ ! -e "$forwards" ]; then printf 'tunnel\t%s\tabsent\n' "$1"; return; fi
-  if [ "$2" = wait ]; then
-    begun=$(date +%s)
-    until asked "$1" || settled "$unit" || [ $(($(date +%s) - begun)) -ge {FRESH} ]; do sleep 0.5; done
-  else asked "$1"
-  fi
-  printf 'tunnel\t%s\tpresent\n' "$1"
-  sed -n 's/^# \(via\|supervisor\|direction\) /\1\t/p' "$forwards"
-  systemctl show -p ActiveState,SubState,NRestarts,ActiveEnterTimestampMonotonic,MainPID -- "$unit" | sed 's/^/unit\t/'
-  printf 'check\t%s\n' "$(systemctl is-active -- "novaops-tunnel-$1-check.timer")"
-  read -r up _ </proc/uptime; printf 'up\t%s\n' "$up"
-  number=0
-  while IFS= read -r line; do
-    case $line in '' | '#'*) continue ;; esac
-    number=$((number + 1))
-    printf 'forward\t%s\nanswer\t%s\n' "$line" "$(cat "$folder/$1/$number" 2>/dev/null)"
-    place=$(printf %s "$line" | cut -f 1,2 | tr '\t' :)
-    printf 'held\t%s\n' "$(printf '%s\n' "$listeners" | holder "$place")"
-    set -- "$1" "$2" "$(printf %s "$line" | cut -f 5)" "$(printf %s "$line" | cut -f 7)"
-    printf 'leads\t%s\n' "$([ "$4" = - ] || led "${{3%:*}}")"
-  done <"$forwards"
-  youngest "$unit"
-  if [ -n "$ssh" ]; then
-    printf 'ssh\t%s\t%s\n' "$ssh" "$age"
-    port=$(sed -n 's/^ *Port //p' "{FOLDER}/$1.conf" 2>/dev/null)
-    ss -t -n -p -i -H -O state established 2>/dev/null | awk -v pid="pid=$ssh," -v port=":$port\$" 'index($0, pid) && $4 ~ port' | head -n 1 | sed 's/^/link\t/'
-  fi
-  journalctl -u "$unit" -b -n {LINES} -o short-unix --no-pager -q 2>/dev/null | base64 -w 0 | sed 's/^/journal\t/'
-  echo
-}}
-"""
+def _script(body: str) -> str:
+    return f"{PROBES}configs={FOLDER} fresh={FRESH}\n{sh_file(__package__, 'state.sh')}{body}"
 
 
 @dataclass(frozen=True)
 class ForwardState:
-    """One forward, asked a moment ago."""
+    """One forward, and what a request through it got a moment ago."""
 
     to: str
     listen: str
     url: str
-    """What was asked for; "" for a mere connection."""
-    front: str
-    """ADDRESS:PORT that the name leads to for unchanged clients; "" for none."""
+    """What was requested; "" where only a connection was made."""
+    local_alias: str
+    """ADDRESS:PORT that /etc/hosts is to give the target's name; "" for none."""
     up: bool
     status: int
     """The HTTP status; 0 for what is not HTTP, and where no answer came."""
     seconds: float
-    trouble: str
-    """curl's words, or bash's, where no answer came."""
-    holder: str
-    """The program that listens where it is asked; "" for none."""
+    error: str
+    """What curl or bash said where no answer came."""
+    listener: str
+    """The program that listens where the request was sent; "" for none."""
     pid: int
-    leads: str = ""
-    """Where a name with a front leads clients of this host: addresses, apart by commas."""
+    addresses: str = ""
+    """What a name with a local alias resolves to on this host, apart by commas."""
 
 
 @dataclass(frozen=True)
@@ -156,34 +52,34 @@ class TunnelFacts:
     supervisor: str
     reverse: bool
     active: str
-    """The unit's state, in systemd's words."""
+    """The unit's ActiveState of systemd."""
     since: float | None
     """Seconds for which the unit has been active without a break; None where it is not."""
     restarts: int
     """How often systemd has started it again."""
     checked: bool
-    """Whether the timer runs that asks through it."""
+    """Whether the timer of its check runs."""
     forwards: tuple[ForwardState, ...]
     ssh: int
-    """The process; 0 for none."""
+    """The process id; 0 for none."""
     ssh_age: int
     sent: int
     """Bytes over the connection that it has now; -1 where there is none."""
     received: int
     journal: tuple[tuple[float, str], ...]
-    """When, in seconds of 1970, and what: the unit's last lines since the boot."""
+    """The unit's last lines since the boot: when (seconds since 1970), and what."""
 
 
 @dataclass(frozen=True)
 class TunnelNamed(Question[TunnelFacts]):
-    """One tunnel. One that has only begun is waited for. ABSENT, and nothing is asked, where it is not installed."""
+    """One tunnel. One that has just begun is waited for. ABSENT where it is not installed; then no request is made."""
 
     name: str
     family: ClassVar[str] = "tunnel"
 
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
-        return f'{ASK}{_LOOK}for name in {join(q.name for q in questions)}; do tunnel "$name" wait; done\necho end\n'
+        return _script(f'for name in {join(q.name for q in questions)}; do tunnel "$name" wait; done\necho end\n')
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, TunnelFacts | Missing]:
@@ -193,23 +89,23 @@ class TunnelNamed(Question[TunnelFacts]):
 
 @dataclass(frozen=True)
 class Tunnels(Question[tuple[TunnelFacts, ...]]):
-    """All that novaops has set up here, as they are at this moment."""
+    """All that novaops has set up here, as they are now."""
 
     family: ClassVar[str] = "tunnels"
 
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
         del questions
-        return f"""{ASK}{_LOOK}\
-for file in {FOLDER}/*.forwards; do
+        return _script("""\
+for file in "$configs"/*.forwards; do
   [ -e "$file" ] || continue
-  name=${{file##*/}}
-  tunnel "${{name%.forwards}}" now >"$folder/${{name%.forwards}}.said" &
+  name=${file##*/}
+  tunnel "${name%.forwards}" now >"$folder/${name%.forwards}.said" &
 done
 wait
 for file in "$folder"/*.said; do [ ! -e "$file" ] || cat "$file"; done
 echo end
-"""
+""")
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[TunnelFacts, ...] | Missing]:
@@ -236,7 +132,7 @@ def _tunnel(name: str, rows: Sequence[Sequence[str]]) -> TunnelFacts:
     entered = int(unit["ActiveEnterTimestampMonotonic"]) / 1e6
     pid, age = (int(word) for word in said.get("ssh", ("0", "0")))
     link = dict(word.split(":", 1) for word in said.get("link", [""])[0].split(" ") if word.startswith("bytes_") and ":" in word)
-    forwards = zip(*([row for row in rows if row[0] == word] for word in ("forward", "answer", "held", "leads")), strict=True)
+    forwards = zip(*([row for row in rows if row[0] == word] for word in ("forward", "answer", "listener", "addresses")), strict=True)
     return TunnelFacts(
         name=name,
         via=said["via"][0],
@@ -255,28 +151,29 @@ def _tunnel(name: str, rows: Sequence[Sequence[str]]) -> TunnelFacts:
     )
 
 
-def _forward(forward: Sequence[str], answer: Sequence[str], held: Sequence[str], leads: Sequence[str]) -> ForwardState:
-    _, _address, _port, _kind, url, to, listen, front, front_port = forward
-    word, status, seconds, trouble = (*answer[1:], "", "", "", "")[:4]
-    holder, _, rest = "\t".join(held[1:]).partition('users:(("')[2].partition('"')
+def _forward(forward: Sequence[str], answer: Sequence[str], listener: Sequence[str], addresses: Sequence[str]) -> ForwardState:
+    _, _address, _port, _kind, url, to, listen, alias, alias_port = forward
+    word, status, seconds, error = (*answer[1:], "", "", "", "")[:4]
+    line = "\t".join(listener[1:])
+    program, _, rest = line.partition('users:(("')[2].partition('"')
     pid = rest.partition("pid=")[2].partition(",")[0]
     return ForwardState(
         to=to,
         listen=listen,
         url="" if url == "-" else url,
-        front="" if front == "-" else f"{front}:{front_port}",
+        local_alias="" if alias == "-" else f"{alias}:{alias_port}",
         up=word == "yes",
         status=int(status or 0),
         seconds=float((seconds or "0").replace(",", ".")),
-        trouble=trouble,
-        holder=holder or ("somebody" if "".join(held[1:]) else ""),
+        error=error,
+        listener=program or ("somebody" if line else ""),
         pid=int(pid or 0),
-        leads=leads[1],
+        addresses=addresses[1],
     )
 
 
 def _journal(text: str) -> tuple[tuple[float, str], ...]:
-    """`TIME HOST PROGRAM[PID]: TEXT`; lines that are none, such as what belongs to the one before, are passed over."""
+    """Lines are `TIME HOST PROGRAM[PID]: TEXT`. Others, such as the rest of a line with a line break, are skipped."""
     found = []
     for line in text.splitlines():
         time, _, rest = line.partition(" ")

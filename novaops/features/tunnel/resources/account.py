@@ -1,4 +1,4 @@
-"""The user that tunnels run and come in as: nobody can log in as it, and it can do nothing but hold ports."""
+"""The user as which tunnels run on the client and log in on the gateway. It has no shell and no password."""
 
 from __future__ import annotations
 
@@ -14,29 +14,15 @@ from novaops.features.tunnel.paths import FOLDER, HOME, USER
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
+from novaops.shell import sh_file
 
 _MAKE = """\
 shell=$(command -v nologin) || shell=/bin/false
 useradd -r -U -M -d "$2" -s "$shell" -p '*' -c 'Tunnels of novaops' -- "$1"
 """
-"""With the password `*` no password fits, and yet sshd without PAM does not take the account for a locked one."""
+"""No password matches `*`. A locked account (`!`) would not do: sshd without PAM lets nobody in there, not even by key."""
 
-_REMOVE = rf"""
-uid=$(id -u -- "$1") || exit 0
-for file in {FOLDER}/*.conf "$2/.ssh/authorized_keys"; do
-  [ ! -s "$file" ] || {{ echo "$1 stays: other tunnels begin or end here, as $file says" >&2; exit 1; }}
-done
-systemctl stop "user@$uid.service" 2>/dev/null
-for _ in 1 2 3 4 5 6 7 8 9 10; do # connections of tunnels whose keys are gone
-  others=$(grep -lsE "^Uid:([[:space:]]+[0-9]+)*[[:space:]]$uid([[:space:]]|\$)" /proc/[0-9]*/status)
-  [ -n "$others" ] || break
-  for file in $others; do process=${{file%/status}}; kill "${{process#/proc/}}" 2>/dev/null; done
-  sleep 0.2
-done
-userdel -- "$1" || exit
-! getent group -- "$1" >/dev/null || groupdel -- "$1"
-for folder in "$2/.ssh" "$2"; do [ ! -d "$folder" ] || rmdir -- "$folder" || exit; done
-"""
+_REMOVE = sh_file(__package__, "remove_user.sh")
 
 _THERE = f"getent passwd -- {USER} >/dev/null"
 
@@ -72,10 +58,10 @@ class TunnelUser(Resource):
 class TunnelUserRemoved(Resource):
     """No such user, once no tunnel begins or ends here any more."""
 
-    but: tuple[str, ...] = ()
-    """The tunnels that are taken away, and so do not count."""
+    removed: tuple[str, ...] = ()
+    """The tunnels that are taken away in the same run, and so do not count."""
     ends_here: bool = False
-    """Whether the host is the gateway of those."""
+    """Whether the host is their gateway; otherwise their client."""
     yields_to_present: ClassVar[bool] = True
 
     @property
@@ -89,7 +75,7 @@ class TunnelUserRemoved(Resource):
 
     @property
     def _begins_here(self) -> Succeeds:
-        others = "".join(f"{FOLDER}/{name}.conf) ;; " for name in self.but)
+        others = "".join(f"{FOLDER}/{name}.conf) ;; " for name in self.removed)
         return Succeeds(f'for file in {FOLDER}/*.conf; do case $file in {others}*) [ ! -e "$file" ] || exit 0 ;; esac; done; exit 1')
 
     @property

@@ -1,4 +1,4 @@
-"""The line of a tunnel in the gateway's authorized_keys: its key, and the ports that are all it may do. Other lines stay, byte for byte."""
+"""The line of a tunnel in the gateway's authorized_keys: its key, limited to the tunnel's ports. Other lines stay, byte for byte."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from novaops.errors import Refused, WaitingForPeer
-from novaops.features.tunnel.facts.ends import Admitted, AuthorizedKeys, TunnelKey
+from novaops.features.tunnel.facts.ends import AuthorizedKeys, AuthorizedKeysFile, TunnelKey
 from novaops.features.tunnel.paths import HOME, USER
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Change, Resource, Step
@@ -41,7 +41,7 @@ class AuthorizedKey(Resource):
                 return
             raise Refused(
                 "sshd here takes no keys from a file of one user's own (AuthorizedKeysFile)",
-                why="The tunnel's key would have no place.",
+                why="There is no file to put the tunnel's key in.",
                 fix=f"give {USER} one, in a Match User block: AuthorizedKeysFile .ssh/authorized_keys",
             )
         wanted = self._wanted(found, facts)
@@ -70,7 +70,7 @@ class AuthorizedKey(Resource):
         )
 
     def _new(self, facts: Facts) -> str | None:
-        """Raises Waits while there is no key."""
+        """Raises WaitingForPeer while the client has no key."""
         if self.options is None:
             return None
         key = facts.of(self.client)[TunnelKey(self.name)]
@@ -81,10 +81,10 @@ class AuthorizedKey(Resource):
     def _is_own(self, line: str) -> bool:
         return line.rstrip("\r").endswith(f" {self.comment}") and not line.lstrip().startswith("#")
 
-    def _line(self, found: Admitted) -> str:
+    def _line(self, found: AuthorizedKeysFile) -> str:
         return next((line for line in found.lines if self._is_own(line)), "")
 
-    def _wanted(self, found: Admitted, facts: Facts) -> bytes | None:
+    def _wanted(self, found: AuthorizedKeysFile, facts: Facts) -> bytes | None:
         new = self._new(facts)
         text = (found.content or b"").decode("utf-8", "surrogateescape")
         kept = "".join(line for line in text.splitlines(keepends=True) if not self._is_own(line.rstrip("\n")))
@@ -97,13 +97,13 @@ class AuthorizedKey(Resource):
             return found.content or None
         return kept.encode("utf-8", "surrogateescape") or None
 
-    def _permissions(self, found: Admitted) -> tuple[str, str, str]:
-        """Outside of the user's home it is root's, as its folder is."""
+    def _permissions(self, found: AuthorizedKeysFile) -> tuple[str, str, str]:
+        """Mode, owner and group. Outside of the user's home the file is root's, as its folder is."""
         if found.path.startswith(f"{HOME}/"):
             return "0600", USER, USER
         return found.mode or "0644", found.owner or "root", found.group or "root"
 
-    def _folders(self, found: Admitted, wanted: bytes | None) -> Iterable[Command]:
+    def _folders(self, found: AuthorizedKeysFile, wanted: bytes | None) -> Iterable[Command]:
         folder = found.path.rpartition("/")[0]
         inside = found.path.startswith(f"{HOME}/")
         missing = [] if found.folder or wanted is None else [folder]

@@ -1,4 +1,4 @@
-"""What is left of a tunnel on its client and not wanted (any more): units, files, its key, its lines in /etc/hosts."""
+"""Files of a tunnel on its client that are not wanted (any more): units, configuration, its key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.features.tunnel.facts.ends import Leftover, TunnelFiles
+from novaops.features.tunnel.facts.ends import TunnelFile, TunnelFiles
 from novaops.features.tunnel.paths import FOLDER, UNITS
 from novaops.model.action import Action, Command, WriteFile
 from novaops.model.plan import Change, Resource, Step
@@ -16,7 +16,7 @@ from novaops.shell import join, quote
 
 _STOP = """\
 for unit do
-  systemctl disable --now -- "$unit" || exit # its words are of no use where it is only stopped, and harmless
+  systemctl disable --now -- "$unit" || exit # it prints warnings where a unit is only stopped; they are harmless
 done
 systemctl reset-failed -- "$@" 2>/dev/null; rm -f -- "/run/novaops-tunnel/$0"
 true"""
@@ -26,19 +26,19 @@ _START = (
 )
 
 _REMOVE = 'rm -f -- "$@" && { rmdir -- "$0" "${0%/*}" 2>/dev/null; true; }'
-"""And the folders, where nothing of others is in them."""
+"""And the folders, where nothing else is in them."""
 
 _ORDER = (".timer", ".socket", ".service")
-"""What starts others is stopped before them."""
+"""The order in which they stop: first what would start the others again."""
 
 
 @dataclass(frozen=True)
 class StaleTunnelFiles(Resource):
     name: str
     kept: tuple[str, ...] = ()
-    """The files that are wanted."""
+    """The files that are wanted; none for a tunnel that is taken away."""
     via_unknown: bool = False
-    """Nobody has said which gateway has a line for its key."""
+    """Whether it is not known which gateway has a line for its key. Then nothing is removed."""
 
     @property
     def id(self) -> str:
@@ -55,7 +55,7 @@ class StaleTunnelFiles(Resource):
             said = "\n".join((file.content or b"").decode("utf-8", "replace") for file in left if file.path.endswith(".forwards"))
             via = next((line.removeprefix("# via ") for line in said.splitlines() if line.startswith("# via ")), "GATEWAY")
             raise Refused(
-                f"{self.name}: through which gateway it goes has to be said",
+                f"{self.name}: it is not known which gateway it goes through",
                 why="Its key would stay there, in authorized_keys.",
                 fix=f"--via {via}; or leave the gateway alone: --only-here",
             )
@@ -64,10 +64,10 @@ class StaleTunnelFiles(Resource):
             self.id,
             tuple(Change(file.path.rpartition("/")[2], "present", None) for file in left),
             tuple(self._actions(left, keys)),
-            cannot_undo="the key: tunnel up makes another one, and the gateway lets that in" if keys else "",
+            cannot_undo="the key: tunnel up makes a new one, which the gateway then accepts" if keys else "",
         )
 
-    def _actions(self, left: list[Leftover], keys: list[Leftover]) -> Iterable[Action]:
+    def _actions(self, left: list[TunnelFile], keys: list[TunnelFile]) -> Iterable[Action]:
         units = [file.path.rpartition("/")[2] for file in left if file.path.startswith(f"{UNITS}/")]
         units = [unit for end in _ORDER for unit in units if unit.endswith(end)]
         if units:
@@ -80,5 +80,5 @@ class StaleTunnelFiles(Resource):
         if units:
             yield Command(("systemctl", "daemon-reload"))
         if keys:
-            gone = " && ".join(f"[ ! -e {quote(file.path)} ]" for file in keys)
-            yield Command(("sh", "-c", _REMOVE, FOLDER, *(file.path for file in keys)), holds=gone)
+            removed = " && ".join(f"[ ! -e {quote(file.path)} ]" for file in keys)
+            yield Command(("sh", "-c", _REMOVE, FOLDER, *(file.path for file in keys)), holds=removed)

@@ -1,4 +1,4 @@
-"""The proof of a tunnel: a real request came through each of its forwards, a moment ago."""
+"""The proof of a tunnel: a request got an answer through each of its forwards a moment ago."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import HostFailed, WaitingForPeer
-from novaops.features.tunnel.diagnosis import Diagnosis, TunnelRef, latest, of_request, of_ssh, since_begun
+from novaops.features.tunnel.diagnosis import Diagnosis, TunnelRef, lines_of_connection, lines_since_last_failure, request_error, ssh_error
 from novaops.features.tunnel.facts.ends import AuthorizedKeys, TunnelKey
 from novaops.features.tunnel.facts.state import ForwardState, TunnelFacts, TunnelNamed
 from novaops.features.tunnel.paths import unit
@@ -22,10 +22,10 @@ PROHIBITED = "administratively prohibited"
 @dataclass(frozen=True)
 class TunnelConnected(Resource):
     name: str
-    use: tuple[str, ...]
-    """Lines for who wants to use it."""
-    via: str = ""
-    line: str = ""
+    usage: tuple[str, ...]
+    """What to type, or to set, to use its forwards."""
+    gateway: str = ""
+    key_line: str = ""
     """The gateway's line for the key, with {} in place of the key."""
 
     @property
@@ -36,65 +36,61 @@ class TunnelConnected(Resource):
         yield from (TunnelNamed(self.name), TunnelKey(self.name))
 
     def peer_questions(self) -> Iterable[tuple[str, Question[Any]]]:
-        yield self.via, AuthorizedKeys()
+        yield self.gateway, AuthorizedKeys()
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        """A connection keeps the rights with which it began: one that began with too few is made anew, once the gateway's line is right."""
+        """A connection keeps the permissions with which it began. One that began with too few is restarted once the gateway's line is right."""
         tunnel = facts[TunnelNamed(self.name)]
         if tunnel is Missing.ABSENT or all(forward.up for forward in tunnel.forwards):
             return
-        if not tunnel.ssh or PROHIBITED not in "\n".join(since_begun([text for _, text in tunnel.journal])):
+        if not tunnel.ssh or PROHIBITED not in "\n".join(lines_of_connection([text for _, text in tunnel.journal])):
             return
         name = unit(self.name)
         restart = Step(
             self.id,
-            (Change("connection", f"{self.via} refuses to forward", "a new one"),),
+            (Change("connection", f"{self.gateway} refuses to forward", "a new one"),),
             (Command(("systemctl", "restart", "--", name)),),
         )
-        if not is_permitted(facts, self.name, self.via, self.line):
-            raise WaitingForPeer(f"{self.via}'s permission", (restart,))
+        if not is_permitted(facts, self.name, self.gateway, self.key_line):
+            raise WaitingForPeer(f"{self.gateway}'s permission", (restart,))
         yield restart
 
     def verify_works(self, facts: Facts) -> None:
-        """Raises HostFailed where nothing comes through one of the forwards."""
+        """Raises HostFailed where one of the forwards gets no answer."""
         tunnel = facts[TunnelNamed(self.name)]
         if tunnel is Missing.ABSENT:
-            raise HostFailed(f"{self.name}: the tunnel is not there", why="Its files were taken away a moment ago.")
+            raise HostFailed(f"{self.name}: the tunnel is not there", why="Its files were removed a moment ago.")
         for forward in tunnel.forwards:
-            if trouble := trouble_of(tunnel, forward):
-                raise HostFailed(f"{self.name}: nothing comes through to {forward.to}", why=trouble.why, fix=trouble.fix)
+            if found := diagnose(tunnel, forward):
+                raise HostFailed(f"{self.name}: no answer from {forward.to} through it", why=found.cause, fix=found.fix)
 
     def notes(self, facts: Facts) -> Iterator[str]:
         if facts[TunnelNamed(self.name)] is not Missing.ABSENT:
-            yield from self.use
+            yield from self.usage
 
 
-def trouble_of(tunnel: TunnelFacts, forward: ForwardState) -> Diagnosis | None:
-    """What is wrong with a forward, in plain words; None where a request has come through."""
-    foreign = bool(forward.holder) and forward.holder != "ssh"
-    front = forward.front.rpartition(":")[0]
-    if forward.up and tunnel.ssh and not foreign and forward.leads == front:
+def diagnose(tunnel: TunnelFacts, forward: ForwardState) -> Diagnosis | None:
+    """What is wrong with a forward, and what to do; None where it got an answer from its target."""
+    is_foreign = bool(forward.listener) and forward.listener != "ssh"
+    alias = forward.local_alias.rpartition(":")[0]
+    more = f"journalctl -u {unit(tunnel.name).removesuffix('.service')} says more"
+    if is_foreign:
+        process = f" (pid {forward.pid})" if forward.pid else ""
+        fix = f"stop it, or choose another port (listen: {forward.listen})"
+        return Diagnosis(f"{forward.listen} is taken by {forward.listener}{process}", fix)
+    if forward.up and tunnel.ssh and forward.addresses == alias:
         return None
-    if foreign:
-        return Diagnosis(
-            f"{forward.listen} is taken by {forward.holder}{f' (pid {forward.pid})' if forward.pid else ''}",
-            f"stop it, or choose another port (listen: {forward.listen})",
-        )
     if tunnel.active not in {"active", "activating", "reloading"}:
-        return Diagnosis(
-            f"its unit is {tunnel.active}", f"novaops tunnel up starts it; journalctl -u novaops-tunnel-{tunnel.name} says more"
-        )
+        return Diagnosis(f"its unit is {tunnel.active}", f"novaops tunnel up starts it; {more}")
     if forward.up and tunnel.ssh:
-        return Diagnosis(
-            f"{forward.to.rpartition(':')[0]} leads to {forward.leads or 'nowhere'} here, not into the tunnel: /etc/hosts has not its line ({front})",
-            "novaops tunnel up",
-        )
-    place = TunnelRef(tunnel.name, tunnel.via, forward.to, forward.listen)
-    found = of_ssh(latest([text for _, text in tunnel.journal]), place)
-    if found and (not tunnel.ssh or not forward.holder or "open failed" in "\n".join(latest([text for _, text in tunnel.journal]))):
-        return found
-    where = f"{tunnel.via} is connected, and " if tunnel.ssh and forward.holder else ""
+        name = forward.to.rpartition(":")[0]
+        found = forward.addresses or "nowhere"
+        return Diagnosis(f"{name} leads to {found} here, not into the tunnel: /etc/hosts has not its line ({alias})", "novaops tunnel up")
+    recent = lines_since_last_failure([text for _, text in tunnel.journal])
+    said = ssh_error(recent, TunnelRef(tunnel.via, forward.to, forward.listen))
+    if said and (not tunnel.ssh or not forward.listener or "open failed" in "\n".join(recent)):
+        return said
+    where = f"{tunnel.via} is connected, and " if tunnel.ssh and forward.listener else ""
     if not tunnel.ssh:
         where = f"there is no connection to {tunnel.via} at the moment, and "
-    said = "something else answers there" if forward.up else of_request(forward.trouble)
-    return Diagnosis(f"{where}{said}", f"journalctl -u novaops-tunnel-{tunnel.name} says more")
+    return Diagnosis(f"{where}{'something else answers there' if forward.up else request_error(forward.error)}", more)

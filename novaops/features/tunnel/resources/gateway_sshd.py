@@ -1,4 +1,4 @@
-"""What sshd on a gateway lets the tunnels' user do: one drop-in with a Match block of its own; and nothing that shuts that user out."""
+"""What sshd on a gateway lets the user of tunnels do: a drop-in with a Match block. Refused where other lines of sshd's would win."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from novaops.resources.file import File
 from novaops.resources.sshd_access import LoginContext, to_everything
 from novaops.resources.sshd_file import TESTS, taken_up
 
-_ASKED = "GatewayPorts clientspecified"
+_CLIENT_SPECIFIED = "GatewayPorts clientspecified"
 
 _DECIDING = ("allowtcpforwarding", "permitopen", "permitlisten", "maxsessions", "authenticationmethods", "allowstreamlocalforwarding")
 
@@ -32,13 +32,13 @@ echo "with this file sshd would still not forward ports for $2"; exit 1"""
 @dataclass(frozen=True)
 class GatewaySshd(Resource):
     text: str
-    """Of the drop-in."""
+    """The text of the drop-in."""
     client_address: str = ""
-    """Where the client comes from, as far as the inventory knows: sshd may be set up to look at that."""
+    """Where the client comes from; "" where the inventory does not say. Match blocks of sshd may depend on it."""
     needs: str = "local"
-    """local or remote: which way ports are forwarded."""
+    """local or remote: the direction of AllowTcpForwarding that is needed."""
     listens: bool = False
-    """Whether sshd itself listens for one of them."""
+    """Whether sshd itself listens for one of the tunnels (reverse)."""
 
     @property
     def id(self) -> str:
@@ -50,14 +50,14 @@ class GatewaySshd(Resource):
     def plan(self, facts: Facts) -> Iterable[Step]:
         sshd = facts.known(SshdState())
         if not sshd.program:
-            raise Refused("there is no OpenSSH sshd on the host", why="A tunnel through it ends at one.")
+            raise Refused("there is no OpenSSH sshd on the host", why="A tunnel through the host needs one.")
         if sshd.complaint:
             raise Refused(
                 "sshd does not accept its own configuration as it is, and nothing was changed",
                 why=sshd.complaint,
-                fix="mend that first: after a restart no login would be possible at all",
+                fix="correct that first: after a restart no login would be possible at all",
             )
-        self._refuse_obstacles(facts, sshd)
+        self._refuse_blockers(facts, sshd)
         text = self._text(facts)
         if not self._is_read(sshd):
             self._refuse_forbidden(facts, sshd)
@@ -70,13 +70,13 @@ class GatewaySshd(Resource):
 
     def notes(self, facts: Facts) -> Iterator[str]:
         if not self._is_read(facts.known(SshdState())):
-            yield f"sshd reads no drop-ins here: the key alone says what it may do, and sockets of the host are not shut to it ({MAIN} has no Include)"
+            yield f"sshd reads no drop-ins here: only the options of the key limit it, and they do not close Unix sockets of the host to it ({MAIN} has no Include)"
 
     def _text(self, facts: Facts) -> str:
-        """With what tunnels of others have asked for."""
+        """With GatewayPorts as a tunnel of another client may need it: what is there is not narrowed."""
         found = facts[FileAt(DROP_IN)]
-        there = isinstance(found, FileState) and _ASKED in (found.content or b"").decode("utf-8", "replace")
-        return self.text.replace("GatewayPorts no", _ASKED) if there else self.text
+        there = isinstance(found, FileState) and _CLIENT_SPECIFIED in (found.content or b"").decode("utf-8", "replace")
+        return self.text.replace("GatewayPorts no", _CLIENT_SPECIFIED) if there else self.text
 
     def _is_read(self, sshd: Sshd) -> bool:
         marked = SshdConfig(sshd.files).with_file(DROP_IN, self.text)
@@ -84,70 +84,63 @@ class GatewaySshd(Resource):
         losers = marked.ruling("maxsessions", Peer(USER, (USER,))).losers
         return any(line.file == DROP_IN for line in (*lines, *losers))
 
-    def _way(self, facts: Facts, sshd: Sshd) -> LoginContext:
+    def _context(self, facts: Facts, sshd: Sshd) -> LoginContext:
         peer = Peer(USER, (USER,), self.client_address)
         return LoginContext(peer, None, facts.known(SshdEffective(USER, self.client_address)), SshdConfig(sshd.files), sshd.nologin)
 
-    def _refuse_obstacles(self, facts: Facts, sshd: Sshd) -> None:
-        way = self._way(facts, sshd)
-        found = list(to_everything(way))
-        found += [
-            way.said(keyword, shown)
-            for keyword, shown, bad in (
-                ("pubkeyauthentication", "PubkeyAuthentication", "no"),
-                ("disableforwarding", "DisableForwarding", "yes"),
-            )
-            if way.value(keyword) == bad
-        ]
+    def _refuse_blockers(self, facts: Facts, sshd: Sshd) -> None:
+        """Raises Refused where sshd would not let the user log in at all."""
+        context = self._context(facts, sshd)
+        found = list(to_everything(context))
+        for keyword, shown, bad in (
+            ("pubkeyauthentication", "PubkeyAuthentication", "no"),
+            ("disableforwarding", "DisableForwarding", "yes"),
+        ):
+            if context.value(keyword) == bad:
+                found.append(context.said(keyword, shown))
         if found:
-            lists = [obstacle for obstacle in found if obstacle.text.startswith(("Allow", "Deny"))]
-            fix = f"let {USER} in there, such as: AllowUsers … {USER}" if lists else "change that line"
+            is_list = any(blocker.text.startswith(("Allow", "Deny")) for blocker in found)
+            fix = f"let {USER} in there, such as: AllowUsers … {USER}" if is_list else "change that line"
             raise Refused(
-                f"sshd would not let {USER} in, as which tunnels come",
+                f"sshd would not let {USER} log in, the user of tunnels",
                 why="\n".join(map(str, found)),
-                fix="; ".join(dict.fromkeys(obstacle.fix or fix for obstacle in found)),
+                fix="; ".join(dict.fromkeys(blocker.fix or fix for blocker in found)),
             )
 
     def _refuse_forbidden(self, facts: Facts, sshd: Sshd) -> None:
-        """Without a drop-in the rest of the configuration must allow it."""
-        way = self._way(facts, sshd)
-        if way.value("allowtcpforwarding") not in {"yes", "all", self.needs}:
-            raise Refused(
-                "sshd forwards no ports here",
-                why=f"{way.said('allowtcpforwarding', 'AllowTcpForwarding')}\n{MAIN} includes no drop-ins, so novaops cannot say otherwise.",
-                fix=f"put this at its end: Match User {USER}, and below it: AllowTcpForwarding yes",
-            )
-        open_to = way.value("gatewayports")
-        if self.listens and open_to not in {"clientspecified", _wanted(self.text, "gatewayports")}:
-            raise Refused(
-                f"GatewayPorts {open_to} would open the tunnel's port to {'everybody' if open_to == 'yes' else 'this host alone'}",
-                why=f"{way.said('gatewayports', 'GatewayPorts')}\n{MAIN} includes no drop-ins, so novaops cannot say otherwise.",
-                fix=f"put this at its end: Match User {USER}, and below it: GatewayPorts clientspecified",
-            )
+        """Raises Refused where sshd reads no drop-in, and the rest of its configuration does not allow what the tunnel needs."""
+        context = self._context(facts, sshd)
+
+        def refused(what: str, keyword: str, shown: str, needed: str) -> Refused:
+            why = f"{context.said(keyword, shown)}\n{MAIN} includes no drop-ins, so novaops cannot override it."
+            return Refused(what, why=why, fix=f"put this at its end: Match User {USER}, and below it: {shown} {needed}")
+
+        if context.value("allowtcpforwarding") not in {"yes", "all", self.needs}:
+            raise refused("sshd forwards no ports here", "allowtcpforwarding", "AllowTcpForwarding", "yes")
+        ports = context.value("gatewayports")
+        if self.listens and ports not in {"clientspecified", _value(self.text, "gatewayports")}:
+            who = "everybody" if ports == "yes" else "this host alone"
+            raise refused(f"GatewayPorts {ports} would open the tunnel's port to {who}", "gatewayports", "GatewayPorts", "clientspecified")
         for keyword, shown in (("permitopen", "PermitOpen"), ("permitlisten", "PermitListen")):
-            if " ".join(way.effective.get(keyword, ("any",))) != "any":
-                raise Refused(
-                    f"{shown} of sshd shuts the tunnel's port out",
-                    why=f"{way.said(keyword, shown)}\n{MAIN} includes no drop-ins, so novaops cannot say otherwise.",
-                    fix=f"put this at its end: Match User {USER}, and below it: {shown} any",
-                )
-        methods = " ".join(way.effective.get("authenticationmethods", ("any",)))
+            if " ".join(context.effective.get(keyword, ("any",))) != "any":
+                raise refused(f"{shown} of sshd shuts the tunnel's port out", keyword, shown, "any")
+        methods = " ".join(context.effective.get("authenticationmethods", ("any",)))
         if methods != "any" and "publickey" not in methods.split():
-            raise Refused("sshd asks for more than a key", why=str(way.said("authenticationmethods", "AuthenticationMethods")))
+            raise Refused("sshd asks for more than a key", why=str(context.said("authenticationmethods", "AuthenticationMethods")))
 
     def _refuse_other_lines(self, sshd: Sshd, text: str) -> None:
         after = SshdConfig(sshd.files).with_file(DROP_IN, text)
         for keyword in _DECIDING:
             winner = after.ruling(keyword, Peer(USER, (USER,), self.client_address)).winner
-            if winner is not None and winner.file != DROP_IN and winner.value.lower() != _wanted(text, keyword):
+            if winner is not None and winner.file != DROP_IN and winner.value.lower() != _value(text, keyword):
                 raise Refused(
-                    f"another Match block comes before what novaops would write for {USER}",
+                    f"another Match block comes before the one that novaops would write for {USER}",
                     why=f"{winner.keyword} {winner.value} ← {winner.where}",
                     fix=f"take {USER} out of it, or move it behind: Include /etc/ssh/sshd_config.d/*.conf",
                 )
 
 
-def _wanted(text: str, keyword: str) -> str:
+def _value(text: str, keyword: str) -> str:
     return next((line.split(None, 1)[1].lower() for line in text.splitlines() if line.strip().lower().startswith(f"{keyword} ")), "")
 
 

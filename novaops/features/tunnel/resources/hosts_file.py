@@ -1,4 +1,4 @@
-"""Lines of a tunnel in /etc/hosts: names that lead to listeners of its own on this host. Every other byte stays."""
+"""Lines of a tunnel in /etc/hosts: names that lead to listeners of the tunnel on this host. Every other byte stays."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from novaops.errors import Refused
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.succeeds import Succeeds
-from novaops.features.tunnel.facts.state import ASK, FRESH
-from novaops.features.tunnel.paths import hosts_mark, unit
-from novaops.features.tunnel.paths import own as own_file
+from novaops.features.tunnel.facts.state import FRESH, PROBES
+from novaops.features.tunnel.paths import config_file, hosts_comment, unit
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
+from novaops.shell import sh_file
 
 HOSTS = "/etc/hosts"
 
@@ -23,27 +23,15 @@ _CLOUD_INIT = Succeeds(
     " /var/lib/cloud/instance/vendor-data.txt /var/lib/cloud/instance/user-data.txt"
 )
 
-_CAME_THROUGH = rf"""{ASK}
-folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
-begun=$(date +%s)
-until rm -f "$folder"/*; ask_through "$1" "$folder" listener; ! grep -qs '^no' "$folder"/*; do
-  if [ $(($(date +%s) - begun)) -ge {FRESH} ]; then
-    echo "no request comes through the tunnel, so no name is led into it: {HOSTS} stays as it is" >&2
-    sed -n 's/^no\t[^\t]*\t[^\t]*\t//p' "$folder"/* >&2
-    journalctl -u "$2" -b -n 20 -o cat --no-pager -q 2>/dev/null | grep -E 'failed|denied|refused' | tail -n 1 >&2
-    exit 1
-  fi
-  sleep 0.5
-done
-"""
-"""A name that leads into a dead tunnel is worse than one that leads nowhere new."""
+_TUNNEL_ANSWERS = f"{PROBES}fresh={FRESH}\n{sh_file(__package__, 'tunnel_answers.sh')}"
+"""A name that leads into a dead tunnel is worse than one that does not lead into it."""
 
 
 @dataclass(frozen=True)
 class HostsEntries(Resource):
     name: str
     entries: tuple[tuple[str, str], ...]
-    """Address and name of each; none where nothing of the tunnel is to be left."""
+    """Address and name of each; none to remove the lines of the tunnel."""
 
     @property
     def id(self) -> str:
@@ -54,8 +42,8 @@ class HostsEntries(Resource):
         if self.entries:
             yield _CLOUD_INIT
 
-    def refuse_strangers(self, facts: Facts) -> None:
-        """Raises Refused where somebody else says where one of the names leads."""
+    def refuse_foreign_lines(self, facts: Facts) -> None:
+        """Raises Refused where a line that is not the tunnel's has one of the names."""
         wanted = {host for _, host in self.entries}
         for number, line in enumerate(self._text(facts).split("\n"), 1):
             words = line.partition("#")[0].split()
@@ -68,10 +56,10 @@ class HostsEntries(Resource):
                 )
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        self.refuse_strangers(facts)
+        self.refuse_foreign_lines(facts)
         text = self._text(facts)
         own = [line for line in text.split("\n") if self._is_own(line)]
-        wanted = [f"{address} {host} {hosts_mark(self.name)}" for address, host in self.entries]
+        wanted = [f"{address} {host} {hosts_comment(self.name)}" for address, host in self.entries]
         if own == wanted:
             return
         found = facts[FileAt(HOSTS)]
@@ -88,11 +76,11 @@ class HostsEntries(Resource):
             before=old.content if old else None,
             permissions_before=permissions if old else None,
         )
-        came_through = Command(("sh", "-c", _CAME_THROUGH, "came-through", own_file(self.name, "forwards"), unit(self.name)))
+        answers = Command(("sh", "-c", _TUNNEL_ANSWERS, "tunnel-answers", config_file(self.name, "forwards"), unit(self.name)))
         yield Step(
             self.id,
             (Change("line", "; ".join(own) or None, "; ".join(wanted) or None),),
-            (came_through, write) if wanted else (write,),
+            (answers, write) if wanted else (write,),
         )
 
     def notes(self, facts: Facts) -> Iterator[str]:
@@ -100,7 +88,7 @@ class HostsEntries(Resource):
             yield f"cloud-init writes {HOSTS} anew at each boot (manage_etc_hosts): the name would lead past the tunnel until the next tunnel up"
 
     def _is_own(self, line: str) -> bool:
-        return line.rstrip("\r\n").endswith(f" {hosts_mark(self.name)}")
+        return line.rstrip("\r\n").endswith(f" {hosts_comment(self.name)}")
 
     def _text(self, facts: Facts) -> str:
         found = facts[FileAt(HOSTS)]

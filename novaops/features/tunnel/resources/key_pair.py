@@ -1,4 +1,4 @@
-"""The key pair of a tunnel, made on the host that uses it. The private key never leaves that host."""
+"""The key pair of a tunnel. It is made on the client, and the private key never leaves it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.features.tunnel.facts.ends import TunnelKey
-from novaops.features.tunnel.paths import USER, key
+from novaops.features.tunnel.paths import USER, key_file
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
@@ -37,7 +37,7 @@ class KeyPair(Resource):
         yield TunnelKey(self.name)
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        found, path = facts[TunnelKey(self.name)], key(self.name)
+        found, path = facts[TunnelKey(self.name)], key_file(self.name)
         if found is not Missing.ABSENT and found.public:
             if not found.private or found.written != found.public:
                 changes = [Change("private", "others can read it", f"of {USER}, 0600")] if not found.private else []

@@ -1,4 +1,4 @@
-"""What has to wait on a tunnel's client until the gateway lets its key in."""
+"""What has to wait on a tunnel's client until the gateway accepts its key."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from novaops.model.question import Facts, Missing
 from novaops.resources.after_peer import AfterPeer
 
 
-def after_permission(resource: Resource, name: str, via: str, line: str) -> AfterPeer:
-    """`resource`, once the gateway has `line` for the key that is here. {} stands in it for the key."""
-    ready = partial(is_permitted, name=name, via=via, line=line)
-    return AfterPeer(resource, via, AuthorizedKeys(), f"{via}'s permission", ready, (TunnelKey(name),))
+def after_permission(resource: Resource, name: str, gateway: str, key_line: str) -> AfterPeer:
+    """`resource`, once the gateway has `key_line`, in which {} stands for the key, with the key of this host."""
+    ready = partial(is_permitted, name=name, gateway=gateway, key_line=key_line)
+    return AfterPeer(resource, gateway, AuthorizedKeys(), f"{gateway}'s permission", ready, (TunnelKey(name),))
 
 
-def is_permitted(facts: Facts, name: str, via: str, line: str) -> bool:
-    """Whether the gateway has `line`, in which {} stands for the key, with the key that is here."""
+def is_permitted(facts: Facts, name: str, gateway: str, key_line: str) -> bool:
+    """Whether the gateway has `key_line`, in which {} stands for the key, with the key of this host."""
     key = facts[TunnelKey(name)]
-    return key is not Missing.ABSENT and line.replace("{}", key.public) in facts.of(via).known(AuthorizedKeys()).lines
+    return key is not Missing.ABSENT and key_line.replace("{}", key.public) in facts.of(gateway).known(AuthorizedKeys()).lines

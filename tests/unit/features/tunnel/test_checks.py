@@ -13,14 +13,14 @@ import pytest
 from novaops.features.tunnel import checks as claims
 from novaops.features.tunnel import observe as seeing
 from novaops.features.tunnel.observe import GOT_IN, ExpectedTunnel, ObservedTunnel, Rebooted
-from novaops.features.tunnel.paths import own_address
+from novaops.features.tunnel.paths import alias_address
 from novaops.features.tunnel.settings import Tunnel
 from novaops.shell import whole
 from novaops.verify.claims import Claim
 from novaops.verify.sections import SAY, Ended, read
 
 TO = "api.openai.com:443"
-FRONT = own_address("api.openai.com")
+FRONT = alias_address("api.openai.com")
 OK = Ended(0, "200 127.0.0.1\n")
 IN = 'Authenticated to 192.0.2.1 ([192.0.2.1]:22) using "publickey".\n'
 REFUSED = Ended(255, "Host key verification failed.\n")
@@ -75,13 +75,13 @@ def every() -> list[Callable[..., None]]:
 
 @pytest.mark.parametrize("seen", [RIGHT, GONE], ids=["present", "absent"])
 def test_what_is_right_is_green(seen: ObservedTunnel) -> None:
-    about = [claim for claim in every() if Claim(claim).about(seen.wanted)]
+    about = [claim for claim in every() if Claim(claim).about(seen.expected)]
     assert {claim.__name__: judged(claim, seen) for claim in about} == {claim.__name__: "" for claim in about}
     assert len(about) == (12 if seen is RIGHT else 2)
 
 
 def test_each_claim_is_made_of_one_kind_or_the_other() -> None:
-    assert all(Claim(claim).about(RIGHT.wanted) != Claim(claim).about(GONE.wanted) for claim in every())
+    assert all(Claim(claim).about(RIGHT.expected) != Claim(claim).about(GONE.expected) for claim in every())
     assert not Claim(claims.test_unchanged).about(wanted())
 
 
@@ -132,7 +132,7 @@ WRONG: list[tuple[Callable[..., None], ObservedTunnel, str]] = [
 @pytest.mark.parametrize(("claim", "seen", "said"), WRONG, ids=[claim.__name__ for claim, _, _ in WRONG])
 def test_each_fault_is_said(claim: Callable[..., None], seen: ObservedTunnel, said: str) -> None:
     assert said in judged(claim, seen)
-    others = [other for other in every() if other is not claim and Claim(other).about(seen.wanted)]
+    others = [other for other in every() if other is not claim and Claim(other).about(seen.expected)]
     assert [judged(other, seen) for other in others] == [""] * len(others)
 
 
@@ -155,10 +155,10 @@ def test_what_nobody_could_try_is_not_proven(claim: Callable[..., None]) -> None
 
 def test_a_tunnel_the_other_way_round_is_asked_there_and_back() -> None:
     back = wanted(reverse=True)
-    (passage,) = back.passages
-    address, port = passage.asked_at
-    assert judged(claims.test_listens, replace(RIGHT, wanted=back, listening={port: frozenset({address})})) == ""
-    assert judged(claims.test_listens, replace(RIGHT, wanted=back, listening={port: frozenset({"127.0.0.1"})})) != ""
+    (forward,) = back.forwards
+    address, port = forward.probe_address
+    assert judged(claims.test_listens, replace(RIGHT, expected=back, listening={port: frozenset({address})})) == ""
+    assert judged(claims.test_listens, replace(RIGHT, expected=back, listening={port: frozenset({"127.0.0.1"})})) != ""
 
 
 # -- what hosts say -----------------------------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ ODD: Mapping[str, Any] = {
 
 
 @pytest.mark.parametrize("more", [{}, {"transparent": True}, {"reverse": True}, {"site": "gate", "to": None}, ODD], ids=str)
-@pytest.mark.parametrize("script", [seeing._LOOK, seeing._GONE, seeing._HEALS])
+@pytest.mark.parametrize("script", [seeing._PRESENT, seeing._ABSENT, seeing._REBOOT])
 def test_the_scripts_are_sh(script: str, more: Mapping[str, Any]) -> None:
     given: list[str] = []
 
@@ -209,7 +209,7 @@ def test_the_scripts_are_sh(script: str, more: Mapping[str, Any]) -> None:
             given.append(command)
             return type("Done", (), {"rc": 0, "stdout": "= end 0\n", "stderr": ""})
 
-    seeing._asked(Host(), wanted(**more), script)
+    seeing._run(Host(), wanted(**more), script)
     (command,) = given
     assert "@" not in command.replace('"$@"', "")
     subprocess.run(["dash", "-n"], input=whole(command), text=True, check=True)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaops.errors import UsageError
-from novaops.features.tunnel.local_settings import Forward, forwards
+from novaops.features.tunnel.local_settings import LocalForward, forwards
 from novaops.providers import loader as provider
 
 
@@ -16,7 +16,7 @@ def api(name: str) -> tuple[str, int]:
     return first.host, first.port
 
 
-def one(to: str, *listen: str) -> Forward:
+def one(to: str, *listen: str) -> LocalForward:
     (found,) = forwards([to], listen, api)
     return found
 
@@ -93,7 +93,7 @@ def test_a_wrong_word_is_named(to: list[str], listen: list[str], said: str) -> N
     ],
 )
 def test_the_line_that_uses_it(to: str, listen: str, use: str) -> None:
-    assert one(to, listen).use == use
+    assert one(to, listen).usage == use
 
 
 @given(st.text(max_size=30), st.text(max_size=30))

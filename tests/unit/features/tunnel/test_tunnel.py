@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from novaops.cli.options import Options
+from novaops.cli.options import GuardedRun, Options
 from novaops.cli.query import not_there
 from novaops.cli.section_verb import HostDesired
 from novaops.engine import inventory
@@ -25,34 +25,34 @@ from novaops.engine.playbooks import Playbooks
 from novaops.errors import InventoryError, Refused, UsageError, WaitingForPeer
 from novaops.facts.account import AccountNamed
 from novaops.facts.file import FileAt, FileState
+from novaops.facts.listening import Listener, Listening
 from novaops.facts.sshd import Sshd, SshdEffective, SshdState
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.tunnel import cli as tunnel_verbs
 from novaops.features.tunnel import status as tunnels
+from novaops.features.tunnel.client import key_options
 from novaops.features.tunnel.facts.ends import (
-    Admitted,
     AuthorizedKeys,
+    AuthorizedKeysFile,
     HostKeys,
     KeyFacts,
-    Leftover,
-    Listener,
-    Listeners,
+    TunnelFile,
     TunnelFiles,
     TunnelKey,
 )
-from novaops.features.tunnel.facts.state import ASK, ForwardState, TunnelFacts, TunnelNamed, Tunnels
-from novaops.features.tunnel.paths import DROP_IN, own_address
+from novaops.features.tunnel.facts.state import PROBES, ForwardState, TunnelFacts, TunnelNamed, Tunnels
+from novaops.features.tunnel.paths import DROP_IN, alias_address
 from novaops.features.tunnel.resources.account import TunnelUser
 from novaops.features.tunnel.resources.authorized_key import AuthorizedKey
 from novaops.features.tunnel.resources.cleanup import StaleTunnelFiles
-from novaops.features.tunnel.resources.connection import TunnelConnected, trouble_of
+from novaops.features.tunnel.resources.connection import TunnelConnected, diagnose
 from novaops.features.tunnel.resources.gateway_sshd import GatewaySshd
 from novaops.features.tunnel.resources.hosts_file import HOSTS, HostsEntries
 from novaops.features.tunnel.resources.key_pair import KeyPair
 from novaops.features.tunnel.resources.permission import after_permission
 from novaops.features.tunnel.resources.pinned_host_keys import PinnedHostKeys
 from novaops.features.tunnel.resources.port_preconditions import GatewayPortsFree, PortsFree
-from novaops.features.tunnel.settings import Tunnel, distinct, options_of_key
+from novaops.features.tunnel.settings import Tunnel, distinct
 from novaops.model.action import Command, WriteFile, payload
 from novaops.model.question import Facts, Missing, Section
 from novaops.resources.after_peer import AfterPeer
@@ -109,7 +109,7 @@ def file_of(wanted: DesiredState, path: str) -> str:
         ({**API, "prot": 1}, "0/prot", "there is no such key"),
         ({**API, "transparent": True, "to": "192.0.2.9:443"}, "0", "transparent: 192.0.2.9 is no name"),
         ({**API, "transparent": True, "reverse": True}, "0", "transparent: not with reverse"),
-        ({**API, "to": None, "site": "x", "reverse": True}, "0", "site: that is on the gateway"),
+        ({**API, "to": None, "site": "x", "reverse": True}, "0", "site: not with reverse"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_key(entry: dict[str, Any], place: str, said: str) -> None:
@@ -154,7 +154,7 @@ def test_a_listener_may_be_just_a_port() -> None:
     ],
 )
 def test_what_is_asked_follows_from_the_port(to: str, check: str) -> None:
-    assert tunnel(to=to).passages()[0].check == check
+    assert tunnel(to=to).resolved_forwards()[0].check == check
 
 
 @given(st.text(max_size=30))
@@ -173,13 +173,13 @@ def test_no_text_breaks_out_of_the_files(text: str) -> None:
 
 
 def test_the_key_may_reach_this_port_and_nothing_else() -> None:
-    assert options_of_key(tunnel().passages()) == (
+    assert key_options(tunnel().resolved_forwards()) == (
         'restrict,port-forwarding,command="/bin/false",permitopen="api.openai.com:443",permitlisten="localhost:1"'
     )
 
 
 def test_the_key_of_a_reverse_tunnel_may_listen_and_come_round() -> None:
-    assert options_of_key(tunnel(reverse=True, to="127.0.0.1:22", listen=2022).passages()) == (
+    assert key_options(tunnel(reverse=True, to="127.0.0.1:22", listen=2022).resolved_forwards()) == (
         'restrict,port-forwarding,command="/bin/false",permitlisten="127.0.0.1:2022",permitopen="127.0.0.1:2022"'
     )
 
@@ -216,7 +216,7 @@ def test_the_gateway_may_be_reached_elsewhere(address: str, lines: tuple[str, st
 def test_a_reverse_tunnel_listens_there_and_is_asked_all_the_way_round() -> None:
     made = wishes({**API, "reverse": True, "to": "127.0.0.1:9200", "listen": 9000})
     written = file_of(made, "/etc/novaops/tunnel/api.conf")
-    asked = own_address("api 127.0.0.1:9000")
+    asked = alias_address("api 127.0.0.1:9000")
     assert f"RemoteForward 127.0.0.1:9000 127.0.0.1:9200\n    LocalForward {asked}:9000 127.0.0.1:9000\n" in written
     assert file_of(made, "/etc/novaops/tunnel/api.forwards").splitlines()[-1].split("\t")[:3] == [asked, "9000", "tcp"]
 
@@ -234,7 +234,7 @@ def test_who_starts_ssh_again(supervisor: str, words: str) -> None:
 def test_unchanged_clients_find_a_listener_at_the_names_own_port() -> None:
     made = wishes({**API, "transparent": True})
     socket = file_of(made, "/etc/systemd/system/novaops-tunnel-api-443.socket")
-    assert f"ListenStream={own_address('api.openai.com')}:443\n" in socket
+    assert f"ListenStream={alias_address('api.openai.com')}:443\n" in socket
     assert "127.0.0.1:8443\n" in file_of(made, "/etc/systemd/system/novaops-tunnel-api-443.service")
 
 
@@ -254,7 +254,7 @@ def test_a_tunnel_may_end_at_a_site_of_the_gateway() -> None:
     made = wishes(TO_SITE, proxy=[SITE])
     assert "LocalForward 127.0.0.1:8081 127.0.0.1:8080\n" in file_of(made, "/etc/novaops/tunnel/llm.conf")
     (works,) = [one for one in made.own if isinstance(one, TunnelConnected)]
-    assert works.use == ("base URL: http://127.0.0.1:8081/v1",)
+    assert works.usage == ("base URL: http://127.0.0.1:8081/v1",)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +278,18 @@ def test_nothing_is_asked_of_the_gateway_to_go_away() -> None:
     made = wishes({"name": "api", "state": "absent", "via": "gate"})
     assert [resource.id for _, resource in made.of_peers] == ["admitted:box/api", "sshd:tunnels", "user:novaops-tunnel"]
     assert not [one for one in (*made.own, *(resource for _, resource in made.of_peers)) if list(getattr(one, "peer_questions", tuple)())]
+
+
+def test_each_gateway_gets_what_its_own_tunnels_need() -> None:
+    other = {**API, "name": "b", "via": "root@203.0.113.9", "listen": 9000}
+    made = wishes(other, API, {"name": "old", "state": "absent", "via": "gate"})
+    found: dict[str, list[str]] = {}
+    for host, resource in made.of_peers:
+        found.setdefault(host.name, []).append(resource.id)
+    assert list(found.items()) == [
+        ("root@203.0.113.9", ["user:novaops-tunnel", "admitted:box/b", "sshd:tunnels"]),
+        ("gate", ["user:novaops-tunnel", "admitted:box/old", "admitted:box/api", "sshd:tunnels"]),
+    ]
 
 
 def test_what_one_client_wants_away_stays_where_another_wants_it() -> None:
@@ -305,7 +317,7 @@ def test_what_sshd_is_told_of_listeners(listen: str, reverse: bool, ports: str) 
 
 
 def test_a_tunnel_is_taken_away_where_its_gateway_is_known_or_left_alone() -> None:
-    left = (Leftover("/etc/novaops/tunnel/api.forwards", "0644", "root", "root", b"# managed\n# via gate\n"),)
+    left = (TunnelFile("/etc/novaops/tunnel/api.forwards", "0644", "root", "root", b"# managed\n# via gate\n"),)
     (rest,) = [one for one in wishes({"name": "api", "state": "absent"}).own if isinstance(one, StaleTunnelFiles)]
     with pytest.raises(Refused) as error:
         list(rest.plan(facts({TunnelFiles("api"): left})))
@@ -324,10 +336,9 @@ def test_a_gateway_that_is_gone_for_good_is_not_even_looked_up(monkeypatch: pyte
         return 0
 
     monkeypatch.setattr("novaops.cli.section_verb.converge_hosts", converge)
-    words: dict[str, Any] = {"check": False, "diff": False, "no_wait": False, "guard": 30}
     with pytest.raises(UsageError, match="no host or group gone"):
-        tunnel_verbs._converge(Options(), [], None, {"state": "absent"}, **words)
-    tunnel_verbs._converge(Options(), [], None, {"state": "absent"}, **words, of_peers=False)
+        tunnel_verbs.down(Options(), run=GuardedRun())
+    tunnel_verbs.down(Options(), only_here=True, run=GuardedRun())
     assert not made[0].of_peers
     assert [one.via_unknown for one in made[0].own if isinstance(one, StaleTunnelFiles)] == [False]
 
@@ -375,7 +386,7 @@ def test_the_user_is_not_taken_from_under_another_tunnel(tmp_path: Path, file: s
 def _answer(listens: str, port: int, folder: Path) -> str:
     forwards = folder / "one.forwards"
     forwards.write_text(f"{listens}\t{port}\ttcp\t-\ta.b:1\t{listens}:{port}\t-\t-\n")
-    subprocess.run(["sh", "-c", f'{ASK}\nask_through "$0" "$1" listener', str(forwards), str(folder)], check=True)
+    subprocess.run(["sh", "-c", f'{PROBES}\nask_through "$0" "$1" listener', str(forwards), str(folder)], check=True)
     return (folder / "1").read_text()
 
 
@@ -433,10 +444,10 @@ def test_names_lead_into_a_tunnel_that_something_has_come_through(tmp_path: Path
     with socket.create_server(("127.0.0.1", 0)) as server:
         for port, code in ((server.getsockname()[1], 0), (1, 1)):
             forwards.write_text(f"# of novaops\n127.0.0.1\t{port}\ttcp\t-\ta.b:1\t127.0.0.1:1\t127.86.1.1\t9\n")
-            words = ["sh", "-c", script.replace("-ge 15 ]", "-ge 0 ]"), "came-through", str(forwards), "novaops-tunnel-none.service"]
+            words = ["sh", "-c", script.replace("fresh=15", "fresh=0"), "tunnel-answers", str(forwards), "novaops-tunnel-none.service"]
             done = subprocess.run(words, capture_output=True, text=True, check=False)
             assert done.returncode == code, done.stderr
-    assert "no request comes through the tunnel" in done.stderr
+    assert "no request gets an answer through the tunnel" in done.stderr
     assert "Connection refused" in done.stderr
 
 
@@ -460,8 +471,8 @@ LINE = f"opts {PUBLIC} novaops:box/api"
 def test_the_gateway_waits_for_the_key_and_then_lets_it_in() -> None:
     admits = AuthorizedKey("box", "api", "novaops:box/api", "opts")
     with pytest.raises(WaitingForPeer, match="box's key"):
-        list(admits.plan(facts({AuthorizedKeys(): Admitted(HOME, None)}, box={TunnelKey("api"): Missing.ABSENT})))
-    (step,) = admits.plan(facts({AuthorizedKeys(): Admitted(HOME, None)}, box={TunnelKey("api"): KEY}))
+        list(admits.plan(facts({AuthorizedKeys(): AuthorizedKeysFile(HOME, None)}, box={TunnelKey("api"): Missing.ABSENT})))
+    (step,) = admits.plan(facts({AuthorizedKeys(): AuthorizedKeysFile(HOME, None)}, box={TunnelKey("api"): KEY}))
     *folders, write = step.actions
     assert [str(folder).rpartition(" ")[2] for folder in folders] == ["/var/lib/novaops-tunnel", "/var/lib/novaops-tunnel/.ssh"]
     assert isinstance(write, WriteFile)
@@ -469,7 +480,7 @@ def test_the_gateway_waits_for_the_key_and_then_lets_it_in() -> None:
 
 
 def test_where_sshd_has_its_keys_elsewhere_they_are_roots() -> None:
-    elsewhere = Admitted("/etc/ssh/keys/novaops-tunnel", None)
+    elsewhere = AuthorizedKeysFile("/etc/ssh/keys/novaops-tunnel", None)
     (step,) = AuthorizedKey("box", "api", "novaops:box/api", "opts").plan(facts({AuthorizedKeys(): elsewhere}, box={TunnelKey("api"): KEY}))
     folder, write = step.actions
     assert str(folder) == "install -d -m 0755 -- /etc/ssh/keys"
@@ -478,7 +489,7 @@ def test_where_sshd_has_its_keys_elsewhere_they_are_roots() -> None:
 
 
 def test_without_a_place_for_keys_nothing_is_done() -> None:
-    nowhere = facts({AuthorizedKeys(): Admitted("", None)}, box={TunnelKey("api"): KEY})
+    nowhere = facts({AuthorizedKeys(): AuthorizedKeysFile("", None)}, box={TunnelKey("api"): KEY})
     with pytest.raises(Refused, match="takes no keys from a file of one user's own"):
         list(AuthorizedKey("box", "api", "novaops:box/api", "opts").plan(nowhere))
     assert not list(AuthorizedKey("box", "api", "novaops:box/api", None).plan(nowhere))
@@ -500,7 +511,7 @@ OTHERS = b"# mine\r\nssh-rsa AAAA\xff carla\n\nopts2 ssh-ed25519 BBBB novaops:ot
     ],
 )
 def test_every_other_line_of_authorized_keys_stays(before: bytes, options: str | None, after: bytes | None) -> None:
-    found = Admitted(HOME, before, "0600", "novaops-tunnel", "novaops-tunnel", folder=True, home="700 novaops-tunnel")
+    found = AuthorizedKeysFile(HOME, before, "0600", "novaops-tunnel", "novaops-tunnel", folder=True, home="700 novaops-tunnel")
     admits = AuthorizedKey("box", "api", "novaops:box/api", options)
     steps = list(admits.plan(facts({AuthorizedKeys(): found}, box={TunnelKey("api"): KEY})))
     written = [action.content for step in steps for action in step.actions if isinstance(action, WriteFile)]
@@ -509,7 +520,7 @@ def test_every_other_line_of_authorized_keys_stays(before: bytes, options: str |
 
 def test_two_keys_in_one_run_go_into_one_file() -> None:
     first, second = (AuthorizedKey(client, "api", f"novaops:{client}/api", "opts") for client in ("box", "den"))
-    now = facts({AuthorizedKeys(): Admitted(HOME, None)}, box={TunnelKey("api"): KEY}, den={TunnelKey("api"): KEY})
+    now = facts({AuthorizedKeys(): AuthorizedKeysFile(HOME, None)}, box={TunnelKey("api"): KEY}, den={TunnelKey("api"): KEY})
     (step,) = second.plan(first.predict(now))
     write = step.actions[-1]
     assert isinstance(write, WriteFile)
@@ -522,12 +533,12 @@ def test_the_client_starts_nothing_before_the_gateway_lets_its_key_in() -> None:
     here = {UnitNamed("u.service"): Missing.ABSENT, TunnelKey("api"): KEY}
     for lines in (None, b"other\n", f"opts {PUBLIC[:-1]}x novaops:box/api\n".encode()):
         with pytest.raises(WaitingForPeer, match="gate's permission") as wait:
-            starts.plan(facts(here, gate={AuthorizedKeys(): Admitted(HOME, lines)}))
+            starts.plan(facts(here, gate={AuthorizedKeys(): AuthorizedKeysFile(HOME, lines)}))
         assert wait.value.steps
-    (step,) = starts.plan(facts(here, gate={AuthorizedKeys(): Admitted(HOME, f"{LINE}\n".encode())}))
+    (step,) = starts.plan(facts(here, gate={AuthorizedKeys(): AuthorizedKeysFile(HOME, f"{LINE}\n".encode())}))
     assert [str(action) for action in step.actions] == ["systemctl enable -- u.service", "systemctl start -- u.service"]
     runs = {**here, UnitNamed("u.service"): UnitFacts("loaded", "active", "enabled")}
-    assert not list(starts.plan(facts(runs, gate={AuthorizedKeys(): Admitted(HOME, None)})))
+    assert not list(starts.plan(facts(runs, gate={AuthorizedKeys(): AuthorizedKeysFile(HOME, None)})))
 
 
 def test_a_unit_between_two_attempts_is_not_started_again() -> None:
@@ -564,33 +575,33 @@ def test_a_key_is_made_once_and_mended(found: Any, said: list[str]) -> None:
 @pytest.mark.parametrize(
     ("holder", "taken"),
     [
-        (Listener("127.0.0.1", 8443, "nginx", 7, "nginx.service"), True),
-        (Listener("0.0.0.0", 8443, "nginx", 7, "nginx.service"), True),  # noqa: S104 - compared
-        (Listener("*", 8443, "java", 7, ""), True),
-        (Listener("::", 8443, "java", 7, ""), False),
-        (Listener("127.0.0.2", 8443, "nginx", 7, "nginx.service"), False),
-        (Listener("127.0.0.1", 8444, "nginx", 7, "nginx.service"), False),
-        (Listener("127.0.0.1", 8443, "ssh", 7, "novaops-tunnel-api.service"), False),
-        (Listener("127.0.0.1", 8443, "ssh", 7, "novaops-tunnel-other.service"), True),
+        (Listener("127.0.0.1", 8443, ("nginx",), 7, "nginx.service"), True),
+        (Listener("0.0.0.0", 8443, ("nginx",), 7, "nginx.service"), True),  # noqa: S104 - compared
+        (Listener("*", 8443, ("java",), 7, ""), True),
+        (Listener("::", 8443, ("java",), 7, ""), False),
+        (Listener("127.0.0.2", 8443, ("nginx",), 7, "nginx.service"), False),
+        (Listener("127.0.0.1", 8444, ("nginx",), 7, "nginx.service"), False),
+        (Listener("127.0.0.1", 8443, ("ssh",), 7, "novaops-tunnel-api.service"), False),
+        (Listener("127.0.0.1", 8443, ("ssh",), 7, "novaops-tunnel-other.service"), True),
     ],
 )
 def test_a_port_of_somebody_else_is_refused_with_the_program(holder: Listener, taken: bool) -> None:  # noqa: FBT001 - a parameter
     claims = PortsFree("api", (("127.0.0.1", 8443),))
     if not taken:
-        claims.plan(facts({Listeners(): (holder,)}))
+        claims.plan(facts({Listening(): (holder,)}))
         return
     with pytest.raises(Refused) as error:
-        claims.plan(facts({Listeners(): (holder,)}))
+        claims.plan(facts({Listening(): (holder,)}))
     assert holder.program in error.value.what
     assert "127.0.0.1:8443" in error.value.what
 
 
 def test_a_listener_on_the_gateway_may_be_its_own_of_before() -> None:
     claims = GatewayPortsFree("api", "novaops:box/api", (("127.0.0.1", 9000),))
-    held = (Listener("127.0.0.1", 9000, "sshd", 7, "session-1.scope"),)
-    claims.plan(facts({Listeners(): held, AuthorizedKeys(): Admitted(HOME, f"{LINE}\n".encode())}))
+    held = (Listener("127.0.0.1", 9000, ("sshd",), 7, "session-1.scope"),)
+    claims.plan(facts({Listening(): held, AuthorizedKeys(): AuthorizedKeysFile(HOME, f"{LINE}\n".encode())}))
     with pytest.raises(Refused, match="taken by sshd") as error:
-        claims.plan(facts({Listeners(): held, AuthorizedKeys(): Admitted(HOME, None)}))
+        claims.plan(facts({Listening(): held, AuthorizedKeys(): AuthorizedKeysFile(HOME, None)}))
     assert "to end that: kill 7" in error.value.fix
 
 
@@ -603,7 +614,7 @@ def test_a_line_in_hosts_comes_and_goes_and_the_others_stay() -> None:
     entries = HostsEntries("api", (("127.86.1.2", "api.openai.com"),))
     (step,) = entries.plan(facts(hosts(before)))
     first, write = step.actions
-    assert "came-through /etc/novaops/tunnel/api.forwards novaops-tunnel-api.service" in str(first)
+    assert "tunnel-answers /etc/novaops/tunnel/api.forwards novaops-tunnel-api.service" in str(first)
     assert isinstance(write, WriteFile)
     assert write.content == before + b"\n127.86.1.2 api.openai.com # novaops tunnel api\n"
     assert not list(entries.plan(facts(hosts(payload(write.content)))))
@@ -621,9 +632,9 @@ def test_a_line_in_hosts_of_somebody_else_is_refused(line: bytes) -> None:
 
 def test_what_is_left_is_stopped_before_its_files_go() -> None:
     left = [
-        Leftover("/etc/systemd/system/novaops-tunnel-api.service", "0644", "root", "root", b"x"),
-        Leftover("/etc/systemd/system/novaops-tunnel-api-check.timer", "0644", "root", "root", b"x"),
-        Leftover("/etc/novaops/tunnel/api.key", "0600", "novaops-tunnel", "novaops-tunnel", None),
+        TunnelFile("/etc/systemd/system/novaops-tunnel-api.service", "0644", "root", "root", b"x"),
+        TunnelFile("/etc/systemd/system/novaops-tunnel-api-check.timer", "0644", "root", "root", b"x"),
+        TunnelFile("/etc/novaops/tunnel/api.key", "0600", "novaops-tunnel", "novaops-tunnel", None),
     ]
     (step,) = StaleTunnelFiles("api").plan(facts({TunnelFiles("api"): tuple(left)}))
     stop, *files, reload, key = step.actions
@@ -641,11 +652,11 @@ UP = ForwardState(
     up=True,
     status=401,
     seconds=0.0123,
-    trouble="",
-    holder="ssh",
+    error="",
+    listener="ssh",
     pid=7,
 )
-DOWN = replace(UP, up=False, status=0, trouble="curl: (7) Failed to connect", holder="", pid=0)
+DOWN = replace(UP, up=False, status=0, error="curl: (7) Failed to connect", listener="", pid=0)
 
 
 def state(*said: str, forward: ForwardState = DOWN, **more: Any) -> TunnelFacts:
@@ -679,9 +690,9 @@ def state(*said: str, forward: ForwardState = DOWN, **more: Any) -> TunnelFacts:
     ],
 )
 def test_why_there_is_no_connection(said: tuple[str, ...], why: str) -> None:
-    trouble = trouble_of(state(*said), DOWN)
+    trouble = diagnose(state(*said), DOWN)
     assert trouble is not None
-    assert why in trouble.why
+    assert why in trouble.cause
     assert trouble.fix
 
 
@@ -698,10 +709,10 @@ def test_why_there_is_no_connection(said: tuple[str, ...], why: str) -> None:
     ],
 )
 def test_why_nothing_comes_through_what_is_connected(said: str, why: str) -> None:
-    forward = replace(DOWN, trouble="curl: (56) OpenSSL SSL_connect: SSL_ERROR_SYSCALL", holder="ssh", pid=7)
-    trouble = trouble_of(state(said, forward=forward, ssh=7, ssh_age=100), forward)
+    forward = replace(DOWN, error="curl: (56) OpenSSL SSL_connect: SSL_ERROR_SYSCALL", listener="ssh", pid=7)
+    trouble = diagnose(state(said, forward=forward, ssh=7, ssh_age=100), forward)
     assert trouble is not None
-    assert why in trouble.why
+    assert why in trouble.cause
 
 
 @pytest.mark.parametrize(
@@ -714,10 +725,12 @@ def test_why_nothing_comes_through_what_is_connected(said: str, why: str) -> Non
     ],
 )
 def test_a_connection_with_too_few_rights_is_made_anew_once_the_gateway_is_right(after: tuple[str, ...], line: str, what: str) -> None:
-    forward = replace(DOWN, holder="ssh", pid=7)
+    forward = replace(DOWN, listener="ssh", pid=7)
     tunnel = state("channel 2: open failed: administratively prohibited: open failed", *after, forward=forward, ssh=7)
     works = TunnelConnected("api", (), "gate", "opts {} novaops:box/api")
-    now = facts({TunnelNamed("api"): tunnel, TunnelKey("api"): KEY}, gate={AuthorizedKeys(): Admitted(HOME, f"{line}\n".encode())})
+    now = facts(
+        {TunnelNamed("api"): tunnel, TunnelKey("api"): KEY}, gate={AuthorizedKeys(): AuthorizedKeysFile(HOME, f"{line}\n".encode())}
+    )
     if what == "waits":
         with pytest.raises(WaitingForPeer, match="gate's permission"):
             list(works.plan(now))
@@ -727,26 +740,26 @@ def test_a_connection_with_too_few_rights_is_made_anew_once_the_gateway_is_right
 
 
 def test_an_answer_of_somebody_else_is_no_answer() -> None:
-    trouble = trouble_of(state(), replace(UP, holder="nginx"))
+    trouble = diagnose(state(), replace(UP, listener="nginx"))
     assert trouble is not None
-    assert "is taken by nginx" in trouble.why
+    assert "is taken by nginx" in trouble.cause
 
 
 def test_an_answer_without_a_connection_is_none_of_the_tunnel() -> None:
-    assert trouble_of(state(ssh=7), UP) is None
+    assert diagnose(state(ssh=7), UP) is None
     for active, why in (("active", "there is no connection to gate"), ("inactive", "its unit is inactive")):
-        trouble = trouble_of(state(active=active), replace(UP, holder=""))
+        trouble = diagnose(state(active=active), replace(UP, listener=""))
         assert trouble is not None
-        assert why in trouble.why
+        assert why in trouble.cause
 
 
 @pytest.mark.parametrize("leads", ["", "192.0.2.9", "127.86.1.2,2001:db8::1"])
 def test_a_name_that_leads_past_the_tunnel_is_down(leads: str) -> None:
-    fronted = replace(UP, front="127.86.1.2:443", leads="127.86.1.2")
-    assert trouble_of(state(ssh=7), fronted) is None
-    trouble = trouble_of(state(ssh=7), replace(fronted, leads=leads))
+    fronted = replace(UP, local_alias="127.86.1.2:443", addresses="127.86.1.2")
+    assert diagnose(state(ssh=7), fronted) is None
+    trouble = diagnose(state(ssh=7), replace(fronted, addresses=leads))
     assert trouble is not None
-    assert f"api.openai.com leads to {leads or 'nowhere'} here, not into the tunnel" in trouble.why
+    assert f"api.openai.com leads to {leads or 'nowhere'} here, not into the tunnel" in trouble.cause
 
 
 @pytest.mark.parametrize(
@@ -761,9 +774,9 @@ def test_a_name_that_leads_past_the_tunnel_is_down(leads: str) -> None:
 )
 def test_who_listens_on_all_addresses_listens_on_this_one(place: str, lines: list[str], found: str) -> None:
     script = Tunnels.script([Tunnels()])
-    function = script[script.index("holder() {") : script.index("\nled() {")]
+    function = script[script.index("listener() {") : script.index("\naddresses() {")]
     printed = "".join(f"LISTEN 0 128 {line} 0.0.0.0:*\n" for line in lines)
-    done = subprocess.run(["sh", "-c", f'{function}\nholder "$0"', place], input=printed, capture_output=True, text=True, check=True)
+    done = subprocess.run(["sh", "-c", f'{function}\nlistener "$0"', place], input=printed, capture_output=True, text=True, check=True)
     assert done.stdout.split()[3:4] == ([found] if found else [])
 
 
@@ -816,7 +829,7 @@ def test_the_status_shows_each_forward_by_itself() -> None:
     ],
 )
 def test_the_line_to_use(words: tuple[str, str, str, str], line: str) -> None:
-    assert tunnels.use(*words) == line
+    assert tunnels.usage(*words) == line
     assert " -k" not in line
 
 
@@ -827,8 +840,8 @@ def test_what_the_host_prints_is_read_back() -> None:
         "check\tactive\nup\t100.50\n"
         "forward\t127.0.0.1\t8443\thttps\thttps://a.b/\ta.b:443\t127.0.0.1:8443\t-\t-\n"
         "answer\tyes\t401\t0.25\t\n"
-        'held\tLISTEN 0 128 127.0.0.1:8443 0.0.0.0:* users:(("ssh",pid=7,fd=4))\n'
-        "leads\t\n"
+        'listener\tLISTEN 0 128 127.0.0.1:8443 0.0.0.0:* users:(("ssh",pid=7,fd=4))\n'
+        "addresses\t\n"
         "ssh\t7\t60\nlink\t0 0 10.0.0.1:5 10.0.0.2:22 users cubic bytes_sent:100 bytes_acked:99 bytes_received:2000 x\n"
         "journal\tMTcwMC4xIGJveCBzc2hbN106IGhlbGxvOiB4Cg==\n\n"
         "tunnel\tgone\tabsent\nend\n"

@@ -1,0 +1,58 @@
+# The state of tunnels on their client: functions for facts/state.py, to be put after those of probes.sh.
+# Set before: configs, the folder of the tunnels' files; fresh, the seconds that a tunnel which has just begun is given to come up.
+# A tunnel is printed as rows of columns apart by tabs; the first column names the row.
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # ssh and age are set by youngest, of probes.sh
+: "${configs:?}" "${fresh:?}"
+listeners=$(ss -l -t -n -p -H)
+folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
+all_answer() { # NAME: whether every forward answers; the answers are files of the folder
+  rm -f "$folder/$1"/*; mkdir -p "$folder/$1"
+  ask_through "$configs/$1.forwards" "$folder/$1" front
+  ! grep -qs '^no' "$folder/$1"/*
+}
+settled() { # UNIT: whether waiting is of no use, because it has run for long, or does not run
+  case $(systemctl show -p ActiveState --value -- "$1") in active | activating) ;; *) return 0 ;; esac
+  youngest "$1"
+  [ "${age:-0}" -ge "$fresh" ]
+}
+listener() { # ADDRESS:PORT, of ss's lines: the one that listens there, or on all addresses of its kind
+  awk -v place="$1" '
+    BEGIN { port = place; sub(/.*:/, "", port); any = place ~ /^\[/ ? "[::]:" : "0.0.0.0:" }
+    $4 == place || $4 == any port || $4 == "*:" port { print; exit }'
+}
+addresses() { # NAME: the addresses that clients on this host get for it, apart by commas
+  timeout 5 getent ahosts "$1" | cut -d ' ' -f 1 | awk '!seen[$0]++' | paste -s -d ,
+}
+tunnel() { # NAME WAIT
+  forwards=$configs/$1.forwards unit=novaops-tunnel-$1.service
+  if [ ! -e "$forwards" ]; then printf 'tunnel\t%s\tabsent\n' "$1"; return; fi
+  if [ "$2" = wait ]; then
+    begun=$(date +%s)
+    until all_answer "$1" || settled "$unit" || [ $(($(date +%s) - begun)) -ge "$fresh" ]; do sleep 0.5; done
+  else all_answer "$1"
+  fi
+  printf 'tunnel\t%s\tpresent\n' "$1"
+  sed -n 's/^# \(via\|supervisor\|direction\) /\1\t/p' "$forwards"
+  systemctl show -p ActiveState,SubState,NRestarts,ActiveEnterTimestampMonotonic,MainPID -- "$unit" | sed 's/^/unit\t/'
+  printf 'check\t%s\n' "$(systemctl is-active -- "novaops-tunnel-$1-check.timer")"
+  read -r up _ </proc/uptime; printf 'up\t%s\n' "$up"
+  number=0
+  while IFS= read -r line; do
+    case $line in '' | '#'*) continue ;; esac
+    number=$((number + 1))
+    printf 'forward\t%s\nanswer\t%s\n' "$line" "$(cat "$folder/$1/$number" 2>/dev/null)"
+    place=$(printf %s "$line" | cut -f 1,2 | tr '\t' :)
+    printf 'listener\t%s\n' "$(printf '%s\n' "$listeners" | listener "$place")"
+    set -- "$1" "$2" "$(printf %s "$line" | cut -f 5)" "$(printf %s "$line" | cut -f 7)"
+    printf 'addresses\t%s\n' "$([ "$4" = - ] || addresses "${3%:*}")"
+  done <"$forwards"
+  youngest "$unit"
+  if [ -n "$ssh" ]; then
+    printf 'ssh\t%s\t%s\n' "$ssh" "$age"
+    port=$(sed -n 's/^ *Port //p' "$configs/$1.conf" 2>/dev/null)
+    ss -t -n -p -i -H -O state established 2>/dev/null | awk -v pid="pid=$ssh," -v port=":$port\$" 'index($0, pid) && $4 ~ port' | head -n 1 | sed 's/^/link\t/'
+  fi
+  journalctl -u "$unit" -b -n 60 -o short-unix --no-pager -q 2>/dev/null | base64 -w 0 | sed 's/^/journal\t/'
+  echo
+}

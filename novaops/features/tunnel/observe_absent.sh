@@ -1,0 +1,16 @@
+# What is left on the client of a tunnel that is to be absent. See observe_tools.sh.
+# Set before, too: name; hosts_comment, the end of its lines in /etc/hosts.
+# shellcheck shell=sh
+: "${name:?}" "${conf:?}" "${hosts_comment:?}"
+saw listening ss -Htln
+files() { ls -d "/etc/novaops/tunnel/$name".* 2>/dev/null; }
+units() { ls -d "/etc/systemd/system/novaops-tunnel-$name".* "/etc/systemd/system/novaops-tunnel-$name-check".* 2>/dev/null; }
+processes() {
+  for one in /proc/[0-9]*; do tr '\000' ' ' <"$one/cmdline" 2>/dev/null | grep -qF -- " $conf " && echo "${one#/proc/}"; done
+}
+named() { awk -v mark="$hosts_comment" 'substr($0, length($0) - length(mark) + 1) == mark' /etc/hosts; }
+saw left:files files
+saw left:units units
+saw left:processes processes
+saw left:names named
+saw end true
