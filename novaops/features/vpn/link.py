@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from novaops.errors import Refused, UsageError
-from novaops.features.vpn.lint import Examined, Given, checked_login, configuration, examine
+from novaops.features.vpn.configuration import configuration
+from novaops.features.vpn.credentials import checked_login
+from novaops.features.vpn.findings import Examined, Given
+from novaops.features.vpn.lint import examine
 from novaops.features.vpn.profile import Profile, ProfileError
 from novaops.features.vpn.resources.link import FOLDER, Paths, VpnLink
 from novaops.features.vpn.settings import PROTOCOL, Link
