@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from novaops.features.vpn.facts.server import Parts, key_of
+from novaops.features.vpn.facts.server_profile import Parts
+from novaops.features.vpn.facts.server_question import key_of
 from novaops.secret import Secret
 
 _CERTIFICATE = re.compile(r"<cert>\s*(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----)", re.DOTALL)
