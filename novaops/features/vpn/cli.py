@@ -85,9 +85,9 @@ def status(options: Options, hosts: Hosts = None) -> int:
 def lint(options: Options, file: Annotated[Path, typer.Argument(metavar="FILE", help="An .ovpn.")]) -> int:
     """What is wrong with a profile for OpenVPN 2.6 and OpenSSL 3, and what to change. Exit 4 where `vpn up` would refuse it."""
     from novaops.cli import output
-    from novaops.features.vpn.link import looked_at
+    from novaops.features.vpn.link import lint_file
 
-    found = looked_at(file)
+    found = lint_file(file)
     code = _REFUSED if found.refusals else 0
     if options.json:
         findings = [

@@ -13,9 +13,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Dis
 from novaops.formats import names
 from novaops.secret_source import Reference
 
-PROTOCOL = 86
-"""What the kernel's routes of novaops carry, so that they can be told and taken away. 186, say, is BGP's: FRR would clear it up."""
-
 LONGEST_DEVICE = 15
 
 _SHORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,10}")
