@@ -9,7 +9,7 @@ import typer
 
 from novaops.cli.options import Check, Diff, Guard, Hosts, NoWait, Options, verb
 from novaops.engine.guard import SECONDS
-from novaops.features.vpn import cli_server as vpn_serve
+from novaops.features.vpn import cli_server
 
 if TYPE_CHECKING:
     from novaops.engine.inventory import Host, Inventory
@@ -69,16 +69,16 @@ def status(options: Options, hosts: Hosts = None) -> int:
     from dataclasses import replace
 
     from novaops.cli.query import ask_hosts, not_there, show_rows
-    from novaops.features.vpn import status as vpns
+    from novaops.features.vpn import status as vpn_status
     from novaops.features.vpn.settings import Link
 
-    reports, started = ask_hosts(options, hosts or [], vpns.questions(), vpns.details, section="vpn")
+    reports, started = ask_hosts(options, hosts or [], vpn_status.questions(), vpn_status.details, section="vpn")
     details = {one.host: one.details for one in reports if not one.error}
     found = {host: {link["link"] for link in its["links"]} for host, its in details.items()}
     for host, entries in not_there(options, "vpn", found).items():
-        details[host]["links"] += [vpns.not_set_up(one.name, one.device, one.url, host) for one in entries if isinstance(one, Link)]
-    reports = [replace(report, status="failed") if vpns.broken(report.details) else report for report in reports]
-    return show_rows(options, reports, started, vpns.HEADERS, vpns.rows)
+        details[host]["links"] += [vpn_status.not_set_up(one.name, one.device, one.url, host) for one in entries if isinstance(one, Link)]
+    reports = [replace(report, status="failed") if vpn_status.broken(report.details) else report for report in reports]
+    return show_rows(options, reports, started, vpn_status.HEADERS, vpn_status.rows)
 
 
 @verb(app)
@@ -133,4 +133,4 @@ def _converge(
     return converge_hosts(options, hosts, RunOptions(check, not no_wait, guard=guard), wanted=wanted, section="vpn", diff=diff)
 
 
-vpn_serve.register(app)
+cli_server.register(app)

@@ -1,6 +1,6 @@
 """What becomes of each option of an OpenVPN profile: a table of rules. Pure.
 
-Versions are those of OpenVPN's deprecated options: https://community.openvpn.net/openvpn/wiki/DeprecatedOptions
+Which version of OpenVPN removed what: https://community.openvpn.net/openvpn/wiki/DeprecatedOptions
 """
 
 from __future__ import annotations
@@ -48,15 +48,14 @@ class Rule:
         return any(fnmatchcase(option.name, name) for name in self.names.split()) and self.when(option)
 
 
-def _parameter_in(*values: str) -> Callable[[Option], bool]:
-    return lambda option: option.parameter in values
+def _old_tls(option: Option) -> bool:
+    return option.parameter in {"1.0", "1.1"}
 
 
 _FOR_THE_SERVER = re.compile(r"UV_\w+|IV_\w+|FORWARD_COMPATIBLE|CLIENT_CERT|GENERIC_CONFIG|PROFILE_NAME|FRIENDLY_NAME|USERNAME|SERVER")
 """Variables of `setenv` that are sent to the server or mean nothing to OpenVPN; all others are for scripts."""
 
 _TAKE_OUT = "take it out of the profile"
-_BROKEN_TLS = _parameter_in("1.0", "1.1")
 
 _REFUSED = (
     Rule(
@@ -171,9 +170,9 @@ _MENDED = (
         "mended",
         "TLS {parameter} is broken, and OpenSSL 3 does not speak it: 1.2 is the least",
         "tls-version-min 1.2",
-        when=_BROKEN_TLS,
+        when=_old_tls,
     ),
-    Rule("tls-version-max", "mended", "TLS {parameter} is broken, and OpenSSL 3 does not speak it: left out", _TAKE_OUT, when=_BROKEN_TLS),
+    Rule("tls-version-max", "mended", "TLS {parameter} is broken, and OpenSSL 3 does not speak it: left out", _TAKE_OUT, when=_old_tls),
 )
 
 _SILENT = (
