@@ -10,9 +10,8 @@ from typing import Any
 from novaops.errors import UsageError
 from novaops.features.vpn.facts.server import VpnServer
 from novaops.features.vpn.paths import SERVERS_OWN, SOCKETS, UNITS, ServerPaths
-from novaops.features.vpn.resources.server_authority import Authority
+from novaops.features.vpn.resources.server_authority import YEARS, Authority
 from novaops.features.vpn.resources.server_forwarding import Forwarding, ForwardingRemoved
-from novaops.features.vpn.resources.server_pki import YEARS
 from novaops.features.vpn.resources.server_preconditions import ServerPreconditions
 from novaops.features.vpn.resources.server_removed import AuthorityForgotten, FolderRemoved, PortClosed
 from novaops.features.vpn.resources.server_running import NewUnit, ServerAnswers
@@ -76,7 +75,7 @@ def _present(entry: Server, host: Any, renewal: Renewal) -> Iterator[Resource]:
         reaches=entry.reaches,
         kept=paths.ip_forward_before,
     )
-    yield Forwarding(paths)
+    yield Forwarding(entry.name)
     yield File(paths.sysctl, _SYSCTL)
     yield OpenPort(entry.port, entry.protocol)
     yield Directory(paths.drop_ins)
@@ -103,7 +102,7 @@ def _absent(entry: Server) -> Iterator[Resource]:
     yield PortClosed(_question(entry))  # before the configuration is removed, which says that this port is the server's
     yield Unit(paths.unit, enabled=False, active=False)
     yield Unit(paths.forward_unit, enabled=False, active=False)
-    yield ForwardingRemoved(paths)
+    yield ForwardingRemoved(entry.name)
     yield from (File(path, None) for path in (paths.configuration, paths.forward_script, paths.sysctl))
     yield from (File(path, None, then=_RELOAD) for path in (f"{paths.drop_ins}/novaops.conf", f"{UNITS}/{paths.forward_unit}"))
     yield FolderRemoved(paths.drop_ins, "novaops.conf")

@@ -8,13 +8,15 @@ from typing import Any
 
 from novaops.errors import Refused
 from novaops.features.vpn.facts.server import ServerState, VpnServer
-from novaops.features.vpn.paths import ServerPaths
-from novaops.features.vpn.resources.server_pki import YEARS, pki_script
+from novaops.features.vpn.paths import SERVERS, SOCKETS, ServerPaths
 from novaops.formats.x509 import DAY
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.shell import quote, sh_file
+
+YEARS = 3650
+"""Days: how long the authority, the server's certificate and the list of revoked certificates are valid."""
 
 SOON = 30
 """Days before its end that something is renewed."""
@@ -23,6 +25,11 @@ _TAKE_BACK = """\
 if grep -q -v '/CN=server:' index.txt; then echo "there are clients that have certificates of it"; exit 1; fi
 rm -rf ca.key ca.crt ca.csr server.* certs clients index.txt* tls-crypt.key renewed said crl.new "$folder.crl.pem"
 """
+
+
+def pki_script(body: str) -> str:
+    """sh: `body` with the functions of server_pki.sh before it."""
+    return f"SERVERS={SERVERS} SOCKETS={SOCKETS} YEARS={YEARS}\n{sh_file(__package__, 'server_pki.sh')}{body}"
 
 
 @dataclass(frozen=True)

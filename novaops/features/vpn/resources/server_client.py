@@ -11,7 +11,7 @@ from novaops.features.vpn.facts.server_clients import Clients, VpnClients
 from novaops.features.vpn.facts.server_profile import VpnProfile
 from novaops.features.vpn.facts.server_question import TALK
 from novaops.features.vpn.paths import ServerPaths
-from novaops.features.vpn.resources.server_pki import pki_script
+from novaops.features.vpn.resources.server_authority import pki_script
 from novaops.formats.x509 import day
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step

@@ -20,11 +20,15 @@ from novaops.model.question import Facts, Question
 class Forwarding(Resource):
     """Its unit runs, and the rules are as the unit made them: a firewall that was reloaded may have removed them."""
 
-    paths: ServerPaths
+    server: str
 
     @property
     def id(self) -> str:
-        return f"forwarding:{self.paths.name}"
+        return f"forwarding:{self.server}"
+
+    @property
+    def paths(self) -> ServerPaths:
+        return ServerPaths(self.server)
 
     @property
     def _in_place(self) -> Succeeds:
@@ -43,7 +47,7 @@ class Forwarding(Resource):
     def verify_works(self, facts: Facts) -> None:
         if not facts.known(self._in_place):
             raise HostFailed(
-                f"the way out for the clients of {self.paths.name} is not as it should be",
+                f"the way out for the clients of {self.server} is not as it should be",
                 why=f"`{self._in_place.command}` says so: ip_forward, the rule that masquerades, or iptables' chain FORWARD.",
                 fix=f"systemctl status {self.paths.forward_unit}",
             )
@@ -53,11 +57,15 @@ class Forwarding(Resource):
 class ForwardingRemoved(Resource):
     """Its rules are removed, and the host's ip_forward is off again where it was off before."""
 
-    paths: ServerPaths
+    server: str
 
     @property
     def id(self) -> str:
-        return f"forwarding:{self.paths.name}"
+        return f"forwarding:{self.server}"
+
+    @property
+    def paths(self) -> ServerPaths:
+        return ServerPaths(self.server)
 
     @property
     def _removed(self) -> Succeeds:
