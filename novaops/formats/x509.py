@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from novaops.formats.names import is_address
@@ -110,6 +111,11 @@ class Chain:
         """Whose certificate would continue the path; "" when it ends in a self-signed one."""
         last = self.path[-1]
         return "" if last.self_signed else last.issuer
+
+
+def day(seconds: int) -> str:
+    """The date in UTC of a time in seconds since 1970: 2026-11-22."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
 
 
 def names_for(domains: Iterable[str]) -> tuple[str, ...]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from novaops.cli.options import Check, Diff, Guard, Hosts, NoWait, Options, verb
-from novaops.engine.guard import SECONDS
-from novaops.features.vpn import cli_server as vpn_serve
+from novaops.cli.options import Flags, GuardedRun, Hosts, Options, verb
+from novaops.features.vpn import cli_server
 
 if TYPE_CHECKING:
     from novaops.engine.desired import DesiredState
-    from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import Playbooks
+    from novaops.engine.inventory import Host
 
 app = typer.Typer(help="OpenVPN for named routes only: up, status, down, lint; and servers.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -24,44 +24,31 @@ Source = "env:NAME, file:PATH or cmd:WORDS"
 _REFUSED = 4
 
 
+@dataclass(frozen=True)
+class LinkFlags(Flags):
+    profile: Annotated[Path | None, typer.Option(metavar="FILE", help="The .ovpn, on this machine.")] = None
+    routes: Annotated[str | None, typer.Option(metavar="NAME,...", help="Names, addresses and networks that go through it.")] = None
+    user: Annotated[str | None, typer.Option(metavar="NAME", help="With --password: what the server asks for.")] = None
+    password: Annotated[str | None, typer.Option(metavar="SOURCE", help=f"{Source}: that user's password.")] = None
+    key_password: Annotated[str | None, typer.Option(metavar="SOURCE", help="What opens the profile's private key.")] = None
+    when_down: Annotated[str | None, typer.Option(help="unreachable or direct: where the routes lead while the link is down.")] = None
+
+    def given(self) -> dict[str, Any]:
+        profile = {} if self.profile is None else {"profile": str(self.profile.absolute())}
+        return {**super().given(), **profile}
+
+
 @verb(app)
-def up(  # noqa: PLR0913 - one option for each key of the section
-    options: Options,
-    hosts: Hosts = None,
-    *,
-    name: Name = None,
-    profile: Annotated[Path | None, typer.Option(metavar="FILE", help="The .ovpn, on this machine.")] = None,
-    routes: Annotated[str | None, typer.Option(metavar="NAME,...", help="Names, addresses and networks that go through it.")] = None,
-    user: Annotated[str | None, typer.Option(metavar="NAME", help="With --password: what the server asks for.")] = None,
-    password: Annotated[str | None, typer.Option(metavar="SOURCE", help=f"{Source}: that user's password.")] = None,
-    key_password: Annotated[str | None, typer.Option(metavar="SOURCE", help="What opens the profile's private key.")] = None,
-    when_down: Annotated[str | None, typer.Option(help="unreachable or direct: where the routes lead while the link is down.")] = None,
-    check: Check = False,
-    diff: Diff = False,
-    no_wait: NoWait = False,
-    guard: Guard = SECONDS,
-) -> int:
+def up(options: Options, hosts: Hosts = None, *, name: Name = None, flags: LinkFlags, run: GuardedRun) -> int:
     """Bring each link of the hosts' vpn: sections up, and prove it by a request that went through it."""
-    given = {"profile": str(profile.absolute()) if profile else None, "routes": routes, "user": user, "password": password}
-    given |= {"key_password": key_password, "when_down": when_down}
-    flags = {key: value for key, value in given.items() if value is not None}
     state = {"state": "present"} if name else {}
-    return _converge(options, hosts or [], name, {**flags, **state}, check=check, diff=diff, no_wait=no_wait, guard=guard)
+    return _converge(options, hosts, name, {**flags.given(), **state}, run)
 
 
 @verb(app)
-def down(
-    options: Options,
-    hosts: Hosts = None,
-    *,
-    name: Name = None,
-    check: Check = False,
-    diff: Diff = False,
-    no_wait: NoWait = False,
-    guard: Guard = SECONDS,
-) -> int:
+def down(options: Options, hosts: Hosts = None, *, name: Name = None, run: GuardedRun) -> int:
     """Take links away, with their routes, passwords and keys: addresses and routes are as they were before."""
-    return _converge(options, hosts or [], name, {"state": "absent"}, check=check, diff=diff, no_wait=no_wait, guard=guard)
+    return _converge(options, hosts, name, {"state": "absent"}, run)
 
 
 @verb(app)
@@ -70,25 +57,25 @@ def status(options: Options, hosts: Hosts = None) -> int:
     from dataclasses import replace
 
     from novaops.cli.query import ask_hosts, not_there, show_rows
-    from novaops.features.vpn import status as vpns
+    from novaops.features.vpn import status as vpn_status
     from novaops.features.vpn.settings import Link
 
-    reports, started = ask_hosts(options, hosts or [], vpns.questions(), vpns.details, section="vpn")
+    reports, started = ask_hosts(options, hosts or [], vpn_status.questions(), vpn_status.details, section="vpn")
     details = {one.host: one.details for one in reports if not one.error}
     found = {host: {link["link"] for link in its["links"]} for host, its in details.items()}
     for host, entries in not_there(options, "vpn", found).items():
-        details[host]["links"] += [vpns.not_set_up(one.name, one.device, one.url, host) for one in entries if isinstance(one, Link)]
-    reports = [replace(report, status="failed") if vpns.broken(report.details) else report for report in reports]
-    return show_rows(options, reports, started, vpns.HEADERS, vpns.rows)
+        details[host]["links"] += [vpn_status.not_set_up(one.name, one.device, one.url, host) for one in entries if isinstance(one, Link)]
+    reports = [replace(report, status="failed") if vpn_status.broken(report.details) else report for report in reports]
+    return show_rows(options, reports, started, vpn_status.HEADERS, vpn_status.rows)
 
 
 @verb(app)
 def lint(options: Options, file: Annotated[Path, typer.Argument(metavar="FILE", help="An .ovpn.")]) -> int:
     """What is wrong with a profile for OpenVPN 2.6 and OpenSSL 3, and what to change. Exit 4 where `vpn up` would refuse it."""
     from novaops.cli import output
-    from novaops.features.vpn.link import looked_at
+    from novaops.features.vpn.link import lint_file
 
-    found = looked_at(file)
+    found = lint_file(file)
     code = _REFUSED if found.refusals else 0
     if options.json:
         findings = [
@@ -107,31 +94,18 @@ def lint(options: Options, file: Annotated[Path, typer.Argument(metavar="FILE", 
     return code
 
 
-def _converge(
-    options: Options,
-    hosts: list[str],
-    name: str | None,
-    flags: dict[str, Any],
-    *,
-    check: bool,
-    diff: bool,
-    no_wait: bool,
-    guard: int,
-) -> int:
-    from novaops.cli.section_verb import converge_hosts
-    from novaops.engine.converge import RunOptions
+def _converge(options: Options, hosts: list[str] | None, name: str | None, flags: dict[str, Any], run: GuardedRun) -> int:
+    from novaops.cli.section_verb import converge_entries
     from novaops.errors import UsageError
+    from novaops.features.vpn.settings import Link
 
-    def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
-        from novaops.features.vpn.settings import Link
-
-        settings = playbooks.by_name["vpn"].overridden(known, found, "name", name, flags)
-        links = [entry for entry in settings if isinstance(entry, Link)]
+    def links_only(of: Callable[[Any], DesiredState], host: Host, entries: list[Any]) -> DesiredState:
+        links = [entry for entry in entries if isinstance(entry, Link)]
         if name and not links:
-            raise UsageError(f"{name} is a server of {found.name}", fix=f"novaops vpn serve {found.name} --name {name}")
-        return playbooks.desired(known, found, settings={"vpn": links})
+            raise UsageError(f"{name} is a server of {host.name}", fix=f"novaops vpn serve {host.name} --name {name}")
+        return of(links)
 
-    return converge_hosts(options, hosts, RunOptions(check, not no_wait, guard=guard), wanted=wanted, section="vpn", diff=diff)
+    return converge_entries(options, hosts or [], run, "vpn", "name", name, flags, links_only)
 
 
-vpn_serve.register(app)
+cli_server.register(app)

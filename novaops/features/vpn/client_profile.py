@@ -1,11 +1,12 @@
-"""A client's profile for OpenVPN, whole in one file. Its private key is made here, and goes nowhere else."""
+"""A client's profile for OpenVPN, in one file. Its private key is made on the operator's machine, and is in that file only."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from novaops.features.vpn.facts.server import Parts, key_of
+from novaops.features.vpn.facts.server_profile import Parts
+from novaops.features.vpn.facts.server_question import key_of
 from novaops.secret import Secret
 
 _CERTIFICATE = re.compile(r"<cert>\s*(-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----)", re.DOTALL)
@@ -13,7 +14,7 @@ _CERTIFICATE = re.compile(r"<cert>\s*(-----BEGIN CERTIFICATE-----.*?-----END CER
 
 @dataclass(frozen=True)
 class Asked:
-    """A new private key, and what asks for its certificate."""
+    """A new private key, and the request for its certificate."""
 
     key: Secret
     """PKCS8 as PEM; encrypted where there is a passphrase."""
@@ -24,6 +25,7 @@ class Asked:
 
 
 def ask(name: str, passphrase: Secret | None) -> Asked:
+    """`passphrase` encrypts the key."""
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -40,7 +42,7 @@ def ask(name: str, passphrase: Secret | None) -> Asked:
 
 
 def profile(server: str, client: str, parts: Parts, key: Secret) -> Secret:
-    """The text of the .ovpn file. What goes through the VPN is left to the one who uses it."""
+    """The text of the .ovpn file. It sets no routes: its user decides what goes through the VPN."""
     address, port, protocol = parts.remote.split(" ")
     inline = {"ca": parts.ca, "cert": parts.pem, "key": key.reveal(), "tls-crypt": parts.tls_crypt.reveal()}
     notify = "explicit-exit-notify 1\n" if protocol == "udp" else ""

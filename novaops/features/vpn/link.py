@@ -1,4 +1,4 @@
-"""One link as its host has to have it: the profile read and examined here, its files, and what it needs before them."""
+"""What an entry of `vpn:` for a link asks of its host; the profile is read and examined here, on the operator's machine."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from novaops.errors import Refused, UsageError
-from novaops.features.vpn.lint import Examined, Given, checked_login, configuration, examine
+from novaops.features.vpn.configuration import configuration
+from novaops.features.vpn.credentials import checked_login
+from novaops.features.vpn.facts.nearby import PROTOCOL
+from novaops.features.vpn.findings import Examined, Given
+from novaops.features.vpn.lint import examine
+from novaops.features.vpn.paths import LINKS, UNITS, LinkPaths
 from novaops.features.vpn.profile import Profile, ProfileError
-from novaops.features.vpn.resources.link import FOLDER, Paths, VpnLink
-from novaops.features.vpn.settings import PROTOCOL, Link
+from novaops.features.vpn.resources.link import VpnLink
+from novaops.features.vpn.settings import Link
 from novaops.model.plan import Resource
 from novaops.resources.directory import Directory
 from novaops.resources.package import Package
@@ -20,19 +25,19 @@ from novaops.secret import Secret
 from novaops.secret_source import resolve
 
 EVERY = 20
-"""Seconds between two looks at where the names lead."""
+"""Seconds after which the names are resolved again."""
 
 PAUSE = 900
-"""Seconds to the next try, where the server has turned user and password down."""
+"""Seconds to the next try after the server has turned user and password down."""
 
-_SPOKEN_OF = ("mended", "left out", "warning")
+_REPORTED = ("mended", "left out", "warning")
 
 
 def resources(entry: Link, host: Any) -> Iterator[Resource]:
     """Raises UsageError, and Refused where no link can come of the profile: before anything is contacted."""
     link = _link(entry, host)
     yield from (Package("ca-certificates"), Package("curl"), Package("openvpn"))
-    yield from (Directory("/etc/novaops"), Directory(FOLDER), Directory(Paths(entry.name).drop_ins))
+    yield from (Directory("/etc/novaops"), Directory(LINKS), Directory(LinkPaths(entry.name).drop_ins))
     yield link
 
 
@@ -50,7 +55,7 @@ def read_profile(file: Path) -> Profile:
 
 
 def _beside(folder: Path, name: str) -> bytes:
-    """A file in the profile's folder, or below it: no profile may send other files of this machine anywhere. Raises OSError."""
+    """A file in or below the profile's folder: no profile may send other files of this machine anywhere. Raises OSError."""
     found = (folder / name).resolve()
     if not found.is_relative_to(folder.resolve()):
         raise PermissionError(EACCES, "it is not in the profile's folder: move it there")
@@ -71,15 +76,16 @@ def password_files(profile: Profile, folder: Path) -> dict[str, bytes]:
     return found
 
 
-def looked_at(file: Path) -> Examined:
+def lint_file(file: Path) -> Examined:
     """What `vpn lint` says of a profile. Raises UsageError."""
     profile = read_profile(file)
     found = examine(profile, Given(int(time.time()), later=True), password_files(profile, file.parent))
-    _writable(found)
+    _check_writable(found)
     return found
 
 
-def _writable(found: Examined) -> None:
+def _check_writable(found: Examined) -> None:
+    """Raises UsageError where an option fits in no line of a configuration."""
     try:
         configuration(found, head=(), device="tun", address="true", up="true", login="", key_password="", persist=False)
     except ValueError as error:
@@ -95,22 +101,23 @@ def _link(entry: Link, host: Any) -> VpnLink:
     given = Given(int(time.time()), user=login is not None, key_password=key_password)
     found = examine(profile, given, password_files(profile, file.parent))
     if found.refusals:
-        first = found.refusals[0]
-        more = "".join(f"\n{_where(file, other.line)}: {other.what}" for other in found.refusals[1:])
+        first, *others = found.refusals
+        more = "".join(f"\n{_where(file, other.line)}: {other.what}" for other in others)
         raise Refused(f"{entry.name}: {_where(file, first.line)}: {first.what}{more}", fix=first.fix)
-    _writable(found)
-    login = login or found.login
-    opens = key_password or found.key_password
+    _check_writable(found)
+    login = (login or found.login) if found.wants_login else None
+    opens = (key_password or found.key_password) if found.encrypted else None
+    paths = LinkPaths(entry.name)
     return VpnLink(
         *(entry.name, entry.device),
-        contents=_contents(entry, host, found, login if found.wants_login else None, opens if found.encrypted else None),
-        modes=dict.fromkeys(Paths(entry.name).started_with[:3], "0600") | {Paths(entry.name).script: "0755"},
+        contents=_contents(entry, host, found, login, opens),
+        modes=dict.fromkeys(paths.started_with[:3], "0600") | {paths.script: "0755"},
         networks=entry.networks,
         servers=tuple(dict.fromkeys(server for server, _, _ in profile.remotes)),
         said=tuple(
             f"{_where(file, finding.line)}: {finding.option}{' left out' if finding.weight == 'left out' else ''}: {finding.what}"
             for finding in found.findings
-            if finding.weight in _SPOKEN_OF
+            if finding.weight in _REPORTED
         ),
     )
 
@@ -131,37 +138,37 @@ def _login(entry: Link) -> tuple[str, Secret] | None:
 def _contents(
     entry: Link, host: Any, found: Examined, login: tuple[str, Secret] | None, opens: Secret | None
 ) -> dict[str, str | Secret | None]:
-    paths = Paths(entry.name)
-    conf, auth, word, drop_in, routes = paths.started_with
-    systemd = "/etc/systemd/system"
+    """The content of each file, by its path; None for one that is not needed. `opens` is the private key's password."""
+    paths = LinkPaths(entry.name)
+    conf, auth, key_password, drop_in, routes = paths.started_with
     values = {"name": entry.name, "protocol": PROTOCOL, "every": EVERY, "pause": PAUSE}
-
-    def rendered(template: str) -> str:
-        return str(host.templates.render(f"vpn/{template}.j2", **values))
-
+    templates = {
+        drop_in: "drop-in.conf",
+        paths.script: "link.sh",
+        f"{UNITS}/{paths.routes_service}": "routes.service",
+        f"{UNITS}/{paths.routes_timer}": "routes.timer",
+        f"{UNITS}/{paths.hold}": "hold.service",
+    }
     return {
         conf: configuration(
             found,
             head=("managed by novaops: novaops vpn up writes it anew",),
             device=entry.device,
             address=f"/bin/sh {paths.script} {entry.name} address",
-            up=f"/usr/bin/systemctl --no-block restart {paths.routes}.service",
+            up=f"/usr/bin/systemctl --no-block restart {paths.routes_service}",
             login=auth if login else "",
-            key_password=word if opens else "",
+            key_password=key_password if opens else "",
             persist=entry.when_down == "unreachable",
         ),
         auth: None if login is None else Secret(f"{login[0]}\n{login[1].reveal()}\n"),
-        word: None if opens is None else Secret(f"{opens.reveal()}\n"),
-        drop_in: rendered("drop-in.conf"),
+        key_password: None if opens is None else Secret(f"{opens.reveal()}\n"),
         routes: _routes(entry, found),
-        paths.script: rendered("link.sh"),
-        f"{systemd}/{paths.routes}.service": rendered("routes.service"),
-        f"{systemd}/{paths.routes}.timer": rendered("routes.timer"),
-        f"{systemd}/{paths.hold}": rendered("hold.service"),
+        **{path: str(host.templates.render(f"vpn/{template}.j2", **values)) for path, template in templates.items()},
     }
 
 
 def _routes(entry: Link, found: Examined) -> str:
+    """The settings that the host's script reads."""
     lines = [
         "# managed by novaops",
         f"device {entry.device}",

@@ -1,4 +1,4 @@
-"""OpenVPN profiles: read as OpenVPN reads them, and written so that it reads the same. Pure."""
+"""OpenVPN profiles, parsed and written by OpenVPN's own rules. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 LONGEST_LINE = 255
-"""Bytes. OpenVPN stops at a longer one, but within blocks."""
+"""Bytes. OpenVPN refuses a longer one, except within blocks."""
 
 MOST_WORDS = 16
 
@@ -15,7 +15,7 @@ FILES = ("ca", "cert", "key", "extra-certs", "tls-auth", "tls-crypt", "tls-crypt
 """Options that name a file, and that can have its content in a block instead."""
 
 BINARY = ("pkcs12",)
-"""Those whose block is base64."""
+"""Those whose block is in base64."""
 
 _BLANK = " \t\v\f\r\n"
 
@@ -37,9 +37,9 @@ class Option:
     """The option's name, without dashes, and its parameters."""
     line: int
     block: str | None = field(default=None, repr=False)
-    """What stands between <name> and </name>, which may be a secret; None for a plain line."""
+    """The text between <name> and </name>, which may be a secret; None for a plain line."""
     within: int = 0
-    """The line of the <connection> that it stands in; 0 for none."""
+    """The line of the <connection> that contains it; 0 for none."""
 
     @property
     def name(self) -> str:
@@ -67,16 +67,16 @@ class Profile:
         return tuple(option for option in self.options if option.name in names)
 
     def last(self, name: str) -> Option | None:
-        """The one that counts where each overrides those before it."""
+        """The last one, which overrides those before it."""
         return next(iter(self.all(name)[::-1]), None)
 
     def filled(self, beside: Beside) -> Profile:
-        """The same with the files that it names as blocks, `tls-auth FILE 1` as block and key-direction. Raises ProfileError."""
+        """The profile with the files that it names as blocks; `tls-auth FILE 1` becomes a block and key-direction. Raises ProfileError."""
         return Profile(tuple(new for option in self.options for new in _filled(option, beside)))
 
     @property
     def remotes(self) -> tuple[tuple[str, str, str], ...]:
-        """Where the servers are: host, port and protocol, as the profile says it, those within <connection> too."""
+        """The servers: host, port and protocol, as the profile has them, including those within <connection>."""
         protocol, port = self.last_outside("proto"), self.last_outside("port") or self.last_outside("rport")
         found = []
         for option in self.all("remote"):
@@ -91,7 +91,7 @@ class Profile:
 
 
 def words_of(line: str) -> tuple[str, ...]:  # noqa: C901, PLR0912 - one state after the other, as OpenVPN does it
-    """A line's words as OpenVPN takes it apart: quotes, backslashes, and # or ; for a comment where a word could begin.
+    """A line split as OpenVPN does it: quotes, backslashes, and # or ; for a comment where a word could begin.
 
     Raises ValueError.
     """
@@ -133,7 +133,7 @@ def words_of(line: str) -> tuple[str, ...]:  # noqa: C901, PLR0912 - one state a
 
 
 def quoted(word: str) -> str:
-    """A word as it can stand in a configuration. Raises ValueError for what no line can hold."""
+    """A word, quoted for a configuration where that is needed. Raises ValueError for what no line can hold."""
     if any(c in "\r\n\0" for c in word):
         raise ValueError(f"a line of a configuration cannot hold {word!r}")
     if word and not any(c in _BLANK or c in "\\\"'#;<" for c in word):
@@ -150,7 +150,7 @@ def line_of(words: Sequence[str]) -> str:
 
 
 def text_of(options: Sequence[Option]) -> str:
-    """The options as a configuration; those of one <connection> together."""
+    """The options as a configuration, those of one <connection> in a block of it."""
     lines: list[str] = []
     within = 0
     for option in [*options, None]:
@@ -168,46 +168,56 @@ def text_of(options: Sequence[Option]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _options(lines: Sequence[str], first: int, within: int) -> Iterator[Option]:  # noqa: C901, PLR0912 - a table of cases
+def _options(lines: Sequence[str], first: int, within: int) -> Iterator[Option]:
+    """`first` is the number of the first line."""
     number = 0
     while number < len(lines):
         line, at = lines[number], first + number
         number += 1
-        tag = re.fullmatch(r"\s*<([A-Za-z0-9_-]+)>\s*", line)
-        if tag:
-            name, begin = tag[1], number
-            end = next((n for n in range(begin, len(lines)) if f"</{name}>" in lines[n]), None)
-            if end is None:
-                raise ProfileError(at, f"<{name}> is not closed: there is no </{name}>")
-            if lines[end].strip() != f"</{name}>":  # OpenVPN may end the block there, and take what follows for options
-                raise ProfileError(first + end, f"</{name}> has to stand alone")
-            number = end + 1
-            if name == "connection":
-                if within:
-                    raise ProfileError(at, "a <connection> within another one")
-                yield from _options(lines[begin:end], at + 1, at)
-            else:
-                yield Option((name,), at, "\n".join(one.rstrip() for one in lines[begin:end]).strip("\n") + "\n", within)
+        if not (tag := re.fullmatch(r"\s*<([A-Za-z0-9_-]+)>\s*", line)):
+            yield from _plain(line, at, within)
             continue
-        if line.strip().startswith("</"):
-            raise ProfileError(at, f"{line.strip()[:40]} closes what was not opened")
-        if len(line.encode("utf-8", "surrogateescape")) > LONGEST_LINE:
-            raise ProfileError(at, f"it is longer than {LONGEST_LINE} bytes: OpenVPN takes none that long")
-        try:
-            words = words_of(line)
-        except ValueError as error:
-            raise ProfileError(at, str(error)) from None
+        name, end = tag[1], _end_of_block(lines, number, tag[1], first)
+        content, number = lines[number:end], end + 1
+        if name != "connection":
+            yield Option((name,), at, "\n".join(one.rstrip() for one in content).strip("\n") + "\n", within)
+        elif within:
+            raise ProfileError(at, "a <connection> within another one")
+        else:
+            yield from _options(content, at + 1, at)
+
+
+def _end_of_block(lines: Sequence[str], begin: int, name: str, first: int) -> int:
+    """The index of the line that closes the block whose content begins at `begin`."""
+    end = next((n for n in range(begin, len(lines)) if f"</{name}>" in lines[n]), None)
+    if end is None:
+        raise ProfileError(first + begin - 1, f"<{name}> is not closed: there is no </{name}>")
+    if lines[end].strip() != f"</{name}>":  # OpenVPN may end the block there, and take what follows for options
+        raise ProfileError(first + end, f"</{name}> has to stand alone")
+    return end
+
+
+def _plain(line: str, at: int, within: int) -> Iterator[Option]:
+    """The option on a line, if there is one."""
+    if line.strip().startswith("</"):
+        raise ProfileError(at, f"{line.strip()[:40]} closes what was not opened")
+    if len(line.encode("utf-8", "surrogateescape")) > LONGEST_LINE:
+        raise ProfileError(at, f"it is longer than {LONGEST_LINE} bytes: OpenVPN takes none that long")
+    try:
+        words = words_of(line)
+    except ValueError as error:
+        raise ProfileError(at, str(error)) from None
+    if not words:
+        return
+    name = words[0].removeprefix("--")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+        raise ProfileError(at, f"{words[0][:40]!r} is no option of OpenVPN's")
+    if name == "setenv" and words[1:2] == ("opt",):  # setenv opt NAME: an option that is ignored by an OpenVPN that does not know it
+        words = words[2:]
         if not words:
-            continue
+            return
         name = words[0].removeprefix("--")
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-            raise ProfileError(at, f"{words[0][:40]!r} is no option of OpenVPN's")
-        if name == "setenv" and words[1:2] == ("opt",):
-            if len(words) < 3:  # noqa: PLR2004 - setenv opt NAME
-                continue
-            words = words[2:]  # "take it if you know it"
-            name = words[0].removeprefix("--")
-        yield Option((name, *words[1:]), at, None, within)
+    yield Option((name, *words[1:]), at, None, within)
 
 
 def _filled(option: Option, beside: Beside) -> Iterator[Option]:
@@ -217,7 +227,7 @@ def _filled(option: Option, beside: Beside) -> Iterator[Option]:
     if option.name == "tls-auth" and len(option.words) > 2:  # noqa: PLR2004 - tls-auth FILE DIRECTION
         yield Option(("key-direction", option.words[2]), option.line, None, option.within)
     if option.parameter in {"[inline]", "inline", ""}:
-        return  # the block stands elsewhere
+        return  # the block is elsewhere in the profile
     try:
         content = beside(option.parameter)
     except OSError as error:

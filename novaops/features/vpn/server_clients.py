@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from novaops.features.vpn.facts.server import Clients, VpnClients, days_left
-from novaops.features.vpn.resources.server_client import day, no_server
+from novaops.features.vpn.facts.server_clients import Clients, VpnClients
+from novaops.features.vpn.resources.server_client import no_server
 from novaops.formats.size import human
+from novaops.formats.x509 import day
 from novaops.model.question import Facts, Missing
 
 
@@ -27,7 +28,7 @@ def _client(clients: Clients, name: str) -> dict[str, Any]:
         "state": one.state,
         "serial": one.serial,
         "until": day(one.until),
-        "days_left": days_left(one, clients.now),
+        "days_left": one.days_left(clients.now),
         "revoked_before": [other.serial for other in clients.issued if other.name == name and other.serial != one.serial],
         "connected": None
         if through is None

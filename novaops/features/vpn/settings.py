@@ -13,9 +13,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Dis
 from novaops.formats import names
 from novaops.secret_source import Reference
 
-PROTOCOL = 86
-"""What the kernel's routes of novaops carry, so that they can be told and taken away. 186, say, is BGP's: FRR would clear it up."""
-
 LONGEST_DEVICE = 15
 
 _SHORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,10}")
@@ -31,7 +28,7 @@ def route(text: str) -> str:
         if names.is_address(found):
             _refuse_special(ipaddress.ip_network(found))
         elif "." not in found.strip(".") or found.replace(".", "").isdecimal():
-            raise ValueError(f'"{text}" is no name like api.openai.com, address or network')
+            raise ValueError(f'"{text}" is not a name like api.openai.com, an address or a network')
         return found if names.is_address(found) else found.lower().rstrip(".")
     network = ipaddress.ip_network(names.network(text))
     _refuse_special(network)
@@ -40,7 +37,7 @@ def route(text: str) -> str:
 
 def _refuse_special(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> None:
     if network.prefixlen == 0:
-        raise ValueError(f'"{network}" is everything there is, ssh included: only what is named goes through a VPN')
+        raise ValueError(f'"{network}" is every address, ssh included: only what is named goes through a VPN')
     if network.is_loopback or network.is_multicast or network.is_unspecified or network.is_link_local:
         raise ValueError(f'"{network}" never leaves the host or its link')
 
@@ -48,34 +45,34 @@ def _refuse_special(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> N
 def _url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or any(not "!" <= c <= "~" or c in "\"\\'" for c in text) or "@" in text:
-        raise ValueError(f'"{text}" is no URL like https://api.example.com/v1/models')
+        raise ValueError(f'"{text}" is not a URL like https://api.example.com/v1/models')
     names.address(parts.netloc)
     return text
 
 
 def _short(name: str) -> str:
-    """The name of a server is part of its device's, and of a table's of nftables. Raises ValueError."""
+    """The server's name is part of the names of its device and of its nftables table. Raises ValueError."""
     if not _SHORT.fullmatch(name):
-        raise ValueError(f'"{name}" is no name of a VPN server: at most {LONGEST_DEVICE - 4} letters, digits, "-" and "_"')
+        raise ValueError(f'"{name}" is not a name for a VPN server: at most {LONGEST_DEVICE - 4} letters, digits, "-" and "_"')
     return name
 
 
 def _of_clients(text: str) -> str:
-    """A network that clients can be given addresses from. Raises ValueError with the offending text."""
+    """A network from which clients can get addresses. Raises ValueError with the offending text."""
     try:
         found = ipaddress.IPv4Network(text)
     except ValueError as error:
-        raise ValueError(f'"{text}" is no network like 10.86.0.0/24: {error}') from None
+        raise ValueError(f'"{text}" is not a network like 10.86.0.0/24: {error}') from None
     if not _WIDEST <= found.prefixlen <= _NARROWEST:
-        raise ValueError(f'"{text}" is no network for clients: /{_WIDEST} to /{_NARROWEST}')
+        raise ValueError(f'"{text}" is not a network for clients: /{_WIDEST} to /{_NARROWEST}')
     if not any(found.subnet_of(ipaddress.IPv4Network(one)) for one in _PRIVATE):
-        raise ValueError(f'"{text}" is no private network: a part of {", ".join(_PRIVATE)}')
+        raise ValueError(f'"{text}" is not a private network, which is part of {", ".join(_PRIVATE)}')
     return str(found)
 
 
 def _ipv4(text: str) -> str:
     if ":" in text:
-        raise ValueError(f'"{text}" is no IPv4 network: nothing else goes through this VPN')
+        raise ValueError(f'"{text}" is not an IPv4 network: only IPv4 goes through this VPN')
     return text
 
 
@@ -103,11 +100,11 @@ class Link(_StrictModel):
     key_password: Reference | None = None
     """What opens the profile's private key, where that is encrypted."""
     when_down: Literal["unreachable", "direct"] = "unreachable"
-    """What becomes of the routes while the link is down: nothing gets out, or all goes the usual way."""
+    """While the link is down, packets for its routes are dropped, or go by the default route."""
     keep: int = Field(default=24, ge=1, le=24 * 365)
-    """Hours that an address stays routed after the name was last seen to lead to it."""
+    """Hours that an address stays routed after the name was last seen to resolve to it."""
     check: Url | None = None
-    """What has to answer through the link; without it https:// and the first name of `routes`."""
+    """The URL that has to answer through the link; default: https:// and the first name of `routes`."""
     serve: Literal[False] = False
     state: Literal["present", "absent"] = "present"
 
@@ -118,7 +115,7 @@ class Link(_StrictModel):
         if not self.profile:
             raise ValueError("profile: the .ovpn file is needed")
         if not self.routes:
-            raise ValueError("routes: say what goes through it: names, addresses, networks")
+            raise ValueError("routes: say what goes through it: names, addresses or networks")
         if (self.user is None) != (self.password is None):
             raise ValueError("user and password belong together")
         if self.user is not None and (not self.user.strip() or any(c in self.user for c in "\r\n\0")):
@@ -144,7 +141,7 @@ class Link(_StrictModel):
 
     @property
     def url(self) -> str:
-        """What has to answer through it."""
+        """The URL that has to answer through it."""
         return self.check or f"https://{self.hosts[0]}/"
 
 
@@ -158,11 +155,11 @@ class Server(_StrictModel):
     network: Annotated[str, AfterValidator(_of_clients)] = "10.86.0.0/24"
     """The addresses of its clients, and of itself."""
     address: names.Host | None = None
-    """What the profiles say after `remote`; without it the inventory's address."""
+    """What the profiles say after `remote`; default: the inventory's address."""
     reaches: Annotated[
         tuple[Annotated[names.Network, AfterValidator(_ipv4)], ...], BeforeValidator(names.listed, json_schema_input_type=str | list[str])
     ] = ()
-    """Where its clients may go to; without it everywhere."""
+    """The networks that its clients may reach; default: all."""
     state: Literal["present", "absent"] = "present"
 
     @property
@@ -176,7 +173,7 @@ def _which(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """`true` and `false` of an inventory are texts."""
+    """The inventory gives `true` and `false` as texts."""
     if isinstance(value, dict) and str(value.get("serve")).lower() in {"true", "false"}:
         return {**value, "serve": str(value["serve"]).lower() == "true"}
     return value
@@ -192,7 +189,7 @@ def device(name: str) -> str:
 
 
 def distinct(entries: Sequence[Vpn]) -> list[Vpn]:
-    """The entries, no two of which are in each other's way. Raises ValueError."""
+    """The entries. Raises ValueError where two of them have the same name, device, port, network or route."""
     seen: dict[str, str] = {}
     for entry in entries:
         if [other.name for other in entries].count(entry.name) > 1:

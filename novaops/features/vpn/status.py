@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import Any
 
+from novaops.features.vpn.diagnosis import diagnose
 from novaops.features.vpn.facts.link import LinkState, LinkStates
-from novaops.features.vpn.resources.link import trouble_of
 from novaops.formats.size import human
 from novaops.model.question import Facts, Question
 
@@ -24,49 +24,28 @@ def details(facts: Facts) -> dict[str, Any]:
 
 
 def broken(found: dict[str, Any]) -> bool:
-    """Whether one of them does not do what it is for."""
+    """Whether one of the links does not work."""
     return any(not link["works"] for link in found.get("links", []))
 
 
 def not_set_up(name: str, device: str, url: str, host: str) -> dict[str, Any]:
-    """The same of a link that the inventory has and the host has not."""
-    nothing = LinkState(
-        *(name, device),
-        running=False,
-        addresses=(),
-        server="",
-        handshake=0,
-        received=0,
-        sent=0,
-        restarts=0,
-        ways=(),
-        unresolved=(),
-        url=url,
-        status=0,
-        source="",
-        milliseconds=0,
-        trouble="",
-        error="",
-    )
-    return {**_link(nothing, 0), "trouble": f"not set up: novaops vpn up {host}"}
+    """The same for a link of the inventory that the host does not have."""
+    return {**_link(LinkState(name, device, url=url), 0), "trouble": f"not set up: novaops vpn up {host}"}
 
 
 def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     """The same as rows of a table."""
     lines: list[tuple[str, ...]] = []
     for link in found["links"]:
-        api = (
-            f"{link['api']['status']} in {link['api']['milliseconds']} ms"
-            if link["api"]["status"]
-            else link["api"]["complaint"] or "no answer"
-        )
+        answer = link["api"]
+        api = f"{answer['status']} in {answer['milliseconds']} ms" if answer["status"] else answer["complaint"] or "no answer"
         columns = (
             [link["link"]],
             ["works" if link["works"] else link["trouble"]],
             [link["device"], *link["addresses"]],
             [_age(link["handshake_s"])],
             [f"{human(link['received'])} / {human(link['sent'])}", *([f"{link['restarts']} restarts"] if link["restarts"] else [])],
-            [f"{way['route']} {way['address']} over {way['device'] or 'nothing'}" for way in link["routes"]]
+            [f"{route['route']} {route['address']} over {route['device'] or 'nothing'}" for route in link["routes"]]
             + [f"{name} leads nowhere" for name in link["unresolved"]],
             [api],
             [link["last_error"]],
@@ -76,11 +55,11 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _link(link: LinkState, now: int) -> dict[str, Any]:
-    trouble = trouble_of(link)
+    diagnosis = diagnose(link)
     return {
         "link": link.name,
-        "works": trouble is None,
-        "trouble": "" if trouble is None else trouble[0],
+        "works": diagnosis is None,
+        "trouble": "" if diagnosis is None else diagnosis.what,
         "device": link.device,
         "addresses": list(link.addresses),
         "server": link.server,
@@ -88,9 +67,9 @@ def _link(link: LinkState, now: int) -> dict[str, Any]:
         "received": link.received,
         "sent": link.sent,
         "restarts": link.restarts,
-        "routes": [{"route": way.route, "address": way.address, "device": way.device} for way in link.ways],
+        "routes": [{"route": route.route, "address": route.address, "device": route.device} for route in link.routes],
         "unresolved": list(link.unresolved),
-        "api": {"url": link.url, "status": link.status or None, "milliseconds": link.milliseconds, "complaint": link.trouble},
+        "api": {"url": link.url, "status": link.status or None, "milliseconds": link.milliseconds, "complaint": link.complaint},
         "last_error": link.error,
     }
 

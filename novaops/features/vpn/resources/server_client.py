@@ -4,47 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from novaops.errors import HostFailed, Refused
-from novaops.features.vpn.facts.server import FOLDER, SOCKETS, TALK, Clients, Parts, VpnClients, VpnProfile
-from novaops.features.vpn.resources.server_authority import FUNCTIONS
+from novaops.features.vpn.facts.server_clients import Clients, VpnClients
+from novaops.features.vpn.facts.server_profile import VpnProfile
+from novaops.features.vpn.facts.server_question import TALK
+from novaops.features.vpn.paths import ServerPaths
+from novaops.features.vpn.resources.server_authority import pki_script
+from novaops.formats.x509 import day
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
-from novaops.shell import quote
-
-_CUT = f"""\
-cut() {{ # NAME TALK: a connected client is thrown out; the others stay, unless the server cannot be told
-  systemctl is-active --quiet "$unit" || return 0
-  answer=$(perl -e "$2" "{SOCKETS}/$name.sock" "kill $1")
-  case $answer in
-    SUCCESS:* | *"not found"*) ;;
-    *) echo "the server does not answer ($answer): it is started anew"; systemctl restart "$unit" ;;
-  esac
-}}
-"""
-
-_ADD = f"""\
-{FUNCTIONS}{_CUT}
-client=$1 days=$2 talk=$3
-cat >request.csr || exit
-old=$(serials "$client")
-sign request.csr client "/CN=$client" "$days" "clients/$client.crt"
-rm -f request.csr
-[ -z "$old" ] || {{ revoke $old; list; cut "$client" "$talk"; }}
-rm -f said
-"""
-
-_REVOKE = f"""\
-{FUNCTIONS}{_CUT}
-client=$1 talk=$2
-revoke $(serials "$client")
-list
-cut "$client" "$talk"
-rm -f said
-"""
+from novaops.shell import quote, sh_file
 
 
 def no_server(server: str) -> HostFailed:
@@ -54,18 +26,14 @@ def no_server(server: str) -> HostFailed:
     )
 
 
-def day(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+def _script(verb: str, server: str, *words: str) -> tuple[str, ...]:
+    return ("sh", "-c", pki_script(sh_file(__package__, "server_client.sh")), verb, server, *words, TALK)
 
 
-def _valid(server: str, client: str) -> str:
+def _is_valid(server: str, client: str) -> str:
     """sh: whether the client has a certificate that is not revoked."""
     program = f'$1 == "V" && $6 == "/CN={client}" {{ found = 1 }} END {{ exit !found }}'
-    return f"awk -F '\\t' {quote(program)} {FOLDER}/{quote(server)}/index.txt"
-
-
-def _revoking(server: str, client: str) -> Command:
-    return Command(("sh", "-c", _REVOKE, "revoke", server, client, TALK), holds=f"! {_valid(server, client)}")
+    return f"awk -F '\\t' {quote(program)} {quote(ServerPaths(server).folder)}/index.txt"
 
 
 @dataclass(frozen=True)
@@ -110,21 +78,14 @@ class ClientCertificate(Resource):
                 why="Its certificate and its profile stay as they are.",
                 fix=f"choose another name; or novaops vpn client renew HOST {self.client}, or revoke it first",
             )
-        yield self._step(parts)
-
-    def _step(self, parts: Parts) -> Step:
-        before = None if parts.valid is None else f"serial {parts.valid.serial}, until {day(parts.valid.until)}"
-        changes = (Change("certificate", before, f"new, for {self.days} days"),)
-        words = ("sh", "-c", _ADD, "add", self.server, self.client, str(self.days), TALK)
+        before, lost, undo = None, "", None
         if parts.valid is not None:
-            return Step(
-                self.id,
-                changes,
-                (Command(words, self.request),),
-                cannot_undo="the certificate before: it is revoked, and the client cut off",
-            )
-        undo = _revoking(self.server, self.client)
-        return Step(self.id, changes, (Command(words, self.request, undo=undo),))
+            before = f"serial {parts.valid.serial}, until {day(parts.valid.until)}"
+            lost = "the certificate before: it is revoked, and the client cut off"
+        else:
+            undo = Command(_script("revoke", self.server, self.client), holds=f"! {_is_valid(self.server, self.client)}")
+        give = Command(_script("add", self.server, self.client, str(self.days)), self.request, undo=undo)
+        yield Step(self.id, (Change("certificate", before, f"new, for {self.days} days"),), (give,), cannot_undo=lost)
 
 
 @dataclass(frozen=True)
@@ -153,7 +114,7 @@ class ClientRevoked(Resource):
             names = ", ".join(clients.newest) or "none"
             raise HostFailed(f"there is no client {self.client}", why=f"Those of {self.server}: {names}.", fix="novaops vpn client ls HOST")
         if changes := tuple(self._changes(clients)):
-            command = Command(("sh", "-c", _REVOKE, "revoke", self.server, self.client, TALK))
+            command = Command(_script("revoke", self.server, self.client))
             yield Step(self.id, changes, (command,), cannot_undo="a revoked certificate stays dead; the name may be given again")
 
     def _changes(self, clients: Clients) -> Iterable[Change]:

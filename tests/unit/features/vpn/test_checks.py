@@ -17,22 +17,21 @@ from cryptography.x509.oid import NameOID
 
 from novaops.features.vpn import checks as claims
 from novaops.features.vpn import observe as seeing
-from novaops.features.vpn.observe import ExpectedLink, ObservedLink, ObservedRoute, Rebooted
+from novaops.features.vpn.observe import Observed, ObservedAbsent, ObservedLink, ObservedRoute, ObservedServer, Rebooted
 from novaops.features.vpn.settings import Link, Server
-from novaops.shell import whole
+from novaops.shell import sh_file, whole
 from novaops.verify.claims import Claim
 from novaops.verify.sections import Ended
 
 NAME, DEVICE = "api.openai.com", "vpn-oracle"
 
 
-def link(**more: Any) -> ExpectedLink:
-    return ExpectedLink(Link.model_validate({"name": "oracle", "profile": "a.ovpn", "routes": [NAME, "192.0.2.0/24"], **more}))
+def link(**more: Any) -> Link:
+    return Link.model_validate({"name": "oracle", "profile": "a.ovpn", "routes": [NAME, "192.0.2.0/24"], **more})
 
 
 RIGHT = ObservedLink(
     link(),
-    "198.51.100.1",
     Ended(0, "5: vpn-oracle inet 10.8.0.2/24 scope global vpn-oracle\n"),
     {
         NAME: (ObservedRoute("104.18.6.192", DEVICE, own=True, shut=True), ObservedRoute("2606:4700::1", shut=True)),
@@ -48,8 +47,8 @@ RIGHT = ObservedLink(
     {"/etc/openvpn/client/oracle.conf": "root 600", "/etc/openvpn/client/oracle.auth": "root 600"},
     Ended(0, "enabled\n"),
 )
-SERVER = ObservedLink(
-    ExpectedLink(Server(name="gate", serve=True)),
+SERVER = ObservedServer(
+    Server(name="gate", serve=True),
     device=Ended(0, "5: vpn-gate inet 10.86.0.1/24 scope global vpn-gate\n"),
     files={"/etc/openvpn/server/gate/ca.key": "root 600", "/etc/openvpn/server/gate/server.key": "root 400"},
     enabled=Ended(0, "enabled\n"),
@@ -57,21 +56,19 @@ SERVER = ObservedLink(
     forwards=True,
     masquerades=1,
 )
-GONE = ObservedLink(
-    ExpectedLink(Link(name="oracle", state="absent")), left={kind: Ended() for kind in ("device", "routes", "files", "units")}
-)
+GONE = ObservedAbsent(Link(name="oracle", state="absent"), left={kind: Ended() for kind in ("device", "routes", "files", "units")})
 AGAIN = Rebooted(Ended(0, "404 104.18.6.192\n"), RIGHT.device, listening=True, masquerades=1)
 
 
 def ways(*found: ObservedRoute) -> ObservedLink:
-    return replace(RIGHT, ways={**RIGHT.ways, NAME: found})
+    return replace(RIGHT, routes={**RIGHT.routes, NAME: found})
 
 
 def others(what: str, device: str, address: str = "203.0.113.7") -> ObservedLink:
     return replace(RIGHT, others={**RIGHT.others, what: ObservedRoute(address, device)})
 
 
-def judged(claim: Callable[..., None], seen: ObservedLink, rebooted: Rebooted = AGAIN) -> str:
+def judged(claim: Callable[..., None], seen: Observed, rebooted: Rebooted = AGAIN) -> str:
     """What a claim says; "" when it is content. A skip begins with a dash."""
     known = {"seen": seen, "rebooted": rebooted}
     try:
@@ -88,13 +85,13 @@ def every() -> list[Callable[..., None]]:
 
 
 @pytest.mark.parametrize(("seen", "count"), [(RIGHT, 9), (SERVER, 7), (GONE, 1)], ids=["link", "server", "absent"])
-def test_what_is_right_is_green(seen: ObservedLink, count: int) -> None:
+def test_what_is_right_is_green(seen: Observed, count: int) -> None:
     about = [claim for claim in every() if Claim(claim).about(seen.wanted)]
     assert {claim.__name__: judged(claim, seen) for claim in about} == {claim.__name__: "" for claim in about}
     assert len(about) == count
 
 
-WRONG: list[tuple[Callable[..., None], ObservedLink, str]] = [
+WRONG: list[tuple[Callable[..., None], Observed, str]] = [
     (claims.test_up, replace(RIGHT, device=Ended(1, "Device vpn-oracle does not exist.\n")), "but Device vpn-oracle does not exist."),
     (claims.test_up, replace(RIGHT, device=Ended()), "vpn-oracle should be up and have an address, but it has none"),
     (
@@ -138,7 +135,7 @@ WRONG: list[tuple[Callable[..., None], ObservedLink, str]] = [
 
 
 @pytest.mark.parametrize(("claim", "seen", "said"), WRONG, ids=[claim.__name__ for claim, _, _ in WRONG])
-def test_each_fault_is_said(claim: Callable[..., None], seen: ObservedLink, said: str) -> None:
+def test_each_fault_is_said(claim: Callable[..., None], seen: Observed, said: str) -> None:
     assert said in judged(claim, seen)
 
 
@@ -163,7 +160,7 @@ def test_what_is_no_fault() -> None:
     assert judged(claims.test_nothing_else, others("everything else", DEVICE, "192.0.2.7")) == "", "a wanted network"
     late = replace(RIGHT, request=Ended(7), moved=(0, 0))
     assert judged(claims.test_bytes_move, late) == "- the request was not answered"
-    by_nothing = replace(RIGHT, ways={NAME: (ObservedRoute("104.18.6.192", "eth0", own=True),)}, moved=(0, 0))
+    by_nothing = replace(RIGHT, routes={NAME: (ObservedRoute("104.18.6.192", "eth0", own=True),)}, moved=(0, 0))
     assert judged(claims.test_bytes_move, by_nothing) == "- nothing that is named goes through it"
     assert not Claim(claims.test_nothing_leaks).about(link(when_down="direct"))
 
@@ -187,8 +184,8 @@ def test_what_is_no_fault() -> None:
     ],
 )
 def test_where_the_kernel_sends_it(said: Ended, below: str, way: ObservedRoute) -> None:
-    told = {"way:192.0.2.7": said, "below:192.0.2.7": Ended(0, below)}
-    assert list(seeing._ways(told, ["192.0.2.7"])) == [way]
+    told = {"route:192.0.2.7": said, "below:192.0.2.7": Ended(0, below)}
+    assert seeing._route(told, "192.0.2.7") == way
 
 
 def test_what_moved() -> None:
@@ -199,7 +196,7 @@ def test_what_moved() -> None:
 
 def test_rules_of_a_server() -> None:
     rules = '  ip saddr 10.86.0.0/24 oifname != "vpn-gate" masquerade\n  ip saddr 10.99.0.0/24 masquerade\n  ip saddr 10.86.0.0/24 drop\n'
-    server = SERVER.wanted.server
+    server = SERVER.wanted
     assert seeing._masquerades({"rules": Ended(0, rules)}, server) == 1
     assert seeing._masquerades({"rules": Ended(0, f"{rules}-A POSTROUTING -s 10.86.0.0/24 -j MASQUERADE\n")}, server) == 2
     for line, found in (
@@ -230,13 +227,20 @@ def test_the_list_of_revoked_certificates() -> None:
     assert "it cannot be read: cat: no" in seeing._revoked(Ended(1, "cat: no\n"), authority(3)[1])
 
 
+def sh(name: str) -> str:
+    return sh_file("novaops.features.vpn", name)
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        (seeing._LINK, ["https://a.example.com/", "192.0.2.1", "203.0.113.7", NAME, "--", "192.0.2.1"]),
+        (
+            sh("observe_link.sh"),
+            ["https://a.example.com/", "192.0.2.1", "203.0.113.7", NAME, "--", "192.0.2.1"],
+        ),
         (seeing._AGAIN, ["https://a.example.com/"]),
-        (seeing._SERVER, ["u", "1194"]),
-        (seeing._GONE, []),
+        (sh("observe_server.sh"), ["u", "1194"]),
+        (sh("observe_absent.sh"), []),
     ],
 )
 def test_the_scripts_are_sh(script: str, words: list[str]) -> None:
@@ -252,6 +256,6 @@ def test_the_scripts_are_sh(script: str, words: list[str]) -> None:
             given.append(command)
             return type("Done", (), {"rc": 0, "stdout": "= end 0\n", "stderr": ""})
 
-    told: Mapping[str, Ended] = seeing._told(Host(), link(), script, words)
+    told: Mapping[str, Ended] = seeing._run(Host(), link(), script, words)
     assert told == {"end": Ended()}
     subprocess.run(["dash", "-n"], input=whole(given[0]), text=True, check=True)

@@ -18,7 +18,10 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaops.features.vpn.lint import Examined, Given, checked_login, configuration, examine, login_of
+from novaops.features.vpn.configuration import configuration
+from novaops.features.vpn.credentials import checked_login, login_of
+from novaops.features.vpn.findings import Examined, Given
+from novaops.features.vpn.lint import examine
 from novaops.features.vpn.profile import Option, Profile, text_of
 from novaops.secret import Secret
 

@@ -30,23 +30,14 @@ from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.vpn import client_profile, server_clients
 from novaops.features.vpn.client_profile import ask, profile
-from novaops.features.vpn.facts.server import (
-    Clients,
-    Connection,
-    Issued,
-    Parts,
-    ServerState,
-    VpnClients,
-    VpnProfile,
-    VpnServer,
-    connections,
-    issued,
-    overlaps,
-)
+from novaops.features.vpn.facts.server import ServerState, VpnServer, overlaps
+from novaops.features.vpn.facts.server_clients import Clients, Connection, Issued, VpnClients, connections, issued
+from novaops.features.vpn.facts.server_profile import Parts, VpnProfile
 from novaops.features.vpn.resources.server_authority import Authority
 from novaops.features.vpn.resources.server_client import ClientCertificate, ClientRevoked
+from novaops.features.vpn.resources.server_preconditions import ServerPreconditions
 from novaops.features.vpn.resources.server_removed import FolderRemoved, PortClosed
-from novaops.features.vpn.resources.server_running import ServerAnswers, ServerFits
+from novaops.features.vpn.resources.server_running import ServerAnswers
 from novaops.features.vpn.server import resources
 from novaops.features.vpn.settings import Server as Form
 from novaops.formats.x509 import Certificate, Chain
@@ -91,12 +82,12 @@ def facts(**answers: Any) -> Facts:
     [
         ({"name": "twelve-chars"}, "at most 11 letters"),
         ({"name": "a.b"}, "at most 11 letters"),
-        ({"network": "10.86.0.1/24"}, "is no network"),
-        ({"network": "8.8.8.0/24"}, "is no private network"),
+        ({"network": "10.86.0.1/24"}, "is not a network"),
+        ({"network": "8.8.8.0/24"}, "is not a private network"),
         ({"network": "10.0.0.0/8"}, "/16 to /29"),
         ({"network": "10.86.0.0/30"}, "/16 to /29"),
-        ({"network": "fd00::/64"}, "is no network like"),
-        ({"reaches": "fd00::/64"}, "is no IPv4 network"),
+        ({"network": "fd00::/64"}, "is not a network like"),
+        ({"reaches": "fd00::/64"}, "is not an IPv4 network"),
         ({"protocol": "sctp"}, "'udp' or 'tcp'"),
         ({"port": "0"}, "is no port"),
     ],
@@ -304,7 +295,7 @@ def test_the_authority_is_made_and_kept() -> None:
 
 
 def test_a_taken_port_and_a_taken_network_are_refused() -> None:
-    fits = ServerFits(QUESTION, "10.86.0.0/24")
+    fits = ServerPreconditions(QUESTION, "10.86.0.0/24")
     unit = UnitNamed("openvpn-server@vpn.service")
 
     def refusal(server: ServerState, active: str = "inactive", caller: str = "192.0.2.9") -> str:

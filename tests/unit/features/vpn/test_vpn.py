@@ -25,9 +25,13 @@ from novaops.facts.dns import AddressesOf
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.succeeds import Succeeds
 from novaops.features.vpn import status as vpns
-from novaops.features.vpn.facts.link import LinkRoute, Links, LinkState, LinkStates, Near, Nearby
-from novaops.features.vpn.link import looked_at, read_profile
-from novaops.features.vpn.resources.link import Paths, VpnLink, VpnRemoved, trouble_of
+from novaops.features.vpn.diagnosis import diagnose
+from novaops.features.vpn.facts.link import LinkRoute, Links, LinkState, LinkStates
+from novaops.features.vpn.facts.nearby import Near, Nearby
+from novaops.features.vpn.link import lint_file, read_profile
+from novaops.features.vpn.paths import LinkPaths
+from novaops.features.vpn.resources.link import VpnLink, VpnRemoved
+from novaops.features.vpn.resources.link_commands import is_right
 from novaops.features.vpn.settings import Link, Server, Vpn, distinct, route
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Risk
@@ -61,10 +65,10 @@ def test_both_kinds() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"routes": ["0.0.0.0/0"]}, "is everything there is, ssh included"),
-        ({"routes": ["::/0"]}, "is everything there is"),
+        ({"routes": ["0.0.0.0/0"]}, "is every address, ssh included"),
+        ({"routes": ["::/0"]}, "is every address"),
         ({"routes": ["127.0.0.1"]}, "never leaves the host"),
-        ({"routes": ["localhost"]}, "is no name like api.openai.com"),
+        ({"routes": ["localhost"]}, "is not a name like api.openai.com"),
         ({"routes": ["10.0.0.1/24"]}, "host bits"),
         ({"routes": ["a b.c"]}, "is no host name"),
         ({"routes": []}, "routes: say what goes through it"),
@@ -73,8 +77,8 @@ def test_both_kinds() -> None:
         ({"user": "nova"}, "user and password belong together"),
         ({"user": " ", "password": "env:PW"}, "user: it is blank"),
         ({"user": "nova", "password": "plain"}, "a secret is not written in plain text"),
-        ({"check": "ftp://x"}, "is no URL"),
-        ({"check": "https://x/$(reboot)' -o /etc/passwd"}, "is no URL"),
+        ({"check": "ftp://x"}, "is not a URL"),
+        ({"check": "https://x/$(reboot)' -o /etc/passwd"}, "is not a URL"),
         ({"keep": 0}, "greater than or equal to 1"),
         ({"when_down": "leak"}, "is not one of unreachable, direct"),
         ({"extra": 1}, "there is no such key"),
@@ -107,18 +111,18 @@ def test_a_route_is_one_plain_word(text: str) -> None:
 # -- the resource -----------------------------------------------------------------------------------------------------
 
 CONTENTS: dict[str, Any] = {
-    path: f"# managed by novaops {path}\n" for path in Paths("canada").all if not path.endswith((".auth", ".pass"))
-} | {Paths("canada").started_with[0]: Secret("# managed by novaops\nkey\n")}
-WANTED = VpnLink("canada", "vpn-canada", CONTENTS, {Paths("canada").started_with[0]: "0600"}, ("198.51.100.0/24",), ("192.0.2.1",))
+    path: f"# managed by novaops {path}\n" for path in LinkPaths("canada").all if not path.endswith((".auth", ".pass"))
+} | {LinkPaths("canada").started_with[0]: Secret("# managed by novaops\nkey\n")}
+WANTED = VpnLink("canada", "vpn-canada", CONTENTS, {LinkPaths("canada").started_with[0]: "0600"}, ("198.51.100.0/24",), ("192.0.2.1",))
 UP = LinkState(
     *("canada", "vpn-canada", True, ("10.8.0.2",), "192.0.2.1:1194", 1000, 5, 6, 0),
-    ways=(LinkRoute("api.openai.com", "198.51.100.7", "vpn-canada"),),
+    routes=(LinkRoute("api.openai.com", "198.51.100.7", "vpn-canada"),),
     unresolved=(),
     url="https://api.openai.com/",
     status=401,
     source="10.8.0.2",
     milliseconds=50,
-    trouble="",
+    complaint="",
     error="",
 )
 NEAR = Near(("10.0.0.1",), (("10.0.0.0/24", "eth0"), ("10.8.0.0/24", "vpn-canada")))
@@ -130,10 +134,10 @@ def facts(resource: Any = WANTED, *, there: bool = True, right: bool = True, lin
             case FileAt(path):
                 text = CONTENTS.get(path)
                 content = (text.reveal() if isinstance(text, Secret) else text or "").encode()
-                mode = "0600" if path == Paths("canada").started_with[0] else "0644"
+                mode = "0600" if path == LinkPaths("canada").started_with[0] else "0644"
                 return FileState("regular file", mode, "root", "root", content) if there and text else Missing.ABSENT
             case Succeeds(script):
-                return right if script == Paths("canada").is_right else not there
+                return right if script == is_right(LinkPaths("canada")) else not there
             case Nearby():
                 return near
             case LinkStates():
@@ -169,7 +173,7 @@ def test_a_link_that_was_stopped_or_runs_with_older_files() -> None:
             text.encode()
             for text in (
                 CONTENTS[path].reveal() if isinstance(CONTENTS[path], Secret) else CONTENTS[path]
-                for path in Paths("canada").started_with
+                for path in LinkPaths("canada").started_with
                 if path in CONTENTS
             )
         )
@@ -182,10 +186,10 @@ def test_a_link_that_was_stopped_or_runs_with_older_files() -> None:
 
 def test_somebody_elses_configuration_is_left_alone() -> None:
     known = facts()
-    foreign = known.but(FileAt(Paths("canada").started_with[0]), FileState("regular file", "0600", "root", "root", b"client\n"))
+    foreign = known.but(FileAt(LinkPaths("canada").started_with[0]), FileState("regular file", "0600", "root", "root", b"client\n"))
     assert "has not made it" in str(make_plan([WANTED], foreign).refusals[0][1])
     gone = VpnRemoved("canada")
-    asked = facts(gone).but(FileAt(Paths("canada").started_with[0]), FileState("regular file", "0600", "root", "root", b"client\n"))
+    asked = facts(gone).but(FileAt(LinkPaths("canada").started_with[0]), FileState("regular file", "0600", "root", "root", b"client\n"))
     assert isinstance(make_plan([gone], asked).refusals[0][1], Refused)
 
 
@@ -221,19 +225,19 @@ def test_taken_away_and_gone() -> None:
         ({}, None),
         ({"addresses": (), "error": "nobody answers"}, "the link is down"),
         ({"addresses": (), "running": False}, "OpenVPN does not run"),
-        ({"ways": (LinkRoute("a.b", "1.2.3.4", "eth0"),)}, "a.b (1.2.3.4) goes over eth0"),
-        ({"ways": (LinkRoute("a.b", "1.2.3.4", ""),)}, "there is no way to a.b (1.2.3.4)"),
-        ({"ways": (LinkRoute("a.b", "2001:db8::1", ""),)}, None),
-        ({"ways": (LinkRoute("a.b", "2001:db8::1", "eth0"),)}, "goes over eth0"),
-        ({"ways": (LinkRoute("a.b", "2001:db8::1", ""),), "addresses": ("10.8.0.2", "fd00::2")}, "there is no way to"),
-        ({"status": 0, "trouble": "timed out"}, "does not answer through it"),
+        ({"routes": (LinkRoute("a.b", "1.2.3.4", "eth0"),)}, "a.b (1.2.3.4) goes over eth0"),
+        ({"routes": (LinkRoute("a.b", "1.2.3.4", ""),)}, "there is no way to a.b (1.2.3.4)"),
+        ({"routes": (LinkRoute("a.b", "2001:db8::1", ""),)}, None),
+        ({"routes": (LinkRoute("a.b", "2001:db8::1", "eth0"),)}, "goes over eth0"),
+        ({"routes": (LinkRoute("a.b", "2001:db8::1", ""),), "addresses": ("10.8.0.2", "fd00::2")}, "there is no way to"),
+        ({"status": 0, "complaint": "timed out"}, "does not answer through it"),
         ({"source": "10.0.0.5"}, "not through the link"),
     ],
 )
 def test_what_proves_a_link(change: dict[str, Any], says: str | None) -> None:
     link = replace(UP, **change)
-    trouble = trouble_of(link)
-    assert (trouble is None) if says is None else (trouble is not None and says in trouble[0])
+    found = diagnose(link)
+    assert (found is None) if says is None else (found is not None and says in found.what)
     if says is not None:
         with pytest.raises(HostFailed):
             WANTED.verify_works(facts(link=link))
@@ -258,7 +262,7 @@ tx\t1024
 handshake\t1000
 server\t192.0.2.1:1194
 error\t{base64.b64encode(b"nobody answers at x").decode()}
-way\tapi.openai.com\t198.51.100.7\tvpn-canada
+route\tapi.openai.com\t198.51.100.7\tvpn-canada
 unresolved\tnowhere.example
 answer\t401\t10.8.0.2\t0.0501\t
 end
@@ -454,7 +458,7 @@ def test_no_profile_takes_other_files_of_this_machine_along(tmp_path: Path, line
     file = folder / "evil.ovpn"
     file.write_text(f"client\nremote vpn.example.com\n{line.format(other=other)}\n")
     with pytest.raises(UsageError) as caught:
-        looked_at(file)
+        lint_file(file)
     assert "not in the profile's folder" in str(caught.value)
 
 

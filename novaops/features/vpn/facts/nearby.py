@@ -1,0 +1,48 @@
+"""What a host reaches over its own network devices: its gateways, and the networks that it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar, Self
+
+from novaops.model.question import Missing, Question, Section
+
+PROTOCOL = 86
+"""The `proto` of novaops' own routes, by which they can be told and removed. Not one of a routing daemon, such as BGP's 186: FRR would
+remove them."""
+
+_NO_NETWORK = frozenset({"default", "unreachable", "blackhole", "prohibit", "multicast", "nexthop"})
+"""First words of lines of `ip route` that name no network of the host's own."""
+
+
+@dataclass(frozen=True)
+class Near:
+    gateways: tuple[str, ...]
+    networks: tuple[tuple[str, str], ...]
+    """Those that are reached without a gateway, and the device of each."""
+
+
+@dataclass(frozen=True)
+class Nearby(Question[Near]):
+    family: ClassVar[str] = "nearby"
+
+    @classmethod
+    def script(cls, questions: Sequence[Self]) -> str:
+        del questions
+        return "for family in 4 6; do ip -N -$family route show table main; done; echo end\n"
+
+    @classmethod
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Near | Missing]:
+        lines = [line.split() for line in section.stdout.splitlines()]
+        if not lines or lines[-1] != ["end"]:
+            return {}
+        gateways, networks = [], []
+        for words in lines[:-1]:
+            after = dict(pairwise(words))
+            if "via" in after:
+                gateways.append(after["via"])
+            elif words[0] not in _NO_NETWORK and after.get("proto") != str(PROTOCOL):
+                networks.append((words[0], after.get("dev", "")))
+        return dict.fromkeys(questions, Near(tuple(dict.fromkeys(g for g in gateways if g != "inet6")), tuple(networks)))

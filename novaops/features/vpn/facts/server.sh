@@ -1,0 +1,38 @@
+# What is asked about VPN servers. Each function prints "KEY BASE64" for what there is, then "now SECONDS" and "end".
+# SERVERS, SOCKETS and TALK are set before it.
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # SERVERS, SOCKETS, TALK: see above
+
+file() { [ ! -r "$2" ] || echo "$1 $(base64 -w 0 "$2")"; }
+text() { key=$1; shift; echo "$key $("$@" 2>/dev/null | base64 -w 0)"; }
+public_half() { openssl pkey -in "$1" -pubout 2>/dev/null; }
+closed_tables() { nft list ruleset | awk '$1 == "table" { table = $2 " " $3 } /hook forward .*policy drop/ { print table }'; }
+talk() { command -v perl >/dev/null && perl -e "$TALK" "$@"; }
+
+server() { # NAME PORT PROTOCOL
+  folder=$SERVERS/$1
+  file ca "$folder/ca.crt"; file server "$folder/server.crt"; file remote "$folder/remote"; file token "$folder/renewed"
+  [ ! -s "$folder/ca.key" ] || text ca_key public_half "$folder/ca.key"
+  [ ! -s "$folder/server.key" ] || text server_key public_half "$folder/server.key"
+  [ ! -s "$folder/tls-crypt.key" ] || echo tls_crypt
+  [ ! -s "$folder.crl.pem" ] || text crl openssl crl -in "$folder.crl.pem" -noout -nextupdate -CAfile "$folder/ca.crt"
+  case $3 in udp) text listeners ss -l -u -n -p -H "sport = :$2" ;; *) text listeners ss -l -t -n -p -H "sport = :$2" ;; esac
+  text routes ip -4 -o route show table main
+  text state talk "$SOCKETS/$1.sock" state
+  text closed closed_tables
+  date '+now %s'; echo end
+}
+
+clients() { # SERVER
+  folder=$SERVERS/$1
+  file index "$folder/index.txt"
+  text status talk "$SOCKETS/$1.sock" 'status 3'
+  date '+now %s'; echo end
+}
+
+profile() { # SERVER CLIENT
+  folder=$SERVERS/$1
+  file ca "$folder/ca.crt"; file remote "$folder/remote"; file tls_crypt "$folder/tls-crypt.key"; file certificate "$folder/clients/$2.crt"
+  file index "$folder/index.txt"
+  date '+now %s'; echo end
+}

@@ -1,0 +1,226 @@
+"""What becomes of each option of an OpenVPN profile: a table of rules. Pure.
+
+Which version of OpenVPN removed what: https://community.openvpn.net/openvpn/wiki/DeprecatedOptions
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from novaops.features.vpn.findings import Examined, Weight
+from novaops.features.vpn.profile import FILES, Option
+
+
+def apply(option: Option, found: Examined) -> None:
+    """Keep the option, rewrite it or leave it out, and report what is to be known of that."""
+    for rule in RULES:
+        if not rule.matches(option):
+            continue
+        if rule.weight is not None:
+            values = {"name": option.name, "parameter": option.parameter or rule.default}
+            found.report(option, rule.weight, rule.what.format(**values), rule.fix.format(**values))
+        if rule.weight != "warning":
+            found.kept += [rule.written(option)] if rule.written else []
+            return
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The first rule that matches decides, except that after a warning the next ones are tried, too."""
+
+    names: str
+    """The options that it is for, as shell patterns."""
+    weight: Weight | None = None
+    """None: nothing is reported."""
+    what: str = ""
+    fix: str = ""
+    """`what` and `fix` may contain {name} and {parameter}, the option's name and first parameter."""
+    when: Callable[[Option], bool] = lambda _: True
+    written: Callable[[Option], Option] | None = None
+    """The option as it goes into the configuration. None: it is left out."""
+    default: str = ""
+    """What {parameter} stands for where the option has none."""
+
+    def matches(self, option: Option) -> bool:
+        return any(fnmatchcase(option.name, name) for name in self.names.split()) and self.when(option)
+
+
+def _old_tls(option: Option) -> bool:
+    return option.parameter in {"1.0", "1.1"}
+
+
+_FOR_THE_SERVER = re.compile(r"UV_\w+|IV_\w+|FORWARD_COMPATIBLE|CLIENT_CERT|GENERIC_CONFIG|PROFILE_NAME|FRIENDLY_NAME|USERNAME|SERVER")
+"""Variables of `setenv` that are sent to the server or mean nothing to OpenVPN; all others are for scripts."""
+
+_TAKE_OUT = "take it out of the profile"
+
+_REFUSED = (
+    Rule(
+        "dev dev-type",
+        "refused",
+        "the profile is for a bridged network (tap): whole networks would be joined, not single routes",
+        "ask for a profile with dev tun",
+        when=lambda option: option.parameter.startswith("tap"),
+    ),
+    Rule(
+        "secret static-key",
+        "refused",
+        "a static key for both ends: OpenVPN 2.6 wants TLS, 2.8 knows nothing else",
+        "ask for a profile with certificates",
+    ),
+    Rule(
+        "mode server server-bridge server-ipv6 ifconfig-pool client-to-client client-config-dir push",
+        "refused",
+        "{name}: this is the configuration of a server",
+        "take the client's .ovpn",
+    ),
+    Rule("config", "refused", "it takes in another file: {parameter}", "put everything into one file"),
+    Rule(
+        "pkcs11* cryptoapicert* management-external*",
+        "refused",
+        "the private key is in a device that no host in a cloud has",
+        "ask for a profile with the key in it",
+    ),
+    Rule(
+        "static-challenge",
+        "refused",
+        "the server asks for a one-time password, and nobody is there to answer at a boot",
+        "ask for an account without it, or for certificates",
+    ),
+    Rule(
+        "http-proxy",
+        "refused",
+        "the HTTP proxy's password would be asked for",
+        "put it into a block <http-proxy-user-pass>: user and password, a line each",
+        when=lambda option: not {"auto", "auto-nct", "stdin"}.isdisjoint(option.words[3:]),
+    ),
+    Rule("capath", "refused", "a folder of authorities cannot be put into one file", "use ca, with all of them in one file"),
+)
+"""Nothing can be done with such a profile: it is not a client's, or needs what the host has not."""
+
+_LEFT_OUT = (
+    Rule("up-restart up-delay down-pre", "left out", "it is about scripts"),
+    Rule(
+        "up down route-up route-pre-down ipchange tls-verify auth-user-pass-verify client-connect client-disconnect"
+        " client-crresponse learn-address plugin iproute tls-crypt-v2-verify tls-export-cert dns-updown engine",
+        "left out",
+        "it would run {parameter} as root",
+        default="a program",
+    ),
+    Rule("setenv", "left out", "{parameter} is for scripts", when=lambda option: not _FOR_THE_SERVER.fullmatch(option.parameter)),
+    Rule(
+        "providers",
+        "left out",
+        "it would load a library of its own",
+        when=lambda option: not {"default", "legacy", "fips", "base"}.issuperset(option.words[1:]),
+    ),
+    Rule("redirect-gateway", "left out", "everything would go through it, ssh included"),
+    Rule("redirect-private", "left out", "it changes routes"),
+    Rule(
+        "route route-ipv6 dhcp-option dns block-outside-dns block-ipv6",
+        "left out",
+        "only what routes: names goes through it, and DNS stays as it is",
+    ),
+    Rule("management management-*", "left out", "another program could steer it"),
+    Rule("log log-append syslog", "left out", "what it says goes to the journal"),
+    Rule("status status-version", "left out", "novaops vpn status shows it"),
+    Rule("daemon inetd writepid cd chroot nice tmp-dir replay-persist", "left out", "systemd sees to that"),
+    Rule("user group", "left out", "after a restart of the link it needs its rights again; the unit narrows them"),
+    Rule("local lport bind multihome bind-dev", "left out", "a client needs no port of its own"),
+    Rule(
+        "inactive session-timeout ping-exit connect-retry-max tls-exit remap-usr1 single-session",
+        "left out",
+        "it would end the link for good",
+    ),
+)
+
+_MENDED = (
+    Rule("key-method no-iv", "mended", "removed in 2.5: left out", _TAKE_OUT),
+    Rule("ncp-disable keysize prng comp-noadapt", "mended", "removed in 2.6: left out", _TAKE_OUT),
+    Rule("opt-verify", "mended", "removed in 2.7: left out", _TAKE_OUT),
+    Rule("no-replay", "mended", "removed in 2.7, and it took away a protection: left out", _TAKE_OUT),
+    Rule("tls-version-min-or-highest", "mended", "never was one: left out", _TAKE_OUT),
+    Rule(
+        "ns-cert-type",
+        "mended",
+        "removed in 2.6: written as remote-cert-tls",
+        "remote-cert-tls {parameter}",
+        written=lambda option: Option(("remote-cert-tls", option.parameter or "server"), option.line),
+        default="server",
+    ),
+    Rule(
+        "tls-remote",
+        "mended",
+        "removed in 2.4: written as verify-x509-name",
+        "verify-x509-name {parameter} name",
+        written=lambda option: Option(("verify-x509-name", option.parameter, "name"), option.line),
+    ),
+    Rule(
+        "ncp-ciphers",
+        "mended",
+        "has another name since 2.5: written as data-ciphers",
+        "data-ciphers {parameter}",
+        written=lambda option: Option(("data-ciphers", *option.words[1:]), option.line),
+    ),
+    Rule(
+        "tls-version-min",
+        "mended",
+        "TLS {parameter} is broken, and OpenSSL 3 does not speak it: 1.2 is the least",
+        "tls-version-min 1.2",
+        when=_old_tls,
+    ),
+    Rule("tls-version-max", "mended", "TLS {parameter} is broken, and OpenSSL 3 does not speak it: left out", _TAKE_OUT, when=_old_tls),
+)
+
+_SILENT = (
+    # novaops sets these itself, or they mean nothing on a host.
+    Rule(
+        "dev dev-type dev-node nobind persist-tun persist-key ping ping-restart keepalive ping-timer-rem connect-retry connect-timeout"
+        " server-poll-timeout resolv-retry explicit-exit-notify auth-nocache auth-retry verb mute script-security route-noexec"
+        " route-nopull route-metric route-gateway route-delay route-method ifconfig-noexec ifconfig-nowarn register-dns ip-win32"
+        " tap-sleep show-net-up windows-driver pause-exit service win-sys allow-recursive-routing mute-replay-warnings"
+        " machine-readable-output suppress-timestamps echo parameter dhcp-renew dhcp-release dhcp-pre-release block-local"
+        " allow-pull-fqdn pull-filter tun-ipv6 max-routes mlock rmtun mktun auth-user-pass askpass disable-occ dh errors-to-stderr"
+        " mtu-test"
+    ),
+    Rule("cipher"),  # lint.py decides it together with data-ciphers
+    Rule("port", written=lambda option: Option(("rport", *option.words[1:]), option.line, None, option.within)),
+    Rule("udp-mtu", written=lambda option: Option(("link-mtu", *option.words[1:]), option.line)),
+)
+
+_KEPT = (
+    Rule(
+        "comp-lzo compress",
+        "warning",
+        "compression lets what is encrypted be guessed (VORACLE): 2.6 receives it, and sends none itself",
+        "take it away at the server, then here",
+        when=lambda option: option.parameter not in {"no", "stub", "stub-v2", "migrate"},
+    ),
+    Rule(
+        "auth",
+        "warning",
+        "auth {parameter}: what comes in is not, or badly, checked",
+        "auth SHA256 at both ends",
+        when=lambda option: option.parameter.upper() in {"NONE", "MD5"},
+    ),
+    Rule(" ".join(FILES), when=lambda option: option.block is None),  # [inline]: the block is elsewhere in the profile
+    Rule(" ".join(FILES), written=lambda option: option),
+    # What a client's profile may contain, and no more: some other options write files (genkey, memstats).
+    Rule(
+        "client tls-client pull remote remote-random remote-random-hostname proto proto-force rport nobind float http-proxy"
+        " http-proxy-option socks-proxy key-direction topology ifconfig ifconfig-ipv6 auth data-ciphers data-ciphers-fallback tls-cipher"
+        " tls-ciphersuites tls-groups ecdh-curve tls-version-min tls-version-max tls-cert-profile tls-timeout reneg-sec reneg-bytes"
+        " reneg-pkts hand-window tran-window remote-cert-tls remote-cert-eku remote-cert-ku verify-x509-name x509-username-field"
+        " peer-fingerprint verify-hash comp-lzo compress allow-compression tun-mtu tun-mtu-extra tun-mtu-max link-mtu mssfix fragment"
+        " mtu-disc max-packet-size sndbuf rcvbuf txqueuelen fast-io shaper socket-flags mark passtos disable-dco replay-window"
+        " auth-token auth-token-user push-peer-info setenv ignore-unknown-option providers compat-mode key-derivation protocol-flags",
+        when=lambda option: option.block is None,
+        written=lambda option: option,
+    ),
+    Rule("*", "left out", "novaops does not know what it does, and OpenVPN runs as root"),
+)
+
+RULES = (*_REFUSED, *_LEFT_OUT, *_MENDED, *_SILENT, *_KEPT)

@@ -1,0 +1,73 @@
+"""What a VPN server needs of its host before anything is changed: a free port, and a network that nobody else has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from novaops.errors import Refused
+from novaops.facts.firewall import Firewall
+from novaops.facts.sshd import Caller
+from novaops.facts.unit import UnitNamed
+from novaops.features.vpn.facts.server import VpnServer, overlaps
+from novaops.features.vpn.paths import ServerPaths
+from novaops.model.plan import Resource, Step
+from novaops.model.question import Facts, Missing, Question
+
+_IPTABLES = "ip filter"
+_FIREWALLD = "inet firewalld"
+
+
+@dataclass(frozen=True)
+class ServerPreconditions(Resource):
+    """No other program has its port, and no other network its addresses. Changes nothing."""
+
+    question: VpnServer
+    network: str
+
+    @property
+    def id(self) -> str:
+        return f"vpn:{self.question.name}"
+
+    @property
+    def _unit(self) -> UnitNamed:
+        return UnitNamed(ServerPaths(self.question.name).unit)
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield from (self.question, self._unit, Firewall(), Caller())
+
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        server = facts.known(self.question)
+        unit = facts[self._unit]
+        runs = unit is not Missing.ABSENT and unit.active in {"active", "activating", "reloading"}
+        others = [one for one in server.listeners if one != "openvpn" or not runs]
+        if others:
+            raise Refused(
+                f"port {self.question.port}/{self.question.protocol} is taken by {', '.join(others)}",
+                why=f"The VPN server {self.question.name} could not listen there.",
+                fix="stop it, or choose another port: --port, or port: in the inventory",
+            )
+        another = "choose another network for the clients: --network, or network: in the inventory"
+        if taken := overlaps(self.network, server.routes, self.question.device):
+            what = f"{self.network} overlaps {taken[0]}, which the host has at {taken[1]}"
+            raise Refused(what, why="Packets for the one would go to the other.", fix=another)
+        caller = facts[Caller()]
+        if not runs and caller is not Missing.ABSENT and overlaps(self.network, ((f"{caller.address}/32", ""),), self.question.device):
+            raise Refused(
+                f"{self.network} has the address in it that this connection comes from, {caller.address}",
+                why="The host would look for it among the VPN's clients, and nobody there could log in any more.",
+                fix=another,
+            )
+        return ()
+
+    def notes(self, facts: Facts) -> Iterator[str]:
+        firewall = facts.known(Firewall())
+        handled = {_FIREWALLD, *([_IPTABLES] if "iptables" in firewall.rules else [])}
+        device = self.question.device
+        for table in facts.known(self.question).closed:
+            if table not in handled:
+                yield (
+                    f"the nftables table {table} passes on only what it names, and it is not novaops' own: the clients get nowhere, unless it says"
+                    f' iifname "{device}" accept, and oifname "{device}" ct state established,related accept'
+                )
