@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterator
 from errno import EACCES
 from pathlib import Path
-from typing import Any
 
+from novaops.engine.desired import HostView
 from novaops.errors import Refused, UsageError
 from novaops.features.vpn.configuration import configuration
 from novaops.features.vpn.credentials import checked_login
@@ -33,11 +33,10 @@ PAUSE = 900
 _REPORTED = ("mended", "left out", "warning")
 
 
-def resources(entry: Link, host: Any) -> Iterator[Resource]:
-    """Raises UsageError, and Refused where no link can come of the profile: before anything is contacted."""
-    link = _link(entry, host)
+def resources(link: VpnLink) -> Iterator[Resource]:
+    """What a host needs for the link, and the link."""
     yield from (Package("ca-certificates"), Package("curl"), Package("openvpn"))
-    yield from (Directory("/etc/novaops"), Directory(LINKS), Directory(LinkPaths(entry.name).drop_ins))
+    yield from (Directory("/etc/novaops"), Directory(LINKS), Directory(LinkPaths(link.name).drop_ins))
     yield link
 
 
@@ -92,7 +91,8 @@ def _check_writable(found: Examined) -> None:
         raise UsageError("the profile cannot be used", why=str(error)) from None
 
 
-def _link(entry: Link, host: Any) -> VpnLink:
+def link_of(entry: Link, host: HostView) -> VpnLink:
+    """The link of an entry, from its profile and its passwords. Raises UsageError, and Refused where no link can come of the profile."""
     assert entry.profile is not None
     file = Path(host.folder, Path(entry.profile).expanduser())
     profile = read_profile(file)
@@ -136,7 +136,7 @@ def _login(entry: Link) -> tuple[str, Secret] | None:
 
 
 def _contents(
-    entry: Link, host: Any, found: Examined, login: tuple[str, Secret] | None, opens: Secret | None
+    entry: Link, host: HostView, found: Examined, login: tuple[str, Secret] | None, opens: Secret | None
 ) -> dict[str, str | Secret | None]:
     """The content of each file, by its path; None for one that is not needed. `opens` is the private key's password."""
     paths = LinkPaths(entry.name)
