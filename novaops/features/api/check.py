@@ -44,12 +44,9 @@ def collect_routes(  # one argument for each option of the verb
 
     `key` is a reference to a secret, `timeout` the seconds that a host may be silent. Raises UsageError, InventoryError.
     """
-
-    def entries(section: str, form: type[Entry]) -> list[tuple[str, Entry]]:
-        return [(host.name, one) for host in known.hosts.values() for one in _present(known, playbooks, host, section, form)]
-
-    sites = [(name, site) for name, site in entries("proxy", Site) if site.is_api]
-    tunnels = entries("tunnel", Tunnel)
+    everywhere = list(known.hosts.values())
+    sites = [(name, site) for name, site in _entries(known, playbooks, everywhere, "proxy", Site) if site.is_api]
+    tunnels = _entries(known, playbooks, everywhere, "tunnel", Tunnel)
     wanted = apis(provider, upstream, sites, [Path(known.file).parent / "providers"] if known.file else [])
     if key and len(wanted) > 1:
         names = ", ".join(api.name for api in wanted)
@@ -59,7 +56,7 @@ def collect_routes(  # one argument for each option of the verb
     seconds = max(1, round(timeout * PART))
 
     def routes(host: Host) -> Iterator[ApiRoute]:
-        links = list(_present(known, playbooks, host, "vpn", Link))
+        links = [link for _, link in _entries(known, playbooks, [host], "vpn", Link)]
         for api in wanted:
             yield from routes_of(RouteQuery(host.name, api, sites, secret, streaming, seconds, resolve, tunnels, links))
 
@@ -94,9 +91,12 @@ def resolver() -> Callable[[str], Secret]:
     return resolve
 
 
-def _present(known: Inventory, playbooks: Playbooks, host: Host, section: str, form: type[Entry]) -> Iterator[Entry]:
-    """The entries of this form that the host's section wants to be there. Raises InventoryError."""
-    if section in host.sections:
-        for entry in playbooks.by_name[section].settings(known, host):
-            if isinstance(entry, form) and entry.state == "present":
-                yield entry
+def _entries(known: Inventory, playbooks: Playbooks, hosts: Sequence[Host], section: str, form: type[Entry]) -> list[tuple[str, Entry]]:
+    """The entries of this form that the hosts' sections want to be there, each with its host's name. Raises InventoryError."""
+    return [
+        (host.name, entry)
+        for host in hosts
+        if section in host.sections
+        for entry in playbooks.by_name[section].settings(known, host)
+        if isinstance(entry, form) and entry.state == "present"
+    ]

@@ -59,14 +59,15 @@ class RouteResult:
     """Whether a connection could be made, whatever became of it."""
     addresses: tuple[str, ...]
     """What the name resolves to."""
-    address: str
+    address: str | None
     """The one that was connected to."""
-    dns: float | None
-    tcp: float | None
-    tls: float | None
-    first_byte: float | None
-    """From the very beginning, not from the end of the phase before."""
-    status: int
+    dns_ms: float | None
+    tcp_ms: float | None
+    tls_ms: float | None
+    ttfb_ms: float | None
+    """To the first byte of the answer: from the very beginning, not from the end of the phase before."""
+    http_status: int | None
+    """None where there was no answer."""
     content_type: str
     redirect: str
     body: str
@@ -200,12 +201,12 @@ def _result(probe: RouteProbe, fields: Sequence[str]) -> RouteResult:
         refusals=() if late else second_try,
         connects=connected is not None or (late and any(float(time) > 0 for time in second_try)),
         addresses=tuple(_text(names).split()),
-        address=address,
-        dns=dns,
-        tcp=_between(dns, connected),
-        tls=_between(connected, secured),
-        first_byte=first if int(status) else None,
-        status=int(status),
+        address=address or None,
+        dns_ms=dns,
+        tcp_ms=_between(dns, connected),
+        tls_ms=_between(connected, secured),
+        ttfb_ms=first if int(status) else None,
+        http_status=int(status) or None,
         content_type=content_type,
         redirect=_redacted(probe, redirect),
         body=_redacted(probe, _text(body)),

@@ -21,9 +21,7 @@ def details(routes: Sequence[ApiRoute], facts: Facts) -> dict[str, Any]:
     """What `api check --json` says of a host. Raises HostFailed where the host has no curl, or could not say."""
     apis: dict[str, list[dict[str, Any]]] = {}
     for route in routes:
-        result = _answer(facts, route.probe) if route.probe else None
-        found = _tried(route, route.probe, result) if route.probe and result else _untried(route)
-        apis.setdefault(route.api, []).append({"route": route.name, "kind": route.kind, "url": route.url, **found})
+        apis.setdefault(route.api, []).append(_route(route, facts))
     return {"apis": [_api(name, found) for name, found in apis.items()]}
 
 
@@ -62,50 +60,42 @@ def _api(name: str, routes: list[dict[str, Any]]) -> dict[str, Any]:
     return {"api": name, "works": bool(working), "fastest": fastest["route"] if fastest else None, "routes": routes}
 
 
-def _answer(facts: Facts, probe: RouteProbe) -> RouteResult:
-    result = facts[probe]
-    if result is Missing.ABSENT:
-        raise HostFailed("this host has no curl, and novaops looks with it", fix="apt-get install curl, or dnf install curl")
-    return result
-
-
-def _untried(route: ApiRoute) -> dict[str, Any]:
+def _route(route: ApiRoute, facts: Facts) -> dict[str, Any]:
+    verdict, stream = Verdict(works=False, text=f"not tried: {route.untried}"), unmeasured("")
+    result: RouteResult | None = None
+    if route.probe:
+        answer = facts[route.probe]
+        if answer is Missing.ABSENT:
+            raise HostFailed("this host has no curl, and novaops looks with it", fix="apt-get install curl, or dnf install curl")
+        result = answer
+        verdict, stream = _judged(route, route.probe, result)
     return {
-        "tried": False,
-        "works": False,
-        "verdict": f"not tried: {route.untried}",
-        "fix": "",
-        "addresses": [],
-        **dict.fromkeys(("address", "dns_ms", "tcp_ms", "tls_ms", "ttfb_ms", "http_status")),
-        "stream": unmeasured(""),
+        "route": route.name,
+        "kind": route.kind,
+        "url": route.url,
+        "tried": result is not None,
+        "works": verdict.works,
+        "verdict": verdict.text,
+        "fix": verdict.fix,
+        "addresses": list(result.addresses) if result else [],
+        **{key: getattr(result, key, None) for key in ("address", "dns_ms", "tcp_ms", "tls_ms", "ttfb_ms", "http_status")},
+        "stream": stream,
     }
 
 
-def _tried(route: ApiRoute, probe: RouteProbe, result: RouteResult) -> dict[str, Any]:
-    verdict = judge(route, probe, result)
+def _judged(route: ApiRoute, probe: RouteProbe, result: RouteResult) -> tuple[Verdict, dict[str, Any]]:
+    """The verdict on both requests, and what is said of the stream."""
+    verdict, stream = judge(route, probe, result), unmeasured("")
     if result.stream:
         stream = streaming(probe, result.stream)
-    else:
-        stream = unmeasured(f"not tried: {route.unstreamed}" if verdict.works and route.unstreamed else "")
+    elif verdict.works and route.unstreamed:
+        stream = unmeasured(f"not tried: {route.unstreamed}")
     if stream["streams"] is False and verdict.works:
         fix = "look for a proxy on the way that buffers: nginx needs proxy_buffering off" if route.by else ""
         verdict = Verdict(works=False, text=f"{verdict.text}, but answers do not stream: {stream['why']}", fix=fix)
     if by := detour(probe, result):
         verdict = replace(verdict, text=f"{verdict.text} ({by})")
-    return {
-        "tried": True,
-        "works": verdict.works,
-        "verdict": verdict.text,
-        "fix": verdict.fix,
-        "addresses": list(result.addresses),
-        "address": result.address or None,
-        "dns_ms": result.dns,
-        "tcp_ms": result.tcp,
-        "tls_ms": result.tls,
-        "ttfb_ms": result.first_byte,
-        "http_status": result.status or None,
-        "stream": stream,
-    }
+    return verdict, stream
 
 
 def _verdict_cell(route: dict[str, Any], *, fastest: bool) -> str:

@@ -55,12 +55,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Rule:
-    """A sentence with a fix, and when it is said: for one of these codes, where all of these observations were made."""
+    """A sentence with a fix, and when it is said."""
 
     codes: Container[object] | None
     """None: every code."""
     seen: str
-    """Words of `_observations`, with blanks between them."""
+    """What must have been seen: words of `_observations`, with blanks between them."""
     text: str
     """Its fields are those of `_words`."""
     fix: str = ""
@@ -152,11 +152,11 @@ def judge(route: ApiRoute, probe: RouteProbe, result: RouteResult) -> Verdict:
     """What came of the first request."""
     error = read_error(result.body)
     rules: tuple[Rule, ...] = ANSWERED
-    code: int | str = result.status
-    if result.exit_code and not result.status:
+    code: int | str | None = result.http_status
+    if result.exit_code and not result.http_status:
         rules, code = UNANSWERED, result.exit_code
     elif result.exit_code not in {0, _TOO_LONG}:
-        return Verdict(works=False, text=f"an answer began ({result.status}), and broke off: {result.error}")
+        return Verdict(works=False, text=f"an answer began ({result.http_status}), and broke off: {result.error}")
     elif error.kind == _OWN_ERROR:
         rules, code = PROXY_ERRORS, error.code
     seen = _observations(route, probe, result, error)
@@ -166,7 +166,8 @@ def judge(route: ApiRoute, probe: RouteProbe, result: RouteResult) -> Verdict:
 
 
 def _observations(route: ApiRoute, probe: RouteProbe, result: RouteResult, error: ApiError) -> set[str]:
-    names_region = _REGION in {error.code, error.kind} or (result.status == 403 and _REGION in result.body)  # noqa: PLR2004 - forbidden
+    """What was seen of the route, in the words that rules name."""
+    names_region = _REGION in {error.code, error.kind} or (result.http_status == 403 and _REGION in result.body)  # noqa: PLR2004 - forbidden
     observed = {
         "tunnel": route.kind == "tunnel",
         "lacks": route.lacks,
@@ -175,9 +176,9 @@ def _observations(route: ApiRoute, probe: RouteProbe, result: RouteResult, error
         "known-path": route.knows_probe,
         "unknown-path": not route.knows_probe,
         "all-refused": set(result.refusals) == {"Connection refused"},
-        "no-dns": result.dns is None,
+        "no-dns": result.dns_ms is None,
         "no-connection": not result.connects,
-        "no-tls": result.tls is None and probe.url.startswith("https:"),
+        "no-tls": result.tls_ms is None and probe.url.startswith("https:"),
         "cut": re.search(_CUT, result.error, re.IGNORECASE),
         "plaintext": re.search("wrong version number|packet length", result.error),
         "untrusted": "trust" in _certificate(result.error),
@@ -190,6 +191,7 @@ def _observations(route: ApiRoute, probe: RouteProbe, result: RouteResult, error
 
 
 def _words(route: ApiRoute, probe: RouteProbe, result: RouteResult, error: ApiError) -> dict[str, object]:
+    """The fields of the rules' sentences."""
     target = pair(probe.host, probe.port)
     address = result.address or (result.addresses[0] if len(result.addresses) == 1 else "")
     resolved = f"{target} ({address})" if address and address != probe.host else target
@@ -209,7 +211,7 @@ def _words(route: ApiRoute, probe: RouteProbe, result: RouteResult, error: ApiEr
         "refusals": ", ".join(result.refusals) or result.error,
         "certificate": _certificate(result.error) or f"is not accepted: {result.error}",
         "curl": result.error or f"curl ended with {result.exit_code}",
-        "status": result.status,
+        "status": result.http_status,
         "redirect": result.redirect or "nowhere",
         "title": html_title(result.body),
         "message": f": {error.message}" if error.message else "",

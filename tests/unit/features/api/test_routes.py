@@ -571,7 +571,7 @@ def test_secrets_come_through_as_they_are(shell: str) -> None:
     with serving(says(b"{}")) as (url, asked):
         route = RouteProbe("r", f"{url}/v1/models", (("X-Token", Secret(odd)),), Secret(f"nova:{odd}é"), seconds=10)
         ((reached,), printed) = run(shell, route)
-    assert (reached.exit_code, reached.status, reached.body, reached.stream) == (0, 200, "{}", None)
+    assert (reached.exit_code, reached.http_status, reached.body, reached.stream) == (0, 200, "{}", None)
     (request,) = asked
     assert request.headers["X-Token"] == odd
     assert base64.b64decode(request.headers["Authorization"].removeprefix("Basic ")).decode() == f"nova:{odd}é"
@@ -593,9 +593,9 @@ def test_a_listener_is_asked_under_the_name(shell: str) -> None:
         direct = RouteProbe("a", f"{url}/a", seconds=10, bypass=True)
         ((tunnelled, by_device, unbound, plain), _) = run(shell, through, device, missing, direct)
     assert {request.path: request.headers["Host"] for request in asked} == {"/v1": "api.invalid:8080", "/d": place, "/a": place}
-    assert (tunnelled.status, tunnelled.addresses, tunnelled.device) == (200, ("127.0.0.1",), "")
-    assert (by_device.status, unbound.exit_code) == (200, 45)
-    assert (plain.status, plain.local_address, plain.bypassed) == (200, "", False)
+    assert (tunnelled.http_status, tunnelled.addresses, tunnelled.device) == (200, ("127.0.0.1",), "")
+    assert (by_device.http_status, unbound.exit_code) == (200, 45)
+    assert (plain.http_status, plain.local_address, plain.bypassed) == (200, "", False)
     assert plain.device in {"lo", ""}, "a machine without ip says nothing"
 
 
@@ -636,7 +636,7 @@ def test_a_stream_and_a_lump(shell: str) -> None:
     assert streamed.events[-1] - streamed.events[0] >= 150
     assert (len(lump.events), arrivals(lump.events)) == (15, 1)
     assert (empty.events, empty.status, empty.exit_code) == ((), 200, 0)
-    assert (answers[3].exit_code, answers[3].refusals, answers[3].status) == (7, ("Connection refused",), 0)
+    assert (answers[3].exit_code, answers[3].refusals, answers[3].http_status) == (7, ("Connection refused",), None)
 
 
 @needs_curl
@@ -648,7 +648,7 @@ def test_no_stream_is_asked_for_where_the_first_answer_was_no_good_one(status: i
 
     with serving(answer) as (url, asked):
         ((reached,), _) = run("dash", RouteProbe("r", url, (), None, url, "{}", seconds=10))
-    assert (reached.status, reached.stream, [request.command for request in asked]) == (status, None, ["GET"])
+    assert (reached.http_status, reached.stream, [request.command for request in asked]) == (status, None, ["GET"])
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash"])
