@@ -160,17 +160,17 @@ def judge(route: ApiRoute, probe: RouteProbe, result: RouteResult) -> Verdict:
     elif error.kind == _OWN_ERROR:
         rules, code = PROXY_ERRORS, error.code
     seen = _observations(route, probe, result, error)
-    rule = next(rule for rule in rules if (rule.codes is None or code in rule.codes) and seen.issuperset(rule.seen.split()))
+    rule = next(rule for rule in rules if (rule.codes is None or code in rule.codes) and all(seen[word] for word in rule.seen.split()))
     words = _words(route, probe, result, error)
     return Verdict(rule.works, rule.text.format_map(words), rule.fix.format_map(words))
 
 
-def _observations(route: ApiRoute, probe: RouteProbe, result: RouteResult, error: ApiError) -> set[str]:
-    """What was seen of the route, in the words that rules name."""
+def _observations(route: ApiRoute, probe: RouteProbe, result: RouteResult, error: ApiError) -> dict[str, bool]:
+    """Whether each thing that rules name was seen of the route."""
     names_region = _REGION in {error.code, error.kind} or (result.http_status == 403 and _REGION in result.body)  # noqa: PLR2004 - forbidden
-    observed = {
+    return {
         "tunnel": route.kind == "tunnel",
-        "lacks": route.lacks,
+        "lacks": bool(route.lacks),
         "injects": route.injects,
         "has-key": route.has_key,
         "known-path": route.knows_probe,
@@ -179,15 +179,14 @@ def _observations(route: ApiRoute, probe: RouteProbe, result: RouteResult, error
         "no-dns": result.dns_ms is None,
         "no-connection": not result.connects,
         "no-tls": result.tls_ms is None and probe.url.startswith("https:"),
-        "cut": re.search(_CUT, result.error, re.IGNORECASE),
-        "plaintext": re.search("wrong version number|packet length", result.error),
+        "cut": re.search(_CUT, result.error, re.IGNORECASE) is not None,
+        "plaintext": re.search("wrong version number|packet length", result.error) is not None,
         "untrusted": "trust" in _certificate(result.error),
         "html": is_html(result.content_type, result.body),
         "json": error.is_json,
         "no-json": not error.is_json,
         "region": names_region,
     }
-    return {name for name, is_so in observed.items() if is_so}
 
 
 def _words(route: ApiRoute, probe: RouteProbe, result: RouteResult, error: ApiError) -> dict[str, object]:
