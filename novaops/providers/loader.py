@@ -1,4 +1,4 @@
-"""Providers of an API, as data: which hosts, which paths, how a key is shown, and what can be asked to see that it works."""
+"""Providers of an API, read from data files: hosts, paths, the header of the key, and requests that show that it works."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ def url_path(text: str) -> str:
 UrlPath = Annotated[str, AfterValidator(url_path)]
 
 
-class Endpoint(BaseModel):
-    """A host, and the paths below `path` that it serves. A proxy serves them at `at`."""
-
+class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Endpoint(StrictModel):
+    """A host, and the paths below `path` that it serves. A proxy serves them at `at`."""
 
     host: names.Host
     port: int = Field(default=HTTPS, ge=1, le=65535)
@@ -43,10 +45,8 @@ class Endpoint(BaseModel):
         return self.path if self.at is None else self.at
 
 
-class Key(BaseModel):
+class Key(StrictModel):
     """The header that carries a client's key: `Authorization: Bearer KEY`, or `x-api-key: KEY` without a scheme."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     header: str = Field(default="Authorization", pattern=_HEADER)
     scheme: str = Field(default="Bearer", pattern=r"^[A-Za-z0-9-]*$")
@@ -55,19 +55,15 @@ class Key(BaseModel):
         return f"{self.scheme} {key}" if self.scheme else key
 
 
-class Stream(BaseModel):
+class Stream(StrictModel):
     """A request whose answer streams."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: UrlPath
     body: dict[str, Any]
 
 
-class Provider(BaseModel):
-    """One file of a folder `providers`. Paths are those of the provider, as a client of the first endpoint asks for them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Provider(StrictModel):
+    """One file of a folder `providers`. The paths are those at the provider, as a client of its first endpoint requests them."""
 
     endpoints: tuple[Endpoint, ...] = Field(min_length=1)
     probe: UrlPath
@@ -96,17 +92,17 @@ class Provider(BaseModel):
 
 
 def load(name: str, folders: Sequence[Path] = ()) -> Provider:
-    """The provider of that name: from the user's folders, else one that comes with novaops. Raises UsageError."""
+    """The provider of that name: from the first of the user's folders that has it, else from novaops. Raises UsageError."""
     import yaml
 
     try:
         names.name(name)
     except ValueError as error:
         raise UsageError(f"there is no provider {name}", why=str(error)) from None
-    looked = [*folders, _SHIPPED]
-    file = next((file for folder in looked if (file := folder / f"{name}.yaml").is_file()), None)
+    searched = [*folders, _SHIPPED]
+    file = next((file for folder in searched if (file := folder / f"{name}.yaml").is_file()), None)
     if file is None:
-        known = sorted({file.stem for folder in looked for file in folder.glob("*.yaml")})
+        known = sorted({file.stem for folder in searched for file in folder.glob("*.yaml")})
         raise UsageError(f"there is no provider {name}", why=f"There are: {', '.join(known)}.", fix="or write upstream: https://HOST/PATH")
     try:
         return Provider.model_validate(yaml.safe_load(file.read_text("utf-8")))

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
 from novaops.cli.options import TIMEOUT, Hosts, Options, verb
-
-if TYPE_CHECKING:
-    from novaops.engine.inventory import Host, Inventory
-    from novaops.engine.playbooks import Playbooks
-    from novaops.features.proxy.settings import Site
-
-Form = TypeVar("Form")
 
 app = typer.Typer(help="LLM APIs: can a host reach one, and by which route?", no_args_is_help=True, rich_markup_mode=None)
 
@@ -36,59 +28,14 @@ def check(
 ) -> int:
     """Can a host reach the API, by which route, how fast, and do answers stream? Exit 1 where no route works."""
     from novaops.cli.query import on_hosts, show_rows
-    from novaops.engine.query import ask, silent, with_session
-    from novaops.engine.report import HostReport
-    from novaops.errors import UsageError
-    from novaops.features.api import routes, verdict
-    from novaops.features.tunnel.settings import Tunnel
-    from novaops.features.vpn.settings import Link
-    from novaops.ssh.session import Session
-    from novaops.ssh.target import Target
+    from novaops.features.api import status
+    from novaops.features.api.check import check_host, collect_routes
 
     known, playbooks = options.known()
-    sites = _sites(known, playbooks)
-    tunnels = [(host.name, one) for host in known.hosts.values() for one in _present(known, playbooks, host, "tunnel", Tunnel)]
-    wanted = routes.apis(provider, upstream, sites, [Path(known.file).parent / "providers"] if known.file else [])
-    if key and len(wanted) > 1:
-        names = ", ".join(api.name for api in wanted)
-        raise UsageError("say whose key it is: --provider NAME", why=f"The inventory has {names}, and each would get to see it.")
-    resolve = routes.resolver()
-    secret = routes.sendable(resolve(key), key) if key else None
-    seconds = max(1, round((options.timeout or TIMEOUT) * routes.PART))
-
-    def tried(host: Host) -> list[verdict.ApiRoute]:
-        links = _present(known, playbooks, host, "vpn", Link)
-        errands = (routes.RouteQuery(host.name, api, sites, secret, not no_stream, seconds, resolve, tunnels, links) for api in wanted)
-        return [attempt for errand in errands for attempt in routes.attempts(errand)]
-
-    def look(target: Target) -> HostReport:
-        these = by_host[target.name]
-
-        def work(session: Session) -> HostReport:
-            found = verdict.details(these, ask(session, verdict.questions(these), root=False))
-            return HostReport(target.name, "unchanged" if verdict.all_work(found) else "failed", details=found)
-
-        return with_session(target, silent, work)
-
-    by_host = {host.name: tried(host) for host in known.find(hosts or [])}
-    reports, started = on_hosts(options, hosts or [], look)
-    several = len(wanted) > 1
+    wanted, timeout = known.find(hosts or []), options.timeout or TIMEOUT
+    routes = collect_routes(known, playbooks, wanted, provider, upstream, key, streaming=not no_stream, timeout=timeout)
+    reports, started = on_hosts(options, hosts or [], lambda target: check_host(target, routes[target.name]))
+    several = len({route.api for found in routes.values() for route in found}) > 1
     return show_rows(
-        options, reports, started, verdict.headers(several_apis=several), lambda found: verdict.rows(found, several_apis=several)
+        options, reports, started, status.headers(several_apis=several), lambda found: status.rows(found, several_apis=several)
     )
-
-
-def _sites(known: Inventory, playbooks: Playbooks) -> list[tuple[str, Site]]:
-    """Every site of the inventory with an API behind it, and the host that it is on. Raises InventoryError."""
-    from novaops.features.proxy.settings import Site
-
-    return [(host.name, site) for host in known.hosts.values() for site in _present(known, playbooks, host, "proxy", Site) if site.is_api]
-
-
-def _present(known: Inventory, playbooks: Playbooks, host: Host, section: str, form: type[Form]) -> list[Form]:
-    """The entries of this form that the host's section wants to be there. Raises InventoryError."""
-    if section not in host.sections:
-        return []
-    return [
-        one for one in playbooks.by_name[section].settings(known, host) if isinstance(one, form) and getattr(one, "state", "") == "present"
-    ]

@@ -1,4 +1,4 @@
-"""novaops host: which hosts there are, what they are, and whether their keys are trusted."""
+"""novaops host: list the hosts, show what they are, trust their keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ app = typer.Typer(help="Hosts: list, look at, trust.", no_args_is_help=True, ric
 
 @verb(app)
 def ls(options: Options, hosts: Hosts = None) -> int:
-    """The hosts of the inventory, and what it wants of them. Contacts nothing."""
+    """The hosts of the inventory and their sections. Contacts nothing."""
     from novaops.cli import output
 
     known, _ = options.known()
@@ -47,10 +47,10 @@ def ls(options: Options, hosts: Hosts = None) -> int:
 def facts(options: Options, hosts: Hosts = None) -> int:
     """What a host says of itself: system, cloud, processors, memory, disks."""
     from novaops.cli.query import ask_hosts, show_rows
-    from novaops.features.host import status as looking
+    from novaops.features.host import status
 
-    reports, started = ask_hosts(options, hosts or [], looking.questions(), looking.facts_details)
-    return show_rows(options, reports, started, ("FACT", "VALUE"), looking.facts_rows)
+    reports, started = ask_hosts(options, hosts or [], status.questions(), status.facts_details)
+    return show_rows(options, reports, started, ("FACT", "VALUE"), status.facts_rows)
 
 
 @verb(app)
@@ -58,11 +58,11 @@ def check(options: Options, hosts: Hosts = None) -> int:
     """What works on a host, what will not, and why: system, sudo, tools, idle disks, nested virtualization."""
     from novaops.cli.query import on_hosts, show_rows
     from novaops.engine.query import silent
-    from novaops.features.host import status as looking
+    from novaops.features.host import status
     from novaops.features.host.check import check_host
 
     reports, started = on_hosts(options, hosts or [], lambda target: check_host(target, silent))
-    code = show_rows(options, reports, started, ("", "SUBJECT", "FINDING"), looking.rows)
+    code = show_rows(options, reports, started, ("", "SUBJECT", "FINDING"), status.rows)
     problem = any(f["verdict"] == "problem" for report in reports for f in report.details.get("findings", ()))
     return code or int(problem)
 

@@ -1,4 +1,4 @@
-"""Host keys: shown, compared, and written down as one line more in known_hosts."""
+"""Trust a host key: compare it, and add it to known_hosts as one more line."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from novaops.errors import UsageError
-from novaops.providers import loader as provider
+from novaops.providers import loader
 from novaops.providers.loader import Provider
 
-SHIPPED = sorted(file.stem for file in (Path(provider.__file__).parent).glob("*.yaml"))
+SHIPPED = sorted(file.stem for file in (Path(loader.__file__).parent).glob("*.yaml"))
 MINE: dict[str, Any] = {"endpoints": [{"host": "api.example.com", "path": "/v1"}], "probe": "/v1/models"}
 
 
@@ -28,7 +28,7 @@ def test_some_come_along() -> None:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_each_can_be_asked(name: str) -> None:
-    found = provider.load(name)
+    found = loader.load(name)
     assert found.stream is not None
     assert found.stream.body["stream"] is True
     assert str(found.stream.body).count("16") == 1, "as cheap as can be"
@@ -36,7 +36,7 @@ def test_each_can_be_asked(name: str) -> None:
 
 
 def test_sensenova_has_two_hosts() -> None:
-    found = provider.load("sensenova")
+    found = loader.load("sensenova")
     assert [(e.host, e.path, e.served_at) for e in found.endpoints] == [
         ("api.sensenova.cn", "/v1", "/v1"),
         ("api.sensenova.cn", "/compatible-mode", "/compatible-mode"),
@@ -82,8 +82,8 @@ def test_how_a_key_is_shown(key: dict[str, str], shown: tuple[str, str]) -> None
 
 
 def test_ones_own_comes_first(tmp_path: Path) -> None:
-    assert provider.load("openai", [written(tmp_path, MINE, "openai")]).endpoints[0].host == "api.example.com"
-    assert provider.load("sensenova", [tmp_path]).endpoints[0].host == "api.sensenova.cn"
+    assert loader.load("openai", [written(tmp_path, MINE, "openai")]).endpoints[0].host == "api.example.com"
+    assert loader.load("sensenova", [tmp_path]).endpoints[0].host == "api.sensenova.cn"
 
 
 @pytest.mark.parametrize("name", ["opneai", "../provider", "a/b", "", "-x"])
@@ -91,12 +91,12 @@ def test_no_such_provider(name: str, tmp_path: Path) -> None:
     (tmp_path / "providers").mkdir()
     written(tmp_path, MINE, "provider")
     with pytest.raises(UsageError, match=f"there is no provider {name}"):
-        provider.load(name, [tmp_path / "providers"])
+        loader.load(name, [tmp_path / "providers"])
 
 
 def test_which_there_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as raised:
-        provider.load("opneai", [written(tmp_path, MINE)])
+        loader.load("opneai", [written(tmp_path, MINE)])
     assert raised.value.why == "There are: mine, openai, sensenova, sensenova-platform."
 
 
@@ -119,5 +119,5 @@ def test_which_there_are(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_with_a_file(document: Any, said: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as raised:
-        provider.load("mine", [written(tmp_path, document)])
+        loader.load("mine", [written(tmp_path, document)])
     assert said in str(raised.value)
