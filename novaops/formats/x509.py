@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from novaops.formats.names import is_address
@@ -120,6 +121,11 @@ def names_for(domains: Iterable[str]) -> tuple[str, ...]:
             continue
         names += [domain[1:], f"*{domain}"] if domain.startswith(".") else [domain]
     return tuple(dict.fromkeys(names))
+
+
+def day(seconds: int) -> str:
+    """The day of a time in seconds since 1970, as 2030-12-31 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
 
 
 def _covers(name: str, wanted: str) -> bool:

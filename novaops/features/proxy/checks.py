@@ -15,8 +15,7 @@ import pytest
 from novaops.errors import HostFailed
 from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool, Rebooted
 from novaops.features.proxy.observe.sites import after_reboot, before_reboot, observe
-from novaops.features.proxy.settings import Site, api_at
-from novaops.providers import loader as provider
+from novaops.features.proxy.settings import Site
 from novaops.verify import applies
 from novaops.verify.http import HttpAnswer
 
@@ -38,12 +37,7 @@ _WELCOME = "Welcome to nginx!"
 
 def entries(settings: Iterable[Site], folder: Path) -> Iterator[tuple[str, ExpectedSite]]:
     for site in settings:
-        found = None
-        if site.state == "present" and site.upstream:
-            found = site.of(api_at(site.upstream))
-        elif site.state == "present" and site.provider:
-            found = site.of(provider.load(site.provider, [folder / "providers"]))
-        yield site.name, ExpectedSite(site, found)
+        yield site.name, ExpectedSite(site, site.api(folder) if site.state == "present" else None)
 
 
 def _present(wanted: ExpectedSite) -> bool:

@@ -12,8 +12,9 @@ import pytest
 from novaops.engine.converge import RunOptions, converge
 from novaops.engine.report import HostReport
 from novaops.engine.undo import undo
-from novaops.features.proxy.resources.certificate import GivenCertificate, SelfSigned
+from novaops.features.proxy.resources.given_certificate import GivenCertificate
 from novaops.features.proxy.resources.letsencrypt import LetsEncrypt
+from novaops.features.proxy.resources.self_signed import SelfSigned
 from novaops.lab import Lab, LabHost
 from novaops.model.plan import Resource
 from novaops.ssh.target import Target

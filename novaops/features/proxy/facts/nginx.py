@@ -10,11 +10,19 @@ from typing import ClassVar, Self
 
 from novaops.formats.nginx_conf import NginxConf
 from novaops.model.question import Missing, Question, Section
+from novaops.shell import quote, sh_file
 
 Version = tuple[int, ...]
 
 OLDEST: Version = (1, 18)
 """What is written for this one is understood by all later ones, some of which complain about it."""
+
+REJECT_HANDSHAKE: Version = (1, 19, 4)
+"""The version that brought `ssl_reject_handshake`."""
+HTTP2_DIRECTIVE: Version = (1, 25, 1)
+"""The version that brought `http2 on`, in place of `listen … http2`."""
+RESOLVE: Version = (1, 27, 3)
+"""The version that brought `server … resolve`: names in a pool that are looked up again and again."""
 
 _DISTRIBUTIONS: Mapping[tuple[str, str], Version] = {
     ("debian", "11"): (1, 18),
@@ -71,27 +79,7 @@ class Nginx(Question[NginxFacts]):
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
         del questions
-        return f"""\
-say() {{ printf '%s=%s\\n' "$1" "$2"; }}
-sed -n 's/^\\(ID\\|VERSION_ID\\)=/os_&/p' /etc/os-release | tr -d '"'
-[ ! -e /proc/net/if_inet6 ] || say ipv6 yes
-[ -z "$(ip -6 route show default 2>/dev/null)" ] || say ipv6_route yes
-for bundle in {" ".join(_BUNDLES)}; do [ ! -e "$bundle" ] || {{ say bundle "$bundle"; break; }}; done
-awk '$1 == "nameserver" {{ print "resolver=" $2 }}' /etc/resolv.conf 2>/dev/null
-! command -v dpkg-query >/dev/null || say debian yes
-if command -v nginx >/dev/null; then
-  say version "$(nginx -v 2>&1 | sed 's|.*nginx/||')"
-  if [ -L {DEFAULT_PAGE} ] && [ "$(readlink -f {DEFAULT_PAGE})" = /etc/nginx/sites-available/default ]; then
-    shipped=$(dpkg-query -W -f '${{Conffiles}}\\n' nginx-common nginx 2>/dev/null | awk '$1 == "/etc/nginx/sites-available/default" {{ print $2 }}')
-    [ "$(md5sum </etc/nginx/sites-available/default | cut -d ' ' -f 1)" != "$shipped" ] ||
-      {{ systemctl is-active -q nginx.service && [ -n "$(ls -A /var/www/html 2>/dev/null | grep -v -x index.nginx-debian.html)" ]; }} || say default_page yes
-  fi
-  if conf=$(nginx -T 2>&1); then say conf; printf '%s\\n' "$conf"
-  else say broken "$(printf '%s\\n' "$conf" | grep -E '\\[(emerg|crit|alert)\\]' | tail -n 1)"
-  fi
-elif command -v apt-cache >/dev/null; then say candidate "$(LC_ALL=C apt-cache policy nginx 2>/dev/null | sed -n 's/^  Candidate: //p')"
-fi
-"""
+        return f"bundles={quote(' '.join(_BUNDLES))} page={DEFAULT_PAGE}\n{sh_file(__package__, 'nginx.sh')}"
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, NginxFacts | Missing]:

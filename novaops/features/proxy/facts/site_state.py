@@ -8,12 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from novaops.model.question import Missing, Question, Section
-
-SECONDS = 8
-"""How long an upstream may take."""
-
-_ERRORS = 3
-"""The last lines of the error log that are of interest."""
+from novaops.shell import sh_file
 
 
 @dataclass(frozen=True)
@@ -54,42 +49,8 @@ class SiteStates(Question[Served]):
 
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
-        """All upstreams of all sites are asked at the same time."""
         del questions
-        return f"""\
-printf 'now\\t%s\\n' "$(date +%s)"
-! systemctl is-active -q nginx.service || echo running
-folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
-for file in /etc/nginx/conf.d/novaops-*.conf; do
-  case $file in *.http.conf) continue ;; esac
-  [ -e "$file" ] || continue
-  site=$(sed -n 's/^# site //p' "$file"); certificate=$(sed -n 's/^# certificate //p' "$file"); probe=$(sed -n 's/^# probe //p' "$file")
-  number=0
-  for upstream in $(sed -n 's/^# upstream //p' "$file"); do
-    number=$((number + 1))
-    case $upstream in
-      unix:*) set -- --unix-socket "${{upstream#unix:}}" http://localhost/ ;;
-      *) if [ -n "$probe" ]; then set -- "https://$upstream$probe"; else set -- "http://$upstream/"; fi ;;
-    esac
-    {{
-      said=$(curl -q -s -o /dev/null --noproxy '*' -m {SECONDS} -w '%{{http_code}}|%{{errormsg}}' "$@" 2>/dev/null)
-      printf 'upstream\\t%s\\t%s\\t%s\\n' "$upstream" "${{said%%|*}}" "${{said#*|}}" >"$folder/$site.$number"
-    }} &
-  done
-done
-wait
-for file in /etc/nginx/conf.d/novaops-*.conf; do
-  case $file in *.http.conf) continue ;; esac
-  [ -e "$file" ] || continue
-  site=$(sed -n 's/^# site //p' "$file")
-  printf 'site\\t%s\\n' "$site"
-  sed -n 's/^# \\(base\\|certificate\\) /\\1\\t/p' "$file"
-  certificate=$(sed -n 's/^# certificate //p' "$file")
-  [ ! -r "$certificate" ] || printf 'chain\\t%s\\n' "$(base64 -w 0 <"$certificate")"
-  for answer in "$folder/$site".[0-9]*; do [ ! -e "$answer" ] || cat "$answer"; done
-  tail -n {_ERRORS} "/var/log/nginx/novaops-$site.error.log" 2>/dev/null | sed 's/^/error\\t/'
-done
-"""
+        return sh_file(__package__, "site_state.sh")
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Served | Missing]:

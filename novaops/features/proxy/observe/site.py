@@ -6,9 +6,11 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.observe.certificate import Shown
 from novaops.features.proxy.observe.site_files import Logged, ObservedFile
-from novaops.features.proxy.settings import Auth, Location, Site, Upstream
+from novaops.features.proxy.settings import Site
+from novaops.features.proxy.upstreams import Location, Upstream
 from novaops.providers.loader import Provider
 from novaops.verify.http import HttpAnswer
 
@@ -116,16 +118,7 @@ class ExpectedSite:
     @property
     def pools(self) -> tuple[Location, ...]:
         """The parts of an app site, each with servers of its own."""
-        if not self.present or self.site.is_api:
-            return ()
-        own = any(each.path == "/" and not each.exact for each in self.site.locations)
-        whole = [Location(path="/")] if self.site.upstreams and not own else []
-        return tuple(
-            location.model_copy(
-                update={"upstreams": location.upstreams or self.site.upstreams, "balance": location.balance or self.site.balance}
-            )
-            for location in (*whole, *self.site.locations)
-        )
+        return self.site.parts if self.present and not self.site.is_api else ()
 
 
 @dataclass(frozen=True)

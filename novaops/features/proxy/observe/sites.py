@@ -11,11 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.observe import site_files
 from novaops.features.proxy.observe.certificate import Shown, Trust
 from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool, Rebooted
 from novaops.features.proxy.observe.site_files import After, Before, Logged
-from novaops.features.proxy.settings import Auth, Location
+from novaops.features.proxy.upstreams import Location
 from novaops.secret import Secret
 from novaops.secret_source import resolve
 from novaops.verify import reach as way

@@ -16,7 +16,8 @@ from novaops.features.proxy.observe import site_files
 from novaops.features.proxy.observe.certificate import Shown, Trust
 from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool, Rebooted
 from novaops.features.proxy.observe.site_files import Logged, ObservedFile
-from novaops.features.proxy.settings import Location, Site, Upstream
+from novaops.features.proxy.settings import Site
+from novaops.features.proxy.upstreams import Location, Upstream
 from novaops.verify.claims import Claim, Feature
 from novaops.verify.http import HttpAnswer, HttpConnection, Request
 
