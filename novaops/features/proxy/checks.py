@@ -1,37 +1,45 @@
-"""proxy: each site answers whom it should and nobody else, over the TLS that was wanted, as it comes. Seen by asking it.
+"""proxy: each site answers the clients that it should and no others, with the right TLS, and without delay. Seen by requests to it.
 
-A real API may think before it says a word, so the first event is counted from the moment in which the API began to answer the site,
-as the site's log has it. An event that came late, alone, and was followed by others one by one was late at the API.
+A real API may think before it answers. So the first event is timed from the moment when the API began to answer the site, which is in
+the site's log. A late first event that came alone, and was followed by others one by one, was late at the API.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
 from novaops.errors import HostFailed
-from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool, Rebooted
+from novaops.features.proxy.observe.conditions import (
+    has_a_name,
+    lets_this_machine_in,
+    own_error,
+    pools,
+    streamed,
+    takes_connections,
+    was_asked,
+)
+from novaops.features.proxy.observe.events import APART, bursts
+from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Rebooted
 from novaops.features.proxy.observe.sites import after_reboot, before_reboot, observe
 from novaops.features.proxy.settings import Site
 from novaops.verify import applies
-from novaops.verify.http import HttpAnswer
 
 __all__ = ["after_reboot", "before_reboot", "entries", "observe"]
 
 FIRST_EVENT = 1.0
-"""Seconds that the site may keep the first event, at the most."""
-APART = 0.005
-"""Seconds between two arrivals, at the least: what was held back and let go at once comes in less."""
+"""Seconds by which the site may delay the first event, at the most."""
 ARRIVALS = 3
+"""The fewest arrivals that show that events are passed on one by one."""
 
 REGION = "unsupported_country_region_territory"
 
 _BCRYPT = frozenset({"$2a$", "$2b$", "$2y$"})
-_LEADS_ON = frozenset({301, 308})
-_LEADS_ON_WHOLE = frozenset({307, 308})
+_REDIRECTS = {"GET": frozenset({301, 308}), "POST": frozenset({307, 308})}
+"""The statuses of a redirect. 301 would turn a POST into a GET."""
 _WELCOME = "Welcome to nginx!"
 
 
@@ -71,9 +79,9 @@ def _guarded(wanted: ExpectedSite) -> bool:
 def test_open(seen: ObservedSite) -> None:
     """Takes connections at its ports"""
     for port, why in seen.ports.items():
-        if why and seen.way:
+        if why and seen.on_host:
             raise HostFailed(
-                f"{seen.wanted.site.name} could not be asked on the host itself ({seen.way}): {why}",
+                f"{seen.wanted.site.name} could not be asked on the host itself ({seen.on_host}): {why}",
                 fix="let sshd forward connections (AllowTcpForwarding local), and see whether nginx runs",
             )
         between = (
@@ -86,9 +94,9 @@ def test_open(seen: ObservedSite) -> None:
 @applies(lambda wanted: _encrypted(wanted) and wanted.site.redirect)
 def test_redirect(seen: ObservedSite) -> None:
     """Leads from plain http to https, with path and query"""
-    _asked(seen)
+    has_a_name(seen)
     for url, (got, posted) in seen.plain.items():
-        for method, answer, statuses in (("GET", got, _LEADS_ON), ("POST", posted, _LEADS_ON_WHOLE)):
+        for answer, (method, statuses) in zip((got, posted), _REDIRECTS.items(), strict=True):
             expected = f"{method} http://{url.removeprefix('https://')} should lead to {url} ({' or '.join(map(str, sorted(statuses)))})"
             assert answer.status in statuses, f"{expected}, but {answer}"
             assert answer.header("Location") == url, f"{expected}, but it leads to {answer.header('Location') or 'nowhere'}"
@@ -99,17 +107,18 @@ def test_redirect(seen: ObservedSite) -> None:
 @applies(lambda wanted: _encrypted(wanted) and not wanted.site.redirect)
 def test_nothing_in_the_clear(seen: ObservedSite) -> None:
     """Serves nothing in plain http"""
-    _asked(seen)
+    has_a_name(seen)
     for url, answers in seen.plain.items():
         for answer in answers:
-            served = answer.status and answer.status < 400  # noqa: PLR2004 - HTTP
-            assert not served, f"http://{url.removeprefix('https://')} should not be served, but {answer}"
+            assert not 0 < answer.status < HTTPStatus.BAD_REQUEST, (
+                f"http://{url.removeprefix('https://')} should not be served, but {answer}"
+            )
 
 
 @applies(_present)
 def test_nobody_elses_name(seen: ObservedSite) -> None:
     """Does not answer for a name that nobody has, and neither does nginx's welcome page"""
-    _asked(seen)
+    has_a_name(seen)
     assert not seen.taken, f"a name that nobody has should not be answered by this site, but it is, by {' and '.join(seen.taken)}"
     for scheme, answer in seen.unknown.items():
         welcome = f"a name that nobody has should not be answered by nginx's welcome page, but it is, by {scheme}"
@@ -122,7 +131,7 @@ def test_nobody_elses_name(seen: ObservedSite) -> None:
 @applies(_encrypted)
 def test_certificate(seen: ObservedSite) -> None:
     """Shows a certificate for each of its names that clients take"""
-    _open(seen)
+    takes_connections(seen)
     for shown in seen.shown:
         expected = f"clients should take the certificate that is shown for {shown.name}"
         also = f" (and this machine says: {shown.unknown})" if shown.unknown and shown.trouble else ""
@@ -132,7 +141,7 @@ def test_certificate(seen: ObservedSite) -> None:
 @applies(_certified)
 def test_trusted_here(seen: ObservedSite) -> None:
     """Has a certificate of an authority that this machine trusts"""
-    _usable(seen)
+    was_asked(seen)
     for shown in seen.shown:
         if shown.trouble or not shown.known_here:
             file = seen.wanted.certificate[0]
@@ -142,7 +151,7 @@ def test_trusted_here(seen: ObservedSite) -> None:
 @applies(_certified)
 def test_chain(seen: ObservedSite) -> None:
     """Shows the certificates between its own and the authority's"""
-    _usable(seen)
+    was_asked(seen)
     for shown in seen.shown:
         if shown.trouble or shown.known_here or not seen.verified.get(shown.name):
             continue
@@ -154,7 +163,7 @@ def test_chain(seen: ObservedSite) -> None:
 @applies(_encrypted)
 def test_days(seen: ObservedSite) -> None:
     """Has a certificate that lasts: two weeks, or a sixth of its life"""
-    _usable(seen)
+    was_asked(seen)
     for shown in seen.shown:
         expected = f"the certificate for {shown.name} should last {_days(shown.soon)} days more, as nobody seems to renew it"
         assert shown.trouble or shown.days_left >= shown.soon, f"{expected}, but it has {_days(shown.days_left)} left"
@@ -163,7 +172,7 @@ def test_days(seen: ObservedSite) -> None:
 @applies(_encrypted)
 def test_strict_transport(seen: ObservedSite) -> None:
     """Says Strict-Transport-Security as it should, and once"""
-    _usable(seen)
+    was_asked(seen)
     wanted = seen.wanted.site.strict_transport
     for who in ("stranger", "known"):
         answer = seen.tried.get(who)
@@ -180,21 +189,21 @@ def test_strict_transport(seen: ObservedSite) -> None:
 @applies(_guarded)
 def test_stranger(seen: ObservedSite) -> None:
     """Answers 401 to who shows nothing"""
-    _needs_here(seen)
+    lets_this_machine_in(seen)
     _refused(seen, "stranger", "who shows nothing")
 
 
 @applies(_guarded)
 def test_wrong(seen: ObservedSite) -> None:
     """Answers 401 to a wrong password or token"""
-    _needs_here(seen)
+    lets_this_machine_in(seen)
     _refused(seen, "wrong", f"who shows a wrong {'password' if seen.wanted.guard == 'basic' else 'token'}")
 
 
 @applies(lambda wanted: wanted.present and bool(wanted.auth.addresses))
 def test_only_from(seen: ObservedSite) -> None:
     """Answers 403 to who comes from elsewhere"""
-    _usable(seen)
+    was_asked(seen)
     networks = ", ".join(seen.wanted.auth.addresses)
     if not seen.inside:
         answer, where = seen.tried.get("known") or seen.tried["stranger"], seen.here
@@ -202,27 +211,28 @@ def test_only_from(seen: ObservedSite) -> None:
         answer, where = seen.tried["outsider"], "the host itself"
     else:
         pytest.skip(f"this machine and the host itself both come from {networks}")
-    assert answer.status == 403, f"who comes from {where}, and not from {networks}, should get 403, but {answer}"  # noqa: PLR2004 - HTTP
+    assert answer.status == HTTPStatus.FORBIDDEN, f"who comes from {where}, and not from {networks}, should get 403, but {answer}"
 
 
 @applies(_api)
 def test_api(seen: ObservedSite) -> None:
     """Passes who may use it on to the API, which answers"""
-    _needs_here(seen)
+    lets_this_machine_in(seen)
     wanted, answer = seen.wanted, seen.tried["known"]
     whose = wanted.site.provider or wanted.site.upstream
     expected = f"{wanted.probe} should be answered by {whose}"
     assert answer.status, f"{expected}, but {answer.trouble}"
-    assert not _is_edges(answer), f"{expected}, but the site itself answers {answer.status}: {_edges_words(answer)}"
+    own = own_error(answer)
+    assert own is None, f"{expected}, but the site itself answers {answer.status}: {own}"
     assert REGION not in answer.text, f"{whose} should serve the region of the host, but it answers {answer.status} {REGION}"
     if wanted.key_is_known:
         taken = answer.status not in {401, 403} and answer.status < (300 if wanted.site.provider else 500)
         assert taken, f"{whose} should take the key and answer 200 at {wanted.probe}, but it answers {answer.status}: {answer.text[:200]}"
     elif wanted.site.provider:
-        found = answer.status == 401  # noqa: PLR2004 - HTTP
-        assert found, f"{whose} should answer 401 at {wanted.probe} to who shows it no key, but it answers {answer.status}"
+        unauthorized = answer.status == HTTPStatus.UNAUTHORIZED
+        assert unauthorized, f"{whose} should answer 401 at {wanted.probe} to who shows it no key, but it answers {answer.status}"
     else:
-        assert answer.status < 500, f"{expected}, but it answers {answer.status}"  # noqa: PLR2004 - HTTP
+        assert answer.status < HTTPStatus.INTERNAL_SERVER_ERROR, f"{expected}, but it answers {answer.status}"
 
 
 # -- claims: events -----------------------------------------------------------------------------------------------------------
@@ -231,12 +241,12 @@ def test_api(seen: ObservedSite) -> None:
 @applies(_api)
 def test_first_event(seen: ObservedSite) -> None:
     """Passes the first event on within a second"""
-    bursts = _bursts(_streamed(seen))
-    assert bursts, f"{seen.wanted.stream} should stream, but no event came"
+    arrived = bursts(streamed(seen))
+    assert arrived, f"{seen.wanted.stream} should stream, but no event came"
     began = seen.api.first if seen.api and seen.api.first is not None else 0.0
-    at, events = bursts[0]
+    at, events = arrived[0]
     late = at - began
-    if late >= FIRST_EVENT and len(bursts) >= ARRIVALS and events <= 2:  # noqa: PLR2004 - a role and a word
+    if late >= FIRST_EVENT and len(arrived) >= ARRIVALS and events <= 2:  # noqa: PLR2004 - a role and a word
         pytest.skip(f"the API itself took {at:.1f} s to its first event; the next ones then came one by one")
     expected = f"the first event of {seen.wanted.stream} should come within {FIRST_EVENT:g} s of the API's"
     assert late < FIRST_EVENT, f"{expected}, but it came after {late:.1f} s, and {events} at once"
@@ -245,14 +255,14 @@ def test_first_event(seen: ObservedSite) -> None:
 @applies(_api)
 def test_events_apart(seen: ObservedSite) -> None:
     """Passes events on as they come, and not all at once"""
-    bursts = _bursts(_streamed(seen))
-    events = sum(count for _, count in bursts)
+    arrived = bursts(streamed(seen))
+    events = sum(count for _, count in arrived)
     if events < ARRIVALS:
         pytest.skip(f"the API sent {events} events: too few to tell")
     if seen.api and seen.api.total is not None and seen.api.first is not None and seen.api.total - seen.api.first < ARRIVALS * APART * 2:
         pytest.skip("the API sent all of its events at once")
     expected = f"the events of {seen.wanted.stream} should come in {ARRIVALS} arrivals or more"
-    assert len(bursts) >= ARRIVALS, f"{expected}, but {events} came in {len(bursts)}: something on the way holds them back"
+    assert len(arrived) >= ARRIVALS, f"{expected}, but {events} came in {len(arrived)}: something on the way holds them back"
 
 
 # -- claims: secrets ----------------------------------------------------------------------------------------------------------
@@ -303,8 +313,8 @@ def test_bcrypt(seen: ObservedSite) -> None:
 @applies(_app)
 def test_served(seen: ObservedSite) -> None:
     """Is answered by a server behind it"""
-    for pool in _pools(seen):
-        expected = f"{pool.location.path} should be answered by one of {_servers(pool)}"
+    for pool in pools(seen):
+        expected = f"{pool.location.path} should be answered by one of {pool.servers}"
         assert pool.logged, f"{expected}, but {pool.answer}, and {seen.wanted.log} knows nothing of it: another site may have the name"
         assert pool.serving, f"{expected}, but {pool.answer}"
 
@@ -313,7 +323,7 @@ def test_served(seen: ObservedSite) -> None:
 def test_all_serve(seen: ObservedSite) -> None:
     """Lets each server behind it serve"""
     skipped = ""
-    for pool in _pools(seen):
+    for pool in pools(seen):
         weights = [upstream.weight for upstream in pool.expected]
         if pool.location.balance == "ip_hash":
             skipped = f"with ip_hash all that comes from {seen.here} goes to one server"
@@ -322,7 +332,7 @@ def test_all_serve(seen: ObservedSite) -> None:
         if unseen and pool.requests < sum(weights) and pool.serving:
             skipped = f"{pool.requests} requests are too few to see {', '.join(unseen)} with their weights"
             continue
-        expected = f"each of {_servers(pool)} should answer at {pool.location.path}"
+        expected = f"each of {pool.servers} should answer at {pool.location.path}"
         assert not unseen, f"{expected}, but {' and '.join(unseen)} answered none of {pool.requests} requests"
     if skipped:
         pytest.skip(skipped)
@@ -331,9 +341,9 @@ def test_all_serve(seen: ObservedSite) -> None:
 @applies(lambda wanted: _app(wanted) and wanted.site.websockets)
 def test_websockets(seen: ObservedSite) -> None:
     """Passes websockets on"""
-    switched = 101
+    switched = HTTPStatus.SWITCHING_PROTOCOLS
     untried = ""
-    for pool in _pools(seen):
+    for pool in pools(seen):
         spoken = f"a websocket at {pool.location.path} should be passed on, as a server behind it speaks them"
         assert pool.upgrade.status == switched or pool.direct.status != switched, f"{spoken}, but {pool.upgrade}"
         if pool.upgrade.status != switched:
@@ -354,7 +364,7 @@ def test_gone(seen: ObservedSite) -> None:
 @applies(_present)
 def test_after_reboot(seen: ObservedSite, rebooted: Rebooted) -> None:
     """Answers after a reboot as before"""
-    _usable(seen)
+    was_asked(seen)
     before = seen.tried["stranger"]
     assert rebooted.answer.status == before.status, f"it should answer {before.status} after a reboot, but {rebooted.answer}"
 
@@ -362,102 +372,16 @@ def test_after_reboot(seen: ObservedSite, rebooted: Rebooted) -> None:
 # -- in words -----------------------------------------------------------------------------------------------------------------
 
 
-def _open(seen: ObservedSite) -> None:
-    site = seen.wanted.site
-    if why := seen.ports.get(site.port):
-        pytest.skip(f"port {site.port} of {seen.address} takes no connections: {why}")
-
-
-def _asked(seen: ObservedSite) -> None:
-    """There is nothing to judge where nothing was asked."""
-    _open(seen)
-    if not seen.wanted.names:
-        pytest.skip(f"{', '.join(seen.wanted.site.domain)} is a pattern, and names nothing that could be asked for")
-
-
-def _usable(seen: ObservedSite) -> None:
-    _asked(seen)
-    if not seen.tried:
-        pytest.skip("its certificate is turned down, so nothing else was asked")
-
-
-def _needs_here(seen: ObservedSite) -> None:
-    _usable(seen)
-    if not seen.inside:
-        pytest.skip(f"this machine comes from {seen.here}, and not from {', '.join(seen.wanted.auth.addresses)}")
-
-
-def _pools(seen: ObservedSite) -> tuple[Pool, ...]:
-    _needs_here(seen)
-    return seen.pools
-
-
 def _days(days: float) -> str:
     return f"{days:.0f}" if days >= 2 else f"{days:.1f}"  # noqa: PLR2004 - of a certificate that lasts hours
 
 
-def _servers(pool: Pool) -> str:
-    return " and ".join(upstream.address for upstream in pool.expected)
-
-
 def _refused(seen: ObservedSite, who: str, whom: str) -> None:
     wanted, answer = seen.wanted, seen.tried[who]
-    expected = f"{wanted.probe} should answer 401 to {whom}"
-    assert answer.status == 401, f"{expected}, but {answer}"  # noqa: PLR2004 - HTTP
+    assert answer.status == HTTPStatus.UNAUTHORIZED, f"{wanted.probe} should answer 401 to {whom}, but {answer}"
     if wanted.guard == "basic":
         asks = any(f'realm="{wanted.site.name}"' in value for value in answer.all("WWW-Authenticate"))
         assert asks, f"the site itself should ask {whom} for a password, but it has passed the request on, or another site has answered"
     if wanted.provider:
-        assert _is_edges(answer), f"the site itself should answer 401 to {whom}, but the answer is another's: {answer.text[:200]}"
-
-
-def _error(answer: HttpAnswer) -> dict[str, object]:
-    try:
-        error = json.loads(answer.body)["error"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    return error if isinstance(error, dict) else {}
-
-
-def _is_edges(answer: HttpAnswer) -> bool:
-    """Whether it is the site's own, and none of the API's."""
-    return _error(answer).get("type") == "novaops_proxy"
-
-
-def _edges_words(answer: HttpAnswer) -> str:
-    return str(_error(answer).get("message", ""))
-
-
-def _streamed(seen: ObservedSite) -> HttpAnswer:
-    """The answer that streams. Without a key there is none."""
-    _needs_here(seen)
-    if not seen.wanted.stream:
-        pytest.skip("the provider has no request that streams")
-    if not seen.wanted.key_is_known:
-        pytest.skip("without a key no API streams: test_key: gives one for proofs")
-    answer = seen.tried["stream"]
-    assert answer.status, f"{seen.wanted.stream} should stream, but {answer.trouble}"
-    assert not _is_edges(answer), f"{seen.wanted.stream} should stream, but the site itself answers {answer.status}: {_edges_words(answer)}"
-    if answer.status != 200:  # noqa: PLR2004 - HTTP
-        pytest.skip(f"the API answers {answer.status} to the request that streams: {answer.text[:200]}")
-    return answer
-
-
-def _bursts(answer: HttpAnswer) -> list[tuple[float, int]]:
-    """When events came, in seconds after the request, and how many at once. What has no event in it belongs to the one before."""
-    found: list[tuple[float, int]] = []
-    last = -1.0
-    pending = b""
-    for at, part in answer.arrivals:
-        *whole, pending = (pending + part).replace(b"\r\n", b"\n").split(b"\n\n")
-        events = sum(1 for each in whole if any(_is_data(line) for line in each.split(b"\n")))
-        if events and (not found or at - last >= APART):
-            found.append((at, events))
-        elif events:
-            found[-1] = (found[-1][0], found[-1][1] + events)
-        last = at
-    return found
-
-
-def _is_data(line: bytes) -> bool:
-    return line.startswith(b"data:") and line.removeprefix(b"data:").strip() != b"[DONE]"
+        own = own_error(answer) is not None
+        assert own, f"the site itself should answer 401 to {whom}, but the answer is another's: {answer.text[:200]}"

@@ -142,6 +142,11 @@ class Pool:
         return tuple(upstream for upstream in self.location.upstreams if not upstream.backup)
 
     @property
+    def servers(self) -> str:
+        """The expected servers, in words."""
+        return " and ".join(upstream.address for upstream in self.expected)
+
+    @property
     def serving(self) -> frozenset[str]:
         """Servers that answered, as the log names them."""
         return frozenset(address for line in self.logged for address, status in line.upstreams if status not in {"502", "504"})
@@ -157,8 +162,8 @@ class ObservedSite:
     """This machine's address, as the host sees it."""
     address: str = ""
     """Where the requests went to."""
-    way: str = ""
-    """Why they were made on the host itself, where they were."""
+    on_host: str = ""
+    """Why the requests were made on the host itself, where they were."""
     ports: Mapping[int, str] = field(default_factory=dict)
     """What keeps a port from taking connections; "" when nothing does."""
     listening: frozenset[int] = frozenset()

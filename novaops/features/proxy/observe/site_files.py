@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from novaops.errors import HostFailed
 from novaops.secret import Secret
-from novaops.shell import join, quote, whole
+from novaops.shell import join, quote, sh_file, whole
 from novaops.verify.backend import output
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 _LOOPBACK = re.compile(r"([0-9A-F]{16}FFFF0000)?[0-9A-F]{6}7F|0{24}01000000")
 """127.0.0.0/8 and ::1, as /proc/net/tcp writes them."""
-
-LISTEN = "0A"
-"""A socket's state, in /proc/net/tcp."""
 
 
 @dataclass(frozen=True)
@@ -80,35 +77,14 @@ class After:
 
 # -- before -------------------------------------------------------------------------------------------------------------------
 
-_BEFORE = """\
-for path in {paths}; do
-  stat -L -c "file %a %U %G $path" -- "$path" 2>/dev/null
-done
-for path in {certificates}; do
-  [ ! -f "$path" ] || {{ echo "text $path"; head -c 100000 -- "$path"; echo; echo "end text"; }}
-done
-for path in {passwords}; do
-  [ ! -f "$path" ] || awk -F : -v path="$path" '{{ print "hash", substr($2, 1, 4), $1, path }}' "$path"
-done
-for path in {logs}; do
-  [ ! -f "$path" ] || echo "size $(wc -c <"$path") $path"
-done
-for name in {names}; do
-  getent ahosts "$name" | awk -v name="$name" '{{ print "address", $1, name }}'
-done
-grep -shE '^(Name|Uid|Gid):' /proc/[0-9]*/status |
-  awk '$1 == "Name:" {{ name = $2 }} $1 == "Uid:" {{ user = $2 }} $1 == "Gid:" && name == "nginx" && user {{ print "worker", $2 }}' |
-  sort -u | while read -r worker id; do echo "worker $(getent group "$id" | cut -d : -f 1)"; done
-awk '$4 == "{listen}" {{ print "port", $2 }}' /proc/net/tcp /proc/net/tcp6 2>/dev/null
-true"""
-
 
 def before(
     host: Host, paths: Iterable[str], certificates: Iterable[str], passwords: Iterable[str], logs: Iterable[str], names: Iterable[str]
 ) -> Before:
     """One exec. Raises HostFailed."""
-    words = {"paths": paths, "certificates": certificates, "passwords": passwords, "logs": logs, "names": names}
-    return read_before(output(host, _BEFORE.format(**{key: join(found) for key, found in words.items()}, listen=LISTEN)))
+    asked = {"files": paths, "certificates": certificates, "passwords": passwords, "logs": logs, "names": names, "workers": (), "ports": ()}
+    calls = "\n".join(join([function, *words]) for function, words in asked.items())
+    return read_before(output(host, f"{sh_file(__package__, 'before.sh')}{calls}\ntrue"))
 
 
 def read_before(text: str) -> Before:

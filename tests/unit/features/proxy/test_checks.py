@@ -14,6 +14,7 @@ from novaops.errors import HostFailed, UsageError
 from novaops.features.proxy import checks as proxy
 from novaops.features.proxy.observe import site_files
 from novaops.features.proxy.observe.certificate import Shown, Trust
+from novaops.features.proxy.observe.events import bursts
 from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool, Rebooted
 from novaops.features.proxy.observe.site_files import Logged, ObservedFile
 from novaops.features.proxy.settings import Site
@@ -331,7 +332,7 @@ def test_what_is_an_event() -> None:
         (0.302, b"data: 2\n\n"),
         (0.4, b"data: 3\n\ndata: [DONE]\n\n"),
     )
-    assert proxy._bursts(answer(200, arrivals=parts)) == [(0.3, 2), (0.4, 1)]
+    assert bursts(answer(200, arrivals=parts)) == [(0.3, 2), (0.4, 1)]
 
 
 def test_too_few_requests_for_a_small_weight() -> None:
@@ -342,7 +343,7 @@ def test_too_few_requests_for_a_small_weight() -> None:
 
 
 def test_a_host_that_forwards_nothing_is_no_drift() -> None:
-    seen = replace(APP, way="it listens on 127.0.0.1", ports={80: "Administratively prohibited"})
+    seen = replace(APP, on_host="it listens on 127.0.0.1", ports={80: "Administratively prohibited"})
     with pytest.raises(HostFailed, match="could not be asked on the host itself"):
         proxy.test_open(seen)
 
