@@ -41,6 +41,7 @@ _BCRYPT = frozenset({"$2a$", "$2b$", "$2y$"})
 _REDIRECTS = {"GET": frozenset({301, 308}), "POST": frozenset({307, 308})}
 """The statuses of a redirect. 301 would turn a POST into a GET."""
 _WELCOME = "Welcome to nginx!"
+_FILTERED = "though the host listens there: open it in the cloud's network (a security list or group of the VCN) and in the host's firewall"
 
 
 def entries(settings: Iterable[Site], folder: Path) -> Iterator[tuple[str, ExpectedSite]]:
@@ -48,34 +49,10 @@ def entries(settings: Iterable[Site], folder: Path) -> Iterator[tuple[str, Expec
         yield site.name, ExpectedSite(site, site.api(folder) if site.state == "present" else None)
 
 
-def _present(wanted: ExpectedSite) -> bool:
-    return wanted.present
-
-
-def _encrypted(wanted: ExpectedSite) -> bool:
-    return wanted.present and wanted.site.encrypted
-
-
-def _certified(wanted: ExpectedSite) -> bool:
-    return _encrypted(wanted) and wanted.site.tls != "self-signed"
-
-
-def _api(wanted: ExpectedSite) -> bool:
-    return wanted.provider is not None
-
-
-def _app(wanted: ExpectedSite) -> bool:
-    return wanted.present and not wanted.site.is_api
-
-
-def _guarded(wanted: ExpectedSite) -> bool:
-    return wanted.present and bool(wanted.guard)
-
-
 # -- claims: the way in -------------------------------------------------------------------------------------------------------
 
 
-@applies(_present)
+@applies(lambda wanted: wanted.present)
 def test_open(seen: ObservedSite) -> None:
     """Takes connections at its ports"""
     for port, why in seen.ports.items():
@@ -84,14 +61,11 @@ def test_open(seen: ObservedSite) -> None:
                 f"{seen.wanted.site.name} could not be asked on the host itself ({seen.on_host}): {why}",
                 fix="let sshd forward connections (AllowTcpForwarding local), and see whether nginx runs",
             )
-        between = (
-            "though the host listens there: open it in the cloud's network (a security list or group of the VCN) and in the host's firewall"
-        )
-        what = between if port in seen.listening else "and nothing on the host listens there"
+        what = _FILTERED if port in seen.listening else "and nothing on the host listens there"
         assert not why, f"port {port} of {seen.address} should take connections from here, but {why}, {what}"
 
 
-@applies(lambda wanted: _encrypted(wanted) and wanted.site.redirect)
+@applies(lambda wanted: wanted.encrypted and wanted.site.redirect)
 def test_redirect(seen: ObservedSite) -> None:
     """Leads from plain http to https, with path and query"""
     has_a_name(seen)
@@ -104,18 +78,17 @@ def test_redirect(seen: ObservedSite) -> None:
         pytest.skip(f"port {seen.wanted.site.http_port} takes no connections")
 
 
-@applies(lambda wanted: _encrypted(wanted) and not wanted.site.redirect)
+@applies(lambda wanted: wanted.encrypted and not wanted.site.redirect)
 def test_nothing_in_the_clear(seen: ObservedSite) -> None:
     """Serves nothing in plain http"""
     has_a_name(seen)
     for url, answers in seen.plain.items():
         for answer in answers:
-            assert not 0 < answer.status < HTTPStatus.BAD_REQUEST, (
-                f"http://{url.removeprefix('https://')} should not be served, but {answer}"
-            )
+            served = 0 < answer.status < HTTPStatus.BAD_REQUEST
+            assert not served, f"http://{url.removeprefix('https://')} should not be served, but {answer}"
 
 
-@applies(_present)
+@applies(lambda wanted: wanted.present)
 def test_nobody_elses_name(seen: ObservedSite) -> None:
     """Does not answer for a name that nobody has, and neither does nginx's welcome page"""
     has_a_name(seen)
@@ -128,7 +101,7 @@ def test_nobody_elses_name(seen: ObservedSite) -> None:
 # -- claims: TLS --------------------------------------------------------------------------------------------------------------
 
 
-@applies(_encrypted)
+@applies(lambda wanted: wanted.encrypted)
 def test_certificate(seen: ObservedSite) -> None:
     """Shows a certificate for each of its names that clients take"""
     takes_connections(seen)
@@ -138,7 +111,7 @@ def test_certificate(seen: ObservedSite) -> None:
         assert not shown.trouble, f"{expected}, but {shown.trouble}{also}"
 
 
-@applies(_certified)
+@applies(lambda wanted: wanted.encrypted and wanted.site.tls != "self-signed")
 def test_trusted_here(seen: ObservedSite) -> None:
     """Has a certificate of an authority that this machine trusts"""
     was_asked(seen)
@@ -148,19 +121,18 @@ def test_trusted_here(seen: ObservedSite) -> None:
             pytest.skip(f"this machine does not know {shown.issuer or 'the authority'}; exactly the host's {file} was trusted instead")
 
 
-@applies(_certified)
+@applies(lambda wanted: wanted.encrypted and wanted.site.tls != "self-signed")
 def test_chain(seen: ObservedSite) -> None:
     """Shows the certificates between its own and the authority's"""
     was_asked(seen)
     for shown in seen.shown:
-        if shown.trouble or shown.known_here or not seen.verified.get(shown.name):
-            continue
-        expected = f"the intermediate certificates should be shown for {shown.name}, after its own in {seen.wanted.certificate[0]}"
-        assert len(shown.chain) > 1, f"{expected}, but there are none, and nobody here knows {shown.issuer}, who issued it"
-        pytest.skip(f"neither this machine nor the host knows who is above {shown.issuer}")
+        if not shown.trouble and not shown.known_here and seen.verified.get(shown.name):
+            expected = f"the intermediate certificates should be shown for {shown.name}, after its own in {seen.wanted.certificate[0]}"
+            assert len(shown.chain) > 1, f"{expected}, but there are none, and nobody here knows {shown.issuer}, who issued it"
+            pytest.skip(f"neither this machine nor the host knows who is above {shown.issuer}")
 
 
-@applies(_encrypted)
+@applies(lambda wanted: wanted.encrypted)
 def test_days(seen: ObservedSite) -> None:
     """Has a certificate that lasts: two weeks, or a sixth of its life"""
     was_asked(seen)
@@ -169,14 +141,13 @@ def test_days(seen: ObservedSite) -> None:
         assert shown.trouble or shown.days_left >= shown.soon, f"{expected}, but it has {_days(shown.days_left)} left"
 
 
-@applies(_encrypted)
+@applies(lambda wanted: wanted.encrypted)
 def test_strict_transport(seen: ObservedSite) -> None:
     """Says Strict-Transport-Security as it should, and once"""
     was_asked(seen)
     wanted = seen.wanted.site.strict_transport
-    for who in ("stranger", "known"):
-        answer = seen.tried.get(who)
-        if answer is None or not answer.status:
+    for who, answer in seen.tried.items():
+        if who not in {"stranger", "known"} or not answer.status:
             continue
         found = answer.all("Strict-Transport-Security")
         expected = f"Strict-Transport-Security should be {wanted}" if wanted else "there should be no Strict-Transport-Security"
@@ -186,14 +157,14 @@ def test_strict_transport(seen: ObservedSite) -> None:
 # -- claims: who is let in ----------------------------------------------------------------------------------------------------
 
 
-@applies(_guarded)
+@applies(lambda wanted: wanted.present and bool(wanted.guard))
 def test_stranger(seen: ObservedSite) -> None:
     """Answers 401 to who shows nothing"""
     lets_this_machine_in(seen)
     _refused(seen, "stranger", "who shows nothing")
 
 
-@applies(_guarded)
+@applies(lambda wanted: wanted.present and bool(wanted.guard))
 def test_wrong(seen: ObservedSite) -> None:
     """Answers 401 to a wrong password or token"""
     lets_this_machine_in(seen)
@@ -214,7 +185,7 @@ def test_only_from(seen: ObservedSite) -> None:
     assert answer.status == HTTPStatus.FORBIDDEN, f"who comes from {where}, and not from {networks}, should get 403, but {answer}"
 
 
-@applies(_api)
+@applies(lambda wanted: wanted.is_api)
 def test_api(seen: ObservedSite) -> None:
     """Passes who may use it on to the API, which answers"""
     lets_this_machine_in(seen)
@@ -238,7 +209,7 @@ def test_api(seen: ObservedSite) -> None:
 # -- claims: events -----------------------------------------------------------------------------------------------------------
 
 
-@applies(_api)
+@applies(lambda wanted: wanted.is_api)
 def test_first_event(seen: ObservedSite) -> None:
     """Passes the first event on within a second"""
     arrived = bursts(streamed(seen))
@@ -252,14 +223,14 @@ def test_first_event(seen: ObservedSite) -> None:
     assert late < FIRST_EVENT, f"{expected}, but it came after {late:.1f} s, and {events} at once"
 
 
-@applies(_api)
+@applies(lambda wanted: wanted.is_api)
 def test_events_apart(seen: ObservedSite) -> None:
     """Passes events on as they come, and not all at once"""
     arrived = bursts(streamed(seen))
     events = sum(count for _, count in arrived)
     if events < ARRIVALS:
         pytest.skip(f"the API sent {events} events: too few to tell")
-    if seen.api and seen.api.total is not None and seen.api.first is not None and seen.api.total - seen.api.first < ARRIVALS * APART * 2:
+    if seen.api and seen.api.lasted is not None and seen.api.lasted < ARRIVALS * APART * 2:
         pytest.skip("the API sent all of its events at once")
     expected = f"the events of {seen.wanted.stream} should come in {ARRIVALS} arrivals or more"
     assert len(arrived) >= ARRIVALS, f"{expected}, but {events} came in {len(arrived)}: something on the way holds them back"
@@ -268,26 +239,24 @@ def test_events_apart(seen: ObservedSite) -> None:
 # -- claims: secrets ----------------------------------------------------------------------------------------------------------
 
 
-@applies(_present)
+@applies(lambda wanted: wanted.present)
 def test_no_secret_lies_open(seen: ObservedSite) -> None:
     """Keeps its secrets out of answers, of logs, and of files that others may read"""
     found = [f"the {what} is in {where}" for where, what in seen.leaks]
     assert not found, f"nobody should see the secrets of {seen.wanted.site.name}, but {'; '.join(found)}"
 
 
-@applies(lambda wanted: wanted.present and bool(wanted.auth.basic or wanted.auth.token or wanted.site.encrypted))
+@applies(lambda wanted: wanted.present and bool(wanted.auth.basic or wanted.auth.token or wanted.encrypted))
 def test_secret_files(seen: ObservedSite) -> None:
     """Has its secrets in files of root's: the workers read the passwords' hashes, and nobody anything else"""
     wanted = seen.wanted
-    needed = {
-        wanted.password_file: (bool(wanted.auth.basic), 0o137),
-        wanted.secrets_file: (bool(wanted.auth.inject or wanted.auth.token), 0o177),
-        wanted.certificate[1]: (wanted.site.encrypted, 0o177 if wanted.site.tls == "self-signed" else 0o007),
-    }
-    for path, (used, forbidden) in needed.items():
+    used = (
+        (wanted.auth.basic, wanted.password_file, 0o137),
+        (wanted.auth.inject or wanted.auth.token, wanted.secrets_file, 0o177),
+        (wanted.encrypted, wanted.certificate[1], 0o177 if wanted.site.tls == "self-signed" else 0o007),
+    )
+    for path, forbidden in ((path, forbidden) for is_used, path, forbidden in used if is_used):
         file = seen.files.get(path)
-        if not used or not path:
-            continue
         assert file is not None, f"there should be a file {path}, but there is none"
         assert file.owner == "root", f"{path} should be root's, but it is {file}"
         assert not file.mode & forbidden, f"{path} should be readable for fewer ({0o777 & ~forbidden:04o} at the most), but it is {file}"
@@ -299,18 +268,16 @@ def test_secret_files(seen: ObservedSite) -> None:
 @applies(lambda wanted: wanted.present and bool(wanted.auth.basic))
 def test_bcrypt(seen: ObservedSite) -> None:
     """Knows the passwords of its users as bcrypt, and of nobody else"""
-    users, wanted = {user for user, _ in seen.hashes}, set(seen.wanted.auth.basic)
-    assert users == wanted, (
-        f"{seen.wanted.password_file} should have {', '.join(sorted(wanted))}, but it has {', '.join(sorted(users)) or 'nobody'}"
-    )
+    users, wanted, file = {user for user, _ in seen.hashes}, set(seen.wanted.auth.basic), seen.wanted.password_file
+    assert users == wanted, f"{file} should have {', '.join(sorted(wanted))}, but it has {', '.join(sorted(users)) or 'nobody'}"
     weak = [user for user, start in seen.hashes if start not in _BCRYPT]
-    assert not weak, f"{seen.wanted.password_file} should have bcrypt hashes, but that of {', '.join(weak)} is another kind"
+    assert not weak, f"{file} should have bcrypt hashes, but that of {', '.join(weak)} is another kind"
 
 
 # -- claims: servers of one's own ---------------------------------------------------------------------------------------------
 
 
-@applies(_app)
+@applies(lambda wanted: wanted.is_app)
 def test_served(seen: ObservedSite) -> None:
     """Is answered by a server behind it"""
     for pool in pools(seen):
@@ -338,7 +305,7 @@ def test_all_serve(seen: ObservedSite) -> None:
         pytest.skip(skipped)
 
 
-@applies(lambda wanted: _app(wanted) and wanted.site.websockets)
+@applies(lambda wanted: wanted.is_app and wanted.site.websockets)
 def test_websockets(seen: ObservedSite) -> None:
     """Passes websockets on"""
     switched = HTTPStatus.SWITCHING_PROTOCOLS
@@ -361,7 +328,7 @@ def test_gone(seen: ObservedSite) -> None:
     assert not seen.files, f"nothing should be left of {seen.wanted.site.name}, but there is {', '.join(seen.files)}"
 
 
-@applies(_present)
+@applies(lambda wanted: wanted.present)
 def test_after_reboot(seen: ObservedSite, rebooted: Rebooted) -> None:
     """Answers after a reboot as before"""
     was_asked(seen)

@@ -22,6 +22,22 @@ class ExpectedSite:
     """As the site serves it; None for servers of one's own."""
 
     @property
+    def present(self) -> bool:
+        return self.site.state == "present"
+
+    @property
+    def encrypted(self) -> bool:
+        return self.present and self.site.encrypted
+
+    @property
+    def is_api(self) -> bool:
+        return self.provider is not None
+
+    @property
+    def is_app(self) -> bool:
+        return self.present and not self.site.is_api
+
+    @property
     def auth(self) -> Auth:
         return self.site.auth or Auth()
 
@@ -44,10 +60,6 @@ class ExpectedSite:
     @property
     def only_on(self) -> tuple[str, ...]:
         return () if {"0.0.0.0", "::"} & set(self.site.listen) else self.site.listen  # noqa: S104 - compared, not bound
-
-    @property
-    def present(self) -> bool:
-        return self.site.state == "present"
 
     @property
     def password_file(self) -> str:
@@ -118,7 +130,7 @@ class ExpectedSite:
     @property
     def pools(self) -> tuple[Location, ...]:
         """The parts of an app site, each with servers of its own."""
-        return self.site.parts if self.present and not self.site.is_api else ()
+        return self.site.parts if self.is_app else ()
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,11 @@ class Logged:
     """Seconds until the upstream began to answer."""
     total: float | None = None
 
+    @property
+    def lasted(self) -> float | None:
+        """Seconds from the beginning of the upstream's answer to its end."""
+        return None if self.first is None or self.total is None else self.total - self.first
+
 
 @dataclass(frozen=True)
 class After:
