@@ -1,4 +1,4 @@
-"""A certificate with its private key, as they stand in two files. The key stays on the host: only what it says of itself travels."""
+"""A certificate and its private key, in two files. The key is only compared on the host, and never leaves it."""
 
 from __future__ import annotations
 

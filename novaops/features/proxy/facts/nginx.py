@@ -1,4 +1,4 @@
-"""nginx: which one it is or will be, what it is told to do, and what a site needs to know of the host around it."""
+"""nginx: its version, its configuration, and what a site needs to know about its host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from novaops.shell import quote, sh_file
 Version = tuple[int, ...]
 
 OLDEST: Version = (1, 18)
-"""What is written for this one is understood by all later ones, some of which complain about it."""
+"""Configuration for this version is understood by all later ones, some of which warn about it."""
 
 REJECT_HANDSHAKE: Version = (1, 19, 4)
 """The version that brought `ssl_reject_handshake`."""
@@ -32,7 +32,7 @@ _DISTRIBUTIONS: Mapping[tuple[str, str], Version] = {
     ("ubuntu", "22.04"): (1, 18),
     ("ubuntu", "24.04"): (1, 24),
 }
-"""The versions that come with them, for a host whose lists of packages are not there yet."""
+"""The version that each comes with, for a host without package lists yet."""
 
 _BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -50,25 +50,25 @@ DEFAULT_PAGE = "/etc/nginx/sites-enabled/default"
 class NginxFacts:
     installed: bool
     version: Version
-    """Of the one that would be installed, where there is none yet."""
+    """Of the nginx that would be installed, where there is none yet."""
     broken: str = ""
-    """What nginx says of the configuration that is there, when it does not accept it."""
+    """nginx's error, when it rejects its present configuration; "" when it accepts it."""
     conf: NginxConf = field(default_factory=NginxConf, repr=False, compare=False)
     resolvers: tuple[str, ...] = ()
     """Addresses of the host's name servers, as nginx writes them."""
     ipv6: bool = False
     """Whether the host has IPv6 at all, so that nginx can listen on it."""
     ipv6_route: bool = False
-    """Whether it leads anywhere."""
+    """Whether it has a default route for IPv6."""
     bundle: str = _BUNDLES[0]
     """The file with the authorities that the host trusts."""
     debian: bool = True
     default_page_is_debians: bool = False
-    """Whether "Welcome to nginx!" is there as Debian made it, and serves no page of somebody's now."""
+    """Whether "Welcome to nginx!" is enabled, as Debian made it, and does not serve somebody's own pages."""
 
     @property
     def worker_group(self) -> str:
-        """The group that nginx's workers run as: whoever reads a password file."""
+        """The group that nginx's workers run as. They read the password files."""
         return (self.conf.value("user") or (("www-data" if self.debian else "nginx"),))[-1]
 
 

@@ -1,4 +1,4 @@
-"""The sites that novaops set up on a host, as they are now: what their files say of them, and what their upstreams answer."""
+"""The sites that novaops set up on a host: what their files say, and what their upstreams answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from novaops.shell import sh_file
 
 @dataclass(frozen=True)
 class Reached:
-    """An upstream, asked by the host itself."""
+    """An upstream's answer to a request of the host itself."""
 
     address: str
     status: int
@@ -27,16 +27,16 @@ class SiteState:
     bases: tuple[str, ...]
     """What clients' URLs begin with."""
     certificate: str
-    """Where it is, "" without TLS."""
+    """Its path; "" without TLS."""
     chain: str = field(repr=False)
-    """What is in there."""
+    """The content of the certificate file."""
     upstreams: tuple[Reached, ...]
     errors: tuple[str, ...]
     """The last lines of its error log."""
 
 
 @dataclass(frozen=True)
-class Served:
+class HostSites:
     running: bool
     now: int
     """The host's time, in seconds of 1970."""
@@ -44,7 +44,7 @@ class Served:
 
 
 @dataclass(frozen=True)
-class SiteStates(Question[Served]):
+class SiteStates(Question[HostSites]):
     family: ClassVar[str] = "sites"
 
     @classmethod
@@ -53,12 +53,12 @@ class SiteStates(Question[Served]):
         return sh_file(__package__, "site_state.sh")
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Served | Missing]:
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, HostSites | Missing]:
         lines = [line.split("\t") for line in section.stdout.splitlines()]
         begins = [number for number, line in enumerate(lines) if line[0] == "site"]
         sites = [_site(lines[begin:end]) for begin, end in zip(begins, [*begins[1:], len(lines)], strict=False)]
         now = next((int(line[1]) for line in lines if line[0] == "now"), None)
-        return {} if now is None else dict.fromkeys(questions, Served(["running"] in lines, now, tuple(sites)))
+        return {} if now is None else dict.fromkeys(questions, HostSites(["running"] in lines, now, tuple(sites)))
 
 
 def _site(lines: Sequence[Sequence[str]]) -> SiteState:
