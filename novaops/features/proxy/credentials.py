@@ -36,7 +36,7 @@ class Credentials:
             if weak or ":" in user:
                 raise Refused(
                     f"{self.entry.name}: the password of {user} {weak}",
-                    why="Every address that answers https is tried with the common ones all day.",
+                    why="Attackers try common passwords on every address that answers https.",
                     fix="choose another one, such as: openssl rand -base64 15",
                 )
         return found

@@ -61,12 +61,12 @@ def _upstreams(site: Site) -> Iterator[str]:
             yield "upstreams: all of them are backups"
     groups = [(site.upstreams, site.balance), *((on.upstreams or site.upstreams, on.balance or site.balance) for on in site.locations)]
     if any(balance == "ip_hash" and any(upstream.backup for upstream in upstreams) for upstreams, balance in groups):
-        yield "balance: ip_hash knows no backup"
+        yield "balance: ip_hash does not support backup"
 
 
 def _tls(site: Site) -> Iterator[str]:
     if site.tls is None and site.is_api:
-        yield "tls: in front of an API it has to be said: letsencrypt, self-signed, files, or off, with which keys travel in the clear"
+        yield "tls: is required in front of an API: letsencrypt, self-signed, files, or off, with which keys travel in the clear"
     if site.encrypted and site.http_port == site.https_port:
         yield "https_port: http has that port"
     if site.tls == "files" and not (site.certificate and site.key):
@@ -80,7 +80,7 @@ def _tls(site: Site) -> Iterator[str]:
         if site.http_port != 80 and site.acme is None:  # noqa: PLR2004 - HTTP
             yield "http_port: Let's Encrypt looks at port 80"
         if odd := next((name for name in site.domain if not is_exact(name)), None):
-            yield f"domain: {odd} cannot be proven over http, and so gets no certificate; name each one, or take tls: files"
+            yield f"domain: {odd} cannot be validated over http, and so gets no certificate; name each one, or use tls: files"
     if site.tls == "self-signed" and any(name.startswith("~") or name.endswith(".*") for name in site.domain):
         yield "domain: a certificate cannot hold a pattern; name each one"
 
@@ -88,6 +88,6 @@ def _tls(site: Site) -> Iterator[str]:
 def _auth(site: Site) -> Iterator[str]:
     mode = (site.auth or Auth()).mode
     if site.is_api and not mode:
-        yield "auth: say who may use this way to the API: {basic: {USER: …}, inject: …}, {token: …} or {passthrough: true, from: …}"
+        yield "auth: is required in front of an API: {basic: {USER: …}, inject: …}, {token: …} or {passthrough: true, from: …}"
     if not site.is_api and mode:
         yield f"auth: {mode} is for an API"

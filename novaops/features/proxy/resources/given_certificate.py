@@ -68,7 +68,7 @@ class GivenCertificate(Resource):
         if found.key_encrypted:
             raise Refused(
                 f"the key {self.key} is encrypted",
-                why="nginx would ask for its password at every start, and nobody answers.",
+                why="nginx would ask for its password at every start, and nobody would answer.",
                 fix=f"openssl pkey -in {quote(self.key)} -out NEW writes it without a password: keep that 0600",
             )
         if found.key_grants(_EVERYBODY):
@@ -116,6 +116,6 @@ def _refuse_incomplete(path: str, found: CertificateFacts, chain: Chain) -> None
     raise Refused(
         f"{path} {what}: clients that do not know its issuer turn the site down",
         why=f"The certificate of {chain.missing_issuer} is not in the file. openssl on the host: {found.trusted}.",
-        fix="append the certificates of the intermediate authorities to the file; for a private authority append its own too,"
+        fix="append the certificates of the intermediate authorities to the file; for a private authority append its own certificate too,"
         " or let the host trust it (update-ca-certificates)",
     )

@@ -31,9 +31,9 @@ class HttpChallenge:
         reasons = [f"{domain}: {reason}" for domain in self.domains if (reason := _unsuitable(domain))]
         if reasons:
             raise Refused(
-                "no certificate can be had for these names over HTTP",
+                "no certificate can be issued for these names over HTTP",
                 why="\n".join(reasons),
-                fix="name the domains one by one, or use tls: files with a certificate that was had in another way",
+                fix="name the domains one by one, or use tls: files with a certificate that was obtained in another way",
             )
 
     def refuse_unreachable(self, facts: Facts) -> None:
@@ -73,9 +73,9 @@ def _unsuitable(name: str) -> str:
     if name.startswith("~"):
         return "a pattern is no name"
     if "*" in name or name.startswith("."):
-        return "a wildcard needs a proof by DNS"
+        return "a wildcard needs validation by DNS"
     if is_address(name.strip("[]")):
-        return "an IP address, which most versions of certbot know nothing of"
+        return "an IP address, which most versions of certbot do not support"
     return "" if "." in name else "not a full name"
 
 

@@ -74,7 +74,7 @@ class NginxFiles(Resource):
         if nginx.broken and not _names_ours(nginx.broken) and not self._mentions(nginx.broken, facts):
             raise Refused(
                 f"nginx does not accept its configuration as it is: {nginx.broken}",
-                why="With that, nothing new would count, and nginx does not start again.",
+                why="With this error nginx neither takes up anything new nor starts again.",
                 fix="put that right first; nginx -t shows it",
             )
         changes = [

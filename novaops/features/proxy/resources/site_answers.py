@@ -67,7 +67,7 @@ class SiteAnswers(Resource):
         for url in self.urls:
             known, stranger = facts[self._known(url)], facts[self._stranger(url)]
             if known is Missing.ABSENT or stranger is Missing.ABSENT:
-                raise HostFailed(f"{self.name}: nothing can be asked for here", why="curl is missing.", fix="install curl")
+                raise HostFailed(f"{self.name}: the site cannot be tested on the host", why="curl is missing.", fix="install curl")
             self._check_closed(url, stranger)
             self._check_passes(url, known)
 

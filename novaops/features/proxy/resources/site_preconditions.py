@@ -56,7 +56,7 @@ class SitePreconditions(Resource):
             raise Refused(
                 f"{self.name}: {self.pooled_name} is a name among several upstreams",
                 why=f"nginx {'.'.join(map(str, nginx.version))} looks such names up once, when it starts, and does not start when DNS is down.",
-                fix="write addresses, or take nginx 1.27.3 or newer",
+                fix="write addresses, or use nginx 1.27.3 or newer",
             )
         return ()
 
@@ -99,14 +99,14 @@ class SitePreconditions(Resource):
             if own and ports:
                 raise Refused(
                     f"{self.name}: listen: {own[0]} would take port {min(ports)} of that address away from {server.place}",
-                    why="nginx gives an address with a listen of its own to no server that listens on all of them.",
+                    why="Where a server listens on an address explicitly, nginx sends no request for that address to servers that listen on all of them.",
                     fix="leave listen: out, or choose another port",
                 )
         for port, first in self._implicit_defaults(nginx):
             if not set(first.names) - _NO_NAMES:
                 raise Refused(
-                    f"{self.name}: {first.place} answers for all names at port {port}, and would answer for none any more",
-                    why="It has no name of its own, and gets what nobody else takes only because it comes first.",
+                    f"{self.name}: {first.place} answers for all names at port {port}, and would not answer for any of them any more",
+                    why="It has no server_name, and is the default server only because it comes first.",
                     fix=f"write `listen {port} default_server;` there, or give it its server_name",
                 )
 

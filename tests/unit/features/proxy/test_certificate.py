@@ -236,8 +236,8 @@ def test_leaf_only_is_flagged(authority: Authority) -> None:
     assert refusal(given_plan(facts_of(alone))) == {
         "what": f"{CERTIFICATE} holds only the server's own certificate: clients that do not know its issuer turn the site down",
         "why": "The certificate of CN=Lab Intermediate 1 is not in the file. openssl on the host: unable to get it.",
-        "fix": "append the certificates of the intermediate authorities to the file; for a private authority append its own too,"
-        " or let the host trust it (update-ca-certificates)",
+        "fix": "append the certificates of the intermediate authorities to the file; for a private authority append its own certificate"
+        " too, or let the host trust it (update-ca-certificates)",
     }
     assert accepted(given_plan(facts_of(alone, trusted=""))) == []
 
