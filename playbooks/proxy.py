@@ -13,7 +13,7 @@ from novaops.features.proxy.resources.nginx_capacity import NginxCapacity
 from novaops.features.proxy.resources.nginx_files import OWN
 from novaops.features.proxy.resources.selinux import HttpdMayConnect, HttpPort
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
-from novaops.features.proxy.resources.site_removed import LineageRemoved, OtherTlsRemoved, SiteRemoved
+from novaops.features.proxy.resources.site_removed import LineageRemoved, OtherTlsRemoved, site_removed
 from novaops.features.proxy.settings import Site, distinct
 from novaops.features.proxy.site import NginxSite
 from novaops.features.proxy.site_conf import WEBROOT
@@ -46,7 +46,7 @@ def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator
         yield OtherTlsRemoved(site.entry.name, site.entry.tls or "off", site.certificate if site.entry.encrypted else ("", ""))
     for entry in settings:
         if entry.state == "absent":
-            yield SiteRemoved(entry.name)
+            yield site_removed(entry.name)
             yield LineageRemoved(entry.name)
     yield Unit("nginx.service", comes_with_package="nginx") if sites else shared_conf(host, settings)
     yield from (site.proof for site in sites)

@@ -37,5 +37,5 @@ def exactly(text: str) -> str:
 
 def variable(name: str) -> str:
     """The name as a part of a variable's name; no two names give the same, although nginx ignores case in those of variables."""
-    plain = "".join(c if c.isascii() and (c.islower() or c.isdigit()) else f"_{ord(c):x}_" for c in name)
-    return plain if len(plain) <= _LONGEST_VARIABLE else f"_{hashlib.sha256(name.encode()).hexdigest()[:24]}"
+    escaped = "".join(c if c.isascii() and (c.islower() or c.isdigit()) else f"_{ord(c):x}_" for c in name)
+    return escaped if len(escaped) <= _LONGEST_VARIABLE else f"_{hashlib.sha256(name.encode()).hexdigest()[:24]}"

@@ -141,15 +141,15 @@ def _ascii(domain: str) -> str:
     """As it stands in a certificate: lower case, xn-- for what is not ASCII, and one way to write each address."""
     from ipaddress import ip_address
 
-    plain = domain.strip().rstrip(".").lower()
-    if is_address(plain.strip("[]")):
-        return str(ip_address(plain.strip("[]")))
-    if plain.startswith("~"):
-        return plain
+    name = domain.strip().rstrip(".").lower()
+    if is_address(name.strip("[]")):
+        return str(ip_address(name.strip("[]")))
+    if name.startswith("~"):
+        return name
     try:
-        return ".".join(label if label.isascii() else label.encode("idna").decode("ascii") for label in plain.split("."))
+        return ".".join(label if label.isascii() else label.encode("idna").decode("ascii") for label in name.split("."))
     except UnicodeError:
-        return plain
+        return name
 
 
 def _instead(text: str) -> str:

@@ -69,12 +69,12 @@ def test_open(seen: ObservedSite) -> None:
 def test_redirect(seen: ObservedSite) -> None:
     """Leads from plain http to https, with path and query"""
     has_a_name(seen)
-    for url, (got, posted) in seen.plain.items():
+    for url, (got, posted) in seen.http.items():
         for answer, (method, statuses) in zip((got, posted), _REDIRECTS.items(), strict=True):
             expected = f"{method} http://{url.removeprefix('https://')} should lead to {url} ({' or '.join(map(str, sorted(statuses)))})"
             assert answer.status in statuses, f"{expected}, but {answer}"
             assert answer.header("Location") == url, f"{expected}, but it leads to {answer.header('Location') or 'nowhere'}"
-    if not seen.plain:
+    if not seen.http:
         pytest.skip(f"port {seen.wanted.site.http_port} takes no connections")
 
 
@@ -82,7 +82,7 @@ def test_redirect(seen: ObservedSite) -> None:
 def test_nothing_in_the_clear(seen: ObservedSite) -> None:
     """Serves nothing in plain http"""
     has_a_name(seen)
-    for url, answers in seen.plain.items():
+    for url, answers in seen.http.items():
         for answer in answers:
             served = 0 < answer.status < HTTPStatus.BAD_REQUEST
             assert not served, f"http://{url.removeprefix('https://')} should not be served, but {answer}"
@@ -107,8 +107,8 @@ def test_certificate(seen: ObservedSite) -> None:
     takes_connections(seen)
     for shown in seen.shown:
         expected = f"clients should take the certificate that is shown for {shown.name}"
-        also = f" (and this machine says: {shown.unknown})" if shown.unknown and shown.trouble else ""
-        assert not shown.trouble, f"{expected}, but {shown.trouble}{also}"
+        also = f" (and this machine says: {shown.unknown})" if shown.unknown and shown.error else ""
+        assert not shown.error, f"{expected}, but {shown.error}{also}"
 
 
 @applies(lambda wanted: wanted.encrypted and wanted.site.tls != "self-signed")
@@ -116,7 +116,7 @@ def test_trusted_here(seen: ObservedSite) -> None:
     """Has a certificate of an authority that this machine trusts"""
     was_asked(seen)
     for shown in seen.shown:
-        if shown.trouble or not shown.known_here:
+        if shown.error or not shown.known_here:
             file = seen.wanted.certificate[0]
             pytest.skip(f"this machine does not know {shown.issuer or 'the authority'}; exactly the host's {file} was trusted instead")
 
@@ -126,7 +126,7 @@ def test_chain(seen: ObservedSite) -> None:
     """Shows the certificates between its own and the authority's"""
     was_asked(seen)
     for shown in seen.shown:
-        if not shown.trouble and not shown.known_here and seen.verified.get(shown.name):
+        if not shown.error and not shown.known_here and seen.verified.get(shown.name):
             expected = f"the intermediate certificates should be shown for {shown.name}, after its own in {seen.wanted.certificate[0]}"
             assert len(shown.chain) > 1, f"{expected}, but there are none, and nobody here knows {shown.issuer}, who issued it"
             pytest.skip(f"neither this machine nor the host knows who is above {shown.issuer}")
@@ -138,7 +138,7 @@ def test_days(seen: ObservedSite) -> None:
     was_asked(seen)
     for shown in seen.shown:
         expected = f"the certificate for {shown.name} should last {_days(shown.soon)} days more, as nobody seems to renew it"
-        assert shown.trouble or shown.days_left >= shown.soon, f"{expected}, but it has {_days(shown.days_left)} left"
+        assert shown.error or shown.days_left >= shown.soon, f"{expected}, but it has {_days(shown.days_left)} left"
 
 
 @applies(lambda wanted: wanted.encrypted)

@@ -60,7 +60,7 @@ def default_server(host: Any, settings: Sequence[Site], present: Sequence[NginxS
         return str(
             host.templates.render(
                 "proxy/default.conf.j2",
-                plain=listen_words(pair for pair in pairs if not tls[pair]),
+                http=listen_words(pair for pair in pairs if not tls[pair]),
                 encrypted=[(certificate, listen_words(group)) for certificate, group in encrypted.items()],
                 http2=nginx.version < HTTP2_DIRECTIVE and any(server.http2 for server in ours),
                 quoted=quoted,

@@ -67,7 +67,7 @@ def _certificate(site: SiteState, now: int) -> dict[str, Any] | None:
 
 
 def _reached(one: Reached) -> dict[str, Any]:
-    return {"upstream": one.address, "reachable": one.status > 0, "status": one.status or None, "complaint": one.trouble}
+    return {"upstream": one.address, "reachable": one.status > 0, "status": one.status or None, "complaint": one.error}
 
 
 def _upstream(one: dict[str, Any]) -> str:

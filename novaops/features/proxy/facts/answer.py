@@ -23,7 +23,7 @@ class Answered:
     """The HTTP status; 0 when there was no answer."""
     body: str
     """The first bytes of it."""
-    trouble: str
+    error: str
     """curl's error, for a request without an answer."""
     logged: str
     """The last line of the error log."""
@@ -69,8 +69,8 @@ folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
             if line == "absent":
                 answers[question] = Missing.ABSENT
                 continue
-            status, body, trouble, logged = line.split("\t")
-            answers[question] = Answered(int(status), *(_text(part) for part in (body, trouble, logged)))
+            status, body, error, logged = line.split("\t")
+            answers[question] = Answered(int(status), *(_text(part) for part in (body, error, logged)))
         return answers
 
 

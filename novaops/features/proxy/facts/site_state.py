@@ -18,7 +18,7 @@ class Reached:
     address: str
     status: int
     """The HTTP status it answered; 0 when it did not."""
-    trouble: str
+    error: str
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,6 @@ def _site(lines: Sequence[Sequence[str]]) -> SiteState:
         bases=tuple(all_of("base")),
         certificate=next(iter(all_of("certificate")), ""),
         chain=base64.b64decode("".join(all_of("chain"))).decode("utf-8", "replace"),
-        upstreams=tuple(Reached(address, int(status or 0), trouble) for _, address, status, trouble in answers),
+        upstreams=tuple(Reached(address, int(status or 0), error) for _, address, status, error in answers),
         errors=tuple(all_of("error")),
     )

@@ -22,7 +22,7 @@ class Shown:
     """The certificate that is presented for a name, as far as it could be verified."""
 
     name: str
-    trouble: str = ""
+    error: str = ""
     """Why clients reject it; "" when a client that trusts it accepts it."""
     known_here: bool = False
     """Whether this machine trusts its authority. Otherwise it was verified with the host's file alone."""

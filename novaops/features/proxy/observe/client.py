@@ -35,8 +35,8 @@ class SiteClient:
         own = self.wanted.site.port
         chosen = context or (self.context if port in {0, own} else None)
         try:
-            plain = self.reach.through(self.reach.inner, port or own) if on_host else self.reach.open(port or own)
-            with HttpConnection(plain, chosen, name or self.wanted.names[0]) as connection:
+            stream = self.reach.through(self.reach.inner, port or own) if on_host else self.reach.open(port or own)
+            with HttpConnection(stream, chosen, name or self.wanted.names[0]) as connection:
                 return connection.ask(request)
         except FAILURES as error:
             return HttpAnswer(trouble=trouble(error))

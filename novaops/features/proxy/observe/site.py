@@ -183,7 +183,7 @@ class ObservedSite:
     shown: tuple[Shown, ...] = ()
     tried: Mapping[str, HttpAnswer] = field(default_factory=dict)
     """Requests, by who asked: stranger, wrong, known, outsider, stream."""
-    plain: Mapping[str, tuple[HttpAnswer, HttpAnswer]] = field(default_factory=dict)
+    http: Mapping[str, tuple[HttpAnswer, HttpAnswer]] = field(default_factory=dict)
     """The answers to GET and POST in plain http, by the URL that they should redirect to."""
     unknown: Mapping[str, HttpAnswer] = field(default_factory=dict)
     """The answers for a name that no site has, by scheme; and one for the path /."""

@@ -127,7 +127,7 @@ class _Observer:
         seen = replace(
             seen,
             shown=self._client.certificates() if site.encrypted else (),
-            plain=dict(self._plain_requests()) if site.encrypted and not seen.ports[site.http_port] else {},
+            http=dict(self._http_requests()) if site.encrypted and not seen.ports[site.http_port] else {},
             unknown=dict(self._unknown_name(seen.ports)),
         )
         if site.encrypted and self._client.context is None:
@@ -175,7 +175,7 @@ class _Observer:
             headers = {"Content-Type": "application/json", "Accept": "text/event-stream", **known}
             yield "stream", self._client.ask(Request(wanted.stream, host, "POST", headers, body))
 
-    def _plain_requests(self) -> Iterator[tuple[str, tuple[HttpAnswer, HttpAnswer]]]:
+    def _http_requests(self) -> Iterator[tuple[str, tuple[HttpAnswer, HttpAnswer]]]:
         site, path = self.wanted.site, f"/{self._mark}/plain?x=1&y=%2F"
         for name in self.wanted.names:
             asked = [Request(path, self.wanted.named(name, site.http_port, 80), method) for method in ("GET", "POST")]

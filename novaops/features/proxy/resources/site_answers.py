@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -20,6 +20,9 @@ OWN_ERROR = '"novaops_proxy"'
 REGION = "unsupported_country_region_territory"
 
 _STATUSES = range(100, 600)
+
+_Problem = tuple[str, str, str]
+"""What is wrong, why, and how to fix it."""
 
 
 @dataclass(frozen=True)
@@ -68,54 +71,45 @@ class SiteAnswers(Resource):
             known, stranger = facts[self._known(url)], facts[self._stranger(url)]
             if known is Missing.ABSENT or stranger is Missing.ABSENT:
                 raise HostFailed(f"{self.name}: the site cannot be tested on the host", why="curl is missing.", fix="install curl")
-            self._check_closed(url, stranger)
-            self._check_passes(url, known)
+            for what, why, fix in (*self._lets_strangers_in(url, stranger), *self._does_not_serve(url, known)):
+                raise HostFailed(f"{self.name}: {what}", why=why, fix=fix)
 
-    def _check_closed(self, url: str, answered: Answered) -> None:
+    def _lets_strangers_in(self, url: str, answered: Answered) -> Iterator[_Problem]:
         wanted = 403 if not self._from_here else 401 if self.mode in {"inject", "token", "basic"} else None
-        if wanted is None or answered.status in {wanted, 403} or answered.status not in _STATUSES:
-            return
-        raise HostFailed(
-            f"{self.name}: {url} answers {answered.status} to a stranger, where it should answer {wanted}",
-            why=answered.body[:200],
-            fix=f"it is open: close it with novaops proxy remove HOST --name {self.name}, then look for what opens it: nginx -T",
-        )
+        if wanted is not None and answered.status not in {wanted, 403} and answered.status in _STATUSES:
+            yield (
+                f"{url} answers {answered.status} to a stranger, where it should answer {wanted}",
+                answered.body[:200],
+                f"it is open: close it with novaops proxy remove HOST --name {self.name}, then look for what opens it: nginx -T",
+            )
 
-    def _check_passes(self, url: str, answered: Answered) -> None:
-        if answered.status not in _STATUSES:
-            raise HostFailed(
-                f"{self.name}: {url} does not answer", why=answered.trouble or "nginx closed the connection", fix=self._see_log
-            )
-        if not self._from_here and answered.status == HTTPStatus.FORBIDDEN:
+    def _does_not_serve(self, url: str, answered: Answered) -> Iterator[_Problem]:
+        status, body = answered.status, answered.body[:300]
+        is_own = OWN_ERROR in answered.body or not self.api
+        no_upstream = {
+            502: "cannot be reached",
+            503: "has no key" if self.api else "does not want to answer",
+            504: "does not answer in time",
+        }
+        if status not in _STATUSES:
+            yield f"{url} does not answer", answered.error or "nginx closed the connection", self._see_log
+        elif not self._from_here and status == HTTPStatus.FORBIDDEN:
             return
-        ours = OWN_ERROR in answered.body or not self.api
-        if answered.status in {502, 503, 504} and ours:
-            self._upstream_fails(url, answered)
-        if self.api and ours:
-            raise HostFailed(f"{self.name}: {url} answers {answered.status}", why=answered.body[:300], fix=self._see_log)
-        if answered.status == HTTPStatus.FORBIDDEN and REGION in answered.body:
-            raise HostFailed(
-                f"{self.name}: {self.api} does not serve the region this host is in",
-                why=answered.body[:300],
-                fix="put the proxy on a host in a country that the provider serves",
+        elif is_own and status in no_upstream:
+            yield (
+                f"the site is up, but {self.api or 'its upstream'} {no_upstream[status]}: {url} answers {status}",
+                answered.logged,
+                "when the upstream is up again, nothing needs to be done to the site",
             )
-        if self.api and self.key_is_known and answered.status in {401, 403}:
-            raise HostFailed(
-                f"{self.name}: {self.api} does not take the key: {answered.status}",
-                why=answered.body[:300],
-                fix="see whether the key is still valid, and is one of this provider's",
-            )
-        if not self.api and self.login and answered.status == HTTPStatus.UNAUTHORIZED:
-            raise HostFailed(f"{self.name}: {url} answers 401 to its own user", why=answered.logged, fix=self._see_log)
-
-    def _upstream_fails(self, url: str, answered: Answered) -> None:
-        refuses = "has no key" if self.api else "does not want to answer"
-        reason = {502: "cannot be reached", 503: refuses, 504: "does not answer in time"}[answered.status]
-        raise HostFailed(
-            f"{self.name}: the site is up, but {self.api or 'its upstream'} {reason}: {url} answers {answered.status}",
-            why=answered.logged,
-            fix="when the upstream is up again, nothing needs to be done to the site",
-        )
+        elif is_own and self.api:
+            yield f"{url} answers {status}", body, self._see_log
+        elif status == HTTPStatus.FORBIDDEN and REGION in answered.body:
+            region = "put the proxy on a host in a country that the provider serves"
+            yield f"{self.api} does not serve the region this host is in", body, region
+        elif self.api and self.key_is_known and status in {401, 403}:
+            yield f"{self.api} does not take the key: {status}", body, "see whether the key is still valid, and is one of this provider's"
+        elif not self.api and self.login and status == HTTPStatus.UNAUTHORIZED:
+            yield f"{url} answers 401 to its own user", answered.logged, self._see_log
 
     @property
     def _from_here(self) -> bool:

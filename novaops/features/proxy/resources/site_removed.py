@@ -15,24 +15,9 @@ from novaops.resources.file import File
 from novaops.shell import quote
 
 
-def _files(name: str) -> NginxFiles:
+def site_removed(name: str) -> NginxFiles:
     own = [f"{OWN}/{name}.{suffix}" for suffix in ("inject", "tokens", "htpasswd", "crt", "key")]
     return removed(name, *site_files(name), *own)
-
-
-@dataclass(frozen=True)
-class SiteRemoved(Resource):
-    name: str
-
-    @property
-    def id(self) -> str:
-        return f"nginx:{self.name}"
-
-    def questions(self) -> Iterable[Question[Any]]:
-        return _files(self.name).questions()
-
-    def plan(self, facts: Facts) -> Iterable[Step]:
-        return _files(self.name).plan(facts)
 
 
 @dataclass(frozen=True)

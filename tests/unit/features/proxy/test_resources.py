@@ -20,7 +20,7 @@ from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_files import CONF, OWN, TAKE_UP, NginxFiles, Part, is_ours, site_files
 from novaops.features.proxy.resources.site_answers import OWN_ERROR, SiteAnswers
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
-from novaops.features.proxy.resources.site_removed import LineageRemoved, SiteRemoved
+from novaops.features.proxy.resources.site_removed import LineageRemoved, site_removed
 from novaops.formats.nginx_conf import NginxConf
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Plan
@@ -248,10 +248,10 @@ def test_whose_files_they_are() -> None:
 
 def test_a_site_goes_with_all_that_is_its_own() -> None:
     own = [f"{OWN}/shop.{suffix}" for suffix in ("inject", "tokens", "htpasswd", "crt", "key")]
-    plan = planned(SiteRemoved("shop"), nginx(), {path: file("x") for path in (SITE, HTTP, *own, f"{CONF}/novaops-shop2.conf")})
+    plan = planned(site_removed("shop"), nginx(), {path: file("x") for path in (SITE, HTTP, *own, f"{CONF}/novaops-shop2.conf")})
     assert [path for path, content, _ in writes(plan) if content is None] == [SITE, HTTP, *own], "what refers to the others first"
-    assert not planned(SiteRemoved("shop"), nginx())
-    assert not planned(SiteRemoved("shop"), nginx(installed=False))
+    assert not planned(site_removed("shop"), nginx())
+    assert not planned(site_removed("shop"), nginx(installed=False))
 
 
 def test_its_certificate_goes() -> None:
