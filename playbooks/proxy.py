@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import AfterValidator
 
 from novaops.engine.desired import HostView, Peers
-from novaops.features.proxy.default_server import aside, default, shared
+from novaops.features.proxy.default_server import default_server, no_conflicting_default, shared_conf
 from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_capacity import NginxCapacity
 from novaops.features.proxy.resources.nginx_files import OWN
 from novaops.features.proxy.resources.selinux import HttpdMayConnect, HttpPort
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
-from novaops.features.proxy.resources.site_removed import LineageRemoved, OtherTlsRemoved, SiteRemoved
+from novaops.features.proxy.resources.site_removed import LineageRemoved, OtherTlsRemoved, site_removed
 from novaops.features.proxy.settings import Site, distinct
-from novaops.features.proxy.site import WEBROOT, NginxSite, upstreams_of
+from novaops.features.proxy.site import NginxSite
+from novaops.features.proxy.site_conf import WEBROOT
 from novaops.model.plan import Resource
 from novaops.resources.directory import Directory
 from novaops.resources.open_port import OpenPort
@@ -26,40 +28,56 @@ from novaops.resources.unit import Unit
 Settings = Annotated[list[Site], AfterValidator(distinct)]
 
 
-def desired(host: HostView, settings: Settings, peers: Peers) -> Iterator[Resource]:
-    del peers
+@dataclass(frozen=True)
+class Prepared:
+    """The section, and its present sites with their secrets and their API's data."""
+
+    settings: Settings
+    sites: list[NginxSite]
+
+
+def prepare(host: HostView, settings: Settings) -> Prepared:
+    """Read secrets and providers' files. Raises UsageError, or Refused for a password that is too weak."""
     sites = [NginxSite(entry, host, tuple(settings)) for entry in settings if entry.state == "present"]
+    for site in sites:
+        site.resolve()
+    return Prepared(settings, sites)
+
+
+def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resource]:
+    del peers
+    settings, sites = prepared.settings, prepared.sites
     if sites:
         yield from _needed([site.entry for site in sites], tuple(entry.name for entry in settings))
-        yield shared(host, settings)
+        yield shared_conf(host, settings)
         # Before a site may start nginx, which does not start where something else has the page's port.
         yield NoDefaultPage()
-        yield aside(sites)
-    yield from (site.plain for site in sites)
+        yield no_conflicting_default(sites)
+    yield from (site.http_files for site in sites)
     if streams := sum(site.entry.streams for site in sites):
         yield NginxCapacity(streams)
     for site in sites:
         yield from site.resources()
-    # It shows certificates of sites: there before it, and gone after it.
-    yield default(host, settings, sites)
+    # It uses the sites' certificates: it comes after they are made, and before they are removed.
+    yield default_server(host, settings, sites)
     for site in sites:
         yield OtherTlsRemoved(site.entry.name, site.entry.tls or "off", site.certificate if site.entry.encrypted else ("", ""))
     for entry in settings:
         if entry.state == "absent":
-            yield SiteRemoved(entry.name)
+            yield site_removed(entry.name)
             yield LineageRemoved(entry.name)
-    yield Unit("nginx.service", comes_with_package="nginx") if sites else shared(host, settings)
-    yield from (site.answers for site in sites)
+    yield Unit("nginx.service", comes_with_package="nginx") if sites else shared_conf(host, settings)
+    yield from (site.proof for site in sites)
 
 
-def _needed(entries: list[Site], together: tuple[str, ...]) -> Iterator[Resource]:
+def _needed(entries: list[Site], deployed: tuple[str, ...]) -> Iterator[Resource]:
     """What must be so before the first site."""
     for entry in entries:
         groups = [entry.upstreams, *(location.upstreams for location in entry.locations)]
-        named = [upstream.address for upstream in upstreams_of(entry) if upstream.is_name]
         pooled = [upstream.address for group in groups if len(group) > 1 for upstream in group if upstream.is_name]
-        asks = entry.is_api or bool(named)
-        yield SitePreconditions(entry.name, entry.domain, entry.ports, together, asks, pooled[0] if pooled else "", entry.listen)
+        needs_resolver = entry.is_api or any(upstream.is_name for upstream in entry.all_upstreams)
+        pooled_name = pooled[0] if pooled else ""
+        yield SitePreconditions(entry.name, entry.domain, entry.ports, deployed, needs_resolver, pooled_name, entry.listen)
     yield from (Package("ca-certificates"), Package("curl"), Package("nginx"))
     if any(entry.tls == "letsencrypt" for entry in entries):
         yield Package("certbot")

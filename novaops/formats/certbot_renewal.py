@@ -19,7 +19,7 @@ class RenewalConf:
     text: str
 
     def value(self, key: str) -> str | None:
-        """One of the parameters; of a list its first member, as webroot_path has only one. None where it is not set."""
+        """A parameter; of a list its first member, which is all that webroot_path has. None where it is not set."""
         return dict(self._settings(_PARAMETERS)).get(key)
 
     @property
@@ -28,19 +28,19 @@ class RenewalConf:
         return dict(self._settings(_MAP))
 
     def but(self, hook: str, webroot: str, domains: Iterable[str]) -> RenewalConf:
-        """The same, renewed over the webroot with the hook. What is right already stays as it is written."""
+        """The same, renewed by webroot and with the hook. Lines that are right already stay as they are written."""
         domains = list(domains)
         wanted = {"authenticator": "webroot", _HOOK: hook}
         lines = list(self._without(wanted, dict.fromkeys(domains, webroot)))
         missing = [f"{key} = {quoted(value)}\n" for key, value in wanted.items() if self.value(key) != value]
         kept = self._kept(dict.fromkeys(domains, webroot))
-        # certbot writes down no webroot for a name that the authority had proven already, and then takes webroot_path for it.
-        told = kept if self.value("webroot_path") != webroot else {*kept, *(domain for domain in domains if domain not in self.webroots)}
-        mapped = [f"{domain} = {quoted(webroot)}\n" for domain in domains if domain not in told]
-        return RenewalConf("".join(_put(_put(lines, f"[{_PARAMETERS}]", missing), f"[[{_MAP}]]", mapped)))
+        # certbot writes no webroot for a name that the authority had validated before, and uses webroot_path for it.
+        mapped = kept if self.value("webroot_path") != webroot else {*kept, *(domain for domain in domains if domain not in self.webroots)}
+        missing_webroots = [f"{domain} = {quoted(webroot)}\n" for domain in domains if domain not in mapped]
+        return RenewalConf("".join(_put(_put(lines, f"[{_PARAMETERS}]", missing), f"[[{_MAP}]]", missing_webroots)))
 
     def differences(self, before: RenewalConf) -> list[tuple[str, str | None, str | None]]:
-        """What is another value than in `before`, as (field, before, after)."""
+        """The values that differ from `before`, as (field, before, after)."""
         pairs = [(f"renewal: {key}", before.value(key), self.value(key)) for key in ("authenticator", "installer", "webroot_path", _HOOK)]
         known = dict.fromkeys((*before.webroots, *self.webroots))
         pairs += [(f"renewal: webroot of {name}", before.webroots.get(name), self.webroots.get(name)) for name in known]
@@ -65,7 +65,7 @@ class RenewalConf:
         return {domain for domain, path in self.webroots.items() if webroots.get(domain) == path}
 
     def _without(self, wanted: dict[str, str], webroots: dict[str, str]) -> Iterator[str]:
-        """The lines but those that say something else than wanted; webroot_path would decide for domains that the map leaves out."""
+        """The lines without those that contradict what is wanted. A webroot_path would apply to domains that the map leaves out."""
         kept = self._kept(webroots)
         for line, section, key, value in self._lines():
             paths = set(webroots.values())
@@ -75,7 +75,7 @@ class RenewalConf:
 
 
 def _put(lines: list[str], section: str, more: list[str]) -> list[str]:
-    """With more lines right after a section's heading, which comes at the end where it is missing: the map is the last one."""
+    """Insert lines after a section's heading, which is added at the end where it is missing."""
     if not more:
         return lines
     for number, line in enumerate(lines):
@@ -86,7 +86,7 @@ def _put(lines: list[str], section: str, more: list[str]) -> list[str]:
 
 
 def quoted(value: str) -> str:
-    """As ConfigObj writes it. Raises ValueError for what it could not read back from one line."""
+    """As ConfigObj writes it. Raises ValueError for a value that it could not read back from one line."""
     if "'" in value and '"' in value:
         marks = [mark for mark in ("'''", '"""') if mark not in value]
     elif value and value[0] not in " \t'\"" and value[-1] not in " \t'\"" and not {",", "#"} & set(value):

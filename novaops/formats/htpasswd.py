@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from novaops.secret import Secret
 
 COST = 5
-"""What htpasswd(1) takes: nginx works the hash out for each request, and 10 would cost it a twentieth of a second each time.
-The passwords are long, and nobody but root and nginx reads the file."""
+"""bcrypt's cost, the default of htpasswd(1). nginx computes the hash for each request, and a cost of 10 takes about 50 ms each time.
+The passwords are long, and only root and nginx can read the file."""
 
 LONGEST = 72
-"""Bytes of a password that bcrypt looks at."""
+"""Bytes of a password that bcrypt uses."""
 
 
 def written(users: Mapping[str, Secret], old: str = "") -> str:
-    """The file for these users. A line of `old` that is right for its user stays as it is, so that nothing changes without need."""
+    """The file for these users. A line of `old` that has the right password stays as it is: a new hash would be a change."""
     lines = {}
     for line in old.splitlines():
         user, _, hashed = line.partition(":")
@@ -27,7 +27,7 @@ def written(users: Mapping[str, Secret], old: str = "") -> str:
 def _hash(password: Secret) -> str:
     import bcrypt
 
-    # The same algorithm under the name that Apache's tools and older systems know.
+    # $2y$ is the same algorithm, under the name that Apache's tools and older systems know.
     return bcrypt.hashpw(password.reveal().encode(), bcrypt.gensalt(COST)).decode().replace("$2b$", "$2y$", 1)
 
 

@@ -1,4 +1,4 @@
-"""nginx's configuration as `nginx -T` prints it, read for one thing: who listens where, under which names. Pure."""
+"""nginx's configuration as `nginx -T` prints it, read for its servers: where they listen, and under which names. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ESCAPED = re.compile(r"""\\([\\"'trn])""")
-_MEANT = {"t": "\t", "r": "\r", "n": "\n"}
+_CONTROL = {"t": "\t", "r": "\r", "n": "\n"}
 _PORTS = re.compile(r"(?P<first>\d+)-(?P<last>\d+)")
 _DEEPEST = 32
 _CERTIFICATE = ("ssl_certificate", "ssl_certificate_key")
@@ -80,7 +80,7 @@ class NginxConf:
 
     @cached_property
     def _servers(self) -> tuple[NginxServer, ...]:
-        """Every server of http. What cannot be understood, such as a block of Lua, ends its file for us."""
+        """Every server of http. A file is read up to the first text that is not nginx's syntax, such as a block of Lua."""
         found = []
         for http in self._blocks(self._main(), "http"):
             for server in self._blocks(http.block or [], "server"):
@@ -143,12 +143,12 @@ def _parse(text: str, file: str) -> list[_Directive]:
                 words = []
             case group:
                 begun = begun if words else here
-                words.append(_ESCAPED.sub(lambda found: _MEANT.get(found[1], found[1]), match[group]))
+                words.append(_ESCAPED.sub(lambda found: _CONTROL.get(found[1], found[1]), match[group]))
     return top
 
 
 def _close(sign: str, levels: list[list[_Directive]], words: list[str], place: tuple[str, int]) -> bool:
-    """Whether what ends here makes sense."""
+    """End a directive, or begin or end a block. False where the sign does not belong there."""
     if sign == "}":
         if len(levels) == 1 or words:
             return False
@@ -164,7 +164,7 @@ def _close(sign: str, levels: list[list[_Directive]], words: list[str], place: t
 
 
 def _listens(words: Sequence[str]) -> Iterator[Listen]:
-    """One, or one for each port of a range such as 8000-8010."""
+    """One `listen`, or one for each port of a range such as 8000-8010."""
     host, colon, port = words[0].rpartition(":")
     ports = _PORTS.fullmatch(port)
     if ports is None:

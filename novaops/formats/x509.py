@@ -1,4 +1,4 @@
-"""Certificates as they stand in a file: whom they are for, how long, and by whom. Pure: text in, facts out."""
+"""Certificates in PEM files: their names, validity and issuers. Pure: text in, facts out."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 @dataclass(frozen=True)
 class Certificate:
     names: tuple[str, ...]
-    """What it is for: DNS names in lower case, and IP addresses, of its subjectAltName. Nothing else counts for a client."""
+    """The DNS names, in lower case, and IP addresses of its subjectAltName. Clients look at nothing else (RFC 9525)."""
     common_name: str
-    """Of its subject: a hint for people, which no client goes by any more."""
+    """Of its subject: a hint for people, which clients ignore."""
     subject: str
     issuer: str
     serial: str
@@ -32,7 +32,7 @@ class Certificate:
     """The sha256 of the whole, in hex."""
     not_before: int
     not_after: int
-    """Seconds since 1970, as the dates of its beginning and its end."""
+    """Both in seconds since 1970."""
     _parsed: Any = field(repr=False, compare=False)
 
     @property
@@ -62,7 +62,7 @@ class Certificate:
         return True
 
     def covers(self, domain: str) -> bool:
-        """Whether a client that asks for any name the server name `domain` stands for takes this certificate for it."""
+        """Whether clients accept this certificate for every name that the server name `domain` stands for."""
         wanted = names_for([domain])
         return bool(wanted) and all(any(_covers(name, one) for name in self.names) for one in wanted)
 
@@ -79,7 +79,7 @@ class Chain:
 
     @classmethod
     def read(cls, pem: str) -> Chain:
-        """The certificates among whatever else stands in the text. Raises ValueError that says in words what is wrong with it."""
+        """The certificates in the text, which may have other text around them. Raises ValueError that says what is wrong with it."""
         blocks = pem.split(_BEGIN)[1:]
         if not blocks:
             raise ValueError(_instead(pem))
@@ -87,7 +87,7 @@ class Chain:
 
     @property
     def leaf(self) -> Certificate:
-        """The first one: what the server shows as its own."""
+        """The first one, which is the server's own."""
         return self.certificates[0]
 
     @property
@@ -108,7 +108,7 @@ class Chain:
 
     @property
     def missing_issuer(self) -> str:
-        """Whose certificate would continue the path; "" when it ends in a self-signed one."""
+        """The subject of the next certificate of the path, which is not in the file; "" when the path ends in a self-signed one."""
         last = self.path[-1]
         return "" if last.self_signed else last.issuer
 
@@ -119,7 +119,7 @@ def day(seconds: int) -> str:
 
 
 def names_for(domains: Iterable[str]) -> tuple[str, ...]:
-    """What a certificate for these server names of nginx's holds: x and *.x for ".x", nothing for "x.*" and "~...", which none can."""
+    """The names of a certificate for these server names of nginx: x and *.x for ".x"; none for "x.*" and "~…", as there are none."""
     names: list[str] = []
     for domain in map(_ascii, domains):
         if domain.startswith("~") or domain.endswith(".*") or not domain:
@@ -141,19 +141,19 @@ def _ascii(domain: str) -> str:
     """As it stands in a certificate: lower case, xn-- for what is not ASCII, and one way to write each address."""
     from ipaddress import ip_address
 
-    plain = domain.strip().rstrip(".").lower()
-    if is_address(plain.strip("[]")):
-        return str(ip_address(plain.strip("[]")))
-    if plain.startswith("~"):
-        return plain
+    name = domain.strip().rstrip(".").lower()
+    if is_address(name.strip("[]")):
+        return str(ip_address(name.strip("[]")))
+    if name.startswith("~"):
+        return name
     try:
-        return ".".join(label if label.isascii() else label.encode("idna").decode("ascii") for label in plain.split("."))
+        return ".".join(label if label.isascii() else label.encode("idna").decode("ascii") for label in name.split("."))
     except UnicodeError:
-        return plain
+        return name
 
 
 def _instead(text: str) -> str:
-    """What there is where a certificate was expected."""
+    """What the text is instead of a certificate."""
     for mark, what in (("PRIVATE KEY-----", "a private key"), ("CERTIFICATE REQUEST-----", "a request for a certificate")):
         if mark in text:
             return f"there is no certificate in it, but {what}"
@@ -172,7 +172,7 @@ def _read(block: str, number: int) -> Certificate:
     try:
         parsed = x509.load_pem_x509_certificate(f"{_BEGIN}{body}{_END}\n".encode())
         return _facts(parsed)
-    except Exception as error:  # noqa: BLE001 - its parser raises whatever a broken one makes it stumble over
+    except Exception as error:  # noqa: BLE001 - the parser raises many kinds of errors for broken certificates
         reason, _, _ = str(error).partition("\n")
         raise ValueError(f"certificate {number} in it cannot be read: {reason}") from None
 

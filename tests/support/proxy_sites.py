@@ -59,7 +59,8 @@ class Written:
 def resources(*sites: Mapping[str, Any]) -> list[Resource]:
     """All that is wanted of the host. The secrets are taken from the environment."""
     host = HostView("canada", "192.0.2.1", frozenset(), BOOKS.templates, Path())
-    return list(BOOKS.by_name["proxy"].module.desired(host, section(list(sites)), {}))
+    playbook = BOOKS.by_name["proxy"]
+    return list(playbook.module.desired(host, playbook.prepare(host, section(list(sites))), {}))
 
 
 def files(*sites: Mapping[str, Any], on: NginxFacts | None = None, old: Mapping[str, str] | None = None) -> dict[str, Written]:

@@ -1,121 +1,97 @@
-"""proxy: each site answers whom it should and nobody else, over the TLS that was wanted, as it comes. Seen by asking it.
+"""proxy: each site answers the clients that it should and no others, with the right TLS, and without delay. Seen by requests to it.
 
-A real API may think before it says a word, so the first event is counted from the moment in which the API began to answer the site,
-as the site's log has it. An event that came late, alone, and was followed by others one by one was late at the API.
+A real API may think before it answers. So the first event is timed from the moment when the API began to answer the site, which is in
+the site's log. A late first event that came alone, and was followed by others one by one, was late at the API.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
 from novaops.errors import HostFailed
-from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool, Rebooted
+from novaops.features.proxy.observe.conditions import (
+    has_a_name,
+    lets_this_machine_in,
+    own_error,
+    pools,
+    streamed,
+    takes_connections,
+    was_asked,
+)
+from novaops.features.proxy.observe.events import APART, bursts
+from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Rebooted
 from novaops.features.proxy.observe.sites import after_reboot, before_reboot, observe
-from novaops.features.proxy.settings import Site, api_at
-from novaops.providers import loader as provider
+from novaops.features.proxy.settings import Site
 from novaops.verify import applies
-from novaops.verify.http import HttpAnswer
 
 __all__ = ["after_reboot", "before_reboot", "entries", "observe"]
 
 FIRST_EVENT = 1.0
-"""Seconds that the site may keep the first event, at the most."""
-APART = 0.005
-"""Seconds between two arrivals, at the least: what was held back and let go at once comes in less."""
+"""Seconds by which the site may delay the first event, at the most."""
 ARRIVALS = 3
+"""The fewest arrivals that show that events are passed on one by one."""
 
 REGION = "unsupported_country_region_territory"
 
 _BCRYPT = frozenset({"$2a$", "$2b$", "$2y$"})
-_LEADS_ON = frozenset({301, 308})
-_LEADS_ON_WHOLE = frozenset({307, 308})
+_REDIRECTS = {"GET": frozenset({301, 308}), "POST": frozenset({307, 308})}
+"""The statuses of a redirect. 301 would turn a POST into a GET."""
 _WELCOME = "Welcome to nginx!"
+_FILTERED = "though the host listens there: open it in the cloud's network (a security list or group of the VCN) and in the host's firewall"
 
 
 def entries(settings: Iterable[Site], folder: Path) -> Iterator[tuple[str, ExpectedSite]]:
     for site in settings:
-        found = None
-        if site.state == "present" and site.upstream:
-            found = site.of(api_at(site.upstream))
-        elif site.state == "present" and site.provider:
-            found = site.of(provider.load(site.provider, [folder / "providers"]))
-        yield site.name, ExpectedSite(site, found)
-
-
-def _present(wanted: ExpectedSite) -> bool:
-    return wanted.present
-
-
-def _encrypted(wanted: ExpectedSite) -> bool:
-    return wanted.present and wanted.site.encrypted
-
-
-def _certified(wanted: ExpectedSite) -> bool:
-    return _encrypted(wanted) and wanted.site.tls != "self-signed"
-
-
-def _api(wanted: ExpectedSite) -> bool:
-    return wanted.provider is not None
-
-
-def _app(wanted: ExpectedSite) -> bool:
-    return wanted.present and not wanted.site.is_api
-
-
-def _guarded(wanted: ExpectedSite) -> bool:
-    return wanted.present and bool(wanted.guard)
+        yield site.name, ExpectedSite(site, site.api(folder) if site.state == "present" else None)
 
 
 # -- claims: the way in -------------------------------------------------------------------------------------------------------
 
 
-@applies(_present)
+@applies(lambda wanted: wanted.present)
 def test_open(seen: ObservedSite) -> None:
     """Takes connections at its ports"""
     for port, why in seen.ports.items():
-        if why and seen.way:
+        if why and seen.on_host:
             raise HostFailed(
-                f"{seen.wanted.site.name} could not be asked on the host itself ({seen.way}): {why}",
+                f"{seen.wanted.site.name} could not be asked on the host itself ({seen.on_host}): {why}",
                 fix="let sshd forward connections (AllowTcpForwarding local), and see whether nginx runs",
             )
-        between = (
-            "though the host listens there: open it in the cloud's network (a security list or group of the VCN) and in the host's firewall"
-        )
-        what = between if port in seen.listening else "and nothing on the host listens there"
+        what = _FILTERED if port in seen.listening else "and nothing on the host listens there"
         assert not why, f"port {port} of {seen.address} should take connections from here, but {why}, {what}"
 
 
-@applies(lambda wanted: _encrypted(wanted) and wanted.site.redirect)
+@applies(lambda wanted: wanted.encrypted and wanted.site.redirect)
 def test_redirect(seen: ObservedSite) -> None:
     """Leads from plain http to https, with path and query"""
-    _asked(seen)
-    for url, (got, posted) in seen.plain.items():
-        for method, answer, statuses in (("GET", got, _LEADS_ON), ("POST", posted, _LEADS_ON_WHOLE)):
+    has_a_name(seen)
+    for url, (got, posted) in seen.http.items():
+        for answer, (method, statuses) in zip((got, posted), _REDIRECTS.items(), strict=True):
             expected = f"{method} http://{url.removeprefix('https://')} should lead to {url} ({' or '.join(map(str, sorted(statuses)))})"
             assert answer.status in statuses, f"{expected}, but {answer}"
             assert answer.header("Location") == url, f"{expected}, but it leads to {answer.header('Location') or 'nowhere'}"
-    if not seen.plain:
+    if not seen.http:
         pytest.skip(f"port {seen.wanted.site.http_port} takes no connections")
 
 
-@applies(lambda wanted: _encrypted(wanted) and not wanted.site.redirect)
+@applies(lambda wanted: wanted.encrypted and not wanted.site.redirect)
 def test_nothing_in_the_clear(seen: ObservedSite) -> None:
     """Serves nothing in plain http"""
-    _asked(seen)
-    for url, answers in seen.plain.items():
+    has_a_name(seen)
+    for url, answers in seen.http.items():
         for answer in answers:
-            served = answer.status and answer.status < 400  # noqa: PLR2004 - HTTP
+            served = 0 < answer.status < HTTPStatus.BAD_REQUEST
             assert not served, f"http://{url.removeprefix('https://')} should not be served, but {answer}"
 
 
-@applies(_present)
+@applies(lambda wanted: wanted.present)
 def test_nobody_elses_name(seen: ObservedSite) -> None:
     """Does not answer for a name that nobody has, and neither does nginx's welcome page"""
-    _asked(seen)
+    has_a_name(seen)
     assert not seen.taken, f"a name that nobody has should not be answered by this site, but it is, by {' and '.join(seen.taken)}"
     for scheme, answer in seen.unknown.items():
         welcome = f"a name that nobody has should not be answered by nginx's welcome page, but it is, by {scheme}"
@@ -125,55 +101,53 @@ def test_nobody_elses_name(seen: ObservedSite) -> None:
 # -- claims: TLS --------------------------------------------------------------------------------------------------------------
 
 
-@applies(_encrypted)
+@applies(lambda wanted: wanted.encrypted)
 def test_certificate(seen: ObservedSite) -> None:
     """Shows a certificate for each of its names that clients take"""
-    _open(seen)
+    takes_connections(seen)
     for shown in seen.shown:
         expected = f"clients should take the certificate that is shown for {shown.name}"
-        also = f" (and this machine says: {shown.unknown})" if shown.unknown and shown.trouble else ""
-        assert not shown.trouble, f"{expected}, but {shown.trouble}{also}"
+        also = f" (and this machine says: {shown.unknown})" if shown.unknown and shown.error else ""
+        assert not shown.error, f"{expected}, but {shown.error}{also}"
 
 
-@applies(_certified)
+@applies(lambda wanted: wanted.encrypted and wanted.site.tls != "self-signed")
 def test_trusted_here(seen: ObservedSite) -> None:
     """Has a certificate of an authority that this machine trusts"""
-    _usable(seen)
+    was_asked(seen)
     for shown in seen.shown:
-        if shown.trouble or not shown.known_here:
+        if shown.error or not shown.known_here:
             file = seen.wanted.certificate[0]
             pytest.skip(f"this machine does not know {shown.issuer or 'the authority'}; exactly the host's {file} was trusted instead")
 
 
-@applies(_certified)
+@applies(lambda wanted: wanted.encrypted and wanted.site.tls != "self-signed")
 def test_chain(seen: ObservedSite) -> None:
     """Shows the certificates between its own and the authority's"""
-    _usable(seen)
+    was_asked(seen)
     for shown in seen.shown:
-        if shown.trouble or shown.known_here or not seen.verified.get(shown.name):
-            continue
-        expected = f"the intermediate certificates should be shown for {shown.name}, after its own in {seen.wanted.certificate[0]}"
-        assert len(shown.chain) > 1, f"{expected}, but there are none, and nobody here knows {shown.issuer}, who issued it"
-        pytest.skip(f"neither this machine nor the host knows who is above {shown.issuer}")
+        if not shown.error and not shown.known_here and seen.verified.get(shown.name):
+            expected = f"the intermediate certificates should be shown for {shown.name}, after its own in {seen.wanted.certificate[0]}"
+            assert len(shown.chain) > 1, f"{expected}, but there are none, and nobody here knows {shown.issuer}, who issued it"
+            pytest.skip(f"neither this machine nor the host knows who is above {shown.issuer}")
 
 
-@applies(_encrypted)
+@applies(lambda wanted: wanted.encrypted)
 def test_days(seen: ObservedSite) -> None:
     """Has a certificate that lasts: two weeks, or a sixth of its life"""
-    _usable(seen)
+    was_asked(seen)
     for shown in seen.shown:
         expected = f"the certificate for {shown.name} should last {_days(shown.soon)} days more, as nobody seems to renew it"
-        assert shown.trouble or shown.days_left >= shown.soon, f"{expected}, but it has {_days(shown.days_left)} left"
+        assert shown.error or shown.days_left >= shown.soon, f"{expected}, but it has {_days(shown.days_left)} left"
 
 
-@applies(_encrypted)
+@applies(lambda wanted: wanted.encrypted)
 def test_strict_transport(seen: ObservedSite) -> None:
     """Says Strict-Transport-Security as it should, and once"""
-    _usable(seen)
+    was_asked(seen)
     wanted = seen.wanted.site.strict_transport
-    for who in ("stranger", "known"):
-        answer = seen.tried.get(who)
-        if answer is None or not answer.status:
+    for who, answer in seen.tried.items():
+        if who not in {"stranger", "known"} or not answer.status:
             continue
         found = answer.all("Strict-Transport-Security")
         expected = f"Strict-Transport-Security should be {wanted}" if wanted else "there should be no Strict-Transport-Security"
@@ -183,24 +157,24 @@ def test_strict_transport(seen: ObservedSite) -> None:
 # -- claims: who is let in ----------------------------------------------------------------------------------------------------
 
 
-@applies(_guarded)
+@applies(lambda wanted: wanted.present and bool(wanted.guard))
 def test_stranger(seen: ObservedSite) -> None:
     """Answers 401 to who shows nothing"""
-    _needs_here(seen)
+    lets_this_machine_in(seen)
     _refused(seen, "stranger", "who shows nothing")
 
 
-@applies(_guarded)
+@applies(lambda wanted: wanted.present and bool(wanted.guard))
 def test_wrong(seen: ObservedSite) -> None:
     """Answers 401 to a wrong password or token"""
-    _needs_here(seen)
+    lets_this_machine_in(seen)
     _refused(seen, "wrong", f"who shows a wrong {'password' if seen.wanted.guard == 'basic' else 'token'}")
 
 
 @applies(lambda wanted: wanted.present and bool(wanted.auth.addresses))
 def test_only_from(seen: ObservedSite) -> None:
     """Answers 403 to who comes from elsewhere"""
-    _usable(seen)
+    was_asked(seen)
     networks = ", ".join(seen.wanted.auth.addresses)
     if not seen.inside:
         answer, where = seen.tried.get("known") or seen.tried["stranger"], seen.here
@@ -208,82 +182,81 @@ def test_only_from(seen: ObservedSite) -> None:
         answer, where = seen.tried["outsider"], "the host itself"
     else:
         pytest.skip(f"this machine and the host itself both come from {networks}")
-    assert answer.status == 403, f"who comes from {where}, and not from {networks}, should get 403, but {answer}"  # noqa: PLR2004 - HTTP
+    assert answer.status == HTTPStatus.FORBIDDEN, f"who comes from {where}, and not from {networks}, should get 403, but {answer}"
 
 
-@applies(_api)
+@applies(lambda wanted: wanted.is_api)
 def test_api(seen: ObservedSite) -> None:
     """Passes who may use it on to the API, which answers"""
-    _needs_here(seen)
+    lets_this_machine_in(seen)
     wanted, answer = seen.wanted, seen.tried["known"]
     whose = wanted.site.provider or wanted.site.upstream
     expected = f"{wanted.probe} should be answered by {whose}"
     assert answer.status, f"{expected}, but {answer.trouble}"
-    assert not _is_edges(answer), f"{expected}, but the site itself answers {answer.status}: {_edges_words(answer)}"
+    own = own_error(answer)
+    assert own is None, f"{expected}, but the site itself answers {answer.status}: {own}"
     assert REGION not in answer.text, f"{whose} should serve the region of the host, but it answers {answer.status} {REGION}"
     if wanted.key_is_known:
         taken = answer.status not in {401, 403} and answer.status < (300 if wanted.site.provider else 500)
         assert taken, f"{whose} should take the key and answer 200 at {wanted.probe}, but it answers {answer.status}: {answer.text[:200]}"
     elif wanted.site.provider:
-        found = answer.status == 401  # noqa: PLR2004 - HTTP
-        assert found, f"{whose} should answer 401 at {wanted.probe} to who shows it no key, but it answers {answer.status}"
+        unauthorized = answer.status == HTTPStatus.UNAUTHORIZED
+        assert unauthorized, f"{whose} should answer 401 at {wanted.probe} to who shows it no key, but it answers {answer.status}"
     else:
-        assert answer.status < 500, f"{expected}, but it answers {answer.status}"  # noqa: PLR2004 - HTTP
+        assert answer.status < HTTPStatus.INTERNAL_SERVER_ERROR, f"{expected}, but it answers {answer.status}"
 
 
 # -- claims: events -----------------------------------------------------------------------------------------------------------
 
 
-@applies(_api)
+@applies(lambda wanted: wanted.is_api)
 def test_first_event(seen: ObservedSite) -> None:
     """Passes the first event on within a second"""
-    bursts = _bursts(_streamed(seen))
-    assert bursts, f"{seen.wanted.stream} should stream, but no event came"
+    arrived = bursts(streamed(seen))
+    assert arrived, f"{seen.wanted.stream} should stream, but no event came"
     began = seen.api.first if seen.api and seen.api.first is not None else 0.0
-    at, events = bursts[0]
+    at, events = arrived[0]
     late = at - began
-    if late >= FIRST_EVENT and len(bursts) >= ARRIVALS and events <= 2:  # noqa: PLR2004 - a role and a word
+    if late >= FIRST_EVENT and len(arrived) >= ARRIVALS and events <= 2:  # noqa: PLR2004 - a role and a word
         pytest.skip(f"the API itself took {at:.1f} s to its first event; the next ones then came one by one")
     expected = f"the first event of {seen.wanted.stream} should come within {FIRST_EVENT:g} s of the API's"
     assert late < FIRST_EVENT, f"{expected}, but it came after {late:.1f} s, and {events} at once"
 
 
-@applies(_api)
+@applies(lambda wanted: wanted.is_api)
 def test_events_apart(seen: ObservedSite) -> None:
     """Passes events on as they come, and not all at once"""
-    bursts = _bursts(_streamed(seen))
-    events = sum(count for _, count in bursts)
+    arrived = bursts(streamed(seen))
+    events = sum(count for _, count in arrived)
     if events < ARRIVALS:
         pytest.skip(f"the API sent {events} events: too few to tell")
-    if seen.api and seen.api.total is not None and seen.api.first is not None and seen.api.total - seen.api.first < ARRIVALS * APART * 2:
+    if seen.api and seen.api.lasted is not None and seen.api.lasted < ARRIVALS * APART * 2:
         pytest.skip("the API sent all of its events at once")
     expected = f"the events of {seen.wanted.stream} should come in {ARRIVALS} arrivals or more"
-    assert len(bursts) >= ARRIVALS, f"{expected}, but {events} came in {len(bursts)}: something on the way holds them back"
+    assert len(arrived) >= ARRIVALS, f"{expected}, but {events} came in {len(arrived)}: something on the way holds them back"
 
 
 # -- claims: secrets ----------------------------------------------------------------------------------------------------------
 
 
-@applies(_present)
+@applies(lambda wanted: wanted.present)
 def test_no_secret_lies_open(seen: ObservedSite) -> None:
     """Keeps its secrets out of answers, of logs, and of files that others may read"""
     found = [f"the {what} is in {where}" for where, what in seen.leaks]
     assert not found, f"nobody should see the secrets of {seen.wanted.site.name}, but {'; '.join(found)}"
 
 
-@applies(lambda wanted: wanted.present and bool(wanted.auth.basic or wanted.auth.token or wanted.site.encrypted))
+@applies(lambda wanted: wanted.present and bool(wanted.auth.basic or wanted.auth.token or wanted.encrypted))
 def test_secret_files(seen: ObservedSite) -> None:
     """Has its secrets in files of root's: the workers read the passwords' hashes, and nobody anything else"""
     wanted = seen.wanted
-    needed = {
-        wanted.password_file: (bool(wanted.auth.basic), 0o137),
-        wanted.secrets_file: (bool(wanted.auth.inject or wanted.auth.token), 0o177),
-        wanted.certificate[1]: (wanted.site.encrypted, 0o177 if wanted.site.tls == "self-signed" else 0o007),
-    }
-    for path, (used, forbidden) in needed.items():
+    used = (
+        (wanted.auth.basic, wanted.password_file, 0o137),
+        (wanted.auth.inject or wanted.auth.token, wanted.secrets_file, 0o177),
+        (wanted.encrypted, wanted.certificate[1], 0o177 if wanted.site.tls == "self-signed" else 0o007),
+    )
+    for path, forbidden in ((path, forbidden) for is_used, path, forbidden in used if is_used):
         file = seen.files.get(path)
-        if not used or not path:
-            continue
         assert file is not None, f"there should be a file {path}, but there is none"
         assert file.owner == "root", f"{path} should be root's, but it is {file}"
         assert not file.mode & forbidden, f"{path} should be readable for fewer ({0o777 & ~forbidden:04o} at the most), but it is {file}"
@@ -295,22 +268,20 @@ def test_secret_files(seen: ObservedSite) -> None:
 @applies(lambda wanted: wanted.present and bool(wanted.auth.basic))
 def test_bcrypt(seen: ObservedSite) -> None:
     """Knows the passwords of its users as bcrypt, and of nobody else"""
-    users, wanted = {user for user, _ in seen.hashes}, set(seen.wanted.auth.basic)
-    assert users == wanted, (
-        f"{seen.wanted.password_file} should have {', '.join(sorted(wanted))}, but it has {', '.join(sorted(users)) or 'nobody'}"
-    )
+    users, wanted, file = {user for user, _ in seen.hashes}, set(seen.wanted.auth.basic), seen.wanted.password_file
+    assert users == wanted, f"{file} should have {', '.join(sorted(wanted))}, but it has {', '.join(sorted(users)) or 'nobody'}"
     weak = [user for user, start in seen.hashes if start not in _BCRYPT]
-    assert not weak, f"{seen.wanted.password_file} should have bcrypt hashes, but that of {', '.join(weak)} is another kind"
+    assert not weak, f"{file} should have bcrypt hashes, but that of {', '.join(weak)} is another kind"
 
 
 # -- claims: servers of one's own ---------------------------------------------------------------------------------------------
 
 
-@applies(_app)
+@applies(lambda wanted: wanted.is_app)
 def test_served(seen: ObservedSite) -> None:
     """Is answered by a server behind it"""
-    for pool in _pools(seen):
-        expected = f"{pool.location.path} should be answered by one of {_servers(pool)}"
+    for pool in pools(seen):
+        expected = f"{pool.location.path} should be answered by one of {pool.servers}"
         assert pool.logged, f"{expected}, but {pool.answer}, and {seen.wanted.log} knows nothing of it: another site may have the name"
         assert pool.serving, f"{expected}, but {pool.answer}"
 
@@ -319,7 +290,7 @@ def test_served(seen: ObservedSite) -> None:
 def test_all_serve(seen: ObservedSite) -> None:
     """Lets each server behind it serve"""
     skipped = ""
-    for pool in _pools(seen):
+    for pool in pools(seen):
         weights = [upstream.weight for upstream in pool.expected]
         if pool.location.balance == "ip_hash":
             skipped = f"with ip_hash all that comes from {seen.here} goes to one server"
@@ -328,18 +299,18 @@ def test_all_serve(seen: ObservedSite) -> None:
         if unseen and pool.requests < sum(weights) and pool.serving:
             skipped = f"{pool.requests} requests are too few to see {', '.join(unseen)} with their weights"
             continue
-        expected = f"each of {_servers(pool)} should answer at {pool.location.path}"
+        expected = f"each of {pool.servers} should answer at {pool.location.path}"
         assert not unseen, f"{expected}, but {' and '.join(unseen)} answered none of {pool.requests} requests"
     if skipped:
         pytest.skip(skipped)
 
 
-@applies(lambda wanted: _app(wanted) and wanted.site.websockets)
+@applies(lambda wanted: wanted.is_app and wanted.site.websockets)
 def test_websockets(seen: ObservedSite) -> None:
     """Passes websockets on"""
-    switched = 101
+    switched = HTTPStatus.SWITCHING_PROTOCOLS
     untried = ""
-    for pool in _pools(seen):
+    for pool in pools(seen):
         spoken = f"a websocket at {pool.location.path} should be passed on, as a server behind it speaks them"
         assert pool.upgrade.status == switched or pool.direct.status != switched, f"{spoken}, but {pool.upgrade}"
         if pool.upgrade.status != switched:
@@ -357,10 +328,10 @@ def test_gone(seen: ObservedSite) -> None:
     assert not seen.files, f"nothing should be left of {seen.wanted.site.name}, but there is {', '.join(seen.files)}"
 
 
-@applies(_present)
+@applies(lambda wanted: wanted.present)
 def test_after_reboot(seen: ObservedSite, rebooted: Rebooted) -> None:
     """Answers after a reboot as before"""
-    _usable(seen)
+    was_asked(seen)
     before = seen.tried["stranger"]
     assert rebooted.answer.status == before.status, f"it should answer {before.status} after a reboot, but {rebooted.answer}"
 
@@ -368,102 +339,16 @@ def test_after_reboot(seen: ObservedSite, rebooted: Rebooted) -> None:
 # -- in words -----------------------------------------------------------------------------------------------------------------
 
 
-def _open(seen: ObservedSite) -> None:
-    site = seen.wanted.site
-    if why := seen.ports.get(site.port):
-        pytest.skip(f"port {site.port} of {seen.address} takes no connections: {why}")
-
-
-def _asked(seen: ObservedSite) -> None:
-    """There is nothing to judge where nothing was asked."""
-    _open(seen)
-    if not seen.wanted.names:
-        pytest.skip(f"{', '.join(seen.wanted.site.domain)} is a pattern, and names nothing that could be asked for")
-
-
-def _usable(seen: ObservedSite) -> None:
-    _asked(seen)
-    if not seen.tried:
-        pytest.skip("its certificate is turned down, so nothing else was asked")
-
-
-def _needs_here(seen: ObservedSite) -> None:
-    _usable(seen)
-    if not seen.inside:
-        pytest.skip(f"this machine comes from {seen.here}, and not from {', '.join(seen.wanted.auth.addresses)}")
-
-
-def _pools(seen: ObservedSite) -> tuple[Pool, ...]:
-    _needs_here(seen)
-    return seen.pools
-
-
 def _days(days: float) -> str:
     return f"{days:.0f}" if days >= 2 else f"{days:.1f}"  # noqa: PLR2004 - of a certificate that lasts hours
 
 
-def _servers(pool: Pool) -> str:
-    return " and ".join(upstream.address for upstream in pool.expected)
-
-
 def _refused(seen: ObservedSite, who: str, whom: str) -> None:
     wanted, answer = seen.wanted, seen.tried[who]
-    expected = f"{wanted.probe} should answer 401 to {whom}"
-    assert answer.status == 401, f"{expected}, but {answer}"  # noqa: PLR2004 - HTTP
+    assert answer.status == HTTPStatus.UNAUTHORIZED, f"{wanted.probe} should answer 401 to {whom}, but {answer}"
     if wanted.guard == "basic":
         asks = any(f'realm="{wanted.site.name}"' in value for value in answer.all("WWW-Authenticate"))
         assert asks, f"the site itself should ask {whom} for a password, but it has passed the request on, or another site has answered"
     if wanted.provider:
-        assert _is_edges(answer), f"the site itself should answer 401 to {whom}, but the answer is another's: {answer.text[:200]}"
-
-
-def _error(answer: HttpAnswer) -> dict[str, object]:
-    try:
-        error = json.loads(answer.body)["error"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    return error if isinstance(error, dict) else {}
-
-
-def _is_edges(answer: HttpAnswer) -> bool:
-    """Whether it is the site's own, and none of the API's."""
-    return _error(answer).get("type") == "novaops_proxy"
-
-
-def _edges_words(answer: HttpAnswer) -> str:
-    return str(_error(answer).get("message", ""))
-
-
-def _streamed(seen: ObservedSite) -> HttpAnswer:
-    """The answer that streams. Without a key there is none."""
-    _needs_here(seen)
-    if not seen.wanted.stream:
-        pytest.skip("the provider has no request that streams")
-    if not seen.wanted.key_is_known:
-        pytest.skip("without a key no API streams: test_key: gives one for proofs")
-    answer = seen.tried["stream"]
-    assert answer.status, f"{seen.wanted.stream} should stream, but {answer.trouble}"
-    assert not _is_edges(answer), f"{seen.wanted.stream} should stream, but the site itself answers {answer.status}: {_edges_words(answer)}"
-    if answer.status != 200:  # noqa: PLR2004 - HTTP
-        pytest.skip(f"the API answers {answer.status} to the request that streams: {answer.text[:200]}")
-    return answer
-
-
-def _bursts(answer: HttpAnswer) -> list[tuple[float, int]]:
-    """When events came, in seconds after the request, and how many at once. What has no event in it belongs to the one before."""
-    found: list[tuple[float, int]] = []
-    last = -1.0
-    pending = b""
-    for at, part in answer.arrivals:
-        *whole, pending = (pending + part).replace(b"\r\n", b"\n").split(b"\n\n")
-        events = sum(1 for each in whole if any(_is_data(line) for line in each.split(b"\n")))
-        if events and (not found or at - last >= APART):
-            found.append((at, events))
-        elif events:
-            found[-1] = (found[-1][0], found[-1][1] + events)
-        last = at
-    return found
-
-
-def _is_data(line: bytes) -> bool:
-    return line.startswith(b"data:") and line.removeprefix(b"data:").strip() != b"[DONE]"
+        own = own_error(answer) is not None
+        assert own, f"the site itself should answer 401 to {whom}, but the answer is another's: {answer.text[:200]}"

@@ -1,4 +1,4 @@
-"""novaops proxy: web sites that pass requests on, to an API or to servers of one's own."""
+"""novaops proxy: reverse proxies for an API, or for servers of one's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sites of a host, for people: where each listens, how long its certificate lasts, whether its upstreams answer. Pure."""
+"""What `proxy status` shows of a host's sites: where each listens, how long its certificate lasts, whether its upstreams answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from novaops.errors import HostFailed
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
-from novaops.features.proxy.facts.site_state import Reached, Served, SiteState, SiteStates
+from novaops.features.proxy.facts.site_state import HostSites, Reached, SiteState, SiteStates
 from novaops.features.proxy.resources.nginx_files import site_files
 from novaops.formats.x509 import Chain
 from novaops.model.question import Facts, Question
@@ -19,7 +19,7 @@ def questions() -> tuple[Question[Any], ...]:
 
 
 def details(facts: Facts) -> dict[str, Any]:
-    """What `proxy status --json` says of a host. Raises HostFailed where nginx has nothing to do with novaops."""
+    """The details in `proxy status --json`. Raises HostFailed where there is no nginx."""
     nginx, served = facts.known(Nginx()), facts.known(SiteStates())
     if not nginx.installed:
         raise HostFailed("there is no nginx on this host", fix="novaops proxy deploy sets it up")
@@ -44,7 +44,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     return lines or [("", "novaops has set up no site here", "", "", "")]
 
 
-def _site(site: SiteState, nginx: NginxFacts, served: Served) -> dict[str, Any]:
+def _site(site: SiteState, nginx: NginxFacts, served: HostSites) -> dict[str, Any]:
     listens = [listen for server in nginx.conf.servers() if server.file in site_files(site.name) for listen in server.listens]
     return {
         "site": site.name,
@@ -67,7 +67,7 @@ def _certificate(site: SiteState, now: int) -> dict[str, Any] | None:
 
 
 def _reached(one: Reached) -> dict[str, Any]:
-    return {"upstream": one.address, "reachable": one.status > 0, "status": one.status or None, "complaint": one.trouble}
+    return {"upstream": one.address, "reachable": one.status > 0, "status": one.status or None, "complaint": one.error}
 
 
 def _upstream(one: dict[str, Any]) -> str:
@@ -84,7 +84,7 @@ def _days(certificate: dict[str, Any] | None) -> str:
 
 
 def _brief(errors: list[str]) -> str:
-    """The last one, without what nginx adds for those who read the log."""
+    """The last one, without nginx's connection number and client."""
     return next(iter(_messages(errors)), "")
 
 

@@ -13,8 +13,9 @@ from novaops.engine.converge import RunOptions
 from novaops.engine.peers import DesiredHost, converge_all
 from novaops.engine.report import HostReport
 from novaops.engine.undo import undo
-from novaops.features.proxy.resources.certificate import GivenCertificate, SelfSigned
+from novaops.features.proxy.resources.given_certificate import GivenCertificate
 from novaops.features.proxy.resources.letsencrypt import LetsEncrypt
+from novaops.features.proxy.resources.self_signed import SelfSigned
 from novaops.lab import Lab, LabHost
 from novaops.model.plan import Resource
 from novaops.ssh.target import Target
@@ -361,7 +362,7 @@ def test_what_cannot_work_is_refused_before_any_attempt(gateway: LabHost, world:
         assert not holds(gateway, "[ -e /var/log/letsencrypt ]"), "certbot was called"
         return str(report.error)
 
-    assert "*.lab.test: a wildcard needs a proof by DNS" in said(domains=("*.lab.test",))
+    assert "*.lab.test: a wildcard needs validation by DNS" in said(domains=("*.lab.test",))
     assert "none.lab.test has no address" in said(domains=("none.lab.test",))
     world.names.names["gw.lab.test"] = [gateway.address, "198.51.100.7"]
     assert "gw.lab.test leads to 198.51.100.7, which is not the host" in said()

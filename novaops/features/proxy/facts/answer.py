@@ -1,4 +1,4 @@
-"""Requests that a host makes of itself, all at once: does what was set up answer?"""
+"""Requests that a host makes to its own sites, all at once."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from novaops.secret import Secret
 from novaops.shell import quote
 
 SECONDS = 15
-"""How long an answer may take."""
+"""How long an answer may take, in seconds."""
 
 _MOST = 2000
-"""Bytes of an answer that are looked at."""
+"""How many bytes of a body are read."""
 
 
 @dataclass(frozen=True)
@@ -22,33 +22,33 @@ class Answered:
     status: int
     """The HTTP status; 0 when there was no answer."""
     body: str
-    """Its beginning."""
-    trouble: str
-    """What curl says of a request without an answer."""
+    """The first bytes of it."""
+    error: str
+    """curl's error, for a request without an answer."""
     logged: str
     """The last line of the error log."""
 
 
 @dataclass(frozen=True)
 class SiteAnswer(Question[Answered]):
-    """ABSENT where the file `after` is not there: what is not set up yet is not asked."""
+    """ABSENT where the file `after` does not exist, so that a site is asked only once it is set up; and where there is no curl."""
 
     url: str
     to: str
-    """ADDRESS:PORT that the request really goes to, whatever the name in the URL; "" for where the name leads."""
+    """ADDRESS:PORT to connect to, whatever the name in the URL resolves to; "" for what it resolves to."""
     after: str
     certificate: str = ""
-    """The one file that is trusted; "" for the authorities that the host trusts."""
+    """The only certificate file that is trusted; "" for the authorities that the host trusts."""
     headers: tuple[tuple[str, str | Secret], ...] = ()
     login: Secret | None = None
     """USER:PASSWORD."""
     log: str = ""
-    """The error log to look into."""
+    """The error log whose last line is read."""
     family: ClassVar[str] = "answer"
 
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
-        """Each request's curl reads its words from standard input: argv can be read by every user of the host."""
+        """Curl reads its options from standard input: every user of the host can read the arguments of a process."""
         asked = "".join(_one(number, question) for number, question in enumerate(questions))
         shown = f'for number in $(seq 0 {len(questions) - 1}); do cat "$folder/$number.said"; echo; done'
         return f"""\
@@ -63,14 +63,14 @@ folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Answered | Missing]:
         if section.status:
-            return dict.fromkeys(questions, Missing.ABSENT) if section.status == 7 else {}  # noqa: PLR2004 - see ask
+            return dict.fromkeys(questions, Missing.ABSENT) if section.status == 7 else {}  # noqa: PLR2004 - see script
         answers: dict[Self, Answered | Missing] = {}
         for question, line in zip(questions, section.stdout.splitlines(), strict=False):
             if line == "absent":
                 answers[question] = Missing.ABSENT
                 continue
-            status, body, trouble, logged = line.split("\t")
-            answers[question] = Answered(int(status), *(_text(part) for part in (body, trouble, logged)))
+            status, body, error, logged = line.split("\t")
+            answers[question] = Answered(int(status), *(_text(part) for part in (body, error, logged)))
         return answers
 
 
@@ -80,15 +80,15 @@ def _one(number: int, question: SiteAnswer) -> str:
     return f"""\
 if [ -e {quote(question.after)} ]; then {{
   status=$(curl -q -s -K - -o "$folder/{number}.body" 2>/dev/null <<'novaops-curl'
-{_words(question)}novaops-curl
+{_curl_config(question)}novaops-curl
   )
   printf '%s\\t%s\\t%s\\t%s' "${{status%%|*}}" "$(head -c {_MOST} "$folder/{number}.body" 2>/dev/null | base64 -w 0)" "$(printf %s "${{status#*|}}" | base64 -w 0)" "$({logged})" >{said}
 }} & else echo absent >{said}; fi
 """
 
 
-def _words(question: SiteAnswer) -> str:
-    """A configuration of curl's: one option a line, its value in double quotes."""
+def _curl_config(question: SiteAnswer) -> str:
+    """A config file for curl: one option a line, its value in double quotes."""
     options: list[tuple[str, str]] = [("url", question.url), ("write-out", "%{http_code}|%{errormsg}"), ("max-time", str(SECONDS))]
     options += [("noproxy", "*"), ("max-filesize", "1000000")]
     if question.to:

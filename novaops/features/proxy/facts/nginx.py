@@ -1,4 +1,4 @@
-"""nginx: which one it is or will be, what it is told to do, and what a site needs to know of the host around it."""
+"""nginx: its version, its configuration, and what a site needs to know about its host."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ from typing import ClassVar, Self
 
 from novaops.formats.nginx_conf import NginxConf
 from novaops.model.question import Missing, Question, Section
+from novaops.shell import quote, sh_file
 
 Version = tuple[int, ...]
 
 OLDEST: Version = (1, 18)
-"""What is written for this one is understood by all later ones, some of which complain about it."""
+"""Configuration for this version is understood by all later ones, some of which warn about it."""
+
+REJECT_HANDSHAKE: Version = (1, 19, 4)
+"""The version that brought `ssl_reject_handshake`."""
+HTTP2_DIRECTIVE: Version = (1, 25, 1)
+"""The version that brought `http2 on`, in place of `listen … http2`."""
+RESOLVE: Version = (1, 27, 3)
+"""The version that brought `server … resolve`: names in a pool that are looked up again and again."""
 
 _DISTRIBUTIONS: Mapping[tuple[str, str], Version] = {
     ("debian", "11"): (1, 18),
@@ -24,7 +32,7 @@ _DISTRIBUTIONS: Mapping[tuple[str, str], Version] = {
     ("ubuntu", "22.04"): (1, 18),
     ("ubuntu", "24.04"): (1, 24),
 }
-"""The versions that come with them, for a host whose lists of packages are not there yet."""
+"""The version that each comes with, for a host without package lists yet."""
 
 _BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -42,25 +50,25 @@ DEFAULT_PAGE = "/etc/nginx/sites-enabled/default"
 class NginxFacts:
     installed: bool
     version: Version
-    """Of the one that would be installed, where there is none yet."""
+    """Of the nginx that would be installed, where there is none yet."""
     broken: str = ""
-    """What nginx says of the configuration that is there, when it does not accept it."""
+    """nginx's error, when it rejects its present configuration; "" when it accepts it."""
     conf: NginxConf = field(default_factory=NginxConf, repr=False, compare=False)
     resolvers: tuple[str, ...] = ()
     """Addresses of the host's name servers, as nginx writes them."""
     ipv6: bool = False
     """Whether the host has IPv6 at all, so that nginx can listen on it."""
     ipv6_route: bool = False
-    """Whether it leads anywhere."""
+    """Whether it has a default route for IPv6."""
     bundle: str = _BUNDLES[0]
     """The file with the authorities that the host trusts."""
     debian: bool = True
     default_page_is_debians: bool = False
-    """Whether "Welcome to nginx!" is there as Debian made it, and serves no page of somebody's now."""
+    """Whether "Welcome to nginx!" is enabled, as Debian made it, and does not serve somebody's own pages."""
 
     @property
     def worker_group(self) -> str:
-        """The group that nginx's workers run as: whoever reads a password file."""
+        """The group that nginx's workers run as. They read the password files."""
         return (self.conf.value("user") or (("www-data" if self.debian else "nginx"),))[-1]
 
 
@@ -71,27 +79,7 @@ class Nginx(Question[NginxFacts]):
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
         del questions
-        return f"""\
-say() {{ printf '%s=%s\\n' "$1" "$2"; }}
-sed -n 's/^\\(ID\\|VERSION_ID\\)=/os_&/p' /etc/os-release | tr -d '"'
-[ ! -e /proc/net/if_inet6 ] || say ipv6 yes
-[ -z "$(ip -6 route show default 2>/dev/null)" ] || say ipv6_route yes
-for bundle in {" ".join(_BUNDLES)}; do [ ! -e "$bundle" ] || {{ say bundle "$bundle"; break; }}; done
-awk '$1 == "nameserver" {{ print "resolver=" $2 }}' /etc/resolv.conf 2>/dev/null
-! command -v dpkg-query >/dev/null || say debian yes
-if command -v nginx >/dev/null; then
-  say version "$(nginx -v 2>&1 | sed 's|.*nginx/||')"
-  if [ -L {DEFAULT_PAGE} ] && [ "$(readlink -f {DEFAULT_PAGE})" = /etc/nginx/sites-available/default ]; then
-    shipped=$(dpkg-query -W -f '${{Conffiles}}\\n' nginx-common nginx 2>/dev/null | awk '$1 == "/etc/nginx/sites-available/default" {{ print $2 }}')
-    [ "$(md5sum </etc/nginx/sites-available/default | cut -d ' ' -f 1)" != "$shipped" ] ||
-      {{ systemctl is-active -q nginx.service && [ -n "$(ls -A /var/www/html 2>/dev/null | grep -v -x index.nginx-debian.html)" ]; }} || say default_page yes
-  fi
-  if conf=$(nginx -T 2>&1); then say conf; printf '%s\\n' "$conf"
-  else say broken "$(printf '%s\\n' "$conf" | grep -E '\\[(emerg|crit|alert)\\]' | tail -n 1)"
-  fi
-elif command -v apt-cache >/dev/null; then say candidate "$(LC_ALL=C apt-cache policy nginx 2>/dev/null | sed -n 's/^  Candidate: //p')"
-fi
-"""
+        return f"bundles={quote(' '.join(_BUNDLES))} page={DEFAULT_PAGE}\n{sh_file(__package__, 'nginx.sh')}"
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, NginxFacts | Missing]:

@@ -1,4 +1,4 @@
-"""SELinux: whether it is in force, and what it lets nginx do."""
+"""SELinux: its mode, and what it allows nginx."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Selinux:
     mode: str
     """enforcing, permissive or disabled."""
     booleans: Mapping[str, bool] = field(default_factory=dict)
-    """Those that were asked for and are known to the host's policy."""
+    """Those that were asked for, and that the host's policy has."""
     ports: Mapping[str, tuple[tuple[int, int], ...]] | None = None
     """TCP ports by their type, as ranges; None where there is no semanage to ask."""
 
@@ -28,7 +28,7 @@ class Selinux:
         return self.mode == "enforcing"
 
     def types_of(self, port: int) -> tuple[str, ...]:
-        """The types that name the port itself, without those of whole ranges of ports, such as unreserved_port_t."""
+        """The port's types, most specific first, without those that every port of a range has, such as unreserved_port_t."""
         found = [
             (name, last - first)
             for name, spans in (self.ports or {}).items()
@@ -44,7 +44,7 @@ _RANGES = ("unreserved_port_t", "reserved_port_t", "hi_reserved_port_t", "epheme
 
 @dataclass(frozen=True)
 class SelinuxState(Question[Selinux]):
-    """ABSENT on a host without SELinux's tools, as Debian and Ubuntu are."""
+    """ABSENT on a host without SELinux's tools, such as Debian and Ubuntu."""
 
     family: ClassVar[str] = "selinux"
 

@@ -1,4 +1,4 @@
-"""What is seen of certificates: the handshake of a client that verifies, with what this machine trusts, or the host's own file."""
+"""The certificates that a site presents, verified in a handshake: with what this machine trusts, or with the host's own file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from novaops.verify.http import FAILURES, HttpConnection, Plain, trouble
 
 _UNKNOWN = frozenset({2, 18, 19, 20, 21})
-"""The authority is not known: OpenSSL's codes for a missing issuer, and for what is signed by itself."""
+"""OpenSSL's codes for an unknown authority: a missing issuer, or a self-signed certificate."""
 
 _DAY = 86400
 
@@ -19,30 +19,30 @@ END = "-----END CERTIFICATE-----\n"
 
 @dataclass(frozen=True)
 class Shown:
-    """The certificate that is shown for a name, as far as it could be verified."""
+    """The certificate that is presented for a name, as far as it could be verified."""
 
     name: str
-    trouble: str = ""
-    """Why a client turns it down; "" when one that trusts it gets in."""
+    error: str = ""
+    """Why clients reject it; "" when a client that trusts it accepts it."""
     known_here: bool = False
-    """Whether this machine trusts its authority. Else exactly the host's file was trusted."""
+    """Whether this machine trusts its authority. Otherwise it was verified with the host's file alone."""
     unknown: str = ""
-    """What this machine has against it, where the host's file was trusted."""
+    """Why this machine does not trust it, where it was verified with the host's file."""
     issuer: str = ""
     days_left: float = 0
     lifetime: float = 0
     chain: tuple[str, ...] = ()
-    """The certificates that came, as PEM."""
+    """The certificates that the site sent, as PEM."""
 
     @property
     def soon(self) -> float:
-        """With fewer days than these nobody renews it in time: two weeks, or the last sixth of a short life."""
+        """With fewer days left it should have been renewed: two weeks, or the last sixth of a short lifetime."""
         return min(14.0, self.lifetime / 6)
 
 
 @dataclass(frozen=True)
 class Trust:
-    """What a client of this site trusts. `file` is what the host has of its certificate, leaf first."""
+    """What verifies the site's certificate. `file` is the text of the host's certificate file, leaf first."""
 
     file: str = ""
 
@@ -52,13 +52,13 @@ class Trust:
         return first + end
 
     def here(self) -> ssl.SSLContext:
-        """What this machine trusts; SSL_CERT_FILE counts."""
+        """What this machine trusts, SSL_CERT_FILE included."""
         context = ssl.create_default_context()
-        context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT  # Python 3.13's own, and no other client's
+        context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT  # only Python 3.13 checks this
         return context
 
     def pinned(self) -> ssl.SSLContext | None:
-        """The host's own certificate and no other. None where the host has none."""
+        """Only the host's own certificate. None where the host has none."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
         try:
@@ -68,7 +68,7 @@ class Trust:
         return context
 
     def look(self, name: str, connect: Callable[[], Plain]) -> tuple[Shown, ssl.SSLContext | None]:
-        """What is shown for `name`, and how to verify it from now on. None where it cannot be."""
+        """The certificate presented for `name`, and the context that verified it, to be used from then on; None where nothing did."""
         unknown = ""
         for context in (self.here(), self.pinned()):
             if context is None:

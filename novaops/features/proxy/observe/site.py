@@ -1,4 +1,4 @@
-"""What is wanted of a site, and what is seen of it."""
+"""What is expected of a site, and what was observed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.observe.certificate import Shown
 from novaops.features.proxy.observe.site_files import Logged, ObservedFile
-from novaops.features.proxy.settings import Auth, Location, Site, Upstream
+from novaops.features.proxy.settings import Site
+from novaops.features.proxy.upstreams import Location, Upstream
 from novaops.providers.loader import Provider
 from novaops.verify.http import HttpAnswer
 
@@ -17,7 +19,23 @@ from novaops.verify.http import HttpAnswer
 class ExpectedSite:
     site: Site
     provider: Provider | None = None
-    """As the site serves it; None for servers of one's own."""
+    """The API as the site serves it; None for servers of one's own."""
+
+    @property
+    def present(self) -> bool:
+        return self.site.state == "present"
+
+    @property
+    def encrypted(self) -> bool:
+        return self.present and self.site.encrypted
+
+    @property
+    def is_api(self) -> bool:
+        return self.provider is not None
+
+    @property
+    def is_app(self) -> bool:
+        return self.present and not self.site.is_api
 
     @property
     def auth(self) -> Auth:
@@ -25,27 +43,23 @@ class ExpectedSite:
 
     @property
     def guard(self) -> str:
-        """What the site itself asks for: basic, token, or nothing."""
+        """How the site itself authenticates clients: basic, token, or ""."""
         return "basic" if self.auth.basic else "token" if self.auth.token else ""
 
     def inside(self, address: str) -> bool:
-        """Whether the site serves who comes from there."""
+        """Whether the site serves clients from that address."""
         networks = [ipaddress.ip_network(network) for network in self.auth.addresses]
         return not networks or any(ipaddress.ip_address(address) in network for network in networks)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """A name to ask for, for each domain that means one."""
+        """A name to request, for each domain that stands for one or has one below it."""
         named = [domain for domain in self.site.domain if not domain.startswith("~") and not domain.endswith(".*")]
         return tuple(f"novaops-verify.{name.lstrip('*.')}" if name.startswith(("*", ".")) else name for name in named)
 
     @property
     def only_on(self) -> tuple[str, ...]:
         return () if {"0.0.0.0", "::"} & set(self.site.listen) else self.site.listen  # noqa: S104 - compared, not bound
-
-    @property
-    def present(self) -> bool:
-        return self.site.state == "present"
 
     @property
     def password_file(self) -> str:
@@ -71,7 +85,7 @@ class ExpectedSite:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The files of the host that matter: what holds a secret, and, of a site that is to be gone, everything."""
+        """The files that are looked at: those with secrets, and all files of a site that is to be absent."""
         secret = (self.password_file, self.secrets_file)
         if self.present:
             return (*secret, *([self.certificate[1]] if self.site.encrypted else []))
@@ -87,7 +101,7 @@ class ExpectedSite:
         return bool(self.auth.inject or self.site.test_key)
 
     def served(self, path: str) -> str:
-        """Where clients find a path of the provider's."""
+        """Where clients find a path of the provider."""
         assert self.provider is not None
         endpoints = sorted(self.provider.endpoints, key=lambda each: -len(each.path))
         found = next((each for each in endpoints if path == each.path or path.startswith(f"{each.path}/")), self.provider.endpoints[0])
@@ -95,7 +109,7 @@ class ExpectedSite:
 
     @property
     def probe(self) -> str:
-        """What everybody is to be let in to, or not."""
+        """The path of the requests that show who is let in."""
         if self.provider:
             return self.served(self.provider.probe)
         return next((pool.path for pool in self.pools if pool.auth != "off"), "/")
@@ -106,7 +120,7 @@ class ExpectedSite:
 
     @property
     def host(self) -> str:
-        """The header Host of its clients."""
+        """The header Host of clients."""
         return self.named(self.names[0], self.site.port, 443 if self.site.encrypted else 80)
 
     @staticmethod
@@ -115,42 +129,38 @@ class ExpectedSite:
 
     @property
     def pools(self) -> tuple[Location, ...]:
-        """The parts of an app site, each with servers of its own."""
-        if not self.present or self.site.is_api:
-            return ()
-        own = any(each.path == "/" and not each.exact for each in self.site.locations)
-        whole = [Location(path="/")] if self.site.upstreams and not own else []
-        return tuple(
-            location.model_copy(
-                update={"upstreams": location.upstreams or self.site.upstreams, "balance": location.balance or self.site.balance}
-            )
-            for location in (*whole, *self.site.locations)
-        )
+        """The locations of an app site, each with its upstreams."""
+        return self.site.parts if self.is_app else ()
 
 
 @dataclass(frozen=True)
 class Pool:
-    """One part of an app site, asked until each of its servers should have been seen."""
+    """One location of an app site, requested until each of its servers should have answered."""
 
     location: Location
     requests: int = 0
     answer: HttpAnswer = field(default_factory=HttpAnswer)
-    """The first that was none of a server's, or else the last one."""
+    """The first answer that cannot be a server's, or else the last one."""
     logged: tuple[Logged, ...] = ()
     addresses: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """As the log names it: each server, by how the inventory names it."""
+    """The names of each server in the log, by its name in the inventory."""
     upgrade: HttpAnswer = field(default_factory=HttpAnswer)
-    """What a client that wants a websocket gets from the site."""
+    """The site's answer to a request for a websocket."""
     direct: HttpAnswer = field(default_factory=HttpAnswer)
-    """And from one of the servers itself."""
+    """The answer of one of the servers itself."""
 
     @property
     def expected(self) -> tuple[Upstream, ...]:
         return tuple(upstream for upstream in self.location.upstreams if not upstream.backup)
 
     @property
+    def servers(self) -> str:
+        """The expected servers, in words."""
+        return " and ".join(upstream.address for upstream in self.expected)
+
+    @property
     def serving(self) -> frozenset[str]:
-        """Servers that answered, as the log names them."""
+        """The servers that answered, by their names in the log."""
         return frozenset(address for line in self.logged for address, status in line.upstreams if status not in {"502", "504"})
 
     def served(self, upstream: Upstream) -> bool:
@@ -163,33 +173,34 @@ class ObservedSite:
     here: str = ""
     """This machine's address, as the host sees it."""
     address: str = ""
-    """Where the requests went to."""
-    way: str = ""
-    """Why they were made on the host itself, where they were."""
+    """Where the requests were sent."""
+    on_host: str = ""
+    """Why the requests were made on the host itself, where they were."""
     ports: Mapping[int, str] = field(default_factory=dict)
-    """What keeps a port from taking connections; "" when nothing does."""
+    """Why a port takes no connections; "" when it does."""
     listening: frozenset[int] = frozenset()
-    """Those that something on the host listens on, beyond the loopback."""
+    """The ports that a program on the host listens on, loopback aside."""
     shown: tuple[Shown, ...] = ()
     tried: Mapping[str, HttpAnswer] = field(default_factory=dict)
     """Requests, by who asked: stranger, wrong, known, outsider, stream."""
-    plain: Mapping[str, tuple[HttpAnswer, HttpAnswer]] = field(default_factory=dict)
-    """GET and POST in plain http, by the URL they should lead to."""
+    http: Mapping[str, tuple[HttpAnswer, HttpAnswer]] = field(default_factory=dict)
+    """The answers to GET and POST in plain http, by the URL that they should redirect to."""
     unknown: Mapping[str, HttpAnswer] = field(default_factory=dict)
-    """Requests for a name that nobody has, by scheme; and one for the first page."""
+    """The answers for a name that no site has, by scheme; and one for the path /."""
     taken: tuple[str, ...] = ()
-    """The schemes in which the site itself answered them."""
+    """The schemes in which the site itself answered those."""
     api: Logged | None = None
-    """The stream, as the site's log has it."""
+    """The stream, in the site's log."""
     pools: tuple[Pool, ...] = ()
     files: Mapping[str, ObservedFile] = field(default_factory=dict)
-    """Those of the site's files that there are."""
+    """The site's files that exist."""
     hashes: tuple[tuple[str, str], ...] = ()
+    """Users in the password file, each with the first characters of the hash."""
     workers: frozenset[str] = frozenset()
     leaks: tuple[tuple[str, str], ...] = ()
-    """Where a secret lies open, and which."""
+    """Where a secret can be read, and which one."""
     verified: Mapping[str, str] = field(default_factory=dict)
-    """What the host says of each chain that was shown."""
+    """openssl's verdict on the host about each chain, by name; "" when it is trusted there."""
 
     @property
     def inside(self) -> bool:

@@ -1,4 +1,4 @@
-"""What is seen of sites on their host: who may read their files, what their logs say of requests, and where a secret lies open."""
+"""What the host tells about its sites: who may read their files, what their logs say about requests, and where a secret can be read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from novaops.errors import HostFailed
 from novaops.secret import Secret
-from novaops.shell import join, quote, whole
+from novaops.shell import join, quote, sh_file, whole
 from novaops.verify.backend import output
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 _LOOPBACK = re.compile(r"([0-9A-F]{16}FFFF0000)?[0-9A-F]{6}7F|0{24}01000000")
 """127.0.0.0/8 and ::1, as /proc/net/tcp writes them."""
-
-LISTEN = "0A"
-"""A socket's state, in /proc/net/tcp."""
 
 
 @dataclass(frozen=True)
@@ -35,80 +32,64 @@ class ObservedFile:
 
 @dataclass(frozen=True)
 class Before:
-    """A host before anything was asked of it."""
+    """The host before the first request."""
 
     files: Mapping[str, ObservedFile] = field(default_factory=dict)
-    """Those of the paths that there are."""
+    """By path; those that exist."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """Certificates, by path."""
     hashes: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
-    """By password file: each user, and how the hash begins."""
+    """By password file: each user, and the first characters of the hash."""
     sizes: Mapping[str, int] = field(default_factory=dict)
-    """Of logs."""
+    """Of logs, in bytes."""
     workers: frozenset[str] = frozenset()
-    """The groups of nginx's workers, who are not root."""
+    """The groups of nginx's workers, which are not root."""
     ports: frozenset[int] = frozenset()
-    """Those that something listens on, beyond the loopback."""
+    """TCP ports that a program listens on, loopback aside."""
     addresses: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Of names, as the host resolves them."""
 
 
 @dataclass(frozen=True)
 class Logged:
-    """A line of a site's access log, whose form novaops wrote: `upstream=ADDRESS, … upstream_status=STATUS, … first=S total=S`."""
+    """A line of a site's access log: `… upstream=ADDRESS, … upstream_status=STATUS, … first=S total=S` (templates/proxy/shared.conf.j2)."""
 
     text: str = field(repr=False)
     path: str = ""
     upstreams: tuple[tuple[str, str], ...] = ()
-    """Who was asked, and what came of it."""
+    """Each upstream that was asked, and its status."""
     first: float | None = None
     """Seconds until the upstream began to answer."""
     total: float | None = None
 
+    @property
+    def lasted(self) -> float | None:
+        """Seconds from the beginning of the upstream's answer to its end."""
+        return None if self.first is None or self.total is None else self.total - self.first
+
 
 @dataclass(frozen=True)
 class After:
-    """The host after everything was asked."""
+    """The host after the last request."""
 
     logged: Mapping[str, tuple[Logged, ...]]
-    """By log: the lines that have one of its marks."""
+    """By log: the lines that contain one of its marks."""
     open: tuple[tuple[str, str], ...]
-    """Each file in which a secret stands that others than root may read, or a log; with the secret's name."""
+    """Each log, or other file that not only root may read, with a secret in it; with the secret's name."""
     verified: Mapping[str, str]
     """What openssl on the host says of each chain, by the name that it was shown for; "" when the host trusts it."""
 
 
 # -- before -------------------------------------------------------------------------------------------------------------------
 
-_BEFORE = """\
-for path in {paths}; do
-  stat -L -c "file %a %U %G $path" -- "$path" 2>/dev/null
-done
-for path in {certificates}; do
-  [ ! -f "$path" ] || {{ echo "text $path"; head -c 100000 -- "$path"; echo; echo "end text"; }}
-done
-for path in {passwords}; do
-  [ ! -f "$path" ] || awk -F : -v path="$path" '{{ print "hash", substr($2, 1, 4), $1, path }}' "$path"
-done
-for path in {logs}; do
-  [ ! -f "$path" ] || echo "size $(wc -c <"$path") $path"
-done
-for name in {names}; do
-  getent ahosts "$name" | awk -v name="$name" '{{ print "address", $1, name }}'
-done
-grep -shE '^(Name|Uid|Gid):' /proc/[0-9]*/status |
-  awk '$1 == "Name:" {{ name = $2 }} $1 == "Uid:" {{ user = $2 }} $1 == "Gid:" && name == "nginx" && user {{ print "worker", $2 }}' |
-  sort -u | while read -r worker id; do echo "worker $(getent group "$id" | cut -d : -f 1)"; done
-awk '$4 == "{listen}" {{ print "port", $2 }}' /proc/net/tcp /proc/net/tcp6 2>/dev/null
-true"""
-
 
 def before(
     host: Host, paths: Iterable[str], certificates: Iterable[str], passwords: Iterable[str], logs: Iterable[str], names: Iterable[str]
 ) -> Before:
     """One exec. Raises HostFailed."""
-    words = {"paths": paths, "certificates": certificates, "passwords": passwords, "logs": logs, "names": names}
-    return read_before(output(host, _BEFORE.format(**{key: join(found) for key, found in words.items()}, listen=LISTEN)))
+    asked = {"files": paths, "certificates": certificates, "passwords": passwords, "logs": logs, "names": names, "workers": (), "ports": ()}
+    calls = "\n".join(join([function, *words]) for function, words in asked.items())
+    return read_before(output(host, f"{sh_file(__package__, 'before.sh')}{calls}\ntrue"))
 
 
 def read_before(text: str) -> Before:
@@ -169,7 +150,7 @@ grep -rlsF -f - /etc/nginx /var/log/nginx /var/lib/nginx /var/cache/nginx <<'{en
   case $path in /var/log/*) echo {title}"$path" ;; *) [ -z "$(find -L "$path" -perm /077)" ] || echo {title}"$path" ;; esac
 done
 """
-"""The secrets come on stdin, as the script does: no process has one among its words."""
+"""The secrets come on stdin, as the whole script does: no process has one among its arguments."""
 
 _VERIFY = """\
 said=$(openssl verify -purpose sslserver -untrusted /dev/fd/3 3<<'{end}' <<'{end}.leaf' 2>&1
@@ -187,7 +168,7 @@ def after(
     kept: Sequence[tuple[str, Secret]],
     chains: Mapping[str, tuple[str, ...]],
 ) -> After:
-    """One exec, which no list of commands shows: it has secrets in it. `logs`: path, size before, marks. Raises HostFailed."""
+    """One exec, which is not recorded because it contains secrets. `logs`: path, size before, marks. Raises HostFailed."""
     end = f"END_{secrets.token_hex(8)}"
     parts = [
         _LOG.format(log=quote(log), size=size, title=quote(f"= log {log}"), marks=" -e ".join(map(quote, marks)))

@@ -1,4 +1,4 @@
-"""Debian's "Welcome to nginx!", which answers for every name that no site has: taken out where it is as the package made it."""
+"""The removal of Debian's "Welcome to nginx!", which answers every name that no site has."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LINK = 'ln -s /etc/nginx/sites-available/default "$1" && { ! systemctl is-activ
 
 @dataclass(frozen=True)
 class NoDefaultPage(Resource):
-    """A page that somebody has changed is theirs, and stays."""
+    """Only the link is removed, and only if the page is as the package made it: a page that was changed stays."""
 
     @property
     def id(self) -> str:
@@ -27,10 +27,10 @@ class NoDefaultPage(Resource):
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         nginx = facts.known(Nginx())
-        comes = not nginx.installed and nginx.debian
-        if not (comes or nginx.default_page_is_debians):
+        will_come = not nginx.installed and nginx.debian
+        if not (will_come or nginx.default_page_is_debians):
             return
         there = f"[ -L {DEFAULT_PAGE} ]"
         link = Command(("sh", "-c", _LINK, "link", DEFAULT_PAGE), holds=f"{there} || [ ! -e /etc/nginx/sites-available/default ]")
         remove = Command(("rm", "--", DEFAULT_PAGE), holds=f"! {there}", undo=link)
-        yield Step(self.id, (Change("link", "comes with nginx" if comes else "present", None),), (remove,))
+        yield Step(self.id, (Change("link", "comes with nginx" if will_come else "present", None),), (remove,))

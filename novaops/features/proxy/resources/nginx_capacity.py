@@ -1,4 +1,4 @@
-"""How many streams nginx can hold at once: two connections for each, in a number that stands in nginx's own main file."""
+"""How many streams nginx can hold at once: `worker_connections` in nginx.conf, two connections for each stream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from novaops.errors import Refused
 from novaops.facts.file import FileAt
-from novaops.features.proxy.resources.nginx_files import TAKEN_UP
+from novaops.features.proxy.resources.nginx_files import TAKE_UP
 from novaops.model.action import WriteFile
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
@@ -25,7 +25,7 @@ _SPARE = 512
 
 @dataclass(frozen=True)
 class NginxCapacity(Resource):
-    """At least so much; nginx takes these directives once, and in no file of ours."""
+    """Room for at least so many streams. nginx takes these directives only once, and only in nginx.conf itself."""
 
     streams: int
 
@@ -56,7 +56,7 @@ class NginxCapacity(Resource):
             *(MAIN, new.encode("utf-8", "surrogateescape"), found.mode, found.owner, found.group),
             before=found.content,
             permissions_before=(found.mode, found.owner, found.group),
-            then=TAKEN_UP,
+            then=TAKE_UP,
         )
         changes = (Change("worker_connections", connections[2], str(max(wanted, int(connections[2])))), Change("content", text, new))
         yield Step(self.id, changes, (write,))

@@ -1,4 +1,4 @@
-"""What SELinux has to let nginx do, on hosts where it is in force: connect to upstreams, and listen on unusual ports."""
+"""What SELinux must allow nginx, where it is enforcing: to connect to upstreams, and to listen on unusual ports."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 
-_OURS = "http_port_t"
-_ALSO_OURS = (_OURS, "http_cache_port_t")
+_HTTP = "http_port_t"
+_ALLOWED = (_HTTP, "http_cache_port_t")
 """Types of ports that the policy lets nginx listen on."""
 
 _USUAL = (80, 443)
@@ -21,7 +21,7 @@ _USUAL = (80, 443)
 
 @dataclass(frozen=True)
 class HttpdMayConnect(Resource):
-    """Else nginx gets "Permission denied" for every upstream."""
+    """Without this boolean nginx gets "Permission denied" for every upstream."""
 
     @property
     def id(self) -> str:
@@ -47,7 +47,7 @@ class HttpPort(Resource):
 
     @property
     def id(self) -> str:
-        return f"selinux:{_OURS}/{self.port}"
+        return f"selinux:{_HTTP}/{self.port}"
 
     def questions(self) -> Iterable[Question[Any]]:
         yield SelinuxState()
@@ -57,19 +57,19 @@ class HttpPort(Resource):
         if found is None or found.ports is None:
             return
         types = found.types_of(self.port)
-        if any(name in _ALSO_OURS for name in types):
+        if any(name in _ALLOWED for name in types):
             return
         if types:
             raise Refused(
                 f"SELinux keeps nginx from port {self.port}: it is of type {types[0]}",
                 why="The port is meant for another service, which would lose the type.",
-                fix=f"choose another port, or give it away: semanage port -m -t {_OURS} -p tcp {self.port}",
+                fix=f"choose another port, or give it away: semanage port -m -t {_HTTP} -p tcp {self.port}",
             )
-        there = f"semanage port -l -C | grep -q -E '^{_OURS} +tcp +([0-9-]+, )*{self.port}(,|$)'"
-        words = ("-t", _OURS, "-p", "tcp", str(self.port))
+        there = f"semanage port -l -C | grep -q -E '^{_HTTP} +tcp +([0-9-]+, )*{self.port}(,|$)'"
+        words = ("-t", _HTTP, "-p", "tcp", str(self.port))
         delete = Command(("semanage", "port", "-d", *words), holds=f"! {there}")
         add = Command(("semanage", "port", "-a", *words), holds=there, undo=delete)
-        yield Step(self.id, (Change(f"tcp port {self.port}", None, _OURS),), (add,))
+        yield Step(self.id, (Change(f"tcp port {self.port}", None, _HTTP),), (add,))
 
     def notes(self, facts: Facts) -> Iterator[str]:
         found = _enforcing(facts)
@@ -81,7 +81,7 @@ class HttpPort(Resource):
 
 
 def _enforcing(facts: Facts) -> Selinux | None:
-    """None where SELinux stops nobody."""
+    """None where SELinux is not enforcing."""
     found = facts[SelinuxState()]
     return None if found is Missing.ABSENT or not found.enforcing else found
 

@@ -1,10 +1,11 @@
-"""The proof of a site: a request that goes through it, and one that must not."""
+"""The proof that a site works: one request that must go through it, and one that must not."""
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from novaops.errors import HostFailed
@@ -14,30 +15,33 @@ from novaops.model.question import Facts, Missing, Question
 from novaops.secret import Secret
 
 OWN_ERROR = '"novaops_proxy"'
-"""What the proxy's own error bodies have in them, and an API's have not."""
+"""Found in the bodies of the proxy's own errors, and never in an API's."""
 
 REGION = "unsupported_country_region_territory"
 
-_LIVE = range(100, 600)
+_STATUSES = range(100, 600)
+
+_Problem = tuple[str, str, str]
+"""What is wrong, why, and how to fix it."""
 
 
 @dataclass(frozen=True)
 class SiteAnswers(Resource):
     name: str
     urls: tuple[str, ...]
-    """What to ask for; none for a site without a plain name."""
+    """What is requested; nothing where the site has no exact name."""
     to: str
     """ADDRESS:PORT of the site on its host."""
     after: str
-    """The site's file."""
+    """The site's file: without it the site is not set up, and nothing is requested."""
     certificate: str
     mode: str
     """inject, token, passthrough, basic, from, open."""
     api: str = ""
-    """Whose API is behind it; "" for servers of one's own."""
+    """The name of the API behind it; "" for servers of one's own."""
     key_is_known: bool = False
     allowed: tuple[str, ...] = ()
-    """The networks that may use it; none for all."""
+    """The networks that may use it; empty for all."""
     headers: tuple[tuple[str, str | Secret], ...] = field(default=(), repr=False)
     login: Secret | None = None
     log: str = ""
@@ -62,63 +66,54 @@ class SiteAnswers(Resource):
         return ()
 
     def verify_works(self, facts: Facts) -> None:
-        """Raises HostFailed when the site does not do what it is for."""
+        """Raises HostFailed when a stranger is let in, or a client gets no answer from behind the site."""
         for url in self.urls:
             known, stranger = facts[self._known(url)], facts[self._stranger(url)]
             if known is Missing.ABSENT or stranger is Missing.ABSENT:
-                raise HostFailed(f"{self.name}: nothing can be asked for here", why="curl is missing.", fix="install curl")
-            self._is_closed(url, stranger)
-            self._goes_through(url, known)
+                raise HostFailed(f"{self.name}: the site cannot be tested on the host", why="curl is missing.", fix="install curl")
+            for what, why, fix in (*self._lets_strangers_in(url, stranger), *self._does_not_serve(url, known)):
+                raise HostFailed(f"{self.name}: {what}", why=why, fix=fix)
 
-    def _is_closed(self, url: str, answered: Answered) -> None:
-        wanted = {"inject": 401, "token": 401, "basic": 401}.get(self.mode)
-        if not self._from_here:
-            wanted = 403
-        if wanted is None or answered.status in {wanted, 403} or answered.status not in _LIVE:
-            return
-        raise HostFailed(
-            f"{self.name}: {url} answers {answered.status} to a stranger, where it should answer {wanted}",
-            why=answered.body[:200],
-            fix=f"it is open: close it with novaops proxy remove HOST --name {self.name}, then look for what opens it: nginx -T",
-        )
-
-    def _goes_through(self, url: str, answered: Answered) -> None:
-        if answered.status not in _LIVE:
-            raise HostFailed(f"{self.name}: {url} does not answer", why=answered.trouble or "nginx closed the connection", fix=self._look)
-        if not self._from_here and answered.status == 403:  # noqa: PLR2004 - HTTP
-            return
-        ours = OWN_ERROR in answered.body or not self.api
-        if answered.status in {502, 503, 504} and ours:
-            self._upstream_fails(url, answered)
-        if self.api and ours:
-            raise HostFailed(f"{self.name}: {url} answers {answered.status}", why=answered.body[:300], fix=self._look)
-        if answered.status == 403 and REGION in answered.body:  # noqa: PLR2004 - HTTP
-            raise HostFailed(
-                f"{self.name}: {self.api} does not serve the region this host is in",
-                why=answered.body[:300],
-                fix="put the proxy on a host in a country that the provider serves",
+    def _lets_strangers_in(self, url: str, answered: Answered) -> Iterator[_Problem]:
+        wanted = 403 if not self._from_here else 401 if self.mode in {"inject", "token", "basic"} else None
+        if wanted is not None and answered.status not in {wanted, 403} and answered.status in _STATUSES:
+            yield (
+                f"{url} answers {answered.status} to a stranger, where it should answer {wanted}",
+                answered.body[:200],
+                f"it is open: close it with novaops proxy remove HOST --name {self.name}, then look for what opens it: nginx -T",
             )
-        if self.api and self.key_is_known and answered.status in {401, 403}:
-            raise HostFailed(
-                f"{self.name}: {self.api} does not take the key: {answered.status}",
-                why=answered.body[:300],
-                fix="see whether the key is still valid, and is one of this provider's",
-            )
-        if not self.api and self.login and answered.status == 401:  # noqa: PLR2004 - HTTP
-            raise HostFailed(f"{self.name}: {url} answers 401 to its own user", why=answered.logged, fix=self._look)
 
-    def _upstream_fails(self, url: str, answered: Answered) -> None:
-        refuses = "has no key" if self.api else "does not want to answer"
-        reason = {502: "cannot be reached", 503: refuses, 504: "does not answer in time"}[answered.status]
-        raise HostFailed(
-            f"{self.name}: the site is up, but {self.api or 'its upstream'} {reason}: {url} answers {answered.status}",
-            why=answered.logged,
-            fix="when the upstream is up again, nothing needs to be done to the site",
-        )
+    def _does_not_serve(self, url: str, answered: Answered) -> Iterator[_Problem]:
+        status, body = answered.status, answered.body[:300]
+        is_own = OWN_ERROR in answered.body or not self.api
+        no_upstream = {
+            502: "cannot be reached",
+            503: "has no key" if self.api else "does not want to answer",
+            504: "does not answer in time",
+        }
+        if status not in _STATUSES:
+            yield f"{url} does not answer", answered.error or "nginx closed the connection", self._see_log
+        elif not self._from_here and status == HTTPStatus.FORBIDDEN:
+            return
+        elif is_own and status in no_upstream:
+            yield (
+                f"the site is up, but {self.api or 'its upstream'} {no_upstream[status]}: {url} answers {status}",
+                answered.logged,
+                "when the upstream is up again, nothing needs to be done to the site",
+            )
+        elif is_own and self.api:
+            yield f"{url} answers {status}", body, self._see_log
+        elif status == HTTPStatus.FORBIDDEN and REGION in answered.body:
+            region = "put the proxy on a host in a country that the provider serves"
+            yield f"{self.api} does not serve the region this host is in", body, region
+        elif self.api and self.key_is_known and status in {401, 403}:
+            yield f"{self.api} does not take the key: {status}", body, "see whether the key is still valid, and is one of this provider's"
+        elif not self.api and self.login and status == HTTPStatus.UNAUTHORIZED:
+            yield f"{url} answers 401 to its own user", answered.logged, self._see_log
 
     @property
     def _from_here(self) -> bool:
-        """Whether the host's own request is let in."""
+        """Whether the host itself is in a network that may use the site."""
         if not self.allowed:
             return True
         to = self.to.rpartition(":")[0].strip("[]")
@@ -126,5 +121,5 @@ class SiteAnswers(Resource):
         return any(here.version == net.version and here in net for net in map(ipaddress.ip_network, self.allowed))
 
     @property
-    def _look(self) -> str:
+    def _see_log(self) -> str:
         return f"its error log says more: {self.log}" if self.log else ""

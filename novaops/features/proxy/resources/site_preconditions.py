@@ -1,4 +1,4 @@
-"""What a site needs for itself: its names, its ports, and name servers to ask."""
+"""What must hold before a site is set up: its names and ports are free, and there are name servers to ask."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from novaops.errors import Refused
 from novaops.facts.listening import Listening
-from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
+from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, RESOLVE, Nginx, NginxFacts
 from novaops.features.proxy.resources.nginx_files import DEFAULT, is_ours, site_files
 from novaops.formats.names import covers
 from novaops.formats.nginx_conf import NginxServer
@@ -19,23 +19,20 @@ _ALL = frozenset({"*", "0.0.0.0", "::"})  # noqa: S104 - read, not bound
 _ALL_OF_NGINX = frozenset({"*", "[::]"})
 _NO_NAMES = frozenset({"", "_", "localhost"})
 
-RESOLVE = (1, 27, 3)
-"""The version of nginx since which servers of a pool may be names that are looked up again and again."""
-
 
 @dataclass(frozen=True)
 class SitePreconditions(Resource):
     name: str
     domains: tuple[str, ...]
     ports: tuple[int, ...]
-    beside: tuple[str, ...] = ()
-    """The sites that are deployed together with it: their old files do not count."""
-    asks_dns: bool = False
+    deployed: tuple[str, ...] = ()
+    """The names of all sites of the section: their files are about to be replaced, and so do not conflict with this one."""
+    needs_resolver: bool = False
     """Whether an upstream is a name."""
-    pool_of_names: str = ""
-    """A name that is one of several upstreams."""
+    pooled_name: str = ""
+    """A name that is one of several upstreams; "" where there is none."""
     listen: tuple[str, ...] = ()
-    """Addresses; none for all of the host."""
+    """The addresses that it listens on; none for all of the host."""
 
     @property
     def id(self) -> str:
@@ -46,24 +43,24 @@ class SitePreconditions(Resource):
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         nginx = facts.known(Nginx())
-        self._names_are_free(nginx)
-        self._ports_are_free(facts)
-        self._shadows_nobody(nginx)
-        if self.asks_dns and not nginx.resolvers:
+        self._refuse_taken_names(nginx)
+        self._refuse_taken_ports(facts)
+        self._refuse_shadowing(nginx)
+        if self.needs_resolver and not nginx.resolvers:
             raise Refused(
                 f"{self.name}: the host has no name server",
                 why="/etc/resolv.conf has none that nginx could ask for the address of an upstream.",
                 fix="put a nameserver line there",
             )
-        if self.pool_of_names and nginx.version < RESOLVE:
+        if self.pooled_name and nginx.version < RESOLVE:
             raise Refused(
-                f"{self.name}: {self.pool_of_names} is a name among several upstreams",
+                f"{self.name}: {self.pooled_name} is a name among several upstreams",
                 why=f"nginx {'.'.join(map(str, nginx.version))} looks such names up once, when it starts, and does not start when DNS is down.",
-                fix="write addresses, or take nginx 1.27.3 or newer",
+                fix="write addresses, or use nginx 1.27.3 or newer",
             )
         return ()
 
-    def _names_are_free(self, nginx: NginxFacts) -> None:
+    def _refuse_taken_names(self, nginx: NginxFacts) -> None:
         for server in nginx.conf.servers():
             if server.file in self._own:
                 continue
@@ -77,45 +74,45 @@ class SitePreconditions(Resource):
 
     @property
     def _own(self) -> frozenset[str]:
-        names = (self.name, *self.beside)
+        names = (self.name, *self.deployed)
         return frozenset(file for name in names for file in site_files(name)) | {DEFAULT}
 
-    def _ports_are_free(self, facts: Facts) -> None:
+    def _refuse_taken_ports(self, facts: Facts) -> None:
         for listener in facts.known(Listening()):
-            strangers = [program for program in listener.programs if program != "nginx"]
-            if listener.port in self.ports and strangers and self._meets(listener.address):
+            others = [program for program in listener.programs if program != "nginx"]
+            if listener.port in self.ports and others and self._overlaps(listener.address):
                 raise Refused(
-                    f"{self.name}: port {listener.port} is taken by {', '.join(strangers)}",
+                    f"{self.name}: port {listener.port} is taken by {', '.join(others)}",
                     why="nginx could not listen there.",
                     fix=f"stop it, or choose another port: {'https_port' if listener.port == max(self.ports) and len(self.ports) > 1 else 'http_port'}:",
                 )
 
-    def _meets(self, address: str) -> bool:
-        """Whether nginx would want an address that somebody has."""
+    def _overlaps(self, address: str) -> bool:
+        """Whether the site would listen on an address that another program listens on."""
         return not self.listen or address in _ALL or bool({address, *_ALL} & set(self.listen))
 
-    def _shadows_nobody(self, nginx: NginxFacts) -> None:
-        """Raises Refused where somebody's server would answer no more."""
-        for server in strangers(nginx):
+    def _refuse_shadowing(self, nginx: NginxFacts) -> None:
+        """Raises Refused where a foreign server would get no more requests."""
+        for server in foreign_servers(nginx):
             ports = {listen.port for listen in server.listens if listen.address in _ALL_OF_NGINX} & set(self.ports)
             own = [address for address in self.listen if address not in _ALL]
             if own and ports:
                 raise Refused(
                     f"{self.name}: listen: {own[0]} would take port {min(ports)} of that address away from {server.place}",
-                    why="nginx gives an address with a listen of its own to no server that listens on all of them.",
+                    why="Where a server listens on an address explicitly, nginx sends no request for that address to servers that listen on all of them.",
                     fix="leave listen: out, or choose another port",
                 )
         for port, first in self._implicit_defaults(nginx):
             if not set(first.names) - _NO_NAMES:
                 raise Refused(
-                    f"{self.name}: {first.place} answers for all names at port {port}, and would answer for none any more",
-                    why="It has no name of its own, and gets what nobody else takes only because it comes first.",
+                    f"{self.name}: {first.place} answers for all names at port {port}, and would not answer for any of them any more",
+                    why="It has no server_name, and is the default server only because it comes first.",
                     fix=f"write `listen {port} default_server;` there, or give it its server_name",
                 )
 
     def notes(self, facts: Facts) -> Iterator[str]:
         nginx = facts.known(Nginx())
-        for server in strangers(nginx):
+        for server in foreign_servers(nginx):
             default = [listen for listen in server.listens if listen.is_default and listen.port in self.ports]
             if default:
                 yield f"unknown names at port {default[0].port} are answered by {server.place}, as before"
@@ -123,11 +120,11 @@ class SitePreconditions(Resource):
             yield f"unknown names at port {port} were answered by {first.place}, which came first, and get no answer from now on"
 
     def _implicit_defaults(self, nginx: NginxFacts) -> list[tuple[int, NginxServer]]:
-        """Who answers for names that nobody has, without having been told to, where the site is going to listen."""
+        """By port: foreign servers that are the default only because they come first, where the site is going to listen."""
         own = {f"[{address}]" if ":" in address else address for address in self.listen if address not in _ALL}
         first: dict[tuple[str, int], NginxServer] = {}
         told = set()
-        others = strangers(nginx)
+        others = foreign_servers(nginx)
         for server in [one for one in nginx.conf.servers() if is_ours(one.file) or one in others]:
             for listen in server.listens:
                 if listen.port not in self.ports or listen.is_loopback or (own and listen.address not in own):
@@ -138,8 +135,8 @@ class SitePreconditions(Resource):
         return list(dict.fromkeys((port, one) for (at, port), one in first.items() if (at, port) not in told and one in others))
 
 
-def strangers(nginx: NginxFacts) -> list[NginxServer]:
-    """Servers that are not ours, and not the page that goes."""
+def foreign_servers(nginx: NginxFacts) -> list[NginxServer]:
+    """Servers of nginx that novaops did not set up, without Debian's default page, which is removed."""
     page = DEFAULT_PAGE if nginx.default_page_is_debians else ""
     return [server for server in nginx.conf.servers() if not is_ours(server.file) and server.file != page]
 

@@ -1,4 +1,4 @@
-"""A site that is no more: its files, and the certificate that was fetched for it."""
+"""The removal of a site: its files, and the certificate that was fetched for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from novaops.facts.file import FileAt
-from novaops.features.proxy.resources.nginx_files import OWN, NginxFiles, gone, site_files
+from novaops.features.proxy.resources.nginx_files import OWN, NginxFiles, removed, site_files
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
@@ -15,29 +15,14 @@ from novaops.resources.file import File
 from novaops.shell import quote
 
 
-def _files(name: str) -> NginxFiles:
+def site_removed(name: str) -> NginxFiles:
     own = [f"{OWN}/{name}.{suffix}" for suffix in ("inject", "tokens", "htpasswd", "crt", "key")]
-    return gone(name, *site_files(name), *own)
-
-
-@dataclass(frozen=True)
-class SiteRemoved(Resource):
-    name: str
-
-    @property
-    def id(self) -> str:
-        return f"nginx:{self.name}"
-
-    def questions(self) -> Iterable[Question[Any]]:
-        return _files(self.name).questions()
-
-    def plan(self, facts: Facts) -> Iterable[Step]:
-        return _files(self.name).plan(facts)
+    return removed(name, *site_files(name), *own)
 
 
 @dataclass(frozen=True)
 class LineageRemoved(Resource):
-    """Its renewal would fail from now on, as nothing answers for its names any more."""
+    """certbot's certificate of the site. Without the site its renewal would fail: nothing serves the challenge."""
 
     name: str
 
@@ -68,7 +53,7 @@ class LineageRemoved(Resource):
 
 @dataclass(frozen=True)
 class OtherTlsRemoved(Resource):
-    """What another `tls:` of the same site has left behind: a key that nobody needs, a renewal that would fail every day."""
+    """What an earlier `tls:` of the same site has left: a key that is not used any more, a renewal that would fail every day."""
 
     name: str
     tls: str

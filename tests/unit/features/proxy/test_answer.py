@@ -225,7 +225,7 @@ def test_requests_all_at_once(server: Server, tmp_path: Any) -> None:
     assert nothing == Answered(204, "", "", "")
     assert isinstance(dead, Answered)
     assert (dead.status, dead.body) == (0, "")
-    assert "127.0.0.1" in dead.trouble
+    assert "127.0.0.1" in dead.error
     assert absent is Missing.ABSENT
 
 

@@ -22,7 +22,8 @@ from novaops.engine import probe
 from novaops.engine.planner import make_plan, questions_of
 from novaops.facts.file import FileAt, FileState
 from novaops.features.proxy.facts.certificate import CertificateAt, CertificateFacts
-from novaops.features.proxy.resources.certificate import LIFETIME, SOON, GivenCertificate, SelfSigned
+from novaops.features.proxy.resources.given_certificate import GivenCertificate
+from novaops.features.proxy.resources.self_signed import LIFETIME, SOON, SelfSigned
 from novaops.formats.x509 import DAY, Chain
 from novaops.model.action import Command
 from novaops.model.journal import pending_marker
@@ -64,15 +65,15 @@ LINE = f"present 640:root:ssl-cert no yes no {encoded('PEM')} {encoded('error 20
     [
         (
             f"100\n{LINE}\n",
-            CertificateFacts("PEM", 100, key_rights=("0640", "root", "ssl-cert"), trusted="unable to get it"),
+            CertificateFacts("PEM", 100, key_permissions=("0640", "root", "ssl-cert"), trusted="unable to get it"),
         ),
         (
             f"100\nabsent - - untold untold {encoded('PEM')} .\n",
-            CertificateFacts("PEM", 100, key_there=False, key_matches=None, key_rights=None, trusted=None),
+            CertificateFacts("PEM", 100, key_there=False, key_matches=None, key_permissions=None, trusted=None),
         ),
         (
             f"100\npresent 4600:a:b yes no yes {encoded('')} .\n",
-            CertificateFacts("", 100, key_matches=False, key_encrypted=True, key_rights=("4600", "a", "b"), trusted=""),
+            CertificateFacts("", 100, key_matches=False, key_encrypted=True, key_permissions=("4600", "a", "b"), trusted=""),
         ),
         (
             f"100\npresent 600:root:root no yes no  {encoded('one' + chr(10) + 'two' + chr(10))}.\n",
@@ -143,11 +144,11 @@ def test_files_as_a_real_shell_finds_them(authority: Authority, leaf: Leaf, tmp_
     assert right.chain == leaf.certificate.read_text()
     assert abs(right.now - certificate.stat().st_ctime) < 100
     assert (right.key_there, right.key_matches, right.key_encrypted) == (True, True, False)
-    assert right.key_rights == ("0640", certificate.owner(), certificate.group())
+    assert right.key_permissions == ("0640", certificate.owner(), certificate.group())
     assert right.trusted in {None, "unable to get local issuer certificate", "unable to get issuer certificate"}
-    assert (mismatched.key_matches, mismatched.key_rights[0]) == (False, "0600")
+    assert (mismatched.key_matches, mismatched.key_permissions[0]) == (False, "0600")
     assert (encrypted.key_matches, encrypted.key_encrypted) == (None, True)
-    assert (keyless.key_there, keyless.key_matches, keyless.key_rights) == (False, None, None)
+    assert (keyless.key_there, keyless.key_matches, keyless.key_permissions) == (False, None, None)
     assert (text.chain, text.key_matches) == ("no certificate\n", None)
 
 
@@ -157,7 +158,7 @@ def test_without_openssl_only_that_is_not_told(leaf: Leaf, tmp_path: Path) -> No
     (found,) = seen([CertificateAt(str(leaf.certificate), str(leaf.key))], path=str(tmp_path))
     now = found.now
     permissions = ("0600", leaf.key.owner(), leaf.key.group())
-    assert found == CertificateFacts(leaf.certificate.read_text(), now, key_matches=None, key_rights=permissions, trusted=None)
+    assert found == CertificateFacts(leaf.certificate.read_text(), now, key_matches=None, key_permissions=permissions, trusted=None)
 
 
 def test_a_key_in_every_form_is_told_from_another(tmp_path: Path) -> None:
@@ -235,8 +236,8 @@ def test_leaf_only_is_flagged(authority: Authority) -> None:
     assert refusal(given_plan(facts_of(alone))) == {
         "what": f"{CERTIFICATE} holds only the server's own certificate: clients that do not know its issuer turn the site down",
         "why": "The certificate of CN=Lab Intermediate 1 is not in the file. openssl on the host: unable to get it.",
-        "fix": "append the certificates of the intermediate authorities to the file; for a private authority append its own too,"
-        " or let the host trust it (update-ca-certificates)",
+        "fix": "append the certificates of the intermediate authorities to the file; for a private authority append its own certificate"
+        " too, or let the host trust it (update-ca-certificates)",
     }
     assert accepted(given_plan(facts_of(alone, trusted=""))) == []
 
@@ -251,7 +252,7 @@ def test_an_authority_that_nobody_knows_is_flagged(leaf: Leaf) -> None:
     ("changes", "what", "fix"),
     [
         (
-            {"key_there": False, "key_rights": None, "key_matches": None},
+            {"key_there": False, "key_permissions": None, "key_matches": None},
             f"there is no key {KEY} on the host",
             "put the certificate's private key there, mode 0600",
         ),
@@ -261,7 +262,7 @@ def test_an_authority_that_nobody_knows_is_flagged(leaf: Leaf) -> None:
             f"the key {KEY} is encrypted",
             f"openssl pkey -in {KEY} -out NEW writes it without a password: keep that 0600",
         ),
-        ({"key_rights": ("0644", "root", "root")}, f"everybody on the host can read the key {KEY} (mode 0644)", f"chmod 0600 {KEY}"),
+        ({"key_permissions": ("0644", "root", "root")}, f"everybody on the host can read the key {KEY} (mode 0644)", f"chmod 0600 {KEY}"),
         (
             {"chain": "x"},
             f"{CERTIFICATE} cannot be used: there is no certificate in it: no line says BEGIN CERTIFICATE",
@@ -280,7 +281,7 @@ def test_a_key_of_another_certificate_says_whose_it_should_be(leaf: Leaf) -> Non
 
 
 def test_a_key_that_a_group_may_read_will_do(leaf: Leaf) -> None:
-    assert accepted(given_plan(facts_of(leaf, trusted="", key_rights=("0640", "root", "ssl-cert")))) == []
+    assert accepted(given_plan(facts_of(leaf, trusted="", key_permissions=("0640", "root", "ssl-cert")))) == []
 
 
 def test_no_file_at_all() -> None:
@@ -424,10 +425,10 @@ def test_one_that_is_right_stays(own: CertificateFacts) -> None:
     ("change", "field"),
     [
         ({"key_matches": False}, ("key", "of another certificate", "a new one")),
-        ({"key_there": False, "key_matches": None, "key_rights": None}, ("key", None, "a new one")),
+        ({"key_there": False, "key_matches": None, "key_permissions": None}, ("key", None, "a new one")),
         ({"key_encrypted": True, "key_matches": None}, ("key", "encrypted", "a new one")),
-        ({"key_rights": ("0640", "root", "www-data")}, ("key", "mode 0640, so others may know it", "a new one, mode 0600")),
-        ({"key_rights": ("0604", "root", "root")}, ("key", "mode 0604, so others may know it", "a new one, mode 0600")),
+        ({"key_permissions": ("0640", "root", "www-data")}, ("key", "mode 0640, so others may know it", "a new one, mode 0600")),
+        ({"key_permissions": ("0604", "root", "root")}, ("key", "mode 0604, so others may know it", "a new one, mode 0600")),
         (
             {"chain": "x"},
             (

@@ -14,9 +14,11 @@ from novaops.errors import HostFailed, UsageError
 from novaops.features.proxy import checks as proxy
 from novaops.features.proxy.observe import site_files
 from novaops.features.proxy.observe.certificate import Shown, Trust
+from novaops.features.proxy.observe.events import bursts
 from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool, Rebooted
 from novaops.features.proxy.observe.site_files import Logged, ObservedFile
-from novaops.features.proxy.settings import Location, Site, Upstream
+from novaops.features.proxy.settings import Site
+from novaops.features.proxy.upstreams import Location, Upstream
 from novaops.verify.claims import Claim, Feature
 from novaops.verify.http import HttpAnswer, HttpConnection, Request
 
@@ -67,7 +69,7 @@ API = ObservedSite(
         "known": answer(200, "{}", HSTS),
         "stream": streamed((0.5, 1), (0.6, 1), (0.7, 3)),
     },
-    plain={URL: LEADS},
+    http={URL: LEADS},
     unknown={
         "http": HttpAnswer(trouble="the connection is closed without an answer"),
         "https": HttpAnswer(trouble="nobody there has this name"),
@@ -81,7 +83,7 @@ TOKEN = replace(
     API,
     wanted=wanted(provider="openai", tls="self-signed", redirect=False, auth={"token": "env:TOKEN", "from": "198.51.100.0/24"}),
     tried={"stranger": edge(401), "wrong": edge(401), "known": answer(401, "{}"), "outsider": edge(403)},
-    plain={URL: (answer(404), answer(404))},
+    http={URL: (answer(404), answer(404))},
     shown=(replace(SHOWN, known_here=False),),
     files={"/etc/nginx/novaops/a.tokens": ROOTS, "/etc/nginx/novaops/a.key": ROOTS},
 )
@@ -114,7 +116,7 @@ OPEN = replace(
 )
 OPEN = replace(OPEN, pools=(POOL,), files={"/a.key": ROOTS})
 BASE = replace(
-    TOKEN, wanted=wanted(upstream="https://api.example.com/v1", tls="self-signed", auth={"token": "env:TOKEN"}), plain={URL: LEADS}
+    TOKEN, wanted=wanted(upstream="https://api.example.com/v1", tls="self-signed", auth={"token": "env:TOKEN"}), http={URL: LEADS}
 )
 BASE = replace(BASE, tried={**TOKEN.tried, "known": answer(404)})
 UNLOGGED = replace(API, api=None)
@@ -163,21 +165,21 @@ RED: list[tuple[Callable[..., None], ObservedSite, str]] = [
         "though the host listens there: open it in the cloud's network",
     ),
     (proxy.test_open, replace(APP, ports={80: "connection refused"}), "from here, but connection refused, and nothing on the host listens"),
-    (proxy.test_redirect, replace(API, plain={URL: (answer(200), LEADS[1])}), "(301 or 308), but it answers 200"),
-    (proxy.test_redirect, replace(API, plain={URL: (LEADS[0], LEADS[0])}), "POST http://a.example.com/x?y=1 should lead to"),
-    (proxy.test_redirect, replace(API, plain={URL: (answer(301, "", ("Location", "https://b/")), LEADS[1])}), "but it leads to https://b/"),
-    (proxy.test_redirect, replace(API, plain={URL: (answer(301), LEADS[1])}), "but it leads to nowhere"),
-    (proxy.test_nothing_in_the_clear, replace(TOKEN, plain={URL: (answer(200), answer(404))}), "should not be served, but it answers 200"),
+    (proxy.test_redirect, replace(API, http={URL: (answer(200), LEADS[1])}), "(301 or 308), but it answers 200"),
+    (proxy.test_redirect, replace(API, http={URL: (LEADS[0], LEADS[0])}), "POST http://a.example.com/x?y=1 should lead to"),
+    (proxy.test_redirect, replace(API, http={URL: (answer(301, "", ("Location", "https://b/")), LEADS[1])}), "but it leads to https://b/"),
+    (proxy.test_redirect, replace(API, http={URL: (answer(301), LEADS[1])}), "but it leads to nowhere"),
+    (proxy.test_nothing_in_the_clear, replace(TOKEN, http={URL: (answer(200), answer(404))}), "should not be served, but it answers 200"),
     (proxy.test_nobody_elses_name, replace(API, taken=("http", "https")), "by this site, but it is, by http and https"),
     (
         proxy.test_nobody_elses_name,
         replace(APP, unknown={"http": answer(200, "<h1>Welcome to nginx!</h1>")}),
         "welcome page, but it is, by http",
     ),
-    (proxy.test_certificate, shown(API, trouble="certificate has expired"), "is shown for a.example.com, but certificate has expired"),
+    (proxy.test_certificate, shown(API, error="certificate has expired"), "is shown for a.example.com, but certificate has expired"),
     (
         proxy.test_certificate,
-        shown(API, trouble="another certificate is shown", unknown="self-signed certificate"),
+        shown(API, error="another certificate is shown", unknown="self-signed certificate"),
         "but another certificate is shown (and this machine says: self-signed certificate)",
     ),
     (
@@ -290,7 +292,7 @@ def test_after_a_reboot() -> None:
 
 UNTRIED: list[tuple[Callable[..., None], ObservedSite, str]] = [
     (proxy.test_redirect, replace(API, ports={443: "closed"}), "port 443 of a.example.com takes no connections: closed"),
-    (proxy.test_redirect, replace(API, plain={}), "port 80 takes no connections"),
+    (proxy.test_redirect, replace(API, http={}), "port 80 takes no connections"),
     (proxy.test_nobody_elses_name, replace(APP, wanted=wanted(domain="~^a", upstreams=[ONE])), "^a is a pattern, and names nothing"),
     (proxy.test_stranger, replace(API, tried={}), "its certificate is turned down, so nothing else was asked"),
     (proxy.test_trusted_here, shown(API, known_here=False), "does not know An Authority; exactly the host's /a.pem was trusted instead"),
@@ -330,7 +332,7 @@ def test_what_is_an_event() -> None:
         (0.302, b"data: 2\n\n"),
         (0.4, b"data: 3\n\ndata: [DONE]\n\n"),
     )
-    assert proxy._bursts(answer(200, arrivals=parts)) == [(0.3, 2), (0.4, 1)]
+    assert bursts(answer(200, arrivals=parts)) == [(0.3, 2), (0.4, 1)]
 
 
 def test_too_few_requests_for_a_small_weight() -> None:
@@ -341,7 +343,7 @@ def test_too_few_requests_for_a_small_weight() -> None:
 
 
 def test_a_host_that_forwards_nothing_is_no_drift() -> None:
-    seen = replace(APP, way="it listens on 127.0.0.1", ports={80: "Administratively prohibited"})
+    seen = replace(APP, on_host="it listens on 127.0.0.1", ports={80: "Administratively prohibited"})
     with pytest.raises(HostFailed, match="could not be asked on the host itself"):
         proxy.test_open(seen)
 

@@ -315,19 +315,19 @@ def test_the_timer_that_renews_it_runs(chain: str) -> None:
 @pytest.mark.parametrize(
     ("domain", "reason"),
     [
-        ("*.lab.test", "a wildcard needs a proof by DNS"),
-        (".lab.test", "a wildcard needs a proof by DNS"),
-        ("www.*", "a wildcard needs a proof by DNS"),
+        ("*.lab.test", "a wildcard needs validation by DNS"),
+        (".lab.test", "a wildcard needs validation by DNS"),
+        ("www.*", "a wildcard needs validation by DNS"),
         ("~^x\\.lab\\.test$", "a pattern is no name"),
-        ("192.0.2.1", "an IP address, which most versions of certbot know nothing of"),
-        ("[2001:db8::1]", "an IP address, which most versions of certbot know nothing of"),
+        ("192.0.2.1", "an IP address, which most versions of certbot do not support"),
+        ("[2001:db8::1]", "an IP address, which most versions of certbot do not support"),
         ("localhost", "not a full name"),
     ],
 )
 def test_names_that_no_authority_certifies_over_HTTP(chain: str, domain: str, reason: str) -> None:  # noqa: N802 - a name
     for found in (Missing.ABSENT, lasting(chain)):
         said = refusal(planned(replace(RESOURCE, domains=("gw.lab.test", domain)), found))
-        assert (said["what"], said["why"]) == ("no certificate can be had for these names over HTTP", f"{domain}: {reason}")
+        assert (said["what"], said["why"]) == ("no certificate can be issued for these names over HTTP", f"{domain}: {reason}")
 
 
 @pytest.mark.parametrize(

@@ -447,7 +447,7 @@ def test_the_claims_of_a_site() -> None:
         if isinstance(found, SitePreconditions)
     ]
     assert (claims.domains, claims.ports, claims.listen) == (("shop.example.com",), (80,), ("127.0.0.1",))
-    assert (claims.asks_dns, claims.pool_of_names) == (True, "a.com:1")
+    assert (claims.needs_resolver, claims.pooled_name) == (True, "a.com:1")
 
 
 # -- all at once ------------------------------------------------------------------------------------------------------

@@ -17,10 +17,10 @@ from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.proxy.facts.answer import Answered, SiteAnswer
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
 from novaops.features.proxy.resources.default_page import NoDefaultPage
-from novaops.features.proxy.resources.nginx_files import CONF, OWN, TAKEN_UP, NginxFiles, Part, is_ours, site_files
+from novaops.features.proxy.resources.nginx_files import CONF, OWN, TAKE_UP, NginxFiles, Part, is_ours, site_files
 from novaops.features.proxy.resources.site_answers import OWN_ERROR, SiteAnswers
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
-from novaops.features.proxy.resources.site_removed import LineageRemoved, SiteRemoved
+from novaops.features.proxy.resources.site_removed import LineageRemoved, site_removed
 from novaops.formats.nginx_conf import NginxConf
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Plan
@@ -59,8 +59,8 @@ def test_claims(case: Mapping[str, Any]) -> None:
         tuple(case.get("domains", ["shop.example.com"])),
         tuple(case.get("ports", [80])),
         ("shop", "other"),
-        asks_dns=case.get("asks", False),
-        pool_of_names=case.get("pool", ""),
+        needs_resolver=case.get("asks", False),
+        pooled_name=case.get("pool", ""),
         listen=tuple(case.get("listen", [])),
     )
     assert set(claims.questions()) == {Nginx(), Listening()}
@@ -160,7 +160,7 @@ def test_files_are_one_step_each_taken_up() -> None:
     plan = planned(both(), nginx())
     [step] = plan.steps
     assert step.resource == "nginx:shop"
-    assert writes(plan) == [(SITE, "site\n", TAKEN_UP), (SECRETS, Secret("key\n"), TAKEN_UP)]
+    assert writes(plan) == [(SITE, "site\n", TAKE_UP), (SECRETS, Secret("key\n"), TAKE_UP)]
     assert [change.field for change in step.changes][:2] == ["novaops-shop.conf file", "novaops-shop.conf content"]
     assert "key" not in str(step.changes)
 
@@ -181,7 +181,7 @@ def test_what_was_not_taken_up_is() -> None:
 
 def test_a_file_that_is_not_wanted_goes() -> None:
     found = {SITE: file("site\n"), SECRETS: file("key\n", "0600")}
-    assert writes(planned(both(nginx_files=False), nginx(), found)) == [(SECRETS, None, TAKEN_UP)]
+    assert writes(planned(both(nginx_files=False), nginx(), found)) == [(SECRETS, None, TAKE_UP)]
 
 
 @pytest.mark.parametrize(
@@ -248,10 +248,10 @@ def test_whose_files_they_are() -> None:
 
 def test_a_site_goes_with_all_that_is_its_own() -> None:
     own = [f"{OWN}/shop.{suffix}" for suffix in ("inject", "tokens", "htpasswd", "crt", "key")]
-    plan = planned(SiteRemoved("shop"), nginx(), {path: file("x") for path in (SITE, HTTP, *own, f"{CONF}/novaops-shop2.conf")})
+    plan = planned(site_removed("shop"), nginx(), {path: file("x") for path in (SITE, HTTP, *own, f"{CONF}/novaops-shop2.conf")})
     assert [path for path, content, _ in writes(plan) if content is None] == [SITE, HTTP, *own], "what refers to the others first"
-    assert not planned(SiteRemoved("shop"), nginx())
-    assert not planned(SiteRemoved("shop"), nginx(installed=False))
+    assert not planned(site_removed("shop"), nginx())
+    assert not planned(site_removed("shop"), nginx(installed=False))
 
 
 def test_its_certificate_goes() -> None:

@@ -189,7 +189,7 @@ FLAGS = "--domain a.com --tls off"
 CALLS = [
     ("deploy canada", {**API, "tls": "yes"}, 2, '/0/tls: "yes" is not one of off, letsencrypt, self-signed, files'),
     ("deploy canada", {**API, "auth": {"basic": {"nova": SECRET}}}, 2, "/0/auth/basic/nova: a secret is not written in plain text"),
-    (f"deploy canada --name x --provider openai {FLAGS}", None, 2, "auth: say who may use this way to the API"),
+    (f"deploy canada --name x --provider openai {FLAGS}", None, 2, "auth: is required in front of an API"),
     (f"deploy canada --name x --provider opnai {FLAGS} --token env:KEY", None, 2, "there is no provider opnai"),
     (f"deploy canada --name x --upstream http://a {FLAGS} --token env:KEY", None, 2, '"http://a" is no https:// URL'),
     (f"deploy canada --name x --provider openai --upstream https://a {FLAGS}", None, 2, "provider and upstream: say one of"),

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from novaops.errors import HostFailed
 from novaops.features.proxy import status as sites
 from novaops.features.proxy.facts.nginx import Nginx
-from novaops.features.proxy.facts.site_state import Reached, Served, SiteState, SiteStates
+from novaops.features.proxy.facts.site_state import HostSites, Reached, SiteState, SiteStates
 from novaops.formats.nginx_conf import NginxConf
 from novaops.model.question import Facts
 from tests.support.proxy_sites import nginx
@@ -49,7 +49,7 @@ CONF = {
 
 def found(*states: SiteState, running: bool = True, **about: Any) -> dict[str, Any]:
     on = nginx(**{"conf": NginxConf(CONF), **about})
-    return sites.details(Facts({Nginx(): on, SiteStates(): Served(running, NOW, states)}, {}))
+    return sites.details(Facts({Nginx(): on, SiteStates(): HostSites(running, NOW, states)}, {}))
 
 
 def test_what_a_machine_is_told() -> None:

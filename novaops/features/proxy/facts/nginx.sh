@@ -1,0 +1,25 @@
+# What nginx is on the host, or would be, as lines KEY=VALUE; and after the line "conf=" all of its configuration.
+# `bundles` and `page` are set before: the files that may hold the trusted authorities, and the link to Debian's default page.
+# shellcheck shell=sh
+
+: "${bundles:?}" "${page:?}"
+say() { printf '%s=%s\n' "$1" "$2"; }
+sed -n 's/^\(ID\|VERSION_ID\)=/os_&/p' /etc/os-release | tr -d '"'
+[ ! -e /proc/net/if_inet6 ] || say ipv6 yes
+[ -z "$(ip -6 route show default 2>/dev/null)" ] || say ipv6_route yes
+for bundle in $bundles; do [ ! -e "$bundle" ] || { say bundle "$bundle"; break; }; done
+awk '$1 == "nameserver" { print "resolver=" $2 }' /etc/resolv.conf 2>/dev/null
+! command -v dpkg-query >/dev/null || say debian yes
+if command -v nginx >/dev/null; then
+  say version "$(nginx -v 2>&1 | sed 's|.*nginx/||')"
+  if [ -L "$page" ] && [ "$(readlink -f "$page")" = /etc/nginx/sites-available/default ]; then
+    shipped=$(dpkg-query -W -f '${Conffiles}\n' nginx-common nginx 2>/dev/null | awk '$1 == "/etc/nginx/sites-available/default" { print $2 }')
+    # shellcheck disable=SC2010,SC2143 # any other name counts, hidden ones too
+    [ "$(md5sum </etc/nginx/sites-available/default | cut -d ' ' -f 1)" != "$shipped" ] ||
+      { systemctl is-active -q nginx.service && [ -n "$(ls -A /var/www/html 2>/dev/null | grep -v -x index.nginx-debian.html)" ]; } || say default_page yes
+  fi
+  if conf=$(nginx -T 2>&1); then say conf; printf '%s\n' "$conf"
+  else say broken "$(printf '%s\n' "$conf" | grep -E '\[(emerg|crit|alert)\]' | tail -n 1)"
+  fi
+elif command -v apt-cache >/dev/null; then say candidate "$(LC_ALL=C apt-cache policy nginx 2>/dev/null | sed -n 's/^  Candidate: //p')"
+fi

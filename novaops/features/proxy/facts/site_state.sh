@@ -1,0 +1,38 @@
+# The sites that novaops set up: what their files say of themselves, what their upstreams answer, and their last errors.
+# All upstreams of all sites are asked at the same time. `seconds`: how long an upstream may take. `lines`: how many lines of an error log.
+# shellcheck shell=sh
+
+seconds=8 lines=3
+printf 'now\t%s\n' "$(date +%s)"
+! systemctl is-active -q nginx.service || echo running
+folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
+for file in /etc/nginx/conf.d/novaops-*.conf; do
+  case $file in *.http.conf) continue ;; esac
+  [ -e "$file" ] || continue
+  site=$(sed -n 's/^# site //p' "$file"); certificate=$(sed -n 's/^# certificate //p' "$file"); probe=$(sed -n 's/^# probe //p' "$file")
+  number=0
+  # shellcheck disable=SC2013 # an upstream is one word
+  for upstream in $(sed -n 's/^# upstream //p' "$file"); do
+    number=$((number + 1))
+    case $upstream in
+      unix:*) set -- --unix-socket "${upstream#unix:}" http://localhost/ ;;
+      *) if [ -n "$probe" ]; then set -- "https://$upstream$probe"; else set -- "http://$upstream/"; fi ;;
+    esac
+    {
+      said=$(curl -q -s -o /dev/null --noproxy '*' -m "$seconds" -w '%{http_code}|%{errormsg}' "$@" 2>/dev/null)
+      printf 'upstream\t%s\t%s\t%s\n' "$upstream" "${said%%|*}" "${said#*|}" >"$folder/$site.$number"
+    } &
+  done
+done
+wait
+for file in /etc/nginx/conf.d/novaops-*.conf; do
+  case $file in *.http.conf) continue ;; esac
+  [ -e "$file" ] || continue
+  site=$(sed -n 's/^# site //p' "$file")
+  printf 'site\t%s\n' "$site"
+  sed -n 's/^# \(base\|certificate\) /\1\t/p' "$file"
+  certificate=$(sed -n 's/^# certificate //p' "$file")
+  [ ! -r "$certificate" ] || printf 'chain\t%s\n' "$(base64 -w 0 <"$certificate")"
+  for answer in "$folder/$site".[0-9]*; do [ ! -e "$answer" ] || cat "$answer"; done
+  tail -n "$lines" "/var/log/nginx/novaops-$site.error.log" 2>/dev/null | sed 's/^/error\t/'
+done

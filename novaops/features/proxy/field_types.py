@@ -1,0 +1,68 @@
+"""The types of single values in a `proxy:` section. Each validator raises ValueError with the offending text."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from novaops.formats import names
+from novaops.providers.loader import url_path
+
+
+class StrictModel(BaseModel):
+    """Unknown keys are errors, and values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def upstream_url(text: str) -> str:
+    """https://HOST[:PORT][/PATH] of an API. Raises ValueError with the offending text, unless the text may contain a secret."""
+    if "@" in text or "?" in text or "#" in text:
+        raise ValueError("this is no URL like https://api.example.com/v1: host, port and path only. A key goes to auth: inject:")
+    if any(not "!" <= c <= "~" for c in text):
+        raise ValueError(f"{text!r} is no URL: it has blanks or strange characters in it")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise ValueError(f'"{text}" is no URL like https://api.example.com/v1') from None
+    if parts.scheme != "https":
+        raise ValueError(f'"{text}" is no https:// URL: a key would travel in the clear')
+    host, _ = names.address(parts.netloc)
+    if names.is_address(host):
+        raise ValueError(f'"{text}" names an address: a certificate is checked against a name')
+    url_path(parts.path)
+    return text
+
+
+def _matching(pattern: str, what: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f'"{text}" is no {what}')
+        return text
+
+    return AfterValidator(check)
+
+
+ONE_OR_MORE = BeforeValidator(names.listed, json_schema_input_type=str | list[str])
+"""A list that may be written as one text with commas."""
+
+Domains = Annotated[tuple[names.ServerName, ...], ONE_OR_MORE, Field(min_length=1)]
+Networks = Annotated[tuple[names.Network, ...], ONE_OR_MORE]
+Addresses = Annotated[tuple[names.IpAddress, ...], ONE_OR_MORE]
+Port = Annotated[int, BeforeValidator(lambda value: names.port(str(value)), json_schema_input_type=int | str)]
+Size = Annotated[str, _matching(r"[0-9]{1,9}[kKmMgG]?", "size like 64M or 4G")]
+Seconds = Annotated[int, Field(ge=1, le=86400)]
+Login = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", "user name")]
+Header = Annotated[str, _matching(r"[A-Za-z][A-Za-z0-9-]{0,63}", "header's name")]
+Email = Annotated[str, _matching(r"[^@\s'\"\\]+@[A-Za-z0-9.-]+", "mail address")]
+AcmeDirectory = Annotated[
+    str, _matching(r"https://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?", "URL of an ACME directory: https://HOST/PATH")
+]
+StrictTransport = Annotated[str, _matching(r"[A-Za-z0-9=; -]+", "value of Strict-Transport-Security like max-age=31536000")]
+LocationPath = Annotated[str, _matching(r"/[A-Za-z0-9._~@:+=,/-]*", "path of a URL like /api/")]
+Url = Annotated[str, AfterValidator(upstream_url)]
+Balance = Literal["round_robin", "least_conn", "ip_hash"]
+Tls = Literal["off", "letsencrypt", "self-signed", "files"]

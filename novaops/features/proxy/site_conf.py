@@ -1,0 +1,178 @@
+"""The nginx configuration of one site, rendered from templates/proxy."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from novaops.features.proxy.auth import Auth
+from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, RESOLVE, NginxFacts
+from novaops.features.proxy.listen import listen_words, listens
+from novaops.features.proxy.resources.nginx_files import OWN
+from novaops.features.proxy.settings import Site
+from novaops.features.proxy.upstreams import Location
+from novaops.formats.names import bracketed, is_address
+from novaops.formats.nginx_quoting import literal, quoted, variable
+from novaops.providers.loader import Provider
+
+WEBROOT = "/var/lib/novaops-acme"
+"""Where ACME challenges are served from."""
+
+_ERRORS = (
+    (401, "unauthorized", "This proxy does not know you: its user and password, or its token, are missing or wrong."),
+    (403, "forbidden", "This proxy does not serve your address."),
+    (404, "not_found", "This proxy passes nothing on at this path."),
+    (413, "too_large", "The request is larger than this proxy takes."),
+    (502, "bad_gateway", "The API could not be reached, or its certificate is not its own."),
+    (503, "no_key", "This proxy has lost the key of the API."),
+    (504, "timeout", "The API did not answer in time."),
+)
+"""nginx's own answers in front of an API: status, code, message."""
+
+_IDENTIFYING = (
+    *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Real-IP", "Forwarded", "Via"),
+    *("CF-Connecting-IP", "CF-IPCountry", "CF-Ray", "CF-Visitor", "CF-IPCity", "True-Client-IP", "X-Client-IP", "X-Original-Forwarded-For"),
+    *("Cookie", "Referer", "Origin", "Proxy", "Proxy-Authorization"),
+)
+"""Headers that tell an API who or where the client is. They are not passed on to it."""
+
+_SPOOFABLE = (
+    *("Forwarded", "X-Forwarded-Prefix", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-User"),
+    *("X-Original-URL", "X-Rewrite-URL", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "Proxy"),
+)
+"""Headers by which a client could pose as somebody else to a server that trusts its proxy. They are not passed on to it."""
+
+
+@dataclass(frozen=True)
+class SiteConf:
+    entry: Site
+    deployed: tuple[Site, ...]
+    """All entries of the section."""
+    provider: Provider | None
+    certificate: tuple[str, str]
+    """The paths of certificate and key."""
+    templates: Any
+
+    @property
+    def _auth(self) -> Auth:
+        return self.entry.auth or Auth()
+
+    def http(self, nginx: NginxFacts, _old: str) -> str | None:
+        """The server for plain http of a site with TLS; None for a site without."""
+        entry = self.entry
+        if not entry.encrypted:
+            return None
+        return self._render(
+            "http",
+            nginx,
+            listens=listen_words(listens(entry, entry.http_port, nginx, self.deployed)),
+            webroot=WEBROOT if entry.tls == "letsencrypt" else "",
+            redirect=entry.redirect,
+            port="" if entry.https_port == 443 else f":{entry.https_port}",  # noqa: PLR2004 - of https
+        )
+
+    def site(self, nginx: NginxFacts, _old: str) -> str:
+        return self._app(nginx) if self.provider is None else self._api(nginx, self.provider)
+
+    def _api(self, nginx: NginxFacts, provider: Provider) -> str:
+        auth = self._auth
+        own = auth.header if auth.token else ""
+        replaces_login = auth.inject and provider.key.header.lower() != "authorization"
+        return self._render(
+            "api",
+            nginx,
+            bases=[f"{origin}{provider.endpoints[0].served_at}" for origin in self.entry.origins],
+            endpoints=provider.endpoints,
+            beginning=lambda path: quoted(f"^{re.escape(path)}(/.*)$"),
+            probe=provider.probe or "/",
+            inject=bool(auth.inject),
+            token=own.lower().replace("-", "_"),
+            secrets=_optional(own_file(self.entry.name, "inject" if auth.inject else "tokens")),
+            key=provider.key,
+            pooled=nginx.version >= RESOLVE,
+            trusted=self.entry.upstream_ca or nginx.bundle,
+            errors=_ERRORS,
+            withheld=[*_IDENTIFYING, *filter(None, (own, "Authorization" if replaces_login else ""))],
+        )
+
+    def _app(self, nginx: NginxFacts) -> str:
+        entry = self.entry
+        return self._render(
+            "app",
+            nginx,
+            bases=entry.origins,
+            locations=[self._location(number, part, nginx) for number, part in enumerate(entry.parts)],
+            guarded=entry.auth is not None,
+            own_certificate=entry.tls == "self-signed",
+            forged=_SPOOFABLE,
+            closed=not any(part.path == "/" and not part.exact for part in entry.parts),
+            resolves=any(upstream.is_name for upstream in entry.all_upstreams),
+            cookie_domains=_cookie_domains(entry),
+        )
+
+    def _location(self, number: int, location: Location, nginx: NginxFacts) -> dict[str, Any]:
+        entry = self.entry
+        by_name = any(upstream.is_name for upstream in location.upstreams)
+        resolves = by_name and nginx.version >= RESOLVE
+        is_open = location.auth == "off"
+        return {
+            "path": location.path,
+            "exact": location.exact,
+            "upstreams": location.upstreams,
+            # An older nginx looks names in a pool up once, when it starts, and does not start when DNS is down.
+            "pool": f"novaops_{variable(entry.name)}_{number}" if resolves or not by_name else "",
+            "resolves": resolves,
+            "balance": location.balance,
+            "keepalive": entry.keepalive,
+            "allowed": () if is_open else self._auth.addresses,
+            "basic": bool(self._auth.basic) and not is_open,
+            "buffering": entry.buffering,
+            "websockets": entry.websockets,
+            "timeout": entry.timeout,
+        }
+
+    def _render(self, template: str, nginx: NginxFacts, **own: Any) -> str:
+        entry, (certificate, key) = self.entry, self.certificate
+        common = {
+            "name": entry.name,
+            "id": variable(entry.name),
+            "nginx": nginx,
+            "tls": entry.encrypted,
+            "listens": listen_words(listens(entry, entry.port, nginx, self.deployed)),
+            "http2": ("on" if nginx.version >= HTTP2_DIRECTIVE else "listen") if entry.http2 else "",
+            "domains": [bracketed(name) if is_address(name) else name for name in entry.domain],
+            "log": f"/var/log/nginx/novaops-{entry.name}",
+            "certificate": certificate,
+            "certificate_key": key,
+            "hsts": entry.strict_transport,
+            "max_body": entry.max_body or ("520M" if entry.is_api else "64M"),
+            "timeout": entry.timeout,
+            "htpasswd": own_file(entry.name, "htpasswd"),
+            "basic": bool(self._auth.basic),
+            "allowed": self._auth.addresses,
+            "quoted": quoted,
+            "resolver": " ".join([*nginx.resolvers, "valid=30s", *([] if nginx.ipv6_route else ["ipv6=off"])]),
+            "literal": literal,
+        }
+        return str(self.templates.render(f"proxy/{template}.conf.j2", **{**common, **own}))
+
+
+def own_file(name: str, suffix: str) -> str:
+    """The path of one of the site's files beside its configuration: a secret, or its certificate."""
+    return f"{OWN}/{name}.{suffix}"
+
+
+def _optional(path: str) -> str:
+    """A pattern that only this file matches: nginx starts although a pattern matches nothing, and not without a file that it names."""
+    return f"{path[:-1]}[{path[-1]}]"
+
+
+def _cookie_domains(entry: Site) -> str:
+    """A pattern for the domains of cookies that a browser would not accept from this site; "" where that cannot be said."""
+    if any(name.startswith("~") or name.endswith(".*") for name in entry.domain):
+        return ""
+    parents = {name.split(".", n)[-1] for name in entry.domain for n in range(name.count("."))} | set(entry.domain)
+    accepted = sorted(name for name in parents if not name.startswith(("~", "*", ".")) and not name.endswith("*"))
+    escaped = "|".join(name.replace(".", r"\.") for name in accepted)
+    return rf"~^(?!\.?(?:{escaped})$).+$" if accepted else ""
