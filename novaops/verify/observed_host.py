@@ -49,8 +49,7 @@ class ObservedHost:
             self.ran = backend.ran
             for feature, entries in self.entries.items():
                 self._progress(self.name, f"looking at {feature.name}")
-                found = self._call(feature, "observe", list(entries.values()))
-                self._seen |= {(feature.name, name): seen for name, seen in zip(entries, found, strict=True)}
+                self._seen |= self._call(feature, "observe", list(entries.values()))
         except NovaopsError as error:
             self.error = error
         self.seconds += time.monotonic() - started
@@ -63,14 +62,13 @@ class ObservedHost:
         marking = [feature for feature in self.entries if hasattr(feature.module, "before_reboot")]
         try:
             for feature in marking:
-                self._call(feature, "before_reboot", self._all_seen(feature))
+                self._call(feature, "before_reboot", self._all_seen(feature), gives=False)
             self._progress(self.name, "rebooting")
             self.reboots = True
             reboot(self.session)
             for feature in marking:
                 self._progress(self.name, f"looking at {feature.name} after the reboot")
-                found = self._call(feature, "after_reboot", self._all_seen(feature))
-                self._rebooted |= {(feature.name, name): seen for name, seen in zip(self.entries[feature], found, strict=True)}
+                self._rebooted |= self._call(feature, "after_reboot", self._all_seen(feature))
         except NovaopsError as error:
             self.error = error
         self.seconds += time.monotonic() - started
@@ -99,10 +97,11 @@ class ObservedHost:
     def _all_seen(self, feature: Feature) -> list[Any]:
         return [self._seen[feature.name, name] for name in self.entries[feature]]
 
-    def _call(self, feature: Feature, function: str, argument: list[Any]) -> Any:
-        """Raises HostFailed for whatever goes wrong inside a verify file: it spoils this host's result, and no other's."""
+    def _call(self, feature: Feature, function: str, argument: list[Any], *, gives: bool = True) -> dict[Where, Any]:
+        """What a function of the checks gives for each entry. Raises HostFailed for whatever goes wrong inside it, for this host only."""
         try:
-            return getattr(feature.module, function)(self._host, argument)
+            found = getattr(feature.module, function)(self._host, argument)
+            return {(feature.name, name): one for name, one in zip(self.entries[feature], found, strict=True)} if gives else {}
         except NovaopsError:
             raise
         except Exception as error:

@@ -60,6 +60,17 @@ class Plugin:
 
     # -- what is collected ------------------------------------------------------------------------------------------------
 
+    def pytest_collection(self, session: pytest.Session) -> bool:
+        """The modules as they are loaded already. No folder is searched: those of a user may hold anything."""
+        features = {feature for visit in self._visits for feature in visit.entries}
+        for feature in sorted(features, key=lambda feature: feature.file):
+            module: pytest.Module = pytest.Module.from_parent(session, path=feature.file)
+            module.obj = feature.module
+            session.items += module.collect()  # type: ignore[arg-type]  # of a module only what makeitem gives
+        session.config.hook.pytest_collection_modifyitems(session=session, config=session.config, items=session.items)
+        session.testscollected = len(session.items)
+        return True
+
     def pytest_pycollect_makeitem(self, collector: pytest.Module | pytest.Class, name: str, obj: Any) -> list[pytest.Item]:
         if not name.startswith("test_") or not callable(obj):
             return []

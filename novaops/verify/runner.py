@@ -39,18 +39,17 @@ def verify(
             stack.callback(visit.session.close)
         fleet.each(visits, ObservedHost.observe, parallel)
         plugin = Plugin(visits, reboot_all if reboot else None)
-        _pytest(plugin, {feature.file for visit in visits for feature in visit.entries}, junit)
+        _pytest(plugin, junit)
     return [(visit, [check for check in plugin.checks if check.case.visit is visit]) for visit in visits]
 
 
-def _pytest(plugin: Plugin, files: set[Path], junit: Path | None) -> None:
+def _pytest(plugin: Plugin, junit: Path | None) -> None:
     """One run, deaf to whatever pytest would find in the user's folder, home and environment."""
     arguments = [
         *("--noconftest", "-c", os.devnull, "--rootdir", str(FEATURES)),
-        *("--import-mode=importlib", "--assert=plain", "--capture=no", "-p", "no:terminal"),
+        *("--assert=plain", "--capture=no", "-p", "no:terminal"),
         *(part for name in ("cacheprovider", "warnings", "logging", "faulthandler") for part in ("-p", f"no:{name}")),
         *((f"--junitxml={junit.absolute()}", "-o", "junit_suite_name=novaops verify") if junit else ()),
-        *map(str, sorted(files)),
     ]
     with _plain_environment():
         code = pytest.main(arguments, plugins=[plugin])
