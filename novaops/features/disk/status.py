@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from novaops.facts.file import FileAt
-from novaops.features.disk.facts.block_devices import BlockDevice, BlockDevices, DeviceTable
+from novaops.features.disk.facts.block_devices import BlockDevices
+from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
 from novaops.features.disk.facts.mounts import Mounts, MountTable
-from novaops.features.disk.resources.filesystem import FSTAB
+from novaops.features.disk.resources.fstab_file import FSTAB
 from novaops.features.disk.resources.selection import names, uses
 from novaops.formats import fstab
 from novaops.formats.size import human

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from novaops.facts.directory import DirectoryAt
 from novaops.facts.file import FileAt
-from novaops.features.disk.facts.block_devices import EDGE, BlockDevice, BlockDevices, DeviceTable, fingerprint, knows_only_the_partition
+from novaops.features.disk.facts.block_devices import EDGE, BlockDevices, fingerprint, knows_only_the_partition
 from novaops.features.disk.facts.device import Device, DeviceAt
+from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
 from novaops.features.disk.facts.mounts import Mounts
+from novaops.features.disk.resources import fstab_file
+from novaops.features.disk.resources.fstab_file import FSTAB
 from novaops.features.disk.resources.selection import DiskChoice, DiskRequest, HostDisks, describe, select
 from novaops.model.action import Action, Command, Precondition
 from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.shell import join, quote
-
-FSTAB = "/etc/fstab"
 
 MAKERS = {"ext4": "e2fsprogs", "xfs": "xfsprogs", "btrfs": "btrfs-progs"}
 """Each file system that can be made, and the package that makes it."""
@@ -44,6 +46,8 @@ class Filesystem(Resource):
     wipe: str = ""
     """The identity of the disk whose content may be lost, as a refusal printed it."""
     read_only: bool = False
+    _chosen: WeakKeyDictionary[Facts, DiskChoice] = field(default_factory=WeakKeyDictionary, init=False, repr=False, compare=False)
+    """What `select` has worked out: it is asked for several times of the same facts, also by the mount."""
 
     @property
     def id(self) -> str:
@@ -59,20 +63,20 @@ class Filesystem(Resource):
 
     def select(self, facts: Facts) -> DiskChoice:
         """The device this file system is on, or will be. Raises Refused."""
-        table = facts.known(BlockDevices())
-        file = facts[FileAt(FSTAB)]
-        named: Device | Missing | None = None
-        if self.device.startswith("/"):
-            found = facts[DeviceAt(self.device)]
-            named = found
-        scene = HostDisks(
-            table=table,
-            mounts=facts.known(Mounts()),
-            fstab=getattr(file, "content", None) or b"",
-            named=named,
-        )
-        path = facts.known(DirectoryAt(self.path)).real
-        return select(DiskRequest(self.device, self.kind, path, self.wipe, self.read_only), scene)
+        if facts not in self._chosen:
+            named: Device | Missing | None = None
+            if self.device.startswith("/"):
+                at_path = facts[DeviceAt(self.device)]
+                named = at_path
+            host = HostDisks(
+                table=facts.known(BlockDevices()),
+                mounts=facts.known(Mounts()),
+                fstab=fstab_file.text(facts),
+                named=named,
+            )
+            path = facts.known(DirectoryAt(self.path)).real
+            self._chosen[facts] = select(DiskRequest(self.device, self.kind, path, self.wipe, self.read_only), host)
+        return self._chosen[facts]
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         selection = self.select(facts)
