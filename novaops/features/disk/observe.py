@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from novaops.verify.backend import output
+from novaops.verify import output
 
 if TYPE_CHECKING:
     from testinfra.host import Host

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,24 +11,12 @@ from typing import Any, ClassVar, Self
 
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable, Signature
 from novaops.model.question import Missing, Question, Section
+from novaops.shell import sh_file
 
-EDGE = 1_048_576
-"""Bytes at each end of a device that must read as zero before it counts as blank."""
+ENDS = sh_file(__package__, "device_ends.sh")
+"""sh functions: `edge_of`, `fingerprint`, `blank_ends`, `knows_only_the_partition`."""
 
-_LINKS = "/dev/disk /dev/mapper /dev/oracleoci"
-
-
-def fingerprint(path_word: str) -> str:
-    """Sh that prints a hash of both ends of a device; `$edge` is how long an end is. The first 16 digits count."""
-    return f'{{ head -c "$edge" -- {path_word}; tail -c "$edge" -- {path_word}; }} | sha256sum'
-
-
-def knows_only_the_partition(probed_word: str) -> str:
-    """Sh that succeeds when what `blkid -p -o export` printed is about the partition table's entry only.
-
-    So it is for a blank partition, with a status of 0.
-    """
-    return f"[ \"$(printf '%s\\n' {probed_word} | grep -v -c -e ^DEVNAME= -e ^PART_ENTRY_)\" = 0 ]"
+_SCRIPT = ENDS + sh_file(__package__, "block_devices.sh")
 
 
 @dataclass(frozen=True)
@@ -37,49 +26,7 @@ class BlockDevices(Question[DeviceTable]):
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
         del questions
-        only_a_partition = knows_only_the_partition('"$probed"')
-        ends = fingerprint('"$path"')
-        return f"""\
-cat /proc/sys/kernel/random/uuid
-awk 'NR > 1 {{ print "swap\\t" $1 }}' /proc/swaps
-find {_LINKS} -type l -printf 'link\\t%p\\t%l\\n' 2>/dev/null
-echo json
-lsblk -J -b -p -o NAME,KNAME,MAJ:MIN,TYPE,SIZE,RO,SERIAL,MODEL,PTUUID || exit
-echo
-lines() {{
-  while IFS= read -r line; do case $line in '#'* | '') ;; *) printf '%s\\t%s\\n' "$1" "$line" ;; esac; done <<END
-$2
-END
-}}
-lsblk -r -n -b -p -o NAME,TYPE,SIZE | sort -u | while read -r path kind size; do
-  case $kind in rom) continue ;; esac
-  [ -b "$path" ] && [ "$size" -gt 0 ] || continue
-  printf 'device\\t%s\\n' "$path"
-  signatures=$(wipefs -n -p -- "$path") || echo unreadable
-  probed=$(blkid -p -o export -- "$path"); status=$?
-  [ "$status$signatures" != 0 ] || ! {only_a_partition} || status=2
-  printf 'blkid\\t%s\\n' "$status"
-  lines wipefs "$signatures"
-  lines probed "$probed"
-  case $path in /dev/mapper/*) name=$(readlink -f -- "$path") ;; *) name=$path ;; esac
-  for holder in "/sys/class/block/${{name##*/}}/holders/"*; do [ ! -e "$holder" ] || printf 'holder\\t%s\\n' "${{holder##*/}}"; done
-  if [ "$size" -gt {EDGE} ]; then edge={EDGE}; else edge=$size; fi
-  edges=
-  if [ -z "$signatures" ] && [ "$status" = 2 ]; then
-    cmp -s -n "$edge" -- "$path" /dev/zero; first=$?
-    cmp -s -n "$edge" -i $((size - edge)):0 -- "$path" /dev/zero; last=$?
-    printf 'edges\\t%s\\t%s\\n' "$first" "$last"
-    edges=$first$last
-  fi
-  case "$edges
-$probed" in
-    00* | *'
-UUID='* | *'
-PTUUID='*) ;;
-    *) printf 'fingerprint\\t%s\\n' "$({ends})" ;;
-  esac
-done
-"""
+        return _SCRIPT
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, DeviceTable | Missing]:
@@ -112,14 +59,7 @@ done
 
 def _resolve(link: str, target: str) -> str:
     """Where a link below /dev leads: udev writes them relative to the link's own folder."""
-    parts = target.split("/") if target.startswith("/") else [*link.split("/")[:-1], *target.split("/")]
-    path: list[str] = []
-    for part in parts:
-        if part == "..":
-            path.pop()
-        elif part not in {"", "."}:
-            path.append(part)
-    return "/" + "/".join(path)
+    return posixpath.normpath(posixpath.join(posixpath.dirname(link), target))
 
 
 def _walk(entries: Iterable[dict[str, Any]], parent: str | None) -> Iterator[tuple[dict[str, Any], str | None]]:

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from novaops.facts.directory import DirectoryAt
 from novaops.facts.file import FileAt
-from novaops.features.disk.facts.block_devices import EDGE, BlockDevices, fingerprint, knows_only_the_partition
+from novaops.features.disk.facts.block_devices import ENDS, BlockDevices
 from novaops.features.disk.facts.device import Device, DeviceAt
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
 from novaops.features.disk.facts.mounts import Mounts
@@ -19,13 +19,15 @@ from novaops.features.disk.resources.selection import DiskChoice, DiskRequest, H
 from novaops.model.action import Action, Command, Precondition
 from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
-from novaops.shell import join, quote
+from novaops.shell import join, quote, sh_file
 
 MAKERS = {"ext4": "e2fsprogs", "xfs": "xfsprogs", "btrfs": "btrfs-progs"}
 """Each file system that can be made, and the package that makes it."""
 
 LABEL_LENGTH = {"ext4": 16, "xfs": 12, "btrfs": 255}
 """Bytes: ext4(5), xfs_admin(8), btrfs-filesystem(8)."""
+
+_SAME_DISK = ENDS + sh_file(__package__, "same_disk.sh")
 
 _FRESH_IDENTITY = {
     "ext4": lambda uuid, label: ["-q", "-m", "0", "-U", uuid, *(["-L", label] if label else [])],
@@ -118,7 +120,7 @@ class Filesystem(Resource):
                 ),
             ]
         else:
-            actions = [Precondition(still_blank(device), f"{device.path} is still blank")]
+            actions = [Precondition(_still_blank(device), f"{device.path} is still blank")]
         actions += [
             Command(
                 (f"mkfs.{self.kind}", *options, "--", device.path) if self.kind == "ext4" else (f"mkfs.{self.kind}", *options, device.path)
@@ -129,34 +131,19 @@ class Filesystem(Resource):
         return Step(self.id, tuple(changes), tuple(actions), Risk.DATA_LOSS, cannot_undo=lost)
 
 
-def still_blank(device: BlockDevice) -> str:
+def _still_blank(device: BlockDevice) -> str:
     """Sh that says why `device` is not blank after all, and fails. Asked on the host, right before mkfs."""
-    return f"""\
-device={quote(device.path)} size={device.size}
-no() {{ echo "$device $1"; exit 1; }}
-[ -b "$device" ] || no 'is no block device any more'
-[ "$(blockdev --getsize64 "$device")" = "$size" ] || no 'has another size than when it was looked at'
-{_idle(device)}
-[ "$(lsblk -n -o NAME -- "$device" | wc -l)" = 1 ] || no 'has partitions or volumes on it now'
-signatures=$(wipefs -n -p -- "$device") || no 'cannot be read by wipefs'
-[ -z "$signatures" ] || no 'has a signature on it now'
-found=$(blkid -p -o export -- "$device"); status=$?
-[ $status = 2 ] || {{ [ $status = 0 ] && {knows_only_the_partition('"$found"')}; }} || no 'has something on it that blkid knows'
-if [ "$size" -gt {EDGE} ]; then edge={EDGE}; else edge=$size; fi
-cmp -s -n "$edge" -- "$device" /dev/zero || no 'does not begin with zeros any more'
-cmp -s -n "$edge" -i $((size - edge)):0 -- "$device" /dev/zero || no 'does not end with zeros any more'
-"""
+    return f"{_SAME_DISK}device={quote(device.path)}\nstill_blank {device.size}\n"
 
 
 def _still_idle(device: BlockDevice, family: list[str]) -> str:
-    parts = "\n".join(f"device={quote(path)}\n{_idle(device)}" for path in family)
+    """Sh that says why `device` may not be wiped after all, and fails. Asked on the host, right before wipefs."""
+    parts = "\n".join(f"device={quote(path)}; idle" for path in family)
     return f"""\
-device={quote(device.path)}
-no() {{ echo "$device $1"; exit 1; }}
-[ -b "$device" ] || no 'is no block device any more'
-[ "$(blockdev --getsize64 "$device")" = {device.size} ] || no 'has another size than when it was looked at'
+{_SAME_DISK}device={quote(device.path)}
+same_size {device.size}
 {_same(device)} || no 'is another disk than when it was looked at'
-[ "$(lsblk -n -o NAME -- "$device" | wc -l)" = {len(family)} ] || no 'has other partitions or volumes on it now'
+parts_are {len(family)} 'has other partitions or volumes on it now'
 {parts}
 """
 
@@ -169,19 +156,8 @@ def _same(device: BlockDevice) -> str:
     if device.uuid:
         tests.append(f'[ "$(blkid -p -s UUID -o value -- "$device")" = {quote(device.uuid)} ]')
     elif device.fingerprint:
-        ends = fingerprint('"$device"')
-        tests.append(f"{{ edge={min(EDGE, device.size)}; {ends} | grep -q ^{device.fingerprint}; }}")
+        tests.append(f'fingerprint "$device" "$(edge_of {device.size})" | grep -q ^{device.fingerprint}')
     return " && ".join(tests) or ":"
-
-
-def _idle(device: BlockDevice) -> str:
-    del device
-    return """\
-node=$(readlink -f -- "$device"); number=$(lsblk -d -n -o MAJ:MIN -- "$device" | tr -d ' ')
-awk -v number="$number" -v node="$node" '$3 == number { exit 1 } { for (i = 6; i < NF; i++) if ($i == "-" && $(i + 2) == node) exit 1 }' \\
-  /proc/self/mountinfo || no 'is mounted now'
-awk -v node="$node" '$1 == node { exit 1 }' /proc/swaps || no 'is swap space now'
-for holder in "/sys/class/block/${node##*/}/holders/"*; do [ ! -e "$holder" ] || no "is held by ${holder##*/} now"; done"""
 
 
 def _settled(path: str, uuid: str) -> str:

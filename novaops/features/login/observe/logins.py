@@ -17,7 +17,8 @@ from novaops.features.login.observe import fail2ban
 from novaops.features.login.observe.fail2ban import Ban
 from novaops.secret_source import resolve
 from novaops.ssh.session import Session
-from novaops.verify.backend import output
+from novaops.verify import output
+from novaops.verify.reach import endpoints
 
 if TYPE_CHECKING:
     from testinfra.host import Host
@@ -97,7 +98,7 @@ Question = tuple[str, str]
 def observe(host: Host, entries: Sequence[ExpectedLogin]) -> list[ObservedLogin]:
     """A login or two for each user. Raises HostFailed where the host cannot be seen, Unreachable, UsageError for a password."""
     session: Session = host.backend.session
-    here, _, server, port = _connection(session)
+    here, _, server, port = endpoints(session)
     accounts = output(host, "getent shadow | awk -F: '$2 !~ /^[!*]/ && $2 != \"\" { print $1 }'").split()
     questions = [question for wanted in entries for question in _questions(wanted, here, accounts)]
     said = _judged(host, questions, server, port)
@@ -110,7 +111,7 @@ def observe(host: Host, entries: Sequence[ExpectedLogin]) -> list[ObservedLogin]
         found = {index: door.observe(wanted) for index, wanted in enumerate(entries) if wanted.kind != "fail2ban"}
         # Last of all: once fail2ban has seen this, it has read, and left out, what was tried before.
         found |= {
-            index: ObservedLogin(wanted, ban=fail2ban.look(host, server, port))
+            index: ObservedLogin(wanted, ban=fail2ban.observe(host, server, port))
             for index, wanted in enumerate(entries)
             if wanted.kind == "fail2ban"
         }
@@ -261,17 +262,6 @@ def _own_login(session: Session) -> str:
 
 
 # -- asking the host ----------------------------------------------------------------------------------------------------------
-
-
-def _connection(session: Session) -> tuple[str, ...]:
-    """The address and port of this machine and of the host, as the host sees them."""
-    done = session.run('echo "$SSH_CONNECTION"', root=False)
-    fields = tuple(field.partition("%")[0] for field in done.stdout.split())
-    try:
-        here, client_port, server, port = fields
-        return str(ipaddress.ip_address(here)), client_port, str(ipaddress.ip_address(server)), port
-    except ValueError:
-        raise HostFailed(f"{session.target} does not tell where this connection comes from", why=done.stdout.strip()) from None
 
 
 def _questions(wanted: ExpectedLogin, here: str, accounts: Iterable[str]) -> list[Question]:
