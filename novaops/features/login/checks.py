@@ -1,4 +1,4 @@
-"""login: who is let in by password gets in, who is not does not, and keys open the door as before. Seen by logging in."""
+"""login: those who may log in by password can, the others cannot, and keys work as before. Tried by logging in."""
 
 from __future__ import annotations
 
