@@ -1,4 +1,4 @@
-"""One host during a verification: connected to once, looked at feature by feature, rebooted at most once."""
+"""One host during a verification: connected to once, observed feature by feature, rebooted at most once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Where = tuple[str, str]
 
 
 class ObservedHost:
-    """Errors are kept as values: a host that cannot be seen must not stop the others."""
+    """Errors are kept as values: a host that cannot be observed must not stop the others."""
 
     def __init__(self, target: Target, entries: Entries, progress: Progress) -> None:
         self.name = target.name
@@ -38,7 +38,7 @@ class ObservedHost:
         self._host: Host | None = None
 
     def observe(self) -> None:
-        """Connect, and see what is there."""
+        """Connect, and run `observe` of each feature."""
         from novaops.verify.backend import testinfra_host
 
         started = time.monotonic()
@@ -55,7 +55,7 @@ class ObservedHost:
         self.seconds += time.monotonic() - started
 
     def reboot(self) -> None:
-        """Reboot it, and see what survived."""
+        """Reboot it, with `before_reboot` and `after_reboot` of each feature that has them."""
         from novaops.verify.reboot import reboot
 
         started = time.monotonic()
@@ -75,18 +75,18 @@ class ObservedHost:
 
     @property
     def host(self) -> Host:
-        """The testinfra host. Raises what kept it from being reached."""
+        """The testinfra host. Raises the error that kept it from being reached."""
         if self.error is not None:
             raise self.error
         assert self._host is not None
         return self._host
 
     def seen(self, where: Where) -> Any:
-        """What was seen of an entry. Raises what kept it from being seen."""
+        """What was found of an entry. Raises the error that prevented it."""
         return self._of(self._seen, where)
 
     def rebooted(self, where: Where) -> Any:
-        """What was seen of an entry after the reboot. Raises what kept it from being seen."""
+        """What was found of an entry after the reboot. Raises the error that prevented it."""
         return self._of(self._rebooted, where)
 
     def _of(self, found: dict[Where, Any], where: Where) -> Any:

@@ -1,4 +1,4 @@
-"""The way to a host's ports: straight from here, or on the host itself through the ssh connection."""
+"""Connections to a host's ports: directly from here, or from the host itself through the ssh connection."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Reach:
     here: str
     """This machine's address, as the host sees it."""
     inner: str
-    """What the host is asked at on itself: it sees itself coming from there."""
+    """The address at which the host connects to itself, and from which it then sees itself coming."""
     on_host: bool = False
-    """Whether there is no other way: it listens where nobody comes to from outside."""
+    """Whether the port can only be reached from the host itself."""
 
     @property
     def comes_from(self) -> str:

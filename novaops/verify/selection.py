@@ -1,4 +1,4 @@
-"""What is verified of which host. Everything that can be wrong on the operator's side is said here, before any host is contacted."""
+"""What is verified of which host. Errors on the operator's side are raised here, before any host is contacted."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _nothing(chosen: Chosen | None, known: Inventory, only: Sequence[str]) -> Us
 
 
 def refuse_unwritable(junit: Path) -> None:
-    """Raises UsageError where the JUnit file could not be written: it would be known only after the last host."""
+    """Raises UsageError where the JUnit file could not be written; pytest would tell only after the last host."""
     folder = junit.absolute().parent
     if junit.is_dir():
         raise UsageError(f"--junit {junit}: this is a folder", fix="name a file")

@@ -161,7 +161,7 @@ def test_root(seen: ObservedLogin) -> None:
 
 @applies(_is("keys"))
 def test_keys(seen: ObservedLogin) -> None:
-    """Still open the door"""
+    """Still work"""
     assert not seen.key, f"{seen.login} should get in by key, but {seen.key}"
 
 
