@@ -1,4 +1,4 @@
-"""The disks of a host in plain words: how large, what is on them, where mounted, which sit idle. Pure."""
+"""The disks of a host: size, content, where they are mounted, and which are idle. Pure."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _line(device: BlockDevice, depth: int, table: DeviceTable, mounts: MountTabl
 
 
 def state(line: DiskLine) -> str:
-    """What a person wants to know at a glance."""
+    """The column STATE: where it is mounted, or why not."""
     if line.mounted:
         return f"mounted at {', '.join(line.mounted)}"
     if line.fstab:

@@ -1,4 +1,4 @@
-"""Every block device: what is on it and who uses it. The evidence on which a disk may be formatted is gathered here."""
+"""What is on each block device, and who uses it: the evidence on which a disk may be formatted."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _device(entry: dict[str, Any], parent: str | None, details: list[list[str]] 
 
 
 def _signature(line: str) -> Signature:
-    """`offset,uuid,label,type`: a comma inside the label is not escaped, so the ends are taken off first."""
+    """`offset,uuid,label,type`: a comma inside the label is not escaped, so the other fields are split off from both ends."""
     offset, uuid, rest = line.split(",", 2)
     label, _, kind = rest.rpartition(",")
     return Signature(kind=kind, uuid=uuid, label=_decode(label), offset=offset)

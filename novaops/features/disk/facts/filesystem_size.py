@@ -12,7 +12,7 @@ from novaops.shell import join, sh_file
 _SCRIPT = sh_file(__package__, "filesystem_size.sh")
 
 TABLE_END = 2 * 1_048_576
-"""Bytes left free at a disk's end: GPT keeps its copy there, and partitions end on a whole MiB."""
+"""Bytes left free at a disk's end: the backup GPT is there, and partitions end on a whole MiB."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class FreeSpace:
     """The device it is on."""
     size: int
     unit: int
-    """The least by which it grows: a block group; less than that is no difference."""
+    """The least by which it grows: a block group. Less than that is not a change."""
     device_size: int
     disk: str = ""
     """The disk of the partition it is on; "" when it is on a whole disk."""

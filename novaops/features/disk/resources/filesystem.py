@@ -1,4 +1,4 @@
-"""A file system on a disk: made on a blank one, kept where it is there already, refused in every other case."""
+"""A file system on a disk: made on a blank disk, kept where it exists, refused in every other case."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class Filesystem(Resource):
     path: str
     label: str = ""
     wipe: str = ""
-    """The identity of the disk whose content may be lost, as a refusal printed it."""
+    """The identity of a disk whose content may be lost, as a refusal printed it."""
     read_only: bool = False
     _chosen: WeakKeyDictionary[Facts, DiskChoice] = field(default_factory=WeakKeyDictionary, init=False, repr=False, compare=False)
-    """What `select` has worked out: it is asked for several times of the same facts, also by the mount."""
+    """The results of `select`: plan, notes and exclusive_keys ask for the same one, and so does the mount."""
 
     @property
     def id(self) -> str:
@@ -90,7 +90,7 @@ class Filesystem(Resource):
             yield Step(self.id, (change,), (_set_label(self.kind, device, self.label),))
 
     def exclusive_keys(self, facts: Facts) -> Iterator[str]:
-        """The device: no second file system can be on it."""
+        """The device: it cannot have a second file system."""
         yield describe(self.select(facts).device)
 
     def notes(self, facts: Facts) -> Iterator[str]:
@@ -113,7 +113,7 @@ class Filesystem(Resource):
             family = [part.path for part in table.family(device)]
             actions = [
                 Precondition(_still_idle(device, family), f"{device.path} is still the disk that may be wiped, and idle"),
-                # Partitions first: once the table is gone, their device nodes are too.
+                # Partitions first: their device nodes vanish with the partition table.
                 Command(("wipefs", "--all", "--quiet", "--", *reversed(family))),
                 Command(
                     ("sh", "-c", f"blockdev --rereadpt {quote(device.path)} 2>/dev/null; ! command -v udevadm >/dev/null || udevadm settle")
@@ -149,7 +149,7 @@ parts_are {len(family)} 'has other partitions or volumes on it now'
 
 
 def _same(device: BlockDevice) -> str:
-    """Sh that succeeds when what is called by the device's name is still the disk, with the content, that was looked at."""
+    """Sh that succeeds when what is called by the device's name is still the disk, with the content, that was planned for."""
     tests = []
     if device.serial:
         tests.append(f'[ "$(lsblk -d -n -o SERIAL -- "$device" | tr -d " ")" = {quote(device.serial.replace(" ", ""))} ]')
@@ -161,7 +161,7 @@ def _same(device: BlockDevice) -> str:
 
 
 def _settled(path: str, uuid: str) -> str:
-    """Sh that waits until the new file system is known by its UUID: right after mkfs it may not be."""
+    """Sh that waits until udev knows the new file system, and fails unless it has its UUID."""
     return (
         "! command -v udevadm >/dev/null || udevadm settle; "
         f'found=$(blkid -p -s UUID -o value -- {quote(path)}); [ "$found" = {uuid} ] || '
@@ -170,7 +170,7 @@ def _settled(path: str, uuid: str) -> str:
 
 
 def _set_label(kind: str, device: BlockDevice, label: str) -> Command:
-    """Online for ext4 and btrfs; xfs wants its mount point, which xfs_io takes."""
+    """Mounted ext4 and btrfs can be labelled by e2label and btrfs; a mounted xfs needs xfs_io."""
 
     def command(text: str) -> Command:
         where = f"where=$(findmnt -n -f -o TARGET -S {quote(device.path)} || echo {quote(device.path)})"

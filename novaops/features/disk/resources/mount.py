@@ -1,4 +1,4 @@
-"""A mount: the place, the line in fstab and the mount itself. One step, all of it or nothing."""
+"""A mount: the mount point, the line in fstab and the mount itself, in one step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from novaops.model.question import Facts, Question
 from novaops.shell import quote
 
 State = Literal["mounted", "defined", "unmounted", "absent"]
-"""mounted: line and mount. defined: the line, the mount as it is. unmounted: the mount gone, the line as it is. absent: neither."""
+"""mounted: line and mount. defined: the line; the mount stays as it is. unmounted: no mount; the line stays as it is. absent: neither."""
 
 _VIRTUAL = {"proc", "sysfs", "devtmpfs", "devpts", "cgroup2", "cgroup", "securityfs", "debugfs", "tracefs", "bpf", "efivarfs"}
 
@@ -30,9 +30,9 @@ _VIRTUAL = {"proc", "sysfs", "devtmpfs", "devpts", "cgroup2", "cgroup", "securit
 class Mount(Resource):
     path: str
     source: Filesystem | str = ""
-    """A file system on a disk, or what fstab takes as it is: /srv/data for a bind mount. "" where nothing is to be mounted."""
+    """A file system on a disk, or fstab's first field as text, such as /srv/data for a bind mount. "" where nothing is to be mounted."""
     filesystem: str = "none"
-    """The type in fstab for a source that is a text."""
+    """The type in fstab where `source` is a text."""
     options: tuple[str, ...] = ("defaults",)
     owner: str = ""
     """USER or USER:GROUP of the mounted file system's top folder; "" leaves it as it is."""
@@ -136,7 +136,7 @@ class Mount(Resource):
         return _holder(facts.known(DirectoryAt(self.source)).real, mounts).options
 
     def predict(self, facts: Facts) -> Facts:
-        """Without the mount, once it is gone: what it is mounted beneath can go next."""
+        """Without the mount once it is unmounted, so that its parent can be unmounted next."""
         if self.state in {"mounted", "defined"}:
             return facts
         path = facts.known(DirectoryAt(self.path)).real
@@ -153,7 +153,7 @@ def _make_directory(place: Directory) -> Command:
 
 
 def _trial(line: fstab.FstabLine, path: str) -> Command:
-    """Mount by hand and unmount again, before fstab has a word of it: a line that cannot work is never written."""
+    """Mount without fstab and unmount again, so that a line that cannot work is never written."""
     kind = () if line.filesystem == "none" else ("-t", line.filesystem)
     words = ("mount", *kind, "-o", ",".join(line.options), "--", line.source, path)
     return Command(("sh", "-c", '"$@" && umount -- "$0"', path, *words))
@@ -165,13 +165,13 @@ sound "$1" || {
   at=$(mktemp -d) && mount -t xfs -o OPTIONS,nosuid,nodev,noexec -- "$1" "$at" && umount -- "$at"
   rmdir -- "$at"; sound "$1"
 }"""
-"""After a power cut the log is full, and only mounting writes it back: until then xfs_repair sees errors that are none."""
+"""After a power cut the log is not empty, and only mounting replays it; before that xfs_repair reports errors that are none."""
 
 
 def _healthy(kind: str, device: str, *, read_only: bool) -> Command:
-    """A file system that was there is checked before it is trusted: repaired where that is safe (fsck's 1), never made anew.
+    """An existing file system is checked before it is mounted: repaired where that is safe (fsck's exit status 1), never made anew.
 
-    One that is to be read only is not written to by the check either: its device may not allow it.
+    With `read_only` the check does not write either: the device may not allow it.
     """
     how = {
         "ext4": f'e2fsck {"-n" if read_only else "-p"} -- "$1"; [ $? -le 1 ]',
@@ -213,7 +213,7 @@ def _refuse_no_directory(place: Directory) -> None:
 
 
 def _refuse_place(place: Directory, mounts: MountTable) -> None:
-    """Nothing is mounted over what somebody put there."""
+    """Raises Refused where the mount would hide files or other mounts."""
     if place.state == "filled":
         raise Refused(
             f"{place.real} is not empty",

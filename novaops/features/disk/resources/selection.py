@@ -1,4 +1,4 @@
-"""Which disk is meant, and may it be used? Pure, and the place where "never lose data" is decided."""
+"""Which disk is meant, and whether it may be used: what keeps data from being lost is decided here. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from novaops.model.question import Missing
 
 @dataclass(frozen=True)
 class DiskRequest:
-    """What was asked for. `device` is auto, a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
+    """The disk that is asked for. `device` is auto, a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
 
     device: str
     filesystem: str
@@ -35,21 +35,21 @@ class HostDisks:
     mounts: MountTable
     fstab: bytes
     named: Device | Missing | None
-    """What stands at `DiskRequest.device` where that is a path; None where it is none."""
+    """What is at `DiskRequest.device` where that is a path; None where it is not a path."""
 
 
 @dataclass(frozen=True)
 class DiskChoice:
     device: BlockDevice
     make: bool
-    """Whether a file system has to be made; else the one there is the wanted one."""
+    """Whether a file system has to be made; otherwise the one that is there is used."""
     uuid: str
-    """Of the file system, there already or to be made."""
+    """The UUID of the file system, existing or to be made."""
     wipe: bool = False
 
 
 def select(request: DiskRequest, host: HostDisks) -> DiskChoice:
-    """The device for `request`. Raises Refused, with what is there, unless using it is provably safe."""
+    """The device for `request`. Raises Refused, with what is on the device, unless using it is provably safe."""
     device = _named(request, host) if request.device != "auto" else _automatic(request, host)
     if is_mounted(device, request.path, host.mounts):
         return _mounted(request, device)
@@ -72,7 +72,7 @@ def select(request: DiskRequest, host: HostDisks) -> DiskChoice:
 
 
 def is_mounted(device: BlockDevice, path: str, mounts: MountTable) -> bool:
-    """Whether all of the device is seen at `path`: a folder of it shown there is not it, a subvolume of btrfs is."""
+    """Whether the device is mounted at `path`. A bind mount of one of its folders does not count, a subvolume of btrfs does."""
     mounted = mounts.at(path)
     if mounted is None or (mounted.root != "/" and mounted.filesystem != "btrfs"):
         return False
@@ -87,7 +87,7 @@ def names(device: BlockDevice) -> frozenset[str]:
 
 
 def describe(device: BlockDevice) -> str:
-    """/dev/vdb (serial DATA, 20 GiB): enough to be sure which one it is."""
+    """/dev/vdb (serial DATA, 20 GiB): enough to identify it."""
     about = [f"serial {device.serial}"] if device.serial else []
     return f"{device.path} ({', '.join([*about, human(device.size)])})"
 
@@ -140,7 +140,7 @@ _LOOK = "novaops disk ls HOST shows every disk with its names"
 
 
 def _automatic(request: DiskRequest, host: HostDisks) -> BlockDevice:
-    """The one blank disk. Before that, what fstab or the kernel already has at the path: a second run must find the first's."""
+    """What fstab or the kernel already has at the path, so that a second run finds the disk of the first; else the one blank disk."""
     line = fstab.find(host.fstab, request.path)
     if line is not None:
         device = next((d for d in host.table.devices if line.source in names(d)), None)
@@ -264,7 +264,7 @@ def _no_blank_hint(request: DiskRequest, idle: Sequence[BlockDevice]) -> str:
 
 
 def _stable_name(device: BlockDevice) -> str:
-    """A name that survives a reboot where there is one: kernel names swap between boots."""
+    """A name below /dev/disk/by-id where there is one: kernel names change between boots."""
     by_id = [link for link in device.links if link.startswith("/dev/disk/by-id/")]
     return min(by_id, key=len) if by_id else device.path
 
