@@ -39,7 +39,7 @@ def allow(  # noqa: PLR0913 - one option for each key of the section
     no_wait: NoWait = False,
     guard: Guard = SECONDS,
 ) -> int:
-    """Let users log in by password, next to keys, and prove it by logging in. What goes wrong the host takes back itself."""
+    """Let users log in by password, besides keys, and prove it by logging in. If that fails, the host rolls the change back."""
     users = [*(user or []), *(["root"] if root and "root" not in (user or []) else [])]
     networks = from_ or []
     if not users and (password or (networks and not everyone)):
@@ -60,13 +60,13 @@ def allow(  # noqa: PLR0913 - one option for each key of the section
 def deny(
     options: Options, host: OneHost, *, check: Check = False, diff: Diff = False, no_wait: NoWait = False, guard: Guard = SECONDS
 ) -> int:
-    """Let no password in any more, however it is asked for. Keys work as before, which is proven."""
+    """Disable password logins, by every method. Keys work as before, which is proven by a login."""
     return _converge(options, host, None, {}, check=check, diff=diff, no_wait=no_wait, guard=guard)
 
 
 @verb(app)
 def status(options: Options, hosts: Hosts = None) -> int:
-    """Who may log in how, and why not."""
+    """Who may log in, by which method, and why not."""
     from novaops.cli.query import ask_hosts, show_rows
     from novaops.features.login import status as logins
 
