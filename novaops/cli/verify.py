@@ -1,4 +1,4 @@
-"""novaops verify: other eyes than the engine's, on what the inventory wants."""
+"""novaops verify: whether hosts are as the inventory wants them, checked independently of the engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Only = Annotated[str, typer.Option("--only", metavar="SECTION,...", help="These sections only.")]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the results there as JUnit XML too.")]
-Reboot = Annotated[bool, typer.Option("--reboot", help="REBOOT each host on which all is right, and see what survives.")]
+Reboot = Annotated[bool, typer.Option("--reboot", help="REBOOT each host on which all is right, and check what survives.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -25,10 +25,9 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(options: Options, hosts: Hosts = None, *, only: Only = "", junit: Junit = None, reboot: Reboot = False) -> int:
-    """See from outside whether hosts are as the inventory wants them. Exit 3 if one is not."""
+    """Check independently whether hosts are as the inventory wants them. Exit 3 if one is not."""
     from novaops.cli import output
-    from novaops.verify import runner as run
-    from novaops.verify import selection
+    from novaops.verify import runner, selection
 
     started = time.monotonic()
     known, playbooks = options.known()
@@ -39,7 +38,7 @@ def verify(options: Options, hosts: Hosts = None, *, only: Only = "", junit: Jun
     with output.progress(list(targets)) as tell:
         for one in left_out:
             typer.echo(f"{one.host.name}: not verified: there is no check for {', '.join(one.unverified)}", err=True)
-        found = run.verify(
+        found = runner.verify(
             list(targets.values()),
             {one.host.name: one.entries for one in chosen},
             tell,

@@ -1,4 +1,4 @@
-"""The text of /etc/fstab: one line found, put or taken out, every other byte left as it is."""
+"""The text of /etc/fstab: find, put or remove one line, and keep every other byte."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FIELDS = 6
 
 @dataclass(frozen=True)
 class FstabLine:
-    """What one line of fstab says; fields(5) that are left out have their defaults."""
+    """One line of fstab. Fields that are left out have their defaults (fstab(5))."""
 
     source: str
     path: str
@@ -26,7 +26,7 @@ class FstabLine:
         return " ".join(escape(part) for part in fields)
 
     def same_as(self, other: FstabLine) -> bool:
-        """Whether both mean the same: the order of options is no difference."""
+        """Whether both mean the same; the order of options does not matter."""
         return (self.source, self.path, self.filesystem, set(self.options), self.dump, self.check) == (
             *(other.source, other.path, other.filesystem, set(other.options)),
             *(other.dump, other.check),
@@ -34,12 +34,12 @@ class FstabLine:
 
 
 def escape(text: str) -> str:
-    """A field of fstab: blanks and their like as octal, because a blank ends the field."""
+    """A field of fstab: whitespace, backslash and # as octal, because whitespace ends a field."""
     return "".join(f"\\{ord(c):03o}" if c in " \t\n\r\\#" else c for c in text)
 
 
 def parse(content: bytes) -> Iterator[tuple[int, FstabLine]]:
-    """Each line that says something, with its number from 0. Comments and broken lines are passed over."""
+    """Each line that has an entry, with its number from 0. Comments and lines with too few fields are ignored."""
     for number, raw in enumerate(content.split(b"\n")):
         if raw.lstrip(b" \t").startswith(b"#"):
             continue
@@ -93,5 +93,5 @@ def remove(content: bytes, path: str) -> bytes:
 
 
 def unescape(text: str) -> str:
-    r"""The kernel's and fstab's `\040` for a blank, and its like."""
+    r"""Text with the octal escapes of fstab and mountinfo replaced: `\040` is a blank."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)

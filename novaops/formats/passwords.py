@@ -1,4 +1,4 @@
-"""Passwords: which are too weak to be put on the internet, and the hash that travels in their place. Pure."""
+"""Passwords: which are too weak for ssh on the internet, and their hashes for /etc/shadow. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST = 255
 FEWEST_DIFFERENT = 6
 
 ROUNDS = 100_000
-"""Of SHA-512 crypt: a twentieth of a second, both here and for each login there. Every libc that sshd is built with knows it."""
+"""Of SHA-512 crypt: a twentieth of a second, here and for each login. Every libc that sshd is built with supports it."""
 
 COMMON = frozenset(
     """\
@@ -32,14 +32,14 @@ COMMON = frozenset(
     winter woaini xxxxxx zaq zxcvbn zxcvbnm
     """.split()  # noqa: SIM905 - a list of words is read as one
 )
-"""What is left of a password without its digits and signs must be none of these."""
+"""A password without its digits and signs must be none of these."""
 
 _LOOKALIKES = tuple(str.maketrans("@4310$5!7", f"aae{one}ossit") for one in "li")
-"""A 1 is meant for one letter or the other."""
+"""Digits and signs to the letters they stand for. A 1 stands for l or i, so there are two tables."""
 
 
 def weakness(password: str, user: str = "") -> str:
-    """Why a password must not be used (for `user`), as the end of a sentence that begins with "the password"; "" if it may."""
+    """Why a password must not be used (by `user`), as the end of a sentence that begins with "the password"; "" if it may."""
     if any(unicodedata.category(c) in {"Cc", "Cs", "Zl", "Zp"} for c in password):
         return "has characters in it that cannot be typed"
     if len(password.encode()) > LONGEST:
@@ -58,14 +58,14 @@ def weakness(password: str, user: str = "") -> str:
 
 
 def _plain(password: str) -> Iterator[str]:
-    """The password, with and without what is around its letters, and with the letters that its digits and signs stand for."""
+    """The password, and variants: without leading or trailing digits and signs, the others replaced by the letters they stand for."""
     yield password
     for around in ("", "^[^a-z]+", "[^a-z]+$", "^[^a-z]+|[^a-z]+$"):
         yield from (re.sub(around, "", password).translate(letters) for letters in _LOOKALIKES)
 
 
 def _runs(password: str) -> bool:
-    """Whether nearly every character follows from the one before it: 123456789012, abcdefghijkl."""
+    """Whether nearly all characters are one sequence: 123456789012, abcdefghijkl, lkjihgfedcba."""
     steps = [ord(b) - ord(a) for a, b in pairwise(password)]
     return max(sum(step == wanted for step in steps) for wanted in (0, 1, -1)) >= len(steps) - 2
 
@@ -78,11 +78,11 @@ def hashed(password: Secret, salt: str) -> Secret:
 
 
 def matches(password: Secret, found: Secret) -> bool:
-    """Whether a hash that was found is one of this password. Hashes of other kinds than SHA crypt cannot be told, and count as no."""
+    """Whether `found` is a hash of this password. Hashes other than SHA crypt cannot be compared, and count as no."""
     from passlib.hash import sha256_crypt, sha512_crypt
 
     text = found.reveal()
     with warnings.catch_warnings(), suppress(ValueError):
-        warnings.simplefilter("ignore")  # of salts longer than a libc makes them
+        warnings.simplefilter("ignore")  # about salts longer than those that libc makes
         return any(kind.identify(text) and kind.verify(password.reveal(), text) for kind in (sha512_crypt, sha256_crypt))
     return False

@@ -1,12 +1,12 @@
 """The configuration of sshd, read the way sshd reads it: which file and line a setting of a connection comes from.
 
-sshd reads its files twice. At its start it takes the lines outside every Match, and those of `Match all`. When somebody
-connects, it reads again, takes the lines of the blocks that match, and puts them over the first. Both times the first line
-that sets a value has it, and each file is read where it is included (sshd_config(5); in servconf.c parse_server_config_depth
+sshd reads its files twice. At its start it applies the lines outside of Match blocks, and those of `Match all`. On each
+connection it reads them again, and the lines of the blocks that match override the first ones. Both times the first line
+that sets a keyword wins, and each file is read where it is included (sshd_config(5); in servconf.c parse_server_config_depth
 and copy_set_server_options).
 
-Where releases differ, the newer one is followed. Lines that are broken, and whatever else makes sshd refuse to start, are passed over:
-that is for `sshd -t` on the host to tell.
+Where releases differ, the newer one is followed. Broken lines, and whatever else makes sshd refuse to start, are ignored: `sshd -t` on
+the host reports them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _AT_START = frozenset(
     syslogfacility tcpkeepalive usedns usepam versionaddendum xauthlocation
     """.split()  # noqa: SIM905 - a table of names is read without quotes
 )
-"""What no Match can change: SSHCFG_GLOBAL. `Match all` holds at the start too, so its block may set these, as a line among the others."""
+"""Keywords that no Match block can change: SSHCFG_GLOBAL. The exception is `Match all`, whose block sshd applies at its start."""
 
 _ADDED_UP = frozenset(
     """
@@ -52,7 +52,7 @@ _ADDED_UP = frozenset(
 )
 _LAST_WINS = frozenset({"fingerprinthash", "streamlocalbindmask"})
 _RAW = frozenset({"authorizedkeyscommand", "authorizedprincipalscommand", "forcecommand", "versionaddendum"})
-"""Their value is the rest of the line, with its quotes, and with what looks like a comment."""
+"""Their value is the rest of the line, quotes and # included."""
 
 _DECIDES_LOGINS = frozenset({"authenticationmethods", "kbdinteractiveauthentication", "passwordauthentication", "permitrootlogin"})
 
@@ -61,7 +61,7 @@ _Criteria = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Peer:
-    """The connection that is asked about. What is left empty matches nothing, but a host without a name has its address for one."""
+    """The connection in question. An empty field matches nothing, except that `host` defaults to the address."""
 
     user: str
     groups: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class Peer:
 
 @dataclass(frozen=True)
 class Setting:
-    """One line that sets something: the keyword in lower case and by its present name, the arguments unquoted and one blank apart."""
+    """One line: its keyword in lower case and by its current name, its arguments unquoted and joined by single blanks."""
 
     keyword: str
     value: str
@@ -89,7 +89,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Ruling:
-    """The line that a value comes from, and the lines that apply to the connection too and have no effect, as they are read."""
+    """The line that a value comes from, and the other lines that apply to the connection but have no effect, in reading order."""
 
     winner: Setting | None
     losers: tuple[Setting, ...]
@@ -97,22 +97,22 @@ class Ruling:
 
 @dataclass(frozen=True)
 class SshdConfig:
-    """The files of a host: absolute path → text. What `Include` names and is not among them does not exist."""
+    """The files of a host: absolute path → text. A file that `Include` names and that is not among them does not exist."""
 
     files: Mapping[str, str]
     main: str = "/etc/ssh/sshd_config"
 
     def ruling(self, keyword: str, peer: Peer) -> Ruling:
-        """Of a keyword that adds up (AllowUsers, Port, …) the winner is the first of several: see `in_force`."""
+        """For a keyword whose lines add up (AllowUsers, Port, …) the winner is the first of several: see `in_force`."""
         applying, deciding = self._judge(keyword, peer)
         return Ruling(next(iter(deciding), None), tuple(setting for setting in applying if setting not in deciding))
 
     def in_force(self, keyword: str, peer: Peer) -> tuple[Setting, ...]:
-        """Every line that has a part in the value: one at most, unless the keyword is of those that add up."""
+        """All lines that contribute to the value: at most one, unless the lines of the keyword add up."""
         return self._judge(keyword, peer)[1]
 
     def with_file(self, path: str, text: str | None) -> SshdConfig:
-        """The same with `text` at `path`; None takes the file away."""
+        """The same with `text` at `path`; None removes the file."""
         others = {other: content for other, content in self.files.items() if other != path}
         return replace(self, files=others if text is None else {**others, path: text})
 
@@ -127,7 +127,7 @@ class SshdConfig:
         return path != self.main and next((setting.file == path for setting in deciding), False)
 
     def _judge(self, keyword: str, peer: Peer) -> tuple[tuple[Setting, ...], tuple[Setting, ...]]:
-        """The lines of `keyword` that apply to `peer`, and those of them that decide. A file that is included twice has its lines once."""
+        """The lines of `keyword` that apply to `peer`, and those of them that decide. Lines of a file included twice count once."""
         name = _present_name(keyword)
         lines = [(setting, blocks) for setting, blocks in _read(self) if setting.keyword == name]
         at_start = dict.fromkeys(setting for setting, blocks in lines if all(map(_is_all, blocks)))
@@ -148,7 +148,7 @@ class SshdConfig:
 def _read(config: SshdConfig) -> Iterator[tuple[Setting, tuple[_Criteria, ...]]]:
     """Every line in the order sshd reads them, with the Match lines that must all hold for it to count.
 
-    The reading ends where files include each other too deeply, as it does for sshd.
+    Reading ends where files include each other too deeply, as in sshd.
     """
     with suppress(RecursionError):
         yield from _read_file(config.files, config.main, (), 0)
@@ -176,7 +176,7 @@ def _read_file(
 
 
 def _included(files: Iterable[str], pattern: str) -> list[str]:
-    """The files that one argument of Include takes, in the order of their bytes. A "~" is no home directory here."""
+    """The files that one argument of Include matches, sorted by their bytes. "~" is not a home directory here."""
     if pattern.startswith("~"):
         return []
     wanted = posixpath.normpath(posixpath.join("/etc/ssh", pattern)).split("/")
@@ -188,7 +188,7 @@ def _present_name(keyword: str) -> str:
 
 
 def _keyword(line: str) -> tuple[str, str]:
-    """A line's keyword, and the rest of the line. Nothing for a comment or an empty line."""
+    """A line's keyword, and the rest of the line; empty for a comment or an empty line."""
     keyword, rest = _word(line.lstrip(_BLANKS).rstrip(_BLANKS + "\f"))
     if not keyword:
         keyword, rest = _word(rest)
@@ -265,19 +265,19 @@ def _criterion_holds(name: str, patterns: str, peer: Peer) -> bool:
 
 
 def listed(names: Iterable[str], patterns: str, matches: Callable[[str, str], bool] | None = None) -> bool:
-    """Whether a pattern takes one of `names`, and no pattern behind a "!" takes any (PATTERNS in ssh_config(5))."""
+    """Whether a pattern matches one of `names`, and no pattern with a "!" matches any (PATTERNS in ssh_config(5))."""
     matches = matches or _matches
     hits = [part.startswith("!") for part in patterns.split(",") for name in names if name and matches(name, part.removeprefix("!"))]
     return bool(hits) and not any(hits)
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """Only "*" and "?" have a meaning, and "?" is one byte (match.c: match_pattern)."""
+    """Only "*" and "?" are wildcards, and "?" is one byte (match.c: match_pattern)."""
     return fnmatch.fnmatchcase(_octets(name), _octets(pattern.replace("[", "[[]")))
 
 
 def covers(address: str, pattern: str) -> bool:
-    """An address, a network, or a text with wildcards (addrmatch.c). Zones must be the same: fe80::/10 takes no fe80::1%eth0."""
+    """Whether `pattern`, an address, a network or a text with wildcards, matches (addrmatch.c). fe80::/10 does not match fe80::1%eth0."""
     base, slash, bits = pattern.partition("/")
     try:
         mine = ipaddress.ip_address(address)
@@ -294,7 +294,7 @@ def covers(address: str, pattern: str) -> bool:
 
 
 def _same_path(path: list[str], wanted: list[str]) -> bool:
-    """Whether glob(3) takes a path for a pattern, both in parts."""
+    """Whether a path matches a pattern as in glob(3); both are split at "/"."""
     return len(path) == len(wanted) and all(map(_takes, path, wanted))
 
 

@@ -1,8 +1,8 @@
-"""The one file of sshd's configuration that novaops owns: who may log in by password. Written, and read back. Pure.
+"""The one file of sshd's configuration that novaops owns: who may log in by password. Written and read. Pure.
 
-It sorts first. Outside of Match blocks the first value of a keyword counts, so a drop-in that sorts last says nothing; what a
-Match block says counts more than anything outside of one, and of several blocks the first (sshd_config(5)). So each
-grant is a Match block, and what is denied to everybody else stands in one too.
+Its name sorts first. Outside of Match blocks the first value of a keyword counts, so a drop-in that sorts last has no effect.
+A Match block overrides everything outside of one, and of several blocks the first counts (sshd_config(5)). So each grant is a
+Match block, and so is what is denied to everybody else.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ EVERYONE = "*"
 """Everybody but root."""
 
 ANYBODY = "nobody"
-"""Whom sshd is asked about for what holds for everyone: every host has this account, and nobody means it by name."""
+"""The user that sshd is asked about for what holds for everyone: every host has this account, and no inventory names it."""
 
 _NOBODYS = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
-"""Addresses for documentation (RFC 5737), from which nobody comes."""
+"""Addresses for documentation (RFC 5737, RFC 3849): no login comes from them."""
 
 NAMES = {"passwordauthentication": "PasswordAuthentication", "kbdinteractiveauthentication": "KbdInteractiveAuthentication"}
 KEYWORDS = tuple(NAMES)
-"""A pair: with PAM, keyboard-interactive asks for the same password."""
+"""Always set together: with PAM, keyboard-interactive asks for the same password."""
 
 _HEAD = """\
 # managed by novaops: who may log in by password (novaops login). What is changed here by hand is lost.
@@ -113,7 +113,7 @@ def _both(value: str, indent: str = "    ") -> str:
 
 
 def _ordered(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
-    """By name, and what holds for everyone last: of several blocks that match, the first counts."""
+    """By name, and EVERYONE last: of several blocks that match, the first counts."""
     return tuple(sorted(grants, key=lambda grant: (grant.who == EVERYONE, grant.who)))
 
 
@@ -121,7 +121,7 @@ _GRANT = re.compile(r"^Match User (\S+)(?: Address (\S+))?\n    PasswordAuthenti
 
 
 def read(text: str) -> DropIn:
-    """What `text` was once written from; nothing where it was not written by novaops."""
+    """The drop-in that `text` was written from; an empty one where novaops did not write it."""
     if not text.startswith(_HEAD):
         return DropIn()
     grants = (
@@ -132,5 +132,5 @@ def read(text: str) -> DropIn:
 
 
 def included(main: str) -> str:
-    """The main file with the drop-in read before everything else."""
+    """The main file with an Include of the drop-in before everything else."""
     return f"{_INCLUDE}{main}"

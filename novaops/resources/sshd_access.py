@@ -1,4 +1,4 @@
-"""What keeps somebody from logging in, found before anything is changed, each with the place that says so. Pure."""
+"""What keeps a user from logging in, with the line that says so; found before anything is changed. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from novaops.formats.sshd_config import Peer, SshdConfig, covers, listed
 from novaops.formats.sshd_drop_in import DROP_IN, KEYWORDS, NAMES
 
 Effective = Mapping[str, tuple[str, ...]]
-"""What sshd itself says its settings are for one user from one address."""
+"""sshd's own settings for one user from one address, as `sshd -T` prints them."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class LoginBlocker:
 
 @dataclass(frozen=True)
 class LoginContext:
-    """Somebody who wants to log in, and what sshd is set to for them."""
+    """A user who wants to log in from an address, and what sshd is set to for them."""
 
     peer: Peer
     account: Account | None
@@ -34,13 +34,13 @@ class LoginContext:
     effective: Effective
     config: SshdConfig
     nologin: bool = False
-    """Whether /etc/nologin keeps all but root out."""
+    """Whether there is an /etc/nologin, with which only root may log in."""
 
     def value(self, keyword: str) -> str:
         return " ".join(self.effective.get(keyword, ()))
 
     def place(self, keyword: str) -> str:
-        """The line that decides; "" where it is sshd's default, or where novaops reads the configuration otherwise than sshd."""
+        """The line that decides; "" where it is sshd's default, or where sshd does not say what the line says."""
         winner = self.config.ruling(keyword, self.peer).winner
         return winner.where if winner and _same(winner.value, self.value(keyword)) else ""
 
@@ -55,66 +55,66 @@ def _same(written: str, effective: str) -> bool:
     return one == other
 
 
-def to_password(way: LoginContext, *, sets_password: bool = False) -> Iterator[LoginBlocker]:
-    """What would turn a right password down. `sets_password`: the account gets a new one, or is made with one."""
-    yield from _methods(way)
-    yield from _account(way, sets_password=sets_password)
-    yield from to_everything(way)
-    if missing := _second_factor(way.effective.get("authenticationmethods", ()), {"password", "keyboard-interactive"}):
-        place = way.place("authenticationmethods")
+def to_password(context: LoginContext, *, sets_password: bool = False) -> Iterator[LoginBlocker]:
+    """What would make sshd reject a right password. `sets_password`: the account gets a new one, or is created with one."""
+    yield from _methods(context)
+    yield from _account(context, sets_password=sets_password)
+    yield from to_everything(context)
+    if missing := _second_factor(context.effective.get("authenticationmethods", ()), {"password", "keyboard-interactive"}):
+        place = context.place("authenticationmethods")
         yield LoginBlocker(
             f"AuthenticationMethods asks for more than a password: {missing}", place, "the administrator of the host meant that"
         )
-    if way.peer.user == "root" and way.value("permitrootlogin") != "yes":
-        yield way.said("permitrootlogin", "PermitRootLogin")
+    if context.peer.user == "root" and context.value("permitrootlogin") != "yes":
+        yield context.said("permitrootlogin", "PermitRootLogin")
 
 
-def to_key(way: LoginContext) -> Iterator[LoginBlocker]:
-    """What would turn a right key down."""
-    account = way.account
+def to_key(context: LoginContext) -> Iterator[LoginBlocker]:
+    """What would make sshd reject a right key."""
+    account = context.account
     if account is None:
-        yield LoginBlocker(f"there is no user {way.peer.user}")
+        yield LoginBlocker(f"there is no user {context.peer.user}")
         return
-    if way.value("pubkeyauthentication") == "no":
-        yield way.said("pubkeyauthentication", "PubkeyAuthentication")
-    if not account.keys and not _other_keys(way):
+    if context.value("pubkeyauthentication") == "no":
+        yield context.said("pubkeyauthentication", "PubkeyAuthentication")
+    if not account.keys and not _other_keys(context):
         yield LoginBlocker("it has no key")
     if account.keys and account.keys == account.keys_forced:
         yield LoginBlocker("its keys run one command only, and no shell")
-    if account.password == "locked" and way.value("usepam") == "no":
-        yield LoginBlocker("its password is locked, and without PAM sshd then takes no key either", way.place("usepam"))
+    if account.password == "locked" and context.value("usepam") == "no":
+        yield LoginBlocker("its password is locked, and without PAM sshd then takes no key either", context.place("usepam"))
     if account.expired:
         yield LoginBlocker("the account has expired", fix=f"chage -E -1 {account.name}")
-    if account.password_expired and way.value("usepam") == "yes":
+    if account.password_expired and context.value("usepam") == "yes":
         yield LoginBlocker("its password has expired, and PAM has it changed before anything else")
-    yield from to_everything(way)
-    if missing := _second_factor(way.effective.get("authenticationmethods", ()), {"publickey"}):
-        yield LoginBlocker(f"AuthenticationMethods asks for more than a key: {missing}", way.place("authenticationmethods"))
-    if way.peer.user == "root" and way.value("permitrootlogin") in {"no", "forced-commands-only"}:
-        yield way.said("permitrootlogin", "PermitRootLogin")
+    yield from to_everything(context)
+    if missing := _second_factor(context.effective.get("authenticationmethods", ()), {"publickey"}):
+        yield LoginBlocker(f"AuthenticationMethods asks for more than a key: {missing}", context.place("authenticationmethods"))
+    if context.peer.user == "root" and context.value("permitrootlogin") in {"no", "forced-commands-only"}:
+        yield context.said("permitrootlogin", "PermitRootLogin")
 
 
-def to_everything(way: LoginContext) -> Iterator[LoginBlocker]:
-    """What turns every login down, however it is done."""
-    yield from _lists(way)
-    if way.value("refuseconnection") == "yes":
-        yield way.said("refuseconnection", "RefuseConnection")
-    if way.nologin and way.peer.user != "root":
+def to_everything(context: LoginContext) -> Iterator[LoginBlocker]:
+    """What makes sshd reject every login, by whatever method."""
+    yield from _lists(context)
+    if context.value("refuseconnection") == "yes":
+        yield context.said("refuseconnection", "RefuseConnection")
+    if context.nologin and context.peer.user != "root":
         yield LoginBlocker("/etc/nologin is there: only root may log in", fix="rm /etc/nologin, when the maintenance is over")
-    if way.account is not None and not way.account.shell_works:
-        yield LoginBlocker(f"its shell {way.account.shell} takes nobody in", fix=f"chsh -s /bin/bash {way.account.name}")
+    if context.account is not None and not context.account.shell_works:
+        yield LoginBlocker(f"its shell {context.account.shell} does not allow login", fix=f"chsh -s /bin/bash {context.account.name}")
 
 
-def _methods(way: LoginContext) -> Iterator[LoginBlocker]:
-    if way.value("passwordauthentication") == "yes":
+def _methods(context: LoginContext) -> Iterator[LoginBlocker]:
+    if context.value("passwordauthentication") == "yes":
         return
-    if way.value("kbdinteractiveauthentication") == "yes" and way.value("usepam") == "yes":
+    if context.value("kbdinteractiveauthentication") == "yes" and context.value("usepam") == "yes":
         return
-    yield way.said("passwordauthentication", "PasswordAuthentication")
+    yield context.said("passwordauthentication", "PasswordAuthentication")
 
 
-def _account(way: LoginContext, *, sets_password: bool) -> Iterator[LoginBlocker]:
-    account, name = way.account, way.peer.user
+def _account(context: LoginContext, *, sets_password: bool) -> Iterator[LoginBlocker]:
+    account, name = context.account, context.peer.user
     if account is None:
         if not sets_password:
             yield LoginBlocker(f"there is no user {name}", fix=f"--user {name} --password env:NAME makes it")
@@ -124,7 +124,7 @@ def _account(way: LoginContext, *, sets_password: bool) -> Iterator[LoginBlocker
     if sets_password:
         return
     states = {"none": "it has no password", "locked": "its password is locked", "empty": "its password is empty, which sshd does not take"}
-    if account.password in states and not (account.password == "empty" and way.value("permitemptypasswords") == "yes"):
+    if account.password in states and not (account.password == "empty" and context.value("permitemptypasswords") == "yes"):
         yield LoginBlocker(states[account.password], fix=f"--user {name} --password env:NAME sets one")
     elif account.password_expired:
         yield LoginBlocker(
@@ -133,25 +133,25 @@ def _account(way: LoginContext, *, sets_password: bool) -> Iterator[LoginBlocker
 
 
 def _second_factor(methods: tuple[str, ...], enough: set[str]) -> str:
-    """The methods that are asked for, where no way leads in by just one of `enough`; else ""."""
-    ways = [words.split(",") for value in methods for words in value.split()]
-    alone = (way[0].partition(":")[0] for way in ways if len(way) == 1)
-    return "" if not ways or {"any"} & set(methods) or enough & set(alone) else " or ".join(" ".join(way) for way in ways)
+    """AuthenticationMethods, where none of `enough` suffices alone; else ""."""
+    lists = [words.split(",") for value in methods for words in value.split()]
+    alone = (names[0].partition(":")[0] for names in lists if len(names) == 1)
+    return "" if not lists or {"any"} & set(methods) or enough & set(alone) else " or ".join(" ".join(names) for names in lists)
 
 
-def _lists(way: LoginContext) -> Iterator[LoginBlocker]:
-    """AllowUsers and its kin, in the order sshd asks them (sshd_config(5), AllowGroups)."""
-    groups = way.peer.groups
-    denied, allowed = (way.effective.get(keyword, ()) for keyword in ("denyusers", "allowusers"))
-    if hit := next((pattern for pattern in denied if _is_user(pattern, way.peer)), None):
-        yield LoginBlocker(f"DenyUsers {hit}", _line_with(way, "denyusers", hit))
-    if allowed and not any(_is_user(pattern, way.peer) for pattern in allowed):
-        yield LoginBlocker(f"AllowUsers names others only: {' '.join(allowed)}", _line_with(way, "allowusers", allowed[0]))
-    denied, allowed = (way.effective.get(keyword, ()) for keyword in ("denygroups", "allowgroups"))
+def _lists(context: LoginContext) -> Iterator[LoginBlocker]:
+    """DenyUsers, AllowUsers, DenyGroups and AllowGroups, in the order in which sshd checks them (sshd_config(5))."""
+    groups = context.peer.groups
+    denied, allowed = (context.effective.get(keyword, ()) for keyword in ("denyusers", "allowusers"))
+    if hit := next((pattern for pattern in denied if _is_user(pattern, context.peer)), None):
+        yield LoginBlocker(f"DenyUsers {hit}", _line_with(context, "denyusers", hit))
+    if allowed and not any(_is_user(pattern, context.peer) for pattern in allowed):
+        yield LoginBlocker(f"AllowUsers names others only: {' '.join(allowed)}", _line_with(context, "allowusers", allowed[0]))
+    denied, allowed = (context.effective.get(keyword, ()) for keyword in ("denygroups", "allowgroups"))
     if hit := next((pattern for pattern in denied if listed(groups, pattern)), None):
-        yield LoginBlocker(f"DenyGroups {hit}", _line_with(way, "denygroups", hit))
+        yield LoginBlocker(f"DenyGroups {hit}", _line_with(context, "denygroups", hit))
     if allowed and not any(listed(groups, pattern) for pattern in allowed):
-        yield LoginBlocker(f"AllowGroups names others only: {' '.join(allowed)}", _line_with(way, "allowgroups", allowed[0]))
+        yield LoginBlocker(f"AllowGroups names others only: {' '.join(allowed)}", _line_with(context, "allowgroups", allowed[0]))
 
 
 def _is_user(pattern: str, peer: Peer) -> bool:
@@ -162,22 +162,22 @@ def _is_user(pattern: str, peer: Peer) -> bool:
     return listed([peer.user], user) and (listed([peer.address], host, covers) or listed([peer.host or peer.address], host))
 
 
-def _line_with(way: LoginContext, keyword: str, word: str) -> str:
-    lines = way.config.in_force(keyword, way.peer)
+def _line_with(context: LoginContext, keyword: str, word: str) -> str:
+    lines = context.config.in_force(keyword, context.peer)
     return next((line.where for line in lines if word in line.value.split()), lines[0].where if lines else "")
 
 
-def _other_keys(way: LoginContext) -> bool:
-    """Whether keys come from elsewhere than the user's own files: a command, or an authority whose certificates are taken."""
-    return any(way.value(keyword) not in {"", "none"} for keyword in ("authorizedkeyscommand", "trustedusercakeys"))
+def _other_keys(context: LoginContext) -> bool:
+    """Whether keys come from elsewhere than the user's own files: a command, or a trusted certificate authority."""
+    return any(context.value(keyword) not in {"", "none"} for keyword in ("authorizedkeyscommand", "trustedusercakeys"))
 
 
-def rulings(ways: Iterable[LoginContext], after: SshdConfig) -> Iterator[tuple[str, LoginBlocker]]:
-    """Users for whom another line than novaops' own would decide about passwords once `after` is in force, with that line."""
-    for way in ways:
+def rulings(contexts: Iterable[LoginContext], after: SshdConfig) -> Iterator[tuple[str, LoginBlocker]]:
+    """Users for whom a line that is not novaops' would decide about passwords once `after` is in force, with that line."""
+    for context in contexts:
         for keyword in KEYWORDS:
-            winner = after.ruling(keyword, way.peer).winner
+            winner = after.ruling(keyword, context.peer).winner
             if winner is None or winner.file != DROP_IN:
                 text = f"{NAMES[keyword]} {winner.value}" if winner else f"nothing sets {keyword}"
-                yield way.peer.user, LoginBlocker(f"{text} comes before what novaops would write", winner.where if winner else "")
+                yield context.peer.user, LoginBlocker(f"{text} comes before what novaops would write", winner.where if winner else "")
                 break

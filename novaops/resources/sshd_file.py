@@ -1,4 +1,4 @@
-"""A file of sshd's: accepted as a part of the whole configuration before it counts, and then taken up by whatever runs sshd."""
+"""A file of sshd's configuration: put in place only if `sshd -t` accepts it with all the others, then sshd is reloaded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
   [ "$found" = 2 ] || {{ echo "with this file sshd would not say $3 to passwords of $1 from $2"; exit 1; }}
   shift 3
 done"""
-"""Takes the candidate, and what is wanted as USER ADDRESS yes|no. It is judged in the place that it is going to have."""
+"""Arguments: the candidate, then USER ADDRESS yes|no for what sshd must say with it. It is included where the file will be."""
 
 _MAIN_ACCEPTS = f'{TESTS}tests -f "$1"'
 
@@ -32,7 +32,7 @@ for word do
     *) timeout 30 systemctl "${{word%%:*}}" "${{word#*:}}" ;;
   esac || exit
 done"""
-"""Open sessions go on. A service that was stopped meanwhile is started: it took logins when it was looked at."""
+"""Open sessions go on. A service that was stopped meanwhile is started: it was running when the plan was made."""
 
 
 def drop_in(sshd: Sshd, text: str, expected: Iterable[str]) -> File:
@@ -41,29 +41,29 @@ def drop_in(sshd: Sshd, text: str, expected: Iterable[str]) -> File:
 
 
 def main(sshd: Sshd, text: str, found: FileState) -> File:
-    """The main file, with the rights that it has."""
+    """The main file, with the mode and owner that it has."""
     accepts = ("sh", "-c", _MAIN_ACCEPTS, "sshd-accepts", "{}")
     return File(MAIN, text, found.mode, found.owner, found.group, check=accepts, then=taken_up(sshd))
 
 
 def folder() -> Command:
-    """Makes the folder of the drop-ins, where an old host has none."""
+    """Creates the folder of the drop-ins, which an old host does not have."""
     there = f"[ -d {FOLDER} ]"
     undo = Command(("rmdir", "--", FOLDER), holds=f"! {there}")
     return Command(("mkdir", "-m", "0755", "--", FOLDER), holds=there, undo=undo)
 
 
 def taken_up(sshd: Sshd) -> tuple[str, ...]:
-    """Words that make sshd's configuration count. Open sessions go on."""
+    """The command that makes sshd read its configuration again. Open sessions go on."""
     return ("sh", "-c", _RELOAD, "reload-sshd", *_reload(sshd))
 
 
 def _reload(sshd: Sshd) -> list[str]:
-    """VERB:UNIT for systemctl, in turn, so that the units that run hear of the new configuration, and run afterwards; else a pid file.
+    """VERB:UNIT for systemctl, in this order, so that active units run with the new configuration; without systemd a pid file.
 
-    A socket with Accept=yes needs no word: its sshd reads the configuration with each connection. Behind another one sshd is
+    A socket with Accept=yes needs nothing: its sshd reads the configuration on each connection. Behind another socket sshd is
     not reloaded: on SIGHUP it would lose the socket, and end with "Cannot bind any address" (seen with 10.0). It is stopped, and
-    started when the socket has the port, which it would else take for itself.
+    started when the socket has the port again, which sshd would otherwise bind itself.
     """
     active = sorted(unit for unit, state in sshd.units.items() if state in {"active", "reloading"})
     sockets = [unit for unit in active if unit.endswith(".socket")]

@@ -1,15 +1,23 @@
-"""The second pair of eyes: testinfra looks at behaviour, and shares nothing with the engine that made it so.
+"""Independent verification with testinfra: what a host does, seen with questions other than those the engine asks.
 
-A feature is verified by a file of its name here, `verify/disk.py` for `disk:`, which has
+A section is verified by its checks: `checks/NAME.py` beside the inventory, else `features/NAME/checks.py` of novaops.
+Such a file has
 
-    entries(settings)            what of the section is looked at: pairs of a name and an entry
-    observe(host, entries)       what is seen of each entry, on a testinfra host: few execs; many hosts are looked at at once
-    test_…(seen)                 one claim each. The docstring completes a sentence that begins with the entry's name,
-                                 and a failing assert says what was expected and what was found
-    before_reboot(host, seen)    only where something is to survive a reboot: leaves a mark
-    after_reboot(host, seen)     what is found afterwards; tests get it as `rebooted`
+    entries(settings)            what of the section is verified: pairs of a name and an entry. With a second parameter
+                                 `folder` it is given the inventory's folder too
+    observe(host, entries)       what is found of each entry, in their order, on a testinfra host. Hosts are observed in
+                                 parallel. Raises HostFailed where it cannot find out: that is never reported as drift
+    test_…(seen)                 one claim each, about what was found of one entry. The docstring completes a sentence
+                                 that begins with the entry's name; a failing assert says what was expected and found.
+                                 A test may ask for `host` too
+    before_reboot(host, seen)    optional: leaves something that should survive a reboot. `seen` is all that was found
+    after_reboot(host, seen)     with it: what is found afterwards. A test that asks for `rebooted` gets it
 
-`observe` raises HostFailed where it could not see: that is no drift, and never reported as one.
+Checks ask none of the engine's questions and use none of its answers: no facts, no resources (import-linter enforces it).
+They share what both must mean the same by: a section's settings and what follows from them, the paths of the files that the
+engine writes, the providers' data, and the ssh session.
+
+What checks need can be imported from here.
 """
 
 from __future__ import annotations
@@ -17,11 +25,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from novaops.errors import HostFailed
+from novaops.verify.backend import output
+
+__all__ = ["HostFailed", "applies", "output"]
+
 Test = TypeVar("Test", bound=Callable[..., None])
 
 
 def applies(when: Callable[[Any], bool]) -> Callable[[Test], Test]:
-    """A test that is made only for the entries for which `when` is true."""
+    """Decorator: the test is made only of entries for which `when` is true."""
 
     def decorate(test: Test) -> Test:
         test.applies = when  # type: ignore[attr-defined]

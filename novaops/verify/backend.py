@@ -1,4 +1,4 @@
-"""testinfra over a Session: host keys checked, sudo with its password, one connection for everything."""
+"""testinfra over a Session, so with checked host keys, sudo, and one connection for everything."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from novaops.ssh.session import Session
 
 @dataclass(frozen=True)
 class Ran:
-    """A command that the host was asked to run, for those who want to see it."""
+    """A command that was run on the host, for -v."""
 
     command: str
     status: int
@@ -34,7 +34,7 @@ class SessionBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no t
         super().__init__(session.target.name)
         self.session = session
         self.ran: list[Ran] = []
-        self._encoding = "utf-8"  # Else testinfra asks the host's Python, in two execs, about it.
+        self._encoding = "utf-8"  # else testinfra asks the host's Python, with two execs
 
     def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
         del kwargs
@@ -49,7 +49,7 @@ class SessionBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no t
 
 
 def testinfra_host(session: Session) -> tuple[Host, SessionBackend]:
-    """A testinfra host of its own: `get_host` would keep it for the life of the process."""
+    """A new testinfra host. `get_host` of testinfra would cache it for the life of the process."""
     backend = SessionBackend(session)
     host = Host(backend)
     backend.set_host(host)
@@ -57,7 +57,10 @@ def testinfra_host(session: Session) -> tuple[Host, SessionBackend]:
 
 
 def output(host: Host, command: str, *args: str, expected: tuple[int, ...] = (0,)) -> str:
-    """What `command` prints. Raises HostFailed for another exit status: what could not be seen is no drift."""
+    """What `command` prints; each `%s` in it is one of `args`, quoted.
+
+    Raises HostFailed for another exit status, so that it is not reported as drift.
+    """
     done = host.run(command, *args)
     if done.rc not in expected:
         raise HostFailed(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,26 +14,68 @@ from types import ModuleType
 from typing import Any
 
 import novaops
+from novaops.errors import NovaopsError, UsageError
 
 FEATURES = Path(novaops.__file__).parent / "features"
 
 
 @dataclass(frozen=True)
 class Feature:
-    """The checks of a section."""
+    """The checks of a section: those that come with novaops, or the user's own."""
 
     name: str
     file: Path
 
+    @property
+    def shipped(self) -> bool:
+        return self.file.is_relative_to(FEATURES)
+
     @cached_property
     def module(self) -> ModuleType:
-        return importlib.import_module(f"novaops.features.{self.name}.checks")
+        """Raises UsageError where the user's own file is no check."""
+        if self.shipped:
+            return importlib.import_module(f"novaops.features.{self.name}.checks")
+        module = self._load()
+        for needed in ("entries", "observe"):
+            if not hasattr(module, needed):
+                raise UsageError(f"the check {self.file} has no {needed}")
+        if not any(name.startswith("test_") for name in vars(module)):
+            raise UsageError(f"the check {self.file} has no test_… function")
+        return module
 
     def entries(self, settings: Any, folder: Path) -> dict[str, Any]:
-        """What of the section is verified, by name, in the order written. `folder` is the inventory's, for who asks for it."""
-        wants_folder = "folder" in inspect.signature(self.module.entries).parameters
-        named: Iterable[tuple[str, Any]] = self.module.entries(settings, **({"folder": folder} if wants_folder else {}))
-        return dict(named)
+        """What of the section is verified, by name, in the order written. `folder` is the inventory's, for those who ask for it.
+
+        Raises UsageError where the user's own file is broken.
+        """
+        module = self.module
+        try:
+            wants_folder = "folder" in inspect.signature(module.entries).parameters
+            named: Iterable[tuple[str, Any]] = module.entries(settings, **({"folder": folder} if wants_folder else {}))
+            return dict(named)
+        except NovaopsError:
+            raise
+        except Exception as error:
+            if self.shipped:
+                raise
+            raise self._broken("entries() of the check {} went wrong", error) from error
+
+    def _load(self) -> ModuleType:
+        spec = importlib.util.spec_from_file_location(f"novaops_checks_{self.name}", self.file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look up the types of a class in its module
+        try:
+            spec.loader.exec_module(module)
+        except NovaopsError:
+            raise
+        except Exception as error:
+            raise self._broken("the check {} cannot be loaded", error) from error
+        return module
+
+    def _broken(self, what: str, error: Exception) -> UsageError:
+        return UsageError(what.format(self.file), why=f"{type(error).__name__}: {error}")
 
 
 @dataclass(frozen=True)
@@ -57,15 +100,18 @@ class Claim:
         return when is None or when(entry)
 
 
-def find(section: str) -> Feature | None:
-    """The feature that verifies `section`; None for one that nothing verifies."""
-    file = FEATURES / section / "checks.py"
-    return Feature(section, file) if section.isidentifier() and not section.startswith("_") and file.is_file() else None
+def find(section: str, folder: Path) -> Feature | None:
+    """The checks of `section`: the user's own in the inventory's `folder` first. None where nothing verifies it."""
+    if not section.isidentifier() or section.startswith("_"):
+        return None
+    files = (folder / "checks" / f"{section}.py", FEATURES / section / "checks.py")
+    return next((Feature(section, file) for file in files if file.is_file()), None)
 
 
-def known() -> Iterator[str]:
-    """Every section that can be verified."""
-    yield from sorted(file.parent.name for file in FEATURES.glob("*/checks.py"))
+def known(folder: Path) -> list[str]:
+    """Every section that can be verified, with the inventory in `folder`."""
+    names = {file.parent.name for file in FEATURES.glob("*/checks.py")} | {file.stem for file in folder.glob("checks/*.py")}
+    return sorted(name for name in names if find(name, folder))
 
 
 Entries = Mapping[Feature, Mapping[str, Any]]

@@ -1,4 +1,4 @@
-"""One host during a verification: connected to once, looked at feature by feature, rebooted at most once."""
+"""One host during a verification: connected to once, observed feature by feature, rebooted at most once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Where = tuple[str, str]
 
 
 class ObservedHost:
-    """Errors are kept as values: a host that cannot be seen must not stop the others."""
+    """Errors are kept as values: a host that cannot be observed must not stop the others."""
 
     def __init__(self, target: Target, entries: Entries, progress: Progress) -> None:
         self.name = target.name
@@ -38,7 +38,7 @@ class ObservedHost:
         self._host: Host | None = None
 
     def observe(self) -> None:
-        """Connect, and see what is there."""
+        """Connect, and run `observe` of each feature."""
         from novaops.verify.backend import testinfra_host
 
         started = time.monotonic()
@@ -49,46 +49,44 @@ class ObservedHost:
             self.ran = backend.ran
             for feature, entries in self.entries.items():
                 self._progress(self.name, f"looking at {feature.name}")
-                found = self._call(feature, "observe", list(entries.values()))
-                self._seen |= {(feature.name, name): seen for name, seen in zip(entries, found, strict=True)}
+                self._seen |= self._call(feature, "observe", list(entries.values()))
         except NovaopsError as error:
             self.error = error
         self.seconds += time.monotonic() - started
 
     def reboot(self) -> None:
-        """Reboot it, and see what survived."""
+        """Reboot it, with `before_reboot` and `after_reboot` of each feature that has them."""
         from novaops.verify.reboot import reboot
 
         started = time.monotonic()
         marking = [feature for feature in self.entries if hasattr(feature.module, "before_reboot")]
         try:
             for feature in marking:
-                self._call(feature, "before_reboot", self._all_seen(feature))
+                self._call(feature, "before_reboot", self._all_seen(feature), gives=False)
             self._progress(self.name, "rebooting")
             self.reboots = True
             reboot(self.session)
             for feature in marking:
                 self._progress(self.name, f"looking at {feature.name} after the reboot")
-                found = self._call(feature, "after_reboot", self._all_seen(feature))
-                self._rebooted |= {(feature.name, name): seen for name, seen in zip(self.entries[feature], found, strict=True)}
+                self._rebooted |= self._call(feature, "after_reboot", self._all_seen(feature))
         except NovaopsError as error:
             self.error = error
         self.seconds += time.monotonic() - started
 
     @property
     def host(self) -> Host:
-        """The testinfra host. Raises what kept it from being reached."""
+        """The testinfra host. Raises the error that kept it from being reached."""
         if self.error is not None:
             raise self.error
         assert self._host is not None
         return self._host
 
     def seen(self, where: Where) -> Any:
-        """What was seen of an entry. Raises what kept it from being seen."""
+        """What was found of an entry. Raises the error that prevented it."""
         return self._of(self._seen, where)
 
     def rebooted(self, where: Where) -> Any:
-        """What was seen of an entry after the reboot. Raises what kept it from being seen."""
+        """What was found of an entry after the reboot. Raises the error that prevented it."""
         return self._of(self._rebooted, where)
 
     def _of(self, found: dict[Where, Any], where: Where) -> Any:
@@ -99,10 +97,11 @@ class ObservedHost:
     def _all_seen(self, feature: Feature) -> list[Any]:
         return [self._seen[feature.name, name] for name in self.entries[feature]]
 
-    def _call(self, feature: Feature, function: str, argument: list[Any]) -> Any:
-        """Raises HostFailed for whatever goes wrong inside a verify file: it spoils this host's result, and no other's."""
+    def _call(self, feature: Feature, function: str, argument: list[Any], *, gives: bool = True) -> dict[Where, Any]:
+        """What a function of the checks gives for each entry. Raises HostFailed for whatever goes wrong inside it, for this host only."""
         try:
-            return getattr(feature.module, function)(self._host, argument)
+            found = getattr(feature.module, function)(self._host, argument)
+            return {(feature.name, name): one for name, one in zip(self.entries[feature], found, strict=True)} if gives else {}
         except NovaopsError:
             raise
         except Exception as error:

@@ -1,4 +1,4 @@
-"""The pytest side: an item for each claim about each entry of each host, named as a sentence."""
+"""The pytest plugin: one item for each claim about each entry of each host, named as a sentence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from novaops.verify.observed_host import ObservedHost
 class Case:
     """A claim about an entry of a host."""
 
-    visit: ObservedHost
+    observed: ObservedHost
     feature: str
     entry: str
     claim: Claim
@@ -28,7 +28,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        return f"{self.entry} {self.claim.sentence} [{self.visit.name}]"
+        return f"{self.entry} {self.claim.sentence} [{self.observed.name}]"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Check:
     """failed: not as wanted. broken: it could not be seen."""
     message: str = ""
     dump: str = ""
-    """pytest's own words."""
+    """pytest's own report."""
     error: BaseException | None = None
 
 
@@ -50,15 +50,26 @@ _CASE = pytest.StashKey[Case]()
 class Plugin:
     """What pytest is given instead of a conftest.py. `checks` holds the results."""
 
-    def __init__(self, visits: Sequence[ObservedHost], reboot_all: Callable[[Sequence[ObservedHost]], object] | None) -> None:
-        """`reboot_all` reboots hosts, all at once; None leaves out every claim about a reboot."""
+    def __init__(self, hosts: Sequence[ObservedHost], reboot_all: Callable[[Sequence[ObservedHost]], object] | None) -> None:
+        """`reboot_all` reboots hosts in parallel; None leaves out every claim about a reboot."""
         self.checks: list[Check] = []
         self.internal_error = ""
-        self._visits = visits
+        self._hosts = hosts
         self._reboot_all = reboot_all
         self._rebooted = False
 
     # -- what is collected ------------------------------------------------------------------------------------------------
+
+    def pytest_collection(self, session: pytest.Session) -> bool:
+        """The modules as they are loaded already. No folder is searched: a user's folder may hold any other test."""
+        features = {feature for observed in self._hosts for feature in observed.entries}
+        for feature in sorted(features, key=lambda feature: feature.file):
+            module: pytest.Module = pytest.Module.from_parent(session, path=feature.file)
+            module.obj = feature.module
+            session.items += module.collect()  # type: ignore[arg-type]  # of a module only what makeitem gives
+        session.config.hook.pytest_collection_modifyitems(session=session, config=session.config, items=session.items)
+        session.testscollected = len(session.items)
+        return True
 
     def pytest_pycollect_makeitem(self, collector: pytest.Module | pytest.Class, name: str, obj: Any) -> list[pytest.Item]:
         if not name.startswith("test_") or not callable(obj):
@@ -67,21 +78,21 @@ class Plugin:
         if claim.after_reboot and self._reboot_all is None:
             return []
         return [
-            self._item(collector, obj, Case(visit, feature.name, entry_name, claim))
-            for visit in self._visits
-            for feature, entries in visit.entries.items()
+            self._item(collector, obj, Case(observed, feature.name, entry_name, claim))
+            for observed in self._hosts
+            for feature, entries in observed.entries.items()
             if feature.module.__name__ == obj.__module__
             for entry_name, entry in entries.items()
             if claim.about(entry)
         ]
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Host by host, entry by entry; what is about a reboot comes last, when it is known which hosts are fit for one."""
-        order = {visit.name: number for number, visit in enumerate(self._visits)}
+        """By host, then by entry. Claims about a reboot come last, when it is known which hosts may be rebooted."""
+        order = {observed.name: number for number, observed in enumerate(self._hosts)}
 
         def place(item: pytest.Item) -> tuple[bool, int, str]:
             case = item.stash[_CASE]
-            return case.claim.after_reboot, order[case.visit.name], case.resource
+            return case.claim.after_reboot, order[case.observed.name], case.resource
 
         items.sort(key=place)
 
@@ -95,24 +106,27 @@ class Plugin:
 
     @pytest.fixture
     def host(self, request: pytest.FixtureRequest) -> Any:
-        return request.node.stash[_CASE].visit.host
+        return request.node.stash[_CASE].observed.host
 
     @pytest.fixture
     def seen(self, request: pytest.FixtureRequest) -> Any:
         case = request.node.stash[_CASE]
-        return case.visit.seen((case.feature, case.entry))
+        return case.observed.seen((case.feature, case.entry))
 
     @pytest.fixture
     def rebooted(self, request: pytest.FixtureRequest) -> Any:
-        """The first to ask reboots all hosts at once: those on which everything was right. A broken fstab can stop a boot."""
-        wrong = {check.case.visit.name for check in self.checks if check.status in {"failed", "broken"}}
+        """The first test that asks reboots all hosts on which everything is right.
+
+        Others might not come back: a broken fstab can stop a boot.
+        """
+        wrong = {check.case.observed.name for check in self.checks if check.status in {"failed", "broken"}}
         if not self._rebooted and self._reboot_all is not None:
             self._rebooted = True
-            self._reboot_all([visit for visit in self._visits if visit.name not in wrong])
+            self._reboot_all([observed for observed in self._hosts if observed.name not in wrong])
         case = request.node.stash[_CASE]
-        if not case.visit.reboots and case.visit.error is None:
+        if not case.observed.reboots and case.observed.error is None:
             pytest.skip("not rebooted: a host on which something is wrong might not come back")
-        return case.visit.rebooted((case.feature, case.entry))
+        return case.observed.rebooted((case.feature, case.entry))
 
     # -- what came of it --------------------------------------------------------------------------------------------------
 

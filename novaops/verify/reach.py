@@ -1,4 +1,4 @@
-"""The way to a host's ports: straight from here, or on the host itself through the ssh connection."""
+"""Connections to a host's ports: directly from here, or from the host itself through the ssh connection."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Reach:
     here: str
     """This machine's address, as the host sees it."""
     inner: str
-    """What the host is asked at on itself: it sees itself coming from there."""
+    """The address at which the host connects to itself, and from which it then sees itself coming."""
     on_host: bool = False
-    """Whether there is no other way: it listens where nobody comes to from outside."""
+    """Whether the port can only be reached from the host itself."""
 
     @property
     def comes_from(self) -> str:
@@ -66,9 +66,15 @@ class Reach:
 
 def addresses(session: Session) -> tuple[str, str]:
     """Those of this machine and of the host, as the host sees them. Raises HostFailed."""
-    fields = session.run('echo "$SSH_CONNECTION"', root=False).stdout.split()
+    here, _, server, _ = endpoints(session)
+    return here, server
+
+
+def endpoints(session: Session) -> tuple[str, str, str, str]:
+    """Address and port of this machine, then of the host, as the host sees them. Raises HostFailed."""
+    fields = [field.partition("%")[0] for field in session.run('echo "$SSH_CONNECTION"', root=False).stdout.split()]
     try:
-        here, server = (ipaddress.ip_address(fields[n].partition("%")[0]) for n in (0, 2))
-    except (IndexError, ValueError):
+        here, client_port, server, port = fields
+        return str(ipaddress.ip_address(here)), client_port, str(ipaddress.ip_address(server)), port
+    except ValueError:
         raise HostFailed(f"{session.target} does not tell where this connection comes from", why=" ".join(fields)) from None
-    return str(here), str(server)

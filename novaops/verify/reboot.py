@@ -1,4 +1,4 @@
-"""A host rebooted, and waited for until it is another boot."""
+"""Reboot a host, and wait until it has booted again."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from novaops.errors import ChangedHostKey, HostFailed, NovaopsError, UnknownHost
 from novaops.ssh.session import ConnectionLost, Session
 
 LIMIT = 300.0
-"""Seconds for a host to go down and come back: large cloud machines check their memory first."""
+"""Seconds for a host to go down and come back. Large cloud machines check their memory first."""
 BOOTED = 120
-"""Seconds for what the boot starts, once a login works: a mount with nofail may come after sshd."""
+"""Seconds for the boot to finish once a login works: a mount with nofail may come after sshd."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 _ATTEMPT = 5.0
@@ -26,7 +26,7 @@ def reboot(session: Session, limit: float = LIMIT) -> None:
     try:
         done = session.run("systemctl --no-block reboot || shutdown -r now\n")
     except ConnectionLost:
-        pass  # It was quicker than its answer.
+        pass  # it went down before it answered
     else:
         if done.status:
             raise HostFailed(f"{session.target} did not take the order to reboot", why=done.stderr.strip())
@@ -45,7 +45,7 @@ def boot_id(session: Session) -> str:
 
 
 def _wait_for_another_boot(session: Session, before: str, limit: float) -> None:
-    """Attempts with growing pauses between them, and growing patience within."""
+    """Tries to connect, with growing pauses and growing timeouts."""
     deadline = time.monotonic() + limit
     pause = _FIRST_PAUSE
     last: NovaopsError | None = None
@@ -59,7 +59,7 @@ def _wait_for_another_boot(session: Session, before: str, limit: float) -> None:
             last = HostFailed("it still answers as before: it did not go down")
         except (UnknownHostKey, ChangedHostKey):
             raise
-        except NovaopsError as error:  # A host that is booting refuses in every way there is, logins included.
+        except NovaopsError as error:  # a booting host may fail in every way, logins included
             last = error
         finally:
             session.execs += attempt.execs

@@ -1,4 +1,4 @@
-"""What a verification found, in the words and the JSON of novaops.report. Pure."""
+"""What a verification found, as text and as the JSON document of novaops.engine.report. Pure."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ Found = tuple[ObservedHost, Sequence[Check]]
 
 
 def report_of(found: Found, unverified: Sequence[str]) -> HostReport:
-    visit, checks = found
+    observed, checks = found
     notes = tuple(Note(name, f"not verified: there is no check for {name}") for name in unverified)
-    lines = tuple(ReportLine(check.case.resource, _status(check)) for check in checks if not _same_error(check, visit))
-    if visit.error is not None:
-        failed = report.failure(visit.name, visit.error)
+    lines = tuple(ReportLine(check.case.resource, _status(check)) for check in checks if not _same_error(check, observed))
+    if observed.error is not None:
+        failed = report.failure(observed.name, observed.error)
         status: Status = failed.status
     else:
         status = "failed" if any(check.status in {"failed", "broken"} for check in checks) else "unchanged"
-    return HostReport(visit.name, status, lines, notes, visit.error, visit.session.execs, visit.seconds)
+    return HostReport(observed.name, status, lines, notes, observed.error, observed.session.execs, observed.seconds)
 
 
 def exit_code(found: Sequence[Found]) -> int:
@@ -35,9 +35,9 @@ def exit_code(found: Sequence[Found]) -> int:
     return next((code for code in report.WORST_FIRST if code in codes), 0)
 
 
-def _code(visit: ObservedHost, checks: Sequence[Check]) -> int:
-    if visit.error is not None:
-        return report.failure(visit.name, visit.error).exit_code
+def _code(observed: ObservedHost, checks: Sequence[Check]) -> int:
+    if observed.error is not None:
+        return report.failure(observed.name, observed.error).exit_code
     statuses = {check.status for check in checks}
     if "broken" in statuses or not checks:
         return 1
@@ -47,39 +47,39 @@ def _code(visit: ObservedHost, checks: Sequence[Check]) -> int:
 def as_json(found: Sequence[Found], reports: Sequence[HostReport], code: int) -> dict[str, Any]:
     """The one document, with what each check claims and what it says when that is not so."""
     document = report.as_json(reports, code)
-    for host, (visit, checks) in zip(document["hosts"], found, strict=True):
-        shown = [check for check in checks if not _same_error(check, visit)]
+    for host, (observed, checks) in zip(document["hosts"], found, strict=True):
+        shown = [check for check in checks if not _same_error(check, observed)]
         for step, check in zip(host["steps"], shown, strict=True):
             step |= {"check": check.case.claim.sentence, "message": check.message}
-        host["rebooted"] = visit.reboots
+        host["rebooted"] = observed.reboots
     return document
 
 
 def host_lines(found: Found, host: HostReport, verbose: int) -> Iterator[tuple[str, str]]:
     """Each line of a host, as (style, text): one for each check."""
-    visit, checks = found
+    observed, checks = found
     for check in checks:
-        if _same_error(check, visit):
+        if _same_error(check, observed):
             continue
         status = _status(check)
         said = check.case.claim.sentence if status == "unchanged" else check.message
         before = "not looked at: " if status == "skipped" else ""
-        yield status, f"{report.GLYPHS[status]} {visit.name}  {check.case.resource}  {before}{said}"
+        yield status, f"{report.GLYPHS[status]} {observed.name}  {check.case.resource}  {before}{said}"
         if verbose and status == "failed":
             yield "", f"    claimed: {check.case.entry} {check.case.claim.sentence}"
         if verbose > 1:
             yield from (("", f"    {text}") for text in check.dump.splitlines())
     if verbose:
-        yield from (("", f"    $ {ran}") for ran in visit.ran)
+        yield from (("", f"    $ {ran}") for ran in observed.ran)
     yield from report.host_lines(HostReport(host.host, host.status, notes=host.notes, error=host.error))
-    if verbose > 1 and visit.error is not None:
-        yield from (("", f"    {text}") for text in "".join(traceback.format_exception(visit.error)).splitlines())
+    if verbose > 1 and observed.error is not None:
+        yield from (("", f"    {text}") for text in "".join(traceback.format_exception(observed.error)).splitlines())
 
 
 def _status(check: Check) -> str:
     return "failed" if check.status == "broken" else check.status
 
 
-def _same_error(check: Check, visit: ObservedHost) -> bool:
-    """Whether the check only repeats what kept the whole host from being seen."""
-    return check.error is not None and check.error is visit.error
+def _same_error(check: Check, observed: ObservedHost) -> bool:
+    """Whether the check only repeats the error of the whole host."""
+    return check.error is not None and check.error is observed.error

@@ -1,4 +1,4 @@
-"""All hosts looked at at once, and then one pytest over what was seen: a process of its own is not needed."""
+"""Observes all hosts in parallel, then runs pytest over what was found, in this process."""
 
 from __future__ import annotations
 
@@ -30,27 +30,26 @@ def verify(
 ) -> list[tuple[ObservedHost, list[Check]]]:
     """Each host with its checks. `entries` is what is verified of each, by the host's name.
 
-    Raises NovaopsError when pytest itself breaks; what goes wrong with a host is a value of its visit.
+    Raises NovaopsError when pytest itself breaks; what goes wrong with a host is kept as its `error`.
     """
-    visits = [ObservedHost(target, entries[target.name], progress) for target in targets]
+    hosts = [ObservedHost(target, entries[target.name], progress) for target in targets]
     reboot_all = partial(fleet.each, work=ObservedHost.reboot, parallel=parallel)
     with ExitStack() as stack:
-        for visit in visits:
-            stack.callback(visit.session.close)
-        fleet.each(visits, ObservedHost.observe, parallel)
-        plugin = Plugin(visits, reboot_all if reboot else None)
-        _pytest(plugin, {feature.file for visit in visits for feature in visit.entries}, junit)
-    return [(visit, [check for check in plugin.checks if check.case.visit is visit]) for visit in visits]
+        for observed in hosts:
+            stack.callback(observed.session.close)
+        fleet.each(hosts, ObservedHost.observe, parallel)
+        plugin = Plugin(hosts, reboot_all if reboot else None)
+        _pytest(plugin, junit)
+    return [(observed, [check for check in plugin.checks if check.case.observed is observed]) for observed in hosts]
 
 
-def _pytest(plugin: Plugin, files: set[Path], junit: Path | None) -> None:
-    """One run, deaf to whatever pytest would find in the user's folder, home and environment."""
+def _pytest(plugin: Plugin, junit: Path | None) -> None:
+    """One run that ignores whatever pytest would read from the user's folder, home and environment."""
     arguments = [
         *("--noconftest", "-c", os.devnull, "--rootdir", str(FEATURES)),
-        *("--import-mode=importlib", "--assert=plain", "--capture=no", "-p", "no:terminal"),
+        *("--assert=plain", "--capture=no", "-p", "no:terminal"),
         *(part for name in ("cacheprovider", "warnings", "logging", "faulthandler") for part in ("-p", f"no:{name}")),
         *((f"--junitxml={junit.absolute()}", "-o", "junit_suite_name=novaops verify") if junit else ()),
-        *map(str, sorted(files)),
     ]
     with _plain_environment():
         code = pytest.main(arguments, plugins=[plugin])
@@ -66,7 +65,7 @@ def _pytest(plugin: Plugin, files: set[Path], junit: Path | None) -> None:
 
 @contextmanager
 def _plain_environment() -> Iterator[None]:
-    """No plugins and options but ours while pytest runs."""
+    """The environment without pytest's variables, so without foreign plugins and options."""
     before = {name: value for name, value in os.environ.items() if name.startswith("PYTEST_")}
     for name in before:
         del os.environ[name]

@@ -1,4 +1,4 @@
-"""How the scripts of these checks say what they saw: "= KEY STATUS", and below it, indented, what was printed."""
+"""The format in which scripts of checks report several commands: "= KEY STATUS", then the output, indented."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ saw() {
   [ -z "$saw_text" ] || printf '%s\\n' "$saw_text" | head -c 20000 | sed 's/^/  /'
 }
 """
-"""sh: `saw KEY COMMAND…` runs the command and says how it ended, and what it printed."""
+"""sh: `saw KEY COMMAND…` runs the command and prints its exit status and its output."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Ended:
 
     @property
     def said(self) -> str:
-        """Its last line: what ssh, curl and their like complain of stands there."""
+        """Its last line: that is where ssh and curl say what is wrong."""
         return self.lines[-1].strip() if self.lines else ""
 
 
 def read(text: str) -> Mapping[str, Ended]:
-    """What each command said, by its key. Lines that belong to none are passed over."""
+    """The result of each command, by its key. Lines that belong to none are ignored."""
     found: dict[str, Ended] = {}
     key = ""
     for line in text.splitlines():

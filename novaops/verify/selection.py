@@ -1,4 +1,4 @@
-"""What is verified of which host. Everything that can be wrong on the operator's side is said here, before any host is contacted."""
+"""What is verified of which host. Errors on the operator's side are raised here, before any host is contacted."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def choose(known: Inventory, playbooks: Playbooks, words: Sequence[str], only: S
 
 
 def _chosen(known: Inventory, playbooks: Playbooks, host: Host, only: Sequence[str]) -> Chosen:
-    sections = [name for name in host.sections if not only or name in only]
-    by_name = {name: claims.find(name) for name in sections}
+    folder = Path(known.file).parent
+    by_name = {name: claims.find(name, folder) for name in host.sections if not only or name in only}
     entries = {
-        feature: feature.entries(playbooks.by_name[name].settings(known, host), Path(known.file).parent)
+        feature: feature.entries(playbooks.by_name[name].settings(known, host), folder)
         for name, feature in by_name.items()
         if feature is not None
     }
@@ -57,7 +57,7 @@ def _chosen(known: Inventory, playbooks: Playbooks, host: Host, only: Sequence[s
 
 
 def _nothing(chosen: Chosen | None, known: Inventory, only: Sequence[str]) -> UsageError:
-    verified = ", ".join(claims.known())
+    verified = ", ".join(claims.known(Path(known.file).parent))
     wanted = f" among {', '.join(only)}" if only else ""
     if chosen is None:
         return UsageError(f"{known.file} has nothing to verify{wanted}", fix=f"give a host a section that can be verified: {verified}")
@@ -74,7 +74,7 @@ def _nothing(chosen: Chosen | None, known: Inventory, only: Sequence[str]) -> Us
 
 
 def refuse_unwritable(junit: Path) -> None:
-    """Raises UsageError where the JUnit file could not be written: it would be known only after the last host."""
+    """Raises UsageError where the JUnit file could not be written; pytest would tell only after the last host."""
     folder = junit.absolute().parent
     if junit.is_dir():
         raise UsageError(f"--junit {junit}: this is a folder", fix="name a file")

@@ -33,8 +33,9 @@ from novaops.errors import HostFailed
 from novaops.facts.directory import Directory, DirectoryAt
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.package import PackageNamed
-from novaops.features.disk.facts.block_devices import BlockDevice, BlockDevices, DeviceTable, Signature
+from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.facts.device import Device, DeviceAt
+from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable, Signature
 from novaops.features.disk.facts.filesystem_size import FilesystemSize, FreeSpace
 from novaops.features.disk.facts.mounts import MountedAt, Mounts, MountTable
 from novaops.features.disk.resources.growth import Growth

@@ -6,7 +6,16 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from novaops.features.disk.observe import ExpectedMount, ObservedFstabLine, ObservedMount, Rebooted, after_reboot, before_reboot, observe
+from novaops.features.disk.observe import (
+    ExpectedMount,
+    ObservedFstabLine,
+    ObservedMount,
+    Rebooted,
+    after_reboot,
+    before_reboot,
+    observe,
+    wants_writable_disk,
+)
 from novaops.verify import applies
 
 __all__ = ["after_reboot", "before_reboot", "entries", "observe"]
@@ -30,10 +39,6 @@ def _disk(wanted: ExpectedMount) -> bool:
 
 def _mounted_disk(wanted: ExpectedMount) -> bool:
     return _mounted(wanted) and not wanted.binds
-
-
-def _writable_disk(wanted: ExpectedMount) -> bool:
-    return _mounted_disk(wanted) and "ro" not in wanted.options
 
 
 # -- claims -----------------------------------------------------------------------------------------------------------------
@@ -85,16 +90,16 @@ def test_device(seen: ObservedMount) -> None:
     """Is the device that the inventory names"""
     _needs_device(seen)
     device = seen.wanted.device
+    by_uuid = device.upper().startswith("UUID=")
+    right = device[5:].strip('"') == seen.uuid if by_uuid else bool({device, *seen.devices.values()} & seen.named)
     found = f"{' and '.join(seen.devices)}, UUID={seen.uuid}"
-    right = device[5:].strip('"') == seen.uuid if device.upper().startswith("UUID=") else bool(_names(seen) & seen.named)
     assert right, f"{device} should be what /etc/fstab names for {seen.place}, but that is {found}"
 
 
-@applies(_writable_disk)
+@applies(wants_writable_disk)
 def test_written_to_disk(seen: ObservedMount) -> None:
     """Puts what is written there on that disk"""
-    if seen.mounted is None:
-        pytest.skip(f"nothing is mounted at {seen.place}")
+    _needs_mount(seen)
     assert not seen.written.complaint, f"a file should be writable at {seen.place}, but the host says: {seen.written.complaint}"
     _needs_device(seen)
     found = f"it is on {seen.written.source} ({seen.written.number})"
@@ -126,8 +131,7 @@ def test_label(seen: ObservedMount) -> None:
 @applies(lambda wanted: _mounted(wanted) and bool(wanted.owner))
 def test_owner(seen: ObservedMount) -> None:
     """Belongs to the wanted owner"""
-    if seen.mounted is None:
-        pytest.skip(f"nothing is mounted at {seen.place}")
+    _needs_mount(seen)
     user, _, group = (seen.wanted.owner or "").partition(":")
     owned = [owner.split(":") for owner in seen.owners]
     right = user in {names[0] for names in owned} and (not group or group in {names[1] for names in owned})
@@ -156,7 +160,7 @@ def test_gone_from_fstab(seen: ObservedMount) -> None:
     assert not seen.fstab, f"/etc/fstab should have no line for {seen.place}, but it names {seen.fstab[-1].source}"
 
 
-@applies(_writable_disk)
+@applies(wants_writable_disk)
 def test_survives_reboot(seen: ObservedMount, rebooted: Rebooted) -> None:
     """Is mounted after a reboot, with what was on it"""
     expected = f"after the reboot UUID={seen.uuid} should be mounted at {seen.place}"
@@ -166,14 +170,15 @@ def test_survives_reboot(seen: ObservedMount, rebooted: Rebooted) -> None:
 
 
 def _line(seen: ObservedMount) -> ObservedFstabLine:
-    """The line that mount -a would leave in force; without one there is nothing to judge."""
+    """The line that takes effect with mount -a. Without one the test is skipped."""
     if not seen.fstab:
         pytest.skip(f"/etc/fstab has no line for {seen.place}")
     return seen.fstab[-1]
 
 
-def _names(seen: ObservedMount) -> set[str]:
-    return {*seen.devices.values(), seen.wanted.device}
+def _needs_mount(seen: ObservedMount) -> None:
+    if seen.mounted is None:
+        pytest.skip(f"nothing is mounted at {seen.place}")
 
 
 def _needs_device(seen: ObservedMount) -> None:

@@ -1,4 +1,4 @@
-"""What is seen of a disk: fstab and the kernel through findmnt, the devices through blkid, and a file by writing it."""
+"""What is observed of a disk: fstab and mounts by findmnt, devices by blkid, and a file by writing it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
-from novaops.verify.backend import output
+from novaops.verify import output
 
 if TYPE_CHECKING:
     from testinfra.host import Host
@@ -26,6 +26,10 @@ class ExpectedMount(Protocol):
     state: str
     options: tuple[str, ...]
     binds: bool
+
+
+def wants_writable_disk(wanted: ExpectedMount) -> bool:
+    return wanted.state == "mounted" and not wanted.binds and "ro" not in wanted.options
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Written:
     """major:minor of the device it was on."""
     source: str = ""
     complaint: str = ""
-    """Why there was none."""
+    """Why it could not be written."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,8 @@ class ObservedMount:
 
     @property
     def writable(self) -> bool:
-        """Whether a file may be written there: where a disk is wanted, mounted, and not for reading only."""
-        wanted = self.wanted
-        return self.mounted is not None and wanted.state == "mounted" and not wanted.binds and "ro" not in wanted.options
+        """Whether a file may be written there."""
+        return self.mounted is not None and wants_writable_disk(self.wanted)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def observe(host: Host, entries: Sequence[ExpectedMount]) -> list[ObservedMount]
     fstab = _lines(output(host, "findmnt --fstab --list --json --output SOURCE,TARGET,FSTYPE,OPTIONS", expected=(0, 1)))
     kernel = _kernel(host)
     errors = _errors(output(host, "findmnt --verify 2>&1", expected=(0, 1)))
-    return [_look_at(host, wanted, fstab, kernel, errors) for wanted in entries]
+    return [_observe_entry(host, wanted, fstab, kernel, errors) for wanted in entries]
 
 
 def before_reboot(host: Host, seen: Sequence[ObservedMount]) -> None:
@@ -122,7 +125,7 @@ def after_reboot(host: Host, seen: Sequence[ObservedMount]) -> list[Rebooted]:
 # -- one entry ----------------------------------------------------------------------------------------------------------------
 
 
-def _look_at(
+def _observe_entry(
     host: Host,
     wanted: ExpectedMount,
     fstab: Sequence[ObservedFstabLine],
@@ -161,7 +164,7 @@ class _Stat:
 
 
 def _stat(host: Host, paths: Sequence[str]) -> list[_Stat | None]:
-    """What each path leads to; None for one that leads nowhere."""
+    """What each path leads to; None where there is nothing."""
     words = " ".join(["%s"] * len(paths))
     loop = f"for path in {words}; do stat -L -c '%%t:%%T %%d:%%i %%U:%%G %%u:%%g' -- \"$path\" 2>/dev/null || echo; done"
     found = [line.split() for line in output(host, loop, *paths).splitlines()]
@@ -197,7 +200,7 @@ def _kernel(host: Host) -> tuple[ObservedFstabLine, ...]:
 
 
 def _topmost(lines: Sequence[ObservedFstabLine], place: str) -> ObservedFstabLine | None:
-    """What is mounted at `place`; of several there the one that is seen, which is the last."""
+    """What is mounted at `place`; of several stacked there the last, which is the visible one."""
     return next((line for line in reversed(lines) if line.target == place), None)
 
 

@@ -50,7 +50,7 @@ class Disk(BaseModel):
 
     @property
     def binds(self) -> bool:
-        """Whether this shows a folder in a second place, and no disk."""
+        """Whether this is a bind mount of a folder, not of a disk."""
         return bool({"bind", "rbind"} & set(self.options))
 
 

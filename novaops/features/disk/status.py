@@ -1,4 +1,4 @@
-"""The disks of a host in plain words: how large, what is on them, where mounted, which sit idle. Pure."""
+"""The disks of a host: size, content, where they are mounted, and which are idle. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from novaops.facts.file import FileAt
-from novaops.features.disk.facts.block_devices import BlockDevice, BlockDevices, DeviceTable
+from novaops.features.disk.facts.block_devices import BlockDevices
+from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
 from novaops.features.disk.facts.mounts import Mounts, MountTable
-from novaops.features.disk.resources.filesystem import FSTAB
+from novaops.features.disk.resources.fstab_file import FSTAB
 from novaops.features.disk.resources.selection import names, uses
 from novaops.formats import fstab
 from novaops.formats.size import human
@@ -100,7 +101,7 @@ def _line(device: BlockDevice, depth: int, table: DeviceTable, mounts: MountTabl
 
 
 def state(line: DiskLine) -> str:
-    """What a person wants to know at a glance."""
+    """The column STATE: where it is mounted, or why not."""
     if line.mounted:
         return f"mounted at {', '.join(line.mounted)}"
     if line.fstab:

@@ -1,4 +1,4 @@
-"""login: who is let in by password gets in, who is not does not, and keys open the door as before. Seen by logging in."""
+"""login: those who may log in by password can, the others cannot, and keys work as before. Tried by logging in."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def test_root(seen: ObservedLogin) -> None:
 
 @applies(_is("keys"))
 def test_keys(seen: ObservedLogin) -> None:
-    """Still open the door"""
+    """Still work"""
     assert not seen.key, f"{seen.login} should get in by key, but {seen.key}"
 
 

@@ -53,7 +53,7 @@ class AllowFlags(Group):
 
 @verb(app)
 def allow(options: Options, host: OneHost, *, flags: AllowFlags, run: GuardedRun) -> int:
-    """Let users log in by password, next to keys, and prove it by logging in. What goes wrong the host takes back itself."""
+    """Let users log in by password, besides keys, and prove it by logging in. If that fails, the host rolls the change back."""
     from novaops.features.login.flags import allowed
 
     users, others = flags.users(), flags.others()
@@ -62,7 +62,7 @@ def allow(options: Options, host: OneHost, *, flags: AllowFlags, run: GuardedRun
 
 @verb(app)
 def deny(options: Options, host: OneHost, *, run: GuardedRun) -> int:
-    """Let no password in any more, however it is asked for. Keys work as before, which is proven."""
+    """Disable password logins, by every method. Keys work as before, which is proven by a login."""
     from novaops.features.login.flags import nobody
 
     return _converge(options, host, run, nobody)
@@ -70,7 +70,7 @@ def deny(options: Options, host: OneHost, *, run: GuardedRun) -> int:
 
 @verb(app)
 def status(options: Options, hosts: Hosts = None) -> int:
-    """Who may log in how, and why not."""
+    """Who may log in, by which method, and why not."""
     from novaops.cli.query import ask_hosts, show_rows
     from novaops.features.login import status as logins
 

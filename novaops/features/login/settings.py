@@ -17,15 +17,15 @@ Networks = Annotated[tuple[names.Network, ...], BeforeValidator(names.listed, js
 
 
 class Allowed(BaseModel):
-    """One entry of `users:`; a mere name stands for one without a password."""
+    """One entry of `users:`; a name alone is an entry without a password."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: names.User
     password: Reference | None = None
-    """env:NAME, file:PATH or cmd:WORDS. The account gets this password, and is made if it is not there."""
+    """env:NAME, file:PATH or cmd:WORDS. The account gets this password, and is created if it is missing."""
     addresses: Networks = Field(default=(), alias="from")
-    """Where this user may log in from by password; without it what holds for all."""
+    """Networks from which this user may log in by password; empty: those of the section."""
 
 
 def _allowed(value: Any) -> Any:
@@ -37,18 +37,18 @@ class Settings(BaseModel):
 
     users: tuple[Annotated[Allowed, BeforeValidator(_allowed, json_schema_input_type=str | Allowed)], ...] = ()
     addresses: Networks = Field(default=(), alias="from")
-    """Networks to log in from by password; without it from everywhere."""
+    """Networks from which passwords are accepted; empty: from everywhere."""
     everyone: bool = False
-    """Every account, but root's."""
+    """Whether every account except root may log in by password."""
     root: bool = False
     """Whether root may be among `users`."""
     others: Literal["as-is", "denied"] = "as-is"
-    """What becomes of passwords for everybody else. With no users, `denied` means that no password works any more."""
+    """Whether everybody else may log in by password. Without users, `denied` disables password logins altogether."""
     fail2ban: bool = False
-    """Whether addresses that try too many passwords are shut out for a while."""
+    """Whether addresses that try too many passwords are banned for a while."""
 
     keeps: ClassVar[bool] = False
-    """Whether those whom the host lets in already stay: not where an inventory names them all."""
+    """Whether grants that are on the host already stay. Not with an inventory, which names all users."""
 
     @model_validator(mode="after")
     def _fits(self) -> Settings:
@@ -71,7 +71,7 @@ class Settings(BaseModel):
         return (*named, Grant(EVERYONE, self.addresses)) if self.everyone else named
 
     def passwords(self) -> dict[str, Secret]:
-        """By user. Raises UsageError when one cannot be had, Refused when one is too weak."""
+        """By user. Raises UsageError when one cannot be resolved, Refused when one is too weak."""
         found = {user.name: resolve(user.password) for user in self.users if user.password}
         for user, password in found.items():
             if weak := weakness(password.reveal(), user):
@@ -84,6 +84,6 @@ class Settings(BaseModel):
 
 
 class Beside(Settings):
-    """As flags say it: one user more."""
+    """The settings as flags give them: one more user."""
 
     keeps: ClassVar[bool] = True

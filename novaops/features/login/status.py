@@ -1,4 +1,4 @@
-"""Who may log in to a host, how, and why not: every account in plain words. Pure."""
+"""Which accounts may log in to a host, by which method, and why not. Pure."""
 
 from __future__ import annotations
 
@@ -40,26 +40,26 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     return [(login["user"], _short(login["password"]), _short(login["key"]), "; ".join(_why(login))) for login in found["logins"]]
 
 
-def _login(way: LoginContext) -> dict[str, Any]:
-    assert way.account is not None
-    by_password, by_key = list(to_password(way)), list(to_key(way))
+def _login(context: LoginContext) -> dict[str, Any]:
+    assert context.account is not None
+    by_password, by_key = list(to_password(context)), list(to_key(context))
     return {
-        "user": way.peer.user,
-        "password": _answer(by_password, allowed_by=_allowed_by(way)),
-        "key": {**_answer(by_key), "keys": way.account.keys},
-        "forced": way.value("forcecommand") if way.value("forcecommand") not in {"", "none"} else "",
+        "user": context.peer.user,
+        "password": _answer(by_password, allowed_by=_allowed_by(context)),
+        "key": {**_answer(by_key), "keys": context.account.keys},
+        "forced": context.value("forcecommand") if context.value("forcecommand") not in {"", "none"} else "",
     }
 
 
-def _allowed_by(way: LoginContext) -> str:
+def _allowed_by(context: LoginContext) -> str:
     """The line that lets passwords in."""
-    keyword = next((keyword for keyword in KEYWORDS if way.value(keyword) == "yes"), KEYWORDS[0])
-    return str(way.said(keyword, NAMES[keyword]))
+    keyword = next((keyword for keyword in KEYWORDS if context.value(keyword) == "yes"), KEYWORDS[0])
+    return str(context.said(keyword, NAMES[keyword]))
 
 
-def _answer(obstacles: list[LoginBlocker], *, allowed_by: str = "") -> dict[str, Any]:
-    allowed = not obstacles
-    return {"allowed": allowed, "why": [allowed_by] if allowed and allowed_by else [str(obstacle) for obstacle in obstacles]}
+def _answer(blockers: list[LoginBlocker], *, allowed_by: str = "") -> dict[str, Any]:
+    allowed = not blockers
+    return {"allowed": allowed, "why": [allowed_by] if allowed and allowed_by else [str(blocker) for blocker in blockers]}
 
 
 def _short(answer: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A path that is meant to be a device: what it really is."""
+"""What a path leads to that should be a device."""
 
 from __future__ import annotations
 

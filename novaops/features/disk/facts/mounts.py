@@ -1,4 +1,4 @@
-"""What is mounted, as the kernel says it."""
+"""What is mounted, from /proc/self/mountinfo."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MountTable:
     mounts: tuple[MountedAt, ...]
 
     def at(self, path: str) -> MountedAt | None:
-        """What is mounted exactly at `path`; of several stacked there the topmost, which is the one seen."""
+        """What is mounted exactly at `path`; of several stacked there the topmost, which is the visible one."""
         return next((mount for mount in reversed(self.mounts) if mount.target == path), None)
 
     def below(self, path: str) -> Iterator[MountedAt]:

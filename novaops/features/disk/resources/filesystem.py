@@ -1,29 +1,33 @@
-"""A file system on a disk: made on a blank one, kept where it is there already, refused in every other case."""
+"""A file system on a disk: made on a blank disk, kept where it exists, refused in every other case."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from novaops.facts.directory import DirectoryAt
 from novaops.facts.file import FileAt
-from novaops.features.disk.facts.block_devices import EDGE, BlockDevice, BlockDevices, DeviceTable, fingerprint, knows_only_the_partition
+from novaops.features.disk.facts.block_devices import ENDS, BlockDevices
 from novaops.features.disk.facts.device import Device, DeviceAt
+from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
 from novaops.features.disk.facts.mounts import Mounts
+from novaops.features.disk.resources import fstab_file
+from novaops.features.disk.resources.fstab_file import FSTAB
 from novaops.features.disk.resources.selection import DiskChoice, DiskRequest, HostDisks, describe, select
 from novaops.model.action import Action, Command, Precondition
 from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
-from novaops.shell import join, quote
-
-FSTAB = "/etc/fstab"
+from novaops.shell import join, quote, sh_file
 
 MAKERS = {"ext4": "e2fsprogs", "xfs": "xfsprogs", "btrfs": "btrfs-progs"}
 """Each file system that can be made, and the package that makes it."""
 
 LABEL_LENGTH = {"ext4": 16, "xfs": 12, "btrfs": 255}
 """Bytes: ext4(5), xfs_admin(8), btrfs-filesystem(8)."""
+
+_SAME_DISK = ENDS + sh_file(__package__, "same_disk.sh")
 
 _FRESH_IDENTITY = {
     "ext4": lambda uuid, label: ["-q", "-m", "0", "-U", uuid, *(["-L", label] if label else [])],
@@ -42,8 +46,10 @@ class Filesystem(Resource):
     path: str
     label: str = ""
     wipe: str = ""
-    """The identity of the disk whose content may be lost, as a refusal printed it."""
+    """The identity of a disk whose content may be lost, as a refusal printed it."""
     read_only: bool = False
+    _chosen: WeakKeyDictionary[Facts, DiskChoice] = field(default_factory=WeakKeyDictionary, init=False, repr=False, compare=False)
+    """The results of `select`: plan, notes and exclusive_keys ask for the same one, and so does the mount."""
 
     @property
     def id(self) -> str:
@@ -59,20 +65,20 @@ class Filesystem(Resource):
 
     def select(self, facts: Facts) -> DiskChoice:
         """The device this file system is on, or will be. Raises Refused."""
-        table = facts.known(BlockDevices())
-        file = facts[FileAt(FSTAB)]
-        named: Device | Missing | None = None
-        if self.device.startswith("/"):
-            found = facts[DeviceAt(self.device)]
-            named = found
-        scene = HostDisks(
-            table=table,
-            mounts=facts.known(Mounts()),
-            fstab=getattr(file, "content", None) or b"",
-            named=named,
-        )
-        path = facts.known(DirectoryAt(self.path)).real
-        return select(DiskRequest(self.device, self.kind, path, self.wipe, self.read_only), scene)
+        if facts not in self._chosen:
+            named: Device | Missing | None = None
+            if self.device.startswith("/"):
+                at_path = facts[DeviceAt(self.device)]
+                named = at_path
+            host = HostDisks(
+                table=facts.known(BlockDevices()),
+                mounts=facts.known(Mounts()),
+                fstab=fstab_file.text(facts),
+                named=named,
+            )
+            path = facts.known(DirectoryAt(self.path)).real
+            self._chosen[facts] = select(DiskRequest(self.device, self.kind, path, self.wipe, self.read_only), host)
+        return self._chosen[facts]
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         selection = self.select(facts)
@@ -84,7 +90,7 @@ class Filesystem(Resource):
             yield Step(self.id, (change,), (_set_label(self.kind, device, self.label),))
 
     def exclusive_keys(self, facts: Facts) -> Iterator[str]:
-        """The device: no second file system can be on it."""
+        """The device: it cannot have a second file system."""
         yield describe(self.select(facts).device)
 
     def notes(self, facts: Facts) -> Iterator[str]:
@@ -107,14 +113,14 @@ class Filesystem(Resource):
             family = [part.path for part in table.family(device)]
             actions = [
                 Precondition(_still_idle(device, family), f"{device.path} is still the disk that may be wiped, and idle"),
-                # Partitions first: once the table is gone, their device nodes are too.
+                # Partitions first: their device nodes vanish with the partition table.
                 Command(("wipefs", "--all", "--quiet", "--", *reversed(family))),
                 Command(
                     ("sh", "-c", f"blockdev --rereadpt {quote(device.path)} 2>/dev/null; ! command -v udevadm >/dev/null || udevadm settle")
                 ),
             ]
         else:
-            actions = [Precondition(still_blank(device), f"{device.path} is still blank")]
+            actions = [Precondition(_still_blank(device), f"{device.path} is still blank")]
         actions += [
             Command(
                 (f"mkfs.{self.kind}", *options, "--", device.path) if self.kind == "ext4" else (f"mkfs.{self.kind}", *options, device.path)
@@ -125,63 +131,37 @@ class Filesystem(Resource):
         return Step(self.id, tuple(changes), tuple(actions), Risk.DATA_LOSS, cannot_undo=lost)
 
 
-def still_blank(device: BlockDevice) -> str:
+def _still_blank(device: BlockDevice) -> str:
     """Sh that says why `device` is not blank after all, and fails. Asked on the host, right before mkfs."""
-    return f"""\
-device={quote(device.path)} size={device.size}
-no() {{ echo "$device $1"; exit 1; }}
-[ -b "$device" ] || no 'is no block device any more'
-[ "$(blockdev --getsize64 "$device")" = "$size" ] || no 'has another size than when it was looked at'
-{_idle(device)}
-[ "$(lsblk -n -o NAME -- "$device" | wc -l)" = 1 ] || no 'has partitions or volumes on it now'
-signatures=$(wipefs -n -p -- "$device") || no 'cannot be read by wipefs'
-[ -z "$signatures" ] || no 'has a signature on it now'
-found=$(blkid -p -o export -- "$device"); status=$?
-[ $status = 2 ] || {{ [ $status = 0 ] && {knows_only_the_partition('"$found"')}; }} || no 'has something on it that blkid knows'
-if [ "$size" -gt {EDGE} ]; then edge={EDGE}; else edge=$size; fi
-cmp -s -n "$edge" -- "$device" /dev/zero || no 'does not begin with zeros any more'
-cmp -s -n "$edge" -i $((size - edge)):0 -- "$device" /dev/zero || no 'does not end with zeros any more'
-"""
+    return f"{_SAME_DISK}device={quote(device.path)}\nstill_blank {device.size}\n"
 
 
 def _still_idle(device: BlockDevice, family: list[str]) -> str:
-    parts = "\n".join(f"device={quote(path)}\n{_idle(device)}" for path in family)
+    """Sh that says why `device` may not be wiped after all, and fails. Asked on the host, right before wipefs."""
+    parts = "\n".join(f"device={quote(path)}; idle" for path in family)
     return f"""\
-device={quote(device.path)}
-no() {{ echo "$device $1"; exit 1; }}
-[ -b "$device" ] || no 'is no block device any more'
-[ "$(blockdev --getsize64 "$device")" = {device.size} ] || no 'has another size than when it was looked at'
+{_SAME_DISK}device={quote(device.path)}
+same_size {device.size}
 {_same(device)} || no 'is another disk than when it was looked at'
-[ "$(lsblk -n -o NAME -- "$device" | wc -l)" = {len(family)} ] || no 'has other partitions or volumes on it now'
+parts_are {len(family)} 'has other partitions or volumes on it now'
 {parts}
 """
 
 
 def _same(device: BlockDevice) -> str:
-    """Sh that succeeds when what is called by the device's name is still the disk, with the content, that was looked at."""
+    """Sh that succeeds when what is called by the device's name is still the disk, with the content, that was planned for."""
     tests = []
     if device.serial:
         tests.append(f'[ "$(lsblk -d -n -o SERIAL -- "$device" | tr -d " ")" = {quote(device.serial.replace(" ", ""))} ]')
     if device.uuid:
         tests.append(f'[ "$(blkid -p -s UUID -o value -- "$device")" = {quote(device.uuid)} ]')
     elif device.fingerprint:
-        ends = fingerprint('"$device"')
-        tests.append(f"{{ edge={min(EDGE, device.size)}; {ends} | grep -q ^{device.fingerprint}; }}")
+        tests.append(f'fingerprint "$device" "$(edge_of {device.size})" | grep -q ^{device.fingerprint}')
     return " && ".join(tests) or ":"
 
 
-def _idle(device: BlockDevice) -> str:
-    del device
-    return """\
-node=$(readlink -f -- "$device"); number=$(lsblk -d -n -o MAJ:MIN -- "$device" | tr -d ' ')
-awk -v number="$number" -v node="$node" '$3 == number { exit 1 } { for (i = 6; i < NF; i++) if ($i == "-" && $(i + 2) == node) exit 1 }' \\
-  /proc/self/mountinfo || no 'is mounted now'
-awk -v node="$node" '$1 == node { exit 1 }' /proc/swaps || no 'is swap space now'
-for holder in "/sys/class/block/${node##*/}/holders/"*; do [ ! -e "$holder" ] || no "is held by ${holder##*/} now"; done"""
-
-
 def _settled(path: str, uuid: str) -> str:
-    """Sh that waits until the new file system is known by its UUID: right after mkfs it may not be."""
+    """Sh that waits until udev knows the new file system, and fails unless it has its UUID."""
     return (
         "! command -v udevadm >/dev/null || udevadm settle; "
         f'found=$(blkid -p -s UUID -o value -- {quote(path)}); [ "$found" = {uuid} ] || '
@@ -190,7 +170,7 @@ def _settled(path: str, uuid: str) -> str:
 
 
 def _set_label(kind: str, device: BlockDevice, label: str) -> Command:
-    """Online for ext4 and btrfs; xfs wants its mount point, which xfs_io takes."""
+    """Mounted ext4 and btrfs can be labelled by e2label and btrfs; a mounted xfs needs xfs_io."""
 
     def command(text: str) -> Command:
         where = f"where=$(findmnt -n -f -o TARGET -S {quote(device.path)} || echo {quote(device.path)})"

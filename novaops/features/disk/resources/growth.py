@@ -1,4 +1,4 @@
-"""A file system that fills its disk, after the provider made the disk larger."""
+"""A file system that is grown to fill its disk, after the provider made the disk larger."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ partx --update --nr "$2" "$1"
 class Growth(Resource):
     path: str
     mounts_first: bool = False
-    """Whether another resource of the same plan mounts it: then there is nothing to look at before that is done."""
+    """Whether another resource of the same plan mounts it: then it cannot be measured before."""
 
     @property
     def id(self) -> str:

@@ -1,4 +1,4 @@
-"""A mount: the place, the line in fstab and the mount itself. One step, all of it or nothing."""
+"""A mount: the mount point, the line in fstab and the mount itself, in one step."""
 
 from __future__ import annotations
 
@@ -8,26 +8,20 @@ from typing import Any, Literal
 
 from novaops.errors import Refused
 from novaops.facts.directory import Directory, DirectoryAt
-from novaops.facts.file import FileAt, FileState
+from novaops.facts.file import FileAt
 from novaops.features.disk.facts.mounts import MountedAt, Mounts, MountTable
-from novaops.features.disk.resources.filesystem import FSTAB, Filesystem
-from novaops.features.disk.resources.selection import describe, is_mounted, names
+from novaops.features.disk.resources import fstab_file, mount_options, unmount
+from novaops.features.disk.resources.filesystem import Filesystem
+from novaops.features.disk.resources.fstab_file import FSTAB
+from novaops.features.disk.resources.selection import is_mounted, names
 from novaops.formats import fstab
-from novaops.model.action import Action, Command, WriteFile
+from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.shell import quote
 
 State = Literal["mounted", "defined", "unmounted", "absent"]
-"""mounted: line and mount. defined: the line, the mount as it is. unmounted: the mount gone, the line as it is. absent: neither."""
-
-_SWITCHES = {"ro": "rw", "noexec": "exec", "nosuid": "suid", "nodev": "dev", "noatime": "atime", "sync": "async"}
-"""Options that the kernel shows on a live mount, with their opposites."""
-
-_IMPLIED = {
-    **dict.fromkeys(("user", "users"), ("noexec", "nosuid", "nodev")),
-    **dict.fromkeys(("owner", "group"), ("nosuid", "nodev")),
-}
+"""mounted: line and mount. defined: the line; the mount stays as it is. unmounted: no mount; the line stays as it is. absent: neither."""
 
 _VIRTUAL = {"proc", "sysfs", "devtmpfs", "devpts", "cgroup2", "cgroup", "securityfs", "debugfs", "tracefs", "bpf", "efivarfs"}
 
@@ -36,9 +30,9 @@ _VIRTUAL = {"proc", "sysfs", "devtmpfs", "devpts", "cgroup2", "cgroup", "securit
 class Mount(Resource):
     path: str
     source: Filesystem | str = ""
-    """A file system on a disk, or what fstab takes as it is: /srv/data for a bind mount. "" where nothing is to be mounted."""
+    """A file system on a disk, or fstab's first field as text, such as /srv/data for a bind mount. "" where nothing is to be mounted."""
     filesystem: str = "none"
-    """The type in fstab for a source that is a text."""
+    """The type in fstab where `source` is a text."""
     options: tuple[str, ...] = ("defaults",)
     owner: str = ""
     """USER or USER:GROUP of the mounted file system's top folder; "" leaves it as it is."""
@@ -59,7 +53,7 @@ class Mount(Resource):
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         if self.state in {"absent", "unmounted"}:
-            yield from self._gone(facts)
+            yield from unmount.steps(self.id, self.path, facts, with_line=self.state == "absent")
         else:
             yield from self._there(facts)
 
@@ -68,16 +62,14 @@ class Mount(Resource):
         if real != self.path.rstrip("/"):
             yield f"{self.path} leads to {real}: that is what fstab names"
 
-    # -- there ------------------------------------------------------------------------------------------------------
-
     def _there(self, facts: Facts) -> Iterator[Step]:
         place = facts.known(DirectoryAt(self.path))
         mounts = facts.known(Mounts())
-        before = _fstab(facts)
+        before = fstab_file.text(facts)
         line, mounted, check = self._wanted(facts, place, mounts)
         old = fstab.find(before, place.real)
-        known = names(self.source.select(facts).device) if isinstance(self.source, Filesystem) else {line.source}
-        if old is not None and old.source not in known and old.source != line.source:
+        known = names(self.source.select(facts).device) if isinstance(self.source, Filesystem) else frozenset[str]()
+        if old is not None and old.source not in {*known, line.source}:
             raise Refused(
                 f"/etc/fstab has {old.source} for {place.real} already",
                 why=f"Wanted there: {line.source}.",
@@ -98,14 +90,15 @@ class Mount(Resource):
             actions.append(_trial(line, place.real))
         if line_changed:
             changes.append(Change("fstab", old.render() if old else None, line.render()))
-            actions.append(_write_fstab(facts, fstab.put(before, line)))
+            actions.append(fstab_file.write(facts, fstab.put(before, line)))
         if to_mount:
-            actions.append(_mount(place.real))
+            actions.append(unmount.by_line(place.real))
         elif mounted is not None:
-            switches = _switches(line.options, self._inherited(facts, line, mounts))
-            if differing := [said for said, live in zip(_said(switches), _live(mounted), strict=True) if said != live]:
-                changes.append(Change("options", ",".join(_live(mounted)), ",".join(differing)))
-                actions.append(_remount(place.real, line.options, switches, mounted))
+            live, wanted = mount_options.live(mounted), mount_options.wanted(line.options, self._inherited(facts, line, mounts))
+            if differing := [option for option, now in zip(wanted, live, strict=True) if option != now]:
+                changes.append(Change("options", ",".join(live), ",".join(differing)))
+                put, back = (mount_options.remount(place.real, line.options, switches) for switches in (wanted, live))
+                actions.append(Command(put, undo=Command(back)))
         if self.owner and self.state == "mounted" and (mounted is None or not _owned(place, self.owner)):
             was = f"{place.owner}:{place.group}" if mounted else None
             changes.append(Change("owner", was, self.owner))
@@ -142,65 +135,12 @@ class Mount(Resource):
             return frozenset()
         return _holder(facts.known(DirectoryAt(self.source)).real, mounts).options
 
-    # -- gone -------------------------------------------------------------------------------------------------------
-
-    def _gone(self, facts: Facts) -> Iterator[Step]:
-        place = facts.known(DirectoryAt(self.path))
-        mounts = facts.known(Mounts())
-        before = _fstab(facts)
-        old = fstab.find(before, place.real)
-        mounted = mounts.at(place.real)
-        if place.real == "/":
-            raise Refused("/ is what the host runs from, and is not unmounted")
-        if beneath := [m.target for m in mounts.below(place.real)] if mounted else []:
-            raise Refused(
-                f"{', '.join(beneath)} is mounted beneath {place.real}",
-                fix=f"novaops disk unmount HOST --path {beneath[0]} first",
-            )
-        changes: list[Change] = []
-        actions: list[Action] = []
-        if mounted is not None:
-            changes.append(Change("mounted", mounted.source, None))
-            back = _mount(place.real) if old else _mount_again(mounted)
-            undo = Command(back.words, holds=back.holds) if back else None
-            actions.append(Command(_umount(place.real), holds=_not_mounted(place.real), undo=undo))
-        if old is not None and self.state == "absent":
-            changes.append(Change("fstab", old.render(), None))
-            actions.append(_write_fstab(facts, fstab.remove(before, place.real)))
-        if changes:
-            yield Step(self.id, tuple(changes), tuple(actions))
-
     def predict(self, facts: Facts) -> Facts:
-        """Without the mount, once it is gone: what it is mounted beneath can go next."""
+        """Without the mount once it is unmounted, so that its parent can be unmounted next."""
         if self.state in {"mounted", "defined"}:
             return facts
         path = facts.known(DirectoryAt(self.path)).real
         return facts.but(Mounts(), MountTable(tuple(m for m in facts.known(Mounts()).mounts if m.target != path)))
-
-
-def _fstab(facts: Facts) -> bytes:
-    """The text of fstab; a host without one has an empty one."""
-    return getattr(facts[FileAt(FSTAB)], "content", None) or b""
-
-
-def _write_fstab(facts: Facts, after: bytes) -> WriteFile:
-    """A file that is there keeps its mode and owner.
-
-    Findmnt must find no more wrong with the new text than with the old: foreign lines are not ours to mend.
-    """
-    old = facts[FileAt(FSTAB)]
-    permissions = (old.mode, old.owner, old.group) if isinstance(old, FileState) and old.mode else None
-    mode, owner, group = permissions or ("0644", "root", "root")
-    count = r"findmnt --verify --tab-file \"$1\" 2>&1 | awk '/\[E\]|parse error at/ { n++ } END { print n + 0 }'".replace('\\"', '"')
-    verify = f'errors() {{ {count}; }}; [ "$(errors "$2")" -le "$(errors "$1")" ] || {{ findmnt --verify --tab-file "$2" 2>&1; exit 1; }}'
-    reload = "[ ! -d /run/systemd/system ] || systemctl daemon-reload"
-    return WriteFile(
-        *(FSTAB, after, mode, owner, group),
-        before=old.content if isinstance(old, FileState) else None,
-        permissions_before=permissions,
-        check=("sh", "-c", verify, "verify", FSTAB, "{}"),
-        then=("sh", "-c", reload),
-    )
 
 
 def _make_directory(place: Directory) -> Command:
@@ -213,32 +153,10 @@ def _make_directory(place: Directory) -> Command:
 
 
 def _trial(line: fstab.FstabLine, path: str) -> Command:
-    """Mount by hand and unmount again, before fstab has a word of it: a line that cannot work is never written."""
+    """Mount without fstab and unmount again, so that a line that cannot work is never written."""
     kind = () if line.filesystem == "none" else ("-t", line.filesystem)
     words = ("mount", *kind, "-o", ",".join(line.options), "--", line.source, path)
     return Command(("sh", "-c", '"$@" && umount -- "$0"', path, *words))
-
-
-def _mount(path: str) -> Command:
-    """By fstab's line, so that the line is proven too."""
-    undo = Command(_umount(path), holds=_not_mounted(path))
-    return Command(("mount", "--", path), holds=f"mountpoint -q -- {quote(path)}", undo=undo)
-
-
-def _mount_again(mounted: MountedAt) -> Command | None:
-    """None for a folder shown in a second place: its device would show all of itself there."""
-    if mounted.root != "/":
-        return None
-    words = ("mount", "-t", mounted.filesystem, "-o", ",".join(_live(mounted)), "--", mounted.source, mounted.target)
-    return Command(words, holds=f"mountpoint -q -- {quote(mounted.target)}")
-
-
-def _umount(path: str) -> tuple[str, ...]:
-    return ("umount", "--", path)
-
-
-def _not_mounted(path: str) -> str:
-    return f"! mountpoint -q -- {quote(path)}"
 
 
 _XFS_CHECK = """\
@@ -247,13 +165,13 @@ sound "$1" || {
   at=$(mktemp -d) && mount -t xfs -o OPTIONS,nosuid,nodev,noexec -- "$1" "$at" && umount -- "$at"
   rmdir -- "$at"; sound "$1"
 }"""
-"""After a power cut the log is full, and only mounting writes it back: until then xfs_repair sees errors that are none."""
+"""After a power cut the log is not empty, and only mounting replays it; before that xfs_repair reports errors that are none."""
 
 
 def _healthy(kind: str, device: str, *, read_only: bool) -> Command:
-    """A file system that was there is checked before it is trusted: repaired where that is safe (fsck's 1), never made anew.
+    """An existing file system is checked before it is mounted: repaired where that is safe (fsck's exit status 1), never made anew.
 
-    One that is to be read only is not written to by the check either: its device may not allow it.
+    With `read_only` the check does not write either: the device may not allow it.
     """
     how = {
         "ext4": f'e2fsck {"-n" if read_only else "-p"} -- "$1"; [ $? -le 1 ]',
@@ -262,42 +180,6 @@ def _healthy(kind: str, device: str, *, read_only: bool) -> Command:
     }
     say = f'{{ echo "{kind} on $1 has errors that cannot be mended safely: look at it with fsck before it is used"; exit 1; }}'
     return Command(("sh", "-c", f"{{ {how[kind]}; }} || {say}", "check", device))
-
-
-def _remount(path: str, options: tuple[str, ...], wanted: dict[str, bool], mounted: MountedAt) -> Command:
-    """Every switch is said: what is left out of a remount stays as it is."""
-    switches = {*_SWITCHES, *_SWITCHES.values()}
-    others = [o for o in options if o not in {*switches, "defaults"} and not o.startswith(("x-", "nofail"))]
-
-    def words(said: Iterable[str]) -> tuple[str, ...]:
-        return ("mount", "-o", ",".join(["remount", *said, *others]), "--", path)
-
-    return Command(words(_said(wanted)), undo=Command(words(_live(mounted))))
-
-
-def _live(mounted: MountedAt) -> list[str]:
-    return _said({on: on in mounted.options for on in _SWITCHES})
-
-
-def _said(switches: dict[str, bool]) -> list[str]:
-    return [on if switches[on] else off for on, off in _SWITCHES.items()]
-
-
-def _switches(options: tuple[str, ...], inherited: frozenset[str]) -> dict[str, bool]:
-    """What `options` make of each switch; of contradicting options the last counts. A bind mount inherits its source's."""
-    wanted = {on: on in inherited for on in _SWITCHES}
-    for option in _spelled_out(options):
-        for on, off in _SWITCHES.items():
-            if option in {on, off}:
-                wanted[on] = option == on
-    return wanted
-
-
-def _spelled_out(options: Iterable[str]) -> Iterator[str]:
-    """The options, each after those it brings with it: mount(8)."""
-    for option in options:
-        yield from _IMPLIED.get(option, ())
-        yield option
 
 
 def _owned(place: Directory, owner: str) -> bool:
@@ -331,7 +213,7 @@ def _refuse_no_directory(place: Directory) -> None:
 
 
 def _refuse_place(place: Directory, mounts: MountTable) -> None:
-    """Nothing is mounted over what somebody put there."""
+    """Raises Refused where the mount would hide files or other mounts."""
     if place.state == "filled":
         raise Refused(
             f"{place.real} is not empty",
@@ -343,6 +225,3 @@ def _refuse_place(place: Directory, mounts: MountTable) -> None:
     under = _holder(place.nearest, mounts)
     if under.filesystem in _VIRTUAL:
         raise Refused(f"{place.real} is inside {under.target}, which the kernel makes", fix="choose another --path")
-
-
-__all__ = ["Mount", "State", "describe"]

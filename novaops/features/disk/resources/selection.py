@@ -1,4 +1,4 @@
-"""Which disk is meant, and may it be used? Pure, and the place where "never lose data" is decided."""
+"""Which disk is meant, and whether it may be used: what keeps data from being lost is decided here. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from novaops.errors import Refused
-from novaops.features.disk.facts.block_devices import BlockDevice, DeviceTable
 from novaops.features.disk.facts.device import Device
+from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
 from novaops.features.disk.facts.mounts import MountTable
 from novaops.formats import fstab
 from novaops.formats.size import human
@@ -17,7 +17,7 @@ from novaops.model.question import Missing
 
 @dataclass(frozen=True)
 class DiskRequest:
-    """What was asked for. `device` is auto, a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
+    """The disk that is asked for. `device` is auto, a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
 
     device: str
     filesystem: str
@@ -35,44 +35,44 @@ class HostDisks:
     mounts: MountTable
     fstab: bytes
     named: Device | Missing | None
-    """What stands at `DiskRequest.device` where that is a path; None where it is none."""
+    """What is at `DiskRequest.device` where that is a path; None where it is not a path."""
 
 
 @dataclass(frozen=True)
 class DiskChoice:
     device: BlockDevice
     make: bool
-    """Whether a file system has to be made; else the one there is the wanted one."""
+    """Whether a file system has to be made; otherwise the one that is there is used."""
     uuid: str
-    """Of the file system, there already or to be made."""
+    """The UUID of the file system, existing or to be made."""
     wipe: bool = False
 
 
-def select(wish: DiskRequest, scene: HostDisks) -> DiskChoice:
-    """The device for `wish`. Raises Refused, with what is there, unless using it is provably safe."""
-    device = _named(wish, scene) if wish.device != "auto" else _automatic(wish, scene)
-    if is_mounted(device, wish.path, scene.mounts):
-        return _mounted(wish, device)
-    _refuse_if_used(wish, device, scene)
-    if wish.wipe and wish.wipe in device.identities:
-        return _make(wish, device, scene, wipe=True)
-    if wish.wipe and device.blank is not True:
+def select(request: DiskRequest, host: HostDisks) -> DiskChoice:
+    """The device for `request`. Raises Refused, with what is on the device, unless using it is provably safe."""
+    device = _named(request, host) if request.device != "auto" else _automatic(request, host)
+    if is_mounted(device, request.path, host.mounts):
+        return _mounted(request, device)
+    _refuse_if_used(request, device, host)
+    if request.wipe and request.wipe in device.identities:
+        return _make(request, device, host, wipe=True)
+    if request.wipe and device.blank is not True:
         raise Refused(
-            f"--wipe {wish.wipe} is not the identity of {describe(device)}",
+            f"--wipe {request.wipe} is not the identity of {describe(device)}",
             why=f"It holds {device.content or 'unknown data'}.",
             fix=_wipe_hint(device),
         )
     if device.blank is True:
-        return _make(wish, device, scene, wipe=False)
-    if device.filesystem == wish.filesystem and {s.kind for s in device.signatures} == {wish.filesystem}:
-        if device.read_only and not wish.read_only:
+        return _make(request, device, host, wipe=False)
+    if device.filesystem == request.filesystem and {s.kind for s in device.signatures} == {request.filesystem}:
+        if device.read_only and not request.read_only:
             raise Refused(f"{describe(device)} is read-only", fix="add --options ro to mount it for reading")
         return DiskChoice(device, make=False, uuid=device.uuid)
-    raise _holds_something(wish, device, scene.table)
+    raise _holds_something(request, device, host.table)
 
 
 def is_mounted(device: BlockDevice, path: str, mounts: MountTable) -> bool:
-    """Whether all of the device is seen at `path`: a folder of it shown there is not it, a subvolume of btrfs is."""
+    """Whether the device is mounted at `path`. A bind mount of one of its folders does not count, a subvolume of btrfs does."""
     mounted = mounts.at(path)
     if mounted is None or (mounted.root != "/" and mounted.filesystem != "btrfs"):
         return False
@@ -87,7 +87,7 @@ def names(device: BlockDevice) -> frozenset[str]:
 
 
 def describe(device: BlockDevice) -> str:
-    """/dev/vdb (serial DATA, 20 GiB): enough to be sure which one it is."""
+    """/dev/vdb (serial DATA, 20 GiB): enough to identify it."""
     about = [f"serial {device.serial}"] if device.serial else []
     return f"{device.path} ({', '.join([*about, human(device.size)])})"
 
@@ -107,25 +107,25 @@ def uses(device: BlockDevice, table: DeviceTable, mounts: MountTable) -> Iterato
             yield f"{name} is held by {', '.join(part.holders)}"
 
 
-def _named(wish: DiskRequest, scene: HostDisks) -> BlockDevice:
-    wanted = wish.device
+def _named(request: DiskRequest, host: HostDisks) -> BlockDevice:
+    wanted = request.device
     if wanted.upper().startswith("UUID="):
-        found = scene.table.with_uuid(wanted[5:].strip('"'))
+        found = host.table.with_uuid(wanted[5:].strip('"'))
     elif wanted.startswith("/"):
-        if scene.named is Missing.ABSENT or not isinstance(scene.named, Device):
-            raise Refused(f"there is no {wanted} on this host", why=_overview(scene), fix=_LOOK)
-        if "block" not in scene.named.kind:
-            raise Refused(f"{wanted} is a {scene.named.kind}, not a disk", why=_overview(scene), fix=_LOOK)
-        device = scene.table.find(scene.named.real)
+        if host.named is Missing.ABSENT or not isinstance(host.named, Device):
+            raise Refused(f"there is no {wanted} on this host", why=_overview(host), fix=_LOOK)
+        if "block" not in host.named.kind:
+            raise Refused(f"{wanted} is a {host.named.kind}, not a disk", why=_overview(host), fix=_LOOK)
+        device = host.table.find(host.named.real)
         found = (device,) if device else ()
     else:
         ends = [f"/dev/disk/by-id/{wanted}", f"/dev/{wanted}"]
-        found = tuple(d for d in scene.table.devices if d.serial == wanted or {d.path, *d.links} & set(ends))
+        found = tuple(d for d in host.table.devices if d.serial == wanted or {d.path, *d.links} & set(ends))
     if len(found) == 1:
         return found[0]
     if found:
         raise _several(wanted, found)
-    raise Refused(f"no disk on this host is {wanted}", why=_overview(scene), fix=_LOOK)
+    raise Refused(f"no disk on this host is {wanted}", why=_overview(host), fix=_LOOK)
 
 
 def _several(name: str, found: Sequence[BlockDevice]) -> Refused:
@@ -139,40 +139,40 @@ def _several(name: str, found: Sequence[BlockDevice]) -> Refused:
 _LOOK = "novaops disk ls HOST shows every disk with its names"
 
 
-def _automatic(wish: DiskRequest, scene: HostDisks) -> BlockDevice:
-    """The one blank disk. Before that, what fstab or the kernel already has at the path: a second run must find the first's."""
-    line = fstab.find(scene.fstab, wish.path)
+def _automatic(request: DiskRequest, host: HostDisks) -> BlockDevice:
+    """What fstab or the kernel already has at the path, so that a second run finds the disk of the first; else the one blank disk."""
+    line = fstab.find(host.fstab, request.path)
     if line is not None:
-        device = next((d for d in scene.table.devices if line.source in names(d)), None)
+        device = next((d for d in host.table.devices if line.source in names(d)), None)
         if device is None:
             raise Refused(
-                f"/etc/fstab has {line.source} for {wish.path}, and no disk on this host is that",
+                f"/etc/fstab has {line.source} for {request.path}, and no disk on this host is that",
                 why="The disk is missing, or was made anew. Another one is not taken in its place.",
-                fix=f"attach the disk, or take the line out: novaops disk unmount HOST --path {wish.path}",
+                fix=f"attach the disk, or take the line out: novaops disk unmount HOST --path {request.path}",
             )
         return device
-    for device in scene.table.devices:
-        if is_mounted(device, wish.path, scene.mounts):
+    for device in host.table.devices:
+        if is_mounted(device, request.path, host.mounts):
             return device
-    if wish.wipe:
-        meant = [device for device in scene.table.devices if wish.wipe in device.identities]
+    if request.wipe:
+        meant = [device for device in host.table.devices if request.wipe in device.identities]
         if len(meant) > 1:
-            raise _several(wish.wipe, meant)
+            raise _several(request.wipe, meant)
         if meant:
             return meant[0]
     idle = [
         d
-        for d in scene.table.devices
-        if d.kind == "disk" and not d.path.startswith("/dev/zram") and not any(uses(d, scene.table, scene.mounts))
+        for d in host.table.devices
+        if d.kind == "disk" and not d.path.startswith("/dev/zram") and not any(uses(d, host.table, host.mounts))
     ]
     blank = [d for d in idle if d.blank is True and not d.read_only]
     formatted = [
         part
         for disk in idle
-        for part in scene.table.family(disk)
-        if part.filesystem == wish.filesystem and not fstab.with_source(scene.fstab, names(part))
+        for part in host.table.family(disk)
+        if part.filesystem == request.filesystem and not fstab.with_source(host.fstab, names(part))
     ]
-    for found, what in ((blank, "blank disks"), (formatted, f"idle disks with {wish.filesystem}")):
+    for found, what in ((blank, "blank disks"), (formatted, f"idle disks with {request.filesystem}")):
         if len(found) == 1:
             return found[0]
         if found:
@@ -181,53 +181,53 @@ def _automatic(wish: DiskRequest, scene: HostDisks) -> BlockDevice:
                 why="auto means the only one.",
                 fix="say which: " + " or ".join(f"--device {_stable_name(d)}" for d in found),
             )
-    raise Refused("there is no blank disk on this host", why=_overview(scene), fix=_no_blank_hint(wish, idle))
+    raise Refused("there is no blank disk on this host", why=_overview(host), fix=_no_blank_hint(request, idle))
 
 
-def _mounted(wish: DiskRequest, device: BlockDevice) -> DiskChoice:
-    if wish.wipe and wish.wipe == device.uuid:
+def _mounted(request: DiskRequest, device: BlockDevice) -> DiskChoice:
+    if request.wipe and request.wipe == device.uuid:
         raise Refused(
-            f"{describe(device)} is mounted at {wish.path}, and is not wiped while it is in use",
-            fix=f"novaops disk unmount HOST --path {wish.path}, then run this again",
+            f"{describe(device)} is mounted at {request.path}, and is not wiped while it is in use",
+            fix=f"novaops disk unmount HOST --path {request.path}, then run this again",
         )
-    if device.filesystem != wish.filesystem:
+    if device.filesystem != request.filesystem:
         raise Refused(
-            f"{wish.path} is {device.filesystem or 'an unknown file system'}, and {wish.filesystem} is wanted",
+            f"{request.path} is {device.filesystem or 'an unknown file system'}, and {request.filesystem} is wanted",
             why=f"{describe(device)} is mounted there with its data.",
             fix=f"--filesystem {device.filesystem} keeps it as it is",
         )
     return DiskChoice(device, make=False, uuid=device.uuid)
 
 
-def _refuse_if_used(wish: DiskRequest, device: BlockDevice, scene: HostDisks) -> None:
-    if reasons := list(uses(device, scene.table, scene.mounts)):
+def _refuse_if_used(request: DiskRequest, device: BlockDevice, host: HostDisks) -> None:
+    if reasons := list(uses(device, host.table, host.mounts)):
         raise Refused(
             f"{describe(device)} is in use: {'; '.join(reasons)}",
             why="A disk in use is neither formatted nor mounted elsewhere, --wipe or not.",
             fix="novaops disk ls HOST shows what is idle",
         )
-    for part in scene.table.family(device):
-        for line in fstab.with_source(scene.fstab, names(part)):
-            if line.path != wish.path and line.path.startswith("/"):
+    for part in host.table.family(device):
+        for line in fstab.with_source(host.fstab, names(part)):
+            if line.path != request.path and line.path.startswith("/"):
                 raise Refused(
-                    f"/etc/fstab mounts {part.path} at {line.path}, not at {wish.path}",
+                    f"/etc/fstab mounts {part.path} at {line.path}, not at {request.path}",
                     why="One device with two lines is mounted wherever comes first.",
                     fix=f"novaops disk unmount HOST --path {line.path}, then run this again",
                 )
 
 
-def _make(wish: DiskRequest, device: BlockDevice, scene: HostDisks, *, wipe: bool) -> DiskChoice:
+def _make(request: DiskRequest, device: BlockDevice, host: HostDisks, *, wipe: bool) -> DiskChoice:
     if device.read_only:
         raise Refused(f"{describe(device)} is read-only: no file system can be made on it")
-    if wish.read_only:
+    if request.read_only:
         raise Refused(
-            f"{describe(device)} has no {wish.filesystem} on it, and a read-only mount of a new file system is of no use",
+            f"{describe(device)} has no {request.filesystem} on it, and a read-only mount of a new file system is of no use",
             fix="leave ro out of the options to have one made",
         )
-    return DiskChoice(device, make=True, uuid=str(uuid.uuid5(uuid.UUID(scene.table.fresh_uuid), device.path)), wipe=wipe)
+    return DiskChoice(device, make=True, uuid=str(uuid.uuid5(uuid.UUID(host.table.fresh_uuid), device.path)), wipe=wipe)
 
 
-def _holds_something(wish: DiskRequest, device: BlockDevice, table: DeviceTable) -> Refused:
+def _holds_something(request: DiskRequest, device: BlockDevice, table: DeviceTable) -> Refused:
     if device.blank is None:
         return Refused(
             f"what is on {describe(device)} could not be read to its end",
@@ -236,7 +236,7 @@ def _holds_something(wish: DiskRequest, device: BlockDevice, table: DeviceTable)
         )
     partitions = [part for part in table.children(device) if part.kind == "part"]
     listed = [f"{part.path}: {part.content or 'blank'}, {human(part.size)}" for part in partitions]
-    fitting = [part for part in partitions if part.filesystem == wish.filesystem or part.blank]
+    fitting = [part for part in partitions if part.filesystem == request.filesystem or part.blank]
     hint = _wipe_hint(device)
     if fitting:
         hint = f"to use the partition: --device {fitting[0].path}; {hint}"
@@ -255,24 +255,24 @@ def _wipe_hint(device: BlockDevice) -> str:
     return f"to lose what is on it: --wipe {device.identities[0]}"
 
 
-def _no_blank_hint(wish: DiskRequest, idle: Sequence[BlockDevice]) -> str:
+def _no_blank_hint(request: DiskRequest, idle: Sequence[BlockDevice]) -> str:
     if not idle:
         return "attach a disk at the provider, then run this again"
-    if wish.wipe:
-        return f"--wipe {wish.wipe} is none of their identities"
+    if request.wipe:
+        return f"--wipe {request.wipe} is none of their identities"
     return "name the one to use: " + " or ".join(f"--device {_stable_name(d)}" for d in idle)
 
 
 def _stable_name(device: BlockDevice) -> str:
-    """A name that survives a reboot where there is one: kernel names swap between boots."""
+    """A name below /dev/disk/by-id where there is one: kernel names change between boots."""
     by_id = [link for link in device.links if link.startswith("/dev/disk/by-id/")]
     return min(by_id, key=len) if by_id else device.path
 
 
-def _overview(scene: HostDisks) -> str:
+def _overview(host: HostDisks) -> str:
     rows = []
-    for disk in scene.table.devices:
+    for disk in host.table.devices:
         if disk.kind == "disk":
-            reasons = list(uses(disk, scene.table, scene.mounts))
+            reasons = list(uses(disk, host.table, host.mounts))
             rows.append(f"{describe(disk)}: {'; '.join(reasons) or disk.content or 'blank'}")
     return "Disks here: " + " · ".join(rows) if rows else "The host has no disks."

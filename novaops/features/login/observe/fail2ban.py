@@ -1,4 +1,4 @@
-"""What is seen of fail2ban: an address of the host's own is shut out of the host's own sshd, and let in again."""
+"""What is observed of fail2ban: an address of the host's own is banned from the host's own sshd, and unbanned again."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from novaops.verify.backend import output
+from novaops.shell import join, sh_file
+from novaops.verify import output
 
 if TYPE_CHECKING:
     from testinfra.host import Host
 
 TRIES = 10
-"""Enough for any jail worth its name, and too few for PerSourcePenalties to close the door first."""
+"""Failed logins: enough for any usual jail, and too few for sshd's PerSourcePenalties to refuse the address first."""
 
 
 @dataclass(frozen=True)
@@ -44,46 +45,15 @@ def served(said: str) -> bool:
 
 
 def shut_out(said: str) -> bool:
-    """Whether no connection came about. One that sshd itself takes and closes is none of fail2ban's work."""
+    """Whether there was no connection at all. One that sshd accepts and closes is not fail2ban's work."""
     return said.startswith("ssh: connect to host") or "Connection timed out" in said
 
 
-_BAN = f"""\
-export LC_ALL=C
-knock() {{
-  echo knock
-  said=$(timeout 4 ssh -F /dev/null -b "$1" -p %s -o BatchMode=yes -o ConnectTimeout=3 -o PreferredAuthentications=none \\
-    -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null "novaops-nobody@$server" true 2>&1 </dev/null | tail -n 1)
-}}
-listed() {{ fail2ban-client get sshd banip | tr ' ' '\\n' | grep -qxF -- "$banned"; }}
-let_in() {{ fail2ban-client set sshd unbanip "$banned" >/dev/null; }}
-until_knock() {{ # SECONDS PATTERN: until what ssh says has it
-  for _ in $(seq "$1"); do
-    knock "$banned"; case $said in *$2*) break ;; esac
-    sleep 1
-  done
-}}
-server=%s banned=%s other=%s
-trap let_in EXIT
-trap exit HUP INT TERM
-knock "$banned"; printf 'before %%s\\n' "$said"
-for _ in $(seq {TRIES - 1}); do # no more than it takes: what fail2ban reads after the ban was taken off would count anew
-  for _ in $(seq 10); do listed && break 2; echo wait; sleep 0.1; done
-  knock "$banned"
-done
-for _ in $(seq 50); do listed && break; echo wait; sleep 0.2; done
-listed && echo 'listed yes'
-until_knock 3 'ssh: connect'; printf 'during %%s\\n' "$said"
-knock "$other"; printf 'meanwhile %%s\\n' "$said"
-let_in
-until_knock 3 'Permission denied'; printf 'after %%s\\n' "$said"
-"""
-"""Every wait has an end, also ssh's own: a ban in the middle of its handshake leaves it waiting. What was done is undone however the
-script ends, and it is never silent for long."""
+_BAN = sh_file(__package__, "fail2ban.sh")
 
 
-def look(host: Host, server: str, port: str) -> Ban:
-    """A real ban, of an address of the loopback that nobody else has. It is gone when this returns."""
+def observe(host: Host, server: str, port: str) -> Ban:
+    """A real ban, of an address of the loopback that nobody else uses. It is lifted when this returns."""
     unit = dict(
         line.split("=", 1) for line in output(host, "systemctl show -p ActiveState,UnitFileState fail2ban.service").splitlines() if line
     )
@@ -94,7 +64,8 @@ def look(host: Host, server: str, port: str) -> Ban:
     banned, other = f"{network}.{1 + secrets.randbelow(200)}", f"{network}.222"
     if ignoring := next((word for word in ignored(host) if _covers(word, banned)), ""):
         return Ban(running, enabled, jail=True, address=banned, ignored=ignoring)
-    said = dict(line.partition(" ")[::2] for line in output(host, _BAN, port, server, banned, other).splitlines())
+    arguments = join((port, server, banned, other, str(TRIES)))
+    said = dict(line.partition(" ")[::2] for line in output(host, f"set -- {arguments}\n{_BAN}").splitlines())
     words = {name: said.get(name, "").strip() for name in ("before", "during", "after", "meanwhile")}
     return Ban(running, enabled, jail=True, address=banned, listed="listed" in said, **words)
 
@@ -105,13 +76,13 @@ def watches(host: Host) -> bool:
 
 
 def ignored(host: Host) -> list[str]:
-    """The addresses and networks that fail2ban never shuts out."""
+    """The addresses and networks that fail2ban never bans."""
     return [line[2:].strip() for line in output(host, "fail2ban-client get sshd ignoreip").splitlines() if line.startswith(("|-", "`-"))]
 
 
 @contextmanager
 def spared(host: Host, address: str) -> Iterator[None]:
-    """Nothing counts against `address` meanwhile: fail2ban must not take who verifies it for a burglar."""
+    """Nothing counts against `address` meanwhile: fail2ban must not ban the verifying machine."""
     if not watches(host) or any(_covers(word, address) for word in ignored(host)):
         yield
         return

@@ -1,4 +1,4 @@
-"""What is seen of logins: fresh connections from here, and what sshd says of who may come from where."""
+"""What is observed of logins: fresh connections from here, and what `sshd -T` says of each user and address."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from novaops.features.login.observe import fail2ban
 from novaops.features.login.observe.fail2ban import Ban
 from novaops.secret_source import resolve
 from novaops.ssh.session import Session
-from novaops.verify.backend import output
+from novaops.verify import output
+from novaops.verify.reach import endpoints
 
 if TYPE_CHECKING:
     from testinfra.host import Host
@@ -26,13 +27,13 @@ METHODS = ("password", "keyboard-interactive")
 """Both ask for the same password."""
 
 ANYBODY = "nobody"
-"""An account that every host has and nobody names."""
+"""An account that every host has, and that no inventory names."""
 
 MOST_REFUSALS = 2
-"""Right passwords turned down before no more are tried: sshd counts connections that end without a login (PerSourcePenalties)."""
+"""After so many rejected right passwords no more are tried: sshd counts connections that end without a login (PerSourcePenalties)."""
 
 OUTSIDE = ("192.0.2.77", "198.51.100.77", "203.0.113.77", "2001:db8::77")
-"""Addresses that nobody comes from."""
+"""Addresses for documentation (RFC 5737, RFC 3849): no login comes from them."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ class ExpectedLogin:
     kind: Literal["user", "everyone", "others", "root", "keys", "fail2ban"]
     user: str = ""
     password: str | None = None
-    """Where it is to be had, if it is known."""
+    """The reference of the password, if it is known."""
     addresses: tuple[str, ...] = ()
     """Networks that passwords may come from; none: from everywhere."""
     named: frozenset[str] = frozenset()
-    """All who are let in by password."""
+    """All users who may log in by password."""
 
     def inside(self, address: str) -> bool:
         return not self.addresses or any(ipaddress.ip_address(address) in ipaddress.ip_network(network) for network in self.addresses)
@@ -58,14 +59,14 @@ class ExpectedLogin:
 
 @dataclass(frozen=True)
 class Tried:
-    """Passwords, one after the other."""
+    """What became of each password that was tried."""
 
     refused: Mapping[str, str] = field(default_factory=dict)
-    """The right one by each method, and why it was turned down; "" when it got in and ran a command."""
+    """By method, why the right password was rejected; "" when it logged in and ran a command."""
     let_in: tuple[str, ...] = ()
-    """Wrong ones that got in."""
+    """Wrong passwords that were accepted."""
     untried: str = ""
-    """Why nothing wrong was tried, or nothing at all."""
+    """Why no wrong password was tried, or no password at all."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +75,17 @@ class ObservedLogin:
     here: str = ""
     """This machine's address, as the host sees it."""
     login: str = ""
-    """Who novaops logs in as."""
+    """The user that novaops logs in as."""
     offered: frozenset[str] = frozenset()
-    """The methods by which the running sshd would take a password."""
+    """The password methods that the running sshd offers."""
     tried: Tried | None = None
     judged: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """What sshd -T says: by address for a user, by user for the others."""
     has_password: bool = False
     key: str = ""
-    """What kept the session's own key out; "" when it opened the door."""
+    """Why the session's own key was rejected; "" when it logged in."""
     taken: str = ""
-    """What was wrong when the own login had a password turned down."""
+    """What was wrong when the own login first offered a password, which should be rejected, and then the key."""
     untried: str = ""
     """Why that was not tried."""
     ban: Ban | None = None
@@ -97,7 +98,7 @@ Question = tuple[str, str]
 def observe(host: Host, entries: Sequence[ExpectedLogin]) -> list[ObservedLogin]:
     """A login or two for each user. Raises HostFailed where the host cannot be seen, Unreachable, UsageError for a password."""
     session: Session = host.backend.session
-    here, _, server, port = _connection(session)
+    here, _, server, port = endpoints(session)
     accounts = output(host, "getent shadow | awk -F: '$2 !~ /^[!*]/ && $2 != \"\" { print $1 }'").split()
     questions = [question for wanted in entries for question in _questions(wanted, here, accounts)]
     said = _judged(host, questions, server, port)
@@ -105,20 +106,20 @@ def observe(host: Host, entries: Sequence[ExpectedLogin]) -> list[ObservedLogin]
     caution = ""
     if not wants_ban and any(wanted.password or wanted.kind == "others" for wanted in entries) and fail2ban.watches(host):
         caution = "fail2ban watches sshd, and would count a wrong password against this machine"
-    door = _Door(session, here, accounts, said, caution)
+    sshd = _Sshd(session, here, accounts, said, caution)
     with fail2ban.spared(host, here) if wants_ban else nullcontext():
-        found = {index: door.observe(wanted) for index, wanted in enumerate(entries) if wanted.kind != "fail2ban"}
+        found = {index: sshd.observe(wanted) for index, wanted in enumerate(entries) if wanted.kind != "fail2ban"}
         # Last of all: once fail2ban has seen this, it has read, and left out, what was tried before.
         found |= {
-            index: ObservedLogin(wanted, ban=fail2ban.look(host, server, port))
+            index: ObservedLogin(wanted, ban=fail2ban.observe(host, server, port))
             for index, wanted in enumerate(entries)
             if wanted.kind == "fail2ban"
         }
     return [found[index] for index in range(len(entries))]
 
 
-class _Door:
-    """One host's sshd, knocked at from here."""
+class _Sshd:
+    """One host's sshd, connected to from here. It counts the logins that it rejected."""
 
     def __init__(
         self, session: Session, here: str, accounts: Sequence[str], said: Mapping[Question, Mapping[str, str]], caution: str
@@ -141,12 +142,12 @@ class _Door:
         if wanted.kind == "user" and wanted.password and wanted.inside(self._here):
             seen["tried"], seen["offered"] = self._try(wanted, wanted.password)
         elif wanted.kind != "keys":
-            with _knock(self._session) as line:
+            with _connect(self._session) as line:
                 seen["offered"] = _offered(line, wanted.user)
         return ObservedLogin(wanted, has_password=wanted.user in self._accounts, **seen)
 
     def _try(self, wanted: ExpectedLogin, reference: str) -> tuple[Tried, frozenset[str]]:
-        """The right password by each method; before it, on the same connection, wrong ones: so nobody counts them."""
+        """The right password by each method. Wrong ones go before it on the same connection, so that they are not counted."""
         password = resolve(reference).reveal()
         if self._refusals >= MOST_REFUSALS:
             return Tried(untried=f"{self._refusals} passwords were turned down already, and sshd may shut out whoever goes on"), frozenset()
@@ -157,7 +158,7 @@ class _Door:
         let_in: list[str] = []
         offered: frozenset[str] = frozenset()
         for method in METHODS:
-            with _knock(self._session) as line:
+            with _connect(self._session) as line:
                 if method == METHODS[0]:
                     offered = _offered(line, wanted.user)
                     let_in = [name for name, text in wrong.items() if not line.is_authenticated() and not _refusal(line, wanted.user, text)]
@@ -169,12 +170,12 @@ class _Door:
         return Tried(refused, tuple(let_in), untried), offered
 
 
-# -- knocking -----------------------------------------------------------------------------------------------------------------
+# -- connections --------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def _knock(session: Session) -> Iterator[paramiko.Transport]:
-    """A connection beside the session's own, the same way, to the same host key, and not logged in."""
+def _connect(session: Session) -> Iterator[paramiko.Transport]:
+    """A second connection: by the session's own route, to the same host key, and not logged in."""
     own = session._connection  # noqa: SLF001 - nothing else knows the way through ssh_config and jump hosts
     assert own is not None
     try:
@@ -210,7 +211,7 @@ def _offered(line: paramiko.Transport, user: str) -> frozenset[str]:
 
 
 def _refusal(line: paramiko.Transport, user: str, password: str, method: str = METHODS[0]) -> str:
-    """Why a password is turned down; "" when it gets in."""
+    """Why a password is rejected; "" when it logs in."""
     answers = iter([password])
     ways: dict[str, Callable[[], list[str]]] = {
         "password": lambda: line.auth_password(user, password, fallback=False),
@@ -236,7 +237,7 @@ def _command(line: paramiko.Transport) -> str:
 
 
 def _by_key(session: Session, *, no_passwords: bool = False) -> str:
-    """What is wrong with a fresh login by the session's own key; "" when it works. With `no_passwords` a password goes before it."""
+    """What is wrong with a fresh login by the session's own key; "" when it works. `no_passwords`: a password must be rejected first."""
     if session.key is None:
         return "novaops came here by no key"
     fresh = Session(session.target)
@@ -256,22 +257,11 @@ def _by_key(session: Session, *, no_passwords: bool = False) -> str:
 
 
 def _own_login(session: Session) -> str:
-    own = session._connection  # noqa: SLF001 - see _knock
+    own = session._connection  # noqa: SLF001 - see _connect
     return str(own.user) if own is not None else ""
 
 
 # -- asking the host ----------------------------------------------------------------------------------------------------------
-
-
-def _connection(session: Session) -> tuple[str, ...]:
-    """The address and port of this machine and of the host, as the host sees them."""
-    done = session.run('echo "$SSH_CONNECTION"', root=False)
-    fields = tuple(field.partition("%")[0] for field in done.stdout.split())
-    try:
-        here, client_port, server, port = fields
-        return str(ipaddress.ip_address(here)), client_port, str(ipaddress.ip_address(server)), port
-    except ValueError:
-        raise HostFailed(f"{session.target} does not tell where this connection comes from", why=done.stdout.strip()) from None
 
 
 def _questions(wanted: ExpectedLogin, here: str, accounts: Iterable[str]) -> list[Question]:
@@ -292,7 +282,7 @@ done"""
 
 
 def _judged(host: Host, questions: Iterable[Question], server: str, port: str) -> dict[Question, dict[str, str]]:
-    """What sshd makes of its configuration as it is in its files now."""
+    """What sshd says of its configuration files as they are now."""
     words = [word for question in dict.fromkeys(questions) for word in question]
     text = output(host, _JUDGE.format(words=" ".join(["%s"] * len(words))), server, port, *words)
     blocks = [block.splitlines() for block in f"\n{text}".split("\n= ")[1:]]

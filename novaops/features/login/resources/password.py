@@ -1,4 +1,4 @@
-"""The password of an account. Its hash is made on the operator's side, and only that travels."""
+"""The password of an account. It is hashed on the operator's side, and only the hash is sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ printf '%s:%s\\n' "$1" "${value%%:*}" | chpasswd -e || exit
 case $value in
   *:*) day=${value#*:}; chage -d "${day:--1}" -- "$1" ;;
 esac"""
-"""Takes HASH, or HASH:DAY to put the day of the last change back too. chpasswd(8) itself writes down today's."""
+"""Reads HASH, or HASH:DAY to restore the day of the last change too: chpasswd(8) sets it to today."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Password(Resource):
     user: str
     password: Secret = field(repr=False)
     salt: str
-    """Of the hash, should one have to be made."""
+    """The salt of the hash, should one have to be made."""
 
     @property
     def id(self) -> str:
@@ -51,7 +51,7 @@ class Password(Resource):
             keep=f"{shadow} | cut -d : -f 2,3",
             write=("sh", "-c", _SET, "set-password", self.user),
             value=Secret(f"{new.reveal()}\n"),
-            # Whoever is yet to be made has none that could be compared.
+            # An account that is created in the same plan has none to compare.
             expected=None if found is Missing.ABSENT else _digest(found),
             result=_digest(new),
         )

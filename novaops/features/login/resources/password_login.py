@@ -1,4 +1,4 @@
-"""Who may log in to sshd by password: one drop-in of novaops' own, judged by what sshd itself makes of all its files."""
+"""Who may log in to sshd by password: one drop-in of novaops' own, judged by what `sshd -T` says of all files together."""
 
 from __future__ import annotations
 
@@ -31,13 +31,17 @@ class PasswordLogin(Resource):
     grants: tuple[Grant, ...]
     others_denied: bool = False
     keeps: bool = False
-    """Whether what the host grants to others, or denies, stays: one user more, not another list."""
+    """Whether grants and denials for others that are on the host stay: one more user, not a new list."""
     passwords: tuple[tuple[str, Secret], ...] = ()
     """The passwords that are known, by user."""
 
     @property
     def id(self) -> str:
         return ID
+
+    @property
+    def _granted(self) -> frozenset[str]:
+        return frozenset(grant.who for grant in self.grants)
 
     def questions(self) -> Iterable[Question[Any]]:
         yield from (SshdState(), Caller(), FileAt(DROP_IN), FileAt(MAIN))
@@ -56,7 +60,7 @@ class PasswordLogin(Resource):
         early = _includes_early(now)
         if not early:
             after = after.with_file(MAIN, included(now.files.get(MAIN, "")))
-        self._refuse_obstacles(facts, sshd, after)
+        self._refuse_blocked(facts, sshd, after)
         files = [sshd_file.drop_in(sshd, wanted.text(), self._expected(facts))]
         found = facts[FileAt(MAIN)]
         if not early and isinstance(found, FileState):
@@ -67,7 +71,7 @@ class PasswordLogin(Resource):
             return
         folder = () if sshd.directory else (sshd_file.folder(),)
         actions = (*folder, *(action for step in made for action in step.actions))
-        changes = (*self._told(facts, sshd, after), *(_named(step, change) for step in made for change in step.changes))
+        changes = (*self._changes(facts, sshd, after), *(_named(step, change) for step in made for change in step.changes))
         yield Step(self.id, changes, actions, Risk.LOCKOUT, fresh_logins=tuple(self._fresh_logins(facts)))
 
     def notes(self, facts: Facts) -> Iterator[str]:
@@ -77,7 +81,7 @@ class PasswordLogin(Resource):
         now = SshdConfig(sshd.files)
         there = sshd.files.get(DROP_IN) == self._wanted(facts).text()
         for grant in self.grants:
-            if there and (losers := _losers(now, _way(grant, facts, sshd, now))):
+            if there and (losers := _losers(now, _context(grant, facts, sshd, now))):
                 yield f"{DROP_IN} wins for {grant} over {losers}"
         for grant in self.grants:
             if why := self._unproven(grant, facts):
@@ -106,11 +110,11 @@ class PasswordLogin(Resource):
         for grant in self.grants:
             for address in grant.asked:
                 yield from (grant.account, address or here, grant.answer(address))
-        if self.others_denied and not any(grant.who == EVERYONE for grant in self.grants):
+        if self.others_denied and EVERYONE not in self._granted:
             yield from (ANYBODY, here, "no")
 
     def _fresh_logins(self, facts: Facts) -> Iterator[FreshLogin]:
-        """By the new password, where it is known and may be used from here; where nobody can log in by one, by key."""
+        """By the new password, where it is known and may be used from here. Where nobody may log in by password, by key."""
         known = dict(self.passwords)
         for grant in self.grants:
             if grant.who in known and not self._unproven(grant, facts):
@@ -134,7 +138,7 @@ class PasswordLogin(Resource):
         ]
         return f"sshd lets it run nothing of ours: {', '.join(shut)}" if shut else ""
 
-    # -- what stands against it -----------------------------------------------------------------------------------------------
+    # -- what is refused ------------------------------------------------------------------------------------------------------
 
     def _refuse_broken(self, sshd: Sshd) -> None:
         if not sshd.program:
@@ -149,31 +153,28 @@ class PasswordLogin(Resource):
             found, oldest = (".".join(map(str, version)) for version in (sshd.version, OLDEST))
             raise Refused(f"OpenSSH {found} knows no Include", why=f"novaops writes a file of its own, which needs {oldest} or newer.")
 
-    def _refuse_obstacles(self, facts: Facts, sshd: Sshd, after: SshdConfig) -> None:
-        """Raises Refused with every reason why it would not come true, so that they can be mended at once."""
-        ways = [_way(grant, facts, sshd, after) for grant in self.grants]
-        found = [(grant.name, obstacle) for grant, way in zip(self.grants, ways, strict=True) for _, obstacle in rulings([way], after)]
-        for grant, way in zip(self.grants, ways, strict=True):
+    def _refuse_blocked(self, facts: Facts, sshd: Sshd, after: SshdConfig) -> None:
+        """Raises Refused with all reasons why the logins would still fail, so that they can be fixed together."""
+        contexts = {grant: _context(grant, facts, sshd, after) for grant in self.grants}
+        found = [(grant.name, blocker) for grant, context in contexts.items() for _, blocker in rulings([context], after)]
+        for grant, context in contexts.items():
             if grant.who == EVERYONE:
                 continue
-            granted = {**way.effective, **dict.fromkeys(KEYWORDS, ("yes",))} | (
-                {"permitrootlogin": ("yes",)} if grant.who == "root" else {}
-            )
-            sets = grant.who in dict(self.passwords)
-            found += [(grant.who, obstacle) for obstacle in to_password(replace(way, effective=granted), sets_password=sets)]
+            keywords = (*KEYWORDS, "permitrootlogin") if grant.who == "root" else KEYWORDS
+            granted = replace(context, effective={**context.effective, **dict.fromkeys(keywords, ("yes",))})
+            found += [(grant.who, blocker) for blocker in to_password(granted, sets_password=grant.who in dict(self.passwords))]
         if self.others_denied:
-            granted_to = {grant.who for grant in self.grants}
-            others = [_way_of(account, effective, facts, sshd, after) for account, effective in facts.known(Accounts())]
-            found += rulings((way for way in others if way.peer.user not in granted_to), after)
-            found += [(way.peer.user, obstacle) for way in others for obstacle in _needs_password(way)]
+            others = [_context_of(account, effective, facts, sshd, after) for account, effective in facts.known(Accounts())]
+            found += rulings((context for context in others if context.peer.user not in self._granted), after)
+            found += [(context.peer.user, blocker) for context in others for blocker in _needs_password(context)]
         if found:
             who = " and ".join(dict.fromkeys(user for user, _ in found))
             goal = f"a password login of {who} would still fail" if self.grants else f"passwords of {who} would still count"
-            reasons = dict.fromkeys(f"{user}: {obstacle}" for user, obstacle in found)
+            reasons = dict.fromkeys(f"{user}: {blocker}" for user, blocker in found)
             raise Refused(goal, why="\n".join(reasons), fix="; ".join(dict.fromkeys(o.fix for _, o in found if o.fix)))
 
     def _refuse_ineffective(self, facts: Facts, sshd: Sshd) -> None:
-        """Raises Refused when everything stands as written, and sshd says something else all the same."""
+        """Raises Refused when the files are as wanted and `sshd -T` still says something else."""
         now = SshdConfig(sshd.files)
         wrong = [
             f"{grant.account} from {address or 'here'}: {keyword} {' '.join(said)}"
@@ -183,12 +184,11 @@ class PasswordLogin(Resource):
             if (said := facts.known(SshdEffective(grant.account, address)).get(keyword, ())) != (grant.answer(address),)
         ]
         if self.others_denied:
-            granted = {grant.who for grant in self.grants}
             wrong += [
                 f"{account.name}: {keyword} {' '.join(effective.get(keyword, ()))}"
                 for account, effective in facts.known(Accounts())
                 for keyword in KEYWORDS
-                if account.name not in granted and EVERYONE not in granted and effective.get(keyword) != ("no",)
+                if not {account.name, EVERYONE} & self._granted and effective.get(keyword) != ("no",)
             ]
         if wrong:
             lines = [line for keyword in KEYWORDS for line in now.ruling(keyword, Peer("")).losers]
@@ -196,37 +196,37 @@ class PasswordLogin(Resource):
                 f"{DROP_IN} is as wanted, but sshd goes by something else", why="\n".join([*wrong, *(line.where for line in lines)])
             )
 
-    # -- what is told ---------------------------------------------------------------------------------------------------------
+    # -- what is reported -----------------------------------------------------------------------------------------------------
 
-    def _told(self, facts: Facts, sshd: Sshd, after: SshdConfig) -> Iterator[Change]:
-        """For each user the value and the line it comes from, now and then; and the lines that lose."""
+    def _changes(self, facts: Facts, sshd: Sshd, after: SshdConfig) -> Iterator[Change]:
+        """For each user the value and the line it comes from, before and after; and the lines that have no effect."""
         now = SshdConfig(sshd.files)
         before, wanted = self._before(facts), self._wanted(facts)
-        for gone in before.grants:
-            if gone.who not in {grant.who for grant in wanted.grants}:
-                yield Change(f"passwords of {gone}", f"yes ← {DROP_IN}", f"no ← {DROP_IN}" if wanted.others_denied else _OTHERS)
+        for removed in before.grants:
+            if removed.who not in {grant.who for grant in wanted.grants}:
+                yield Change(f"passwords of {removed}", f"yes ← {DROP_IN}", f"no ← {DROP_IN}" if wanted.others_denied else _OTHERS)
         if before.others_denied and not wanted.others_denied:
             yield Change("passwords of everybody else", f"no ← {DROP_IN}", _OTHERS)
         for grant in self.grants:
-            way = _way(grant, facts, sshd, now)
-            winner = after.ruling(KEYWORDS[0], way.peer).winner
+            context = _context(grant, facts, sshd, now)
+            winner = after.ruling(KEYWORDS[0], context.peer).winner
             then = f"yes ← {winner.where}" if winner else "yes"
-            losers = _losers(after, way)
-            yield Change(f"passwords of {grant}", _now(way), f"{then}; loses: {losers}" if losers else then)
+            losers = _losers(after, context)
+            yield Change(f"passwords of {grant}", _now(context), f"{then}; loses: {losers}" if losers else then)
         if self.others_denied:
             who = "everybody else" if self.grants else "everybody"
             some = [account.name for account, effective in facts.known(Accounts()) if ("yes",) in {effective.get(k) for k in KEYWORDS}]
-            shown = ", ".join(name for name in some if name not in {grant.who for grant in self.grants})
+            shown = ", ".join(name for name in some if name not in self._granted)
             yield Change(f"passwords of {who}", f"yes for {shown}" if shown else "no", f"no ← {DROP_IN}")
 
 
 def _includes_early(now: SshdConfig) -> bool:
-    """Whether the main file has the drop-in read in time. What drop-ins of others say before it is named, not outdone."""
+    """Whether the main file includes the drop-in early enough. Earlier drop-ins of others do not count here: they are refused."""
     return SshdConfig({path: text for path, text in now.files.items() if path.rpartition("/")[0] != FOLDER}).includes_early(DROP_IN)
 
 
-def _way(grant: Grant, facts: Facts, sshd: Sshd, config: SshdConfig) -> LoginContext:
-    """Somebody who comes as the grant means it: from where the operator is, or from the first network that is named."""
+def _context(grant: Grant, facts: Facts, sshd: Sshd, config: SshdConfig) -> LoginContext:
+    """The login that a grant is about: from the operator's address, or from the grant's first network."""
     account = facts[AccountNamed(grant.account)]
     address = grant.asked[0]
     groups = (grant.account,) if account is Missing.ABSENT else account.groups  # one yet to be made gets a group of that name
@@ -235,20 +235,20 @@ def _way(grant: Grant, facts: Facts, sshd: Sshd, config: SshdConfig) -> LoginCon
     return LoginContext(peer, None if account is Missing.ABSENT else account, effective, config, sshd.nologin)
 
 
-def _way_of(account: Account, effective: Effective, facts: Facts, sshd: Sshd, config: SshdConfig) -> LoginContext:
+def _context_of(account: Account, effective: Effective, facts: Facts, sshd: Sshd, config: SshdConfig) -> LoginContext:
     return LoginContext(Peer(account.name, account.groups, _here(facts)), account, effective, config, sshd.nologin)
 
 
-def _needs_password(way: LoginContext) -> Iterator[LoginBlocker]:
-    """AuthenticationMethods that nobody could go through any more."""
-    methods = [words for value in way.effective.get("authenticationmethods", ()) for words in value.split()]
+def _needs_password(context: LoginContext) -> Iterator[LoginBlocker]:
+    """AuthenticationMethods that nobody could satisfy any more."""
+    methods = [words for value in context.effective.get("authenticationmethods", ()) for words in value.split()]
     if methods and all("password" in words or "keyboard-interactive" in words for words in methods):
-        yield LoginBlocker(f"AuthenticationMethods {' '.join(methods)} needs a password", way.place("authenticationmethods"))
+        yield LoginBlocker(f"AuthenticationMethods {' '.join(methods)} needs a password", context.place("authenticationmethods"))
 
 
 def _left_out(account: Account, effective: Effective, sshd: Sshd, config: SshdConfig, grants: tuple[Grant, ...]) -> bool:
-    way = LoginContext(Peer(account.name, account.groups), account, effective, config, sshd.nologin)
-    return account.password == "set" and account.name not in {grant.who for grant in grants} and any(to_key(way))
+    context = LoginContext(Peer(account.name, account.groups), account, effective, config, sshd.nologin)
+    return account.password == "set" and account.name not in {grant.who for grant in grants} and any(to_key(context))
 
 
 def _here(facts: Facts) -> str:
@@ -260,14 +260,14 @@ def _named(step: Step, change: Change) -> Change:
     return replace(change, field=change.field if step.resource.endswith(DROP_IN) else f"{MAIN} {change.field}")
 
 
-def _now(way: LoginContext) -> str:
+def _now(context: LoginContext) -> str:
     for keyword in KEYWORDS:
-        if way.value(keyword) == "yes":
-            return f"yes ← {way.place(keyword) or 'default'}"
-    return f"no ← {way.place(KEYWORDS[0]) or 'default'}"
+        if context.value(keyword) == "yes":
+            return f"yes ← {context.place(keyword) or 'default'}"
+    return f"no ← {context.place(KEYWORDS[0]) or 'default'}"
 
 
-def _losers(config: SshdConfig, way: LoginContext) -> str:
-    """The lines of others that would decide if novaops' file were not there."""
-    lines = (line for keyword in KEYWORDS for line in config.ruling(keyword, way.peer).losers if line.file != DROP_IN)
+def _losers(config: SshdConfig, context: LoginContext) -> str:
+    """The lines of other files that would decide without novaops' file."""
+    lines = (line for keyword in KEYWORDS for line in config.ruling(keyword, context.peer).losers if line.file != DROP_IN)
     return ", ".join(f"{line.where} ({NAMES[line.keyword]} {line.value})" for line in dict.fromkeys(lines))

@@ -6,24 +6,13 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree as ET
 
 import pytest
 
-from novaops.engine import inventory, report
-from novaops.engine.playbooks import Playbooks
-from novaops.errors import HostFailed, NovaopsError, Unreachable, UsageError
 from novaops.features.disk import checks as disk
 from novaops.features.disk import observe as eyes
 from novaops.features.disk.observe import ObservedFstabLine, ObservedMount, Rebooted, Written
-from novaops.ssh.target import Target
-from novaops.verify import claims as features
-from novaops.verify import report as outcome
-from novaops.verify import runner as run
-from novaops.verify import selection
-from novaops.verify.claims import Claim, Feature
-from novaops.verify.observed_host import ObservedHost
+from novaops.verify.claims import Claim
 
 # -- what the tools print -----------------------------------------------------------------------------------------------------
 
@@ -202,145 +191,6 @@ def test_sentences_begin_small_and_say_something() -> None:
         assert not claim.sentence.endswith(".")
 
 
-# -- one run ------------------------------------------------------------------------------------------------------------------
-
-DISK = features.find("disk")
-
-
-def visits(monkeypatch: pytest.MonkeyPatch, seen: dict[str, ObservedMount | NovaopsError], **options: Any) -> list[Any]:
-    """A verification of hosts that were looked at by nobody."""
-    assert DISK is not None
-
-    def look(visit: ObservedHost) -> None:
-        found = seen[visit.name]
-        if isinstance(found, NovaopsError):
-            visit.error = found
-        else:
-            visit._seen = {("disk", "/mnt/data"): found}
-
-    def reboot(visit: ObservedHost) -> None:
-        visit.reboots = True
-        visit._rebooted = {("disk", "/mnt/data"): Rebooted(MOUNTED, survived=True)}
-
-    monkeypatch.setattr(ObservedHost, "observe", look)
-    monkeypatch.setattr(ObservedHost, "reboot", reboot)
-    entries: dict[str, features.Entries] = {name: {DISK: {"/mnt/data": Entry()}} for name in seen}
-    targets = [Target(name, "192.0.2.1") for name in seen]
-    return run.verify(targets, entries, lambda *_: None, parallel=2, **options)
-
-
-def test_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text("raise RuntimeError")
-    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTEST_ADDOPTS", "--no-such-option")
-    junit = tmp_path / "found.xml"
-    away = Unreachable("away: nothing answers")
-    found = visits(monkeypatch, {"good": RIGHT, "bad": replace(RIGHT, mounted=None), "away": away}, junit=junit, reboot=True)
-    assert outcome.exit_code(found) == 5
-    assert [outcome.exit_code([one]) for one in found] == [0, 3, 5]
-    reports = [outcome.report_of(one, ("motd",)) for one in found]
-    assert [one.status for one in reports] == ["unchanged", "failed", "unreachable"]
-    document = outcome.as_json(found, reports, 5)
-    good, bad, gone = document["hosts"]
-    assert good["rebooted"]
-    assert not bad["rebooted"]
-    assert {step["status"] for step in good["steps"]} == {"unchanged"}
-    assert [step["check"] for step in bad["steps"] if step["status"] == "failed"] == ["is the disk that fstab names"]
-    assert bad["steps"][-1]["status"] == "skipped"
-    assert gone["steps"] == []
-    assert gone["error"]["code"] == "unreachable"
-    texts = [[text for _, text in outcome.host_lines(one, host, 0)] for one, host in zip(found, reports, strict=True)]
-    assert "✓ good  disk:/mnt/data  is the disk that fstab names" in texts[0]
-    assert (
-        "✘ bad  disk:/mnt/data  findmnt should show UUID=aa at /mnt/data, as /etc/fstab names it, but nothing is mounted there" in texts[1]
-    )
-    assert "  good  motd  not verified: there is no check for motd" in texts[0]
-    assert texts[2][1:] == ["✘ away  unreachable: away: nothing answers"]
-    suite = ET.parse(junit).getroot()[0]  # noqa: S314 - ours
-    names = [case.get("name") for case in suite]
-    assert "/mnt/data is mounted after a reboot, with what was on it [good]" in names
-    assert len(names) == len(set(names)) == 30
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["conftest.py", "found.xml", "pytest.ini"]
-
-
-def test_a_check_that_breaks_is_no_drift(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = visits(monkeypatch, {"lab": replace(RIGHT, owners=("nova",), wanted=Entry(owner="nova:nova"))})
-    assert outcome.exit_code(found) == 1
-    lines = [text for _, text in outcome.host_lines(found[0], outcome.report_of(found[0], ()), 0)]
-    assert [text for text in lines if text.startswith("✘")] == ["✘ lab  disk:/mnt/data  IndexError: list index out of range"]
-    more = [text for _, text in outcome.host_lines(found[0], outcome.report_of(found[0], ()), 2)]
-    assert any("IndexError" in text and text.startswith("    ") for text in more)
-
-
-def test_what_breaks_inside_look_is_said_of_its_host_only() -> None:
-    assert DISK is not None
-    visit = ObservedHost(Target("lab", "192.0.2.1"), {DISK: {"/mnt/data": Entry()}}, lambda *_: None)
-    with pytest.raises(HostFailed, match="verify itself went wrong with disk: AttributeError"):
-        visit._call(DISK, "observe", [Entry()])
-
-
-# -- what is verified ---------------------------------------------------------------------------------------------------------
-
-HOSTS = """\
-hosts:
-  data: {address: 192.0.2.1, disk: [{path: /mnt/data}, {path: /mnt/more}], motd: hello}
-  greets: {address: 192.0.2.2, motd: hello}
-  bare: {address: 192.0.2.3}
-"""
-
-
-@pytest.fixture
-def chosen(tmp_path: Path) -> Callable[..., Any]:
-    (tmp_path / "playbooks").mkdir()
-    (tmp_path / "playbooks" / "motd.py").write_text("Settings = str\ndef desired(host, settings, peers): return ()\n")
-    playbooks = Playbooks(tmp_path)
-    known = inventory.parse(HOSTS, "inventory.yaml", list(playbooks.by_name))
-    return lambda *words, only=(): selection.choose(known, playbooks, words, only)
-
-
-def test_choose(chosen: Callable[..., Any]) -> None:
-    (one,), (left_out,) = chosen()
-    assert one.host.name == "data"
-    assert [(feature.name, list(entries)) for feature, entries in one.entries.items()] == [("disk", ["/mnt/data", "/mnt/more"])]
-    assert one.unverified == ("motd",)
-    assert (left_out.host.name, left_out.unverified) == ("greets", ("motd",))
-
-
-@pytest.mark.parametrize(
-    ("words", "only", "sentence"),
-    [
-        (["bare"], [], "bare has nothing to verify"),
-        (["data", "bare"], [], "bare has nothing to verify"),
-        (["greets"], [], "nothing of greets can be verified"),
-        (["root@192.0.2.9"], [], "root@192.0.2.9 has nothing to verify"),
-        ([], ["motd"], "nothing of data can be verified among motd"),
-        ([], ["nonsense"], "there is no section nonsense"),
-        (["data"], ["motd"], "nothing of data can be verified among motd"),
-    ],
-)
-def test_nothing_to_verify(chosen: Callable[..., Any], words: list[str], only: list[str], sentence: str) -> None:
-    with pytest.raises(UsageError) as raised:
-        chosen(*words, only=only)
-    assert raised.value.what == sentence
-
-
-def test_machinery_is_no_feature() -> None:
-    assert list(features.known()) == ["disk", "login", "proxy", "tunnel", "vpn"]
-    assert features.find("running") is None
-    assert features.find("__init__") is None
-    assert features.find("../verify/disk") is None
-
-
-def test_unwritable_junit(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="folder"):
-        selection.refuse_unwritable(tmp_path)
-    with pytest.raises(UsageError, match="there is no folder"):
-        selection.refuse_unwritable(tmp_path / "no" / "x.xml")
-    selection.refuse_unwritable(tmp_path / "x.xml")
-    assert not (tmp_path / "x.xml").exists()
-
-
 def test_other_eyes() -> None:
     """Nothing of what is verified may be seen through the engine's own facts."""
     for file in (Path(disk.__file__), Path(eyes.__file__)):
@@ -348,10 +198,3 @@ def test_other_eyes() -> None:
         assert ".facts" not in text
         assert ".resources" not in text
         assert "novaops.formats.fstab" not in text
-
-
-def test_feature_is_hashable_although_it_remembers_its_module() -> None:
-    feature = Feature("disk", Path(disk.__file__))
-    assert feature.module is disk
-    assert hash(feature) == hash(Feature("disk", Path(disk.__file__)))
-    assert report.EXIT_CODES["unreachable"] == 5

@@ -8,14 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from novaops.errors import HostFailed
 from novaops.features.login import checks as login
 from novaops.features.login.observe import fail2ban as ban
 from novaops.features.login.observe import logins as eyes
 from novaops.features.login.observe.fail2ban import Ban, served, shut_out
 from novaops.features.login.observe.logins import ANYBODY, METHODS, ExpectedLogin, ObservedLogin, Tried
-from novaops.ssh.session import Output, Session
-from novaops.ssh.target import Target
 from novaops.verify.claims import Claim
 
 HERE = "198.51.100.1"
@@ -225,16 +222,6 @@ def test_what_ssh_says(said: str, *, in_: bool, out: bool) -> None:
 @pytest.mark.parametrize(("word", "covered"), [("127.0.0.0/8", True), ("127.77.0.5/8", True), ("::1", False), ("example.org", False)])
 def test_what_fail2ban_ignores(word: str, *, covered: bool) -> None:
     assert ban._covers(word, "127.77.3.4") is covered
-
-
-def test_where_the_connection_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = Session(Target("lab", "192.0.2.1"))
-    said = iter(["198.51.100.1 50000 192.0.2.1 2222\n", "fe80::1%eth0 50000 fe80::2%eth0 22\n", "\n"])
-    monkeypatch.setattr(session, "run", lambda *_, **__: Output(0, next(said), ""))
-    assert eyes._connection(session) == ("198.51.100.1", "50000", "192.0.2.1", "2222")
-    assert eyes._connection(session) == ("fe80::1", "50000", "fe80::2", "22")
-    with pytest.raises(HostFailed, match="does not tell where this connection comes from"):
-        eyes._connection(session)
 
 
 def test_other_eyes() -> None:
