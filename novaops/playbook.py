@@ -6,6 +6,7 @@ A playbook is a file `playbooks/NAME.py` beside the inventory. It makes `NAME:` 
 from __future__ import annotations
 
 from novaops.engine.desired import HostView, Peers
+from novaops.engine.secret_source import Reference, resolve
 from novaops.errors import HostFailed, Refused, UsageError, WaitingForPeer
 from novaops.formats import names
 from novaops.model.action import Command, WriteFile
@@ -19,7 +20,6 @@ from novaops.resources.package import Package
 from novaops.resources.unit import Unit
 from novaops.resources.user import User
 from novaops.secret import Secret
-from novaops.secret_source import Reference, resolve
 
 __all__ = [
     "AfterPeer",

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from novaops import secret_source
+from novaops.engine import secret_source
 from novaops.errors import InventoryError, UsageError
 from novaops.formats import names, yaml_text
 from novaops.formats.yaml_text import Document

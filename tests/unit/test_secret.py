@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaops import secret_source
-from novaops.engine import report
+from novaops.engine import report, secret_source
 from novaops.engine.guard import Guard
 from novaops.engine.report import HostReport
 from novaops.engine.run_script import Run, manifest, runner, start_and_follow

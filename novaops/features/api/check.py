@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from novaops import secret_source
+from novaops.engine import secret_source
 from novaops.engine.inventory import Host, Inventory
 from novaops.engine.playbooks import Playbooks
 from novaops.engine.query import ask, silent, with_session

@@ -6,12 +6,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from novaops.engine.secret_source import Reference, resolve
 from novaops.errors import Refused
 from novaops.formats import names
 from novaops.formats.passwords import weakness
 from novaops.formats.sshd_drop_in import EVERYONE, Grant
 from novaops.secret import Secret
-from novaops.secret_source import Reference, resolve
 
 Networks = Annotated[tuple[names.Network, ...], BeforeValidator(names.listed, json_schema_input_type=str | list[str])]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from novaops.engine.secret_source import Reference
 from novaops.features.proxy.field_types import Header, Login, Networks, StrictModel
 from novaops.formats import names
-from novaops.secret_source import Reference
 
 _RESERVED_HEADERS = frozenset(
     {

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from novaops.engine.secret_source import resolve
 from novaops.errors import Refused, UsageError
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.settings import Site
 from novaops.formats import htpasswd
 from novaops.formats.passwords import weakness
 from novaops.secret import Secret
-from novaops.secret_source import resolve
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from novaops.engine.secret_source import Reference
 from novaops.errors import UsageError
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.field_types import (
@@ -30,7 +31,6 @@ from novaops.features.proxy.site_rules import complaints, is_exact, repeated
 from novaops.features.proxy.upstreams import Location, Upstream, Upstreams
 from novaops.formats import names
 from novaops.providers.loader import Endpoint, Provider, UrlPath, load, url_path
-from novaops.secret_source import Reference
 
 __all__ = ["Site", "api_at", "distinct", "upstream_url"]
 

@@ -13,13 +13,13 @@ from novaops.engine.converge import RunOptions
 from novaops.engine.peers import converge_in
 from novaops.engine.query import Progress, with_session
 from novaops.engine.report import HostReport
+from novaops.engine.secret_source import resolve
 from novaops.errors import HostFailed, Refused, UsageError
 from novaops.features.vpn import client_profile
 from novaops.features.vpn.resources.server_client import ClientCertificate
 from novaops.formats.x509 import Chain
 from novaops.model.plan import Note
 from novaops.secret import Secret
-from novaops.secret_source import resolve
 from novaops.ssh.session import Session
 from novaops.ssh.target import Target
 

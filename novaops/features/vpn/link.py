@@ -8,6 +8,7 @@ from errno import EACCES
 from pathlib import Path
 
 from novaops.engine.desired import HostView
+from novaops.engine.secret_source import resolve
 from novaops.errors import Refused, UsageError
 from novaops.features.vpn.configuration import configuration
 from novaops.features.vpn.credentials import checked_login
@@ -22,7 +23,6 @@ from novaops.model.plan import Resource
 from novaops.resources.directory import Directory
 from novaops.resources.package import Package
 from novaops.secret import Secret
-from novaops.secret_source import resolve
 
 EVERY = 20
 """Seconds after which the names are resolved again."""

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from novaops.engine.secret_source import Reference
 from novaops.formats import names
-from novaops.secret_source import Reference
 
 LONGEST_DEVICE = 15
 

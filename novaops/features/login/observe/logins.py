@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import paramiko
 
+from novaops.engine.secret_source import resolve
 from novaops.errors import HostFailed, NovaopsError, PasswordsAccepted, Unreachable
 from novaops.features.login.observe import fail2ban
 from novaops.features.login.observe.fail2ban import Ban
-from novaops.secret_source import resolve
 from novaops.ssh.session import Session
 from novaops.verify import output
 from novaops.verify.reach import endpoints

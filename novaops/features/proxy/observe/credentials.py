@@ -7,10 +7,10 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from novaops.engine.secret_source import resolve
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.observe.site import ExpectedSite
 from novaops.secret import Secret
-from novaops.secret_source import resolve
 
 
 @dataclass(frozen=True)
