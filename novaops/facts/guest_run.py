@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Section, Singleton
 
 ITERATIONS = 5_000_000
 """A processor needs milliseconds for them, qemu's software emulation some hundredths of a second, KVM inside a VM that is
@@ -148,16 +148,14 @@ class Ran:
     why: str = ""
 
 
-@dataclass(frozen=True)
-class GuestRun(Question[Ran]):
+class GuestRun(Singleton[Ran]):
     """ABSENT where /dev/kvm is no character device. Costs up to five seconds where KVM is bad: for `host check` and `host facts`."""
 
     family: ClassVar[str] = "guest-run"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
+    def script_one(cls) -> str:
         """A program stuck in KVM_RUN may not die of SIGKILL: it is left alone after a while, and nothing here waits for its end."""
-        del questions
         return f"""\
 unproven() {{ printf 'unproven\\t%s\\n' "$1"; exit; }}
 [ -c /dev/kvm ] || {{ echo absent; exit; }}
@@ -188,8 +186,8 @@ cat "$folder/said"
 """
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Ran | Missing]:
-        return dict.fromkeys(questions, _answer(section.stdout.splitlines()))
+    def parse_one(cls, section: Section) -> Ran | Missing:
+        return _answer(section.stdout.splitlines())
 
 
 def _answer(lines: Sequence[str]) -> Ran | Missing:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Section, Singleton
 from novaops.shell import sh_file
 
 _LINE = re.compile(r"LISTEN\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+)\s+\S+:\S+(?:\s+users:\((?P<users>.*)\))?\s*")
@@ -45,22 +45,20 @@ class Listener:
         return ipaddress.ip_address(self.address).version == wanted.version
 
 
-@dataclass(frozen=True)
-class Listening(Question[tuple[Listener, ...]]):
+class Listening(Singleton[tuple[Listener, ...]]):
     family: ClassVar[str] = "listening"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return sh_file(__package__, "listening.sh")
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[Listener, ...] | Missing]:
+    def parse_one(cls, section: Section) -> tuple[Listener, ...] | Missing:
         sockets, found, rest = section.stdout.partition("\n=\n")
         if section.status or not found or not rest.endswith("end\n"):
-            return {}
+            return Missing.UNKNOWN
         units = dict(line.split(" ", 1) for line in rest.splitlines()[:-1])
-        return dict.fromkeys(questions, tuple(_listener(line, units) for line in sockets.splitlines() if line))
+        return tuple(_listener(line, units) for line in sockets.splitlines() if line)
 
 
 def _listener(line: str, units: Mapping[str, str]) -> Listener:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Section, Singleton
 
 TOOLS = (
     *("systemd-run", "flock", "lsblk", "wipefs", "blkid", "findmnt", "base64", "sha256sum", "stat", "readlink", "cmp", "tail"),
@@ -53,13 +53,11 @@ class MachineFacts:
     """Bytes free for root in /var/lib, where the journal of a run is kept."""
 
 
-@dataclass(frozen=True)
-class Machine(Question[MachineFacts]):
+class Machine(Singleton[MachineFacts]):
     family: ClassVar[str] = "machine"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return f"""\
 say() {{ printf '%s=%s\\n' "$1" "$2"; }}
 say hostname "$(uname -n)"
@@ -99,7 +97,7 @@ say free "$(df -P -B1 /var/lib | awk 'NR == 2 {{ print $4 }}')"
 """
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, MachineFacts | Missing]:
+    def parse_one(cls, section: Section) -> MachineFacts | Missing:
         pairs = [line.partition("=")[::2] for line in section.stdout.splitlines()]
         said = {key: value.strip() for key, value in pairs}
 
@@ -131,7 +129,7 @@ say free "$(df -P -B1 /var/lib | awk 'NR == 2 {{ print $4 }}')"
             tools=frozenset(value for key, value in pairs if key == "tool"),
             root_free=number("free"),
         )
-        return dict.fromkeys(questions, facts) if facts.kernel else {}
+        return facts if facts.kernel else Missing.UNKNOWN
 
 
 _CLOUDS = (

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
 
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable, Signature
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Section, Singleton
 from novaops.shell import sh_file
 
 ENDS = sh_file(__package__, "device_ends.sh")
@@ -19,19 +18,17 @@ ENDS = sh_file(__package__, "device_ends.sh")
 _SCRIPT = ENDS + sh_file(__package__, "block_devices.sh")
 
 
-@dataclass(frozen=True)
-class BlockDevices(Question[DeviceTable]):
+class BlockDevices(Singleton[DeviceTable]):
     family: ClassVar[str] = "block-devices"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return _SCRIPT
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, DeviceTable | Missing]:
+    def parse_one(cls, section: Section) -> DeviceTable | Missing:
         if section.status:
-            return {}
+            return Missing.UNKNOWN
         head, _, rest = section.stdout.partition("\njson\n")
         tree, rest_start = json.JSONDecoder().raw_decode(rest)
         fresh_uuid, *lines = head.splitlines()
@@ -44,7 +41,7 @@ class BlockDevices(Question[DeviceTable]):
         details = dict(_details(rest[rest_start:].splitlines()))
         devices: dict[str, BlockDevice] = {}
         if any(entry["size"] is None for entry, _ in _walk(tree["blockdevices"], None)):
-            return {}
+            return Missing.UNKNOWN
         for entry, parent in _walk(tree["blockdevices"], None):
             path = entry["name"]
             if path in devices:
@@ -54,7 +51,7 @@ class BlockDevices(Question[DeviceTable]):
                 kernel_name = entry.get("kname") or path
                 names = tuple(sorted({*links.get(path, ()), *links.get(kernel_name, ()), kernel_name} - {path}))
                 devices[path] = _device(entry, parent, details.get(path), names)
-        return dict.fromkeys(questions, DeviceTable(tuple(devices.values()), swaps, fresh_uuid))
+        return DeviceTable(tuple(devices.values()), swaps, fresh_uuid)
 
 
 def _resolve(link: str, target: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from novaops.formats.fstab import unescape
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Section, Singleton
 
 
 @dataclass(frozen=True)
@@ -36,22 +36,19 @@ class MountTable:
         return (mount for mount in self.mounts if mount.target.startswith(prefix))
 
 
-@dataclass(frozen=True)
-class Mounts(Question[MountTable]):
+class Mounts(Singleton[MountTable]):
     family: ClassVar[str] = "mounts"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return "cat /proc/self/mountinfo\n"
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, MountTable | Missing]:
+    def parse_one(cls, section: Section) -> MountTable | Missing:
         *lines, cut = section.stdout.split("\n")  # no splitlines: a path may have a form feed in it
         if section.status or cut or not lines:
-            return {}
-        table = MountTable(tuple(map(_read_line, lines)))
-        return dict.fromkeys(questions, table)
+            return Missing.UNKNOWN
+        return MountTable(tuple(map(_read_line, lines)))
 
 
 def _read_line(line: str) -> MountedAt:

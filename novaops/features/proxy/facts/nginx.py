@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from novaops.formats.nginx_conf import NginxConf
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Section, Singleton
 from novaops.shell import quote, sh_file
 
 Version = tuple[int, ...]
@@ -72,23 +72,21 @@ class NginxFacts:
         return (self.conf.value("user") or (("www-data" if self.debian else "nginx"),))[-1]
 
 
-@dataclass(frozen=True)
-class Nginx(Question[NginxFacts]):
+class Nginx(Singleton[NginxFacts]):
     family: ClassVar[str] = "nginx"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return f"bundles={quote(' '.join(_BUNDLES))} page={DEFAULT_PAGE}\n{sh_file(__package__, 'nginx.sh')}"
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, NginxFacts | Missing]:
+    def parse_one(cls, section: Section) -> NginxFacts | Missing:
         about, _, dump = section.stdout.partition("\nconf=\n")
         pairs = [line.partition("=")[::2] for line in about.splitlines()]
         said = dict(pairs)
         if "os_ID" not in said:
-            return {}
-        facts = NginxFacts(
+            return Missing.UNKNOWN
+        return NginxFacts(
             installed="version" in said,
             version=_version(said.get("version", "")) or _version(said.get("candidate", "")) or _distributed(said),
             broken=said.get("broken", "").removeprefix("nginx: ") or ("it says nothing more" if "broken" in said else ""),
@@ -100,7 +98,6 @@ class Nginx(Question[NginxFacts]):
             debian="debian" in said,
             default_page_is_debians="default_page" in said,
         )
-        return dict.fromkeys(questions, facts)
 
 
 def _version(text: str) -> Version:

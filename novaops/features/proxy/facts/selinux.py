@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Section, Singleton
 
 MAY_CONNECT = "httpd_can_network_connect"
 
@@ -42,15 +42,13 @@ class Selinux:
 _RANGES = ("unreserved_port_t", "reserved_port_t", "hi_reserved_port_t", "ephemeral_port_t")
 
 
-@dataclass(frozen=True)
-class SelinuxState(Question[Selinux]):
+class SelinuxState(Singleton[Selinux]):
     """ABSENT on a host without SELinux's tools, such as Debian and Ubuntu."""
 
     family: ClassVar[str] = "selinux"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return f"""\
 if ! command -v getenforce >/dev/null; then echo absent; exit 0; fi
 getenforce
@@ -60,18 +58,18 @@ echo end
 """
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Selinux | Missing]:
+    def parse_one(cls, section: Section) -> Selinux | Missing:
         lines = section.stdout.splitlines()
         if lines == ["absent"]:
-            return dict.fromkeys(questions, Missing.ABSENT)
+            return Missing.ABSENT
         mode, *rest, told, end = lines
         if end != "end" or mode.lower() not in {"enforcing", "permissive", "disabled"} or told not in {"ports", "no semanage"}:
-            return {}
+            return Missing.UNKNOWN
         booleans = {name: value == "on" for name, arrow, value in (line.partition(" --> ") for line in rest) if arrow}
         ports: dict[str, tuple[tuple[int, int], ...]] = {}
         for found in filter(None, (_PORTS.fullmatch(line.strip()) for line in rest)):
             ports[found["type"]] = (*ports.get(found["type"], ()), *map(_span, found["ports"].split(",")))
-        return dict.fromkeys(questions, Selinux(mode.lower(), booleans, ports if told == "ports" else None))
+        return Selinux(mode.lower(), booleans, ports if told == "ports" else None)
 
 
 def _span(ports: str) -> tuple[int, int]:

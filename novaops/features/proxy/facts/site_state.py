@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Section, Singleton
 from novaops.shell import sh_file
 
 
@@ -43,22 +43,20 @@ class HostSites:
     sites: tuple[SiteState, ...]
 
 
-@dataclass(frozen=True)
-class SiteStates(Question[HostSites]):
+class SiteStates(Singleton[HostSites]):
     family: ClassVar[str] = "sites"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return sh_file(__package__, "site_state.sh")
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, HostSites | Missing]:
+    def parse_one(cls, section: Section) -> HostSites | Missing:
         lines = [line.split("\t") for line in section.stdout.splitlines()]
         begins = [number for number, line in enumerate(lines) if line[0] == "site"]
         sites = [_site(lines[begin:end]) for begin, end in zip(begins, [*begins[1:], len(lines)], strict=False)]
         now = next((int(line[1]) for line in lines if line[0] == "now"), None)
-        return {} if now is None else dict.fromkeys(questions, HostSites(["running"] in lines, now, tuple(sites)))
+        return Missing.UNKNOWN if now is None else HostSites(["running"] in lines, now, tuple(sites))
 
 
 def _site(lines: Sequence[Sequence[str]]) -> SiteState:

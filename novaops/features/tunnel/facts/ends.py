@@ -10,7 +10,7 @@ from typing import ClassVar, Self
 
 from novaops.facts.sshd import EFFECTIVE
 from novaops.features.tunnel.paths import FOLDER, HOME, UNITS, USER, header
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.shell import join, sh_file
 
 _PUBLIC = re.compile(r"(?:sk-)?(?:ssh|ecdsa)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}")
@@ -59,15 +59,13 @@ def _key(line: str) -> KeyFacts | Missing:
     return KeyFacts(public if _PUBLIC.fullmatch(public) else "", written, permissions == f"600 {USER}")
 
 
-@dataclass(frozen=True)
-class HostKeys(Question[tuple[str, ...]]):
+class HostKeys(Singleton[tuple[str, ...]]):
     """The public keys that the host's own sshd shows: type and key of each."""
 
     family: ClassVar[str] = "host-keys"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return f"""{EFFECTIVE}
 settings=$(effective root) || exit
 printf '%s\\n' "$settings" | sed -n 's/^hostkey //p' | while IFS= read -r file; do
@@ -79,11 +77,11 @@ echo end
 """
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[str, ...] | Missing]:
+    def parse_one(cls, section: Section) -> tuple[str, ...] | Missing:
         *lines, end = section.stdout.splitlines() or [""]
         if section.status or end != "end":
-            return {}
-        return dict.fromkeys(questions, tuple(line for line in lines if _PUBLIC.fullmatch(line)))
+            return Missing.UNKNOWN
+        return tuple(line for line in lines if _PUBLIC.fullmatch(line))
 
 
 @dataclass(frozen=True)
@@ -107,28 +105,23 @@ class AuthorizedKeysFile:
         return tuple((self.content or b"").decode("utf-8", "surrogateescape").splitlines())
 
 
-@dataclass(frozen=True)
-class AuthorizedKeys(Question[AuthorizedKeysFile]):
+class AuthorizedKeys(Singleton[AuthorizedKeysFile]):
     family: ClassVar[str] = "admitted-keys"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return f"{EFFECTIVE}user={USER} home={HOME}\n{sh_file(__package__, 'authorized_keys.sh')}"
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, AuthorizedKeysFile | Missing]:
+    def parse_one(cls, section: Section) -> AuthorizedKeysFile | Missing:
         lines = section.stdout.splitlines()
         if section.status or lines[-1:] != ["end"]:
-            return {}
+            return Missing.UNKNOWN
         said = {row[0]: row[1:] for row in (line.split("\t") for line in lines)}
         mode, owner, group = said.get("permissions", ["", "", ""])
         content = base64.b64decode(said["content"][0], validate=True) if "content" in said else None
         home = said.get("home", [""])[0]
-        return dict.fromkeys(
-            questions,
-            AuthorizedKeysFile(said["path"][0], content, mode.rjust(4, "0") if mode else "", owner, group, "folder" in said, home),
-        )
+        return AuthorizedKeysFile(said["path"][0], content, mode.rjust(4, "0") if mode else "", owner, group, "folder" in said, home)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from novaops.features.tunnel.paths import FOLDER
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.shell import join, sh_file
 
 FRESH = 15
@@ -87,15 +87,13 @@ class TunnelNamed(Question[TunnelFacts]):
         return {} if found is None else {question: found.get(question.name) or Missing.ABSENT for question in questions}
 
 
-@dataclass(frozen=True)
-class Tunnels(Question[tuple[TunnelFacts, ...]]):
+class Tunnels(Singleton[tuple[TunnelFacts, ...]]):
     """All that novaops has set up here, as they are now."""
 
     family: ClassVar[str] = "tunnels"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return _script("""\
 for file in "$configs"/*.forwards; do
   [ -e "$file" ] || continue
@@ -108,9 +106,9 @@ echo end
 """)
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[TunnelFacts, ...] | Missing]:
+    def parse_one(cls, section: Section) -> tuple[TunnelFacts, ...] | Missing:
         found = _read(section)
-        return {} if found is None else dict.fromkeys(questions, tuple(one for one in found.values() if one is not None))
+        return Missing.UNKNOWN if found is None else tuple(one for one in found.values() if one is not None)
 
 
 def _read(section: Section) -> dict[str, TunnelFacts | None] | None:

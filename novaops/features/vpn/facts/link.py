@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Section, Singleton
 from novaops.shell import sh_file
 
 TIMEOUT = 8
@@ -68,23 +68,21 @@ class Links:
         return next((link for link in self.links if link.name == name), None)
 
 
-@dataclass(frozen=True)
-class LinkStates(Question[Links]):
+class LinkStates(Singleton[Links]):
     family: ClassVar[str] = "vpn-links"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return f"TIMEOUT={TIMEOUT}\n{sh_file(__package__, 'links.sh')}"
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Links | Missing]:
+    def parse_one(cls, section: Section) -> Links | Missing:
         lines = [line.split("\t") for line in section.stdout.splitlines()]
         if not lines or lines[-1] != ["end"]:
-            return {}
+            return Missing.UNKNOWN
         begins = [number for number, line in enumerate(lines) if line[0] == "link"]
         links = tuple(_link(lines[begin:end]) for begin, end in pairwise([*begins, len(lines)]))
-        return dict.fromkeys(questions, Links(int(lines[0][1]), links))
+        return Links(int(lines[0][1]), links)
 
 
 def _link(lines: Sequence[Sequence[str]]) -> LinkState:

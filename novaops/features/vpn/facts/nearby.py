@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Section, Singleton
 
 PROTOCOL = 86
 """The `proto` of novaops' own routes, by which they can be told and removed. Not one of a routing daemon, such as BGP's 186: FRR would
@@ -24,20 +23,18 @@ class Near:
     """Those that are reached without a gateway, and the device of each."""
 
 
-@dataclass(frozen=True)
-class Nearby(Question[Near]):
+class Nearby(Singleton[Near]):
     family: ClassVar[str] = "nearby"
 
     @classmethod
-    def script(cls, questions: Sequence[Self]) -> str:
-        del questions
+    def script_one(cls) -> str:
         return "for family in 4 6; do ip -N -$family route show table main; done; echo end\n"
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Near | Missing]:
+    def parse_one(cls, section: Section) -> Near | Missing:
         lines = [line.split() for line in section.stdout.splitlines()]
         if not lines or lines[-1] != ["end"]:
-            return {}
+            return Missing.UNKNOWN
         gateways, networks = [], []
         for words in lines[:-1]:
             after = dict(pairwise(words))
@@ -45,4 +42,4 @@ class Nearby(Question[Near]):
                 gateways.append(after["via"])
             elif words[0] not in _NO_NETWORK and after.get("proto") != str(PROTOCOL):
                 networks.append((words[0], after.get("dev", "")))
-        return dict.fromkeys(questions, Near(tuple(dict.fromkeys(g for g in gateways if g != "inet6")), tuple(networks)))
+        return Near(tuple(dict.fromkeys(g for g in gateways if g != "inet6")), tuple(networks))
