@@ -1,8 +1,58 @@
-"""What all tests share: few but fresh examples, and no time limit that a busy machine would break."""
+"""What all tests share: few but fresh examples, no time limit that a busy machine would break, and shares of the long tests."""
 
 from __future__ import annotations
 
+import argparse
+import re
+from collections.abc import Iterable
+from itertools import groupby
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("novaops", max_examples=10, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("novaops")
+
+RUN_LENGTH = 5
+"""So many neighbours of one file go into the same share, as they mostly use the same fixtures."""
+
+
+def share_of(tests: Iterable[str], number: int, total: int) -> set[str]:
+    """The tests (node ids) of share `number`, counted from 1, of `total`. The order of `tests` does not matter.
+
+    Each test is in exactly one share. Files, and thus kinds of hosts, are spread over all shares: they take about the same time.
+    """
+    runs: list[list[str]] = []
+    for _, group in groupby(sorted(tests), key=lambda test: test.partition("::")[0]):
+        file = list(group)
+        runs += [file[start : start + RUN_LENGTH] for start in range(0, len(file), RUN_LENGTH)]
+    return {test for run in runs[number - 1 :: total] for test in run}
+
+
+def parse_share(text: str) -> tuple[int, int]:
+    """N and M of `N/M`, with N from 1 to M; raises ArgumentTypeError for anything else."""
+    match = re.fullmatch(r"([0-9]{1,3})/([0-9]{1,3})", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share: 2/5 is the second of five")
+    return int(match[1]), int(match[2])
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    about = "of the tests marked long, run only the N-th of M shares; other tests are not affected"
+    parser.addoption("--share", type=parse_share, metavar="N/M", help=about)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    share = config.getoption("share")
+    return "long tests: share {} of {}".format(*share) if share else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    share = config.getoption("share")
+    if share is None:
+        return
+    long = {item.nodeid for item in items if item.get_closest_marker("long")}
+    others = long - share_of(long, *share)
+    config.hook.pytest_deselected(items=[item for item in items if item.nodeid in others])
+    items[:] = [item for item in items if item.nodeid not in others]

@@ -1,0 +1,77 @@
+"""The words of scripts/test and scripts/demo."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WORKERS = "-n 2 --dist loadfile --no-loadscope-reorder"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A tree of scripts/test, with an install, a lint and a Python that only say what they were asked."""
+    for file, script in {
+        "scripts/install": "exit 0",
+        "scripts/lint": "echo lint",
+        ".venv/bin/python": 'echo "$@"',
+    }.items():
+        path = tmp_path / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    shutil.copy(ROOT / "scripts/test", tmp_path / "scripts/test")
+    return tmp_path
+
+
+def run(folder: Path, *words: str, ci: str = "", parent: str = "/") -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "CI": ci, "GIT_CEILING_DIRECTORIES": parent}
+    return subprocess.run([folder / "scripts" / "test", *words], env=environment, capture_output=True, text=True, check=True)
+
+
+def git(folder: Path, *words: str) -> None:
+    identity = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.com", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *identity, *words], cwd=folder, capture_output=True, check=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("", f"lint\n-m pytest {WORKERS} -m not long\n"),
+        ("--long", f"lint\n-m pytest {WORKERS}\n"),
+        ("--share 2/5", f"-m pytest {WORKERS} -m long --share 2/5\n"),
+        ("tests/unit -k fstab", "-m pytest tests/unit -k fstab\n"),
+    ],
+)
+def test_what_scripts_test_runs(checkout: Path, words: str, expected: str) -> None:
+    assert run(checkout, *words.split()).stdout == expected
+
+
+def test_ci_runs_another_share_with_each_commit(checkout: Path) -> None:
+    git(checkout, "init", "-q")
+    for share in (2, 3, 4, 5, 1, 2):
+        git(checkout, "commit", "-q", "--allow-empty", "-m", "another")
+        done = run(checkout, ci="true")
+        assert (done.stdout, done.stderr) == (f"lint\n-m pytest {WORKERS} --share {share}/5\n", "")
+
+
+def test_ci_runs_the_first_share_where_commits_cannot_be_counted(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    done = run(checkout, ci="true", parent=str(checkout.parent))
+    assert done.stdout == f"lint\n-m pytest {WORKERS} --share 1/5\n"
+    assert "not a whole git repository: CI runs share 1 of the long tests" in done.stderr
+
+    git(checkout, "init", "-q")
+    for _ in range(2):
+        git(checkout, "commit", "-q", "--allow-empty", "-m", "another")
+    shallow = tmp_path_factory.mktemp("shallow") / "clone"
+    git(checkout, "clone", "-q", "--depth", "1", f"file://{checkout}", str(shallow))
+    shutil.copytree(checkout / "scripts", shallow / "scripts")
+    shutil.copytree(checkout / ".venv", shallow / ".venv")
+    done = run(shallow, ci="true")
+    assert done.stdout == f"lint\n-m pytest {WORKERS} --share 1/5\n"
+    assert "CI runs share 1 of the long tests" in done.stderr
