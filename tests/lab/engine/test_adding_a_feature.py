@@ -8,26 +8,18 @@ from pathlib import Path
 
 import yaml
 
-from novaops import verify
 from novaops.lab import LabHost
 from tests.lab.conftest import Novaops
-from tests.support.page import Shown, commands, comparable, files, load, write_files
+from tests.support.page import commands, comparable, files, load, write_files
 
 PAGE = "adding-a-feature.md"
-
-OWN_CHECKS = hasattr(verify, "output")
-"""Whether `checks/` beside the inventory is looked in. To go once novaops has that."""
-
-
-def runs(shown: Shown) -> bool:
-    return OWN_CHECKS or shown.words[1] != "verify"
 
 
 def test_its_commands(container: LabHost, novaops: Novaops, inventory: Callable[[str, str], Path], tmp_path: Path) -> None:
     write_files(PAGE, tmp_path)
     motd = yaml.safe_load(files(PAGE)["inventory.yaml"])["hosts"]["box"]["motd"]
     sections = f"motd: {json.dumps(motd)}\ntimezone: Europe/Berlin"
-    for shown in filter(runs, commands(PAGE)):
+    for shown in commands(PAGE):
         only = ["--only", "motd"] if shown.words[1] in {"plan", "apply", "verify"} and "--only" not in shown.words else []
         done = novaops(*shown.words[1:], *only, inventory=inventory(container.name, sections))
         assert done.code == shown.code, done.text
