@@ -30,7 +30,9 @@ Hosts = Annotated[list[str] | None, typer.Argument(metavar="HOST", help="Names o
 OneHost = Annotated[str, typer.Argument(metavar="HOST", help="A name of the inventory, or user@address[:port].")]
 Check = Annotated[bool, typer.Option("--check", help="Change nothing; exit 3 if something would change.")]
 Diff = Annotated[bool, typer.Option("--diff", help="Show what changes inside files.")]
-Guard = Annotated[int, typer.Option(min=LEAST, help="Seconds the host waits for a fresh login before it takes back what could lock out.")]
+Guard = Annotated[
+    int, typer.Option(min=LEAST, help="Seconds the host waits for a fresh login before it rolls back what could lock somebody out.")
+]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail at once when another run is at work on the host.")]
 
 

@@ -1,4 +1,4 @@
-"""From facts and wishes to steps. Pure: the same facts always give the same plan."""
+"""Compute the steps from facts and desired resources. Pure: the same facts always give the same plan."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from novaops.model.question import Facts, Missing, Question
 def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
     """The steps that lead from `facts` to `resources`, in the order the resources are written.
 
-    Raises HostFailed when a fact that is needed could not be read, InventoryError when wishes contradict each other.
+    Raises HostFailed when a fact that is needed could not be read, InventoryError when resources contradict each other.
     """
     steps: list[Step] = []
     refusals: list[tuple[str, Refused]] = []
@@ -33,13 +33,13 @@ def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
             waits.append((resource.id, wait))
         else:
             steps.extend(made)
-            facts = _foreseen(resource, made, facts)
+            facts = _predict(resource, made, facts)
     unproven = () if steps or refusals or waits else tuple(_unproven(resources, facts))
     return Plan(tuple(r.id for r in resources), tuple(steps), tuple(refusals), tuple(notes), unproven, tuple(waits))
 
 
 def _unproven(resources: Iterable[Resource], facts: Facts) -> Iterator[tuple[str, HostFailed]]:
-    """Proof is optional: only what can be right on paper and not work has one."""
+    """What is as wanted and does not work, with the reason."""
     for resource in resources:
         try:
             resource.verify_works(facts)
@@ -48,13 +48,13 @@ def _unproven(resources: Iterable[Resource], facts: Facts) -> Iterator[tuple[str
 
 
 def _not_claimed(resource: Resource, facts: Facts, claimed: dict[str, str]) -> None:
-    """Raises Refused when another resource takes the same thing for itself. Only some kinds of resources take anything."""
+    """Raises Refused when another resource takes the same thing for itself."""
     for thing in resource.exclusive_keys(facts):
         if claimed.setdefault(thing, resource.id) != resource.id:
             raise Refused(f"{thing} is wanted for both {claimed[thing]} and {resource.id}", fix="say which disk is for which: device:")
 
 
-def _foreseen(resource: Resource, steps: Sequence[Step], facts: Facts) -> Facts:
+def _predict(resource: Resource, steps: Sequence[Step], facts: Facts) -> Facts:
     """The facts as they will be after the steps, where a later resource rests on them: two lines may go into one file."""
     for action in (action for step in steps for action in step.actions):
         match action:
@@ -64,12 +64,11 @@ def _foreseen(resource: Resource, steps: Sequence[Step], facts: Facts) -> Facts:
                 facts = facts.but(FileAt(path), FileState("regular file", action.mode, action.owner, action.group, payload(content)))
             case Restore(path=path):
                 mode, owner, group = action.result_permissions or ("", "", "")
-                facts = facts.but(FileAt(path), FileState("regular file", mode, owner, group, foreseen=action.result))
+                facts = facts.but(FileAt(path), FileState("regular file", mode, owner, group, predicted_digest=action.result))
     return resource.predict(facts)
 
 
 def _notes(resource: Resource, facts: Facts) -> Iterator[Note]:
-    """Notes are optional: most resources have nothing to say when all is right."""
     yield from (Note(resource.id, text) for text in resource.notes(facts))
 
 
@@ -94,7 +93,7 @@ def questions_of(resources: Iterable[Resource]) -> tuple[Question[Any], ...]:
 
 
 def peer_questions_of(resources: Iterable[Resource]) -> dict[str, tuple[Question[Any], ...]]:
-    """What the resources must know of other hosts, by their name. Asking peers is optional: most resources have none."""
+    """The questions that the resources ask of other hosts, by host name."""
     asked: dict[str, dict[Question[Any], None]] = {}
     for resource in resources:
         for peer, question in resource.peer_questions():

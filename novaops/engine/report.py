@@ -155,7 +155,7 @@ def host_lines(report: HostReport, *, diff: bool = False, verbose: bool = False)
         for change in line.changes:
             yield from _change(line, change, diff=diff)
         if line.risk == Risk.LOCKOUT.value and line.status == "would_change":
-            yield "", f"    guarded: taken back by the host itself, unless a fresh login works: {line.guarded_by}"
+            yield "", f"    guarded: the host rolls it back unless a fresh login works: {line.guarded_by}"
         if line.cannot_undo and line.status in {"changed", "would_change"}:
             yield "", f"    not undone by undo: {line.cannot_undo}"
         if verbose:

@@ -26,13 +26,13 @@ class FileState:
     """None for what is no regular file, or is larger than LARGEST."""
     pending: bool = False
     """A run wrote the file, and ended before the command that must follow (`WriteFile.then`) succeeded."""
-    foreseen: str = ""
+    predicted_digest: str = ""
     """The sha256 that an earlier step of the plan will give it, where only that is known."""
 
     @property
     def digest(self) -> str:
         """The sha256 of its content; "" where that is not known."""
-        return self.foreseen or ("" if self.content is None else sha256(self.content).hexdigest())
+        return self.predicted_digest or ("" if self.content is None else sha256(self.content).hexdigest())
 
     @property
     def is_regular(self) -> bool:
