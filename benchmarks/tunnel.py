@@ -20,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.speed import PORT, Row, answering, compared, measured
-from novaops.lab import Lab, LabHost, Relay
+from novaops.lab import Lab, LabHost
 from novaops.lab.network import network_up
 from novaops.lab.process import wait_until
 from tests.support.links import listening
+from tests.support.relay import Relay
 
 KINDS = {"hand": "bare `ssh -L`", "ours": "novaops"}
 FAR_S = 0.05

@@ -1,4 +1,4 @@
-"""Throwaway hosts on this machine: VMs and containers for trying things out, and a relay that simulates bad links."""
+"""Throwaway hosts on this machine: VMs and containers for trying things out."""
 
 from novaops.lab.container import Container
 from novaops.lab.disk import Disk, parse_disk
@@ -6,6 +6,5 @@ from novaops.lab.host import LabHost
 from novaops.lab.lab import Lab
 from novaops.lab.recipe import kind_named
 from novaops.lab.vm import VirtualMachine
-from tests.support.relay import Fault, Relay
 
-__all__ = ["Container", "Disk", "Fault", "Lab", "LabHost", "Relay", "VirtualMachine", "kind_named", "parse_disk"]
+__all__ = ["Container", "Disk", "Lab", "LabHost", "VirtualMachine", "kind_named", "parse_disk"]

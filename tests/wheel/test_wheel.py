@@ -21,8 +21,9 @@ def test_the_wheel_works_from_any_directory(tmp_path: Path) -> None:
     (elsewhere / "id").touch()
 
     def novaops(*words: str) -> str:
-        # -P and the target first: the checkout that pip knows as editable must not be what answers.
-        program = f"import sys; sys.path.insert(0, {str(installed)!r}); from novaops.app import main; main()"
+        # The target instead of the checkout, which pip knows as editable: nothing of the checkout may answer, its tests neither.
+        path = f"sys.path[:] = [{str(installed)!r}, *(p for p in sys.path if p != {str(ROOT)!r})]"
+        program = f"import sys; {path}; from novaops.app import main; main()"
         done = subprocess.run(
             [sys.executable, "-P", "-c", program, *words],
             cwd=elsewhere,
@@ -41,3 +42,6 @@ def test_the_wheel_works_from_any_directory(tmp_path: Path) -> None:
     shipped = {path.relative_to(installed / "novaops" / "shipped").as_posix() for path in (installed / "novaops" / "shipped").rglob("*.*")}
     assert {"playbooks/proxy.py", "templates/proxy/api.conf.j2", "inventory.yaml"} <= shipped
     assert (installed / "novaops" / "providers" / "openai.yaml").is_file()
+    scripts = {path.relative_to(ROOT) for path in (ROOT / "novaops").rglob("*.sh")}
+    assert scripts
+    assert {path.relative_to(installed) for path in (installed / "novaops").rglob("*.sh")} >= scripts

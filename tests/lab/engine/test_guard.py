@@ -19,7 +19,7 @@ from novaops.engine.peers import DesiredHost, converge_all
 from novaops.engine.query import silent
 from novaops.engine.report import HostReport
 from novaops.facts.succeeds import Succeeds
-from novaops.lab import Fault, LabHost, Relay
+from novaops.lab import LabHost
 from novaops.lab.container import Container, _init_of
 from novaops.lab.process import wait_until
 from novaops.model.action import Command
@@ -30,6 +30,7 @@ from novaops.shell import quote
 from novaops.ssh.target import Target
 from tests.lab.conftest import Done, Novaops
 from tests.lab.engine.test_faults import OnceFaulty
+from tests.support.relay import Fault, Relay
 from tests.support.things import Thing, ending, until_it_says, write_inventory
 
 FIRES = ("--guard", "10")

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from novaops.errors import HostFailed
-from novaops.lab import Disk, Lab, LabHost, Relay, VirtualMachine
+from novaops.lab import Disk, Lab, LabHost, VirtualMachine
 from novaops.lab.image import cache_directory
 from novaops.lab.kvm import why_not
 from novaops.lab.network import STAYS_ON
 from novaops.lab.requirements import missing_packages, program
+from tests.support.relay import Relay
 
 pytestmark = pytest.mark.lab
 

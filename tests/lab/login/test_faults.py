@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from novaops.lab import Lab, LabHost, Relay
+from novaops.lab import Lab, LabHost
 from novaops.lab.container import Container, _init_of
 from novaops.lab.recipe import SUDO_PASSWORD
 from novaops.shell import quote
 from tests.lab.conftest import Done, Novaops
 from tests.lab.engine.test_guard import WITHIN, Inside, end_of, through
 from tests.support.doors import SNAPSHOT, activated_by_socket, lets_in, settings
+from tests.support.relay import Relay
 from tests.support.things import LEFTOVERS, ending
 
 PW = {"PW": "wired-Fjord-88"}

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import pytest
 
-from novaops.lab import Fault, Relay
+from tests.support.relay import Fault, Relay
 
 
 @pytest.fixture
