@@ -20,6 +20,7 @@ from novaops.resources.package import Package
 from novaops.resources.unit import Unit
 from novaops.resources.user import User
 from novaops.secret import Secret
+from novaops.shell import join, quote
 
 __all__ = [
     "AfterPeer",
@@ -49,6 +50,8 @@ __all__ = [
     "WaitingForPeer",
     "Wrapped",
     "WriteFile",
+    "join",
     "names",
+    "quote",
     "resolve",
 ]

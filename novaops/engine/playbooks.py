@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,11 +11,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from novaops.engine import inventory
+from novaops.engine import inventory, own_file
 from novaops.engine.desired import DesiredState, HostView, Peers
 from novaops.engine.inventory import Host, Inventory
 from novaops.engine.templates import Templates
-from novaops.errors import NovaopsError, UsageError
+from novaops.errors import UsageError
 from novaops.model.plan import Resource
 
 _PACKAGE = Path(__file__).parents[1]
@@ -42,21 +40,7 @@ class Playbook:
     @cached_property
     def module(self) -> ModuleType:
         """Raises UsageError when the file is no playbook."""
-        spec = importlib.util.spec_from_file_location(f"novaops_playbook_{self.name}", self.file)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # pydantic looks up the types of a class in its module
-        try:
-            spec.loader.exec_module(module)
-        except NovaopsError:
-            raise
-        except Exception as error:
-            raise UsageError(f"the playbook {self.file} cannot be loaded", why=f"{type(error).__name__}: {error}") from error
-        for needed in ("Settings", "desired"):
-            if not hasattr(module, needed):
-                raise UsageError(f"the playbook {self.file} has no {needed}")
-        return module
+        return own_file.load(self.file, "playbook", ("Settings", "desired"))
 
     def prepare(self, host: HostView, settings: Any) -> Any:
         """The settings with all that they only name. The one step between a section and its resources that may do I/O.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import novaops
+from novaops.engine import own_file
 from novaops.errors import NovaopsError, UsageError
 
 FEATURES = Path(novaops.__file__).parent / "features"
@@ -35,10 +35,7 @@ class Feature:
         """Raises UsageError where the user's own file is no check."""
         if self.shipped:
             return importlib.import_module(f"novaops.features.{self.name}.checks")
-        module = self._load()
-        for needed in ("entries", "observe"):
-            if not hasattr(module, needed):
-                raise UsageError(f"the check {self.file} has no {needed}")
+        module = own_file.load(self.file, "check", ("entries", "observe"))
         if not any(name.startswith("test_") for name in vars(module)):
             raise UsageError(f"the check {self.file} has no test_… function")
         return module
@@ -58,24 +55,7 @@ class Feature:
         except Exception as error:
             if self.shipped:
                 raise
-            raise self._broken("entries() of the check {} went wrong", error) from error
-
-    def _load(self) -> ModuleType:
-        spec = importlib.util.spec_from_file_location(f"novaops_checks_{self.name}", self.file)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[spec.name] = module  # dataclasses look up the types of a class in its module
-        try:
-            spec.loader.exec_module(module)
-        except NovaopsError:
-            raise
-        except Exception as error:
-            raise self._broken("the check {} cannot be loaded", error) from error
-        return module
-
-    def _broken(self, what: str, error: Exception) -> UsageError:
-        return UsageError(what.format(self.file), why=f"{type(error).__name__}: {error}")
+            raise UsageError(f"entries() of the check {self.file} went wrong", why=f"{type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True)
