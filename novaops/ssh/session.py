@@ -49,7 +49,8 @@ class Session:
         self.execs = 0
         self.key: paramiko.PKey | None = None
         """The key that authenticated. Set before `open`, it is the only one that is tried."""
-        self._connection: Connection | None = None
+        self.connection: Connection | None = None
+        """The open one: it knows the way through ssh_config and jump hosts."""
 
     def __enter__(self) -> Self:
         self.open()
@@ -66,13 +67,13 @@ class Session:
         early = early_connect(self.target)
         from novaops.ssh.connection import connect, key_of  # takes 0.2 s, in which the TCP connection is made
 
-        self._connection = connect(self.target, early, key=self.key, no_passwords=no_passwords)
-        self.key = key_of(self._connection)
+        self.connection = connect(self.target, early, key=self.key, no_passwords=no_passwords)
+        self.key = key_of(self.connection)
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
 
     def run(self, script: str, *, timeout: float | None = None, root: bool = True) -> Output:
         """Run `script` as root, or else as the login's own user, and wait for its end: one exec.
@@ -117,8 +118,8 @@ class Session:
         """Open a channel whose command becomes root and reads a script, and send that. Returns the mark before its output too."""
         import paramiko
 
-        assert self._connection is not None, "the session is not open"
-        transport: paramiko.Transport = self._connection.transport
+        assert self.connection is not None, "the session is not open"
+        transport: paramiko.Transport = self.connection.transport
         mark = f"novaops-{secrets.token_hex(16)}"
         password = self.target.sudo_password if root else None
         command = _as_root(mark, password=password is not None) if root else _login_shell(_begin(mark))

@@ -30,14 +30,14 @@ class Reach:
 
     @property
     def address(self) -> str:
-        own = self.session._connection  # noqa: SLF001 - nothing else knows the way through ssh_config and jump hosts
+        own = self.session.connection
         return self.inner if self.on_host or own is None else str(own.host)
 
     def open(self, port: int) -> Plain:
         """From here; where there is a jump host, from there. Raises one of FAILURES."""
         if self.on_host:
             return self.through(self.inner, port)
-        own = self.session._connection  # noqa: SLF001 - see address
+        own = self.session.connection
         assert own is not None
         timeout = self.session.target.timeout
         if (before := getattr(own.gateway, "transport", None)) is not None:
@@ -48,7 +48,7 @@ class Reach:
 
     def through(self, address: str, port: int) -> Plain:
         """From the host. Raises one of FAILURES."""
-        own = self.session._connection  # noqa: SLF001 - see address
+        own = self.session.connection
         assert own is not None
         timeout = self.session.target.timeout
         channel = own.transport.open_channel("direct-tcpip", (address, port), (LOOPBACK, 0), timeout=timeout)

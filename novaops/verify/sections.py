@@ -17,7 +17,7 @@ saw() {
 
 
 @dataclass(frozen=True)
-class Ended:
+class CommandResult:
     """A command on the host."""
 
     status: int = 0
@@ -33,15 +33,15 @@ class Ended:
         return self.lines[-1].strip() if self.lines else ""
 
 
-def read(text: str) -> Mapping[str, Ended]:
+def read(text: str) -> Mapping[str, CommandResult]:
     """The result of each command, by its key. Lines that belong to none are ignored."""
-    found: dict[str, Ended] = {}
+    found: dict[str, CommandResult] = {}
     key = ""
     for line in text.splitlines():
         if line.startswith("= "):
             _, key, status = line.split(" ")
-            found[key] = Ended(int(status))
+            found[key] = CommandResult(int(status))
         elif line.startswith("  ") and key:
             before = found[key]
-            found[key] = Ended(before.status, f"{before.text}{line[2:]}\n")
+            found[key] = CommandResult(before.status, f"{before.text}{line[2:]}\n")
     return found

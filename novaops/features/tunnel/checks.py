@@ -20,7 +20,7 @@ from novaops.features.tunnel.observe import (
 )
 from novaops.features.tunnel.settings import Tunnel
 from novaops.verify import applies
-from novaops.verify.sections import Ended
+from novaops.verify.sections import CommandResult
 
 __all__ = ["after_reboot", "before_reboot", "entries", "observe"]
 
@@ -189,19 +189,19 @@ def test_heals(seen: ObservedTunnel, rebooted: Rebooted) -> None:
 # -- helpers -----------------------------------------------------------------------------------------------------------------
 
 
-def _answered(results: Results, target: str, what: str) -> Ended:
+def _answered(results: Results, target: str, what: str) -> CommandResult:
     ended = results[target]
     assert not ended.status, f"{what} should be answered by {target}, but {_complaint(ended)}"
     return ended
 
 
-def _complaint(ended: Ended) -> str:
+def _complaint(ended: CommandResult) -> str:
     """The error of curl; its last line is only what -w makes it write."""
     lines = [line.removeprefix("curl: ") for line in ended.lines if line.startswith("curl: ")]
     return lines[0] if lines else ended.said or f"it ended with {ended.status}"
 
 
-def _tried(seen: ObservedTunnel, what: str = "shell") -> Ended:
+def _tried(seen: ObservedTunnel, what: str = "shell") -> CommandResult:
     """How a try ended. Skips the claim where the key was not accepted at all: then what is refused proves nothing."""
     ended = seen.opens[what]
     if _LOGGED_IN not in ended.text:
@@ -209,7 +209,7 @@ def _tried(seen: ObservedTunnel, what: str = "shell") -> Ended:
     return ended
 
 
-def _last(ended: Ended) -> str:
+def _last(ended: CommandResult) -> str:
     plain = [line for line in ended.lines if line.strip() and not line.startswith("debug")]
     return plain[-1].strip() if plain else f"ssh ended with {ended.status}"
 

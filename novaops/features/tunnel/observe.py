@@ -17,7 +17,7 @@ from novaops.features.tunnel.settings import ANY_SITE, ResolvedForward, Tunnel
 from novaops.formats import names
 from novaops.shell import join, quote, sh_file
 from novaops.verify.backend import output
-from novaops.verify.sections import SAY, Ended, read
+from novaops.verify.sections import SAY, CommandResult, read
 
 if TYPE_CHECKING:
     from testinfra.host import Host
@@ -28,7 +28,7 @@ PATIENCE = 60
 GOT_IN = "novaops-verify-got-in"
 """What a command on the gateway would print."""
 
-Results = Mapping[str, Ended]
+Results = Mapping[str, CommandResult]
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,11 @@ class ObservedTunnel:
     """How tries with the key ended: shell, sftp, port (another one), back (a listener on the gateway); with what ssh said, but for sftp."""
     pinned: Results = field(default_factory=dict)
     """How logins ended with another host key in known_hosts (another), and with an empty one (none)."""
-    key: Ended = field(default_factory=Ended)
+    key: CommandResult = field(default_factory=CommandResult)
     """Owner and mode of the private key, or why there are none."""
     left: Results = field(default_factory=dict)
     """What is left of a tunnel that is to be absent: files, units, processes, names."""
-    enabled: Ended = field(default_factory=Ended)
+    enabled: CommandResult = field(default_factory=CommandResult)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Rebooted:
     """Requests after the boot, and again after the ssh was killed."""
 
     requests: Results
-    killed: Ended
+    killed: CommandResult
     healed: Results
 
 
@@ -101,10 +101,10 @@ def after_reboot(host: Host, seen: Sequence[ObservedTunnel]) -> list[Rebooted]:
     found = []
     for one in seen:
         if not one.expected.present:
-            found.append(Rebooted({}, Ended(), {}))
+            found.append(Rebooted({}, CommandResult(), {}))
             continue
         results = _run(host, one.expected, _REBOOT)
-        found.append(Rebooted(_of(results, "boot"), results.get("killed", Ended(1)), _of(results, "healed")))
+        found.append(Rebooted(_of(results, "boot"), results.get("killed", CommandResult(1)), _of(results, "healed")))
     return found
 
 
@@ -173,7 +173,7 @@ def _of(results: Results, kind: str) -> Results:
     return {key.removeprefix(f"{kind}:"): found for key, found in results.items() if key.startswith(f"{kind}:")}
 
 
-def _addresses(listening: Ended, port: int) -> frozenset[str]:
+def _addresses(listening: CommandResult, port: int) -> frozenset[str]:
     """Of lines as ss prints them."""
     places = [fields[3] for line in listening.lines if len(fields := line.split()) > 3]  # noqa: PLR2004 - State Recv-Q Send-Q Local
     split = [re.fullmatch(r"\[?(.*?)\]?(?:%\w+)?:(\d+)", place) for place in places]

@@ -20,7 +20,7 @@ from novaops.features.vpn.observe import (
 )
 from novaops.features.vpn.settings import Link, Vpn
 from novaops.verify import applies
-from novaops.verify.sections import Ended
+from novaops.verify.sections import CommandResult
 
 __all__ = ["after_reboot", "before_reboot", "entries", "observe"]
 
@@ -205,7 +205,7 @@ def _private(seen: ObservedLink | ObservedServer) -> None:
         assert fits, f"{path} should be root's, and nobody else's to read, but it is {owner}'s with mode 0{mode}"
 
 
-def _has_address(device: Ended) -> bool:
+def _has_address(device: CommandResult) -> bool:
     return not device.status and bool(device.text.strip())
 
 
@@ -213,6 +213,6 @@ def _by(device: str) -> str:
     return f"by {device}" if device else "nowhere"
 
 
-def _complaint(ended: Ended) -> str:
+def _complaint(ended: CommandResult) -> str:
     lines = [line.removeprefix("curl: ") for line in ended.lines if line.startswith("curl: ")]
     return lines[0] if lines else ended.said or f"curl ended with {ended.status}"

@@ -16,7 +16,7 @@ from novaops.features.vpn.settings import Link, Server, Vpn
 from novaops.shell import join, quote, sh_file
 from novaops.verify import reach
 from novaops.verify.backend import output
-from novaops.verify.sections import SAY, Ended, read
+from novaops.verify.sections import SAY, CommandResult, read
 
 if TYPE_CHECKING:
     from testinfra.host import Host
@@ -56,26 +56,26 @@ class ObservedRoute:
 @dataclass(frozen=True)
 class ObservedLink:
     wanted: Link
-    device: Ended = field(default_factory=Ended)
+    device: CommandResult = field(default_factory=CommandResult)
     """The addresses of the device; a status where there is none."""
     routes: Mapping[str, tuple[ObservedRoute, ...]] = field(default_factory=dict)
     """Of each wanted name and network."""
     others: Mapping[str, ObservedRoute] = field(default_factory=dict)
     """Of what must not go through it, by what that is."""
-    request: Ended = field(default_factory=Ended)
+    request: CommandResult = field(default_factory=CommandResult)
     moved: tuple[int, int] = (0, 0)
     """Bytes that the device sent and received during the request."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Owner and mode of the files that only root may read, by their paths."""
-    enabled: Ended = field(default_factory=Ended)
+    enabled: CommandResult = field(default_factory=CommandResult)
 
 
 @dataclass(frozen=True)
 class ObservedServer:
     wanted: Server
-    device: Ended = field(default_factory=Ended)
+    device: CommandResult = field(default_factory=CommandResult)
     files: Mapping[str, str] = field(default_factory=dict)
-    enabled: Ended = field(default_factory=Ended)
+    enabled: CommandResult = field(default_factory=CommandResult)
     listening: bool = False
     """Whether something listens at its port."""
     forwards: bool = False
@@ -88,7 +88,7 @@ class ObservedServer:
 @dataclass(frozen=True)
 class ObservedAbsent:
     wanted: Vpn
-    left: Mapping[str, Ended] = field(default_factory=dict)
+    left: Mapping[str, CommandResult] = field(default_factory=dict)
     """What is still there, by its kind."""
 
 
@@ -97,8 +97,8 @@ Observed = ObservedLink | ObservedServer | ObservedAbsent
 
 @dataclass(frozen=True)
 class Rebooted:
-    request: Ended = field(default_factory=Ended)
-    device: Ended = field(default_factory=Ended)
+    request: CommandResult = field(default_factory=CommandResult)
+    device: CommandResult = field(default_factory=CommandResult)
     listening: bool = False
     masquerades: int = 0
 
@@ -168,7 +168,7 @@ def _server(host: Host, server: Server) -> ObservedServer:
     )
 
 
-def _run(host: Host, entry: Vpn, script: str, words: Sequence[str]) -> Mapping[str, Ended]:
+def _run(host: Host, entry: Vpn, script: str, words: Sequence[str]) -> Mapping[str, CommandResult]:
     """What each command of the script printed, by its key."""
     settings = f"name={quote(entry.name)} device={quote(entry.device)} REQUEST_SECONDS={_REQUEST_SECONDS} PATIENCE={PATIENCE}\n"
     tools = sh_file(__package__, "observe_tools.sh")
@@ -178,9 +178,9 @@ def _run(host: Host, entry: Vpn, script: str, words: Sequence[str]) -> Mapping[s
     return told
 
 
-def _route(told: Mapping[str, Ended], address: str) -> ObservedRoute:
+def _route(told: Mapping[str, CommandResult], address: str) -> ObservedRoute:
     ended = told[f"route:{address}"]
-    shut = "unreachable" in told.get(f"below:{address}", Ended()).text
+    shut = "unreachable" in told.get(f"below:{address}", CommandResult()).text
     device = re.search(r" dev (\S+)", ended.text)
     if ended.status or device is None or ended.text.startswith("unreachable"):
         return ObservedRoute(address, shut=shut)
@@ -188,28 +188,28 @@ def _route(told: Mapping[str, Ended], address: str) -> ObservedRoute:
     return ObservedRoute(address, device[1], own, shut)
 
 
-def _moved(told: Mapping[str, Ended]) -> tuple[int, int]:
+def _moved(told: Mapping[str, CommandResult]) -> tuple[int, int]:
     before, after = ([int(line) for line in told[key].lines if line.isdecimal()] for key in ("before", "after"))
     return (after[0] - before[0], after[1] - before[1]) if len(before) == len(after) == 2 else (0, 0)  # noqa: PLR2004 - out and in
 
 
-def _files(ended: Ended) -> Iterator[tuple[str, str]]:
+def _files(ended: CommandResult) -> Iterator[tuple[str, str]]:
     for line in ended.lines:
         permissions, _, path = line.partition(" /")
         if path:
             yield f"/{path}", permissions
 
 
-def _listens(told: Mapping[str, Ended], server: Server) -> bool:
+def _listens(told: Mapping[str, CommandResult], server: Server) -> bool:
     places = [fields[3] for line in told["listening"].lines if len(fields := line.split()) > 3]  # noqa: PLR2004 - as ss prints it
     return any(place.endswith(f":{server.port}") for place in places)
 
 
-def _masquerades(told: Mapping[str, Ended], server: Server) -> int:
+def _masquerades(told: Mapping[str, CommandResult], server: Server) -> int:
     return sum("masquerade" in line.lower() and server.network in line for line in told["rules"].lines)
 
 
-def _revoked(crl: Ended, authority: Ended) -> str:
+def _revoked(crl: CommandResult, authority: CommandResult) -> str:
     try:
         listed = x509.load_pem_x509_crl(crl.text.encode())
         issuer = x509.load_pem_x509_certificate(authority.text.encode())

@@ -176,7 +176,7 @@ class _Sshd:
 @contextmanager
 def _connect(session: Session) -> Iterator[paramiko.Transport]:
     """A second connection: by the session's own route, to the same host key, and not logged in."""
-    own = session._connection  # noqa: SLF001 - nothing else knows the way through ssh_config and jump hosts
+    own = session.connection
     assert own is not None
     try:
         line = own.open_gateway() if own.gateway else socket.create_connection((own.host, own.port), session.target.timeout)
@@ -257,7 +257,7 @@ def _by_key(session: Session, *, no_passwords: bool = False) -> str:
 
 
 def _own_login(session: Session) -> str:
-    own = session._connection  # noqa: SLF001 - see _connect
+    own = session.connection
     return str(own.user) if own is not None else ""
 
 

@@ -17,13 +17,13 @@ from novaops.features.tunnel.paths import alias_address
 from novaops.features.tunnel.settings import Tunnel
 from novaops.shell import whole
 from novaops.verify.claims import Claim
-from novaops.verify.sections import SAY, Ended, read
+from novaops.verify.sections import SAY, CommandResult, read
 
 TO = "api.openai.com:443"
 FRONT = alias_address("api.openai.com")
-OK = Ended(0, "200 127.0.0.1\n")
+OK = CommandResult(0, "200 127.0.0.1\n")
 IN = 'Authenticated to 192.0.2.1 ([192.0.2.1]:22) using "publickey".\n'
-REFUSED = Ended(255, "Host key verification failed.\n")
+REFUSED = CommandResult(255, "Host key verification failed.\n")
 
 
 def wanted(**more: Any) -> ExpectedTunnel:
@@ -35,26 +35,26 @@ RIGHT = ObservedTunnel(
     wanted(transparent=True),
     {8443: frozenset({"127.0.0.1"})},
     {TO: OK},
-    {TO: Ended(0, f"{FRONT} STREAM api.openai.com\n{FRONT} DGRAM\n")},
-    {TO: Ended(0, f"404 {FRONT}\n")},
+    {TO: CommandResult(0, f"{FRONT} STREAM api.openai.com\n{FRONT} DGRAM\n")},
+    {TO: CommandResult(0, f"404 {FRONT}\n")},
     {
-        "shell": Ended(1, IN),
-        "sftp": Ended(0, ""),
-        "port": Ended(255, f"{IN}channel 0: open failed: administratively prohibited: open failed\nstdio forwarding failed\n"),
-        "back": Ended(255, f"{IN}Error: remote port forwarding failed for listen port 0\n"),
+        "shell": CommandResult(1, IN),
+        "sftp": CommandResult(0, ""),
+        "port": CommandResult(255, f"{IN}channel 0: open failed: administratively prohibited: open failed\nstdio forwarding failed\n"),
+        "back": CommandResult(255, f"{IN}Error: remote port forwarding failed for listen port 0\n"),
     },
     {"another": REFUSED, "none": REFUSED},
-    Ended(0, "novaops-tunnel 600\n"),
-    enabled=Ended(0, "enabled\n"),
+    CommandResult(0, "novaops-tunnel 600\n"),
+    enabled=CommandResult(0, "enabled\n"),
 )
 GONE = ObservedTunnel(
-    wanted(state="absent"), {8443: frozenset()}, left={kind: Ended(1) for kind in ("files", "units", "processes", "names")}
+    wanted(state="absent"), {8443: frozenset()}, left={kind: CommandResult(1) for kind in ("files", "units", "processes", "names")}
 )
-AGAIN = Rebooted({TO: OK}, Ended(), {TO: OK})
+AGAIN = Rebooted({TO: OK}, CommandResult(), {TO: OK})
 
 
 def opens(what: str, text: str, status: int = 255) -> ObservedTunnel:
-    return replace(RIGHT, opens={**RIGHT.opens, what: Ended(status, text)})
+    return replace(RIGHT, opens={**RIGHT.opens, what: CommandResult(status, text)})
 
 
 def judged(claim: Callable[..., None], seen: ObservedTunnel, rebooted: Rebooted = AGAIN) -> str:
@@ -91,22 +91,30 @@ WRONG: list[tuple[Callable[..., None], ObservedTunnel, str]] = [
     (claims.test_listens, replace(RIGHT, listening={8443: frozenset({"127.0.0.1", "::1"})}), "but it is at 127.0.0.1 and ::1"),
     (
         claims.test_request,
-        replace(RIGHT, requests={TO: Ended(60, "curl: (60) SSL certificate problem: expired\n000 \n")}),
+        replace(RIGHT, requests={TO: CommandResult(60, "curl: (60) SSL certificate problem: expired\n000 \n")}),
         "https://api.openai.com/ through 127.0.0.1:8443 should be answered by api.openai.com:443, but (60) SSL certificate",
     ),
     (
         claims.test_request,
-        replace(RIGHT, requests={TO: Ended(1, "it was closed at once\n")}),
+        replace(RIGHT, requests={TO: CommandResult(1, "it was closed at once\n")}),
         "should be answered by api.openai.com:443, but it was closed at once",
     ),
-    (claims.test_unchanged, replace(RIGHT, names={TO: Ended(2)}), "but it leads nowhere"),
-    (claims.test_unchanged, replace(RIGHT, names={TO: Ended(0, f"{FRONT} STREAM\n2001:db8::1 STREAM\n")}), "but it leads to 2001:db8::1"),
-    (claims.test_unchanged, replace(RIGHT, unchanged={TO: Ended(7, "curl: (7) refused\n")}), "asked by an unchanged client, should be"),
-    (claims.test_unchanged, replace(RIGHT, unchanged={TO: Ended(0, "200 192.0.2.7\n")}), "but it comes to 192.0.2.7"),
-    (claims.test_enabled, replace(RIGHT, enabled=Ended(1, "disabled\n")), "should be enabled, but it is disabled"),
-    (claims.test_key_is_private, replace(RIGHT, key=Ended(0, "novaops-tunnel 640\n")), "but it has mode 0640"),
-    (claims.test_key_is_private, replace(RIGHT, key=Ended(0, "nova 600\n")), "but it is nova's"),
-    (claims.test_key_is_private, replace(RIGHT, key=Ended(1, "stat: No such file\n")), "but stat: No such file"),
+    (claims.test_unchanged, replace(RIGHT, names={TO: CommandResult(2)}), "but it leads nowhere"),
+    (
+        claims.test_unchanged,
+        replace(RIGHT, names={TO: CommandResult(0, f"{FRONT} STREAM\n2001:db8::1 STREAM\n")}),
+        "but it leads to 2001:db8::1",
+    ),
+    (
+        claims.test_unchanged,
+        replace(RIGHT, unchanged={TO: CommandResult(7, "curl: (7) refused\n")}),
+        "asked by an unchanged client, should be",
+    ),
+    (claims.test_unchanged, replace(RIGHT, unchanged={TO: CommandResult(0, "200 192.0.2.7\n")}), "but it comes to 192.0.2.7"),
+    (claims.test_enabled, replace(RIGHT, enabled=CommandResult(1, "disabled\n")), "should be enabled, but it is disabled"),
+    (claims.test_key_is_private, replace(RIGHT, key=CommandResult(0, "novaops-tunnel 640\n")), "but it has mode 0640"),
+    (claims.test_key_is_private, replace(RIGHT, key=CommandResult(0, "nova 600\n")), "but it is nova's"),
+    (claims.test_key_is_private, replace(RIGHT, key=CommandResult(1, "stat: No such file\n")), "but stat: No such file"),
     (claims.test_no_shell, opens("shell", f"{IN}{GOT_IN}\n", 0), "should run no command for the tunnel's key, but it ran one"),
     (claims.test_no_files, opens("sftp", "   0   0   0   5   2\n", 0), "but sftp answered"),
     (claims.test_no_other_port, opens("port", f"{IN}SSH-2.0-OpenSSH_9.2\n", 0), "but it did not: SSH-2.0-OpenSSH_9.2"),
@@ -117,14 +125,22 @@ WRONG: list[tuple[Callable[..., None], ObservedTunnel, str]] = [
     ),
     (claims.test_not_back, opens("back", IN, 124), "but it took a port for it"),
     (claims.test_not_back, opens("back", f"{IN}Allocated port 40001 for remote forward\n", 0), "but it took a port for it"),
-    (claims.test_pinned, replace(RIGHT, pinned={"another": Ended(1, IN), "none": REFUSED}), "where another host key is pinned, but it did"),
-    (claims.test_pinned, replace(RIGHT, pinned={"another": REFUSED, "none": Ended(1, IN)}), "where no host key is pinned, but it did"),
+    (
+        claims.test_pinned,
+        replace(RIGHT, pinned={"another": CommandResult(1, IN), "none": REFUSED}),
+        "where another host key is pinned, but it did",
+    ),
+    (
+        claims.test_pinned,
+        replace(RIGHT, pinned={"another": REFUSED, "none": CommandResult(1, IN)}),
+        "where no host key is pinned, but it did",
+    ),
     (
         claims.test_nothing_left,
-        replace(GONE, left={**GONE.left, "files": Ended(0, "/etc/novaops/tunnel/api.key\n")}),
+        replace(GONE, left={**GONE.left, "files": CommandResult(0, "/etc/novaops/tunnel/api.key\n")}),
         "there should be no files of it any more, but there are: /etc/novaops/tunnel/api.key",
     ),
-    (claims.test_nothing_left, replace(GONE, left={**GONE.left, "processes": Ended(0, "812\n")}), "no processes of it any more"),
+    (claims.test_nothing_left, replace(GONE, left={**GONE.left, "processes": CommandResult(0, "812\n")}), "no processes of it any more"),
     (claims.test_nothing_listens, replace(GONE, listening={8443: frozenset({"127.0.0.1"})}), "but something does, at 127.0.0.1"),
 ]
 
@@ -139,15 +155,15 @@ def test_each_fault_is_said(claim: Callable[..., None], seen: ObservedTunnel, sa
 def test_every_claim_is_seen_red() -> None:
     red = {claim for claim, _, _ in WRONG}
     assert set(every()) - red == {claims.test_after_reboot, claims.test_heals}
-    late = {TO: Ended(7, "curl: (7) refused\n")}
+    late = {TO: CommandResult(7, "curl: (7) refused\n")}
     assert "within 60 s of the reboot should be" in judged(claims.test_after_reboot, RIGHT, replace(AGAIN, requests=late))
     assert "within 60 s after its ssh was killed should be" in judged(claims.test_heals, RIGHT, replace(AGAIN, healed=late))
-    assert judged(claims.test_heals, RIGHT, replace(AGAIN, killed=Ended(1))) == "- there was no ssh of it to kill"
+    assert judged(claims.test_heals, RIGHT, replace(AGAIN, killed=CommandResult(1))) == "- there was no ssh of it to kill"
 
 
 @pytest.mark.parametrize("claim", [claims.test_no_shell, claims.test_no_files, claims.test_no_other_port, claims.test_not_back])
 def test_what_nobody_could_try_is_not_proven(claim: Callable[..., None]) -> None:
-    late = Ended(255, "ssh: connect to host 192.0.2.1 port 22: Connection refused\n")
+    late = CommandResult(255, "ssh: connect to host 192.0.2.1 port 22: Connection refused\n")
     seen = replace(RIGHT, opens=dict.fromkeys(RIGHT.opens, late), pinned=dict.fromkeys(RIGHT.pinned, late))
     assert judged(claim, seen).startswith("- the key could not be tried: ssh: connect to host")
     assert judged(claims.test_pinned, seen).startswith("- the gateway could not be reached")
@@ -170,7 +186,12 @@ def sh(script: str) -> str:
 
 def test_commands_are_read_as_they_end() -> None:
     told = read(sh(f"{SAY}saw a:b:443 printf '= c 0\\nx'\nsaw none true\necho noise\nsaw bad sh -c 'echo no >&2; exit 3'\nsaw end true\n"))
-    assert told == {"a:b:443": Ended(0, "= c 0\nx\n"), "none": Ended(), "bad": Ended(3, "no\n"), "end": Ended()}
+    assert told == {
+        "a:b:443": CommandResult(0, "= c 0\nx\n"),
+        "none": CommandResult(),
+        "bad": CommandResult(3, "no\n"),
+        "end": CommandResult(),
+    }
 
 
 @pytest.mark.parametrize(
@@ -184,7 +205,7 @@ def test_commands_are_read_as_they_end() -> None:
 )
 def test_where_something_listens(line: str, address: str) -> None:
     other = "LISTEN 0 128 127.0.0.1:18443 0.0.0.0:*\n"
-    assert seeing._addresses(Ended(0, f"{other}{line}\n"), 8443) == {address}
+    assert seeing._addresses(CommandResult(0, f"{other}{line}\n"), 8443) == {address}
 
 
 ODD: Mapping[str, Any] = {
