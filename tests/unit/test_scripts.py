@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,15 @@ def test_ci_runs_the_first_share_where_commits_cannot_be_counted(checkout: Path,
     done = run(shallow, ci="true")
     assert done.stdout == f"lint\n-m pytest {WORKERS} --share 1/5\n"
     assert "CI runs share 1 of the long tests" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["disks"], ["disk", "login"], ["--help"]])
+def test_scripts_demo_shows_one_feature_or_all(words: list[str]) -> None:
+    done = subprocess.run([ROOT / "scripts" / "demo", *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "usage: scripts/demo [disk | login | proxy | tunnel | vpn]\n")
+
+
+def test_images_are_built_without_any_library() -> None:
+    """scripts/install builds them while pip still works."""
+    command = [sys.executable, "-S", "-c", "import novaops.lab.image, novaops.lab.recipe"]
+    subprocess.run(command, cwd=ROOT, check=True)
