@@ -137,7 +137,7 @@ NO_KEYS = "/etc/ssh/sshd_config.d/00-aaa.conf"
 @pytest.mark.parametrize(
     ("mischief", "mend"),
     [
-        pytest.param(f"echo 'DenyUsers netlab' >{DENIED}; systemctl reload ssh", f"rm {DENIED}; systemctl reload ssh", id="DenyUsers"),
+        pytest.param(f"echo 'DenyUsers netlab' >{DENIED}; systemctl restart ssh", f"rm {DENIED}; systemctl restart ssh", id="DenyUsers"),
         pytest.param("usermod -L netlab", ":", id="the account is locked"),
     ],
 )
@@ -217,10 +217,10 @@ def test_a_link_that_is_cut_before_the_login(victim: Victim) -> None:
 def test_deny_without_a_key_that_works(victim: Victim) -> None:
     before = victim.state()
     assert lets_in(victim.host, "operator", SUDO_PASSWORD) == [True]
-    done = victim.broken(f"printf 'Match User root\\n AuthorizedKeysFile none\\n' >{NO_KEYS}; systemctl reload ssh", "deny")
+    done = victim.broken(f"printf 'Match User root\\n AuthorizedKeysFile none\\n' >{NO_KEYS}; systemctl restart ssh", "deny")
     assert "the login was refused" in rolled_back(done)
     assert lets_in(victim.host, "operator", SUDO_PASSWORD) == [True]
-    victim.inside(f"rm {NO_KEYS}; systemctl reload ssh")
+    victim.inside(f"rm {NO_KEYS}; systemctl restart ssh")
     victim.is_back(before)
     denied = victim.login("deny")
     assert (denied.code, denied.host["status"]) == (0, "changed"), denied.text
