@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from tests.support.links import network_command
 
 PORT = 7000

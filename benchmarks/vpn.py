@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.speed import PORT, Row, answering, compared, measured
-from novaops.lab import Lab, LabHost
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from novaops.lab.process import wait_until
 from tests.support.links import inside, inside_holds
 from tests.support.vpn_server import Certified, VpnServer

@@ -29,7 +29,9 @@ def up(
 ) -> int:
     """Make a host, or start the one of that name; it is in lab.yaml and trusted when this ends."""
     from novaops.cli import output
-    from novaops.lab import Lab, kind_named, parse_disk
+    from novaops.lab.disk import parse_disk
+    from novaops.lab.lab import Lab
+    from novaops.lab.recipe import kind_named
 
     lab = Lab()
     disks = tuple(parse_disk(text) for text in disk or [])
@@ -56,7 +58,7 @@ def up(
 def ls(options: Options) -> int:
     """The lab's hosts."""
     from novaops.cli import output
-    from novaops.lab import Lab
+    from novaops.lab.lab import Lab
 
     hosts = [host.as_json() for host in Lab().hosts()]
     if options.json:
@@ -71,7 +73,7 @@ def ls(options: Options) -> int:
 def reset(options: Options, name: Name) -> int:
     """Put a host back to what it was right after it was made."""
     from novaops.cli import output
-    from novaops.lab import Lab
+    from novaops.lab.lab import Lab
 
     with output.progress([name]) as tell:
         host = Lab().reset(name, on_progress=lambda doing: tell(name, doing))
@@ -92,7 +94,7 @@ def ssh(
     """Log in to a host, or run a command there."""
     import os
 
-    from novaops.lab import Lab
+    from novaops.lab.lab import Lab
 
     del options
     words = Lab().host(name).ssh_command(*(command or []), user=user)
@@ -105,7 +107,7 @@ def down(
 ) -> int:
     """Take a host, or the whole lab, away: processes, disks, network, lab.yaml."""
     from novaops.cli import output
-    from novaops.lab import Lab
+    from novaops.lab.lab import Lab
 
     notes: list[str] = []
     gone = Lab().down(name, notes.append)

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from novaops.lab import Disk, Lab, LabHost
+from novaops.lab.disk import Disk
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from tests.support.world.world import World
 
 HERE = Path(__file__).parent

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from novaops.lab import Lab, LabHost
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from tests.lab.conftest import Done, Novaops
 from tests.support.links import (
     HEALING_S,

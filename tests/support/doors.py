@@ -10,7 +10,7 @@ from functools import partial
 
 import paramiko
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 
 CLOUD_INIT = "/etc/ssh/sshd_config.d/50-cloud-init.conf"
 

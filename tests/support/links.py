@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from novaops.lab import Lab, LabHost
 from novaops.lab.container import _init_of
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from novaops.lab.network import network_up
 from novaops.lab.process import wait_until
 from novaops.lab.requirements import program

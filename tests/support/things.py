@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from novaops.errors import HostFailed
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from novaops.lab.process import wait_until
 
 Thing = Mapping[str, Any]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 
 _INSTALL = """\
 export DEBIAN_FRONTEND=noninteractive

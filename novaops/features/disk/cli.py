@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +28,6 @@ def ls(options: Options, hosts: Hosts = None) -> int:
     return show_rows(options, reports, started, ("DEVICE", "SIZE", "CONTENT", "STATE", "NAME"), disks.rows)
 
 
-@dataclass(frozen=True)
 class DiskFlags(Flags):
     device: Annotated[str | None, typer.Option(help="auto (the one blank disk), a path, UUID=…, a serial or by-id name.")] = None
     filesystem: Annotated[str | None, typer.Option(help="ext4, xfs or btrfs [default: ext4].")] = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,7 +24,6 @@ Password = Annotated[
 From = Annotated[list[str] | None, typer.Option("--from", metavar="CIDR", help="Only from this network; may be given several times.")]
 
 
-@dataclass(frozen=True)
 class AllowFlags(Group):
     user: User = None
     password: Password = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +14,6 @@ Name = Annotated[str | None, typer.Option("--name", help="The site; without it e
 Source = "env:NAME, file:PATH or cmd:WORDS"
 
 
-@dataclass(frozen=True)
 class SiteFlags(Flags):
     provider: Annotated[str | None, typer.Option(help="openai, sensenova, …: the API behind the site.")] = None
     upstream: Annotated[str | None, typer.Option(metavar="URL", help="Another API: https://HOST[:PORT]/PATH.")] = None
@@ -25,7 +23,6 @@ class SiteFlags(Flags):
     email: Annotated[str | None, typer.Option(help="For tls letsencrypt: who is told when a certificate is about to expire.")] = None
 
 
-@dataclass(frozen=True)
 class AuthFlags(Flags):
     user: Annotated[str | None, typer.Option(metavar="NAME", help="Who the site lets in, with --password.")] = None
     password: Annotated[str | None, typer.Option(metavar="SOURCE", help=f"{Source}: that user's password.")] = None

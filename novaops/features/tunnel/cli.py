@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,7 +23,6 @@ Name = Annotated[
 ]
 
 
-@dataclass(frozen=True)
 class TunnelFlags(Flags):
     via: Annotated[str | None, typer.Option(metavar="HOST", help="The host that it goes through.")] = None
     via_address: Annotated[

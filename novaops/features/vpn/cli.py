@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +23,6 @@ Source = "env:NAME, file:PATH or cmd:WORDS"
 _REFUSED = 4
 
 
-@dataclass(frozen=True)
 class LinkFlags(Flags):
     profile: Annotated[Path | None, typer.Option(metavar="FILE", help="The .ovpn, on this machine.")] = None
     routes: Annotated[str | None, typer.Option(metavar="NAME,...", help="Names, addresses and networks that go through it.")] = None

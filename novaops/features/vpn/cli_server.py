@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,7 +22,6 @@ Passphrase = Annotated[
 ]
 
 
-@dataclass(frozen=True)
 class ServerFlags(Flags):
     port: Annotated[str | None, typer.Option(help="Where it listens [default: 1194].")] = None
     protocol: Annotated[str | None, typer.Option(help="udp or tcp [default: udp].")] = None
@@ -32,7 +30,6 @@ class ServerFlags(Flags):
     reaches: Annotated[str | None, typer.Option(metavar="CIDR,...", help="Where clients may go [default: everywhere].")] = None
 
 
-@dataclass(frozen=True)
 class ServerChange(Group):
     renew: Annotated[bool, typer.Option("--renew", help="Give the server a new certificate of the same authority.")] = False
     days: Annotated[int, typer.Option(min=31, max=3650, help="With --renew: how long it is good.")] = 3650
@@ -42,7 +39,6 @@ class ServerChange(Group):
     ] = False
 
 
-@dataclass(frozen=True)
 class IssueFlags(Group):
     out: Out = None
     days: Days = 825

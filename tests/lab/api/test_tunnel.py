@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from tests.lab.conftest import Novaops
 from tests.lab.tunnel.test_tunnel import ends, entry, write
 from tests.support.world.world import World

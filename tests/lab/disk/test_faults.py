@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from novaops.lab import Disk
+from novaops.lab.disk import Disk
 from novaops.lab.vm import VirtualMachine
 from tests.lab.conftest import Novaops
 from tests.support.looking import carried_out, resources, written

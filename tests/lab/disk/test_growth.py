@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from novaops.lab import Disk
+from novaops.lab.disk import Disk
 from novaops.lab.vm import VirtualMachine
 from tests.lab.conftest import Done, Novaops
 

@@ -13,7 +13,8 @@ import pytest
 from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.resources.filesystem import Filesystem
 from novaops.features.disk.status import rows
-from novaops.lab import Disk, Lab
+from novaops.lab.disk import Disk
+from novaops.lab.lab import Lab
 from novaops.lab.vm import VirtualMachine
 from novaops.model.question import Facts
 from tests.lab.conftest import Novaops

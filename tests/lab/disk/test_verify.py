@@ -14,7 +14,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from novaops.lab import Disk, Lab, LabHost
+from novaops.lab.disk import Disk
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 
 pytestmark = pytest.mark.lab
 

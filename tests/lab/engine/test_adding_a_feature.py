@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from tests.lab.conftest import Novaops
 from tests.support.page import commands, comparable, files, load, write_files
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from novaops.lab.process import wait_until
 from novaops.ssh.known_hosts import fingerprint
 from tests.lab.conftest import Done, Novaops

@@ -20,7 +20,7 @@ from novaops.engine.peers import DesiredHost, converge_all
 from novaops.engine.playbooks import Playbooks
 from novaops.engine.query import silent
 from novaops.engine.report import HostReport
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from novaops.model.plan import Resource
 from novaops.ssh.session import Session
 from novaops.ssh.target import Target

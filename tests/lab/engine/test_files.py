@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from tests.lab.conftest import Novaops
 from tests.support.things import LEFTOVERS, SLOW, ending, let_go, sha256, wait_on, write_inventory
 

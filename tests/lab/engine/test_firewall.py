@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from novaops.features.proxy.resources.selinux import HttpdMayConnect, HttpPort
-from novaops.lab import Lab, LabHost
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from novaops.lab.vm import VirtualMachine
 from novaops.resources.open_port import OpenPort
 from tests.lab.proxy.test_certificates import applied, taken_back

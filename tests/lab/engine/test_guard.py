@@ -19,8 +19,8 @@ from novaops.engine.peers import DesiredHost, converge_all
 from novaops.engine.query import silent
 from novaops.engine.report import HostReport
 from novaops.facts.succeeds import Succeeds
-from novaops.lab import LabHost
 from novaops.lab.container import Container, _init_of
+from novaops.lab.host import LabHost
 from novaops.lab.process import wait_until
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Risk, Step

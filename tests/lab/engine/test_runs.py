@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from novaops.model.journal import KEPT_RUNS
 from tests.lab.conftest import Novaops
 from tests.support.things import SLOW, Thing, ending, let_go, until_it_says, wait_on, write_inventory

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from novaops.lab.recipe import SUDO_PASSWORD
 from tests.lab.conftest import Novaops
 from tests.support.things import LEFTOVERS, ending, wait_on, write_inventory

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from novaops.lab import Lab, LabHost
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from tests.lab.conftest import Novaops
 
 

@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from novaops.errors import HostFailed
-from novaops.lab import Disk, Lab, LabHost, VirtualMachine
+from novaops.lab.disk import Disk
+from novaops.lab.host import LabHost
 from novaops.lab.image import cache_directory
 from novaops.lab.kvm import why_not
+from novaops.lab.lab import Lab
 from novaops.lab.network import STAYS_ON
 from novaops.lab.requirements import missing_packages, program
+from novaops.lab.vm import VirtualMachine
 from tests.support.relay import Relay
 
 pytestmark = pytest.mark.lab

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from novaops.lab.recipe import SUDO_PASSWORD
 from tests.lab.conftest import Novaops
 from tests.support.doors import CLOUD_INIT, SNAPSHOT, activated_by_socket, lets_in, offered, passwd, reload, settings

@@ -11,7 +11,7 @@ from novaops.engine.query import ask
 from novaops.errors import HostFailed
 from novaops.facts.account import AccountNamed, Accounts
 from novaops.facts.sshd import Caller, SshdEffective, SshdState
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from novaops.model.action import Command
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.user import User

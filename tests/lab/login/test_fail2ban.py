@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from novaops.lab import Lab, LabHost
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from tests.lab.conftest import Done, Novaops
 from tests.support.doors import lets_in
 from tests.support.things import wait_on, write_inventory

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from novaops.lab import Lab, LabHost
 from novaops.lab.container import Container, _init_of
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from novaops.lab.recipe import SUDO_PASSWORD
 from novaops.shell import quote
 from tests.lab.conftest import Done, Novaops

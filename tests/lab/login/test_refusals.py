@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from novaops.app import run
-from novaops.lab import Lab, LabHost
 from novaops.lab.container import Container
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from tests.lab.conftest import Done, Novaops
 from tests.lab.engine.test_guard import Inside
 from tests.support.doors import SNAPSHOT, lets_in, settings

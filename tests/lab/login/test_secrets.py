@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from novaops.lab.process import wait_until
 from tests.lab.conftest import Done, Novaops
 from tests.support.doors import lets_in, reload, settings

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from tests.lab.conftest import Done, Novaops
 from tests.support.doors import passwd, settings
 from tests.support.things import write_inventory

@@ -16,7 +16,8 @@ from novaops.engine.undo import undo
 from novaops.features.proxy.resources.given_certificate import GivenCertificate
 from novaops.features.proxy.resources.letsencrypt import LetsEncrypt
 from novaops.features.proxy.resources.self_signed import SelfSigned
-from novaops.lab import Lab, LabHost
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from novaops.model.plan import Resource
 from novaops.ssh.target import Target
 from tests.support.things import LEFTOVERS, holds

@@ -19,7 +19,8 @@ from novaops.errors import HostFailed
 from novaops.features.proxy.facts.nginx import NginxFacts
 from novaops.formats.nginx_conf import NginxConf
 from novaops.formats.nginx_quoting import exactly, literal, quoted
-from novaops.lab import Lab, LabHost
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from tests.support.proxy_sites import API, APP, ENV, HOSTILE, SITES, TOKEN, WORDS, files, nginx
 
 MAIN = """\

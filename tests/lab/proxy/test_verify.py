@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from novaops.lab import Lab, LabHost
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from tests.lab.conftest import Done, Novaops
 from tests.support.things import write_inventory
 from tests.support.world.api import KEY

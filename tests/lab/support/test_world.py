@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from novaops.errors import HostFailed
-from novaops.lab import Lab, LabHost
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from tests.support.world import Authority, NameServer, echo
 from tests.support.world.api import KEY
 from tests.support.world.world import World

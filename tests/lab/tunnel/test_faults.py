@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from novaops.lab import Lab, LabHost
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from novaops.lab.process import wait_until
 from tests.lab.conftest import Novaops
 from tests.support.links import (

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from tests.lab.conftest import Novaops
 from tests.support.things import write_inventory
 from tests.support.world.world import World

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from novaops.features.tunnel.paths import alias_address
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from novaops.lab.process import wait_until
 from tests.lab.conftest import Done, Novaops
 from tests.support.things import holds, wait_on

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from tests.lab.conftest import Done, Novaops
 from tests.lab.tunnel.test_tunnel import ends, entry, write
 from tests.support.world.world import World

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from tests.lab.conftest import Novaops
 
 PAGE = Path(__file__).parents[3] / "docs" / "verify.md"

@@ -14,7 +14,7 @@ import yaml
 
 from novaops.features.vpn.client_profile import certificate_in
 from novaops.formats.x509 import DAY, Certificate, Chain
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from novaops.lab.process import wait_until
 from novaops.shell import quote
 from tests.lab.conftest import Done, Novaops

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from novaops.lab import LabHost
+from novaops.lab.host import LabHost
 from tests.lab.conftest import Done, Novaops
 from tests.lab.vpn.test_vpn import API, Country, country
 from tests.support.things import write_inventory

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from novaops.lab import Lab, LabHost
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from novaops.lab.network import network_up
 from novaops.lab.process import wait_until
 from tests.lab.conftest import Done, Novaops

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from novaops.lab import Lab
+from novaops.lab.lab import Lab
 from novaops.lab.network import network_up
 from tests.support.vpn_world import outside
 from tests.support.world.api import FakeApi

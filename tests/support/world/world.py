@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from novaops.lab import Lab, LabHost
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
 from novaops.lab.network import network_up
 from tests.support.world.acme import Acme
 from tests.support.world.api import FakeApi

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from novaops.facts.guest_run import FIRMWARE, FIRMWARE_STATUS
-from novaops.lab import VirtualMachine, kvm, vm
+from novaops.lab import kvm, vm
 from novaops.lab.host import Spec, State
+from novaops.lab.vm import VirtualMachine
 
 SPEC = Spec("lab")
 

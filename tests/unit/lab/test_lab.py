@@ -11,18 +11,19 @@ from pathlib import Path
 import pytest
 
 from novaops.errors import NovaopsError, UsageError
-from novaops.lab import Disk, Lab, VirtualMachine, kind_named, network, parse_disk
-from novaops.lab.disk import in_bytes
+from novaops.lab import network
+from novaops.lab.disk import Disk, in_bytes, parse_disk
 from novaops.lab.host import Spec, State
 from novaops.lab.image import Image
 from novaops.lab.initrd import Entry, archive, host_entries
 from novaops.lab.keys import known_hosts_line
-from novaops.lab.lab import inventory_text, known_hosts_text
+from novaops.lab.lab import Lab, inventory_text, known_hosts_text
 from novaops.lab.network import Network, masquerade
 from novaops.lab.process import Process, start, wait_until
 from novaops.lab.qemu import command_line, devices
-from novaops.lab.recipe import Recipe, debian_sources
+from novaops.lab.recipe import Recipe, debian_sources, kind_named
 from novaops.lab.requirements import missing_packages
+from novaops.lab.vm import VirtualMachine
 
 RECIPE = Recipe("vm", "bookworm", "Types: deb\n", ("systemd",), ("true",))
 SPEC = Spec("lab", "vm", "bookworm", (Disk("20G", serial="data"),))
