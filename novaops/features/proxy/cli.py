@@ -16,7 +16,12 @@ Source = "env:NAME, file:PATH or cmd:WORDS"
 
 class SiteFlags(Flags):
     provider: Annotated[str | None, typer.Option(help="openai, sensenova, …: the API behind the site.")] = None
-    upstream: Annotated[str | None, typer.Option(metavar="URL", help="Another API: https://HOST[:PORT]/PATH.")] = None
+    upstream: Annotated[
+        str | None, typer.Option(metavar="URL", help="Another API: https://HOST[:PORT]/PATH; or where --provider is for you.")
+    ] = None
+    probe: Annotated[str | None, typer.Option(metavar="PATH", help="A path of the API that answers 2xx with a key, 401 without one.")] = (
+        None
+    )
     upstreams: Annotated[str | None, typer.Option(metavar="HOST:PORT,...", help="Or servers of your own.")] = None
     domain: Annotated[str | None, typer.Option(metavar="NAME,...", help="The names that clients use.")] = None
     tls: Annotated[str | None, typer.Option(help="off, letsencrypt, self-signed or files.")] = None
@@ -52,12 +57,15 @@ def deploy(options: Options, hosts: Hosts = None, *, name: Name = None, site: Si
 
 @verb(app)
 def status(options: Options, hosts: Hosts = None) -> int:
-    """Each site that novaops set up: where it listens, its certificate, its upstreams, and its last errors."""
+    """Each site that novaops set up: where it listens, its certificate, its upstreams, and its last errors. Exit 1 for one that is down."""
+    from dataclasses import replace
+
     from novaops.cli.query import ask_hosts, show_rows
     from novaops.features.proxy import status as sites
 
     reports, started = ask_hosts(options, hosts or [], sites.questions(), sites.details)
-    return show_rows(options, reports, started, ("SITE", "SERVES", "CERTIFICATE", "UPSTREAM", "LAST ERROR"), sites.rows)
+    judged = [replace(one, status="failed") if not one.error and sites.is_down(one.details) else one for one in reports]
+    return show_rows(options, judged, started, ("SITE", "SERVES", "CERTIFICATE", "UPSTREAM", "LAST ERROR"), sites.rows)
 
 
 @verb(app)

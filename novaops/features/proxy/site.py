@@ -15,7 +15,7 @@ from novaops.features.proxy.resources.given_certificate import GivenCertificate
 from novaops.features.proxy.resources.letsencrypt import LETS_ENCRYPT, LetsEncrypt
 from novaops.features.proxy.resources.nginx_files import NginxFiles, Part, no_file, site_files
 from novaops.features.proxy.resources.self_signed import SelfSigned
-from novaops.features.proxy.resources.site_answers import SiteAnswers
+from novaops.features.proxy.resources.site_answers import ApiBehind, SiteAnswers
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.site_conf import WEBROOT, SiteConf, own_file
 from novaops.features.proxy.upstreams import Location
@@ -99,8 +99,7 @@ class NginxSite:
             site_files(entry.name)[0],
             self.certificate[0] if entry.encrypted else "",
             mode=auth.mode or ("open" if is_open else "basic" if auth.basic else "from" if auth.addresses else "open"),
-            api=entry.provider or entry.upstream or "",
-            key_is_known=bool(self.credentials.key or self.credentials.test_key),
+            api=self._api,
             allowed=() if is_open else auth.addresses,
             headers=tuple(self._test_headers()),
             login=login,
@@ -109,7 +108,16 @@ class NginxSite:
 
     # -- the proof --------------------------------------------------------------------------------------------------------
 
+    @property
+    def _api(self) -> ApiBehind | None:
+        if self.provider is None:
+            return None
+        injects, entry = self.credentials.key is not None, self.entry
+        has_key = injects or self.credentials.test_key is not None
+        return ApiBehind(entry.api_name, has_key, injects, bool(entry.provider), self.provider.without_key)
+
     def _test_headers(self) -> Iterator[tuple[str, str | Secret]]:
+        yield from self.provider.headers.items() if self.provider else ()
         if token := next(iter(self.credentials.tokens.values()), None):
             yield self.auth.header, token
         if self.provider is not None and (key := self.credentials.test_key):
@@ -119,9 +127,7 @@ class NginxSite:
     def _tested(self) -> tuple[str, bool]:
         """The path that is requested, and whether everybody is let in there."""
         if self.provider is not None:
-            path = self.provider.served_at(self.provider.probe)
-            below = self.provider.probe == self.provider.endpoints[0].path  # and the endpoint's own path is not passed on
-            return f"{path.rstrip('/')}/" if below else path, False
+            return self.provider.probed_at, False
         by_exactness = sorted(self.entry.locations, key=lambda location: not location.exact)
         at_root = next((location for location in by_exactness if location.path == "/"), None)
         location = at_root or (Location(path="/") if self.entry.upstreams else self.entry.locations[0])

@@ -15,6 +15,7 @@ from novaops.features.proxy.upstreams import Location
 from novaops.formats.names import bracketed, is_address
 from novaops.formats.nginx_quoting import literal, quoted, variable
 from novaops.providers.loader import Provider
+from novaops.providers.proof import WITHOUT_KEY
 
 WEBROOT = "/var/lib/novaops-acme"
 """Where ACME challenges are served from."""
@@ -86,6 +87,8 @@ class SiteConf:
             endpoints=provider.endpoints,
             beginning=lambda path: quoted(f"^{re.escape(path)}(/.*)$"),
             probe=provider.probe or "/",
+            headers=list(provider.headers.items()),
+            without_key="" if provider.without_key == WITHOUT_KEY else " ".join(map(str, provider.without_key)),
             inject=bool(auth.inject),
             token=own.lower().replace("-", "_"),
             secrets=_optional(own_file(self.entry.name, "inject" if auth.inject else "tokens")),

@@ -263,6 +263,43 @@ def test_names_may_be_dead_when_nginx_starts(gate: Gate, world: World) -> None:
     gate.host.run("systemctl restart nginx")  # each of its workers would keep the wrong address for half a minute
 
 
+NO_PROOF = {
+    404: "has nothing at /v1/models (404)",
+    400: "refuses the request before it looks at a key (400)",
+    429: "had too many requests, or the quota is used up (429)",
+    500: "is in trouble (500)",
+}
+
+
+@on_one
+def test_status_looks_at_what_the_api_answers(gate: Gate, world: World, novaops: Novaops) -> None:
+    world.api.behaviour.status, world.api.behaviour.body = 404, b'{"error": {"message": "no such path"}}'
+    done = novaops("proxy", "status", "--json", inventory=gate.inventory, env=ENV)
+    assert done.code == 1, done.text
+    complaints = {site["site"]: [one["complaint"] for one in site["upstreams"]] for site in done.host["sites"]}
+    assert complaints["inject"] == ["reachable, but the API has nothing at /v1/models (404): no such path"]
+
+
+@on_one
+def test_a_wrong_path_of_a_url_is_not_taken(gate: Gate, world: World, novaops: Novaops, tmp_path: Path) -> None:
+    """An API that has /v1 and nothing else, as a URL with /v11."""
+    world.api.behaviour.status, world.api.behaviour.body = 404, b'{"error": {"message": "Invalid URL"}}'
+    auth = {"token": {"laptop": "env:TOKEN"}}
+    site = {
+        "name": "wrong",
+        "upstream": "https://api.openai.com/v11",
+        "domain": "token.lab.test",
+        "tls": "off",
+        "http_port": 8011,
+        "auth": auth,
+    }
+    inventory = write_inventory(tmp_path, gate.host, proxy=[site])
+    done = novaops("proxy", "deploy", "--json", inventory=inventory, env=ENV)
+    assert (done.code, done.host["status"]) == (1, "failed"), done.text
+    assert "https://api.openai.com/v11 is reached, but the API has nothing at /v11/models (404)" in done.text
+    assert novaops("proxy", "remove", "--name", "wrong", inventory=inventory, env=ENV).code == 0
+
+
 @on_one
 def test_an_api_that_is_not_what_it_should_be(gate: Gate, world: World, novaops: Novaops) -> None:
     """Each is said for what it is, and nothing is changed."""
@@ -276,11 +313,20 @@ def test_an_api_that_is_not_what_it_should_be(gate: Gate, world: World, novaops:
     assert "inject: the site is up, but openai cannot be reached" in said()
     world.api.start()
     world.api.behaviour.region_refused = True
-    assert "inject: openai does not serve the region this host is in" in said()
+    assert "inject: openai is reached, but refuses the region that this host is in" in said()
     world.api.behaviour.region_refused = False
     world.api.key = "another"
-    assert "inject: openai does not take the key: 401" in said()
+    assert "inject: openai is reached, but the API does not take the key that the proxy puts in" in said()
     world.api.key = KEY
+    for status, sentence in NO_PROOF.items():
+        world.api.behaviour.status, world.api.behaviour.body = status, b'{"error": {"message": "as you see"}}'
+        world.api.behaviour.content_type = "application/json"
+        assert f"inject: openai is reached, but the API {sentence}: as you see" in said()
+    world.api.behaviour.status, world.api.behaviour.body = 200, b"<html><title>Log in</title>"
+    assert "inject: something else answers: 200 and a web page (“Log in”), where the API answers with JSON" in said()
+    world.api.behaviour.status, world.api.behaviour.body, world.api.behaviour.cut = None, b"", "length"
+    assert "inject: https://inject.lab.test/v1/models answers 200, and the answer breaks off" in said()
+    world.api.behaviour.cut = ""
     world.api.show(world.authority.leaf("other.example.com"))
     assert "certificate does not match" in said()
     world.api.show(world.leaf)

@@ -33,7 +33,7 @@ class SiteSecrets:
     def headers(self, *, wrong: bool = False) -> dict[str, str]:
         """What lets the first user or client in. With `wrong` its password or token is a random one."""
         wanted, random = self.wanted, secrets.token_hex(16)
-        found: dict[str, str] = {}
+        found = dict(wanted.provider.headers) if wanted.provider else {}
         if wanted.provider and "test_key" in self.by_name:
             found[wanted.provider.key.header] = wanted.provider.key.value(self.by_name["test_key"].reveal())
         if wanted.guard == "basic":

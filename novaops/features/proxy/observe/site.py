@@ -100,23 +100,21 @@ class ExpectedSite:
     def key_is_known(self) -> bool:
         return bool(self.auth.inject or self.site.test_key)
 
-    def served(self, path: str) -> str:
-        """Where clients find a path of the provider."""
-        assert self.provider is not None
-        endpoints = sorted(self.provider.endpoints, key=lambda each: -len(each.path))
-        found = next((each for each in endpoints if path == each.path or path.startswith(f"{each.path}/")), self.provider.endpoints[0])
-        return found.served_at + path.removeprefix(found.path) or "/"
-
     @property
     def probe(self) -> str:
         """The path of the requests that show who is let in."""
         if self.provider:
-            return self.served(self.provider.probe)
+            return self.provider.probed_at
         return next((pool.path for pool in self.pools if pool.auth != "off"), "/")
 
     @property
     def stream(self) -> str:
-        return self.served(self.provider.stream.path) if self.provider and self.provider.stream else ""
+        return self.provider.served_at(self.provider.stream.path) if self.provider and self.provider.stream else ""
+
+    @property
+    def stream_path(self) -> str:
+        """The same as the log has it: without the query."""
+        return self.stream.partition("?")[0]
 
     @property
     def host(self) -> str:

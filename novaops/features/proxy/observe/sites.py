@@ -105,7 +105,7 @@ class _Observer:
         if not self.wanted.present:
             return ()
         exact = [f" {pool.path} " for pool in self.wanted.pools if pool.exact]
-        return (f"/{self._mark}", *exact, *([f'"POST {self.wanted.stream} '] if self.wanted.stream else []))
+        return (f"/{self._mark}", *exact, *([f'"POST {self.wanted.stream_path} '] if self.wanted.stream else []))
 
     def observe(self) -> ObservedSite:
         wanted, site, before = self.wanted, self.wanted.site, self.before
@@ -147,7 +147,7 @@ class _Observer:
                 if key.reveal().encode() in answer.whole
             ]
         streamed = seen.tried.get("stream", HttpAnswer())
-        lines = [line for line in logged if line.path == self.wanted.stream and line.total is not None]
+        lines = [line for line in logged if line.path == self.wanted.stream_path and line.total is not None]
         return replace(
             seen,
             taken=tuple(scheme for scheme in seen.unknown if any(f"/{self._unknown_path(scheme)}" == line.path for line in logged)),

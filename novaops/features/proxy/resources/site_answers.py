@@ -12,17 +12,32 @@ from novaops.errors import HostFailed
 from novaops.features.proxy.facts.answer import Answered, SiteAnswer
 from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Missing, Question
+from novaops.providers import proof
+from novaops.providers.proof import ApiAnswer, Asked
 from novaops.secret import Secret
-
-OWN_ERROR = '"novaops_proxy"'
-"""Found in the bodies of the proxy's own errors, and never in an API's."""
-
-REGION = "unsupported_country_region_territory"
 
 _STATUSES = range(100, 600)
 
+_API_TROUBLE = {502: "cannot be reached", 503: "has no key", 504: "does not answer in time"}
+_UPSTREAM_TROUBLE = {502: "cannot be reached", 503: "does not want to answer", 504: "does not answer in time"}
+_UPSTREAM = "see why it does not answer; when it does again, nothing needs to be done to the site"
+
 _Problem = tuple[str, str, str]
 """What is wrong, why, and how to fix it."""
+
+
+@dataclass(frozen=True)
+class ApiBehind:
+    """The API that a site leads to, as far as its answers say whether it was reached."""
+
+    name: str
+    has_key: bool
+    """Whether a key of the API's goes with the request."""
+    injects: bool = False
+    """Whether it is the site that puts it in."""
+    described: bool = True
+    """Whether a provider's file says what answers at the URL."""
+    without_key: tuple[int, ...] = proof.WITHOUT_KEY
 
 
 @dataclass(frozen=True)
@@ -37,9 +52,8 @@ class SiteAnswers(Resource):
     certificate: str
     mode: str
     """inject, token, passthrough, basic, from, open."""
-    api: str = ""
-    """The name of the API behind it; "" for servers of one's own."""
-    key_is_known: bool = False
+    api: ApiBehind | None = None
+    """None for servers of one's own."""
     allowed: tuple[str, ...] = ()
     """The networks that may use it; empty for all."""
     headers: tuple[tuple[str, str | Secret], ...] = field(default=(), repr=False)
@@ -84,32 +98,49 @@ class SiteAnswers(Resource):
             )
 
     def _does_not_serve(self, url: str, answered: Answered) -> Iterator[_Problem]:
-        status, body = answered.status, answered.body[:300]
-        is_own = OWN_ERROR in answered.body or not self.api
-        no_upstream = {
-            502: "cannot be reached",
-            503: "has no key" if self.api else "does not want to answer",
-            504: "does not answer in time",
-        }
-        if status not in _STATUSES:
+        if not answered.status:
             yield f"{url} does not answer", answered.error or "nginx closed the connection", self._see_log
-        elif not self._from_here and status == HTTPStatus.FORBIDDEN:
+        elif not answered.whole:
+            yield f"{url} answers {answered.status}, and the answer breaks off", answered.error, self._see_log
+        elif not self._from_here and answered.status == HTTPStatus.FORBIDDEN:
             return
-        elif is_own and status in no_upstream:
-            yield (
-                f"the site is up, but {self.api or 'its upstream'} {no_upstream[status]}: {url} answers {status}",
-                answered.logged,
-                "when the upstream is up again, nothing needs to be done to the site",
-            )
-        elif is_own and self.api:
-            yield f"{url} answers {status}", body, self._see_log
-        elif status == HTTPStatus.FORBIDDEN and REGION in answered.body:
-            region = "put the proxy on a host in a country that the provider serves"
-            yield f"{self.api} does not serve the region this host is in", body, region
-        elif self.api and self.key_is_known and status in {401, 403}:
-            yield f"{self.api} does not take the key: {status}", body, "see whether the key is still valid, and is one of this provider's"
-        elif not self.api and self.login and status == HTTPStatus.UNAUTHORIZED:
+        elif self.api is None:
+            yield from self._own_server(url, answered)
+        else:
+            yield from self._api_behind(self.api, url, answered)
+
+    def _own_server(self, url: str, answered: Answered) -> Iterator[_Problem]:
+        said = _UPSTREAM_TROUBLE.get(answered.status, "is in trouble")
+        if answered.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            yield f"the site is up, but its upstream {said}: {url} answers {answered.status}", answered.logged, _UPSTREAM
+        elif self.login and answered.status == HTTPStatus.UNAUTHORIZED:
             yield f"{url} answers 401 to its own user", answered.logged, self._see_log
+
+    def _api_behind(self, api: ApiBehind, url: str, answered: Answered) -> Iterator[_Problem]:
+        """What an answer has to be is said in `providers/proof.py`."""
+        own = proof.own_error(answered.body)
+        if own is not None and answered.status in _API_TROUBLE:
+            yield (
+                f"the site is up, but {api.name} {_API_TROUBLE[answered.status]}: {url} answers {answered.status}",
+                answered.logged,
+                _UPSTREAM,
+            )
+            return
+        if own is not None:
+            yield f"{url} answers {answered.status}", own.message, self._see_log
+            return
+        path = f"/{url.partition('://')[2].partition('/')[2]}"
+        asked = Asked(
+            *(path, api.has_key, api.injects),
+            speaks_json=api.described,
+            without_key=api.without_key,
+            closed=api.described,
+            reached=f"{api.name} is reached",
+            region="the region that this host is in",
+        )
+        verdict = proof.judge(asked, ApiAnswer(answered.status, answered.content_type, answered.body, answered.redirect))
+        if not verdict.works:
+            yield verdict.text, f"{url} answers {answered.status}", verdict.fix
 
     @property
     def _from_here(self) -> bool:

@@ -19,6 +19,7 @@ from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool
 from novaops.features.proxy.observe.site_files import Logged, ObservedFile
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.upstreams import Location, Upstream
+from novaops.providers.proof import REGION
 from novaops.verify.claims import Claim, Feature
 from novaops.verify.http import HttpAnswer, HttpConnection, Request
 
@@ -118,7 +119,7 @@ OPEN = replace(OPEN, pools=(POOL,), files={"/a.key": ROOTS})
 BASE = replace(
     TOKEN, wanted=wanted(upstream="https://api.example.com/v1", tls="self-signed", auth={"token": "env:TOKEN"}), http={URL: LEADS}
 )
-BASE = replace(BASE, tried={**TOKEN.tried, "known": answer(404)})
+BASE = replace(BASE, tried={**TOKEN.tried, "known": answer(401)})
 UNLOGGED = replace(API, api=None)
 GONE = ObservedSite(wanted(state="absent", tls="self-signed", auth={"basic": {"nova": "env:PW"}}), HERE)
 RIGHT = [API, TOKEN, FAR, APP, OPEN, BASE, UNLOGGED, GONE]
@@ -210,15 +211,22 @@ RED: list[tuple[Callable[..., None], ObservedSite, str]] = [
     (proxy.test_only_from, tried(FAR, known=answer(401)), f"who comes from {HERE}, and not from 203.0.113.0/24, should get 403, but it"),
     (proxy.test_api, tried(API, known=HttpAnswer(trouble="nothing is heard")), "should be answered by openai, but nothing is heard"),
     (proxy.test_api, tried(API, known=edge(502)), "but the site itself answers 502: Not you."),
-    (proxy.test_api, tried(API, known=answer(403, proxy.REGION)), "should serve the region of the host, but it answers 403"),
+    (proxy.test_api, tried(API, known=answer(403, REGION)), "by openai, but it is reached, but refuses the region of the host"),
+    (proxy.test_api, tried(API, known=answer(401, '{"error": "bad key"}')), "does not take the key that the proxy puts in: bad key"),
+    (proxy.test_api, tried(API, known=answer(404)), "but the API has nothing at /v1/models (404)"),
+    (proxy.test_api, tried(API, known=answer(200, "<html>")), "something else answers: 200 and a web page"),
+    (proxy.test_api, tried(TOKEN, known=answer(200, "{}")), "something else answers, or puts a key in: 200 without a key"),
     (
         proxy.test_api,
-        tried(API, known=answer(401, "bad key")),
-        "should take the key and answer 200 at /v1/models, but it answers 401: bad key",
+        tried(TOKEN, known=answer(400, '{"error": "version"}')),
+        "refuses the request before it looks at a key (400): version",
     ),
-    (proxy.test_api, tried(API, known=answer(404)), "but it answers 404"),
-    (proxy.test_api, tried(TOKEN, known=answer(200)), "should answer 401 at /v1/models to who shows it no key, but it answers 200"),
-    (proxy.test_api, tried(BASE, known=answer(500)), "should be answered by https://api.example.com/v1, but it answers 500"),
+    (
+        proxy.test_api,
+        tried(BASE, known=answer(500)),
+        "/v1/models should be answered by https://api.example.com/v1, but it is reached, but the",
+    ),
+    (proxy.test_api, tried(BASE, known=answer(404)), "but the API has nothing at /v1/models (404)"),
     (proxy.test_first_event, tried(UNLOGGED, stream=streamed((1.2, 1), (1.3, 1))), "but it came after 1.2 s, and 1 at once"),
     (proxy.test_first_event, tried(API, stream=answer(200)), "/v1/chat/completions should stream, but no event came"),
     (proxy.test_first_event, tried(API, stream=edge(504)), "should stream, but the site itself answers 504: Not you."),
@@ -370,8 +378,12 @@ def test_a_provider_of_the_users_own(tmp_path: Path) -> None:
         ({"provider": "openai"}, "/v1/models", "/v1/chat/completions"),
         ({"provider": "openai", "path": "/openai"}, "/openai/models", "/openai/chat/completions"),
         ({"provider": "sensenova"}, "/v1/llm/models", "/v1/llm/chat-completions"),
-        ({"upstream": "https://api.example.com/base"}, "/base", ""),
-        ({"upstream": "https://api.example.com"}, "/", ""),
+        ({"upstream": "https://api.example.com/base"}, "/base/models", ""),
+        ({"upstream": "https://api.example.com"}, "/models", ""),
+        ({"upstream": "https://api.example.com/base", "probe": "/base/health?x=1"}, "/base/health?x=1", ""),
+        ({"upstream": "https://api.example.com/base", "probe": "/base/health", "path": "/llm"}, "/llm/health", ""),
+        ({"provider": "openai", "upstream": "https://llm.example.com/openai/v1"}, "/openai/v1/models", "/openai/v1/chat/completions"),
+        ({"provider": "openai", "upstream": "https://llm.example.com:8443"}, "/v1/models", "/v1/chat/completions"),
     ],
 )
 def test_paths_as_clients_know_them(settings: dict[str, Any], probe: str, stream: str) -> None:

@@ -18,7 +18,7 @@ from novaops.features.proxy.facts.answer import Answered, SiteAnswer
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
 from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_files import CONF, OWN, TAKE_UP, NginxFiles, Part, is_ours, site_files
-from novaops.features.proxy.resources.site_answers import OWN_ERROR, SiteAnswers
+from novaops.features.proxy.resources.site_answers import ApiBehind, SiteAnswers
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
 from novaops.features.proxy.resources.site_removed import LineageRemoved, site_removed
 from novaops.formats.nginx_conf import NginxConf
@@ -78,19 +78,31 @@ def test_claims(case: Mapping[str, Any]) -> None:
 URL = "https://gate.example.com/v1/models"
 
 
-def answered(text: Any, trouble: str = "") -> Answered | Missing:
+BODIES = {"ours": '{"error": {"type": "novaops_proxy", "message": "it is ours"}}', "models": '{"data": []}', "page": "<html>hello"}
+"""Words that stand for a whole body; any other word is the message of an error."""
+
+
+def answered(text: Any, trouble: str = "", exit_code: int = 0) -> Answered | Missing:
     if text is None:
         return Missing.ABSENT
-    status, _, body = str(text).partition(" ")
-    return Answered(int(status), body.replace("ours", f'{{"type": {OWN_ERROR}}}'), trouble, "the last line of the log")
+    status, _, word = str(text).partition(" ")
+    body = BODIES.get(word, f'{{"error": {{"message": "{word}"}}}}')
+    return Answered(int(status), body, trouble, "the last line of the log", exit_code)
+
+
+def api_behind(case: Mapping[str, Any]) -> ApiBehind | None:
+    if "api" not in case:
+        return None
+    injects = case["mode"] == "inject"
+    described = not case["api"].startswith("https:")
+    return ApiBehind(case["api"], injects or case.get("key", False), injects, described, tuple(case.get("without_key", [401])))
 
 
 @pytest.mark.parametrize("case", rows("answers"))
 def test_answers(case: Mapping[str, Any]) -> None:
     site = SiteAnswers(
         *("gate", (URL,), case.get("to", "127.0.0.1:443"), "/etc/x", "/c.pem", case["mode"]),
-        api=case.get("api", ""),
-        key_is_known=case.get("key", False),
+        api=api_behind(case),
         allowed=tuple(case.get("from", [])),
         headers=(("X-Token", Secret("t")),),
         login=Secret("nova:pw") if case.get("login") else None,
@@ -99,7 +111,7 @@ def test_answers(case: Mapping[str, Any]) -> None:
     known, stranger = (question for question in site.questions() if isinstance(question, SiteAnswer))
     assert (known.headers, known.log) == ((("X-Token", Secret("t")),), "/var/log/x")
     assert (stranger.headers, stranger.login) == ((), None), "a stranger has nothing to show"
-    facts = Facts({known: answered(case["known"], case.get("trouble", "")), stranger: answered(case["stranger"])}, {})
+    facts = Facts({known: answered(case["known"], case.get("trouble", ""), case.get("exit", 0)), stranger: answered(case["stranger"])}, {})
     plan = make_plan([site], facts)
     assert (plan.steps, plan.refusals) == ((), ())
     if case["says"] == "ok":
