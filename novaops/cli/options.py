@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,6 +34,21 @@ Guard = Annotated[
     int, typer.Option(min=LEAST, help="Seconds the host waits for a fresh login before it rolls back what could lock somebody out.")
 ]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail at once when another run is at work on the host.")]
+
+
+Only = Annotated[str | None, typer.Option("--only", metavar="SECTION,...", help="These sections only.")]
+
+
+def sections(only: str | None, known: Iterable[str]) -> list[str] | None:
+    """The sections that --only names; None where it is not given. Raises UsageError for an unknown one, and where it names none."""
+    if only is None:
+        return None
+    named = [name for name in only.split(",") if name]
+    unknown = [name for name in named if name not in known]
+    if unknown or not named:
+        what = f"there is no section {unknown[0]}" if unknown else f'--only "{only}" names no section'
+        raise UsageError(what, fix=f"there are {', '.join(known)}")
+    return named
 
 
 class Group:

@@ -6,6 +6,7 @@ The content of a section is read by its playbook. Here it is kept unread, with t
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +19,15 @@ from novaops.errors import InventoryError, UsageError
 from novaops.formats import names, yaml_text
 from novaops.formats.yaml_text import Document
 from novaops.secret import Secret
+from novaops.ssh.known_names import ssh_knows
 from novaops.ssh.target import Target
 
 DEFAULT_FILE = Path("inventory.yaml")
+
+_ADDRESS = re.compile(r"[.:]|^localhost$")
+"""What a word has that can only be an address: a domain, a port, an IP address."""
+
+_NAME_ONE = "name it as user@address, or by its name in an inventory"
 
 
 def _port(value: Any) -> Any:
@@ -78,7 +85,8 @@ class Inventory:
     def find(self, words: Iterable[str], section: str | None = None) -> list[Host]:
         """The hosts with these names or in these groups, each once, in the order given; without words every host with `section`.
 
-        Raises UsageError for a name that is neither a host nor a group nor user@address.
+        The words never mean more than they say. Raises UsageError for an empty one, for a group without hosts, and for a name that is
+        neither a host nor a group nor an address.
         """
         words = list(words)
         if not words:
@@ -93,12 +101,20 @@ class Inventory:
         return list(chosen.values())
 
     def _meant(self, word: str) -> Iterator[Host]:
+        if not word.strip():
+            raise UsageError("the name of a host is empty", why="An unset variable of the shell leaves an empty word.", fix=_NAME_ONE)
         if word in self.hosts:
             yield self.hosts[word]
         elif word in self.groups:
-            yield from (host for host in self.hosts.values() if word in host.groups)
-        elif "@" in word or not self.file:
+            members = [host for host in self.hosts.values() if word in host.groups]
+            if not members:
+                raise UsageError(f"the group {word} has no hosts", fix=f"give a host of {self.file} groups: [{word}]")
+            yield from members
+        elif "@" in word or (not self.file and (_ADDRESS.search(word) or ssh_knows(word))):
             yield adhoc(word)
+        elif not self.file:
+            why = "There is no inventory, and ssh's own configuration does not name it."
+            raise UsageError(f"there is no host {word}", why=why, fix=f"user@{word} reaches a host of that name; or {_NAME_ONE}")
         else:
             close = difflib.get_close_matches(word, [*self.hosts, *self.groups], 1)
             raise UsageError(

@@ -103,7 +103,8 @@ def mount_option(text: str) -> str:
 
 def listed(value: Any) -> Any:
     """A list as it may be written in one word, with commas; anything else as it is."""
-    return [part for part in value.split(",") if part] if isinstance(value, str) and value else value
+    parts = [part for part in value.split(",") if part] if isinstance(value, str) else []
+    return parts or value
 
 
 def network(text: str) -> str:
