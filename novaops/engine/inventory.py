@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from novaops.engine import secret_source
 from novaops.errors import InventoryError, UsageError
-from novaops.formats import names, yaml_text
+from novaops.formats import ansible, names, yaml_text
 from novaops.formats.yaml_text import Document
 from novaops.secret import Secret
 from novaops.ssh.known_names import ssh_knows
@@ -132,10 +133,10 @@ class Inventory:
         what = f"no host with a {section}: section" if section and self.hosts else "no hosts"
         return UsageError(f"{self.file} has {what}", fix="add one, or name a host as user@address")
 
-    def error(self, path: yaml_text.Path, message: str) -> InventoryError:
+    def error(self, path: yaml_text.Path, message: str, fix: str = "") -> InventoryError:
         """An error about the value at `path`, with its line."""
-        where = "/".join(str(part) for part in path)
-        return InventoryError(f"{self.file}: {where}: {message}", why=f"{self.file}:{self.document.line(path)}")
+        where = "".join(f"{part}: " for part in ["/".join(str(part) for part in path)] if part)
+        return InventoryError(f"{self.file}: {where}{message}", why=f"{self.file}:{self.document.line(path)}", fix=fix)
 
 
 def adhoc(word: str) -> Host:
@@ -171,11 +172,18 @@ def load(path: Path | None, sections: Sequence[str]) -> Inventory:
 
 def parse(text: str, file: str, sections: Sequence[str], folder: Path = Path()) -> Inventory:
     """See `load`. Files named in it are relative to `folder`."""
-    document = yaml_text.load(text, file)
-    blank = Inventory(file, {}, frozenset(), document)
-    top = _mapping(blank, (), document.data)
-    if unknown := set(top) - {"defaults", "groups", "hosts"}:
-        raise blank.error((min(unknown),), _unknown(min(unknown), ("defaults", "groups", "hosts")))
+    try:
+        document = yaml_text.load(text, file)
+        blank = Inventory(file, {}, frozenset(), document)
+        top = _mapping(blank, (), document.data)
+        if unknown := set(top) - {"defaults", "groups", "hosts"}:
+            raise blank.error((min(unknown),), _unknown(min(unknown), ("defaults", "groups", "hosts")))
+    except InventoryError:
+        if not ansible.looks_like_ansible(text):
+            raise
+        folder_of_ours = "novaops " if Path(file).name == DEFAULT_FILE.name else ""  # where no inventory.yaml is in the way
+        fix = f"novaops init {folder_of_ours}--from-ansible {shlex.quote(file)} makes one of ours"
+        raise InventoryError(f"{file}: this looks like an Ansible inventory", fix=fix) from None
     layers = {name: _Layer.read(blank, ("groups", name), value, sections) for name, value in _named(blank, top, "groups")}
     defaults = _Layer.read(blank, ("defaults",), top.get("defaults"), sections)
     hosts = {}
@@ -236,6 +244,9 @@ def _host(inventory: Inventory, name: str, merged: _Layer, groups: frozenset[str
         address, port = names.address(access.address or name)
     except ValueError as error:
         raise inventory.error(place, str(error)) from None
+    beside = merged.places.get("port", ())
+    if port and beside and beside[:-1] in {place[:-1], ("hosts", name)}:  # a port that stands farther away is only the default
+        raise inventory.error(beside, f"address: {access.address} has a port already", fix="write the port in one of the two places")
     files = {key: str(folder / Path(value).expanduser()) for key in ("identity", "known_hosts") if (value := getattr(access, key))}
     return Host(name, address, access.model_copy(update=files), groups, merged.sections, merged.places, port)
 
@@ -270,12 +281,14 @@ def _mapping(inventory: Inventory, path: yaml_text.Path, value: Any) -> dict[str
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise inventory.error(path or ("",), f"a mapping is needed here, not {value!r}")
+        raise inventory.error(path, f"a mapping is needed here, not {value!r}")
     return value
 
 
 def _unknown(key: str, known: Iterable[str]) -> str:
     known = list(known)
+    if key in ansible.KEYS:
+        return f"there is no such key: Ansible's {key} is {ansible.KEYS[key]} here"
     close = difflib.get_close_matches(key, known, 1)
     hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
     return f"there is no such key: {hint}"
