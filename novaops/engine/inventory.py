@@ -31,17 +31,13 @@ _ADDRESS = re.compile(r"[.:]|^localhost$")
 _NAME_ONE = "name it as user@address, or by its name in an inventory"
 
 
-def _port(value: Any) -> Any:
-    return names.port(value) if isinstance(value, str) else value
-
-
 class Access(BaseModel):
     """The keys of a host, of `defaults` and of a group that say how to reach it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: str | None = None
-    port: Annotated[int | None, BeforeValidator(_port)] = None
+    port: Annotated[int | None, BeforeValidator(lambda value: None if value is None else names.port(value))] = None
     user: names.User | None = None
     identity: str | None = None
     """The private key's file; without it ssh's own keys and agent are used."""
@@ -281,7 +277,7 @@ def _mapping(inventory: Inventory, path: yaml_text.Path, value: Any) -> dict[str
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise inventory.error(path, f"a mapping is needed here, not {value!r}")
+        raise inventory.error(path, f"a mapping is needed here, not {names.shown(value)}")
     return value
 
 
@@ -304,12 +300,16 @@ def invalid(inventory: Inventory, path: yaml_text.Path, error: ValidationError) 
 _MESSAGES = {
     "extra_forbidden": "there is no such key",
     "missing": "this key is required",
-    "literal_error": '"{given}" is not one of {expected}',
-    **dict.fromkeys(("int_parsing", "int_type"), '"{given}" is not an integer'),
-    **dict.fromkeys(("list_type", "tuple_type"), 'a list is needed here, not "{given}"'),
-    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), 'a mapping is needed here, not "{given}"'),
-    **dict.fromkeys(("bool_parsing", "bool_type"), '"{given}" is neither true nor false'),
-    "string_type": "a string is needed here, not {given!r}",
+    "literal_error": "{given} is not one of {expected}",
+    **dict.fromkeys(("int_parsing", "int_type"), "{given} is not an integer"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list is needed here, not {given}"),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "a mapping is needed here, not {given}"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "{given} is neither true nor false"),
+    "string_type": "a string is needed here, not {given}",
+    "string_pattern_mismatch": "{given} has characters that are not taken here",
+    **dict.fromkeys(("string_too_short", "too_short"), "this is empty"),
+    "greater_than_equal": "{given} is less than {ge}",
+    "less_than_equal": "{given} is more than {le}",
     "value_error": "{error}",
 }
 """What novaops says for each kind of error that pydantic knows."""
@@ -318,9 +318,9 @@ _MESSAGES = {
 def message(first: Any) -> str:
     """A pydantic error as novaops says it."""
     context = first.get("ctx", {})
-    expected = context.get("expected", "").replace("'", "").replace(" or ", ", ")
-    text = _MESSAGES.get(first["type"], "{msg}")
-    return text.format(given=first.get("input"), expected=expected, error=context.get("error"), msg=first["msg"])
+    known = {"error": "", "ge": "", "le": "", **context, "msg": first["msg"], "given": names.shown(first.get("input"))}
+    known["expected"] = context.get("expected", "").replace("'", "").replace(" or ", ", ").replace("False", "false")
+    return _MESSAGES.get(first["type"], "{msg}").format(**known)
 
 
 def _reason(error: Exception) -> str:
