@@ -121,6 +121,12 @@ class Options:
         missing = {f.name: getattr(before, f.name) for f in fields(self) if not getattr(self, f.name)}
         return replace(self, **missing)
 
+    def to_type(self) -> str:
+        """The global options that a command which we give has to have."""
+        from novaops.shell import join
+
+        return join(("-i", str(self.inventory))) if self.inventory else ""
+
     def known(self) -> tuple[Inventory, Playbooks]:
         """The inventory and the playbooks, read once. Raises InventoryError."""
         return self._known
@@ -249,10 +255,10 @@ def _guarded(options: Options, work: Callable[[], int | None]) -> int:
         say(options, error)
         return error.exit_code
     except KeyboardInterrupt:
-        typer.echo(
-            "\nInterrupted. What was begun on a host goes on there by itself: novaops history HOST shows how it ended.",
-            err=True,
-        )
+        from novaops.engine.report import typed
+
+        follow = typed("novaops history HOST shows how it ended", options.to_type())
+        typer.echo(f"\nInterrupted. What was begun on a host goes on there by itself: {follow}.", err=True)
         return 130
     except BrokenPipeError:
         sys.stderr.close()
@@ -266,6 +272,7 @@ def say(options: Options, error: NovaopsError) -> None:
     """An error that ends a call: as sentences on stderr, or as the one document."""
     from novaops.engine import report
 
+    report.typed_error(error, options.to_type())
     if options.verbose > 1:
         traceback.print_exception(error)
     if options.json:

@@ -55,6 +55,7 @@ def _show(options: Options, found: Sequence[Found], unverified: Sequence[tuple[s
 
     reports = [outcome.report_of(one, names) for one, names in zip(found, unverified, strict=True)]
     code = outcome.exit_code(found)
+    output.prepare(options, reports)
     if options.json:
         output.document(outcome.as_json(found, reports, code))
         return code

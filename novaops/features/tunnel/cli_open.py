@@ -50,7 +50,6 @@ def _open(options: Options, word: str, to: list[str], listen: list[str], stop: _
     from novaops.errors import NovaopsError
     from novaops.features.tunnel.local_settings import forwards
     from novaops.providers import loader as provider
-    from novaops.shell import join
 
     known, _ = options.known()
     folders = [Path(known.file).parent / "providers"] if known.file else []
@@ -64,21 +63,17 @@ def _open(options: Options, word: str, to: list[str], listen: list[str], stop: _
 
     from novaops.features.tunnel.local_forward import LocalTunnel
 
-    try:
-        with LocalTunnel(target, wanted, lambda sentence: typer.echo(sentence, err=True)) as tunnel:
-            stop.defer()
-            _show(options, target.name, tunnel.forwards)
-            try:
-                tunnel.serve_until(lambda: stop.received)
-            except NovaopsError as error:
-                # On stderr with --json too: the one document was printed when the tunnel was open.
-                for _, text in report.error_lines(error):
-                    typer.echo(text, err=True)
-                return error.exit_code
-    except NovaopsError as error:
-        if options.inventory:
-            report.with_inventory(error, join(("-i", str(options.inventory))))
-        raise
+    with LocalTunnel(target, wanted, lambda sentence: typer.echo(sentence, err=True)) as tunnel:
+        stop.defer()
+        _show(options, target.name, tunnel.forwards)
+        try:
+            tunnel.serve_until(lambda: stop.received)
+        except NovaopsError as error:
+            # On stderr with --json too: the one document was printed when the tunnel was open.
+            report.typed_error(error, options.to_type())
+            for _, text in report.error_lines(error):
+                typer.echo(text, err=True)
+            return error.exit_code
     return 0
 
 

@@ -197,3 +197,11 @@ def test_what_follows_two_hyphens_may_be_empty(capfd: pytest.CaptureFixture[str]
     """A command for a host of the lab is somebody else's."""
     assert run(["lab", "ssh", "nosuch", "--", "echo", ""]) == 2
     assert "empty" not in capfd.readouterr().err
+
+
+def test_a_command_to_type_has_the_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """Also where nothing was contacted."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my own.yaml").write_text("hosts: {a: {address: 192.0.2.1, vpn: [{name: office, serve: true}]}}\n")
+    assert run(["-i", "my own.yaml", "vpn", "up", "a", "--name", "office"]) == 2
+    assert "novaops -i 'my own.yaml' vpn serve a --name office" in capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""Values of the wrong form, at every key of every section: a sentence in the inventory's words, and never what Python makes of the value."""
+"""Values of the wrong form, at every key of every section: a sentence in the inventory's words, never what Python makes of the value."""
 
 from __future__ import annotations
 
