@@ -49,13 +49,13 @@ def _open(options: Options, word: str, to: list[str], listen: list[str], stop: _
     from novaops.engine import report
     from novaops.errors import NovaopsError
     from novaops.features.tunnel.local_settings import forwards
-    from novaops.providers import loader as provider
+    from novaops.providers import loader
 
     known, _ = options.known()
     folders = [Path(known.file).parent / "providers"] if known.file else []
 
     def api(name: str) -> tuple[str, int]:
-        first = provider.load(name, folders).endpoints[0]
+        first = loader.load(name, folders).endpoints[0]
         return first.host, first.port
 
     wanted = forwards(to, listen, api)
