@@ -68,7 +68,7 @@ def show_rows(
         if host.error:
             for style, text in report.error_lines(host.error, host.status, host.host):
                 output.line(text, output.STYLES.get(style, ""))
-    if several or code:
+    if several or code or not body:
         output.line(report.summary(reports, time.monotonic() - started))
     return code
 

@@ -160,7 +160,10 @@ def load(path: Path | None, sections: Sequence[str]) -> Inventory:
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
-        raise InventoryError(f"there is no inventory {path}", fix=f"novaops init {path.parent} writes one to begin with") from None
+        fix = f"novaops init {path.parent} writes one to begin with"
+        if any(ansible.named_by_ansible(one.name) for one in path.parent.glob("*")):
+            fix = f"novaops init novaops --from-ansible {shlex.quote(str(path.parent))} makes one of what Ansible has there"
+        raise InventoryError(f"there is no inventory {path}", fix=fix) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InventoryError(f"cannot read the inventory {path}", why=str(error)) from None
     return parse(text, str(path), sections, path.parent)

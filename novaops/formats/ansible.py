@@ -61,6 +61,11 @@ def looks_like_ansible(text: str) -> bool:
     )
 
 
+def named_by_ansible(file: str) -> bool:
+    """Whether a file of this name in a folder says that the folder is an inventory of Ansible's."""
+    return file in {"group_vars", "host_vars", "hosts", "hosts.ini", "hosts.yml", "hosts.yaml"}
+
+
 def _is_ini(text: str) -> bool:
     return any(_HEADER.fullmatch(line.rstrip()) or re.search(r"(^|\s)ansible_\w+=", line) for line in text.splitlines())
 

@@ -78,6 +78,16 @@ def test_one_that_is_called_as_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert run(["-i", "novaops", "host", "ls"]) == 0
 
 
+def test_a_folder_of_ansibles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "hosts").write_text("web1\n")
+    assert run(["-i", "theirs", "plan"]) == 2
+    assert "novaops init novaops --from-ansible theirs makes one of what Ansible has there" in capsys.readouterr().err
+    assert run(["init", "novaops", "--from-ansible", "theirs"]) == 0
+    assert run(["-i", "novaops", "host", "ls", "web1"]) == 0
+
+
 def test_a_program_is_not_run(tmp_path: Path) -> None:
     program = tmp_path / "dynamic.py"
     program.write_text(f"#!/bin/sh\ntouch {tmp_path}/ran\n")
