@@ -27,7 +27,8 @@ PARALLEL = 16
 TIMEOUT = 30.0
 
 Hosts = Annotated[list[str] | None, typer.Argument(metavar="HOST", help="Names or groups of the inventory, or user@address[:port].")]
-OneHost = Annotated[str, typer.Argument(metavar="HOST", help="A name of the inventory, or user@address[:port].")]
+OneHost = Annotated[str, typer.Argument(metavar="HOST", help="A name of the inventory, a group (all its hosts), or user@address[:port].")]
+SingleHost = Annotated[str, typer.Argument(metavar="HOST", help="A name of the inventory, or user@address[:port]; no group.")]
 Check = Annotated[bool, typer.Option("--check", help="Change nothing; exit 3 if something would change.")]
 Diff = Annotated[bool, typer.Option("--diff", help="Show what changes inside files.")]
 Guard = Annotated[

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from novaops.cli.options import TIMEOUT, OneHost, Options, verb
+from novaops.cli.options import TIMEOUT, Options, SingleHost, verb
 
 if TYPE_CHECKING:
     from novaops.engine.inventory import Host, Inventory
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     verb(app, "open")(open_here)
 
 
-def open_here(options: Options, host: OneHost, *, to: To = None, listen: Listen = None) -> int:
+def open_here(options: Options, host: SingleHost, *, to: To = None, listen: Listen = None) -> int:
     """Reach an API, EVE-NG's web page or any port through a host, from here, until Ctrl-C. Changes nothing on the host."""
     gc.enable()  # the console script turned it off for verbs that last a second
     with _signals() as stop:
