@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from novaops.engine.report import HostReport, ReportLine, Status, failure, line_of, words
+from novaops.engine.report import HostReport, ReportLine, Status, failure, line_of, typed, words
 from novaops.errors import HostFailed, NovaopsError, Refused, RolledBack, Unreachable
 from novaops.model.plan import Change, Note, Plan, Step
 
@@ -45,7 +45,7 @@ def held_back(host: str, plan: Plan, peer: str, because: HostReport) -> HostRepo
     error = kinds.get(because.status, HostFailed)(
         f"skipped: peer {peer} {was}{words(because.status)}",
         why=reason.what if reason else "",
-        fix=reason.fix if reason else "",
+        fix=typed(reason.fix, "", peer) if reason else "",
     )
     return replace(failure(host, error), lines=lines, notes=plan.notes)
 

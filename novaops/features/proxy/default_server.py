@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from novaops.engine.desired import HostView
 from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, REJECT_HANDSHAKE, NginxFacts
 from novaops.features.proxy.listen import Pair, listen_words, other_sites
 from novaops.features.proxy.resources.nginx_files import DEFAULT, SHARED, NginxFiles, Part
@@ -22,7 +22,7 @@ _LONGEST_NAME = 46
 """Characters of a server name that fit into nginx's hash table of names as it is by default."""
 
 
-def shared_conf(host: Any, settings: Sequence[Site]) -> NginxFiles:
+def shared_conf(host: HostView, settings: Sequence[Site]) -> NginxFiles:
     """What all sites refer to, as long as there are any."""
 
     def render(nginx: NginxFacts, old: str) -> str | None:
@@ -38,7 +38,7 @@ def shared_conf(host: Any, settings: Sequence[Site]) -> NginxFiles:
     return NginxFiles("(shared)", (Part(SHARED, render),), serves=False)
 
 
-def default_server(host: Any, settings: Sequence[Site], present: Sequence[NginxSite]) -> NginxFiles:
+def default_server(host: HostView, settings: Sequence[Site], present: Sequence[NginxSite]) -> NginxFiles:
     """A default server wherever a site of novaops listens, also one of another section, and nobody else has a default server."""
 
     def render(nginx: NginxFacts, old: str) -> str | None:

@@ -52,7 +52,7 @@ ONE_OR_MORE = BeforeValidator(names.listed, json_schema_input_type=str | list[st
 Domains = Annotated[tuple[names.ServerName, ...], ONE_OR_MORE, Field(min_length=1)]
 Networks = Annotated[tuple[names.Network, ...], ONE_OR_MORE]
 Addresses = Annotated[tuple[names.IpAddress, ...], ONE_OR_MORE]
-Port = Annotated[int, BeforeValidator(lambda value: names.port(str(value)), json_schema_input_type=int | str)]
+Port = Annotated[int, BeforeValidator(names.port, json_schema_input_type=int | str)]
 Size = Annotated[str, _matching(r"[0-9]{1,9}[kKmMgG]?", "size like 64M or 4G")]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 Login = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", "user name")]

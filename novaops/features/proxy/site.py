@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
+from novaops.engine.desired import HostView
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.credentials import Credentials
 from novaops.features.proxy.facts.nginx import NginxFacts
@@ -33,7 +33,7 @@ _RELOAD = ("systemctl", "try-reload-or-restart", "nginx.service")
 @dataclass(frozen=True)
 class NginxSite:
     entry: Site
-    host: Any
+    host: HostView
     settings: tuple[Site, ...] = ()
     """All entries of the section."""
 

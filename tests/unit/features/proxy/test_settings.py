@@ -263,7 +263,7 @@ def test_the_whole_program_says_it_too(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "novaops", "-i", str(tmp_path / "inventory.yaml"), "proxy", "deploy"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "/inventory.yaml: hosts/canada/proxy/0/tls: \"['off']\" is not one of off, letsencrypt, self-signed, files" in done.stderr
+    assert "/inventory.yaml: hosts/canada/proxy/0/tls: a list is not one of off, letsencrypt, self-signed, files" in done.stderr
     assert "Traceback" not in done.stderr
 
 

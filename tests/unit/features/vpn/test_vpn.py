@@ -79,7 +79,7 @@ def test_both_kinds() -> None:
         ({"user": "nova", "password": "plain"}, "a secret is not written in plain text"),
         ({"check": "ftp://x"}, "is not a URL"),
         ({"check": "https://x/$(reboot)' -o /etc/passwd"}, "is not a URL"),
-        ({"keep": 0}, "greater than or equal to 1"),
+        ({"keep": 0}, '"0" is less than 1'),
         ({"when_down": "leak"}, "is not one of unreachable, direct"),
         ({"extra": 1}, "there is no such key"),
         ({"name": "../x"}, "is no name"),
