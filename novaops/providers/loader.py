@@ -14,6 +14,8 @@ from novaops.formats import names
 
 _SHIPPED = Path(__file__).parent
 HTTPS = 443
+IDLE = 4
+"""Seconds. Many servers close a connection that has been idle for 5 s: one that is used in that moment fails."""
 _HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
 
 
@@ -69,6 +71,8 @@ class Provider(StrictModel):
     probe: UrlPath
     key: Key = Key()
     stream: Stream | None = None
+    idle: int = Field(default=IDLE, ge=1, le=3600)
+    """For how many seconds a proxy keeps an idle connection: less than the provider's servers do."""
 
     @model_validator(mode="after")
     def _below_the_first(self) -> Provider:

@@ -18,6 +18,7 @@ from novaops.features.proxy.field_types import (
     Balance,
     Domains,
     Email,
+    Head,
     Port,
     Seconds,
     Size,
@@ -80,6 +81,8 @@ class Site(StrictModel):
     balance: Balance = "round_robin"
     keepalive: int = Field(default=32, ge=0, le=10000)
     """Connections to upstreams that are kept open, idle, by each of nginx's workers."""
+    keepalive_timeout: Seconds | None = None
+    """For how many seconds, less than upstreams keep theirs. Without it what the provider's file says, or 4."""
     locations: tuple[Location, ...] = ()
     websockets: bool = True
     buffering: bool = True
@@ -88,6 +91,8 @@ class Site(StrictModel):
     auth: Auth | None = None
     max_body: Size | None = None
     """The largest upload; 520M for an API (files of 512 MB, and what is around them), 64M otherwise; 0 for any."""
+    max_head: Head = 32
+    """The largest head of an upstream's answer, its status and headers, in kB."""
     timeout: Seconds = 600
     """How long an upstream may be silent."""
     streams: int = Field(default=0, ge=0, le=100000)

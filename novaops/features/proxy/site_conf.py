@@ -14,7 +14,7 @@ from novaops.features.proxy.settings import Site
 from novaops.features.proxy.upstreams import Location
 from novaops.formats.names import bracketed, is_address
 from novaops.formats.nginx_quoting import literal, quoted, variable
-from novaops.providers.loader import Provider
+from novaops.providers.loader import IDLE, Provider
 
 WEBROOT = "/var/lib/novaops-acme"
 """Where ACME challenges are served from."""
@@ -24,7 +24,7 @@ _ERRORS = (
     (403, "forbidden", "This proxy does not serve your address."),
     (404, "not_found", "This proxy passes nothing on at this path."),
     (413, "too_large", "The request is larger than this proxy takes."),
-    (502, "bad_gateway", "The API could not be reached, or its certificate is not its own."),
+    (502, "bad_gateway", "The API gave no answer that could be passed on: the error log of the site on the proxy says why."),
     (503, "no_key", "This proxy has lost the key of the API."),
     (504, "timeout", "The API did not answer in time."),
 )
@@ -148,6 +148,9 @@ class SiteConf:
             "hsts": entry.strict_transport,
             "max_body": entry.max_body or ("520M" if entry.is_api else "64M"),
             "timeout": entry.timeout,
+            "max_head": entry.max_head,
+            "keepalive": entry.keepalive,
+            "keepalive_timeout": entry.keepalive_timeout or (self.provider.idle if self.provider else IDLE),
             "htpasswd": own_file(entry.name, "htpasswd"),
             "basic": bool(self._auth.basic),
             "allowed": self._auth.addresses,

@@ -232,7 +232,7 @@ DRIFT: Mapping[str, tuple[str, str | Callable[[Gate], None], str]] = {
         lambda gate: setattr(gate.world.api, "key", "another"),
         "openai should take the key and answer 200",
     ),
-    "the API is down": ("inject", lambda gate: gate.world.api.stop(), "the site itself answers 502: The API could not be reached"),
+    "the API is down": ("inject", lambda gate: gate.world.api.stop(), "the site itself answers 502: The API gave no answer"),
     "the region": (
         "inject",
         lambda gate: setattr(gate.world.api.behaviour, "region_refused", True),

@@ -21,6 +21,12 @@ REGION = "unsupported_country_region_territory"
 
 _STATUSES = range(100, 600)
 
+_IN_LOG = (
+    ("too big header", "answers with a larger head than the site takes", "raise max_head: (32k without it), and deploy again"),
+    ("certificate", "shows a certificate that is not its own", "if it is a right one, name its authority: upstream_ca: FILE"),
+)
+"""What nginx logs of an answer that it cannot pass on, what that means, and what can be done."""
+
 _Problem = tuple[str, str, str]
 """What is wrong, why, and how to fix it."""
 
@@ -86,8 +92,9 @@ class SiteAnswers(Resource):
     def _does_not_serve(self, url: str, answered: Answered) -> Iterator[_Problem]:
         status, body = answered.status, answered.body[:300]
         is_own = OWN_ERROR in answered.body or not self.api
+        in_log, advice = next(((what, fix) for mark, what, fix in _IN_LOG if mark in answered.logged), ("cannot be reached", ""))
         no_upstream = {
-            502: "cannot be reached",
+            502: in_log,
             503: "has no key" if self.api else "does not want to answer",
             504: "does not answer in time",
         }
@@ -99,7 +106,8 @@ class SiteAnswers(Resource):
             yield (
                 f"the site is up, but {self.api or 'its upstream'} {no_upstream[status]}: {url} answers {status}",
                 answered.logged,
-                "when the upstream is up again, nothing needs to be done to the site",
+                (advice if status == HTTPStatus.BAD_GATEWAY else "")
+                or "when the upstream is up again, nothing needs to be done to the site",
             )
         elif is_own and self.api:
             yield f"{url} answers {status}", body, self._see_log

@@ -83,9 +83,8 @@ def test_what_a_newer_nginx_is_told(older: tuple[int, ...], newer: tuple[int, ..
         for part in wanted:
             assert any(part in line for line in lines), (part, lines)
     allowed = r"(listen .*443 ssl.*|http2 on;|ssl_reject_handshake on;|# A client that asks for an address .*|ssl_certificate.*|return 444;"
-    allowed += (
-        r"|set \$novaops_upstream .*|proxy_pass .*|upstream \S+ \{|zone .*|resolver(_timeout)? .*|server \S+ resolve.*|keepalive \d+;|\})"
-    )
+    allowed += r"|set \$novaops_upstream .*|proxy_pass .*|upstream \S+ \{|zone .*|resolver(_timeout)? .*"
+    allowed += r"|server \S+ resolve.*|keepalive(_timeout)? \w+;|\})"
     for line in [*removed, *added]:
         assert re.fullmatch(allowed, line), line
 
@@ -315,6 +314,32 @@ def test_a_pool() -> None:
         ["[::1]:2", "weight=3", "max_fails=0", "fail_timeout=10s"],
     ]
     assert directives(conf, "keepalive") == [["32"]]
+    assert directives(conf, "keepalive_timeout") == [["4s"]], "less than servers that close after 5 s"
+    assert directives(text({**APP, "keepalive_timeout": "55"}), "keepalive_timeout") == [["55s"]]
+
+
+@pytest.mark.parametrize("site", [API, APP])
+def test_what_every_site_says_of_answers(site: Mapping[str, Any]) -> None:
+    """Heads of several cookies fit; and nothing that is not idempotent is sent twice, whatever somebody says for all servers."""
+    conf = text(site)
+    assert directives(conf, "proxy_next_upstream") == [["error", "timeout"]]
+    assert directives(conf, "proxy_buffer_size") == [["32k"]]
+    wider = text({**site, "max_head": "64k"})
+    said = {name: directives(wider, f"proxy_{name}") for name in ("buffer_size", "buffers", "busy_buffers_size", "temp_file_write_size")}
+    assert said == {
+        "buffer_size": [["64k"]],
+        "buffers": [["8", "64k"]],
+        "busy_buffers_size": [["128k"]],
+        "temp_file_write_size": [["128k"]],
+    }
+
+
+def test_how_long_a_provider_s_connections_are_kept() -> None:
+    newer = nginx((1, 29))
+    other = without(API, "provider", upstream="https://a.example.net")
+    said = [directives(text(site, on=newer), "keepalive_timeout") for site in (API, other)]
+    assert said == [[["60s"], ["75s"]], [["4s"], ["75s"]]], "of the API's connections, and of clients'"
+    assert directives(text({**API, "keepalive": "0"}, on=newer), "keepalive") == []
 
 
 def test_without_a_location_for_the_rest_the_rest_is_closed() -> None:

@@ -78,11 +78,11 @@ def test_claims(case: Mapping[str, Any]) -> None:
 URL = "https://gate.example.com/v1/models"
 
 
-def answered(text: Any, trouble: str = "") -> Answered | Missing:
+def answered(text: Any, trouble: str = "", logged: str = "the last line of the log") -> Answered | Missing:
     if text is None:
         return Missing.ABSENT
     status, _, body = str(text).partition(" ")
-    return Answered(int(status), body.replace("ours", f'{{"type": {OWN_ERROR}}}'), trouble, "the last line of the log")
+    return Answered(int(status), body.replace("ours", f'{{"type": {OWN_ERROR}}}'), trouble, logged)
 
 
 @pytest.mark.parametrize("case", rows("answers"))
@@ -99,7 +99,13 @@ def test_answers(case: Mapping[str, Any]) -> None:
     known, stranger = (question for question in site.questions() if isinstance(question, SiteAnswer))
     assert (known.headers, known.log) == ((("X-Token", Secret("t")),), "/var/log/x")
     assert (stranger.headers, stranger.login) == ((), None), "a stranger has nothing to show"
-    facts = Facts({known: answered(case["known"], case.get("trouble", "")), stranger: answered(case["stranger"])}, {})
+    facts = Facts(
+        {
+            known: answered(case["known"], case.get("trouble", ""), case.get("logged", "the last line of the log")),
+            stranger: answered(case["stranger"]),
+        },
+        {},
+    )
     plan = make_plan([site], facts)
     assert (plan.steps, plan.refusals) == ((), ())
     if case["says"] == "ok":
