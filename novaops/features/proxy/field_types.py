@@ -47,7 +47,7 @@ def _matching(pattern: str, what: str) -> AfterValidator:
 
 
 def _kilobytes(value: Any) -> int:
-    """ "32k" is 32. Raises ValueError with the offending text."""
+    """Read "32k" as 32. Raises ValueError with the offending text."""
     if found := re.fullmatch(r"([0-9]{1,6})[kK]", str(value)):
         return int(found[1])
     raise ValueError(f'"{value}" is no size like 32k')

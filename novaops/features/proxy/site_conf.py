@@ -9,7 +9,7 @@ from typing import Any
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, RESOLVE, NginxFacts
 from novaops.features.proxy.listen import listen_words, listens
-from novaops.features.proxy.resources.nginx_files import OWN
+from novaops.features.proxy.resources.nginx_files import NO_AUTHORITY, OWN
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.upstreams import Location
 from novaops.formats.names import bracketed, is_address
@@ -91,7 +91,8 @@ class SiteConf:
             secrets=_optional(own_file(self.entry.name, "inject" if auth.inject else "tokens")),
             key=provider.key,
             pooled=nginx.version >= RESOLVE,
-            trusted=self.entry.upstream_ca or nginx.bundle,
+            trusted=self.entry.upstream_ca or (NO_AUTHORITY if nginx.trust_folder else nginx.bundle),
+            trust_folder="" if self.entry.upstream_ca else nginx.trust_folder,
             errors=_ERRORS,
             withheld=[*_IDENTIFYING, *filter(None, (own, "Authorization" if replaces_login else ""))],
         )

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from novaops.errors import Refused, UsageError
+from novaops.features.proxy.facts.nginx import NginxFacts
 from novaops.features.proxy.resources.site_answers import SiteAnswers
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
 from novaops.formats.nginx_conf import NginxConf
@@ -56,7 +57,7 @@ TWO = (API, {**APP, "tls": "self-signed", "upstreams": ["one.example.com:80"]})
 @pytest.mark.parametrize(
     ("older", "newer", "gone", "new"),
     [
-        ((1, 18), (1, 22, 1), {"ssl_certificate "}, {"ssl_reject_handshake on"}),
+        ((1, 18), (1, 22, 1), {"ssl_certificate "}, {"ssl_reject_handshake on", "VerifyCAPath"}),
         ((1, 22, 1), (1, 24), set(), set()),
         ((1, 24), (1, 25, 1), {"ssl http2", "ssl http2 default_server"}, {"http2 on", "listen 443 ssl", "listen 443 ssl default_server"}),
         ((1, 25, 1), (1, 26, 3), set(), set()),
@@ -84,6 +85,7 @@ def test_what_a_newer_nginx_is_told(older: tuple[int, ...], newer: tuple[int, ..
             assert any(part in line for line in lines), (part, lines)
     allowed = r"(listen .*443 ssl.*|http2 on;|ssl_reject_handshake on;|# A client that asks for an address .*|ssl_certificate.*|return 444;"
     allowed += r"|set \$novaops_upstream .*|proxy_pass .*|upstream \S+ \{|zone .*|resolver(_timeout)? .*"
+    allowed += r"|proxy_ssl_(trusted_certificate|conf_command) .*|# Before 1.23.1 nginx .*"
     allowed += r"|server \S+ resolve.*|keepalive(_timeout)? \w+;|\})"
     for line in [*removed, *added]:
         assert re.fullmatch(allowed, line), line
@@ -240,22 +242,38 @@ def api(**about: Any) -> str:
 
 
 def test_an_api_is_asked_as_itself() -> None:
-    part = location(api(), "/base/")
+    conf, part = api(), location(api(), "/base/")
     assert "proxy_pass https://$novaops_upstream:8443;" in part
-    for line in (
-        "proxy_ssl_server_name on;",
-        "proxy_ssl_name api.example.net;",
-        "proxy_ssl_verify on;",
-        "proxy_http_version 1.1;",
-        "proxy_buffering off;",
-    ):
+    for line in ("proxy_ssl_name api.example.net;", "proxy_http_version 1.1;", "proxy_buffering off;"):
         assert line in part
+    for line in ("proxy_ssl_server_name on;", "proxy_ssl_verify on;"):
+        assert conf.count(line) == 1
     headers = {words[0]: words[1] for words in directives(part, "proxy_set_header")}
     assert headers["Host"] == "api.example.net:8443"
     assert headers["Authorization"].startswith("Bearer $novaops_")
     for name in ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via", "Cookie", "Referer"):
         assert headers[name] == ""
     assert directives(location(text(API), "/v1/"), "proxy_set_header")[0] == ["Host", "api.openai.com"]
+
+
+@pytest.mark.parametrize(
+    ("on", "about", "file", "folder"),
+    [
+        (nginx(), {}, f"{OWN}/no-authority.pem", [["VerifyCAPath", "/etc/ssl/certs"]]),
+        (nginx((1, 18)), {}, "/etc/ssl/certs/ca-certificates.crt", []),
+        (nginx(), {"upstream_ca": "/etc/ca.pem"}, "/etc/ca.pem", []),
+    ],
+)
+def test_whom_it_trusts(on: NginxFacts, about: Any, file: str, folder: list[list[str]]) -> None:
+    """The folder is read when it is needed; a file with all authorities once for each location, at each start."""
+    site = {**API, **about}
+    conf, found = text(site, on=on), files(site, on=on)
+    assert directives(conf, "proxy_ssl_trusted_certificate") == [[file]]
+    assert directives(conf, "proxy_ssl_conf_command") == folder
+    assert (f"{OWN}/no-authority.pem" in found) == bool(folder)
+    old = {f"{OWN}/no-authority.pem": "-----BEGIN CERTIFICATE-----"}
+    assert f"{OWN}/no-authority.pem" in files(APP, old=old), "a site that this section does not have may refer to it"
+    assert f"{OWN}/no-authority.pem" not in files({**API, "state": "absent"}, old=old)
 
 
 @pytest.mark.parametrize("auth", [{"token": "env:TOKEN"}, {"passthrough": "true", "from": "192.0.2.1"}])
@@ -485,7 +503,7 @@ def test_whatever_the_types_take_is_whole(sites: list[Mapping[str, Any]]) -> Non
     for version in ((1, 18), (1, 29)):
         found = files(*sites, on=nginx(version))
         for path, written in found.items():
-            if path.endswith(".htpasswd"):
+            if path.endswith((".htpasswd", ".pem")):
                 continue
             words = nginx_words(written.text)
             assert words.count("{") == words.count("}")
