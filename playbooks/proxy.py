@@ -9,7 +9,8 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from novaops.engine.desired import HostView, Peers
-from novaops.features.proxy.default_server import default_server, no_conflicting_default, shared_conf
+from novaops.features.proxy.default_server import addresses_files, default_server, no_conflicting_default, shared_conf
+from novaops.features.proxy.resources.api_addresses import ApiAddresses
 from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_capacity import NginxCapacity
 from novaops.features.proxy.resources.nginx_files import OWN
@@ -50,6 +51,7 @@ def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resour
     if sites:
         yield from _needed([site.entry for site in sites], tuple(entry.name for entry in settings))
         yield shared_conf(host, settings)
+        yield addresses_files(host, settings)
         # Before a site may start nginx, which does not start where something else has the page's port.
         yield NoDefaultPage()
         yield no_conflicting_default(sites)
@@ -58,6 +60,7 @@ def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resour
         yield NginxCapacity(streams)
     for site in sites:
         yield from site.resources()
+    yield ApiAddresses(tuple((site.entry.name, site.apis) for site in sites if site.apis), _without_apis(settings, sites))
     # It uses the sites' certificates: it comes after they are made, and before they are removed.
     yield default_server(host, settings, sites)
     for site in sites:
@@ -67,7 +70,14 @@ def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resour
             yield site_removed(entry.name)
             yield LineageRemoved(entry.name)
     yield Unit("nginx.service", comes_with_package="nginx") if sites else shared_conf(host, settings)
+    if not sites:
+        yield addresses_files(host, settings)
     yield from (site.proof for site in sites)
+
+
+def _without_apis(settings: Settings, sites: list[NginxSite]) -> tuple[str, ...]:
+    followed = {site.entry.name for site in sites if site.apis}
+    return tuple(entry.name for entry in settings if entry.name not in followed)
 
 
 def _needed(entries: list[Site], deployed: tuple[str, ...]) -> Iterator[Resource]:

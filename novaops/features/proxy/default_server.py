@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, REJECT_HANDSHAKE, NginxFacts
+from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, REJECT_HANDSHAKE, RESOLVE, NginxFacts
 from novaops.features.proxy.listen import Pair, listen_words, other_sites
+from novaops.features.proxy.resources.api_addresses import EVERY, SCRIPT, UNIT
 from novaops.features.proxy.resources.nginx_files import DEFAULT, NO_AUTHORITY, SHARED, NginxFiles, Part
 from novaops.features.proxy.resources.site_preconditions import foreign_servers
 from novaops.features.proxy.settings import Site
@@ -15,6 +16,10 @@ from novaops.features.proxy.site import NginxSite
 from novaops.formats.names import is_address
 from novaops.formats.nginx_conf import NginxServer
 from novaops.formats.nginx_quoting import quoted
+
+UNITS = "/etc/systemd/system"
+
+_RESTART = ("sh", "-c", f"systemctl daemon-reload && systemctl try-restart '{UNIT}*.timer'")
 
 _HASH_SIZE = "server_names_hash_bucket_size"
 
@@ -45,6 +50,31 @@ def shared_conf(host: Any, settings: Sequence[Site]) -> NginxFiles:
         return str(host.templates.render("proxy/no-authority.pem")) if stays or wanted else None
 
     return NginxFiles("(shared)", (Part(NO_AUTHORITY, no_authority), Part(SHARED, render)), serves=False)
+
+
+def addresses_files(host: Any, settings: Sequence[Site]) -> NginxFiles:
+    """What follows the addresses of APIs, where nginx does not do it itself: a script, and a timer that is started for each site."""
+
+    def part(path: str, template: str, then: tuple[str, ...] = (), **values: object) -> Part:
+        def render(nginx: NginxFacts, old: str) -> str | None:
+            if nginx.version >= RESOLVE:
+                return None
+            present = [entry for entry in settings if entry.state == "present"]
+            stays = old and (nginx.broken or present or any(other_sites(nginx, settings)))
+            wanted = any(entry.is_api for entry in present)
+            return str(host.templates.render(f"proxy/addresses.{template}", **values)) if stays or wanted else None
+
+        return Part(path, render, then=then)
+
+    return NginxFiles(
+        "(addresses)",
+        (
+            part(SCRIPT, "sh"),
+            part(f"{UNITS}/{UNIT}.service", "service.j2", ("systemctl", "daemon-reload"), script=SCRIPT),
+            part(f"{UNITS}/{UNIT}.timer", "timer.j2", _RESTART, every=EVERY),
+        ),
+        serves=False,
+    )
 
 
 def default_server(host: Any, settings: Sequence[Site], present: Sequence[NginxSite]) -> NginxFiles:

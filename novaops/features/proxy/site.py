@@ -20,7 +20,7 @@ from novaops.features.proxy.settings import Site
 from novaops.features.proxy.site_conf import WEBROOT, SiteConf, own_file
 from novaops.features.proxy.upstreams import Location
 from novaops.formats import htpasswd
-from novaops.formats.names import bracketed
+from novaops.formats.names import bracketed, is_address
 from novaops.formats.nginx_quoting import exactly, literal, quoted
 from novaops.model.plan import Resource
 from novaops.providers.loader import Provider
@@ -72,6 +72,12 @@ class NginxSite:
     def http_files(self) -> NginxFiles:
         """The server for plain http where the site itself has TLS."""
         return NginxFiles(f"{self.entry.name} (http)", (Part(site_files(self.entry.name)[1], self._conf.http),))
+
+    @property
+    def apis(self) -> tuple[str, ...]:
+        """HOST:PORT of each API whose name has to be looked up."""
+        endpoints = self.provider.endpoints if self.provider else ()
+        return tuple(dict.fromkeys(f"{each.host}:{each.port}" for each in endpoints if not is_address(each.host)))
 
     def resources(self) -> Iterator[Resource]:
         """The site, with its certificate before it."""
@@ -145,7 +151,7 @@ class NginxSite:
     def _parts(self) -> tuple[Part, ...]:
         """The secrets first, as the site refers to them; then the site; then the removal of secrets that it does not need."""
         secrets = (
-            (self.credentials.passwords, Part(self._path("htpasswd"), self._users, "0640", for_workers=True, read_anew=True)),
+            (self.credentials.passwords, Part(self._path("htpasswd"), self._users, "0640", for_workers=True, then=())),
             (self.credentials.key, Part(self._path("inject"), self._key, "0600")),
             (self.credentials.tokens, Part(self._path("tokens"), self._tokens, "0600")),
         )

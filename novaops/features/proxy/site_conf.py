@@ -9,6 +9,7 @@ from typing import Any
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, RESOLVE, NginxFacts
 from novaops.features.proxy.listen import listen_words, listens
+from novaops.features.proxy.resources.api_addresses import folder
 from novaops.features.proxy.resources.nginx_files import NO_AUTHORITY, OWN
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.upstreams import Location
@@ -90,7 +91,9 @@ class SiteConf:
             token=own.lower().replace("-", "_"),
             secrets=_optional(own_file(self.entry.name, "inject" if auth.inject else "tokens")),
             key=provider.key,
-            pooled=nginx.version >= RESOLVE,
+            resolves=nginx.version >= RESOLVE,
+            is_address=is_address,
+            addresses=lambda api: quoted(_optional(f"{folder(self.entry.name)}/{api}")),
             trusted=self.entry.upstream_ca or (NO_AUTHORITY if nginx.trust_folder else nginx.bundle),
             trust_folder="" if self.entry.upstream_ca else nginx.trust_folder,
             errors=_ERRORS,
@@ -156,6 +159,7 @@ class SiteConf:
             "basic": bool(self._auth.basic),
             "allowed": self._auth.addresses,
             "quoted": quoted,
+            "bracketed": bracketed,
             "resolver": " ".join([*nginx.resolvers, "valid=30s", *([] if nginx.ipv6_route else ["ipv6=off"])]),
             "literal": literal,
         }

@@ -46,8 +46,8 @@ class Part:
     mode: str = "0644"
     for_workers: bool = False
     """Whether nginx's workers, which are not root, may read it: only for what they open for each request."""
-    read_anew: bool = False
-    """Whether nginx opens it for each request, so that a change needs no reload."""
+    then: tuple[str, ...] = TAKE_UP
+    """What makes a change count; nothing for what nginx opens for each request."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class NginxFiles(Resource):
 
     def questions(self) -> Iterable[Question[Any]]:
         yield from (Nginx(), UnitNamed("nginx.service"))
-        yield from (question for part in self.parts for question in File(part.path, "", then=TAKE_UP).questions())
-        yield from (question for part in self.parts for question in File(part.path, None, then=TAKE_UP).questions())
+        yield from (question for part in self.parts for question in File(part.path, "", then=part.then).questions())
+        yield from (question for part in self.parts for question in File(part.path, None, then=part.then).questions())
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         nginx = facts.known(Nginx())
@@ -103,7 +103,7 @@ class NginxFiles(Resource):
         found = facts[FileAt(part.path)]
         old = "" if found is Missing.ABSENT else (found.content or b"").decode("utf-8", "replace")
         group = nginx.worker_group if part.for_workers else "root"
-        return File(part.path, part.content(nginx, old), part.mode, group=group, then=() if part.read_anew else TAKE_UP)
+        return File(part.path, part.content(nginx, old), part.mode, group=group, then=part.then)
 
 
 def is_ours(file: str) -> bool:

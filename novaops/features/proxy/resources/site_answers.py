@@ -22,6 +22,7 @@ REGION = "unsupported_country_region_territory"
 _STATUSES = range(100, 600)
 
 _IN_LOG = (
+    ("no live upstreams", "has no address yet", "see whether the host can resolve its name; the site asks again every 20 s"),
     ("too big header", "answers with a larger head than the site takes", "raise max_head: (32k without it), and deploy again"),
     ("certificate", "shows a certificate that is not its own", "if it is a right one, name its authority: upstream_ca: FILE"),
 )

@@ -61,7 +61,7 @@ TWO = (API, {**APP, "tls": "self-signed", "upstreams": ["one.example.com:80"]})
         ((1, 22, 1), (1, 24), set(), set()),
         ((1, 24), (1, 25, 1), {"ssl http2", "ssl http2 default_server"}, {"http2 on", "listen 443 ssl", "listen 443 ssl default_server"}),
         ((1, 25, 1), (1, 26, 3), set(), set()),
-        ((1, 26, 3), (1, 27, 3), {"set $novaops_upstream"}, {"resolve", "zone", "resolver", "keepalive", "upstream"}),
+        ((1, 26, 3), (1, 27, 3), {"include", "down"}, {"resolve", "zone", "resolver"}),
         ((1, 27, 3), (1, 29), set(), set()),
     ],
 )
@@ -86,6 +86,7 @@ def test_what_a_newer_nginx_is_told(older: tuple[int, ...], newer: tuple[int, ..
     allowed = r"(listen .*443 ssl.*|http2 on;|ssl_reject_handshake on;|# A client that asks for an address .*|ssl_certificate.*|return 444;"
     allowed += r"|set \$novaops_upstream .*|proxy_pass .*|upstream \S+ \{|zone .*|resolver(_timeout)? .*"
     allowed += r"|proxy_ssl_(trusted_certificate|conf_command) .*|# Before 1.23.1 nginx .*"
+    allowed += r"|# (A timer of|The first server is) .*|server 127.0.0.1:9 down;|include .*"
     allowed += r"|server \S+ resolve.*|keepalive(_timeout)? \w+;|\})"
     for line in [*removed, *added]:
         assert re.fullmatch(allowed, line), line
@@ -127,7 +128,7 @@ def test_addresses_are_looked_up_by_nobody() -> None:
 
 @pytest.mark.parametrize(("route", "said"), [(False, "ipv6=off"), (True, None)])
 def test_ipv6_addresses_of_an_upstream_where_there_is_a_way_to_them(*, route: bool, said: str | None) -> None:
-    [words] = directives(text(API, on=nginx(ipv6_route=route)), "resolver")
+    [words] = directives(text(API, on=nginx((1, 29), ipv6_route=route)), "resolver")
     assert words == ["192.0.2.53", "[2001:db8::53]", "valid=30s", *([said] if said else [])]
 
 
@@ -228,7 +229,7 @@ def test_secrets_are_in_files_of_their_own() -> None:
 def test_a_lost_secret_closes_the_site() -> None:
     """The file is included by a pattern: nginx starts without it, and the variable is empty."""
     inject, token = text(API), text(TOKEN)
-    assert directives(inject, "include") == [[f"{OWN}/gate.injec[t]"]]
+    assert [f"{OWN}/gate.injec[t]"] in directives(inject, "include")
     assert '_key = "") { return 503; }' in location(inject, "/v1/")
     assert '_user = "") { return 401; }' in location(token, "/v1/")
     assert 'default "";' in token
@@ -243,7 +244,7 @@ def api(**about: Any) -> str:
 
 def test_an_api_is_asked_as_itself() -> None:
     conf, part = api(), location(api(), "/base/")
-    assert "proxy_pass https://$novaops_upstream:8443;" in part
+    assert "proxy_pass https://novaops_gate_0;" in part
     for line in ("proxy_ssl_name api.example.net;", "proxy_http_version 1.1;", "proxy_buffering off;"):
         assert line in part
     for line in ("proxy_ssl_server_name on;", "proxy_ssl_verify on;"):
@@ -274,6 +275,19 @@ def test_whom_it_trusts(on: NginxFacts, about: Any, file: str, folder: list[list
     old = {f"{OWN}/no-authority.pem": "-----BEGIN CERTIFICATE-----"}
     assert f"{OWN}/no-authority.pem" in files(APP, old=old), "a site that this section does not have may refer to it"
     assert f"{OWN}/no-authority.pem" not in files({**API, "state": "absent"}, old=old)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_where_it_is_asked(version: tuple[int, ...]) -> None:
+    """An older nginx has the addresses from a file of the host's; without that file it starts all the same."""
+    conf = text(API, on=nginx(version))
+    pool = conf.partition("\nupstream novaops_gate_0 {")[2].partition("\n}")[0]
+    native = version >= (1, 27, 3)
+    assert directives(pool, "include") == ([] if native else [[f"{OWN}/gate.addresses/api.openai.com:44[3]"]])
+    assert directives(pool, "server") == ([["api.openai.com:443", "resolve"]] if native else [["127.0.0.1:9", "down"]])
+    assert [directives(pool, f"keepalive{what}") for what in ("", "_requests", "_timeout")] == [[["32"]], [["1000"]], [["60s"]]]
+    units = {path for path in files(API, on=nginx(version)) if "novaops-proxy@" in path or path.endswith(".sh")}
+    assert len(units) == (0 if native else 3)
 
 
 @pytest.mark.parametrize("auth", [{"token": "env:TOKEN"}, {"passthrough": "true", "from": "192.0.2.1"}])
@@ -503,7 +517,7 @@ def test_whatever_the_types_take_is_whole(sites: list[Mapping[str, Any]]) -> Non
     for version in ((1, 18), (1, 29)):
         found = files(*sites, on=nginx(version))
         for path, written in found.items():
-            if path.endswith((".htpasswd", ".pem")):
+            if path.endswith((".htpasswd", ".pem", ".sh", ".service", ".timer")):
                 continue
             words = nginx_words(written.text)
             assert words.count("{") == words.count("}")

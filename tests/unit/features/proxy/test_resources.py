@@ -215,7 +215,7 @@ def test_a_configuration_that_novaops_broke_is_mended(where: str) -> None:
 
 def test_what_workers_open_is_theirs_to_read() -> None:
     """The group is that of the workers, wherever it stands; and nginx need not be told of it."""
-    part = Part(f"{OWN}/shop.htpasswd", lambda *_: "x", "0640", for_workers=True, read_anew=True)
+    part = Part(f"{OWN}/shop.htpasswd", lambda *_: "x", "0640", for_workers=True, then=())
     for conf, debian, group in (
         ("user web;", True, "web"),
         ("user web staff;", True, "staff"),
