@@ -9,7 +9,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from novaops.lab.lab import Lab
 from novaops.lab.process import wait_until
 from tests.lab.conftest import Novaops
 from tests.support.things import write_inventory
-from tests.support.world.api import KEY
+from tests.support.world.api import KEY, FakeApi
+from tests.support.world.authority import Authority
 from tests.support.world.world import World
 
 PASSWORD, TOKEN = "wired-Fjord$8 'kite\" é", "glass-Tundra-$1-{x};#"
@@ -249,22 +250,121 @@ def test_a_second_run_changes_nothing(gate: Gate, novaops: Novaops) -> None:
     assert gate.host.run("nginx -t 2>&1 | grep -c -v -E 'syntax is ok|test is successful' || true") == "0\n"
 
 
+def asks_anew(gate: Gate) -> None:
+    """The addresses as DNS has them now, and no older ones."""
+    each = "; ".join(f"sh /etc/nginx/novaops/addresses.sh {mode}" for mode in MODES)
+    gate.host.run(f"rm -f /etc/nginx/novaops/*.addresses/*; {each}")
+    assert wait_until(lambda: answer(gate, "inject", "/v1/models")[0] == 200, 10)
+
+
 @on_one
 def test_names_may_be_dead_when_nginx_starts(gate: Gate, world: World) -> None:
+    """It asks the addresses that it knew."""
     world.names.stop()
     gate.host.run("systemctl restart nginx && systemctl is-active nginx")
-    status, body = answer(gate, "inject", "/v1/models")
-    assert (status, json.loads(body)["error"]["code"]) == (502, "bad_gateway")
+    assert answer(gate, "inject", "/v1/models")[0] == 200
+    gate.host.run("systemctl start novaops-proxy@inject.service")
+    assert answer(gate, "inject", "/v1/models")[0] == 200, "without an answer nothing changes"
     world.names.start()
-    assert wait_until(lambda: answer(gate, "inject", "/v1/models")[0] == 200, 20), "it does not come back by itself"
-    world.names.names["api.openai.com"] = ["127.0.0.9"]
-    assert wait_until(lambda: answer(gate, "inject", "/v1/models")[0] == 502, 60), "the name is not looked up again"
-    world.names.names["api.openai.com"] = [world.address]
-    gate.host.run("systemctl restart nginx")  # each of its workers would keep the wrong address for half a minute
 
 
 @on_one
-def test_an_api_that_is_not_what_it_should_be(gate: Gate, world: World, novaops: Novaops) -> None:
+def test_connections_are_kept(gate: Gate, world: World) -> None:
+    keys = f"-H 'X-Novaops-Token: second-Glacier-77' -H 'Authorization: Bearer {KEY}'"
+    once = f"-k --resolve token.lab.test:443:127.0.0.1 {keys} https://token.lab.test/v1/models"
+    gate.host.run(f"curl -sS -o /dev/null {' --next -o /dev/null '.join([once] * 5)}")
+    assert len({request.connection for request in world.api.requests}) == 1
+
+
+@on_one
+def test_a_name_that_moves(gate: Gate, world: World, second: FakeApi) -> None:
+    """New requests find it within half a minute, and a stream that is running is not cut."""
+    world.api.behaviour.events, world.api.behaviour.interval_s = 80, 0.5
+    with curl(gate, "inject", "/v1/chat/completions", "-d", '{"model": "m", "stream": true}') as stream:
+        assert stream.stdout is not None
+        assert stream.stdout.readline().startswith("data: ")
+        before = gate.host.run("pgrep -P $(cat /run/nginx.pid)").split()
+        world.names.names["api.openai.com"] = [second.address]
+        began = time.monotonic()
+
+        def arrived() -> bool:
+            assert answer(gate, "inject", "/v1/models")[0] == 200
+            return bool(second.requests)
+
+        assert wait_until(arrived, 30), "the name is not looked up again"
+        assert time.monotonic() - began < 30
+        world.api.requests.clear()
+        assert [answer(gate, "inject", "/v1/models")[0] for _ in range(4)] == [200] * 4
+        assert not world.api.requests
+        assert set(before) & set(gate.host.run("pgrep -P $(cat /run/nginx.pid)").split()), "the stream's worker goes on"
+        events = [line for line in stream.stdout if line.startswith("data: ")]
+    assert (stream.returncode, len(events), events[-1]) == (0, 80, "data: [DONE]\n")
+    second.stop()
+    assert answer(gate, "inject", "/v1/models", "-X", "GET")[0] == 200, "the old address is asked where the new one fails"
+    world.names.names["api.openai.com"] = [world.address]
+    asks_anew(gate)
+
+
+@pytest.fixture
+def second(world: World) -> Iterator[FakeApi]:
+    """The API at another address."""
+    bridge = subprocess.run(
+        ["ip", "-o", "-4", "address", "show", "to", world.address], capture_output=True, text=True, check=True
+    ).stdout.split()[1]
+    address = world.address.rpartition(".")[0] + ".250"
+    subprocess.run(["ip", "address", "add", f"{address}/24", "dev", bridge], check=True)
+    made = FakeApi(address, 443, world.leaf)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        subprocess.run(["ip", "address", "del", f"{address}/24", "dev", bridge], check=True)
+
+
+@on_one
+def test_a_broken_configuration_of_somebody_else(gate: Gate, world: World, second: FakeApi) -> None:
+    """The addresses of before stay in use and on disk, until nginx accepts its configuration again."""
+    gate.host.run("systemctl stop novaops-proxy@inject.timer; echo nonsense >/etc/nginx/conf.d/theirs.conf")
+    files = gate.host.run("cat /etc/nginx/novaops/inject.addresses/*")
+    world.names.names["api.openai.com"] = [second.address]
+    said = gate.host.run("sh /etc/nginx/novaops/addresses.sh inject || true")
+    assert "nginx does not accept its configuration" in said
+    assert gate.host.run("cat /etc/nginx/novaops/inject.addresses/*") == files
+    gate.host.run("rm /etc/nginx/conf.d/theirs.conf; systemctl start novaops-proxy@inject.timer")
+    world.names.names["api.openai.com"] = [world.address]
+    asks_anew(gate)
+
+
+@on_one
+def test_dns_that_is_dead_while_a_site_is_set_up(gate: Gate, world: World, novaops: Novaops, tmp_path: Path) -> None:
+    """The site is there, is said not to work, and works as soon as DNS does."""
+    late = {**sites(world, gate.here)[0], "name": "late", "domain": "late.lab.test", "tls": "self-signed"}
+    late = {key: value for key, value in late.items() if key not in {"acme", "email"}}
+    inventory = write_inventory(tmp_path, gate.host, proxy=[late])
+    world.names.stop()
+    done = novaops("proxy", "deploy", "--json", inventory=inventory, env=ENV)
+    assert (done.code, done.host["status"]) == (1, "failed"), done.text
+    assert "late: the site is up, but openai has no address yet" in done.host["error"]["what"]
+    world.names.start()
+    known = "-k -u 'nova:" + PASSWORD.replace("'", "'\\''") + "' --resolve late.lab.test:443:127.0.0.1 https://late.lab.test/v1/models"
+    assert wait_until(lambda: gate.host.run(f"curl -s -o /dev/null -w '%{{http_code}}' {known}") == "200", 30)
+    again = novaops("proxy", "deploy", "--json", inventory=inventory, env=ENV)
+    assert (again.code, again.host["status"], again.host["execs"]) == (0, "unchanged", 1), again.text
+    gone = novaops("proxy", "remove", "--json", inventory=inventory, env=ENV)
+    assert (gone.code, gone.host["status"]) == (0, "changed"), gone.text
+    left = gate.host.run("ls /etc/nginx/novaops /etc/systemd/system/timers.target.wants; systemctl list-units --all 'novaops-proxy*'")
+    assert "late" not in left
+    assert "inject" in left, "the other sites' timers go on"
+    back = novaops("undo", gate.host.name, "--json", inventory=inventory, env=ENV)
+    assert (back.code, back.host["status"]) == (0, "changed"), back.text
+    assert wait_until(lambda: gate.host.run(f"curl -s -o /dev/null -w '%{{http_code}}' {known}") == "200", 5)
+    assert novaops("proxy", "deploy", "--json", inventory=inventory, env=ENV).host["status"] == "unchanged"
+    assert novaops("proxy", "remove", "--json", inventory=inventory, env=ENV).code == 0
+
+
+@on_one
+def test_an_api_that_is_not_what_it_should_be(gate: Gate, world: World, novaops: Novaops, tmp_path: Path) -> None:
     """Each is said for what it is, and nothing is changed."""
 
     def said() -> str:
@@ -282,7 +382,11 @@ def test_an_api_that_is_not_what_it_should_be(gate: Gate, world: World, novaops:
     assert "inject: openai does not take the key: 401" in said()
     world.api.key = KEY
     world.api.show(world.authority.leaf("other.example.com"))
-    assert "certificate does not match" in said()
+    imposter = said()
+    assert "inject: the site is up, but openai shows a certificate that is not its own" in imposter
+    assert 'certificate does not match "api.openai.com"' in imposter
+    world.api.show(Authority(tmp_path / "other").leaf("api.openai.com"))
+    assert "certificate verify error" in said(), "of an authority that nobody trusts"
     world.api.show(world.leaf)
 
 
@@ -350,7 +454,7 @@ def test_a_secret_that_is_lost_closes_the_site(gate: Gate, world: World, novaops
 
 @on_one
 def test_secrets_are_nowhere_else(gate: Gate, novaops: Novaops) -> None:
-    files = gate.host.run("stat -c '%a %U %G %n' /etc/nginx/novaops/*")
+    files = gate.host.run("cd /etc/nginx/novaops && stat -c '%a %U %G %n' $(ls -d $PWD/* | grep -v -e addresses -e no-authority)")
     assert files == (
         "640 root www-data /etc/nginx/novaops/inject.htpasswd\n"
         "600 root root /etc/nginx/novaops/inject.inject\n600 root root /etc/nginx/novaops/token.tokens\n"
@@ -417,6 +521,9 @@ def test_gone_and_back_again(gate: Gate, novaops: Novaops) -> None:
     assert (done.code, done.host["status"]) == (0, "changed"), done.text
     left = gate.host.run("ls /etc/nginx/conf.d /etc/nginx/novaops /etc/letsencrypt/live /etc/letsencrypt/renewal; nginx -t 2>&1")
     assert "novaops-" not in left
+    assert "addresses" not in left
+    assert "0 loaded" in gate.host.run("systemctl list-units --all 'novaops-proxy*'; ls /etc/systemd/system | grep novaops-proxy || true")
+    assert "novaops-proxy" not in gate.host.run("ls /etc/systemd/system /etc/systemd/system/timers.target.wants")
     assert not [mode for mode in MODES if mode in left]
     again = novaops("proxy", "remove", "--json", inventory=gate.inventory, env=ENV)
     assert (again.code, again.host["status"], again.host["execs"]) == (0, "unchanged", 1), again.text
