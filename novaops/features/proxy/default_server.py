@@ -49,7 +49,7 @@ def shared_conf(host: Any, settings: Sequence[Site]) -> NginxFiles:
         wanted = any(entry.is_api and not entry.upstream_ca for entry in present)
         return str(host.templates.render("proxy/no-authority.pem")) if stays or wanted else None
 
-    return NginxFiles("(shared)", (Part(NO_AUTHORITY, no_authority), Part(SHARED, render)), serves=False)
+    return NginxFiles("(shared)", (Part(NO_AUTHORITY, no_authority), Part(SHARED, render)))
 
 
 def addresses_files(host: Any, settings: Sequence[Site]) -> NginxFiles:
@@ -64,7 +64,7 @@ def addresses_files(host: Any, settings: Sequence[Site]) -> NginxFiles:
             wanted = any(entry.is_api for entry in present)
             return str(host.templates.render(f"proxy/addresses.{template}", **values)) if stays or wanted else None
 
-        return Part(path, render, then=then)
+        return Part(path, render, read_anew=True, then=then)
 
     return NginxFiles(
         "(addresses)",
@@ -73,7 +73,6 @@ def addresses_files(host: Any, settings: Sequence[Site]) -> NginxFiles:
             part(f"{UNITS}/{UNIT}.service", "service.j2", ("systemctl", "daemon-reload"), script=SCRIPT),
             part(f"{UNITS}/{UNIT}.timer", "timer.j2", _RESTART, every=EVERY),
         ),
-        serves=False,
     )
 
 

@@ -14,6 +14,7 @@ from novaops.features.proxy.listen import Pair, listens
 from novaops.features.proxy.resources.given_certificate import GivenCertificate
 from novaops.features.proxy.resources.letsencrypt import LETS_ENCRYPT, LetsEncrypt
 from novaops.features.proxy.resources.nginx_files import NginxFiles, Part, no_file, site_files
+from novaops.features.proxy.resources.nginx_reload import BeforeReload
 from novaops.features.proxy.resources.self_signed import SelfSigned
 from novaops.features.proxy.resources.site_answers import SiteAnswers
 from novaops.features.proxy.settings import Site
@@ -79,17 +80,21 @@ class NginxSite:
         endpoints = self.provider.endpoints if self.provider else ()
         return tuple(dict.fromkeys(f"{each.host}:{each.port}" for each in endpoints if not is_address(each.host)))
 
-    def resources(self) -> Iterator[Resource]:
-        """The site, with its certificate before it."""
+    def certificates(self) -> Iterator[Resource]:
+        """Its certificate, which comes before the site."""
         entry = self.entry
         match entry.tls:
             case "self-signed":
-                yield SelfSigned(entry.name, entry.domain, *self.certificate, then=_RELOAD)
+                yield BeforeReload(SelfSigned(entry.name, entry.domain, *self.certificate))
             case "files":
                 yield GivenCertificate(*self.certificate, entry.domain)
             case "letsencrypt":
                 yield self._lets_encrypt
-        yield NginxFiles(entry.name, self._parts())
+
+    @property
+    def files(self) -> NginxFiles:
+        """The site itself."""
+        return NginxFiles(self.entry.name, self._parts())
 
     @property
     def proof(self) -> SiteAnswers:
@@ -151,7 +156,7 @@ class NginxSite:
     def _parts(self) -> tuple[Part, ...]:
         """The secrets first, as the site refers to them; then the site; then the removal of secrets that it does not need."""
         secrets = (
-            (self.credentials.passwords, Part(self._path("htpasswd"), self._users, "0640", for_workers=True, then=())),
+            (self.credentials.passwords, Part(self._path("htpasswd"), self._users, "0640", for_workers=True, read_anew=True)),
             (self.credentials.key, Part(self._path("inject"), self._key, "0600")),
             (self.credentials.tokens, Part(self._path("tokens"), self._tokens, "0600")),
         )

@@ -12,7 +12,7 @@ from typing import Any
 from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitNamed
 from novaops.features.proxy.facts.nginx import RESOLVE, Nginx
-from novaops.features.proxy.resources.nginx_files import OWN, TAKE_UP
+from novaops.features.proxy.resources.nginx_files import OWN
 from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
@@ -64,7 +64,7 @@ class ApiAddresses(Resource):
             forget = Command(("rm", "-rf", "--", *map(folder, names)), holds=" && ".join(map(_is_forgotten, names)))
             write = Command(("sh", "-c", f"verb=write; {_EACH}", "write", *names), holds=written, undo=forget)
             found = ", ".join(dict.fromkeys(api for _, apis in missing for api in apis))
-            yield Change("addresses", None, found), (write, Command(TAKE_UP))
+            yield Change("addresses", None, found), (write,)
         off = [name for name, _ in sites if not _is_on(facts[UnitNamed(_timer(name))])]
         if off:
             start, stop = _timers("enable", off), _timers("disable", off)
