@@ -35,6 +35,9 @@ FIRST_EVENT = 1.0
 ARRIVALS = 3
 """The fewest arrivals that show that events are passed on one by one."""
 
+RESOLVES = (1, 27, 3)
+"""The nginx that looks names up itself."""
+
 REGION = "unsupported_country_region_territory"
 
 _BCRYPT = frozenset({"$2a$", "$2b$", "$2y$"})
@@ -204,6 +207,35 @@ def test_api(seen: ObservedSite) -> None:
         assert unauthorized, f"{whose} should answer 401 at {wanted.probe} to who shows it no key, but it answers {answer.status}"
     else:
         assert answer.status < HTTPStatus.INTERNAL_SERVER_ERROR, f"{expected}, but it answers {answer.status}"
+
+
+@applies(lambda wanted: bool(wanted.apis))
+def test_followed(seen: ObservedSite) -> None:
+    """Follows the addresses of the API, also after a reboot"""
+    if seen.version >= RESOLVES:
+        pytest.skip(f"nginx {'.'.join(map(str, seen.version))} looks its name up itself")
+    unit = f"novaops-proxy@{seen.wanted.site.name}.timer"
+    assert seen.timer == ("enabled", "active"), f"{unit} should be enabled and active, but it is {' and '.join(filter(None, seen.timer))}"
+    for api, found in seen.apis.items():
+        names = ", ".join(sorted(found.answered))
+        expected = f"nginx should ask {api} at {names or 'an address that it had'}"
+        asked = ", ".join(sorted(found.asked)) or "none"
+        assert found.asked & found.answered or (found.asked and not found.answered), f"{expected}, but it knows {asked}"
+
+
+@applies(lambda wanted: bool(wanted.apis))
+def test_kept(seen: ObservedSite) -> None:
+    """Keeps its connections to the API, instead of making one for each request"""
+    lets_this_machine_in(seen)
+    if not seen.wanted.site.keepalive:
+        pytest.skip("keepalive: 0 says that it should not")
+    if not all(found.keeps for found in seen.apis.values()):
+        pytest.skip("the API itself ends each connection after one answer")
+    if len(seen.connects) < 2:  # noqa: PLR2004 - to compare
+        pytest.skip("the log has too few of the requests made here")
+    times = ", ".join(f"{each or 0:.3f}" for each in seen.connects)
+    expected = f"of {len(seen.connects)} requests one after the other, those after the first should find a connection to the API"
+    assert 0 in seen.connects[1:], f"{expected}, but it took them {times} s to make one"
 
 
 # -- claims: events -----------------------------------------------------------------------------------------------------------

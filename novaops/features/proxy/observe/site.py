@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.observe.certificate import Shown
-from novaops.features.proxy.observe.site_files import Logged, ObservedFile
+from novaops.features.proxy.observe.site_files import Logged, ObservedApi, ObservedFile
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.upstreams import Location, Upstream
+from novaops.formats.names import is_address
 from novaops.providers.loader import Provider
 from novaops.verify.http import HttpAnswer
 
@@ -90,7 +91,14 @@ class ExpectedSite:
         if self.present:
             return (*secret, *([self.certificate[1]] if self.site.encrypted else []))
         own, conf = f"/etc/nginx/novaops/{self.site.name}", f"/etc/nginx/conf.d/novaops-{self.site.name}"
-        return (*secret, f"{own}.crt", f"{own}.key", f"{conf}.conf", f"{conf}.http.conf")
+        timer = f"/etc/systemd/system/timers.target.wants/novaops-proxy@{self.site.name}.timer"
+        return (*secret, f"{own}.crt", f"{own}.key", f"{own}.addresses", f"{conf}.conf", f"{conf}.http.conf", timer)
+
+    @property
+    def apis(self) -> tuple[str, ...]:
+        """HOST:PORT of each API whose name has to be looked up."""
+        endpoints = self.provider.endpoints if self.provider else ()
+        return tuple(dict.fromkeys(f"{each.host}:{each.port}" for each in endpoints if not is_address(each.host)))
 
     @property
     def log(self) -> str:
@@ -106,6 +114,12 @@ class ExpectedSite:
         endpoints = sorted(self.provider.endpoints, key=lambda each: -len(each.path))
         found = next((each for each in endpoints if path == each.path or path.startswith(f"{each.path}/")), self.provider.endpoints[0])
         return found.served_at + path.removeprefix(found.path) or "/"
+
+    def asked_at(self, api: str) -> str:
+        """The path to ask an API (HOST:PORT) for itself."""
+        assert self.provider is not None
+        first = self.provider.endpoints[0]
+        return (self.provider.probe if f"{first.host}:{first.port}" == api else "") or "/"
 
     @property
     def probe(self) -> str:
@@ -191,6 +205,14 @@ class ObservedSite:
     """The schemes in which the site itself answered those."""
     api: Logged | None = None
     """The stream, in the site's log."""
+    version: tuple[int, ...] = ()
+    """Of nginx."""
+    timer: tuple[str, str] = ("", "")
+    """Whether its timer is enabled and active, in systemd's words."""
+    apis: Mapping[str, ObservedApi] = field(default_factory=dict)
+    """The APIs behind it, by HOST:PORT."""
+    connects: tuple[float | None, ...] = ()
+    """Of requests on one connection: the seconds until the site had one to the API."""
     pools: tuple[Pool, ...] = ()
     files: Mapping[str, ObservedFile] = field(default_factory=dict)
     """The site's files that exist."""

@@ -16,7 +16,7 @@ from novaops.features.proxy.observe import site_files
 from novaops.features.proxy.observe.certificate import Shown, Trust
 from novaops.features.proxy.observe.events import bursts
 from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool, Rebooted
-from novaops.features.proxy.observe.site_files import Logged, ObservedFile
+from novaops.features.proxy.observe.site_files import Logged, ObservedApi, ObservedFile
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.upstreams import Location, Upstream
 from novaops.verify.claims import Claim, Feature
@@ -75,6 +75,10 @@ API = ObservedSite(
         "https": HttpAnswer(trouble="nobody there has this name"),
     },
     api=Logged("", "/v1/chat/completions", (), 0.4, 0.8),
+    version=(1, 22, 1),
+    timer=("enabled", "active"),
+    apis={"api.openai.com:443": ObservedApi(frozenset({"192.0.2.8", "192.0.2.9"}), frozenset({"192.0.2.8"}), keeps=True)},
+    connects=(0.21, 0.0, 0.0, 0.0),
     files={INJECT.password_file: ObservedFile(0o640, "root", "www-data"), INJECT.secrets_file: ROOTS, "/a.key": ROOTS},
     hashes=(("nova", "$2y$"),),
     workers=frozenset({"www-data"}),
@@ -140,6 +144,13 @@ def test_right_is_green(seen: ObservedSite) -> None:
 
 
 # -- and what is not ----------------------------------------------------------------------------------------------------------
+
+
+def moved(**about: str) -> ObservedSite:
+    """The site in front of an API with other addresses, of one each."""
+    known = {"asked": "192.0.2.8", "answered": "192.0.2.8", **about}
+    sets = {key: frozenset({value} if value else ()) for key, value in known.items()}
+    return replace(API, apis={"api.openai.com:443": ObservedApi(**sets, keeps=True)})
 
 
 def tried(seen: ObservedSite, **answers: HttpAnswer) -> ObservedSite:
@@ -209,6 +220,12 @@ RED: list[tuple[Callable[..., None], ObservedSite, str]] = [
     ),
     (proxy.test_only_from, tried(FAR, known=answer(401)), f"who comes from {HERE}, and not from 203.0.113.0/24, should get 403, but it"),
     (proxy.test_api, tried(API, known=HttpAnswer(trouble="nothing is heard")), "should be answered by openai, but nothing is heard"),
+    (proxy.test_followed, replace(API, timer=("enabled", "inactive")), "should be enabled and active, but it is enabled and inactive"),
+    (proxy.test_followed, replace(API, timer=("", "inactive")), "but it is inactive"),
+    (proxy.test_followed, moved(answered="192.0.2.7"), "should ask api.openai.com:443 at 192.0.2.7, but it knows 192.0.2.8"),
+    (proxy.test_followed, moved(asked=""), "at 192.0.2.8, but it knows none"),
+    (proxy.test_followed, moved(asked="", answered=""), "at an address that it had, but it knows none"),
+    (proxy.test_kept, replace(API, connects=(0.21, 0.2, 0.19, 0.2)), "but it took them 0.210, 0.200, 0.190, 0.200 s"),
     (proxy.test_api, tried(API, known=edge(502)), "but the site itself answers 502: Not you."),
     (proxy.test_api, tried(API, known=answer(403, proxy.REGION)), "should serve the region of the host, but it answers 403"),
     (
@@ -416,6 +433,10 @@ def test_a_line_of_the_log() -> None:
     assert (found.first, found.total) == (0.25, 1.5)
     nobody = site_files.read_line('x - - [t] "GET / HTTP/1.1" 401 0 upstream=- upstream_status=- first=- total=0.000')
     assert (nobody.upstreams, nobody.first, nobody.total) == ((), None, 0.0)
+    again = site_files.read_line(
+        'x - - [t] "GET / HTTP/1.1" 200 0 upstream=a:1, b:1 upstream_status=502, 200 first=-, 0.1 total=0.2 connect=-, 0.000'
+    )
+    assert (again.total, again.connect) == (0.2, 0.0)
 
 
 def test_before_and_after() -> None:
@@ -431,6 +452,14 @@ size 12 /var/log/a
 address 192.0.2.1 one
 address 192.0.2.2 one
 worker www-data
+timer enabled active gate
+timer  inactive a.b
+asks 192.0.2.8 gate api.test:443
+asks 2001:db8::8 gate api.test:443
+answer 192.0.2.8 gate api.test:443
+keeps 10 gate api.test:443
+keeps 00 a.b api.test:443
+version 1.22.1
 port 00000000:01BB
 port 0100007F:0050
 port 0000000000000000FFFF00000100007F:0051
@@ -444,6 +473,9 @@ port 00000000000000000000000000000000:1F90
     assert found.workers == {"www-data"}
     assert found.ports == {443, 8080}
     assert found.addresses == {"one": {"192.0.2.1", "192.0.2.2"}}
+    assert (found.version, found.timers) == ((1, 22, 1), {"gate": ("enabled", "active"), "a.b": ("", "inactive")})
+    known = ObservedApi(frozenset({"192.0.2.8", "2001:db8::8"}), frozenset({"192.0.2.8"}), keeps=True)
+    assert found.apis == {"gate": {"api.test:443": known}, "a.b": {"api.test:443": ObservedApi()}}
     after = site_files.read_after(
         "= log /var/log/a\nx\n= open a: login of nova in /var/log/a in b\n= chain a a.example\n= chain a b\nerror 20\n"
     )
