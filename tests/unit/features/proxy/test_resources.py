@@ -19,7 +19,7 @@ from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
 from novaops.features.proxy.resources.api_addresses import ApiAddresses
 from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_files import CONF, OWN, NginxFiles, Part, is_ours, site_files
-from novaops.features.proxy.resources.nginx_reload import STALE, TAKE_UP, NginxReload
+from novaops.features.proxy.resources.nginx_reload import STALE, TAKE_UP, WHEN_UNDONE, NginxReload
 from novaops.features.proxy.resources.site_answers import OWN_ERROR, SiteAnswers
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
 from novaops.features.proxy.resources.site_removed import LineageRemoved, site_removed
@@ -173,7 +173,7 @@ def test_files_are_one_step() -> None:
     plan = planned(both(), nginx())
     [step] = plan.steps
     assert step.resource == "nginx:shop"
-    assert writes(plan) == [(SITE, "site\n", ()), (SECRETS, Secret("key\n"), ())]
+    assert writes(plan) == [(SITE, "site\n", WHEN_UNDONE), (SECRETS, Secret("key\n"), WHEN_UNDONE)]
     assert [change.field for change in step.changes][:2] == ["novaops-shop.conf file", "novaops-shop.conf content"]
     assert "key" not in str(step.changes)
 
@@ -218,7 +218,7 @@ def test_what_comes_after_a_reload_is_not_done_together_with_what_came_before() 
 
 def test_a_file_that_is_not_wanted_goes() -> None:
     found = {SITE: file("site\n"), SECRETS: file("key\n", "0600")}
-    assert writes(planned(both(nginx_files=False), nginx(), found)) == [(SECRETS, None, ())]
+    assert writes(planned(both(nginx_files=False), nginx(), found)) == [(SECRETS, None, WHEN_UNDONE)]
 
 
 @pytest.mark.parametrize(
