@@ -14,10 +14,12 @@ import pytest
 
 from novaops.engine.guard import Guard
 from novaops.engine.planner import first_undone
+from novaops.engine.results import ended_badly
+from novaops.engine.run import Outcome
 from novaops.engine.run_script import Run, runner
 from novaops.model.action import Command, WriteFile, payload
 from novaops.model.journal import STATE
-from novaops.model.plan import Step
+from novaops.model.plan import Plan, Step
 from novaops.secret import Secret
 
 SHELLS = [path for name in ("dash", "bash") if (path := shutil.which(name))]
@@ -37,6 +39,20 @@ SHELLS = [path for name in ("dash", "bash") if (path := shutil.which(name))]
 def test_first_undone(words: list[str], firsts: list[int]) -> None:
     """Those between two that belong together are undone with them; and ranges that overlap are one."""
     assert first_undone([Step(str(number), (), (), together=word) for number, word in enumerate(words)]) == firsts
+
+
+def test_what_is_said_of_them() -> None:
+    steps = tuple(Step(name, (), (), together="x" if name != "before" else "") for name in ("before", "one", "two", "after"))
+    outcome = Outcome(Run("r", steps, "ana@laptop", "", guard=Guard(Secret("w"))), "failed", done={0}, failed=2, said="no", undone={1, 2})
+    report = ended_badly("box", Plan(tuple(step.resource for step in steps), steps), outcome, ())
+    assert [(line.resource, line.status) for line in report.lines] == [
+        ("before", "changed"),
+        ("one", "rolled_back"),
+        ("two", "failed"),
+        ("after", "skipped"),
+    ]
+    assert report.error is not None
+    assert report.error.why == "What it and one had done was taken back. Done before it, and kept: before."
 
 
 @pytest.mark.parametrize("shell", SHELLS)
