@@ -16,7 +16,7 @@ from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.proxy.facts.answer import Answered, SiteAnswer
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
-from novaops.features.proxy.resources.api_addresses import ApiAddresses
+from novaops.features.proxy.resources.api_addresses import ApiAddresses, ApiTimers
 from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_files import CONF, OWN, NginxFiles, Part, is_ours, site_files
 from novaops.features.proxy.resources.nginx_reload import STALE, TAKE_UP, WHEN_UNDONE, NginxReload
@@ -25,7 +25,7 @@ from novaops.features.proxy.resources.site_preconditions import SitePrecondition
 from novaops.features.proxy.resources.site_removed import LineageRemoved, site_removed
 from novaops.formats.nginx_conf import NginxConf
 from novaops.model.action import Command, WriteFile
-from novaops.model.plan import Plan
+from novaops.model.plan import Plan, Resource
 from novaops.model.question import Facts, Missing
 from novaops.secret import Secret
 from tests.support.proxy_sites import CASES, nginx
@@ -282,36 +282,37 @@ def test_whose_files_they_are() -> None:
 
 # -- the addresses of APIs ---------------------------------------------------------------------------------------------
 
-ADDRESSES = ApiAddresses((("gate", ("api.test:443", "files.test:443")),), ("shop",))
+APIS = ((("gate", ("api.test:443", "files.test:443")),), ("shop",))
 WRITTEN = "[ -e /etc/nginx/novaops/gate.addresses/api.test:443 ]"
 FORGOTTEN = "[ ! -e /etc/nginx/novaops/shop.addresses ]"
 
 
 def followed(on: NginxFacts, holds: tuple[str, ...], *timers: str) -> list[tuple[str, str | None, str | None]]:
     """The changes of a plan where these timers run."""
+    wanted: list[Resource] = [ApiTimers(*APIS, start=False), ApiAddresses(*APIS), ApiTimers(*APIS)]
     answers: dict[Any, Any] = {Nginx(): on}
-    for question in questions_of([ADDRESSES]):
+    for question in questions_of(wanted):
         if isinstance(question, Succeeds):
             answers[question] = question.command.startswith(holds)
         elif isinstance(question, UnitNamed):
             runs = question.name.removeprefix("novaops-proxy@").removesuffix(".timer") in timers
             answers[question] = UnitFacts("loaded", "active", "enabled") if runs else Missing.ABSENT
-    plan = make_plan([ADDRESSES], Facts(answers, {}))
+    plan = make_plan(wanted, Facts(answers, {}))
     return [(change.field, change.before, change.after) for step in plan.steps for change in step.changes]
 
 
 def test_a_site_s_timer_and_first_addresses() -> None:
-    every = ("timer", None, "every 20 s for gate")
+    every = ("timers", None, "every 20 s for gate")
     assert followed(nginx(), (WRITTEN, FORGOTTEN), "gate") == [], "what the files say later is the host's own"
     assert followed(nginx(), (WRITTEN, FORGOTTEN)) == [every]
     assert followed(nginx(), (FORGOTTEN,), "gate") == [("addresses", None, "api.test:443, files.test:443")]
     assert followed(nginx(), (FORGOTTEN,)) == [("addresses", None, "api.test:443, files.test:443"), every]
-    assert followed(nginx(), (WRITTEN,), "gate", "shop") == [("timer", "for shop", None), ("addresses", "of shop", None)]
+    assert followed(nginx(), (WRITTEN,), "gate", "shop") == [("timers", "for shop", None), ("addresses", "of shop", None)]
 
 
 def test_a_newer_nginx_needs_neither() -> None:
     assert followed(nginx((1, 27, 3)), (FORGOTTEN, "[ ! -e /etc/nginx/novaops/gate.addresses ]")) == []
-    assert followed(nginx((1, 27, 3)), (WRITTEN, FORGOTTEN), "gate") == [("timer", "for gate", None), ("addresses", "of gate", None)]
+    assert followed(nginx((1, 27, 3)), (WRITTEN, FORGOTTEN), "gate") == [("timers", "for gate", None), ("addresses", "of gate", None)]
 
 
 # -- gone -------------------------------------------------------------------------------------------------------------
