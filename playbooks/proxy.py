@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 from novaops.engine.desired import HostView, Peers
 from novaops.features.proxy.default_server import addresses_files, default_server, no_conflicting_default, shared_conf
-from novaops.features.proxy.resources.api_addresses import ApiAddresses
+from novaops.features.proxy.resources.api_addresses import ApiAddresses, ApiTimers
 from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_capacity import NginxCapacity
 from novaops.features.proxy.resources.nginx_files import OWN
@@ -64,26 +64,26 @@ def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resour
     for site in sites:
         yield from site.certificates()
     yield from (site.files for site in sites)
-    yield BeforeReload(ApiAddresses(tuple((site.entry.name, site.apis) for site in sites if site.apis), _without_apis(settings, sites)))
+    apis = tuple((site.entry.name, site.apis) for site in sites if site.apis)
+    without = tuple(entry.name for entry in settings if entry.name not in dict(apis))
+    yield ApiTimers(apis, without, start=False)
+    yield BeforeReload(ApiAddresses(apis, without))
     # It uses the sites' certificates: it comes after they are made, and before they are removed.
     yield default_server(host, settings, sites)
     absent = [entry.name for entry in settings if entry.state == "absent"]
     yield from map(site_removed, absent)
     if not sites:
         yield shared_conf(host, settings)
-        yield addresses_files(host, settings)
     yield NginxReload(serves=bool(sites))
+    yield ApiTimers(apis, without)
+    if not sites:
+        yield addresses_files(host, settings)
     for site in sites:
         yield OtherTlsRemoved(site.entry.name, site.entry.tls or "off", site.certificate if site.entry.encrypted else ("", ""))
     yield from map(LineageRemoved, absent)
     if sites:
         yield Unit("nginx.service", comes_with_package="nginx")
     yield from (site.proof for site in sites)
-
-
-def _without_apis(settings: Settings, sites: list[NginxSite]) -> tuple[str, ...]:
-    followed = {site.entry.name for site in sites if site.apis}
-    return tuple(entry.name for entry in settings if entry.name not in followed)
 
 
 def _needed(entries: list[Site], deployed: tuple[str, ...]) -> Iterator[Resource]:

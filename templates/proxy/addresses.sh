@@ -83,6 +83,7 @@ take_up() { # by one reload for all sites whose addresses have changed by now
 [ -e "$site" ] || exit 0
 umask 022
 mkdir -p "$known" "$was" || exit
+[ -e "$was/changed" ] || rm -f "$was"/*
 now=$(date +%s)
 six=$(ip -6 route show default 2>/dev/null | head -n 1)
 # shellcheck disable=SC2013 # an API is one word

@@ -14,7 +14,7 @@ from novaops.features.proxy.listen import Pair, listens
 from novaops.features.proxy.resources.given_certificate import GivenCertificate
 from novaops.features.proxy.resources.letsencrypt import LETS_ENCRYPT, LetsEncrypt
 from novaops.features.proxy.resources.nginx_files import NginxFiles, Part, no_file, site_files
-from novaops.features.proxy.resources.nginx_reload import BeforeReload
+from novaops.features.proxy.resources.nginx_reload import STALE, BeforeReload
 from novaops.features.proxy.resources.self_signed import SelfSigned
 from novaops.features.proxy.resources.site_answers import ApiBehind, SiteAnswers
 from novaops.features.proxy.settings import Site
@@ -29,6 +29,10 @@ from novaops.secret import Secret
 
 _RELOAD = ("systemctl", "try-reload-or-restart", "nginx.service")
 """For a new certificate: nothing where nginx does not run yet."""
+
+
+_WHEN_UNDONE = ("sh", "-c", f"[ -e {STALE} ] || {' '.join(_RELOAD)}")
+"""The same, unless it is part of a run that reloads at its end."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class NginxSite:
         entry = self.entry
         match entry.tls:
             case "self-signed":
-                yield BeforeReload(SelfSigned(entry.name, entry.domain, *self.certificate))
+                yield BeforeReload(SelfSigned(entry.name, entry.domain, *self.certificate, then=_WHEN_UNDONE))
             case "files":
                 yield GivenCertificate(*self.certificate, entry.domain)
             case "letsencrypt":

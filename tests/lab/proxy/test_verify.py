@@ -126,9 +126,6 @@ def test_an_authority_that_is_not_known_here(gate: Gate) -> None:
     ]
 
 
-ELSEWHERE = "sed -i 's/^server [^:]*/server 192.0.2.9/' /etc/nginx/novaops/inject.addresses/*"
-
-
 def sed(site: str, expression: str) -> str:
     """Changes the site's file, and fails when there is nothing to change."""
     return f"cp {CONF}/{site} /root/before && sed -Ei '{expression}' {CONF}/{site} && ! cmp -s {CONF}/{site} /root/before && {RELOAD}"
@@ -183,6 +180,8 @@ NOBODYS = f"rm {CONF}/novaops.conf && " + sed("novaops-app.http.conf", "s/listen
 LOG_KEYS = f"""\
 sed -i 's|^log_format novaops .|&$http_authorization |' {CONF}/00-novaops.conf && {RELOAD}"""
 
+MASK = "systemctl mask -q --runtime novaops-proxy@inject.service"
+
 DRIFT: Mapping[str, tuple[str, str | Callable[[Gate], None], str]] = {
     "events held back": ("inject", hold_back, "should come in 3 arrivals or more, but 5 came in 1: something on the way holds them back"),
     "the first event held back": ("inject", late, "should come within 1 s of the API's, but it came after 1."),
@@ -198,7 +197,7 @@ DRIFT: Mapping[str, tuple[str, str | Callable[[Gate], None], str]] = {
     ),
     "where it was before": (
         "inject",
-        f"{ELSEWHERE}; systemctl mask -q --runtime novaops-proxy@inject.service",
+        f"{MASK} && sed -i 's/^server [^:]*/server 192.0.2.9/' /etc/nginx/novaops/inject.addresses/*",
         "nginx should ask api.openai.com:443 at",
     ),
     "nobody is asked": (

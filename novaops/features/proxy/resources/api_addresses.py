@@ -5,7 +5,8 @@ The files belong to the host. The run that sets a site up has the first ones wri
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +32,32 @@ def folder(site: str) -> str:
 
 
 @dataclass(frozen=True)
-class ApiAddresses(Resource):
+class _OfApis(Resource):
     sites: tuple[tuple[str, tuple[str, ...]], ...]
     """The names of sites, each with its APIs as HOST:PORT."""
     gone: tuple[str, ...] = ()
     """The names of sites that have none."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.sites)
+
+    def followed(self, facts: Facts) -> bool:
+        """Whether the host has to follow the addresses: a newer nginx does it itself."""
+        return facts.known(Nginx()).version < RESOLVE
+
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        pairs = list(self.pairs(facts))
+        if pairs:
+            yield Step(self.id, tuple(change for change, _ in pairs), tuple(action for _, action in pairs))
+
+    @abstractmethod
+    def pairs(self, facts: Facts) -> Iterator[tuple[Change, Action]]: ...
+
+
+@dataclass(frozen=True)
+class ApiAddresses(_OfApis):
+    """The files with addresses, which a site includes."""
 
     @property
     def id(self) -> str:
@@ -43,44 +65,55 @@ class ApiAddresses(Resource):
 
     def questions(self) -> Iterable[Question[Any]]:
         yield Nginx()
-        for name, apis in self.sites:
-            yield from (UnitNamed(_timer(name)), Succeeds(_are_written(name, apis)))
-        for name in (*self.gone, *(name for name, _ in self.sites)):
-            yield from (UnitNamed(_timer(name)), Succeeds(_is_forgotten(name)))
+        yield from (Succeeds(_are_written(name, apis)) for name, apis in self.sites)
+        yield from (Succeeds(_is_forgotten(name)) for name in (*self.names, *self.gone))
 
-    def plan(self, facts: Facts) -> Iterable[Step]:
-        native = facts.known(Nginx()).version >= RESOLVE
-        sites = () if native else self.sites
-        gone = self.gone + (tuple(name for name, _ in self.sites) if native else ())
-        pairs = [*self._followed(sites, facts), *self._left(gone, facts)]
-        if pairs:
-            yield Step(self.id, tuple(change for change, _ in pairs), tuple(action for _, actions in pairs for action in actions))
-
-    def _followed(self, sites: Sequence[tuple[str, tuple[str, ...]]], facts: Facts) -> Iterator[tuple[Change, Sequence[Action]]]:
-        missing = [(name, apis) for name, apis in sites if not facts.known(Succeeds(_are_written(name, apis)))]
+    def pairs(self, facts: Facts) -> Iterator[tuple[Change, Action]]:
+        followed = self.followed(facts)
+        missing = [(name, apis) for name, apis in self.sites if followed and not facts.known(Succeeds(_are_written(name, apis)))]
         if missing:
             names = [name for name, _ in missing]
             written = " && ".join(_are_written(name, apis) for name, apis in missing)
-            forget = Command(("rm", "-rf", "--", *map(folder, names)), holds=" && ".join(map(_is_forgotten, names)))
-            write = Command(("sh", "-c", f"verb=write; {_EACH}", "write", *names), holds=written, undo=forget)
+            forget = Command(("rm", "-rf", "--", *map(folder, names)), holds=_all(names, _is_forgotten))
             found = ", ".join(dict.fromkeys(api for _, apis in missing for api in apis))
-            yield Change("addresses", None, found), (write,)
-        off = [name for name, _ in sites if not _is_on(facts[UnitNamed(_timer(name))])]
-        if off:
-            start, stop = _timers("enable", off), _timers("disable", off)
-            yield Change("timer", None, f"every {EVERY} s for {', '.join(off)}"), (_undone_by(start, stop),)
-
-    def _left(self, gone: Sequence[str], facts: Facts) -> Iterator[tuple[Change, Sequence[Action]]]:
-        on = [name for name in gone if _is_on(facts[UnitNamed(_timer(name))])]
-        if on:
-            yield Change("timer", f"for {', '.join(on)}", None), (_undone_by(_timers("disable", on), _timers("enable", on)),)
-        known = [name for name in gone if not facts.known(Succeeds(_is_forgotten(name)))]
-        if known:
-            again = Command(
-                ("sh", "-c", f"verb=; {_EACH}", "write", *known), holds=" && ".join(f"[ -e {quote(folder(n))} ]" for n in known)
+            yield (
+                Change("addresses", None, found),
+                Command(("sh", "-c", f"verb=write; {_EACH}", "write", *names), holds=written, undo=forget),
             )
-            forget = Command(("rm", "-rf", "--", *map(folder, known)), holds=" && ".join(map(_is_forgotten, known)), undo=again)
-            yield Change("addresses", f"of {', '.join(known)}", None), (forget,)
+        gone = [name for name in (*self.gone, *(() if followed else self.names)) if not facts.known(Succeeds(_is_forgotten(name)))]
+        if gone:
+            again = Command(("sh", "-c", f"verb=; {_EACH}", "write", *gone), holds=_all(gone, lambda name: f"[ -e {quote(folder(name))} ]"))
+            forget = Command(("rm", "-rf", "--", *map(folder, gone)), holds=_all(gone, _is_forgotten), undo=again)
+            yield Change("addresses", f"of {', '.join(gone)}", None), forget
+
+
+@dataclass(frozen=True)
+class ApiTimers(_OfApis):
+    """The timers that write the files. They start after the reload, as a configuration that is half written is not for them to test.
+
+    They are stopped before anything else goes: what they wrote would come back.
+    """
+
+    start: bool = True
+    """Whether those that are missing are started, or those that are not needed are stopped."""
+
+    @property
+    def id(self) -> str:
+        return "unit:novaops-proxy@" if self.start else "unit:novaops-proxy@ (gone)"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield Nginx()
+        yield from (UnitNamed(_timer(name)) for name in (*self.names, *self.gone))
+
+    def pairs(self, facts: Facts) -> Iterator[tuple[Change, Action]]:
+        followed = self.followed(facts)
+        wanted = self.names if followed else ()
+        concerned = wanted if self.start else (*self.gone, *(() if followed else self.names))
+        names = [name for name in concerned if _is_on(facts[UnitNamed(_timer(name))]) != self.start]
+        if names and self.start:
+            yield Change("timers", None, f"every {EVERY} s for {', '.join(names)}"), _timers("enable", names, "disable")
+        elif names:
+            yield Change("timers", f"for {', '.join(names)}", None), _timers("disable", names, "enable")
 
 
 def _timer(site: str) -> str:
@@ -99,13 +132,14 @@ def _is_on(unit: Any) -> bool:
     return unit is not Missing.ABSENT and unit.enabled == "enabled" and unit.active == "active"
 
 
-def _timers(verb: str, sites: Sequence[str]) -> Command:
+def _all(sites: Iterable[str], test: Callable[[str], str]) -> str:
+    return " && ".join(map(test, sites))
+
+
+def _timers(verb: str, sites: Sequence[str], opposite: str = "") -> Command:
     units = [_timer(site) for site in sites]
-    counts = {"enable": (len(units), len(units)), "disable": (0, 0)}[verb]
-    asked = zip(("is-enabled", "is-active"), ("enabled", "active"), counts, strict=True)
-    holds = [f'[ "$(systemctl {ask} -- {join(units)} 2>/dev/null | grep -c -x {state})" = {count} ]' for ask, state, count in asked]
-    return Command(("systemctl", verb, "--now", "-q", "--", *units), holds=" && ".join(holds))
-
-
-def _undone_by(command: Command, undo: Command) -> Command:
-    return Command(command.words, holds=command.holds, undo=undo)
+    count = len(units) if verb == "enable" else 0
+    asked = (("is-enabled", "enabled"), ("is-active", "active"))
+    holds = [f'[ "$(systemctl {ask} -- {join(units)} 2>/dev/null | grep -c -x {state})" = {count} ]' for ask, state in asked]
+    undo = _timers(opposite, sites) if opposite else None
+    return Command(("systemctl", verb, "--now", "-q", "--", *units), holds=" && ".join(holds), undo=undo)

@@ -10,7 +10,7 @@ from typing import Any
 from novaops.errors import Refused
 from novaops.facts.file import FileAt, FileState
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
-from novaops.features.proxy.resources.nginx_reload import STALE, before_reload
+from novaops.features.proxy.resources.nginx_reload import STALE, WHEN_UNDONE, before_reload
 from novaops.model.action import Text, WriteFile
 from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Missing, Question
@@ -40,6 +40,10 @@ class Part:
     then: tuple[str, ...] = ()
     """What makes a change count, for what something else than nginx reads."""
 
+    @property
+    def followed_by(self) -> tuple[str, ...]:
+        return self.then if self.read_anew else WHEN_UNDONE
+
 
 @dataclass(frozen=True)
 class NginxFiles(Resource):
@@ -54,8 +58,8 @@ class NginxFiles(Resource):
 
     def questions(self) -> Iterable[Question[Any]]:
         yield from (Nginx(), FileAt(STALE))
-        yield from (question for part in self.parts for question in File(part.path, "", then=part.then).questions())
-        yield from (question for part in self.parts for question in File(part.path, None, then=part.then).questions())
+        yield from (question for part in self.parts for question in File(part.path, "", then=part.followed_by).questions())
+        yield from (question for part in self.parts for question in File(part.path, None, then=part.followed_by).questions())
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         nginx = facts.known(Nginx())
@@ -89,7 +93,7 @@ class NginxFiles(Resource):
         found = facts[FileAt(part.path)]
         old = "" if found is Missing.ABSENT else (found.content or b"").decode("utf-8", "replace")
         group = nginx.worker_group if part.for_workers else "root"
-        return File(part.path, part.content(nginx, old), part.mode, group=group, then=part.then)
+        return File(part.path, part.content(nginx, old), part.mode, group=group, then=part.followed_by)
 
 
 def is_ours(file: str) -> bool:

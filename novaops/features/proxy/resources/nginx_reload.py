@@ -25,8 +25,8 @@ TAKE_UP = ("sh", "-c", sh_file(__package__, "take_up.sh"), "take-up")
 
 _NOTE = "nginx has not taken up what a run of novaops has changed, beginning with "
 
-_WHEN_UNDONE = ("sh", "-c", f"[ -e {STALE} ] || {{ {TAKE_UP[2]}\n}}", "take-up")
-"""Follows the note: nothing when it is written, and a reload once all that came after it is undone."""
+WHEN_UNDONE = ("sh", "-c", f"[ -e {STALE} ] || {{ {TAKE_UP[2]}\n}}", "take-up")
+"""Follows each file. While the note is there, as in a run, nothing is done. A later `novaops undo` restores the files without a note."""
 
 _RUNS = "systemctl is-active -q nginx.service"
 
@@ -41,7 +41,7 @@ def before_reload(step: Step, facts: Facts) -> Step:
     found = facts[FileAt(STALE)]
     if isinstance(found, FileState):
         return replace(step, together=_beginning(found))
-    note = WriteFile(STALE, f"{_NOTE}{step.resource}\n", then=_WHEN_UNDONE)
+    note = WriteFile(STALE, f"{_NOTE}{step.resource}\n", then=WHEN_UNDONE)
     return replace(step, actions=(note, *step.actions), together=step.resource)
 
 

@@ -22,7 +22,7 @@ while [ $tries -lt 100 ]; do
       *) new=1 ;;
     esac
   done
-  [ "$new$old" != 10 ] || { rm -f "$@"; exit 0; }
+  [ "$new$old" != 10 ] || { for changed; do rm -f "${changed%/*}"/*; done; exit 0; }
   tries=$((tries + 1)); sleep 0.1
 done
 echo 'nginx was told to read its configuration again, and goes on with the old one'

@@ -16,16 +16,16 @@ from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.proxy.facts.answer import Answered, SiteAnswer
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
-from novaops.features.proxy.resources.api_addresses import ApiAddresses
+from novaops.features.proxy.resources.api_addresses import ApiAddresses, ApiTimers
 from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_files import CONF, OWN, NginxFiles, Part, is_ours, site_files
-from novaops.features.proxy.resources.nginx_reload import STALE, TAKE_UP, NginxReload
+from novaops.features.proxy.resources.nginx_reload import STALE, TAKE_UP, WHEN_UNDONE, NginxReload
 from novaops.features.proxy.resources.site_answers import ApiBehind, SiteAnswers
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
 from novaops.features.proxy.resources.site_removed import LineageRemoved, site_removed
 from novaops.formats.nginx_conf import NginxConf
 from novaops.model.action import Command, WriteFile
-from novaops.model.plan import Plan
+from novaops.model.plan import Plan, Resource
 from novaops.model.question import Facts, Missing
 from novaops.secret import Secret
 from tests.support.proxy_sites import CASES, nginx
@@ -186,7 +186,7 @@ def test_files_are_one_step() -> None:
     plan = planned(both(), nginx())
     [step] = plan.steps
     assert step.resource == "nginx:shop"
-    assert writes(plan) == [(SITE, "site\n", ()), (SECRETS, Secret("key\n"), ())]
+    assert writes(plan) == [(SITE, "site\n", WHEN_UNDONE), (SECRETS, Secret("key\n"), WHEN_UNDONE)]
     assert [change.field for change in step.changes][:2] == ["novaops-shop.conf file", "novaops-shop.conf content"]
     assert "key" not in str(step.changes)
 
@@ -231,7 +231,7 @@ def test_what_comes_after_a_reload_is_not_done_together_with_what_came_before() 
 
 def test_a_file_that_is_not_wanted_goes() -> None:
     found = {SITE: file("site\n"), SECRETS: file("key\n", "0600")}
-    assert writes(planned(both(nginx_files=False), nginx(), found)) == [(SECRETS, None, ())]
+    assert writes(planned(both(nginx_files=False), nginx(), found)) == [(SECRETS, None, WHEN_UNDONE)]
 
 
 @pytest.mark.parametrize(
@@ -295,36 +295,37 @@ def test_whose_files_they_are() -> None:
 
 # -- the addresses of APIs ---------------------------------------------------------------------------------------------
 
-ADDRESSES = ApiAddresses((("gate", ("api.test:443", "files.test:443")),), ("shop",))
+APIS = ((("gate", ("api.test:443", "files.test:443")),), ("shop",))
 WRITTEN = "[ -e /etc/nginx/novaops/gate.addresses/api.test:443 ]"
 FORGOTTEN = "[ ! -e /etc/nginx/novaops/shop.addresses ]"
 
 
 def followed(on: NginxFacts, holds: tuple[str, ...], *timers: str) -> list[tuple[str, str | None, str | None]]:
     """The changes of a plan where these timers run."""
+    wanted: list[Resource] = [ApiTimers(*APIS, start=False), ApiAddresses(*APIS), ApiTimers(*APIS)]
     answers: dict[Any, Any] = {Nginx(): on}
-    for question in questions_of([ADDRESSES]):
+    for question in questions_of(wanted):
         if isinstance(question, Succeeds):
             answers[question] = question.command.startswith(holds)
         elif isinstance(question, UnitNamed):
             runs = question.name.removeprefix("novaops-proxy@").removesuffix(".timer") in timers
             answers[question] = UnitFacts("loaded", "active", "enabled") if runs else Missing.ABSENT
-    plan = make_plan([ADDRESSES], Facts(answers, {}))
+    plan = make_plan(wanted, Facts(answers, {}))
     return [(change.field, change.before, change.after) for step in plan.steps for change in step.changes]
 
 
 def test_a_site_s_timer_and_first_addresses() -> None:
-    every = ("timer", None, "every 20 s for gate")
+    every = ("timers", None, "every 20 s for gate")
     assert followed(nginx(), (WRITTEN, FORGOTTEN), "gate") == [], "what the files say later is the host's own"
     assert followed(nginx(), (WRITTEN, FORGOTTEN)) == [every]
     assert followed(nginx(), (FORGOTTEN,), "gate") == [("addresses", None, "api.test:443, files.test:443")]
     assert followed(nginx(), (FORGOTTEN,)) == [("addresses", None, "api.test:443, files.test:443"), every]
-    assert followed(nginx(), (WRITTEN,), "gate", "shop") == [("timer", "for shop", None), ("addresses", "of shop", None)]
+    assert followed(nginx(), (WRITTEN,), "gate", "shop") == [("timers", "for shop", None), ("addresses", "of shop", None)]
 
 
 def test_a_newer_nginx_needs_neither() -> None:
     assert followed(nginx((1, 27, 3)), (FORGOTTEN, "[ ! -e /etc/nginx/novaops/gate.addresses ]")) == []
-    assert followed(nginx((1, 27, 3)), (WRITTEN, FORGOTTEN), "gate") == [("timer", "for gate", None), ("addresses", "of gate", None)]
+    assert followed(nginx((1, 27, 3)), (WRITTEN, FORGOTTEN), "gate") == [("timers", "for gate", None), ("addresses", "of gate", None)]
 
 
 # -- gone -------------------------------------------------------------------------------------------------------------
