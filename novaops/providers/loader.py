@@ -16,6 +16,8 @@ from novaops.providers.proof import WITHOUT_KEY
 
 _SHIPPED = Path(__file__).parent
 HTTPS = 443
+IDLE = 4
+"""Seconds. Many servers close a connection that has been idle for 5 s: one that is used in that moment fails."""
 _HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
 
 
@@ -86,6 +88,8 @@ class Provider(StrictModel):
     stream: Stream | None = None
     own_host: bool = False
     """Whether each user has a host of their own there, which `upstream:` names."""
+    idle: int = Field(default=IDLE, ge=1, le=3600)
+    """For how many seconds a proxy keeps an idle connection: less than the provider's servers do."""
 
     @model_validator(mode="after")
     def _below_the_first(self) -> Provider:

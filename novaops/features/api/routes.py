@@ -229,6 +229,10 @@ def _credentials(query: RouteQuery, site: Site) -> tuple[Secret | None, list[tup
     try:
         for user, reference in site.auth.basic.items():
             return Secret(f"{user}:{query.secret(reference).reveal()}"), [], ""
+        form = query.api.provider.key
+        for who, reference in site.auth.keys.items():
+            own = sendable(query.secret(reference), f"the key of {who}")
+            return None, [(form.header, Secret(form.value(own.reveal())))], ""
         for who, reference in site.auth.token.items():
             return None, [(site.auth.header, sendable(query.secret(reference), f"the token of {who}"))], ""
     except UsageError as error:

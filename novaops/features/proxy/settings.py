@@ -18,6 +18,8 @@ from novaops.features.proxy.field_types import (
     Balance,
     Domains,
     Email,
+    Head,
+    Origins,
     Port,
     Seconds,
     Size,
@@ -82,14 +84,20 @@ class Site(StrictModel):
     balance: Balance = "round_robin"
     keepalive: int = Field(default=32, ge=0, le=10000)
     """Connections to upstreams that are kept open, idle, by each of nginx's workers."""
+    keepalive_timeout: Seconds | None = None
+    """For how many seconds, less than upstreams keep theirs. Without it what the provider's file says, or 4."""
     locations: tuple[Location, ...] = ()
     websockets: bool = True
     buffering: bool = True
     """off: answers and uploads are passed on as they arrive, such as server-sent events."""
 
     auth: Auth | None = None
+    cors: Origins = ()
+    """Origins of web pages whose scripts may use the site: https://app.example.com. The site itself answers their preflights."""
     max_body: Size | None = None
     """The largest upload; 520M for an API (files of 512 MB, and what is around them), 64M otherwise; 0 for any."""
+    max_head: Head = 32
+    """The largest head of an upstream's answer, its status and headers, in kB."""
     timeout: Seconds = 600
     """How long an upstream may be silent."""
     streams: int = Field(default=0, ge=0, le=100000)

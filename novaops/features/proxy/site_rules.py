@@ -92,6 +92,6 @@ def _tls(site: Site) -> Iterator[str]:
 def _auth(site: Site) -> Iterator[str]:
     mode = (site.auth or Auth()).mode
     if site.is_api and not mode:
-        yield "auth: is required in front of an API: {basic: {USER: …}, inject: …}, {token: …} or {passthrough: true, from: …}"
+        yield "auth: is required in front of an API: {keys: {CLIENT: …}, inject: …}, {basic: …, inject: …}, {token: …} or {passthrough: …}"
     if not site.is_api and mode:
         yield f"auth: {mode} is for an API"

@@ -170,7 +170,9 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
                 made.there.setdefault(brings[0], set()).add(brings[1])
         end = "ok" if failed is None else "failed"
         done = set(range(len(run.steps))) if failed is None else set(range(failed))
-        return type("Ended", (), {"end": end, "logins": 0, "failed": failed, "done": done, "said": "", "all_undone": True, "run": run})
+        undone = set() if failed is None else {failed}
+        about = {"end": end, "logins": 0, "failed": failed, "done": done, "said": "", "all_undone": True, "undone": undone, "run": run}
+        return type("Ended", (), about)
 
     for module in (engine, peers):
         monkeypatch.setattr(module, "Session", Session)

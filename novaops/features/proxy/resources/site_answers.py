@@ -21,6 +21,12 @@ _STATUSES = range(100, 600)
 _API_TROUBLE = {502: "cannot be reached", 503: "has no key", 504: "does not answer in time"}
 _UPSTREAM_TROUBLE = {502: "cannot be reached", 503: "does not want to answer", 504: "does not answer in time"}
 _UPSTREAM = "see why it does not answer; when it does again, nothing needs to be done to the site"
+_IN_LOG = (
+    ("no live upstreams", "has no address yet", "see whether the host can resolve its name; the site asks again every 20 s"),
+    ("too big header", "answers with a larger head than the site takes", "raise max_head: (32k without it), and deploy again"),
+    ("certificate", "shows a certificate that is not its own", "if it is a right one, name its authority: upstream_ca: FILE"),
+)
+"""What nginx logs of an answer that it cannot pass on, what that means, and what can be done."""
 
 _Problem = tuple[str, str, str]
 """What is wrong, why, and how to fix it."""
@@ -51,7 +57,7 @@ class SiteAnswers(Resource):
     """The site's file: without it the site is not set up, and nothing is requested."""
     certificate: str
     mode: str
-    """inject, token, passthrough, basic, from, open."""
+    """keys, inject, token, passthrough, basic, from, open."""
     api: ApiBehind | None = None
     """None for servers of one's own."""
     allowed: tuple[str, ...] = ()
@@ -89,7 +95,7 @@ class SiteAnswers(Resource):
                 raise HostFailed(f"{self.name}: {what}", why=why, fix=fix)
 
     def _lets_strangers_in(self, url: str, answered: Answered) -> Iterator[_Problem]:
-        wanted = 403 if not self._from_here else 401 if self.mode in {"inject", "token", "basic"} else None
+        wanted = 403 if not self._from_here else 401 if self.mode in {"keys", "inject", "token", "basic"} else None
         if wanted is not None and answered.status not in {wanted, 403} and answered.status in _STATUSES:
             yield (
                 f"{url} answers {answered.status} to a stranger, where it should answer {wanted}",
@@ -110,9 +116,8 @@ class SiteAnswers(Resource):
             yield from self._api_behind(self.api, url, answered)
 
     def _own_server(self, url: str, answered: Answered) -> Iterator[_Problem]:
-        said = _UPSTREAM_TROUBLE.get(answered.status, "is in trouble")
         if answered.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            yield f"the site is up, but its upstream {said}: {url} answers {answered.status}", answered.logged, _UPSTREAM
+            yield self._no_answer("its upstream", _UPSTREAM_TROUBLE.get(answered.status, "is in trouble"), url, answered)
         elif self.login and answered.status == HTTPStatus.UNAUTHORIZED:
             yield f"{url} answers 401 to its own user", answered.logged, self._see_log
 
@@ -120,11 +125,7 @@ class SiteAnswers(Resource):
         """What an answer has to be is said in `providers/proof.py`."""
         own = proof.own_error(answered.body)
         if own is not None and answered.status in _API_TROUBLE:
-            yield (
-                f"the site is up, but {api.name} {_API_TROUBLE[answered.status]}: {url} answers {answered.status}",
-                answered.logged,
-                _UPSTREAM,
-            )
+            yield self._no_answer(api.name, _API_TROUBLE[answered.status], url, answered)
             return
         if own is not None:
             yield f"{url} answers {answered.status}", own.message, self._see_log
@@ -141,6 +142,13 @@ class SiteAnswers(Resource):
         verdict = proof.judge(asked, ApiAnswer(answered.status, answered.content_type, answered.body, answered.redirect))
         if not verdict.works:
             yield verdict.text, f"{url} answers {answered.status}", verdict.fix
+
+    def _no_answer(self, who: str, trouble: str, url: str, answered: Answered) -> _Problem:
+        """Of an answer that is nginx's own, in its place."""
+        fix = _UPSTREAM
+        if answered.status == HTTPStatus.BAD_GATEWAY:
+            trouble, fix = next(((what, fix) for mark, what, fix in _IN_LOG if mark in answered.logged), (trouble, fix))
+        return f"the site is up, but {who} {trouble}: {url} answers {answered.status}", answered.logged, fix
 
     @property
     def _from_here(self) -> bool:

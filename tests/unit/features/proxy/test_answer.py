@@ -28,6 +28,7 @@ os_VERSION_ID=12
 os_ID=debian
 ipv6=yes
 bundle=/etc/ssl/certs/ca-certificates.crt
+trust_folder=/etc/ssl/certs
 resolver=192.0.2.53
 resolver=2001:db8::53
 resolver=fe80::1%eth0
@@ -91,6 +92,20 @@ def test_which_nginx(said: str, version: tuple[int, ...]) -> None:
 )
 def test_which_nginx_it_will_be(system: str, version: tuple[int, ...]) -> None:
     assert read(system).version == version
+
+
+@pytest.mark.parametrize(
+    ("said", "folder"),
+    [
+        ("os_ID=debian\ndebian=yes\nversion=1.22.1\nbundle=/b\ntrust_folder=/etc/ssl/certs\n", "/etc/ssl/certs"),
+        ("os_ID=debian\ndebian=yes\nversion=1.18.0\nbundle=/b\ntrust_folder=/etc/ssl/certs\n", ""),
+        ("os_ID=debian\ndebian=yes\nversion=1.22.1\nbundle=/b\n", ""),
+        ("os_ID=debian\ndebian=yes\nversion=1.22.1\n", "/etc/ssl/certs"),  # it comes with the authorities
+        ("os_ID=rocky\nversion=1.20.1\n", ""),
+    ],
+)
+def test_where_the_authorities_are(said: str, folder: str) -> None:
+    assert read(said).trust_folder == folder
 
 
 def test_red_hat() -> None:
