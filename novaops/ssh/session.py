@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _CHUNK = 65_536
 
+_CLOSING = 0.5
+"""Seconds for the server to close a channel whose command has ended. It sends that along with the exit status."""
+
 
 @dataclass(frozen=True)
 class Output:
@@ -38,6 +41,10 @@ class ConnectionLost(NovaopsError):
     exit_code = 5
 
 
+class NoChannel(ConnectionLost):
+    """The server opens no channel on the connection: it has as many as MaxSessions allows."""
+
+
 class Session:
     """A connection to one host, on which scripts run as root.
 
@@ -51,6 +58,8 @@ class Session:
         """The key that authenticated. Set before `open`, it is the only one that is tried."""
         self.connection: Connection | None = None
         """The open one: it knows the way through ssh_config and jump hosts."""
+        self._used = False
+        """Whether the connection has had a channel."""
         self._asks: bool | None = None
         """Whether sudo asks for the password here; None while that is unknown."""
 
@@ -69,6 +78,7 @@ class Session:
         early = early_connect(self.target)
         from novaops.ssh.connection import connect, key_of  # takes 0.2 s, in which the TCP connection is made
 
+        self._used = False
         self.connection = connect(self.target, early, key=self.key, no_passwords=no_passwords)
         self.key = key_of(self.connection)
 
@@ -89,12 +99,31 @@ class Session:
         Raises NoRoot when the login cannot become root, ConnectionLost when the connection is lost or nothing is printed
         for `timeout` seconds.
         """
+        return self._run(script, timeout, root=root, patient=True)
+
+    def run_beside(self, script: str) -> Output:
+        """Run `script` as the login's own user while another one is followed: one exec.
+
+        Over a connection of its own where the server opens no second channel on this one.
+        """
+        try:
+            return self._run(script, None, root=False, patient=False)
+        except NoChannel:
+            other = Session(self.target)
+            other.key = self.key
+            with other:
+                return other.run(script, root=False)
+
+    def _run(self, script: str, timeout: float | None, *, root: bool, patient: bool) -> Output:
         streams: list[list[bytes]] = [[], []]
-        with self._channel(script, root=root) as (channel, launch):
+        with self._channel(script, root=root, patient=patient) as (channel, launch):
             for stream, data in self._output(channel, launch, timeout or self.target.timeout):
                 streams[stream].append(data)
             stdout, stderr = (b"".join(parts).decode("utf-8", "surrogateescape") for parts in streams)
-            return Output(self._status(channel), stdout, stderr)
+            status = self._status(channel)
+            with channel.lock:  # the server may open the next channel only when it has closed this one
+                channel.out_buffer_cv.wait_for(lambda: channel.closed, _CLOSING)
+            return Output(status, stdout, stderr)
 
     def follow(self, script: str, *, silence: float) -> Iterator[str]:
         """Run `script` as root and yield the lines of its stdout as they come: one exec.
@@ -117,7 +146,7 @@ class Session:
                 )
 
     @contextmanager
-    def _channel(self, script: str, *, root: bool = True) -> Iterator[tuple[paramiko.Channel, Launch]]:
+    def _channel(self, script: str, *, root: bool = True, patient: bool = True) -> Iterator[tuple[paramiko.Channel, Launch]]:
         """A channel on which the command that runs `script` was requested. It is closed at the end."""
         import paramiko
 
@@ -127,7 +156,7 @@ class Session:
         launch = Launch(script, root=root, sudo_password=password, asked=bool(self._asks))
         self.execs += 1
         try:
-            channel = transport.open_session(timeout=self.target.timeout)
+            channel = self._open_channel(transport, patient=patient)
             channel.settimeout(self.target.timeout)
             _execute(transport, channel, launch.command)
         except (paramiko.SSHException, OSError, EOFError) as error:
@@ -137,6 +166,29 @@ class Session:
             yield channel, launch
         finally:
             channel.close()
+
+    def _open_channel(self, transport: paramiko.Transport, *, patient: bool) -> paramiko.Channel:
+        """With MaxSessions 1 a server opens a channel only when the command of the one before has ended there: `patient` waits for that.
+
+        Raises NoChannel.
+        """
+        import paramiko
+
+        deadline = time.monotonic() + (self.target.timeout if patient and self._used else 0)
+        pause = 0.05
+        while True:
+            try:
+                channel = transport.open_session(timeout=self.target.timeout)
+            except paramiko.ChannelException as error:
+                if time.monotonic() > deadline:
+                    what = f"{self.target} lets {self._user} in, and opens no session"
+                    why = f"{error.text}. MaxSessions of its sshd_config may be too low, or this login may only forward ports."
+                    raise NoChannel(what, why=why, fix="sshd -T | grep maxsessions, on the host, says how many it opens") from error
+                time.sleep(pause)  # nothing tells when it may
+                pause = min(2 * pause, 1.0)
+            else:
+                self._used = True
+                return channel
 
     def _lost(self, error: Exception) -> ConnectionLost:
         return ConnectionLost(f"the connection to {self.target} was lost", why=str(error))

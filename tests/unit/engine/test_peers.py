@@ -24,6 +24,7 @@ from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question, Section
 from novaops.resources.after_peer import AfterPeer
+from novaops.ssh.session import ConnectionLost
 from novaops.ssh.target import Target
 
 TIMEOUT = 20
@@ -93,6 +94,8 @@ class Hosts:
     deeds: list[tuple[str, str]] = field(default_factory=list)
     looks: list[str] = field(default_factory=list)
     away: set[str] = field(default_factory=set)
+    cuts: dict[str, int] = field(default_factory=dict)
+    """How often the connection to a host is lost after its run."""
     failing: set[str] = field(default_factory=set)
     gives: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     """What making a thing on one host brings about on another."""
@@ -154,6 +157,9 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
     def ask(session: Any, questions: Sequence[Question[Any]], **_: Any) -> Facts:
         session.execs += 1
         name = session.target.name
+        if made.deeds and made.cuts.get(name):
+            made.cuts[name] -= 1
+            raise ConnectionLost(f"the connection to {name} was lost")
         made.looked_at(name)
         there = made.there.setdefault(name, set())
         return Facts({q: q.thing in there for q in questions if isinstance(q, Has)} | {UNCONFIRMED: False, LastRun(): ""}, {})
@@ -435,3 +441,16 @@ def test_groups_share_the_limit(hosts: Hosts, parallel: int) -> None:
     pairs = {f"{one}{n}": its for n in range(4) for one, its in (("c", [Thing("x", f"g{n}", "y")]), ("g", [Thing("y")]))}
     assert set(statuses(go(pairs, parallel=parallel)).values()) == {"changed"}
     assert 1 <= hosts.busiest <= parallel
+
+
+@pytest.mark.parametrize("cuts", [1, 2])
+def test_a_connection_that_is_lost_after_the_run_does_not_hide_its_end(hosts: Hosts, cuts: int) -> None:
+    """Once: the proof goes over a new one. Again: the report says that the run was done."""
+    hosts.cuts["a"] = cuts
+    report = go({"a": [Thing("x")]})["a"]
+    assert hosts.deeds == [("a", "x")]
+    if cuts == 1:
+        assert (report.status, report.error) == ("changed", None)
+    else:
+        assert report.error is not None
+        assert (report.status, "Run run had ended: ok" in report.error.why) == ("unreachable", True)
