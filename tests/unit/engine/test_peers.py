@@ -111,6 +111,9 @@ class Hosts:
     """How many hosts were probed at a time, at most."""
 
     def looked_at(self, name: str) -> None:
+        if self.deeds and self.cuts.get(name):
+            self.cuts[name] -= 1
+            raise ConnectionLost(f"the connection to {name} was lost")
         with self.at_work:
             self.looks.append(name)
             self.busy.add(name)
@@ -157,9 +160,6 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
     def ask(session: Any, questions: Sequence[Question[Any]], **_: Any) -> Facts:
         session.execs += 1
         name = session.target.name
-        if made.deeds and made.cuts.get(name):
-            made.cuts[name] -= 1
-            raise ConnectionLost(f"the connection to {name} was lost")
         made.looked_at(name)
         there = made.there.setdefault(name, set())
         return Facts({q: q.thing in there for q in questions if isinstance(q, Has)} | {UNCONFIRMED: False, LastRun(): ""}, {})
