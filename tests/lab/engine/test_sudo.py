@@ -234,7 +234,7 @@ def test_a_host_that_needs_no_password_is_sent_none(container: LabHost, novaops:
         file = write_inventory(tmp_path, container, [A_FILE], user=user, **FROM_ENVIRONMENT)
         done = novaops("plan", inventory=file, env={"LAB_PASSWORD": "not-for-this-host"})
         assert done.code == 3, done.text
-    seen = subprocess.run(container.ssh_command("cat /tmp/spied.nova /tmp/spied.root"), capture_output=True, text=True, check=True).stdout
+    seen = container.run("cat /tmp/spied.nova /tmp/spied.root")
     assert "main() {" in seen
     assert "not-for-this-host" not in seen
 
