@@ -73,7 +73,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
 def _root(machine: MachineFacts, no_root: NoRoot | None) -> Finding:
     if no_root is not None:
         return Finding("root", "problem", f"{no_root.what}: {no_root.why}", no_root.fix)
-    return Finding("root", "ok", "the login is root" if machine.login == "root" else f"{machine.login} becomes root by sudo")
+    return Finding("root", "ok", "the login is root" if machine.login == "root" else f"{machine.login} becomes root by sudo or doas")
 
 
 def _cloud(machine: MachineFacts) -> str:
