@@ -56,6 +56,7 @@ def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resour
         # Before a site may start nginx, which does not start where something else has the page's port.
         yield BeforeReload(NoDefaultPage())
         yield no_conflicting_default(sites)
+    yield from (kept for site in sites if (kept := site.access_kept))
     yield from (site.http_files for site in sites)
     if streams := sum(site.entry.streams for site in sites):
         yield BeforeReload(NginxCapacity(streams))

@@ -91,7 +91,7 @@ class Playbook:
             same = [entry for entry in entries if str(entry.get(key)).rstrip("/") == value.rstrip("/")]
             chosen = same or [{key: value}]
         try:
-            return TypeAdapter(self.module.Settings).validate_python([{**entry, **flags} for entry in chosen])
+            return TypeAdapter(self.module.Settings).validate_python([over(entry, flags) for entry in chosen])
         except ValidationError as error:
             first = error.errors()[0]
             first["loc"] = tuple(part for part in first["loc"] if not str(part).startswith("tagged-"))  # which form of a union it is
@@ -104,6 +104,12 @@ class Playbook:
                 part = str(first["loc"][2]) if len(first["loc"]) > 2 else ""  # noqa: PLR2004 - number, key, part
                 raise UsageError(f"--{_FLAGS.get(part, part)}: {inventory.message(first)}" if part else inventory.message(first)) from None
             raise UsageError(f"--{field}: {inventory.message(first)}" if field in {key, *flags} else inventory.message(first)) from None
+
+
+def over(entry: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry with what flags say of it. Of a mapping they say a part: a second user is one more, not one instead."""
+    inner = {key: over(entry[key], value) for key, value in flags.items() if isinstance(value, dict) and isinstance(entry.get(key), dict)}
+    return {**entry, **flags, **inner}
 
 
 class Playbooks:

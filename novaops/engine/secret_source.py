@@ -24,7 +24,7 @@ Reference = Annotated[str, BeforeValidator(reference, json_schema_input_type=str
 
 
 def resolve(reference: str) -> Secret:
-    """The secret that `env:NAME`, `file:PATH` or `cmd:WORDS` stands for, without its final newline.
+    """The secret that `env:NAME`, `file:PATH` or `cmd:WORDS` stands for, without its final newline and a file's byte order mark.
 
     Raises UsageError when there is no such variable or file, the command fails, or the text is no reference:
     a password written into the inventory would be copied with it everywhere.
@@ -37,7 +37,7 @@ def resolve(reference: str) -> Secret:
         return Secret(value)
     if kind == "file":
         try:
-            return Secret(Path(rest).expanduser().read_text("utf-8").removesuffix("\n"))
+            return Secret(Path(rest).expanduser().read_text("utf-8-sig").removesuffix("\n"))
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"cannot read the secret in {rest}", why=str(error)) from None
     if kind == "cmd":

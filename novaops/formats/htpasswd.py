@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 from novaops.secret import Secret
 
@@ -14,14 +14,25 @@ LONGEST = 72
 """Bytes of a password that bcrypt uses."""
 
 
-def written(users: Mapping[str, Secret], old: str = "") -> str:
-    """The file for these users. A line of `old` that has the right password stays as it is: a new hash would be a change."""
+def written(users: Mapping[str, Secret], old: str = "", keep: Container[str] = ()) -> str:
+    """The file for these users, and for those of `keep` whom `old` has.
+
+    A line of `old` that has the right password stays as it is: a new hash would be a change.
+    """
     lines = {}
+    others = []
     for line in old.splitlines():
         user, _, hashed = line.partition(":")
         if user in users and user not in lines and _matches(users[user], hashed):
             lines[user] = hashed
-    return "".join(f"{user}:{lines.get(user) or _hash(password)}\n" for user, password in users.items())
+        elif user not in users and user in keep:
+            others.append(f"{line}\n")
+    return "".join(others) + "".join(f"{user}:{lines.get(user) or _hash(password)}\n" for user, password in users.items())
+
+
+def users(text: str) -> tuple[str, ...]:
+    """Whom a file lets in."""
+    return tuple(line.partition(":")[0] for line in text.splitlines() if ":" in line and not line.startswith("#"))
 
 
 def _hash(password: Secret) -> str:

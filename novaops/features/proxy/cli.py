@@ -25,6 +25,9 @@ class SiteFlags(Flags):
     upstreams: Annotated[str | None, typer.Option(metavar="HOST:PORT,...", help="Or servers of your own.")] = None
     domain: Annotated[str | None, typer.Option(metavar="NAME,...", help="The names that clients use.")] = None
     tls: Annotated[str | None, typer.Option(help="off, letsencrypt, self-signed or files.")] = None
+    buffering: Annotated[
+        bool | None, typer.Option("--buffering/--no-buffering", help="Whether answers of your own servers are gathered before they go on.")
+    ] = None
     cors: Annotated[str | None, typer.Option(metavar="URL,...", help="Web pages whose scripts may use it: https://app.example.com.")] = None
     email: Annotated[str | None, typer.Option(help="For tls letsencrypt: who is told when a certificate is about to expire.")] = None
 
@@ -38,6 +41,10 @@ class AuthFlags(Flags):
     inject: Annotated[str | None, typer.Option(metavar="SOURCE", help="The API's key, which the site puts in for its users.")] = None
     token: Annotated[str | None, typer.Option(metavar="SOURCE", help="Or a token of the site's own; the client's key goes through.")] = None
     limit: Annotated[str | None, typer.Option(metavar="N/min", help="How many requests each client may make: 60/min, 5/s.")] = None
+    auth: Annotated[str | None, typer.Option(metavar="off", help="A site with servers of your own is to be open to everybody.")] = None
+    remove_user: Annotated[
+        str | None, typer.Option("--remove-user", metavar="NAME,...", help="Whom the site does not let in any more.")
+    ] = None
     from_: Annotated[str | None, typer.Option("--from", metavar="CIDR,...", help="Or, and: the networks that may use it.")] = None
 
     def given(self) -> dict[str, Any]:
@@ -52,14 +59,19 @@ class AuthFlags(Flags):
         auth |= {key: value for key, value in said.items() if value is not None}
         if self.from_ is not None and self.user is None and self.token is None:
             auth["passthrough"] = "true"
-        return {"auth": auth} if auth else {}
+        if self.auth not in {None, "off"} or (self.auth and auth):
+            raise UsageError("--auth takes off, and nothing else of --user, --token and --from beside it")
+        given: dict[str, Any] = {"auth": auth} if auth else {"auth": None, "open": "true"} if self.auth else {}
+        return given | ({"without": self.remove_user} if self.remove_user else {})
 
 
 @verb(app)
 def deploy(options: Options, hosts: Hosts = None, *, name: Name = None, site: SiteFlags, auth: AuthFlags, run: Run) -> int:
     """Make each site of the hosts' proxy: sections answer, and prove it by a request that went through it."""
     state = {"state": "present"} if name else {}  # otherwise as each entry says
-    return _converge(options, hosts, name, {**site.given(), **auth.given(), **state}, run)
+    said = {**site.given(), **auth.given()}
+    adds = {"others": "keep"} if said else {}  # by flags one adds; an inventory is the whole wish
+    return _converge(options, hosts, name, {**said, **adds, **state}, run)
 
 
 @verb(app)

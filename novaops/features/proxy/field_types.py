@@ -48,9 +48,10 @@ def _matching(pattern: str, what: str) -> AfterValidator:
 
 def _kilobytes(value: Any) -> int:
     """Read "32k" as 32. Raises ValueError with the offending text."""
-    if found := re.fullmatch(r"([0-9]{1,6})[kK]", str(value)):
-        return int(found[1])
-    raise ValueError(f'"{value}" is no size like 32k')
+    found = re.fullmatch(r"([0-9]{1,6})[kK]", str(value)) if isinstance(value, (str, int)) else None
+    if found is None:
+        raise ValueError(f'"{value}" is no size like 32k' if isinstance(value, (str, int)) else "a size like 32k is needed here")
+    return int(found[1])
 
 
 ONE_OR_MORE = BeforeValidator(names.listed, json_schema_input_type=str | list[str])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
@@ -13,6 +13,7 @@ from novaops.engine.secret_source import Reference
 from novaops.errors import UsageError
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.field_types import (
+    ONE_OR_MORE,
     AcmeDirectory,
     Addresses,
     Balance,
@@ -92,6 +93,12 @@ class Site(StrictModel):
     """off: answers and uploads are passed on as they arrive, such as server-sent events."""
 
     auth: Auth | None = None
+    others: Literal["keep", "remove"] = "remove"
+    """What becomes of users, keys and tokens that the host has for the site beside these. Flags alone keep them."""
+    without: Annotated[tuple[str, ...], ONE_OR_MORE] = ()
+    """Of those that are kept, which ones go."""
+    open: bool = False
+    """Whether flags alone may open an app site to everybody."""
     cors: Origins = ()
     """Origins of web pages whose scripts may use the site: https://app.example.com. The site itself answers their preflights."""
     max_body: Size | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,7 @@ from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.credentials import Credentials
 from novaops.features.proxy.facts.nginx import NginxFacts
 from novaops.features.proxy.listen import Pair, listens
+from novaops.features.proxy.resources.access_kept import AccessKept
 from novaops.features.proxy.resources.given_certificate import GivenCertificate
 from novaops.features.proxy.resources.letsencrypt import LETS_ENCRYPT, LetsEncrypt
 from novaops.features.proxy.resources.nginx_files import NginxFiles, Part, no_file, site_files
@@ -96,6 +98,14 @@ class NginxSite:
                 yield self._lets_encrypt
 
     @property
+    def access_kept(self) -> AccessKept | None:
+        """For an app site that flags describe."""
+        if self.entry.is_api or self.entry.others != "keep" or self.entry.open:
+            return None
+        file = site_files(self.entry.name)[0]
+        return AccessKept(self.entry.name, file, bool(self.auth.basic), bool(self.auth.addresses))
+
+    @property
     def files(self) -> NginxFiles:
         """The site itself."""
         return NginxFiles(self.entry.name, self._parts())
@@ -119,6 +129,7 @@ class NginxSite:
             headers=tuple(self._test_headers()),
             login=login,
             log=f"/var/log/nginx/novaops-{entry.name}.error.log",
+            gathers=not entry.is_api and entry.buffering,
         )
 
     # -- the proof --------------------------------------------------------------------------------------------------------
@@ -168,16 +179,24 @@ class NginxSite:
     def _parts(self) -> tuple[Part, ...]:
         """The secrets first, as the site refers to them; then the site; then the removal of secrets that it does not need."""
         secrets = (
-            (self.credentials.passwords, Part(self._path("htpasswd"), self._users, "0640", for_workers=True, read_anew=True)),
+            (
+                self.credentials.passwords,
+                Part(self._path("htpasswd"), self._users, "0640", for_workers=True, read_anew=True, who=htpasswd.users),
+            ),
             (self.credentials.key, Part(self._path("inject"), self._key, "0600")),
-            (self.credentials.tokens, Part(self._path("tokens"), self._tokens, "0600")),
-            (self.credentials.keys, Part(self._path("keys"), self._keys, "0600")),
+            (self.credentials.tokens, Part(self._path("tokens"), self._tokens, "0600", who=_clients)),
+            (self.credentials.keys, Part(self._path("keys"), self._keys, "0600", who=_clients)),
         )
         site = Part(site_files(self.entry.name)[0], self._conf.site)
-        return (*(part for secret, part in secrets if secret), site, *(no_file(part.path) for secret, part in secrets if not secret))
+        return (
+            *(part for secret, part in secrets if secret),
+            site,
+            *(no_file(part.path, part.who) for secret, part in secrets if not secret),
+        )
 
     def _users(self, _nginx: NginxFacts, old: str) -> Secret:
-        return Secret(htpasswd.written(self.credentials.passwords, old))
+        kept = {*htpasswd.users(old)} - {*self.entry.without} if self.entry.others == "keep" else ()
+        return Secret(htpasswd.written(self.credentials.passwords, old, kept))
 
     def _key(self, _nginx: NginxFacts, _old: str) -> Secret:
         """The key, for this API alone: a site that is changed to another API does not send the key there."""
@@ -186,11 +205,22 @@ class NginxSite:
         first = self.provider.endpoints[0]
         return Secret(f"{exactly(f'api:{first.host}:{first.port}')} {literal(self.credentials.key.reveal())};\n")
 
-    def _keys(self, _nginx: NginxFacts, _old: str) -> Secret:
+    def _keys(self, _nginx: NginxFacts, old: str) -> Secret:
         """As a client's header carries them."""
         assert self.provider is not None
         shown = {client: self.provider.key.value(key.reveal()) for client, key in self.credentials.keys.items()}
-        return Secret("".join(f"{exactly(text)} {quoted(client)};\n" for client, text in shown.items()))
+        return self._map(shown, old)
 
-    def _tokens(self, _nginx: NginxFacts, _old: str) -> Secret:
-        return Secret("".join(f"{exactly(token.reveal())} {quoted(client)};\n" for client, token in self.credentials.tokens.items()))
+    def _tokens(self, _nginx: NginxFacts, old: str) -> Secret:
+        return self._map({client: token.reveal() for client, token in self.credentials.tokens.items()}, old)
+
+    def _map(self, shown: Mapping[str, str], old: str) -> Secret:
+        """Who shows what: a line of a `map` for each client, after those of others that stay."""
+        gone = {*shown, *self.entry.without}
+        kept = [line for line in old.splitlines() if not {*_clients(line)} <= gone] if self.entry.others == "keep" else []
+        return Secret("".join([*(f"{line}\n" for line in kept), *(f"{exactly(text)} {quoted(who)};\n" for who, text in shown.items())]))
+
+
+def _clients(text: str) -> tuple[str, ...]:
+    """The clients of a file of keys or tokens."""
+    return tuple(re.findall(r' "([^"]*)";$', text, re.MULTILINE))

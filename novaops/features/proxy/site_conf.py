@@ -42,7 +42,11 @@ _IDENTIFYING = (
 
 _SPOOFABLE = (
     *("Forwarded", "X-Forwarded-Prefix", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-User"),
-    *("X-Original-URL", "X-Rewrite-URL", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "Proxy"),
+    *("X-Original-URL", "X-Rewrite-URL", "X-Original-Host", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "Proxy"),
+    *("X-Forwarded-Protocol", "X-Forwarded-By", "X-Forwarded-Client-Cert", "X-Url-Scheme", "X-Scheme", "Front-End-Https"),
+    *("Remote-User", "X-Remote-User", "X-Authenticated-User", "X-Auth-Request-User", "X-Auth-Request-Email", "X-WebAuth-User"),
+    *("X-Cluster-Client-IP", "Fastly-Client-IP", "Fly-Client-IP", "X-Appengine-User-IP", "X-Envoy-External-Address"),
+    *("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Accel-Internal", "HTTP2-Settings"),
 )
 """Headers by which a client could pose as somebody else to a server that trusts its proxy. They are not passed on to it."""
 
@@ -138,7 +142,7 @@ class SiteConf:
             "keepalive": entry.keepalive,
             "allowed": () if is_open else self._auth.addresses,
             "basic": bool(self._auth.basic) and not is_open,
-            "buffering": entry.buffering,
+            "buffering": entry.buffering if location.buffering is None else location.buffering,
             "websockets": entry.websockets,
             "timeout": entry.timeout,
         }

@@ -62,5 +62,7 @@ class Location(StrictModel):
     upstreams: Upstreams = ()
     """Without them those of the site."""
     balance: Balance | None = None
+    buffering: bool | None = None
+    """Without it that of the site."""
     auth: Literal["off"] | None = None
     """off: no password or network is checked here."""

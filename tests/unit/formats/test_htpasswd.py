@@ -52,6 +52,15 @@ def test_nobody_is_nothing() -> None:
     assert htpasswd.written({}, "bob:$2y$04$x\n") == ""
 
 
+def test_others_are_kept_where_that_is_wanted() -> None:
+    old = "eve:$2y$04$x\n# a comment\nbob:$2y$04$wrong\n"
+    assert list(lines(htpasswd.written(PASSWORDS, old))) == ["bob", "ann"]
+    kept = htpasswd.written(PASSWORDS, old, {"eve", "bob"})
+    assert htpasswd.users(kept) == ("eve", "bob", "ann")
+    assert lets_in(kept, "bob", "wired-Fjord-88")
+    assert htpasswd.written(PASSWORDS, kept, {"eve"}) == kept
+
+
 def test_what_is_right_stays() -> None:
     """P01: again and again the same, byte for byte."""
     text = htpasswd.written(PASSWORDS)

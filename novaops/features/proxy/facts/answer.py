@@ -16,6 +16,9 @@ SECONDS = 15
 TOO_LONG = 63
 """curl's exit code for an answer longer than it was to fetch."""
 
+TIMED_OUT = 28
+"""curl's exit code for a request that took too long."""
+
 _MOST = 2000
 """How many bytes of a body are read."""
 
@@ -36,8 +39,13 @@ class Answered:
     redirect: str = ""
 
     @property
+    def is_stream(self) -> bool:
+        return self.content_type.startswith("text/event-stream")
+
+    @property
     def whole(self) -> bool:
-        return self.status > 0 and self.exit_code in {0, TOO_LONG}
+        """A stream of events may go on for as long as it likes."""
+        return self.status > 0 and (self.exit_code in {0, TOO_LONG} or (self.exit_code == TIMED_OUT and self.is_stream))
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from novaops.errors import Refused
 from novaops.facts.file import FileAt, FileState
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
 from novaops.features.proxy.resources.nginx_reload import STALE, WHEN_UNDONE, before_reload
-from novaops.model.action import Text, WriteFile
-from novaops.model.plan import Resource, Step
+from novaops.model.action import Text, WriteFile, payload
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
 
@@ -39,6 +39,9 @@ class Part:
     """Whether a change needs no reload: nginx opens it for each request, or does not read it at all."""
     then: tuple[str, ...] = ()
     """What makes a change count, for what something else than nginx reads."""
+
+    who: Callable[[str], tuple[str, ...]] | None = None
+    """Reads the names of those whom a file lets in. Names are no secrets: who gains or loses access is said."""
 
     @property
     def followed_by(self) -> tuple[str, ...]:
@@ -78,6 +81,7 @@ class NginxFiles(Resource):
             for change in step.changes
             if change.before is not None or change.field in {"file", "content", "then"}  # the permissions of a new file say nothing
         ]
+        changes += (change for part in self.parts for change in self._access(part, nginx, facts))
         step = Step(self.id, tuple(changes), tuple(action for step in steps for action in step.actions))
         read_anew = {part.path for part in self.parts if part.read_anew}
         needs_reload = any(isinstance(action, WriteFile) and action.path not in read_anew for action in step.actions)
@@ -88,6 +92,17 @@ class NginxFiles(Resource):
         found: list[Any] = [facts[FileAt(part.path)] for part in self.parts]
         texts = [(file.content or b"").decode("utf-8", "replace") for file in found if isinstance(file, FileState)]
         return any(f'"{path}"' in text for path in re.findall(r'"(/[^"]+)"', complaint) for text in texts)
+
+    def _access(self, part: Part, nginx: NginxFacts, facts: Facts) -> Iterable[Change]:
+        """Who gains and who loses access by a file."""
+        if part.who is None:
+            return
+        found = facts[FileAt(part.path)]
+        old = "" if found is Missing.ABSENT else (found.content or b"").decode("utf-8", "replace")
+        new = part.content(nginx, old)
+        before, after = part.who(old), part.who("" if new is None else payload(new).decode("utf-8", "replace"))
+        if set(before) != set(after):
+            yield Change("who may use it", ", ".join(before) or None, ", ".join(after) or None)
 
     def _file(self, part: Part, nginx: NginxFacts, facts: Facts) -> File:
         found = facts[FileAt(part.path)]
@@ -109,8 +124,8 @@ def _names_ours(complaint: str) -> bool:
     return any(mark in complaint for mark in (SHARED, DEFAULT, f"{CONF}/novaops-", f"{OWN}/", "/letsencrypt/live/novaops-"))
 
 
-def no_file(path: str) -> Part:
-    return Part(path, lambda _nginx, _old: None)
+def no_file(path: str, who: Callable[[str], tuple[str, ...]] | None = None) -> Part:
+    return Part(path, lambda _nginx, _old: None, who=who)
 
 
 def removed(name: str, *paths: str) -> NginxFiles:

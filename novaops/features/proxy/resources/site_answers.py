@@ -65,6 +65,8 @@ class SiteAnswers(Resource):
     headers: tuple[tuple[str, str | Secret], ...] = field(default=(), repr=False)
     login: Secret | None = None
     log: str = ""
+    gathers: bool = False
+    """Whether nginx gathers what a server of one's own answers, before it passes it on."""
 
     @property
     def id(self) -> str:
@@ -84,6 +86,12 @@ class SiteAnswers(Resource):
     def plan(self, facts: Facts) -> Iterable[Step]:
         del facts
         return ()
+
+    def notes(self, facts: Facts) -> Iterable[str]:
+        for url in self.urls if self.gathers else ():
+            known = facts[self._known(url)]
+            if known is not Missing.ABSENT and known.is_stream:
+                yield f"{url} answers with a stream of events, which nginx gathers: buffering: off, or --no-buffering, passes each on at once"
 
     def verify_works(self, facts: Facts) -> None:
         """Raises HostFailed when a stranger is let in, or a client gets no answer from behind the site."""

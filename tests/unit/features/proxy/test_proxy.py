@@ -413,10 +413,31 @@ def test_plain_http_leads_to_tls() -> None:
     assert f"{CONF}/novaops-gate.http.conf" not in files({**API, "tls": "off"})
 
 
+SWITCHED = ["Upgrade", "$novaops_switched", "always"]
+
+
 def test_hsts() -> None:
-    assert directives(text({**API, "tls": "letsencrypt"}), "add_header") == [["Strict-Transport-Security", "max-age=31536000", "always"]]
-    assert directives(text(API), "add_header") == []
-    assert directives(text({**API, "hsts": "max-age=1; x"}), "add_header") == [["Strict-Transport-Security", "max-age=1; x", "always"]]
+    year = ["Strict-Transport-Security", "max-age=31536000", "always"]
+    assert directives(text({**API, "tls": "letsencrypt"}), "add_header") == [SWITCHED, year]
+    assert directives(text(API), "add_header") == [SWITCHED]
+    assert directives(text({**API, "hsts": "max-age=1; x"}), "add_header") == [
+        SWITCHED,
+        ["Strict-Transport-Security", "max-age=1; x", "always"],
+    ]
+
+
+@pytest.mark.parametrize("site", [API, APP])
+def test_a_backends_own_connection_is_not_the_clients(site: dict[str, Any]) -> None:
+    """`Upgrade: h2` of an Apache behind it is an error to clients that speak HTTP/2."""
+    hidden = [words[0] for words in directives(text(site), "proxy_hide_header")]
+    assert {"Upgrade", "Keep-Alive", "Proxy-Connection"} <= {*hidden}
+
+
+@pytest.mark.parametrize("site", [{}, {"locations": [{"path": "/events/", "buffering": "off"}]}])
+def test_where_events_pass_as_they_come(site: dict[str, Any]) -> None:
+    conf = text({**APP, **site})
+    assert ("proxy_buffering off" in conf) is bool(site)
+    assert "proxy_buffering off" in text({**APP, "buffering": "off"})
 
 
 # -- secrets that cannot be used --------------------------------------------------------------------------------------
