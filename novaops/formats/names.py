@@ -30,13 +30,13 @@ def host(text: str) -> str:
 
 
 def ssh_host(text: str) -> str:
-    """A host as ssh takes it: also with a dot at the end, or with letters that DNS does not have (IDNA). Raises ValueError."""
+    """A host as ssh takes it, also with a dot at the end. Letters that DNS does not have become its form of them (IDNA). Raises ValueError."""
     try:
         plain = text if text.isascii() else text.encode("idna").decode("ascii")
-    except UnicodeError:
+        found = host(plain.removesuffix("."))
+    except ValueError:
         raise ValueError(f'"{text}" is no host name or IP address') from None
-    found = host(plain.removesuffix("."))
-    return found if is_address(plain) else text
+    return f"{found}." if plain.endswith(".") and not is_address(found) else found
 
 
 def login(text: str) -> str:

@@ -49,8 +49,16 @@ def _ask(asked: Destination, seconds: float, home: str, _: object) -> ClientConf
     if done.returncode:
         said = done.stderr.decode("utf-8", "replace").splitlines()
         why = "\n".join(line for line in said if ": terminating, " not in line)
+        if "jumphost loop" in why:
+            raise circle(asked, why)
         raise UsageError(f"ssh cannot use its configuration for {asked}", why=why, fix=f"{join(['ssh', '-G', asked.host])} says the same")
     return parse(asked, local, done.stdout.decode("utf-8", "surrogateescape"))
+
+
+def circle(asked: Destination, why: str) -> UsageError:
+    """The error for a host that would be reached over itself."""
+    fix = f"give {asked.host} a Host block of its own with ProxyJump none, before the general one"
+    return UsageError(f"the jump hosts of ssh's configuration lead in a circle, to {asked}", why=why, fix=fix)
 
 
 def _options(asked: Destination) -> list[str]:

@@ -287,7 +287,8 @@ def _transport(place: Place, kind: type[_Transport], known_types: list[str], soc
     transport = kind(sock, **options)
     security = transport.get_security_options()
     wanted = {name for known in known_types for name in ({"rsa-sha2-512", "rsa-sha2-256"} if known == "ssh-rsa" else {known})}
-    types = _allowed(place, "HostKeyAlgorithms", security.key_types, tuple(transport._key_info))  # type: ignore[attr-defined]  # noqa: SLF001
+    plain = tuple(name for name in transport._key_info if "-cert-" not in name)  # type: ignore[attr-defined]  # noqa: SLF001
+    types = _allowed(place, "HostKeyAlgorithms", security.key_types, plain)
     security.key_types = sorted(types, key=lambda name: name not in wanted)
     security.kex = _allowed(place, "KexAlgorithms", security.kex, tuple(transport._kex_info))  # type: ignore[attr-defined]  # noqa: SLF001
     return transport

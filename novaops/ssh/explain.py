@@ -90,10 +90,10 @@ def _not_forwarded(error: paramiko.ChannelException, place: Place) -> Unreachabl
 
 def _proxy_ended(sock: ProxySocket, place: Place) -> Unreachable | None:
     """The error for a ProxyCommand that has ended; None while it runs."""
-    ended = sock.ended()
-    if ended is None:
+    sock.close()
+    if sock.ended is None:
         return None
-    status, said = ended
+    status, said = sock.ended
     fix = f"ssh's configuration has ProxyCommand {sock.command}"
     if status in _COMMAND_MISSING:
         return Unreachable(f"{place}: the program of its ProxyCommand cannot be run", why=said, fix=fix)

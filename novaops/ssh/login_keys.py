@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import copy
 import re
 import socket
 from collections.abc import Iterator
@@ -110,8 +109,8 @@ class LoginKeys:
             keys: list[paramiko.PKey] = [key for key in in_agent if key.blob == plain]
             for key in keys or (key for one in files for key in self._of_file(one)):
                 if key.asbytes() == plain:
-                    certified = copy.copy(key)
-                    certified.public_blob = certificate  # type: ignore[assignment]
+                    certified = AgentKey(key.agent, key.blob) if isinstance(key, AgentKey) else key
+                    certified.public_blob = certificate
                     yield certified
 
     def _of_file(self, file: Path) -> Iterator[paramiko.PKey]:

@@ -6,7 +6,9 @@ import os
 import socket
 import subprocess
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 _SECONDS = 2.0
 """For a command that has closed its output to end."""
@@ -20,27 +22,50 @@ class ProxySocket(socket.socket):
         ours, theirs = socket.socketpair()
         super().__init__(ours.family, ours.type, fileno=ours.detach())
         self.command = command
+        self.ended: tuple[int, str] | None = None
+        """Where it ended by itself, once this is closed: its exit status, and the last line of what it said."""
+        self._hung_up = False
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the socket
         try:
             with theirs:
                 self._process = subprocess.Popen(
-                    [os.environ.get("SHELL") or "/bin/sh", "-c", f"exec {command}"], stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=self._said
+                    [os.environ.get("SHELL") or "/bin/sh", "-c", f"exec {command}"],
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
+                    stderr=self._said,
                 )
         except BaseException:
             self._said.close()
             super().close()
             raise
 
-    def ended(self) -> tuple[int, str] | None:
-        """The exit status, and the last line of what it said; None while it runs."""
-        with suppress(subprocess.TimeoutExpired):
-            status = self._process.wait(_SECONDS)
-            self._said.seek(0)
-            lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
-            return status, lines[-1] if lines else ""
-        return None
+    def recv(self, *arguments: Any) -> bytes:
+        with self._watched():
+            data = super().recv(*arguments)
+        self._hung_up = self._hung_up or not data
+        return data
+
+    def send(self, *arguments: Any) -> int:
+        with self._watched():
+            return super().send(*arguments)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except ConnectionError:
+            self._hung_up = True
+            raise
 
     def close(self) -> None:
+        if self._said.closed:
+            return
+        if self._hung_up:
+            with suppress(subprocess.TimeoutExpired):
+                status = self._process.wait(_SECONDS)
+                self._said.seek(0)
+                lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
+                self.ended = status, lines[-1] if lines else ""
         super().close()
         if self._process.poll() is None:
             self._process.terminate()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from novaops.errors import UsageError
-from novaops.ssh.ask_ssh import ask
+from novaops.ssh.ask_ssh import ask, circle
 from novaops.ssh.client_config import ClientConfig, Destination
 from novaops.ssh.target import Target
 
@@ -26,12 +26,8 @@ def route(target: Target) -> tuple[ClientConfig, ...]:
 
 def _to(asked: Destination, trail: tuple[Destination, ...], target: Target) -> tuple[ClientConfig, ...]:
     if asked in trail or len(trail) == LONGEST:
-        circle = [str(one) for one in (*trail[trail.index(asked) if asked in trail else 0 :], asked)]
-        raise UsageError(
-            f"{target}: the jump hosts of ssh's configuration lead in a circle",
-            why=" jumps over ".join(circle),
-            fix=f"give {asked.host} a Host block of its own with ProxyJump none, before the general one",
-        )
+        again = trail.index(asked) if asked in trail else 0
+        raise circle(asked, " jumps over ".join(map(str, (*trail[again:], asked))))
     config = ask(asked, target.timeout)
     try:
         jumps = config.jumps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -13,7 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from novaops.engine.inventory import Access, Host, adhoc
+from novaops.engine.templates import Templates
 from novaops.errors import UsageError
+from novaops.features.host.ssh_config import block
 from novaops.ssh import ask_ssh
 from novaops.ssh.client_config import ClientConfig, Destination, Local, parse
 from novaops.ssh.route import route
@@ -65,7 +69,7 @@ def same(ours: ClientConfig, theirs: dict[str, list[str]]) -> None:
         *("hostkeyalgorithms", "kexalgorithms", "pubkeyauthentication"),
     ):
         assert list(ours.values.get(keyword, ())) == theirs.get(keyword, []), keyword
-    default = str(Path(os.path.expanduser("~root" if os.getuid() == 0 else "~"), ".ssh/known_hosts"))
+    default = f"{pwd.getpwuid(os.getuid()).pw_dir}/.ssh/known_hosts"
     if not theirs["userknownhostsfile"][0].startswith(default):
         assert ours.first("userknownhostsfile") == theirs["userknownhostsfile"][0]
 
@@ -93,7 +97,7 @@ def test_the_way_through_a_configuration(use: UseConfig) -> None:
     assert [(hop.user, hop.hostname, hop.port) for hop in hops] == [("ubuntu", "ground.example.de", 22), ("adm", "localhost", 2222)]
     use((CASES / "c16.config").read_bytes())
     hops = route(Target("db", "db.compute.internal"))
-    assert [(hop.user, hop.hostname, hop.port) for hop in hops][0] == ("ec2-user", "bastion.compute.internal", 2200)
+    assert (hops[0].user, hops[0].hostname, hops[0].port) == ("ec2-user", "bastion.compute.internal", 2200)
     assert route(Target("i", "i-0abc", 2022))[0].proxy_command == (
         "sh -c \"aws ssm start-session --target i-0abc --document-name AWS-StartSSHSession --parameters 'portNumber=2022'\""
     )
@@ -104,7 +108,7 @@ def test_the_way_through_a_configuration(use: UseConfig) -> None:
     [
         ((CASES / "c17.config").read_text(), "j1 jumps over j1"),
         ("Host a\n ProxyJump b\nHost b\n ProxyJump c\nHost c\n ProxyJump a\n", "a jumps over b jumps over c jumps over a"),
-        ("Host *\n ProxyJump me@gw\n", "me@gw jumps over me@gw"),
+        ("Host *\n ProxyJump me@gw\n", "jumphost loop via gw"),
         ("Host *\n ProxyJump %h.x\n", "a jumps over a.x jumps over"),
     ],
 )
@@ -203,7 +207,7 @@ def test_asked_once_for_each_destination(use: UseConfig, tmp_path: Path) -> None
 
 def test_a_match_that_waits_is_not_waited_for(use: UseConfig) -> None:
     use('Match exec "sleep 20"\n')
-    with pytest.raises(Exception, match="ssh did not say within 0.3 s"):
+    with pytest.raises(Exception, match=r"ssh did not say within 0.3 s"):
         ask_ssh.ask(Destination("a"), 0.3)
 
 
@@ -228,7 +232,17 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
 }
 HEAD = st.one_of(
     st.lists(WORD, min_size=1, max_size=3).map(lambda words: f"Host {' '.join(words)}"),
-    st.sampled_from(["Match all", "Match user u", "Match host a,*.b", "Match !host a", "Match originalhost b", 'Match exec "test %h = a"', "Match final all"]),
+    st.sampled_from(
+        [
+            "Match all",
+            "Match user u",
+            "Match host a,*.b",
+            "Match !host a",
+            "Match originalhost b",
+            'Match exec "test %h = a"',
+            "Match final all",
+        ]
+    ),
 )
 LINE = st.sampled_from(sorted(VALUES)).flatmap(
     lambda key: st.tuples(VALUES[key], st.sampled_from([" ", "=", " = "]), st.booleans()).map(
@@ -239,7 +253,12 @@ BLOCK = st.tuples(HEAD, st.lists(LINE, max_size=4)).map(lambda block: "\n".join(
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-@given(first=st.lists(LINE, max_size=2), blocks=st.lists(BLOCK, max_size=4), host=st.sampled_from(["a", "b", "a.b", "c"]), user=st.sampled_from([None, "u"]))
+@given(
+    first=st.lists(LINE, max_size=2),
+    blocks=st.lists(BLOCK, max_size=4),
+    host=st.sampled_from(["a", "b", "a.b", "c"]),
+    user=st.sampled_from([None, "u"]),
+)
 def test_any_configuration_means_what_ssh_says(use: UseConfig, first: list[str], blocks: list[str], host: str, user: str | None) -> None:
     file = use("\n".join((*first, *blocks)) + "\n")
     words = ["-l", user, host] if user else [host]
@@ -259,7 +278,8 @@ def without_ssh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("without_ssh")
 def test_without_ssh_what_paramiko_reads_is_used(use: UseConfig) -> None:
-    use("Host a # mine\n  HostName 192.0.2.1   # why\n  User jane.doe # who\n  Port 2222\nMatch host 192.0.2.1 user jane.doe\n  ProxyJump u@j\n")
+    host = "Host a # mine\n  HostName 192.0.2.1   # why\n  User jane.doe # who\n  Port 2222\n"
+    use(f"{host}Match host 192.0.2.1 user jane.doe\n  ProxyJump u@j\n")
     found = ask_ssh.ask(Destination("a"), 5)
     assert (found.hostname, found.user, found.port) == ("192.0.2.1", "jane.doe", 2222)
     assert [str(one) for one in found.jumps] == ["u@j"]
@@ -268,7 +288,8 @@ def test_without_ssh_what_paramiko_reads_is_used(use: UseConfig) -> None:
 
 @pytest.mark.usefixtures("without_ssh")
 @pytest.mark.parametrize(
-    "line", ["Match tagged prod", "Match localnetwork 10.0.0.0/8", "match host a command x", "Match version=x", "Include more", "  include=x"]
+    "line",
+    ["Match tagged prod", "Match localnetwork 10.0.0.0/8", "match host a command x", "Match version=x", "Include more", "  include=x"],
 )
 def test_without_ssh_what_paramiko_does_not_judge_is_refused(use: UseConfig, line: str) -> None:
     file = use(f"Host a\n  User x\n{line}\n  User y\n")
@@ -276,3 +297,17 @@ def test_without_ssh_what_paramiko_does_not_judge_is_refused(use: UseConfig, lin
         ask_ssh.ask(Destination("a"), 5)
     assert str(file) in error.value.what
     assert error.value.fix == "install the OpenSSH client"
+
+
+@pytest.mark.parametrize("user", ["jane.doe", "CORP\\jane", "jane@corp.example", "Root"])
+@pytest.mark.parametrize("file", ["/home/me/id", "/home/me/my key", '/home/me/a"b', "/home/me/100%h", "/home/me/a\\b #c"])
+def test_the_inventory_as_ssh_reads_it(user: str, file: str, tmp_path: Path) -> None:
+    """What `host ssh-config` prints is read by ssh as it was meant."""
+    access = Access(user=user, identity=file, known_hosts=file)
+    config = tmp_path / "config"
+    config.write_text(block(Host("box", "192.0.2.1", access, frozenset(), {}, {}, 2222), Templates([Path("templates")])))
+    theirs = said(config, "box")
+    assert (theirs["hostname"], theirs["user"], theirs["port"]) == (["192.0.2.1"], [user], ["2222"])
+    assert [name.replace("%%", "%") for name in theirs["identityfile"]] == [file]
+    assert theirs["userknownhostsfile"] == [file]
+    assert (adhoc(f"{user}@box").access.user, adhoc(f"{user}@box.example.:22").address) == (user, "box.example.")
