@@ -30,7 +30,7 @@ def host(text: str) -> str:
 
 
 def ssh_host(text: str) -> str:
-    """A host as ssh takes it, also with a dot at the end. Letters that DNS does not have become its form of them (IDNA). Raises ValueError."""
+    """A host as ssh takes it, also with a dot at the end. Other letters become what DNS has for them (IDNA). Raises ValueError."""
     try:
         plain = text if text.isascii() else text.encode("idna").decode("ascii")
         found = host(plain.removesuffix("."))

@@ -24,22 +24,24 @@ _CERTIFICATE = "-cert-v01@openssh.com"
 
 
 class _Agent(AgentSSH):
-    """The agent at a socket, where paramiko's own only knows that of SSH_AUTH_SOCK."""
+    """The agent at a socket, where paramiko's own only knows that of SSH_AUTH_SOCK. Each question is a connection of its own, so
+    that a key can be used as long as the process lasts, and nothing has to be closed.
+    """
 
     def __init__(self, path: str, seconds: float) -> None:
         """Raises OSError, SSHException."""
         super().__init__()
-        line = socket.socket(socket.AF_UNIX)
-        try:
-            line.settimeout(seconds)
-            line.connect(path)
-            self._connect(line)  # type: ignore[attr-defined]
-        except BaseException:
-            line.close()
-            raise
+        self._path = path
+        self._seconds = seconds
+        self._connect(None)  # type: ignore[attr-defined]  # asks for the keys
 
-    def close(self) -> None:
-        self._close()  # type: ignore[attr-defined]
+    def _send_message(self, msg: paramiko.Message) -> tuple[int, paramiko.Message]:
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(self._seconds)
+            line.connect(self._path)
+            self._conn = line
+            answer: tuple[int, paramiko.Message] = super()._send_message(msg)  # type: ignore[misc]
+        return answer
 
 
 @dataclass
@@ -64,22 +66,18 @@ class LoginKeys:
         public = {file: _public_half(file) for file in files}
         wanted = {blob for blob in public.values() if blob is not None}
         agent = self._agent()
-        try:
-            offered = list(agent.get_keys()) if agent else []
-            any_of_agent = not (self.only or self.config.identities_only)
-            if self.only and not any(public.values()):
-                any_of_agent = _is_encrypted(Path(self.only))  # which of them it is cannot be told
-            matching = [key for key in offered if key.blob in wanted]
-            yield from self._certified(files, matching)
-            yield from matching
-            yield from (key for key in offered if any_of_agent and key.blob not in wanted)
-            in_agent = {key.blob for key in matching}
-            for file in files:
-                if public[file] is None or public[file] not in in_agent:
-                    yield from self._of_file(file)
-        finally:
-            if agent:
-                agent.close()
+        offered = list(agent.get_keys()) if agent else []
+        any_of_agent = not (self.only or self.config.identities_only)
+        if self.only and not any(public.values()):
+            any_of_agent = _is_encrypted(Path(self.only))  # which of them it is cannot be told
+        matching = [key for key in offered if key.blob in wanted]
+        yield from self._certified(files, matching)
+        yield from matching
+        yield from (key for key in offered if any_of_agent and key.blob not in wanted)
+        in_agent = {key.blob for key in matching}
+        for file in files:
+            if public[file] is None or public[file] not in in_agent:
+                yield from self._of_file(file)
 
     def _agent(self) -> _Agent | None:
         path = self.config.agent

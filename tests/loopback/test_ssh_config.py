@@ -318,7 +318,12 @@ def test_the_agent_that_the_configuration_names(server: Callable[..., Sshd], hom
     with pytest.raises(LoginFailed):
         says(to("vm"))  # of three keys two are too many
     configure(home, f"{block}  IdentityFile {home}/mine.pub\n  IdentitiesOnly yes\n")
-    assert says(to("vm"))
+    with Session(to("vm")) as first:
+        key = first.key
+    again = Session(to("vm"))
+    again.key = key
+    with again:
+        assert again.run("echo in").stdout == "in\n"
     configure(home, f"{block}  IdentityAgent none\n".replace(f'  IdentityAgent "{agent}"\n', ""))
     with pytest.raises(LoginFailed, match="there is no key to log in with"):
         says(to("vm"))
