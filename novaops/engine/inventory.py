@@ -38,7 +38,7 @@ class Access(BaseModel):
 
     address: str | None = None
     port: Annotated[int | None, BeforeValidator(lambda value: None if value is None else names.port(value))] = None
-    user: names.User | None = None
+    user: names.Login | None = None
     identity: str | None = None
     """The private key's file; without it ssh's own keys and agent are used."""
     known_hosts: str | None = None
@@ -139,7 +139,7 @@ def adhoc(word: str) -> Host:
     """A host that is not in the inventory: [user@]address[:port]. Raises UsageError."""
     user, at, rest = word.rpartition("@")
     try:
-        address, port = names.address(rest)
+        address, port = names.address(rest, names.ssh_host)
         access = Access(user=user if at else None)
     except (ValueError, ValidationError) as error:
         raise UsageError(f"{word} is not a host", why=_reason(error), fix="write it as user@address or user@address:port") from None
@@ -240,7 +240,7 @@ def _host(inventory: Inventory, name: str, merged: _Layer, groups: frozenset[str
     try:
         names.name(name)
         place = merged.places.get("address", place)
-        address, port = names.address(access.address or name)
+        address, port = names.address(access.address or name, names.ssh_host)
     except ValueError as error:
         raise inventory.error(place, str(error)) from None
     beside = merged.places.get("port", ())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from novaops.engine.planner import fresh_logins
-from novaops.errors import NovaopsError, Refused, Unreachable
+from novaops.errors import NovaopsError, Refused, Unreachable, UsageError
 from novaops.model.plan import Change, Note, Risk, Step
 from novaops.shell import quote
 
@@ -69,7 +69,7 @@ class HostReport:
 
     @property
     def exit_code(self) -> int:
-        return EXIT_CODES[self.status]
+        return UsageError.exit_code if isinstance(self.error, UsageError) else EXIT_CODES[self.status]
 
 
 def failure(host: str, error: NovaopsError, **counted: Any) -> HostReport:

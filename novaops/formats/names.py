@@ -6,6 +6,7 @@ import ipaddress
 import re
 import unicodedata
 import warnings
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -13,6 +14,8 @@ from pydantic import AfterValidator
 _HOST_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_LOGIN = re.compile(r"""[^-\s'"`$%;&<>|(){}:,][^\s'"`$%;&<>|(){}:,]{0,255}(?<!\\)""")
+"""What ssh refuses in a user name, because it could reach a shell, and what separates names."""
 _OPTION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/=@%+-]*")
 
 
@@ -26,7 +29,24 @@ def host(text: str) -> str:
     return text
 
 
-def address(text: str) -> tuple[str, int | None]:
+def ssh_host(text: str) -> str:
+    """A host as ssh takes it, also with a dot at the end. Other letters become what DNS has for them (IDNA). Raises ValueError."""
+    try:
+        plain = text if text.isascii() else text.encode("idna").decode("ascii")
+        found = host(plain.removesuffix("."))
+    except ValueError:
+        raise ValueError(f'"{text}" is no host name or IP address') from None
+    return f"{found}." if plain.endswith(".") and not is_address(found) else found
+
+
+def login(text: str) -> str:
+    """A user to log in as, as ssh takes it: also with a dot, capitals, or a domain in any of its forms. Raises ValueError."""
+    if not _LOGIN.fullmatch(text) or not text.isprintable():
+        raise ValueError(f'"{text}" is no user name')
+    return text
+
+
+def address(text: str, host: Callable[[str], str] = host) -> tuple[str, int | None]:
     """`host`, `host:port`, `[v6]:port` or a bare IPv6 address, as (host, port). Raises ValueError with the offending text."""
     match = re.fullmatch(r"\[(?P<name>[^\]]*)\](:(?P<port>\d+))?|(?P<plain>[^:\[\]]*)(:(?P<number>\d+))?", text)
     if match is None:
@@ -178,6 +198,7 @@ def ip_address(text: str) -> str:
 Host = Annotated[str, AfterValidator(host)]
 Name = Annotated[str, AfterValidator(name)]
 User = Annotated[str, AfterValidator(user)]
+Login = Annotated[str, AfterValidator(login)]
 Path = Annotated[str, AfterValidator(path)]
 ServerName = Annotated[str, AfterValidator(server_name)]
 IpAddress = Annotated[str, AfterValidator(ip_address)]

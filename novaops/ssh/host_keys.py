@@ -1,47 +1,94 @@
-"""Checking a server's host key against known_hosts."""
+"""Checking a server's host key against known_hosts, as ssh's configuration says where and under which name."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from novaops.errors import ChangedHostKey, UnknownHostKey
 from novaops.shell import quote
 from novaops.ssh import known_hosts
-from novaops.ssh.target import Target
+from novaops.ssh.client_config import ClientConfig
+from novaops.ssh.explain import Place
 
 
-def known_hosts_files(target: Target, configured: str = "") -> list[Path]:
-    """The known_hosts files for a target: the inventory's, else those of ssh_config, else the two defaults of ssh."""
-    if target.known_hosts:
-        return [Path(target.known_hosts)]
-    if configured:
-        return [Path(name) for name in configured.split()]
-    return [known_hosts.USER_FILE, known_hosts.SYSTEM_FILE]
+def known_as(hop: ClientConfig) -> str:
+    """The host's name in known_hosts."""
+    return hop.host_key_alias or known_hosts.host_name(hop.hostname, hop.port)
 
 
-def check_host_key(target: Target, host: str, key_type: str, key: bytes, files: list[Path]) -> None:
-    """Raises UnknownHostKey or ChangedHostKey where the key is not a known one of `host`."""
-    found = known_hosts.matching(host, known_hosts.entries(files))
+def user_files(place: Place) -> list[Path]:
+    """The user's known_hosts files: the inventory's, else those of ssh's configuration."""
+    if place.target.known_hosts:
+        return [Path(place.target.known_hosts)]
+    return [Path(name) for name in place.hop.user_known_hosts]
+
+
+def known_hosts_files(place: Place) -> list[Path]:
+    """The known_hosts files in which the host's key is looked up."""
+    if place.target.known_hosts:
+        return user_files(place)
+    return [*user_files(place), *(Path(name) for name in place.hop.global_known_hosts)]
+
+
+def file_to_write(place: Place) -> Path | None:
+    """The known_hosts file that gets new lines: the first that keeps them; None where none does."""
+    return next((file for file in user_files(place) if str(file) != os.devnull), None)
+
+
+def known_entries(place: Place) -> list[known_hosts.Entry]:
+    """The entries for the host. A key under its name without the port is known too where there is none with it, as to ssh."""
+    found = list(known_hosts.entries(known_hosts_files(place)))
+    entries = known_hosts.matching(known_as(place.hop), found)
+    if place.hop.host_key_alias or any(not entry.marker for entry in entries):
+        return entries
+    return [*entries, *known_hosts.matching(place.hop.hostname, found)]
+
+
+def check_host_key(place: Place, key_type: str, key: bytes) -> None:
+    """Raises UnknownHostKey or ChangedHostKey where the key is not a known one of the host."""
+    name = known_as(place.hop)
+    found = known_entries(place)
     revoked = next((e for e in found if e.marker == "@revoked" and e.key == key), None)
     if revoked:
         raise ChangedHostKey(
-            f"the host key of {target} is revoked",
+            f"the host key of {place} is revoked",
             why=f"{known_hosts.fingerprint(key)} is marked @revoked in {revoked.where}.",
             fix="do not connect to it",
         )
     plain = [entry for entry in found if not entry.marker]
     if any(entry.key == key for entry in plain):
         return
+    plain = known_hosts.matching(name, plain)
     if not plain:
         raise UnknownHostKey(
-            f"the host key of {target} is not known",
-            why=f"It shows {key_type} {known_hosts.fingerprint(key)}.",
-            fix=f"compare that with what the provider's console prints, then: novaops host trust {target.name}",
+            f"the host key of {place} is not known",
+            why=" ".join((f"It shows {key_type} {known_hosts.fingerprint(key)}.", *_not_asked(place, found))),
+            fix=f"compare that with what the provider's console prints, then: novaops host trust {_trusted_as(place)}",
         )
     old = next((entry for entry in plain if entry.key_type == key_type), plain[0])
     raise ChangedHostKey(
-        f"the host key of {target} has changed",
+        f"the host key of {place} has changed",
         why=f"Known: {old.key_type} {known_hosts.fingerprint(old.key)} ({old.where}). "
         f"It shows: {key_type} {known_hosts.fingerprint(key)}. Either the machine was made anew, or someone is in between.",
-        fix=f"if it was made anew: ssh-keygen -R {quote(host)} -f {quote(str(old.file))}, then novaops host trust {target.name}",
+        fix=f"if it was made anew: ssh-keygen -R {quote(name)} -f {quote(str(old.file))}, then novaops host trust {_trusted_as(place)}",
     )
+
+
+def _not_asked(place: Place, found: Iterable[known_hosts.Entry]) -> list[str]:
+    """What ssh might know the key by, and novaops does not."""
+    sentences = []
+    if (command := place.hop.first("knownhostscommand")) and command != "none":
+        sentences.append(f"KnownHostsCommand of ssh's configuration ({command}) is not supported: novaops reads files only.")
+    if authority := next((entry for entry in found if entry.marker == "@cert-authority"), None):
+        sentences.append(f"Certificates of hosts are not supported, so {authority.where} does not help.")
+    return sentences
+
+
+def _trusted_as(place: Place) -> str:
+    """What `novaops host trust` is given for this host."""
+    if place.last:
+        return place.target.name
+    asked = place.hop.asked
+    return str(asked) if asked.user else f"{place.hop.user}@{asked}"

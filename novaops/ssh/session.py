@@ -76,7 +76,7 @@ class Session:
         Raises Unreachable; PasswordsAccepted when the server accepts passwords.
         """
         early = early_connect(self.target)
-        from novaops.ssh.connection import connect, key_of  # takes 0.2 s, in which the TCP connection is made
+        from novaops.ssh.connection import connect, key_of  # takes 0.2 s, in which ssh is asked for the way, and the TCP connection is made
 
         self._used = False
         self.connection = connect(self.target, early, key=self.key, no_passwords=no_passwords)
@@ -84,7 +84,9 @@ class Session:
 
     def close(self) -> None:
         if self.connection is not None:
-            self.connection.close()
+            from novaops.ssh.connection import close
+
+            close(self.connection)
             self.connection = None
 
     @property

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from novaops.engine.inventory import Host
 from novaops.engine.templates import Templates
+from novaops.ssh.client_config import quoted
 
 
 def block(host: Host, templates: Templates) -> str:
@@ -17,4 +19,4 @@ def block(host: Host, templates: Templates) -> str:
 
 def _quoted(file: str) -> str:
     path = str(Path(file).expanduser().absolute())
-    return f'"{path}"' if " " in path else path
+    return path if re.fullmatch(r"[A-Za-z0-9_./+,@:-]+", path) else quoted(path)

@@ -6,8 +6,8 @@ from novaops.engine.report import HostReport, ReportLine
 from novaops.errors import ChangedHostKey, HostFailed, UnknownHostKey
 from novaops.model.plan import Change
 from novaops.ssh import known_hosts
-from novaops.ssh.connection import fetch_host_key, key_files
-from novaops.ssh.host_keys import check_host_key
+from novaops.ssh.connection import fetch_host_key
+from novaops.ssh.host_keys import check_host_key, file_to_write, known_as
 from novaops.ssh.target import Target
 
 
@@ -16,9 +16,8 @@ def trust(target: Target, expected: str, *, check: bool) -> HostReport:
 
     Raises Unreachable; ChangedHostKey when another key is known already, or the key is not the expected one.
     """
-    key_type, key, name = fetch_host_key(target)
-    files = key_files(target)
-    file = files[0]
+    key_type, key, place = fetch_host_key(target)
+    name, file = known_as(place.hop), file_to_write(place)
     fingerprint = known_hosts.fingerprint(key)
     if expected and expected.removeprefix("SHA256:").rstrip("=") != fingerprint.removeprefix("SHA256:"):
         raise ChangedHostKey(
@@ -29,8 +28,15 @@ def trust(target: Target, expected: str, *, check: bool) -> HostReport:
     details = {"key_type": key_type, "fingerprint": fingerprint, "known_hosts": str(file)}
     resource = f"host-key:{name}"
     try:
-        check_host_key(target, name, key_type, key, files)
+        check_host_key(place, key_type, key)
     except UnknownHostKey:
+        if file is None:
+            kept = place.hop.first("userknownhostsfile")
+            raise HostFailed(
+                f"the key of {target} cannot be kept: ssh's configuration has UserKnownHostsFile {kept} for it",
+                why=f"It shows {key_type} {fingerprint}.",
+                fix="name a file there, or as known_hosts in the inventory",
+            ) from None
         change = (Change("key", None, f"{key_type} {fingerprint}"), Change("file", None, str(file)))
         if check:
             return HostReport(target.name, "would_change", (ReportLine(resource, "would_change", change),), details=details)

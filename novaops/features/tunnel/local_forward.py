@@ -18,7 +18,7 @@ from fabric import Connection
 from novaops.errors import HostFailed, Unreachable, UsageError
 from novaops.features.tunnel.local_forwarder import Forwarder
 from novaops.features.tunnel.local_settings import LocalForward
-from novaops.ssh.connection import KEEPALIVE, connect
+from novaops.ssh.connection import KEEPALIVE, connect, hops
 from novaops.ssh.early_connect import early_connect
 from novaops.ssh.target import Target
 
@@ -92,8 +92,8 @@ class LocalTunnel:
 
     def close(self) -> None:
         """No listener, connection or thread is left. May be called twice."""
-        hops = _hops(self._connection) if self._connection is not None else []
-        for hop in hops:
+        open_hops = hops(self._connection) if self._connection is not None else []
+        for hop in open_hops:
             if hop.transport is not None:
                 hop.transport.close()
         if self._forwarder is not None:
@@ -102,7 +102,7 @@ class LocalTunnel:
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
-        for hop in hops:
+        for hop in open_hops:
             if hop.transport is not None:
                 hop.transport.join(self.target.timeout)
             hop.close()
@@ -181,11 +181,3 @@ class _ChannelLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if found := _OPEN_FAILED.search(record.getMessage()):
             self.last = found["said"]
-
-
-def _hops(connection: Connection) -> list[Connection]:
-    """The connection, and every jump host before it."""
-    hops = [connection]
-    while isinstance(hops[-1].gateway, Connection):
-        hops.append(hops[-1].gateway)
-    return hops

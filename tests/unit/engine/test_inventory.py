@@ -176,7 +176,7 @@ def test_a_host_without_an_inventory(word: str, user: str, address: str, port: i
 
 
 @pytest.mark.parametrize(
-    "word", ["@192.0.2.1", "root@", "-oProxyCommand=id@h", "root@a b", "root@h:0", "root@h:x", "root@[h]", "a@b@c", "root@$(id)"]
+    "word", ["@192.0.2.1", "root@", "-oProxyCommand=id@h", "root@a b", "root@h:0", "root@h:x", "root@[h]", "a@b@", "root@$(id)"]
 )
 def test_what_is_no_host(word: str) -> None:
     with pytest.raises(UsageError) as error:

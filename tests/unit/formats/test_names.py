@@ -62,6 +62,25 @@ def test_a_word_that_passes_is_a_word_everywhere(kind: str, text: str) -> None:
     assert text.isascii()
 
 
+@given(SIGNS, st.integers(1, 65535))
+@example("a.", 22)
+def test_a_host_of_ssh_that_passes_is_a_word_everywhere(text: str, port: int) -> None:
+    """It is a word of the shell's that a ProxyCommand is run by."""
+    if passes(names.ssh_host, text):
+        found = names.ssh_host(text)
+        assert shlex.split(found) == [found]
+        assert not set(host_name(found, port)) & set(",|!*?#\n$`'\"\\;&<> ")
+
+
+@given(SIGNS)
+@example("CORP\\jane")
+def test_a_login_that_passes_is_no_option_and_reaches_no_shell(text: str) -> None:
+    if passes(names.login, text):
+        assert not text.startswith("-")
+        assert not set(text) & set("'`\";&<>|(){}$% \t\r\n")
+        assert not text.endswith("\\")
+
+
 @given(SIGNS.map("/{}".format))
 @example("/a\u2028b")
 def test_a_path_that_passes_stays_one_field(text: str) -> None:
