@@ -6,8 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from novaops.facts.account import Account
-from novaops.formats.sshd_config import Peer, SshdConfig, covers, listed
+from novaops.formats.authorized_keys import AuthorizedKey
+from novaops.formats.sshd_config import Peer, Setting, SshdConfig, covers, listed
 from novaops.formats.sshd_drop_in import DROP_IN, KEYWORDS, NAMES
+
+_METHODS = ("password", "keyboard-interactive")
+"""The methods that KEYWORDS switch."""
 
 Effective = Mapping[str, tuple[str, ...]]
 """sshd's own settings for one user from one address, as `sshd -T` prints them."""
@@ -55,12 +59,44 @@ def _same(written: str, effective: str) -> bool:
     return one == other
 
 
+@dataclass(frozen=True)
+class Answer:
+    """Whether sshd would take a right password, or a right key."""
+
+    allowed: bool | None
+    """None: that cannot be known."""
+    why: tuple[LoginBlocker, ...]
+    """What is against it, or what decides and is not known."""
+
+
+def by_password(context: LoginContext) -> Answer:
+    return _answer(to_password(context), perhaps_by_password(context))
+
+
+def by_key(context: LoginContext) -> Answer:
+    return _answer(to_key(context), perhaps_by_key(context))
+
+
+def _answer(against: Iterable[LoginBlocker], perhaps: Iterable[LoginBlocker]) -> Answer:
+    blockers, unknown = tuple(against), tuple(perhaps)
+    return Answer(allowed=False, why=blockers) if blockers else Answer(None if unknown else True, unknown)
+
+
+def perhaps_by_password(context: LoginContext) -> Iterator[LoginBlocker]:
+    """What decides whether a password is right, and cannot be known from here."""
+    if context.account is not None and context.account.password == "elsewhere":
+        yield LoginBlocker("its password is kept elsewhere, where PAM asks (LDAP, SSSD)")
+
+
 def to_password(context: LoginContext, *, sets_password: bool = False) -> Iterator[LoginBlocker]:
     """What would make sshd reject a right password. `sets_password`: the account gets a new one, or is created with one."""
     yield from _methods(context)
     yield from _account(context, sets_password=sets_password)
     yield from to_everything(context)
-    if missing := _second_factor(context.effective.get("authenticationmethods", ()), {"password", "keyboard-interactive"}):
+    asks = {name for name, keyword in zip(_METHODS, KEYWORDS, strict=True) if context.value(keyword) == "yes"} or set(_METHODS)
+    if context.value("usepam") != "yes":
+        asks = {"password"}  # without PAM, keyboard-interactive asks for nothing
+    if missing := _second_factor(context.effective.get("authenticationmethods", ()), asks):
         place = context.place("authenticationmethods")
         yield LoginBlocker(
             f"AuthenticationMethods asks for more than a password: {missing}", place, "the administrator of the host meant that"
@@ -77,9 +113,10 @@ def to_key(context: LoginContext) -> Iterator[LoginBlocker]:
         return
     if context.value("pubkeyauthentication") == "no":
         yield context.said("pubkeyauthentication", "PubkeyAuthentication")
-    if not account.keys and not _other_keys(context):
-        yield LoginBlocker("it has no key")
-    if account.keys and account.keys == account.keys_forced:
+    keys, perhaps = usable(context), list(perhaps_by_key(context))
+    if not keys and not perhaps:
+        yield from _without_key(context)
+    if keys and not perhaps and all(key.has("command") for key in keys):
         yield LoginBlocker("its keys run one command only, and no shell")
     if account.password == "locked" and context.value("usepam") == "no":
         yield LoginBlocker("its password is locked, and without PAM sshd then takes no key either", context.place("usepam"))
@@ -94,6 +131,69 @@ def to_key(context: LoginContext) -> Iterator[LoginBlocker]:
         yield context.said("permitrootlogin", "PermitRootLogin")
 
 
+def usable(context: LoginContext) -> tuple[AuthorizedKey, ...]:
+    """The keys of its own files that sshd would take from there."""
+    account = context.account
+    if account is None or account.keys is None:
+        return ()
+    return tuple(key for key in account.keys.lines if not key.has("cert-authority") and not _useless(key, context))
+
+
+def perhaps_by_key(context: LoginContext) -> Iterator[LoginBlocker]:
+    """What decides whether a key is taken, and cannot be known from here; nothing where it is certain."""
+    account = context.account
+    if account is None or account.keys is None:
+        return
+    keys = usable(context)
+    if keys and context.value("revokedkeys") not in {"", "none"}:
+        yield _unknown(context, "revokedkeys", "RevokedKeys", "may list its keys")
+    if keys and (writable := next((file for file, why in account.keys.barred if why == "group"), "")):
+        yield LoginBlocker(f"its own group may write to {writable}, which not every sshd allows")
+    if keys:
+        return
+    if context.value("authorizedkeyscommand") not in {"", "none"}:
+        yield _unknown(context, "authorizedkeyscommand", "AuthorizedKeysCommand", "may know keys of it, and was not run")
+    listed_nowhere = context.value("authorizedprincipalsfile") not in {"", "none"} and not account.keys.principals
+    by_command = context.value("authorizedprincipalscommand") not in {"", "none"}
+    if context.value("trustedusercakeys") not in {"", "none"} and (by_command or not listed_nowhere):
+        yield _unknown(context, "trustedusercakeys", "TrustedUserCAKeys", "may have signed a certificate for it")
+    if any(key.has("cert-authority") and not _useless(key, context) for key in account.keys.lines):
+        yield LoginBlocker("an authority in its own file may have signed a certificate for it")
+
+
+def _unknown(context: LoginContext, keyword: str, shown: str, what: str) -> LoginBlocker:
+    return LoginBlocker(f"{shown} {context.value(keyword)} {what}", context.place(keyword))
+
+
+def _useless(key: AuthorizedKey, context: LoginContext) -> str:
+    """Why sshd does not take this key from there; "" when it does."""
+    assert context.account is not None
+    if key.expired(context.account.date):
+        return "has expired"
+    if not key.opens_from(context.peer.address):
+        return f"is not for logins from {context.peer.address}"
+    if not key.taken([name for value in context.effective.get("pubkeyacceptedalgorithms", ()) for name in value.split(",")]):
+        return f"is of the type {key.kind}, which PubkeyAcceptedAlgorithms leaves out"
+    return ""
+
+
+def _without_key(context: LoginContext) -> Iterator[LoginBlocker]:
+    assert context.account is not None
+    if context.account.keys is None:
+        yield LoginBlocker("its keys were not looked for")
+        return
+    keys = context.account.keys
+    barred = {"unreadable": f"which {context.peer.user} cannot read", "strict": "which others may change (StrictModes)"}
+    whys = [f"sshd takes no key from {file}, {barred[why]}" for file, why in keys.barred if why in barred]
+    whys += [f"its key {why}" for why in dict.fromkeys(_useless(key, context) for key in keys.lines) if why]
+    yield from (LoginBlocker(why) for why in whys)
+    if not whys:
+        own = {f"{context.account.home}/.ssh/authorized_keys{end}" for end in ("", "2")}
+        where = f" in {' or '.join(keys.files)}" if set(keys.files) - own else ""
+        what = "it has no key" if keys.files or context.value("authorizedkeysfile") != "none" else "AuthorizedKeysFile none: it has no key"
+        yield LoginBlocker(what + where, context.place("authorizedkeysfile") if where else "")
+
+
 def to_everything(context: LoginContext) -> Iterator[LoginBlocker]:
     """What makes sshd reject every login, by whatever method."""
     yield from _lists(context)
@@ -101,7 +201,8 @@ def to_everything(context: LoginContext) -> Iterator[LoginBlocker]:
         yield context.said("refuseconnection", "RefuseConnection")
     if context.nologin and context.peer.user != "root":
         yield LoginBlocker("/etc/nologin is there: only root may log in", fix="rm /etc/nologin, when the maintenance is over")
-    if context.account is not None and not context.account.shell_works:
+    sftp_only = context.value("forcecommand").startswith("internal-sftp")  # which sshd serves itself, whatever the shell
+    if context.account is not None and not context.account.shell_works and not sftp_only:
         yield LoginBlocker(f"its shell {context.account.shell} does not allow login", fix=f"chsh -s /bin/bash {context.account.name}")
 
 
@@ -123,7 +224,8 @@ def _account(context: LoginContext, *, sets_password: bool) -> Iterator[LoginBlo
         yield LoginBlocker("the account has expired", fix=f"chage -E -1 {name}")
     if sets_password:
         return
-    states = {"none": "it has no password", "locked": "its password is locked", "empty": "its password is empty, which sshd does not take"}
+    states = {} if context.value("usepam") == "yes" else {"elsewhere": "its password is kept elsewhere, where sshd asks only by PAM"}
+    states |= {"none": "it has no password", "locked": "its password is locked", "empty": "its password is empty, which sshd does not take"}
     if account.password in states and not (account.password == "empty" and context.value("permitemptypasswords") == "yes"):
         yield LoginBlocker(states[account.password], fix=f"--user {name} --password env:NAME sets one")
     elif account.password_expired:
@@ -167,17 +269,41 @@ def _line_with(context: LoginContext, keyword: str, word: str) -> str:
     return next((line.where for line in lines if word in line.value.split()), lines[0].where if lines else "")
 
 
-def _other_keys(context: LoginContext) -> bool:
-    """Whether keys come from elsewhere than the user's own files: a command, or a trusted certificate authority."""
-    return any(context.value(keyword) not in {"", "none"} for keyword in ("authorizedkeyscommand", "trustedusercakeys"))
-
-
 def rulings(contexts: Iterable[LoginContext], after: SshdConfig) -> Iterator[tuple[str, LoginBlocker]]:
     """Users for whom a line that is not novaops' would decide about passwords once `after` is in force, with that line."""
     for context in contexts:
         for keyword in KEYWORDS:
             winner = after.ruling(keyword, context.peer).winner
             if winner is None or winner.file != DROP_IN:
-                text = f"{NAMES[keyword]} {winner.value}" if winner else f"nothing sets {keyword}"
-                yield context.peer.user, LoginBlocker(f"{text} comes before what novaops would write", winner.where if winner else "")
+                yield context.peer.user, LoginBlocker(*_comes_before(keyword, winner))
                 break
+
+
+def rulings_elsewhere(contexts: Iterable[LoginContext], after: SshdConfig) -> Iterator[tuple[str, LoginBlocker]]:
+    """Users whom such a line would let in by password from some other address."""
+    for context in contexts:
+        lines = (line for keyword in KEYWORDS for line in after.possible(keyword, context.peer))
+        if line := next((line for line in lines if line.file != DROP_IN and line.value.lower() == "yes"), None):
+            yield context.peer.user, LoginBlocker(*_comes_before(line.keyword, line))
+
+
+def _comes_before(keyword: str, line: Setting | None) -> tuple[str, str]:
+    text = f"{NAMES[keyword]} {line.value}" if line else f"nothing sets {keyword}"
+    return f"{text} comes before what novaops would write", line.where if line else ""
+
+
+def needs_password(context: LoginContext) -> Iterator[LoginBlocker]:
+    """AuthenticationMethods that nobody could satisfy any more without passwords: from here, or else from wherever they hold."""
+    fix = "let a key suffice there first: AuthenticationMethods publickey"
+    methods = context.value("authenticationmethods")
+    if _all_with_password(methods):
+        yield LoginBlocker(f"AuthenticationMethods {methods} needs a password", context.place("authenticationmethods"), fix)
+        return
+    for line in context.config.possible("authenticationmethods", context.peer):
+        if _all_with_password(line.value):
+            yield LoginBlocker(f"AuthenticationMethods {line.value} needs a password for whom it holds", line.where, fix)
+
+
+def _all_with_password(methods: str) -> bool:
+    lists = [[name.partition(":")[0] for name in words.split(",")] for words in methods.split()]
+    return bool(lists) and all(set(_METHODS) & set(names) for names in lists)

@@ -1,0 +1,89 @@
+# What opens an account without a password, by sshd's own settings for it. `look_at` and `effective` stand before this.
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # the caller reads name, uid, gid and home from the lines that `about` prints
+
+as_user='' # sshd reads these files as the user, who may see what root may not (a home over NFS), and the other way round
+! setpriv --reuid=0 --regid=0 --clear-groups true 2>/dev/null || as_user=yes
+elsewhere=$(grep -rhi '^[[:space:]"]*authorizedkeysfile' /etc/ssh 2>/dev/null |
+  grep -viE '^[[:space:]"]*authorizedkeysfile["[:space:]=]+((%h/)?[.]ssh/authorized_keys2?["[:space:]]*)+$') || :
+
+has_keys() { # whether it may have keys, without asking sshd for its settings
+  [ -z "$elsewhere" ] || return 0
+  [ -f "$home/.ssh/authorized_keys" ] || [ -f "$home/.ssh/authorized_keys2" ]
+}
+setting() { printf '%s\n' "$settings" | sed -n "s/^$1 //p"; }
+expanded() { # PATTERN: the path that sshd makes of it
+  rest=$1 path=''
+  while :; do
+    case $rest in
+      *%?*) path=$path${rest%%\%*} rest=${rest#*%} ;;
+      *) path=$path$rest; break ;;
+    esac
+    case $rest in h*) path=$path$home ;; u*) path=$path$name ;; U*) path=$path$uid ;; %*) path=$path% ;; esac
+    rest=${rest#?}
+  done
+  case $path in /*) ;; *) path=$home/$path ;; esac
+  printf '%s\n' "$path"
+}
+as_the_user() {
+  if [ -z "$as_user" ] || [ "$uid" = 0 ]; then "$@"; else setpriv --reuid="$uid" --regid="$gid" --init-groups -- "$@"; fi
+}
+writable() { # FILE: who else may change it, or a folder on the way to it, as StrictModes sees it: "strict PATH" or "group PATH"
+  home_itself=$(readlink -f -- "$home") at=$(readlink -f -- "$1")
+  while :; do
+    # shellcheck disable=SC2046 # three numbers
+    set -- $(stat -c '%u %a %g' -- "$at")
+    case $1:$2:$3 in
+      0:*[2367]:* | "$uid":*[2367]:*) echo "strict $at"; return ;;
+      0:*[2367]?:"$gid" | "$uid":*[2367]?:"$gid") echo "group $at"; return ;;
+      0:*[2367]?:* | "$uid":*[2367]?:*) echo "strict $at"; return ;;
+      0:* | "$uid":*) ;;
+      *) echo "strict $at"; return ;;
+    esac
+    [ "$at" != "$home_itself" ] && [ "$at" != / ] || return 0
+    at=${at%/*}; at=${at:-/}
+  done
+}
+contents() { # FILE: what sshd reads in it; or a line "barred: WHY FILE", and nothing where there is none
+  # shellcheck disable=SC2016 # the user's own shell expands it
+  if as_the_user sh -c '[ -f "$1" ] && [ -r "$1" ]' sh "$1" 2>/dev/null; then
+    why=''
+    [ "$(setting strictmodes)" = no ] || why=$(writable "$1")
+    case $why in
+      strict*) printf 'barred:%s\n' "$why" ;;
+      *) [ -z "$why" ] || printf 'barred:%s\n' "$why"; as_the_user cat -- "$1"; echo ;;
+    esac
+  elif [ -f "$1" ]; then
+    printf 'barred:unreadable %s\n' "$1"
+  fi
+}
+files_of() { # KEYWORD: the paths it names, a line each
+  set -f
+  for pattern in $(setting "$1"); do [ "$pattern" = none ] || expanded "$pattern"; done
+  set +f
+}
+keys_of() { # lines key:KIND:OPTIONS, barred:WHY FILE, lookedin:FILE and principal: for the account, in any order
+  files_of authorizedkeysfile | while IFS= read -r file; do
+    printf 'lookedin:%s\n' "$file"
+    contents "$file"
+  done | awk '
+    function is_key(kind, blob) { return kind ~ /^(sk-)?(ssh|ecdsa)-[-a-z0-9]+(@openssh[.]com)?$/ && blob ~ /^AAAA/ }
+    /^(barred|lookedin):/ { print; next }
+    { sub(/^[ \t]+/, "") }
+    /^#/ || $0 == "" { next }
+    is_key($1, $2) { print "key:" $1 ":"; next }
+    {
+      quoted = 0
+      for (i = 1; i <= length($0); i++) {
+        c = substr($0, i, 1)
+        if (c == "\\" && substr($0, i + 1, 1) == "\"") i++
+        else if (c == "\"") quoted = !quoted
+        else if (!quoted && (c == " " || c == "\t")) break
+      }
+      options = substr($0, 1, i - 1); $0 = substr($0, i + 1)
+      if (is_key($1, $2)) print "key:" $1 ":" options
+    }'
+  files_of authorizedprincipalsfile | while IFS= read -r file; do contents "$file"; done | awk '
+    /^barred:/ || /^[ \t]*(#|$)/ { next }
+    { print "principal:"; exit }'
+}
