@@ -16,7 +16,7 @@ from novaops.engine.fresh_login import log_in
 from novaops.engine.guard import SECONDS, Answer, Guard, waits
 from novaops.engine.planner import fresh_logins, guarded_ranges
 from novaops.engine.run_script import Run, start_and_follow
-from novaops.errors import HostFailed, LockHeld, NovaopsError, RunLost, Unreachable
+from novaops.errors import HostFailed, LockHeld, LoginFailed, NovaopsError, RunLost, Unreachable
 from novaops.model.plan import FreshLogin, Step
 from novaops.secret import Secret
 from novaops.shell import whole
@@ -113,6 +113,7 @@ def _confirm(session: Session, outcome: Outcome, number: int, watcher: Watcher) 
     def says(answer: Answer) -> str:
         return whole(run.guard.answer(run.id, number, answer))
 
+    login = logins[0]
     try:
         for login in logins:
             watcher.guarded(login, run.guard.seconds)
@@ -123,6 +124,9 @@ def _confirm(session: Session, outcome: Outcome, number: int, watcher: Watcher) 
         watcher.taking_back(error.what)
         with suppress(NovaopsError):
             session.run(says("roll back"), root=False)
+        if isinstance(error, LoginFailed) and login.if_refused:
+            with suppress(NovaopsError):
+                error.why = "\n".join(filter(None, [error.why, session.run(whole(login.if_refused)).stdout.strip()]))
 
 
 def _reconnect(session: Session, run: Run, deadline: float) -> None:

@@ -26,7 +26,7 @@ look() { # TABLE [NAMES]: names that are not in it are left out
 
 _ACCOUNTS = _LOOK + sh_file(__package__, "account.sh")
 
-Password = Literal["set", "locked", "none", "empty", "elsewhere"]
+Password = Literal["set", "locked", "none", "barred", "empty", "elsewhere"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class Account:
     groups: tuple[str, ...]
     """The primary one first."""
     password: Password
-    """locked: there is one behind a `!`. none: no password matches, as with `*` or `!`. empty: the login asks for none.
+    """locked: there is one behind a `!`. none: no password matches, as with `*`. barred: the same with a `!`, for which sshd
+    without PAM takes no key either. empty: the login asks for none.
     elsewhere: the account is of no table of this host, nor is its password; PAM may know who has it."""
     account_expires: int | None
     """This and the next two are days since 1970 or numbers of days, as in shadow(5); None where the field is empty."""

@@ -8,7 +8,7 @@ about() { # [NAMES]: NAME:UID:GID:HOME:SHELL:PASSWORD:CHANGED:MAX:INACTIVE:EXPIR
     function kind(field, locked) {
       if (field == "") return "empty"
       locked = sub(/^!+/, "", field)
-      if (field !~ /^[$][0-9A-Za-z-]+[$]/ && (field !~ /^[_.\/0-9A-Za-z]+$/ || length(field) != 13 && length(field) != 20)) return "none"
+      if (field !~ /^[$][0-9A-Za-z-]+[$]/ && (field !~ /^[_.\/0-9A-Za-z]+$/ || length(field) != 13 && length(field) != 20)) return locked ? "barred" : "none"
       return locked ? "locked" : "set"
     }
     $0 == "=" { part++; next }

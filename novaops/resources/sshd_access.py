@@ -118,8 +118,8 @@ def to_key(context: LoginContext) -> Iterator[LoginBlocker]:
         yield from _without_key(context)
     if keys and not perhaps and all(key.has("command") for key in keys):
         yield LoginBlocker("its keys run one command only, and no shell")
-    if account.password == "locked" and context.value("usepam") == "no":
-        yield LoginBlocker("its password is locked, and without PAM sshd then takes no key either", context.place("usepam"))
+    if account.password in {"locked", "barred"} and context.value("usepam") != "yes":
+        yield LoginBlocker("its password is locked (!), and without PAM sshd then takes no key either", context.place("usepam"))
     if account.expired:
         yield LoginBlocker("the account has expired", fix=f"chage -E -1 {account.name}")
     if account.password_expired and context.value("usepam") == "yes":
@@ -225,7 +225,12 @@ def _account(context: LoginContext, *, sets_password: bool) -> Iterator[LoginBlo
     if sets_password:
         return
     states = {} if context.value("usepam") == "yes" else {"elsewhere": "its password is kept elsewhere, where sshd asks only by PAM"}
-    states |= {"none": "it has no password", "locked": "its password is locked", "empty": "its password is empty, which sshd does not take"}
+    states |= {
+        "none": "it has no password",
+        "barred": "it has no password",
+        "locked": "its password is locked",
+        "empty": "its password is empty, which sshd does not take",
+    }
     if account.password in states and not (account.password == "empty" and context.value("permitemptypasswords") == "yes"):
         yield LoginBlocker(states[account.password], fix=f"--user {name} --password env:NAME sets one")
     elif account.password_expired:

@@ -26,8 +26,11 @@ from novaops.resources.sshd_access import (
     to_password,
 )
 from novaops.secret import Secret
+from novaops.shell import quote, sh_file
 
 ID = "sshd:password-login"
+
+_WHY_REFUSED = sh_file(__package__, "refused_login.sh")
 
 _OTHERS = "as sshd's other files say"
 
@@ -69,7 +72,7 @@ class PasswordLogin(Resource):
         early = _includes_early(now)
         if not early:
             after = after.with_file(MAIN, included(now.files.get(MAIN, "")))
-        self._refuse_blocked(facts, sshd, after)
+        self._refuse_blocked(facts, sshd, now, after)
         files = [sshd_file.drop_in(sshd, wanted.text(), self._expected(facts))]
         found = facts[FileAt(MAIN)]
         if not early and isinstance(found, FileState):
@@ -137,7 +140,7 @@ class PasswordLogin(Resource):
         known = dict(self.passwords)
         for grant in self.grants:
             if grant.who in known and not self._unproven(grant, facts):
-                yield FreshLogin(grant.who, known[grant.who])
+                yield FreshLogin(grant.who, known[grant.who], if_refused=f"set -- {quote(grant.who)}\n{_WHY_REFUSED}")
         if not self.grants:
             yield FreshLogin(no_passwords=True)
 
@@ -172,9 +175,12 @@ class PasswordLogin(Resource):
             found, oldest = (".".join(map(str, version)) for version in (sshd.version, OLDEST))
             raise Refused(f"OpenSSH {found} knows no Include", why=f"novaops writes a file of its own, which needs {oldest} or newer.")
 
-    def _refuse_blocked(self, facts: Facts, sshd: Sshd, after: SshdConfig) -> None:
-        """Raises Refused with all reasons why the logins would still fail, so that they can be fixed together."""
-        contexts = {grant: _context(grant, facts, sshd, after) for grant in self.grants}
+    def _refuse_blocked(self, facts: Facts, sshd: Sshd, now: SshdConfig, after: SshdConfig) -> None:
+        """Raises Refused with all reasons why the logins would still fail, so that they can be fixed together.
+
+        Lines are named as they are `now`: nothing is changed.
+        """
+        contexts = {grant: _context(grant, facts, sshd, now) for grant in self.grants}
         found = [(grant.name, blocker) for grant, context in contexts.items() for _, blocker in rulings([context], after)]
         for grant, context in contexts.items():
             if grant.who == EVERYONE:
@@ -184,7 +190,7 @@ class PasswordLogin(Resource):
                 granted = replace(granted, effective={**granted.effective, "permitrootlogin": ("yes",)})
             found += [(grant.who, blocker) for blocker in to_password(granted, sets_password=grant.who in dict(self.passwords))]
         if self.others_denied:
-            others = [_context_of(account, effective, facts, sshd, after) for account, effective in facts.known(Accounts())]
+            others = [_context_of(account, effective, facts, sshd, now) for account, effective in facts.known(Accounts())]
             denied = [context for context in others if context.peer.user not in self._granted]
             found += list(rulings(denied, after)) or list(rulings_elsewhere(denied, after))
             found += [(context.peer.user, blocker) for context in others for blocker in needs_password(context)]

@@ -217,7 +217,8 @@ def test_effective_settings_as_sshd_prints_them(tmp_path: Path) -> None:
 FIELDS = {
     "set": (HASH, "abJnggxhB/yWI", "_J9..rasmBYk8r9AiWNc"),
     "locked": (f"!{HASH}", f"!!{HASH}", "!abJnggxhB/yWI"),
-    "none": ("*", "!", "!!", "!*", "*LK*", "x", "NP", f"*{HASH}"),
+    "none": ("*", "*LK*", "x", "NP", f"*{HASH}"),
+    "barred": ("!", "!!", "!*"),
     "empty": ("",),
 }
 
@@ -241,11 +242,16 @@ def test_the_kind_of_a_password_without_the_password(tmp_path: Path) -> None:
     kinds = {f"{kind}{number}": (kind, field) for kind, fields in FIELDS.items() for number, field in enumerate(fields)}
     host(
         tmp_path,
-        "".join(f"{name}:x:1:1::/:/bin/sh\n" for name in kinds) + f"old:{HASH}:1:1::/:/bin/sh\nold:*:1:1::/:\nldap:*:1:1::/:/bin/sh\n",
+        "".join(f"{name}:x:1:1::/:/bin/sh\n" for name in kinds)
+        + f"old:{HASH}:1:1::/:/bin/sh\nold:*:1:1::/:\nldap:*:1:1::/:/bin/sh\nsssd:*:1:1::/:/bin/sh\n",
         "".join(f"{name}:{field}:1:0:9::::\n" for name, (_, field) in kinds.items()),
     )
-    found = accounts(tmp_path, *kinds, "old", "ldap", "nobody")
-    assert [account.password for account in found[:-1]] == [*(kind for kind, _ in kinds.values()), "set", "none"]
+    tables = (tmp_path / "etc" / "passwd").read_text()
+    program(tmp_path, "getent", f"cat {tmp_path}/etc/all-$1 {tmp_path}/etc/$1 2>/dev/null; exit 2")
+    (tmp_path / "etc" / "all-passwd").write_text(tables)
+    (tmp_path / "etc" / "passwd").write_text(tables.replace("sssd:*:1:1::/:/bin/sh\n", ""))
+    found = accounts(tmp_path, *kinds, "old", "ldap", "sssd", "nobody")
+    assert [account.password for account in found[:-1]] == [*(kind for kind, _ in kinds.values()), "set", "none", "elsewhere"]
     assert found[-1] == "absent"
     questions = [PasswordHash(name) for name in ("set0", "old", "empty0", "nobody")]
     done = asked(questions, tmp_path)
@@ -278,7 +284,7 @@ def keys(folder: Path, said: str, *, name: str = "me", shell: str = "dash") -> K
     program(folder, "id", r"printf 'x\0'")
     [(account, settings)] = ran(Accounts(), folder, shell)
     assert settings == {line.partition(" ")[0]: (line.partition(" ")[2],) for line in said.splitlines()}
-    assert account.keys is not None
+    assert isinstance(account.keys, Keys)
     return account.keys
 
 
