@@ -58,6 +58,8 @@ class Outcome:
     """How many fresh logins were made."""
     not_confirmed: NovaopsError | None = None
     """Why the fresh login did not work."""
+    fired: bool = False
+    """Whether the host heard nothing in time."""
 
 
 def new_run(steps: tuple[Step, ...], after: str, *, wait: bool, undoes: str = "", guard: int = SECONDS) -> Run:
@@ -162,6 +164,8 @@ def _read(line: str, outcome: Outcome, watcher: Watcher) -> bool:
             watcher.step(int(number), outcome.run.steps[int(number)])
         case "done", [number]:
             outcome.done.add(int(number))
+        case "fired", _:
+            outcome.fired = True
         case "failed", [number, _, status, text]:
             outcome.failed = int(number)
             outcome.said = _decoded(text) or f"exit status {status}"

@@ -128,6 +128,9 @@ def _ordered(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
 _GRANT = re.compile(r"^Match User (\S+)(?: Address (\S+))?\n    PasswordAuthentication yes$", re.MULTILINE)
 
 
+_WITHOUT_PAM = "    PasswordAuthentication yes\n    KbdInteractiveAuthentication no\n"
+
+
 def read(text: str) -> DropIn:
     """The drop-in that `text` was written from; an empty one where novaops did not write it."""
     if not text.startswith(_HEAD):
@@ -136,7 +139,7 @@ def read(text: str) -> DropIn:
         Grant(EVERYONE if match[1] == "*,!root" else match[1], tuple(match[2].split(",")) if match[2] else ())
         for match in _GRANT.finditer(text)
     )
-    return DropIn(tuple(grants), "\nMatch all\n" in text)
+    return DropIn(tuple(grants), "\nMatch all\n" in text, _WITHOUT_PAM not in text)
 
 
 def included(main: str) -> str:
