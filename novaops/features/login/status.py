@@ -10,7 +10,8 @@ from novaops.facts.sshd import Caller, SshdState
 from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.formats.sshd_drop_in import KEYWORDS, NAMES
 from novaops.model.question import Facts, Missing, Question
-from novaops.resources.sshd_access import Answer, LoginContext, by_key, by_password, usable
+from novaops.resources.sshd_access import Answer, LoginContext, by_password
+from novaops.resources.sshd_keys import by_key, usable
 
 
 def questions() -> tuple[Question[Any], ...]:

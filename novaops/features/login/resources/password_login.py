@@ -18,13 +18,13 @@ from novaops.resources import sshd_file
 from novaops.resources.sshd_access import (
     Effective,
     LoginContext,
-    by_key,
     by_password,
     needs_password,
     rulings,
     rulings_elsewhere,
     to_password,
 )
+from novaops.resources.sshd_keys import by_key
 from novaops.secret import Secret
 from novaops.shell import quote, sh_file
 

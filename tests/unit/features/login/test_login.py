@@ -25,7 +25,8 @@ from novaops.formats.authorized_keys import AuthorizedKey, options
 from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.formats.sshd_drop_in import Grant
 from novaops.model.question import Facts
-from novaops.resources.sshd_access import LoginContext, by_key, perhaps_by_key, perhaps_by_password, to_key, to_password
+from novaops.resources.sshd_access import LoginContext, perhaps_by_password, to_password
+from novaops.resources.sshd_keys import by_key, perhaps_by_key, to_key
 
 CASES = Path(__file__).parents[3] / "cases" / "login"
 PW = "wired-Fjord-88"
