@@ -12,6 +12,15 @@ from novaops.formats.sshd_drop_in import DROP_IN, KEYWORDS, NAMES
 _METHODS = ("password", "keyboard-interactive")
 """The methods that KEYWORDS switch."""
 
+_USUAL_PAM = frozenset(
+    f"pam_{name}"
+    for name in (
+        *("unix", "nologin", "permit", "deny", "env", "cap", "faildelay", "faillock", "localuser", "usertype", "succeed_if", "sepermit"),
+        *("selinux", "loginuid", "keyinit", "limits", "sss", "systemd_home", "rootok", "shells", "ecryptfs", "gnome_keyring", "mount"),
+    )
+)
+"""Modules that the distributions have by themselves: they let in who has the right password."""
+
 Effective = Mapping[str, tuple[str, ...]]
 """sshd's own settings for one user from one address, as `sshd -T` prints them."""
 
@@ -38,6 +47,8 @@ class LoginContext:
     config: SshdConfig
     nologin: bool = False
     """Whether there is an /etc/nologin, with which only root may log in."""
+    pam: tuple[tuple[str, str], ...] = ()
+    """What PAM asks: ("auth" or "account", module)."""
 
     def value(self, keyword: str) -> str:
         return " ".join(self.effective.get(keyword, ()))
@@ -81,6 +92,14 @@ def perhaps_by_password(context: LoginContext) -> Iterator[LoginBlocker]:
     """What decides whether a password is right, and cannot be known from here."""
     if context.account is not None and context.account.password == "elsewhere":
         yield LoginBlocker("its password is kept elsewhere, where PAM asks (LDAP, SSSD)")
+    yield from perhaps_by_pam(context, "auth", "account")
+
+
+def perhaps_by_pam(context: LoginContext, *kinds: str) -> Iterator[LoginBlocker]:
+    """The modules that may turn a login down by rules of their own, or ask for more. A key is taken without asking those for `auth`."""
+    others = [module for kind, module in context.pam if kind in kinds and module not in _USUAL_PAM]
+    if others and context.value("usepam") == "yes":
+        yield LoginBlocker(f"PAM asks {', '.join(dict.fromkeys(others))} too", "/etc/pam.d/sshd")
 
 
 def to_password(context: LoginContext, *, sets_password: bool = False) -> Iterator[LoginBlocker]:

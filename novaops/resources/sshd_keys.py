@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from novaops.formats.authorized_keys import AuthorizedKey
-from novaops.resources.sshd_access import Answer, LoginBlocker, LoginContext, answer, second_factor, to_everything
+from novaops.resources.sshd_access import Answer, LoginBlocker, LoginContext, answer, perhaps_by_pam, second_factor, to_everything
 
 
 def by_key(context: LoginContext) -> Answer:
@@ -52,11 +52,12 @@ def perhaps_by_key(context: LoginContext) -> Iterator[LoginBlocker]:
     if account is None or account.keys is None:
         return
     keys = usable(context)
-    if keys and context.value("revokedkeys") not in {"", "none"}:
-        yield _unknown(context, "revokedkeys", "RevokedKeys", "may list its keys")
-    if keys and (writable := next((file for file, why in account.keys.barred if why == "group"), "")):
-        yield LoginBlocker(f"its own group may write to {writable}, which not every sshd allows")
-    if keys:
+    if any(not key.has("command") for key in keys):
+        if context.value("revokedkeys") not in {"", "none"}:
+            yield _unknown(context, "revokedkeys", "RevokedKeys", "may list its keys")
+        if writable := next((file for file, why in account.keys.barred if why == "group"), ""):
+            yield LoginBlocker(f"its own group may write to {writable}, which not every sshd allows")
+        yield from perhaps_by_pam(context, "account")
         return
     if context.value("authorizedkeyscommand") not in {"", "none"}:
         yield _unknown(context, "authorizedkeyscommand", "AuthorizedKeysCommand", "may know keys of it, and was not run")

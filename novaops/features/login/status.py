@@ -28,7 +28,7 @@ def details(facts: Facts) -> dict[str, Any]:
         "from": address,
         "complaint": sshd.complaint,
         "logins": [
-            _login(LoginContext(Peer(account.name, account.groups, address), account, effective, config, sshd.nologin))
+            _login(LoginContext(Peer(account.name, account.groups, address), account, effective, config, sshd.nologin, sshd.pam))
             for account, effective in ([] if sshd.complaint else facts.known(Accounts()))
         ],
     }

@@ -263,11 +263,11 @@ def _context(grant: Grant, facts: Facts, sshd: Sshd, config: SshdConfig) -> Logi
     groups = (grant.account,) if account is Missing.ABSENT else account.groups  # one yet to be made gets a group of that name
     effective = facts.known(SshdEffective(grant.account, address))
     peer = Peer(grant.account, groups, address or _here(facts))
-    return LoginContext(peer, None if account is Missing.ABSENT else account, effective, config, sshd.nologin)
+    return LoginContext(peer, None if account is Missing.ABSENT else account, effective, config, sshd.nologin, sshd.pam)
 
 
 def _context_of(account: Account, effective: Effective, facts: Facts, sshd: Sshd, config: SshdConfig) -> LoginContext:
-    return LoginContext(Peer(account.name, account.groups, _here(facts)), account, effective, config, sshd.nologin)
+    return LoginContext(Peer(account.name, account.groups, _here(facts)), account, effective, config, sshd.nologin, sshd.pam)
 
 
 def _if_let(context: LoginContext) -> LoginContext:

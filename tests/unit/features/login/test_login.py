@@ -25,7 +25,7 @@ from novaops.formats.authorized_keys import AuthorizedKey, options
 from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.formats.sshd_drop_in import Grant
 from novaops.model.question import Facts
-from novaops.resources.sshd_access import LoginContext, perhaps_by_password, to_password
+from novaops.resources.sshd_access import LoginContext, by_password, perhaps_by_password, to_password
 from novaops.resources.sshd_keys import by_key, perhaps_by_key, to_key
 
 CASES = Path(__file__).parents[3] / "cases" / "login"
@@ -174,7 +174,8 @@ def way(case: Mapping[str, Any]) -> LoginContext:
     account = None if about is None else replace(ANA, name=user, groups=groups, **{**about, "keys": keys(about.get("keys", {}))})
     given = {key: tuple(value) if isinstance(value, list) else (value,) for key, value in case.get("sshd", {}).items()}
     peer = Peer(user, groups, case.get("address", "192.0.2.7"))
-    return LoginContext(peer, account, {**OPEN, **given}, SshdConfig({MAIN: case.get("main", "")}), case.get("nologin", False))
+    config, pam = SshdConfig({MAIN: case.get("main", "")}), tuple(tuple(line.split(" ")) for line in case.get("pam", []))
+    return LoginContext(peer, account, {**OPEN, **given}, config, case.get("nologin", False), pam)
 
 
 @pytest.mark.parametrize("case", rows("obstacles", "name"))
@@ -187,7 +188,13 @@ def test_obstacles(case: Mapping[str, Any]) -> None:
         "perhaps_key": perhaps_by_key(who),
     }
     assert {method: list(map(str, found)) for method, found in said.items() if method in case} == {m: case[m] for m in said if m in case}
-    assert by_key(who).allowed is (False if case.get("key") else None if case.get("perhaps_key") else by_key(who).allowed)
+    if "sets" in case:
+        return
+    for method, found in (("password", by_password(who)), ("key", by_key(who))):
+        if case.get(method) == []:
+            assert found.allowed is (None if case.get(f"perhaps_{method}") else True)
+        elif method in case:
+            assert found.allowed is False
 
 
 def details(*people: tuple[Account, Mapping[str, tuple[str, ...]]], files: Mapping[str, str], complaint: str = "") -> dict[str, Any]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -165,10 +167,32 @@ def test_what_sshd_reads_is_read_however_it_is_included(shell: str, tmp_path: Pa
     found = ran(SshdState(), tmp_path, shell)
     assert found.files == {str(etc / name): text for name, text in texts.items()}
     assert (found.version, found.complaint, found.units, found.directory, run.exists()) == ((7, 4), "", {}, False, True)
+    assert found.pam == ()
     program(tmp_path, "sshd", 'printf "%s line 1: Bad\\r\\n" "$1" >&2; exit 255')
     assert ran(SshdState(), tmp_path, shell).complaint == "-t line 1: Bad"
     (tmp_path / "bin" / "sshd").unlink()
     assert ran(SshdState(), tmp_path, shell).program == ""
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_what_pam_asks_for_a_login(shell: str, tmp_path: Path) -> None:
+    """With all that is included, once; sessions and passwords are no login."""
+    pam = tmp_path / "pam.d"
+    pam.mkdir()
+    (pam / "sshd").write_text(
+        "# auth required pam_no.so\n@include common-auth\n\taccount  required /lib/security/pam_access.so nodefgroup # x\n"
+        "-auth [success=1 new_authtok_reqd=ok default=ignore] pam_x.so\nsession required pam_limits.so\naccount include deep\n"
+    )
+    (pam / "common-auth").write_text("auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\n@include sshd\n")
+    (pam / "deep").write_text("auth substack common-auth\naccount required pam_time.so\n@include missing\n")
+    program(tmp_path, "sshd", ":")
+    (tmp_path / "etc").mkdir()
+    done = asked([SshdState()], tmp_path, shell, {"/etc/pam.d/": f"{pam}/"})
+    assert done.stderr == b""
+    assert answer(SshdState(), done.stdout.decode()).pam == (
+        *(("auth", "pam_unix"), ("auth", "pam_deny")),
+        *(("account", "pam_access"), ("auth", "pam_x"), ("account", "pam_time")),
+    )
 
 
 def program(folder: Path, name: str, body: str) -> None:
@@ -185,8 +209,12 @@ def ran(question: Question[Any], folder: Path, shell: str = "dash") -> Any:
     return answer(question, done.stdout.decode("utf-8", "surrogateescape"))
 
 
-def asked(questions: list[Any], folder: Path, shell: str = "dash") -> subprocess.CompletedProcess[bytes]:
-    script = type(questions[0]).script(questions).replace("/etc/ssh", f"{folder}/etc")
+def asked(
+    questions: list[Any], folder: Path, shell: str = "dash", moved: Mapping[str, str] = MappingProxyType({"/etc/pam.d/": "/nowhere/"})
+) -> subprocess.CompletedProcess[bytes]:
+    script = type(questions[0]).script(questions).replace("/etc/ssh", f"{folder}/etc").replace("/usr/lib/pam.d", "/nowhere")
+    for place, another in moved.items():
+        script = script.replace(place, another)
     for table in ("passwd", "shadow"):
         script = script.replace(f"/etc/{table}", f"{folder}/etc/{table}")
     path = {"PATH": f"{folder}/bin:/usr/bin:/bin"}
