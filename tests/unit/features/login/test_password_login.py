@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from novaops.model.action import WriteFile
 from novaops.model.plan import Plan
 from novaops.model.question import Facts, Missing
 from novaops.secret import Secret
+from novaops.shell import sh_file
 from tests.unit.features.login.test_login import ANA, KEYS, OPEN
 
 INCLUDE = "Include /etc/ssh/sshd_config.d/*.conf\n"
@@ -147,3 +150,50 @@ def test_keyboard_interactive_is_offered_only_with_pam(said: Settings, *, pam: b
     assert f"PasswordAuthentication yes\n    KbdInteractiveAuthentication {'yes' if pam else 'no'}\n" in text
     [login] = step.fresh_logins
     assert "set -- ana\n" in login.if_refused
+
+
+JOURNAL = {
+    "pam_access": (
+        (
+            "pam_access(sshd:account): access denied for user `netlab' from `192.0.2.7'\n"
+            "fatal: Access denied for user netlab by PAM account configuration [preauth]\n"
+        ),
+        "PAM refused it (/etc/pam.d/sshd). The host's journal says:",
+    ),
+    "an authenticator": (
+        'Failed to read "/home/netlab/.google_authenticator" for "netlab"\nFailed password for netlab from 192.0.2.7 port 4 ssh2\n',
+        "The host's journal says:",
+    ),
+    "pam_faillock": (
+        (
+            "pam_faillock(sshd:auth): Consecutive login failures for user netlab account temporarily locked\n"
+            "Failed password for netlab from 192.0.2.7 port 4 ssh2\n"
+        ),
+        "PAM refused it (/etc/pam.d/sshd). The host's journal says:",
+    ),
+    "a wrong password": (
+        "pam_unix(sshd:auth): authentication failure; user=netlab\nFailed password for netlab from 192.0.2.7\n",
+        "The host's journal says:",
+    ),
+    "nothing": ("", ""),
+}
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize("case", JOURNAL)
+def test_what_the_journal_says_of_a_login_that_was_refused(shell: str, case: str, tmp_path: Path) -> None:
+    lines, head = JOURNAL[case]
+    noise = "Accepted publickey for root from 192.0.2.7\nServer listening on 0.0.0.0 port 22.\nConnection closed by netlab [preauth]\n"
+    (tmp_path / "lines").write_text(noise + lines)
+    program = tmp_path / "journalctl"
+    program.write_text(f"#!/bin/sh\n[ $1 = --sync ] || cat {tmp_path}/lines\n")
+    program.chmod(0o755)
+    done = subprocess.run(
+        [shell, "-s", "netlab"],
+        input=sh_file("novaops.features.login.resources", "refused_login.sh"),
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )
+    assert (done.stdout, done.stderr) == (f"{head}\n{lines}" if lines else "", "")
