@@ -18,9 +18,10 @@ from novaops.lab.container import Container
 from novaops.lab.host import LabHost
 from novaops.lab.lab import Lab
 from novaops.lab.recipe import SUDO_PASSWORD
-from tests.lab.conftest import Done, Novaops
+from tests.lab.conftest import Done
 from tests.lab.engine.test_guard import Inside
 from tests.support.doors import SNAPSHOT, lets_in, transport
+from tests.support.things import write_inventory
 
 CASES = Path(__file__).parents[2] / "cases" / "sshd"
 PW = "wired-Fjord-88"
@@ -98,12 +99,16 @@ def inside(lab: Lab, _container: LabHost) -> Inside:
 
 
 @pytest.fixture
-def box(inside: Inside, novaops: Novaops, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
+def box(inside: Inside, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
+    """With every key of the host known: some of the files name other ones than the lab's own."""
     monkeypatch.setenv("PW", PW)
+    host_keys = inside("cat /etc/ssh/ssh_host_*_key.pub").splitlines()
+    (tmp_path / "known_hosts").write_text("".join(f"{inside.host.address} {' '.join(key.split()[:2])}\n" for key in host_keys))
+    inventory = write_inventory(tmp_path, inside.host, known_hosts=str(tmp_path / "known_hosts"))
 
     def call(*words: str) -> Done:
         capfd.readouterr()
-        code = run(["-i", str(novaops.lab.inventory), "--json", *words])
+        code = run(["-i", str(inventory), "--json", *words])
         said = capfd.readouterr()
         return Done(code, said.out, said.err)
 
