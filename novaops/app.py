@@ -79,16 +79,34 @@ def main() -> None:
 
 def run(words: list[str]) -> int:
     """The exit code of a command line. A wrong one is a document too where --json asks for one."""
+    options = Options(json="--json" in words)
     try:
+        refuse_empty(words)
         return int(app(words, prog_name="novaops", standalone_mode=False) or 0)
     except typer.TyperException as error:
-        if "--json" in words:
-            wrong = UsageError(error.format_message(), fix="novaops --help shows how")
-            say(Options(json=True), wrong)
+        if options.json:
+            say(options, UsageError(error.format_message(), fix="novaops --help shows how"))
         else:
             show = getattr(error, "show", None)
             show() if show else typer.echo(str(error), err=True)
         return error.exit_code
+    except UsageError as error:
+        say(options, error)
+        return error.exit_code
     except typer.Abort:
         typer.echo("Interrupted.", err=True)
         return 130
+
+
+def refuse_empty(words: list[str]) -> None:
+    """Raises UsageError for an empty word: it never stands for what is meant where nothing is said. What follows -- is not ours."""
+    own = words[: words.index("--")] if "--" in words else words
+    for number, word in enumerate(own):
+        option, equals, value = word.partition("=")
+        if not word.strip() or (equals and option.startswith("--") and not value.strip()):
+            before = f" after {own[number - 1]}" if number else ""
+            raise UsageError(
+                f"{option} has an empty value" if option.strip() else f"there is an empty word{before}",
+                why="An unset variable of the shell leaves an empty word. Nothing was contacted.",
+                fix="say what is meant there, or leave it out",
+            )

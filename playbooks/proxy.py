@@ -9,10 +9,12 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from novaops.engine.desired import HostView, Peers
-from novaops.features.proxy.default_server import default_server, no_conflicting_default, shared_conf
+from novaops.features.proxy.default_server import addresses_files, default_server, no_conflicting_default, shared_conf
+from novaops.features.proxy.resources.api_addresses import ApiAddresses, ApiTimers
 from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_capacity import NginxCapacity
 from novaops.features.proxy.resources.nginx_files import OWN
+from novaops.features.proxy.resources.nginx_reload import BeforeReload, NginxReload
 from novaops.features.proxy.resources.selinux import HttpdMayConnect, HttpPort
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
 from novaops.features.proxy.resources.site_removed import LineageRemoved, OtherTlsRemoved, site_removed
@@ -50,23 +52,37 @@ def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resour
     if sites:
         yield from _needed([site.entry for site in sites], tuple(entry.name for entry in settings))
         yield shared_conf(host, settings)
+        yield addresses_files(host, settings)
         # Before a site may start nginx, which does not start where something else has the page's port.
-        yield NoDefaultPage()
+        yield BeforeReload(NoDefaultPage())
         yield no_conflicting_default(sites)
     yield from (site.http_files for site in sites)
     if streams := sum(site.entry.streams for site in sites):
-        yield NginxCapacity(streams)
+        yield BeforeReload(NginxCapacity(streams))
+    if any(site.entry.tls == "letsencrypt" for site in sites):
+        yield NginxReload(": plain http")  # where the authority looks
     for site in sites:
-        yield from site.resources()
+        yield from site.certificates()
+    yield from (site.files for site in sites)
+    apis = tuple((site.entry.name, site.apis) for site in sites if site.apis)
+    without = tuple(entry.name for entry in settings if entry.name not in dict(apis))
+    yield ApiTimers(apis, without, start=False)
+    yield BeforeReload(ApiAddresses(apis, without))
     # It uses the sites' certificates: it comes after they are made, and before they are removed.
     yield default_server(host, settings, sites)
+    absent = [entry.name for entry in settings if entry.state == "absent"]
+    yield from map(site_removed, absent)
+    if not sites:
+        yield shared_conf(host, settings)
+    yield NginxReload(serves=bool(sites))
+    yield ApiTimers(apis, without)
+    if not sites:
+        yield addresses_files(host, settings)
     for site in sites:
         yield OtherTlsRemoved(site.entry.name, site.entry.tls or "off", site.certificate if site.entry.encrypted else ("", ""))
-    for entry in settings:
-        if entry.state == "absent":
-            yield site_removed(entry.name)
-            yield LineageRemoved(entry.name)
-    yield Unit("nginx.service", comes_with_package="nginx") if sites else shared_conf(host, settings)
+    yield from map(LineageRemoved, absent)
+    if sites:
+        yield Unit("nginx.service", comes_with_package="nginx")
     yield from (site.proof for site in sites)
 
 

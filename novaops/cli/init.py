@@ -15,25 +15,39 @@ def register(app: typer.Typer) -> None:
 
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where to write it.")]
+FromAnsible = Annotated[
+    Path | None,
+    typer.Option("--from-ansible", metavar="FILE", help="Write the hosts and groups of this inventory of Ansible's (INI, YAML, JSON)."),
+]
 Schema = Annotated[bool, typer.Option("--schema", help="Print the inventory's JSON Schema instead, for editors.")]
 
 
-def init(options: Options, folder: Folder = Path(), *, schema: Schema = False) -> int:
-    """Write a commented inventory.yaml, ready to edit."""
+def init(options: Options, folder: Folder = Path(), *, from_ansible: FromAnsible = None, schema: Schema = False) -> int:
+    """Write an inventory.yaml, ready to edit: a commented example, or the hosts of an inventory of Ansible's."""
     if schema:
         from novaops.cli import output
 
         _, playbooks = options.known()
         output.document(playbooks.schema())
         return 0
-    from novaops.engine.playbooks import shipped
+    from novaops.engine.playbooks import Playbooks, shipped
     from novaops.errors import UsageError
 
     file = folder / "inventory.yaml"
+    notes: tuple[str, ...] = ()
+    if from_ansible is None:
+        text = shipped("inventory.yaml").read_text("utf-8")
+        said = f"{file} is written. Edit it, then: novaops -i {file} plan"
+    else:
+        from novaops.engine.from_ansible import convert
+
+        made = convert(from_ansible, file, list(Playbooks(folder).by_name))
+        text, notes = made.text, made.notes
+        said = f"{file} is written, with {made.hosts} host{'' if made.hosts == 1 else 's'}. Look at it, then: novaops -i {file} host check"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as stream:
-            stream.write(shipped("inventory.yaml").read_text("utf-8"))
+            stream.write(text)
     except FileExistsError:
         raise UsageError(f"{file} is there already", fix="it is left as it is; give another folder") from None
     except OSError as error:
@@ -41,7 +55,9 @@ def init(options: Options, folder: Folder = Path(), *, schema: Schema = False) -
     if options.json:
         from novaops.cli import output
 
-        output.document({"hosts": [], "file": str(file), "exit_code": 0})
+        output.document({"hosts": [], "file": str(file), "notes": list(notes), "exit_code": 0})
     else:
-        typer.echo(f"{file} is written. Edit it, then: novaops -i {file} plan")
+        for note in notes:
+            typer.echo(f"! {note}")
+        typer.echo(said)
     return 0

@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,13 +27,29 @@ PARALLEL = 16
 TIMEOUT = 30.0
 
 Hosts = Annotated[list[str] | None, typer.Argument(metavar="HOST", help="Names or groups of the inventory, or user@address[:port].")]
-OneHost = Annotated[str, typer.Argument(metavar="HOST", help="A name of the inventory, or user@address[:port].")]
+OneHost = Annotated[str, typer.Argument(metavar="HOST", help="A name of the inventory, a group (all its hosts), or user@address[:port].")]
+SingleHost = Annotated[str, typer.Argument(metavar="HOST", help="A name of the inventory, or user@address[:port]; no group.")]
 Check = Annotated[bool, typer.Option("--check", help="Change nothing; exit 3 if something would change.")]
 Diff = Annotated[bool, typer.Option("--diff", help="Show what changes inside files.")]
 Guard = Annotated[
     int, typer.Option(min=LEAST, help="Seconds the host waits for a fresh login before it rolls back what could lock somebody out.")
 ]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail at once when another run is at work on the host.")]
+
+
+Only = Annotated[str | None, typer.Option("--only", metavar="SECTION,...", help="These sections only.")]
+
+
+def sections(only: str | None, known: Iterable[str]) -> list[str] | None:
+    """The sections that --only names; None where it is not given. Raises UsageError for an unknown one, and where it names none."""
+    if only is None:
+        return None
+    named = [name for name in only.split(",") if name]
+    unknown = [name for name in named if name not in known]
+    if unknown or not named:
+        what = f"there is no section {unknown[0]}" if unknown else f'--only "{only}" names no section'
+        raise UsageError(what, fix=f"there are {', '.join(known)}")
+    return named
 
 
 class Group:
@@ -105,6 +121,12 @@ class Options:
         """These, with what only `before` has: options given after the verb win over those before it."""
         missing = {f.name: getattr(before, f.name) for f in fields(self) if not getattr(self, f.name)}
         return replace(self, **missing)
+
+    def to_type(self) -> str:
+        """The global options that a command which we give has to have."""
+        from novaops.shell import join
+
+        return join(("-i", str(self.inventory))) if self.inventory else ""
 
     def known(self) -> tuple[Inventory, Playbooks]:
         """The inventory and the playbooks, read once. Raises InventoryError."""
@@ -234,10 +256,10 @@ def _guarded(options: Options, work: Callable[[], int | None]) -> int:
         say(options, error)
         return error.exit_code
     except KeyboardInterrupt:
-        typer.echo(
-            "\nInterrupted. What was begun on a host goes on there by itself: novaops history HOST shows how it ended.",
-            err=True,
-        )
+        from novaops.engine.report import typed
+
+        follow = typed("novaops history HOST shows how it ended", options.to_type())
+        typer.echo(f"\nInterrupted. What was begun on a host goes on there by itself: {follow}.", err=True)
         return 130
     except BrokenPipeError:
         sys.stderr.close()
@@ -251,6 +273,7 @@ def say(options: Options, error: NovaopsError) -> None:
     """An error that ends a call: as sentences on stderr, or as the one document."""
     from novaops.engine import report
 
+    report.typed_error(error, options.to_type())
     if options.verbose > 1:
         traceback.print_exception(error)
     if options.json:

@@ -16,7 +16,6 @@ from novaops.cli.options import Options
 from novaops.engine import report
 from novaops.engine.query import Progress
 from novaops.engine.report import HostReport
-from novaops.shell import join
 
 STYLES = {
     "unchanged": "green",
@@ -48,11 +47,12 @@ def show(options: Options, reports: Sequence[HostReport], started: float, *, dif
 
 
 def prepare(options: Options, reports: Sequence[HostReport]) -> None:
-    """Make the commands that errors give right to be typed here; with -vv say on stderr where each error came from."""
-    if options.inventory:
-        for host in reports:
-            if host.error is not None:
-                report.with_inventory(host.error, join(("-i", str(options.inventory))))
+    """Make the commands that hosts are answered with right to be typed here; with -vv say on stderr where each error came from."""
+    for host in reports:
+        if host.error is not None:
+            report.typed_error(host.error, options.to_type(), host.host)
+        for key, value in host.details.items():
+            host.details[key] = report.typed_details(value, options.to_type(), host.host)
     if options.verbose > 1:
         for host in reports:
             if host.error is not None:

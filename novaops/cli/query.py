@@ -59,13 +59,19 @@ def show_rows(
         output.document(report.as_json(reports))
         return code
     several = len(reports) > 1
-    body = [(*([host.host] if several else []), *row) for host in reports if not host.error for row in rows(host.details)]
+    body = [
+        (*([host.host] if several else []), *row) for host in reports if not host.error for row in _typed(options, host, rows(host.details))
+    ]
     if body:
         output.table([*(["HOST"] if several else []), *headers], body)
     for host in reports:
         if host.error:
             for style, text in report.error_lines(host.error, host.status, host.host):
                 output.line(text, output.STYLES.get(style, ""))
-    if several or code:
+    if several or code or not body:
         output.line(report.summary(reports, time.monotonic() - started))
     return code
+
+
+def _typed(options: Options, host: HostReport, rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    return [[report.typed(cell, options.to_type(), host.host) for cell in row] for row in rows]

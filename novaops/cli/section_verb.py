@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from novaops.cli import output
@@ -13,6 +14,8 @@ from novaops.engine.desired import DesiredState, bring_together
 from novaops.engine.inventory import Host, Inventory
 from novaops.engine.peers import DesiredHost, converge_all
 from novaops.engine.playbooks import Playbooks
+from novaops.errors import UsageError
+from novaops.model.plan import Note
 
 Desired = Callable[[Callable[[Any], DesiredState], Host, Any], DesiredState]
 """What a verb makes of the entries of one host: of the way to the desired state of entries, the host, and its entries."""
@@ -58,13 +61,30 @@ def converge_hosts(
 ) -> int:
     """Converge the hosts that the words mean, each with what is `wanted` of it, and show how it went. Gives the exit code.
 
-    What is wanted of all hosts is known before the first one is contacted. Raises UsageError, InventoryError.
+    What is wanted of all hosts is known before the first one is contacted. Raises InventoryError; UsageError also where nothing
+    is wanted of any host: nothing done is not success.
     """
     started = time.monotonic()
     known, playbooks = options.known()
     desired = bring_together(known.find(words, section), lambda host: wanted(known, playbooks, host))
+    if not any(resources for _, resources in desired):
+        raise _nothing_wanted(known, [host.name for host, _ in desired], section)
     targets = options.targets([host for host, _ in desired])
     with output.progress(list(targets)) as tell:
         hosts = [DesiredHost(targets[host.name], resources) for host, resources in desired]
         reports = converge_all(hosts, run, tell, options.parallel or PARALLEL)
+    wanted_of = {host.name for host, resources in desired if resources}
+    reports = [one if one.host in wanted_of else replace(one, notes=(*one.notes, _NOTHING)) for one in reports]
     return output.show(options, reports, started, diff=diff)
+
+
+_NOTHING = Note("inventory", "nothing is wanted of this host")
+
+
+def _nothing_wanted(known: Inventory, hosts: Sequence[str], section: str | None) -> UsageError:
+    what = f"an entry of {section}:" if section else "a section"
+    return UsageError(
+        f"nothing is wanted of {', '.join(hosts)}",
+        why="Nothing was contacted.",
+        fix=f"give it {what} that this is for in {known.file or 'an inventory (novaops init)'}",
+    )

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from novaops.cli.options import PARALLEL, Hosts, Options, verb
+from novaops.cli.options import PARALLEL, Hosts, Only, Options, sections, verb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from novaops.verify.report import Found
 
-Only = Annotated[str, typer.Option("--only", metavar="SECTION,...", help="These sections only.")]
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the results there as JUnit XML too.")]
 Reboot = Annotated[bool, typer.Option("--reboot", help="REBOOT each host on which all is right, and check what survives.")]
 
@@ -24,14 +23,14 @@ def register(app: typer.Typer) -> None:
     verb(app)(verify)
 
 
-def verify(options: Options, hosts: Hosts = None, *, only: Only = "", junit: Junit = None, reboot: Reboot = False) -> int:
+def verify(options: Options, hosts: Hosts = None, *, only: Only = None, junit: Junit = None, reboot: Reboot = False) -> int:
     """Check independently whether hosts are as the inventory wants them. Exit 3 if one is not."""
     from novaops.cli import output
     from novaops.verify import runner, selection
 
     started = time.monotonic()
     known, playbooks = options.known()
-    chosen, left_out = selection.choose(known, playbooks, hosts or [], [name for name in only.split(",") if name])
+    chosen, left_out = selection.choose(known, playbooks, hosts or [], sections(only, playbooks.by_name) or [])
     if junit is not None:
         selection.refuse_unwritable(junit)
     targets = options.targets([one.host for one in chosen])
@@ -56,6 +55,7 @@ def _show(options: Options, found: Sequence[Found], unverified: Sequence[tuple[s
 
     reports = [outcome.report_of(one, names) for one, names in zip(found, unverified, strict=True)]
     code = outcome.exit_code(found)
+    output.prepare(options, reports)
     if options.json:
         output.document(outcome.as_json(found, reports, code))
         return code

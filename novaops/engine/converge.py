@@ -11,13 +11,13 @@ from novaops.engine.guard import OPEN, SECONDS
 from novaops.engine.planner import make_plan, questions_of
 from novaops.engine.query import Progress, ask
 from novaops.engine.report import HostReport, Status
-from novaops.errors import HostFailed, LockHeld, NovaopsError
+from novaops.errors import HostFailed, LockHeld, NovaopsError, Unreachable
 from novaops.facts.runs import LastRun
 from novaops.facts.succeeds import Succeeds
 from novaops.model.plan import FreshLogin, Plan, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.shell import whole
-from novaops.ssh.session import Session
+from novaops.ssh.session import ConnectionLost, Session
 
 if TYPE_CHECKING:
     from novaops.engine.run import Outcome
@@ -120,7 +120,7 @@ class Convergence:
             if outcome.end not in {"ok", "stale"}:
                 return results.ended_badly(self._host, plan, outcome, self._done)
             self._progress(self._host, "proving" if outcome.end == "ok" else "looking again: another run came in between")
-            self.facts = ask(self._session, self._questions)
+            self._look_after(run.id, outcome)
             remaining = self.plan(peers)
             if outcome.end == "ok":
                 self._done += plan.steps
@@ -141,6 +141,22 @@ class Convergence:
                 if remaining.refusals or not remaining.steps:
                     return self._as_found(remaining)
             plan = remaining
+
+    def _look_after(self, run: str, outcome: Outcome) -> None:
+        """Ask the host after a run, over a new connection where the old one was lost. Raises ConnectionLost that says how the run ended."""
+        try:
+            try:
+                self.facts = ask(self._session, self._questions)
+            except ConnectionLost:
+                self._session.close()
+                self._session.open()
+                self.facts = ask(self._session, self._questions)
+        except (ConnectionLost, Unreachable) as error:
+            raise type(error)(
+                error.what,
+                why=f"{error.why}\nRun {run} had ended: {outcome.end}. Whether all is right was not seen.".strip(),
+                fix="run this again",
+            ) from error
 
     def _as_before(self, plan: Plan, outcome: Outcome, peers: Mapping[str, Facts | NovaopsError]) -> bool | None:
         """Whether the host needs again all that was not kept of the run, and no more; None where it cannot be asked."""

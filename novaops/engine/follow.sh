@@ -30,9 +30,9 @@ until [ -s "$run/pid" ]; do
 done
 pid=$(cat "$run/pid")
 if alive; then
-  tail -n "+$next_line" -s 0.1 --pid="$pid" -f "$run/events" &
-  while alive; do echo alive || exit; sleep 1; done
-  wait
+  while alive; do echo alive || exit; sleep 1 >/dev/null 2>&1; done &
+  tail -n "+$next_line" -s 0.1 --pid="$pid" -f "$run/events" # which ends with the run: what comes next may have to wait for this to end
+  kill $! 2>/dev/null
 else
   while guard_is_open; do echo alive || exit; sleep 1; done
   tail -n "+$next_line" "$run/events"

@@ -6,6 +6,8 @@ The content of a section is read by its playbook. Here it is kept unread, with t
 from __future__ import annotations
 
 import difflib
+import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,16 +17,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from novaops.engine import secret_source
 from novaops.errors import InventoryError, UsageError
-from novaops.formats import names, yaml_text
+from novaops.formats import ansible, names, yaml_text
 from novaops.formats.yaml_text import Document
 from novaops.secret import Secret
+from novaops.ssh.known_names import ssh_knows
 from novaops.ssh.target import Target
 
 DEFAULT_FILE = Path("inventory.yaml")
 
+_ADDRESS = re.compile(r"[.:]|^localhost$")
+"""What a word has that can only be an address: a domain, a port, an IP address."""
 
-def _port(value: Any) -> Any:
-    return names.port(value) if isinstance(value, str) else value
+_NAME_ONE = "name it as user@address, or by its name in an inventory"
 
 
 class Access(BaseModel):
@@ -33,7 +37,7 @@ class Access(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     address: str | None = None
-    port: Annotated[int | None, BeforeValidator(_port)] = None
+    port: Annotated[int | None, BeforeValidator(lambda value: None if value is None else names.port(value))] = None
     user: names.User | None = None
     identity: str | None = None
     """The private key's file; without it ssh's own keys and agent are used."""
@@ -78,7 +82,8 @@ class Inventory:
     def find(self, words: Iterable[str], section: str | None = None) -> list[Host]:
         """The hosts with these names or in these groups, each once, in the order given; without words every host with `section`.
 
-        Raises UsageError for a name that is neither a host nor a group nor user@address.
+        The words never mean more than they say. Raises UsageError for an empty one, for a group without hosts, and for a name that is
+        neither a host nor a group nor an address.
         """
         words = list(words)
         if not words:
@@ -93,12 +98,20 @@ class Inventory:
         return list(chosen.values())
 
     def _meant(self, word: str) -> Iterator[Host]:
+        if not word.strip():
+            raise UsageError("the name of a host is empty", why="An unset variable of the shell leaves an empty word.", fix=_NAME_ONE)
         if word in self.hosts:
             yield self.hosts[word]
         elif word in self.groups:
-            yield from (host for host in self.hosts.values() if word in host.groups)
-        elif "@" in word or not self.file:
+            members = [host for host in self.hosts.values() if word in host.groups]
+            if not members:
+                raise UsageError(f"the group {word} has no hosts", fix=f"give a host of {self.file} groups: [{word}]")
+            yield from members
+        elif "@" in word or (not self.file and (_ADDRESS.search(word) or ssh_knows(word))):
             yield adhoc(word)
+        elif not self.file:
+            why = "There is no inventory, and ssh's own configuration does not name it."
+            raise UsageError(f"there is no host {word}", why=why, fix=f"user@{word} reaches a host of that name; or {_NAME_ONE}")
         else:
             close = difflib.get_close_matches(word, [*self.hosts, *self.groups], 1)
             raise UsageError(
@@ -116,10 +129,10 @@ class Inventory:
         what = f"no host with a {section}: section" if section and self.hosts else "no hosts"
         return UsageError(f"{self.file} has {what}", fix="add one, or name a host as user@address")
 
-    def error(self, path: yaml_text.Path, message: str) -> InventoryError:
+    def error(self, path: yaml_text.Path, message: str, fix: str = "") -> InventoryError:
         """An error about the value at `path`, with its line."""
-        where = "/".join(str(part) for part in path)
-        return InventoryError(f"{self.file}: {where}: {message}", why=f"{self.file}:{self.document.line(path)}")
+        where = "".join(f"{part}: " for part in ["/".join(str(part) for part in path)] if part)
+        return InventoryError(f"{self.file}: {where}{message}", why=f"{self.file}:{self.document.line(path)}", fix=fix)
 
 
 def adhoc(word: str) -> Host:
@@ -147,7 +160,10 @@ def load(path: Path | None, sections: Sequence[str]) -> Inventory:
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
-        raise InventoryError(f"there is no inventory {path}", fix=f"novaops init {path.parent} writes one to begin with") from None
+        fix = f"novaops init {path.parent} writes one to begin with"
+        if any(ansible.named_by_ansible(one.name) for one in path.parent.glob("*")):
+            fix = f"novaops init novaops --from-ansible {shlex.quote(str(path.parent))} makes one of what Ansible has there"
+        raise InventoryError(f"there is no inventory {path}", fix=fix) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InventoryError(f"cannot read the inventory {path}", why=str(error)) from None
     return parse(text, str(path), sections, path.parent)
@@ -155,11 +171,18 @@ def load(path: Path | None, sections: Sequence[str]) -> Inventory:
 
 def parse(text: str, file: str, sections: Sequence[str], folder: Path = Path()) -> Inventory:
     """See `load`. Files named in it are relative to `folder`."""
-    document = yaml_text.load(text, file)
-    blank = Inventory(file, {}, frozenset(), document)
-    top = _mapping(blank, (), document.data)
-    if unknown := set(top) - {"defaults", "groups", "hosts"}:
-        raise blank.error((min(unknown),), _unknown(min(unknown), ("defaults", "groups", "hosts")))
+    try:
+        document = yaml_text.load(text, file)
+        blank = Inventory(file, {}, frozenset(), document)
+        top = _mapping(blank, (), document.data)
+        if unknown := set(top) - {"defaults", "groups", "hosts"}:
+            raise blank.error((min(unknown),), _unknown(min(unknown), ("defaults", "groups", "hosts")))
+    except InventoryError:
+        if not ansible.looks_like_ansible(text):
+            raise
+        folder_of_ours = "novaops " if Path(file).name == DEFAULT_FILE.name else ""  # where no inventory.yaml is in the way
+        fix = f"novaops init {folder_of_ours}--from-ansible {shlex.quote(file)} makes one of ours"
+        raise InventoryError(f"{file}: this looks like an Ansible inventory", fix=fix) from None
     layers = {name: _Layer.read(blank, ("groups", name), value, sections) for name, value in _named(blank, top, "groups")}
     defaults = _Layer.read(blank, ("defaults",), top.get("defaults"), sections)
     hosts = {}
@@ -220,6 +243,9 @@ def _host(inventory: Inventory, name: str, merged: _Layer, groups: frozenset[str
         address, port = names.address(access.address or name)
     except ValueError as error:
         raise inventory.error(place, str(error)) from None
+    beside = merged.places.get("port", ())
+    if port and beside and beside[:-1] in {place[:-1], ("hosts", name)}:  # a port that stands farther away is only the default
+        raise inventory.error(beside, f"address: {access.address} has a port already", fix="write the port in one of the two places")
     files = {key: str(folder / Path(value).expanduser()) for key in ("identity", "known_hosts") if (value := getattr(access, key))}
     return Host(name, address, access.model_copy(update=files), groups, merged.sections, merged.places, port)
 
@@ -254,12 +280,14 @@ def _mapping(inventory: Inventory, path: yaml_text.Path, value: Any) -> dict[str
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise inventory.error(path or ("",), f"a mapping is needed here, not {value!r}")
+        raise inventory.error(path, f"a mapping is needed here, not {names.shown(value)}")
     return value
 
 
 def _unknown(key: str, known: Iterable[str]) -> str:
     known = list(known)
+    if key in ansible.KEYS:
+        return f"there is no such key: Ansible's {key} is {ansible.KEYS[key]} here"
     close = difflib.get_close_matches(key, known, 1)
     hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
     return f"there is no such key: {hint}"
@@ -275,12 +303,16 @@ def invalid(inventory: Inventory, path: yaml_text.Path, error: ValidationError) 
 _MESSAGES = {
     "extra_forbidden": "there is no such key",
     "missing": "this key is required",
-    "literal_error": '"{given}" is not one of {expected}',
-    **dict.fromkeys(("int_parsing", "int_type"), '"{given}" is not an integer'),
-    **dict.fromkeys(("list_type", "tuple_type"), 'a list is needed here, not "{given}"'),
-    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), 'a mapping is needed here, not "{given}"'),
-    **dict.fromkeys(("bool_parsing", "bool_type"), '"{given}" is neither true nor false'),
-    "string_type": "a string is needed here, not {given!r}",
+    "literal_error": "{given} is not one of {expected}",
+    **dict.fromkeys(("int_parsing", "int_type"), "{given} is not an integer"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list is needed here, not {given}"),
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "a mapping is needed here, not {given}"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "{given} is neither true nor false"),
+    "string_type": "a string is needed here, not {given}",
+    "string_pattern_mismatch": "{given} has characters that are not taken here",
+    **dict.fromkeys(("string_too_short", "too_short"), "this is empty"),
+    "greater_than_equal": "{given} is less than {ge}",
+    "less_than_equal": "{given} is more than {le}",
     "value_error": "{error}",
 }
 """What novaops says for each kind of error that pydantic knows."""
@@ -289,9 +321,9 @@ _MESSAGES = {
 def message(first: Any) -> str:
     """A pydantic error as novaops says it."""
     context = first.get("ctx", {})
-    expected = context.get("expected", "").replace("'", "").replace(" or ", ", ")
-    text = _MESSAGES.get(first["type"], "{msg}")
-    return text.format(given=first.get("input"), expected=expected, error=context.get("error"), msg=first["msg"])
+    known = {"error": "", "ge": "", "le": "", **context, "msg": first["msg"], "given": names.shown(first.get("input"))}
+    known["expected"] = context.get("expected", "").replace("'", "").replace(" or ", ", ").replace("False", "false")
+    return _MESSAGES.get(first["type"], "{msg}").format(**known)
 
 
 def _reason(error: Exception) -> str:

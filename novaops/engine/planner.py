@@ -82,6 +82,16 @@ def guarded_ranges(steps: Sequence[Step]) -> list[range]:
     return found
 
 
+def first_undone(steps: Sequence[Step]) -> list[int]:
+    """For each step, the number of the first one that is undone when it fails: the step itself, or the first of those done together."""
+    firsts = list(range(len(steps)))
+    for word in dict.fromkeys(step.together for step in steps if step.together):
+        numbers = [number for number, step in enumerate(steps) if step.together == word]
+        together = slice(numbers[0], numbers[-1] + 1)
+        firsts[together] = [min(firsts[numbers[0]], first) for first in firsts[together]]
+    return firsts
+
+
 def fresh_logins(steps: Sequence[Step]) -> tuple[FreshLogin, ...]:
     """The logins by which these steps are confirmed, each once."""
     return tuple(dict.fromkeys(login for step in steps for login in step.fresh_logins)) or (FreshLogin(),)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from novaops.engine.planner import fresh_logins
 from novaops.errors import NovaopsError, Refused, Unreachable
 from novaops.model.plan import Change, Note, Risk, Step
+from novaops.shell import quote
 
 Status = Literal["unchanged", "changed", "would_change", "failed", "refused", "unreachable", "rolled_back"]
 
@@ -77,13 +78,32 @@ def failure(host: str, error: NovaopsError, **counted: Any) -> HostReport:
     return HostReport(host, status, error=error, **counted)
 
 
-_NOUNS = "host|disk|login|proxy|tunnel|vpn|api|apply|plan|verify|history|undo|lab"
+_COMMAND = re.compile(r"\bnovaops (?=(?:host|disk|login|proxy|tunnel|vpn|api|apply|plan|verify|history|undo)\b)")
+_OF_HOST = re.compile(r"(\bnovaops (?:[a-z-]+ ){1,3})HOST\b(?![:\[])")
+
+_ADVICE = frozenset({"fix", "why", "trouble"})
+"""The keys of a report's details whose texts may hold commands."""
 
 
-def with_inventory(error: NovaopsError, words: str) -> NovaopsError:
-    """The error, with the global options added to the commands in its `fix`."""
-    error.fix = re.sub(rf"\bnovaops (?=({_NOUNS}) )", f"novaops {words} ", error.fix)
-    return error
+def typed(text: str, words: str, host: str = "") -> str:
+    """The text, with its commands of novaops as they are to be typed here: with the global options, and of that host."""
+    if host:
+        text = _OF_HOST.sub(lambda found: found[1] + quote(host), text)
+    return _COMMAND.sub(lambda _: f"novaops {words} ", text) if words else text
+
+
+def typed_error(error: NovaopsError, words: str, host: str = "") -> None:
+    """The same for what an error says."""
+    error.why, error.fix = typed(error.why, words, host), typed(error.fix, words, host)
+
+
+def typed_details(details: Any, words: str, host: str, *, advice: bool = False) -> Any:
+    """The same for the findings of a verb that only asks."""
+    if isinstance(details, dict):
+        return {key: typed_details(value, words, host, advice=key in _ADVICE) for key, value in details.items()}
+    if isinstance(details, list):
+        return [typed_details(value, words, host, advice=advice) for value in details]
+    return typed(details, words, host) if advice and isinstance(details, str) else details
 
 
 def line_of(step: Step, status: str) -> ReportLine:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from novaops.engine.report import HostReport, ReportLine, Status, failure, line_of, words
+from novaops.engine.report import HostReport, ReportLine, Status, failure, line_of, typed, words
 from novaops.errors import HostFailed, NovaopsError, Refused, RolledBack, Unreachable
 from novaops.model.plan import Change, Note, Plan, Step
 
@@ -45,7 +45,7 @@ def held_back(host: str, plan: Plan, peer: str, because: HostReport) -> HostRepo
     error = kinds.get(because.status, HostFailed)(
         f"skipped: peer {peer} {was}{words(because.status)}",
         why=reason.what if reason else "",
-        fix=reason.fix if reason else "",
+        fix=typed(reason.fix, "", peer) if reason else "",
     )
     return replace(failure(host, error), lines=lines, notes=plan.notes)
 
@@ -81,11 +81,14 @@ def refused(host: str, plan: Plan, before: Sequence[Step] = ()) -> HostReport:
 def ended_badly(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step]) -> HostReport:
     failed = outcome.failed if outcome.failed is not None else len(outcome.done)
     status: Status = "refused" if outcome.end == "refused" else "failed"
+    others = sorted(outcome.undone - {failed})
     statuses = {
-        step: "changed" if number in outcome.done else status if number == failed else "skipped" for number, step in enumerate(plan.steps)
+        step: "changed" if number in outcome.done else status if number == failed else "rolled_back" if number in others else "skipped"
+        for number, step in enumerate(plan.steps)
     }
     step = plan.steps[failed]
-    back = "What the step had done was taken back." if outcome.all_undone else "Not all of what the step had done could be taken back."
+    whose = f"it and {', '.join(plan.steps[number].resource for number in others)}" if others else "the step"
+    back = f"What {whose} had done was taken back." if outcome.all_undone else f"Not all of what {whose} had done could be taken back."
     done = f" Done before it, and kept: {', '.join(plan.steps[n].resource for n in sorted(outcome.done))}." if outcome.done else ""
     kind = Refused if status == "refused" else HostFailed
     error = kind(

@@ -93,7 +93,7 @@ def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
                 seen += 1
                 if _read(line, outcome, watcher):
                     return outcome
-                if line.startswith("guarded ") and (not lost or session.run(whole(waits(run.id)), root=False).status == 0):
+                if line.startswith("guarded ") and (not lost or session.run_beside(whole(waits(run.id))).status == 0):
                     _confirm(session, outcome, int(line.split(" ")[1]), watcher)
             raise ConnectionLost(f"the connection to {session.target} was lost")  # noqa: TRY301 - the same as a loss noticed below
         except (ConnectionLost, Unreachable) as error:
@@ -125,10 +125,11 @@ def _confirm(session: Session, outcome: Outcome, number: int, watcher: Watcher) 
         outcome.not_confirmed = error
         watcher.taking_back(error.what)
         with suppress(NovaopsError):
-            session.run(says("roll back"), root=False)
+            session.run_beside(says("roll back"))
         if isinstance(error, LoginFailed) and login.if_refused:
             with suppress(NovaopsError):
-                error.why = "\n".join(filter(None, [error.why, session.run(whole(login.if_refused)).stdout.strip()]))
+                said = session.run_beside(whole(login.if_refused), root=True).stdout.strip()
+                error.why = "\n".join(filter(None, [error.why, said]))
 
 
 def _reconnect(session: Session, run: Run, deadline: float) -> None:

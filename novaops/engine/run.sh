@@ -46,13 +46,13 @@ put_back() { # FILE NAME MARKER [THEN...]: as it was before the run, and what mu
   rm -f -- "$marker"
 }
 
-actions_of() { # STEP: how many it has
-  # shellcheck disable=SC2086 # a list of numbers
-  set -- "$1" $counts
-  shift "$1"; echo "$2"
+of_step() { # STEP NUMBER...: what the list has for it
+  shift "$(($1 + 1))"; echo "$1"
 }
-roll_back() { # STEP ACTION: this action and those before it, to the first one of the step, or of the guarded range that it is in
-  number=$1 index=$2 first=${begin:-$1}
+# shellcheck disable=SC2086 # lists of numbers
+roll_back() { # STEP ACTION: this action and those before it, to the first one of the step, or of those that are done together with it
+  number=$1 index=$2 first=$(of_step "$1" $firsts)
+  [ -z "$begin" ] || [ "$begin" -gt "$first" ] || first=$begin # the guarded range that it is in
   while [ "$number" -ge "$first" ]; do
     while [ "$index" -ge 0 ]; do
       "undo_${number}_$index" >>"$run/output" 2>&1 </dev/null 9>&-
@@ -60,7 +60,7 @@ roll_back() { # STEP ACTION: this action and those before it, to the first one o
       index=$((index - 1))
     done
     number=$((number - 1))
-    [ "$number" -lt "$first" ] || index=$(($(actions_of "$number") - 1))
+    [ "$number" -lt "$first" ] || index=$(($(of_step "$number" $counts) - 1))
   done
 }
 fire_guards_of_others() { # before this run does anything: a run that died under guard is rolled back now, and not on top of this one's work

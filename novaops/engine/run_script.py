@@ -26,7 +26,7 @@ from typing import Any
 
 from novaops.engine import guard
 from novaops.engine.guard import Guard
-from novaops.engine.planner import guarded_ranges
+from novaops.engine.planner import first_undone, guarded_ranges
 from novaops.model.action import Action, Command, Permissions, Precondition, Restore, SetValue, Text, WriteFile, payload
 from novaops.model.journal import BORN, KEPT_RUNS, PENDING, RUNS, STATE, pending_marker
 from novaops.model.plan import Step
@@ -70,6 +70,7 @@ def runner(run: Run) -> str:
         after=run.after,
         waits="yes" if run.wait else "",
         counts=" ".join(str(len(step.actions)) for step in run.steps),
+        firsts=" ".join(map(str, first_undone(run.steps))),
         begins="".join(f" {steps.start} " for steps in ranges),
         ends="".join(f" {steps[-1]} " for steps in ranges),
     )

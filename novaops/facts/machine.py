@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from novaops.model.question import Missing, Section, Singleton
+from novaops.shell import quote, sh_file
 
 TOOLS = (
     *("systemd-run", "flock", "lsblk", "wipefs", "blkid", "findmnt", "base64", "sha256sum", "stat", "readlink", "cmp", "tail"),
     *("mkfs.ext4", "mkfs.xfs", "mkfs.btrfs", "apt-get", "dnf", "sshd", "nginx", "openvpn", "autossh"),
 )
 
-_KVM_API_VERSION = 0xAE00
-"""The ioctl KVM_GET_API_VERSION of linux/kvm.h; every kernel since 2.6.22 answers 12."""
+KVM_NUMBER = "10:232"
+"""The numbers of the device KVM, of linux/miscdevice.h."""
+
+_SCRIPT = sh_file(__package__, "machine.sh")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,12 @@ class MachineFacts:
     """Whether the guests of this host may have guests themselves: Y, N, or "" when not told."""
     kvm_device: str
     """"character", "absent", or what stands at /dev/kvm instead."""
+    kvm_number: str
+    """Of a character device MAJOR:MINOR, else ""."""
+    kvm_access: str
+    """OWNER:GROUP MODE of what stands at /dev/kvm, else ""."""
+    kvm_module_file: str
+    """Where the processor could and no module is loaded: whether the running kernel has it, "there" or "absent"; else ""."""
     kvm_answer: str
     """The API version /dev/kvm gave, "cannot open: …", or "unasked" when the host has nothing to ask with."""
     tools: frozenset[str]
@@ -58,43 +67,7 @@ class Machine(Singleton[MachineFacts]):
 
     @classmethod
     def script_one(cls) -> str:
-        return f"""\
-say() {{ printf '%s=%s\\n' "$1" "$2"; }}
-say hostname "$(uname -n)"
-say login "${{SUDO_USER:-$(id -un)}}"
-say kernel "$(uname -r)"
-say architecture "$(uname -m)"
-sed -n 's/^\\(PRETTY_NAME\\|ID\\|VERSION_ID\\)=/os_&/p' /etc/os-release
-for key in chassis_asset_tag product_name sys_vendor bios_vendor board_asset_tag; do
-  if [ -r "/sys/class/dmi/id/$key" ]; then say "dmi_$key" "$(cat "/sys/class/dmi/id/$key")"; fi
-done
-say virtualization "$(systemd-detect-virt 2>/dev/null)"
-say processors "$(grep -c ^processor /proc/cpuinfo)"
-say memory "$(awk '$1 == "MemTotal:" {{ printf "%.0f", $2 * 1024 }}' /proc/meminfo)"
-say boot_id "$(cat /proc/sys/kernel/random/boot_id)"
-[ ! -d /run/systemd/system ] || say systemd yes
-say cpu_flag "$(grep -m1 '^flags' /proc/cpuinfo | tr ' ' '\\n' | grep -xE -m1 'vmx|svm')"
-for module in kvm_intel kvm_amd; do
-  [ ! -d "/sys/module/$module" ] || {{ say kvm_module $module; say kvm_nested "$(cat /sys/module/$module/parameters/nested)"; }}
-done
-if [ ! -e /dev/kvm ]; then say kvm_device absent
-elif [ ! -c /dev/kvm ]; then say kvm_device "$(stat -c %F /dev/kvm)"
-else
-  say kvm_device character
-  if command -v perl >/dev/null; then
-    say kvm_answer "$(perl -e 'open(my $kvm, "+<", "/dev/kvm") or print("cannot open: $!") and exit;
-      my $version = ioctl($kvm, {_KVM_API_VERSION}, 0); print defined $version ? $version + 0 : "no answer: $!"')"
-  elif command -v python3 >/dev/null; then
-    say kvm_answer "$(python3 -c 'import fcntl
-try: print(fcntl.ioctl(open("/dev/kvm", "r+b", 0), {_KVM_API_VERSION}))
-except OSError as error: print("cannot open:", error.strerror)')"
-  elif (: <>/dev/kvm) 2>/dev/null; then say kvm_answer unasked
-  else say kvm_answer 'cannot open'
-  fi
-fi
-for tool in {" ".join(TOOLS)}; do ! command -v $tool >/dev/null || say tool $tool; done
-say free "$(df -P -B1 /var/lib | awk 'NR == 2 {{ print $4 }}')"
-"""
+        return f"tools={quote(' '.join(TOOLS))}\n{_SCRIPT}"
 
     @classmethod
     def parse_one(cls, section: Section) -> MachineFacts | Missing:
@@ -125,6 +98,9 @@ say free "$(df -P -B1 /var/lib | awk 'NR == 2 {{ print $4 }}')"
             kvm_module=said.get("kvm_module", ""),
             kvm_nested={"1": "Y", "0": "N"}.get(said.get("kvm_nested", ""), said.get("kvm_nested", "")),
             kvm_device=said.get("kvm_device", ""),
+            kvm_number=said.get("kvm_number", ""),
+            kvm_access=said.get("kvm_access", ""),
+            kvm_module_file=said.get("kvm_module_file", ""),
             kvm_answer=said.get("kvm_answer", ""),
             tools=frozenset(value for key, value in pairs if key == "tool"),
             root_free=number("free"),

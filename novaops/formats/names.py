@@ -64,10 +64,18 @@ def is_address(text: str) -> bool:
     return True
 
 
-def port(text: str) -> int:
+def port(value: Any) -> int:
+    """A port, as digits or an integer."""
+    text = str(value) if isinstance(value, (str, int)) else ""
     if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 65536:  # noqa: PLR2004 - 16 bits
-        raise ValueError(f'"{text}" is no port: 1 to 65535')
+        raise ValueError(f"{shown(value)} is no port: 1 to 65535")
     return int(text)
+
+
+def shown(value: Any) -> str:
+    """A value as a message names it. What is in a mapping or a list is not shown: there may be secrets in it."""
+    kinds = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "nothing"}
+    return kinds.get(type(value)) or f'"{value}"'
 
 
 def name(text: str) -> str:
@@ -103,7 +111,8 @@ def mount_option(text: str) -> str:
 
 def listed(value: Any) -> Any:
     """A list as it may be written in one word, with commas; anything else as it is."""
-    return [part for part in value.split(",") if part] if isinstance(value, str) and value else value
+    parts = [part for part in value.split(",") if part] if isinstance(value, str) else []
+    return parts or value
 
 
 def network(text: str) -> str:

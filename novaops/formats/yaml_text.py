@@ -36,12 +36,24 @@ def load(text: str, name: str) -> Document:
     try:
         node = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{name}:{mark.line + 1}" if mark else name
-        raise InventoryError(f"{where}: this is not YAML", why=str(getattr(error, "problem", None) or error)) from None
+        raise _not_yaml(error, text, name) from None
     lines: dict[Path, int] = {}
     data = _value(node, (), lines, name) if node is not None else None
     return Document(data, lines)
+
+
+def _not_yaml(error: yaml.YAMLError, text: str, name: str) -> InventoryError:
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return InventoryError(f"{name}: this is not YAML", why=str(error))
+    if isinstance(error, yaml.composer.ComposerError) and "another document" in str(error):
+        why = "An inventory is one document; --- begins another one."
+        return InventoryError(f"{name}:{mark.line + 1}: a second document begins here", why=why, fix="put all into one, or into two files")
+    before = text.splitlines()[: mark.line + 1]
+    if tabs := [number for number, line in enumerate(before, 1) if "\t" in line[: len(line) - len(line.lstrip())]]:
+        why = "YAML takes no tabs there."
+        return InventoryError(f"{name}:{tabs[-1]}: this line is indented with a tab", why=why, fix="write spaces")
+    return InventoryError(f"{name}:{mark.line + 1}: this is not YAML", why=str(getattr(error, "problem", None) or error))
 
 
 _DEEPEST = 50

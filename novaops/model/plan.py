@@ -60,6 +60,8 @@ class Step:
     risk: Risk = Risk.NONE
     cannot_undo: str = ""
     """What of this step no undo brings back, said beforehand; "" when all of it can be undone."""
+    together: str = ""
+    """From the first to the last step with the same word here, all steps are done, or those that were are undone."""
     fresh_logins: tuple[FreshLogin, ...] = ()
     """Of a step that could lock somebody out: what must work afterwards. Empty: the login by which novaops came."""
 

@@ -6,14 +6,18 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from novaops.errors import UsageError
 from novaops.formats import names
+from novaops.providers.proof import WITHOUT_KEY
 
 _SHIPPED = Path(__file__).parent
 HTTPS = 443
+IDLE = 4
+"""Seconds. Many servers close a connection that has been idle for 5 s: one that is used in that moment fails."""
 _HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
 
 
@@ -25,7 +29,16 @@ def url_path(text: str) -> str:
     return plain
 
 
+def request_path(text: str) -> str:
+    """A path of a URL that may have a query: "/openai/models?api-version=2024-10-21". Raises ValueError with the offending text."""
+    path, mark, query = text.partition("?")
+    if not re.fullmatch(r"[A-Za-z0-9._~:@+=,&%/-]*", query):
+        raise ValueError(f'"{text}" has a query that is not like ?api-version=1')
+    return f"{url_path(path)}{mark}{query}"
+
+
 UrlPath = Annotated[str, AfterValidator(url_path)]
+RequestPath = Annotated[str, AfterValidator(request_path)]
 
 
 class StrictModel(BaseModel):
@@ -58,7 +71,7 @@ class Key(StrictModel):
 class Stream(StrictModel):
     """A request whose answer streams."""
 
-    path: UrlPath
+    path: RequestPath
     body: dict[str, Any]
 
 
@@ -66,14 +79,23 @@ class Provider(StrictModel):
     """One file of a folder `providers`. The paths are those at the provider, as a client of its first endpoint requests them."""
 
     endpoints: tuple[Endpoint, ...] = Field(min_length=1)
-    probe: UrlPath
+    probe: RequestPath
+    """A GET that costs nothing: 2xx and JSON with a key, one of `without_key` without one."""
+    without_key: tuple[Annotated[int, Field(ge=200, le=499)], ...] = WITHOUT_KEY
     key: Key = Key()
+    headers: dict[Annotated[str, Field(pattern=_HEADER)], Annotated[str, Field(pattern=r"^[ -~]{1,256}$")]] = {}
+    """Headers that every request must have, such as the version of an API."""
     stream: Stream | None = None
+    own_host: bool = False
+    """Whether each user has a host of their own there, which `upstream:` names."""
+    idle: int = Field(default=IDLE, ge=1, le=3600)
+    """For how many seconds a proxy keeps an idle connection: less than the provider's servers do."""
 
     @model_validator(mode="after")
     def _below_the_first(self) -> Provider:
         base = self.endpoints[0].path
-        for key, path in (("probe", self.probe), ("stream", self.stream.path if self.stream else base)):
+        for key, asked in (("probe", self.probe), ("stream", self.stream.path if self.stream else base)):
+            path = asked.partition("?")[0]
             if path != base and not path.startswith(f"{base}/"):
                 raise ValueError(f"{key}: {path} is not below {base or '/'}, the path of the first endpoint")
         return self
@@ -85,10 +107,41 @@ class Provider(StrictModel):
         host = names.bracketed(first.host)
         return f"https://{host}" + ("" if first.port == HTTPS else f":{first.port}")
 
+    def located(self, url: str) -> Provider:
+        """The same API at https://HOST[:PORT][/PATH]: all of its endpoints that were on the first one's host. No path: the file's own."""
+        parts = urlsplit(url)
+        host, port = names.address(parts.netloc)
+        first, path = self.endpoints[0], url_path(parts.path)
+        base = path or first.path
+
+        def moved(below: str) -> str:
+            return base + below.removeprefix(first.path)
+
+        def there(endpoint: Endpoint) -> Endpoint:
+            if endpoint.host != first.host:
+                return endpoint
+            under = endpoint.path == first.path or endpoint.path.startswith(f"{first.path}/")
+            return endpoint.model_copy(
+                update={"host": host, "port": port or HTTPS, "path": moved(endpoint.path) if under else endpoint.path}
+            )
+
+        stream = self.stream and self.stream.model_copy(update={"path": moved(self.stream.path)})
+        update = {"endpoints": tuple(map(there, self.endpoints)), "probe": moved(self.probe), "stream": stream, "own_host": False}
+        return self.model_copy(update=update)
+
+    @property
+    def probed_at(self) -> str:
+        """Where a proxy serves the probe. An endpoint's own path is not passed on, but what is below it: a slash is put behind it."""
+        path, mark, query = self.probe.partition("?")
+        slash = "/" if path and path in {endpoint.path for endpoint in self.endpoints if endpoint.served_at} else ""
+        return f"{self.served_at(path)}{slash}{mark}{query}"
+
     def served_at(self, path: str) -> str:
-        """Where a proxy serves this path of the first endpoint."""
-        first = self.endpoints[0]
-        return first.served_at + path.removeprefix(first.path) or "/"
+        """Where a proxy serves this path, which may have a query: at the endpoint whose own path is the longest beginning of it."""
+        plain = path.partition("?")[0]
+        holding = [each for each in self.endpoints if plain == each.path or plain.startswith(f"{each.path}/")]
+        found = max(holding, key=lambda each: len(each.path), default=self.endpoints[0])
+        return found.served_at + path.removeprefix(found.path) or "/"
 
 
 def load(name: str, folders: Sequence[Path] = ()) -> Provider:
@@ -103,7 +156,8 @@ def load(name: str, folders: Sequence[Path] = ()) -> Provider:
     file = next((file for folder in searched if (file := folder / f"{name}.yaml").is_file()), None)
     if file is None:
         known = sorted({file.stem for folder in searched for file in folder.glob("*.yaml")})
-        raise UsageError(f"there is no provider {name}", why=f"There are: {', '.join(known)}.", fix="or write upstream: https://HOST/PATH")
+        fix = f"a file providers/{name}.yaml beside the inventory makes one (docs/proxy.md), and upstream: https://HOST/PATH needs none"
+        raise UsageError(f"there is no provider {name}", why=f"There are: {', '.join(known)}.", fix=fix)
     try:
         return Provider.model_validate(yaml.safe_load(file.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

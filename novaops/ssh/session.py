@@ -5,16 +5,16 @@ Nothing else in novaops runs anything on a host.
 
 from __future__ import annotations
 
-import secrets
 import select
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from novaops.errors import HostFailed, NoRoot, NovaopsError
-from novaops.shell import quote
+from novaops.errors import HostFailed, NovaopsError
 from novaops.ssh.early_connect import early_connect
+from novaops.ssh.launch import Launch, shell_hint
 from novaops.ssh.target import Target
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from fabric import Connection
 
 _CHUNK = 65_536
+
+_CLOSING = 0.5
+"""Seconds for the server to close a channel whose command has ended. It sends that along with the exit status."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,10 @@ class ConnectionLost(NovaopsError):
     exit_code = 5
 
 
+class NoChannel(ConnectionLost):
+    """The server opens no channel on the connection: it has as many as MaxSessions allows."""
+
+
 class Session:
     """A connection to one host, on which scripts run as root.
 
@@ -51,6 +58,10 @@ class Session:
         """The key that authenticated. Set before `open`, it is the only one that is tried."""
         self.connection: Connection | None = None
         """The open one: it knows the way through ssh_config and jump hosts."""
+        self._used = False
+        """Whether the connection has had a channel."""
+        self._asks: bool | None = None
+        """Whether sudo asks for the password here; None while that is unknown."""
 
     def __enter__(self) -> Self:
         self.open()
@@ -67,6 +78,7 @@ class Session:
         early = early_connect(self.target)
         from novaops.ssh.connection import connect, key_of  # takes 0.2 s, in which the TCP connection is made
 
+        self._used = False
         self.connection = connect(self.target, early, key=self.key, no_passwords=no_passwords)
         self.key = key_of(self.connection)
 
@@ -75,32 +87,53 @@ class Session:
             self.connection.close()
             self.connection = None
 
+    @property
+    def _user(self) -> str:
+        """Who is logged in."""
+        assert self.connection is not None, "the session is not open"
+        return str(self.connection.user)
+
     def run(self, script: str, *, timeout: float | None = None, root: bool = True) -> Output:
         """Run `script` as root, or else as the login's own user, and wait for its end: one exec.
 
         Raises NoRoot when the login cannot become root, ConnectionLost when the connection is lost or nothing is printed
         for `timeout` seconds.
         """
-        streams: list[list[bytes]] = [[], []]
-        channel, mark = self._start(script, root=root)
+        return self._run(script, timeout, root=root, patient=True)
+
+    def run_beside(self, script: str, *, root: bool = False) -> Output:
+        """Run `script` while another one is followed, as the login's own user unless `root`: one exec.
+
+        Over a connection of its own where the server opens no second channel on this one.
+        """
         try:
-            for stream, data in self._output(channel, mark, timeout or self.target.timeout):
+            return self._run(script, None, root=root, patient=False)
+        except NoChannel:
+            other = Session(self.target)
+            other.key = self.key
+            with other:
+                return other.run(script, root=root)
+
+    def _run(self, script: str, timeout: float | None, *, root: bool, patient: bool) -> Output:
+        streams: list[list[bytes]] = [[], []]
+        with self._channel(script, root=root, patient=patient) as (channel, launch):
+            for stream, data in self._output(channel, launch, timeout or self.target.timeout):
                 streams[stream].append(data)
             stdout, stderr = (b"".join(parts).decode("utf-8", "surrogateescape") for parts in streams)
-            return Output(self._status(channel), stdout, stderr)
-        finally:
-            channel.close()
+            status = self._status(channel)
+            with channel.lock:  # the server may open the next channel only when it has closed this one
+                channel.out_buffer_cv.wait_for(lambda: channel.closed, _CLOSING)
+            return Output(status, stdout, stderr)
 
     def follow(self, script: str, *, silence: float) -> Iterator[str]:
         """Run `script` as root and yield the lines of its stdout as they come: one exec.
 
         Leaving the loop closes the channel. Raises ConnectionLost after `silence` seconds without output.
         """
-        channel, mark = self._start(script)
         pending = b""
         complaint = b""
-        try:
-            for stream, data in self._output(channel, mark, silence):
+        with self._channel(script) as (channel, launch):
+            for stream, data in self._output(channel, launch, silence):
                 if stream:
                     complaint += data
                     continue
@@ -111,55 +144,95 @@ class Session:
                     f"{self.target} could not start the run (exit status {status})",
                     why=complaint.decode("utf-8", "replace").strip(),
                 )
-        finally:
-            channel.close()
 
-    def _start(self, script: str, *, root: bool = True) -> tuple[paramiko.Channel, str]:
-        """Open a channel whose command becomes root and reads a script, and send that. Returns the mark before its output too."""
+    @contextmanager
+    def _channel(self, script: str, *, root: bool = True, patient: bool = True) -> Iterator[tuple[paramiko.Channel, Launch]]:
+        """A channel on which the command that runs `script` was requested. It is closed at the end."""
         import paramiko
 
         assert self.connection is not None, "the session is not open"
         transport: paramiko.Transport = self.connection.transport
-        mark = f"novaops-{secrets.token_hex(16)}"
-        password = self.target.sudo_password if root else None
-        command = _as_root(mark, password=password is not None) if root else _login_shell(_begin(mark))
-        head = f"{password.reveal()}\n{mark}\n" if password is not None else ""
+        password = self.target.sudo_password if self._asks is not False and self._user != "root" else None
+        launch = Launch(script, root=root, sudo_password=password, asked=bool(self._asks))
         self.execs += 1
         try:
-            channel = transport.open_session(timeout=self.target.timeout)
+            channel = self._open_channel(transport, patient=patient)
             channel.settimeout(self.target.timeout)
-            _execute(transport, channel, command)
-            try:
-                channel.sendall((head + script).encode("utf-8", "surrogateescape"))
-                channel.shutdown_write()
-            except OSError:
-                if channel.eof_received or channel.closed or not transport.is_active():
-                    pass  # It ended before it read everything: what it said tells why.
-                else:
-                    raise
+            _execute(transport, channel, launch.command)
         except (paramiko.SSHException, OSError, EOFError) as error:
-            raise ConnectionLost(f"the connection to {self.target} was lost", why=str(error)) from error
-        return channel, mark
+            raise self._lost(error) from error
+        try:
+            self._send(channel, launch)
+            yield channel, launch
+        finally:
+            channel.close()
 
-    def _output(self, channel: paramiko.Channel, mark: str, silence: float) -> Iterator[tuple[int, bytes]]:
+    def _open_channel(self, transport: paramiko.Transport, *, patient: bool) -> paramiko.Channel:
+        """With MaxSessions 1 a server opens a channel only when the command of the one before has ended there: `patient` waits for that.
+
+        Raises NoChannel.
+        """
+        import paramiko
+
+        deadline = time.monotonic() + (self.target.timeout if patient and self._used else 0)
+        pause = 0.05
+        while True:
+            try:
+                channel = transport.open_session(timeout=self.target.timeout)
+            except paramiko.ChannelException as error:
+                if time.monotonic() > deadline:
+                    what = f"{self.target} lets {self._user} in, and opens no session"
+                    why = f"{error.text}. MaxSessions of its sshd_config may be too low, or this login may only forward ports."
+                    raise NoChannel(what, why=why, fix="sshd -T | grep maxsessions, on the host, says how many it opens") from error
+                time.sleep(pause)  # nothing tells when it may
+                pause = min(2 * pause, 1.0)
+            else:
+                self._used = True
+                return channel
+
+    def _lost(self, error: Exception) -> ConnectionLost:
+        return ConnectionLost(f"the connection to {self.target} was lost", why=str(error))
+
+    def _send(self, channel: paramiko.Channel, launch: Launch) -> None:
+        """Send what the launch has due, and the end of the input after the last of it."""
+        due, last = launch.due()
+        if not due:
+            return
+        try:
+            channel.sendall(due)
+            if last:
+                channel.shutdown_write()
+        except OSError as error:
+            if not channel.eof_received and not channel.closed and channel.get_transport().is_active():
+                raise self._lost(error) from error
+            # Else it ended before it read everything: what it said tells why.
+
+    def _output(self, channel: paramiko.Channel, launch: Launch, silence: float) -> Iterator[tuple[int, bytes]]:
         """Both streams of the script itself, without what the login shell and sudo print before it.
 
         Raises NoRoot or HostFailed when the script was not started.
         """
-        begin = f"{mark}\n".encode()
-        before: list[bytes | None] = [b"", b""]
-        for stream, data in self._drain(channel, silence):
-            held = before[stream]
-            if held is None:
-                yield stream, data
-                continue
-            noise, found, said = (held + data).partition(begin)
-            before[stream] = None if found else noise
-            if said:
-                yield stream, said
-        if before[0] is not None:
-            complaint = (before[1] or before[0]).decode("utf-8", "replace")
-            raise self._not_started(self._status(channel), complaint)
+        try:
+            for stream, data in self._drain(channel, silence):
+                said = launch.heard(stream, data)
+                self._send(channel, launch)
+                if launch.begun and launch.held_back:
+                    self._asks = launch.asked
+                if said:
+                    yield stream, said
+                if launch.too_noisy:
+                    raise HostFailed(f"{self.target} prints without end, and runs nothing", **self._printed(launch))
+        except ConnectionLost as error:
+            if launch.begun or launch.by or not launch.printed():
+                raise
+            raise ConnectionLost(error.what, **self._printed(launch)) from error
+        if not launch.begun:
+            raise launch.why_not(self._status(channel), self.target, self._user)
+
+    def _printed(self, launch: Launch) -> dict[str, str]:
+        """The parts of an error about a login shell or a forced command that neither runs the script nor ends."""
+        printed = "\n".join(launch.printed())
+        return {"why": f"It printed:\n{printed}", "fix": shell_hint(printed, self.target, self._user)}
 
     def _status(self, channel: paramiko.Channel) -> int:
         """The exit status, once all output is read. sshd may send it before the last output, so it does not tell that all is there."""
@@ -195,28 +268,6 @@ class Session:
                 )
             select.select([channel], [], [], min(left, 0.5))
 
-    def _not_started(self, status: int, complaint: str) -> HostFailed:
-        """Why the script was not run, from what sudo or the login shell printed."""
-        lines = [line.strip() for line in complaint.splitlines() if "unable to resolve host" not in line]
-        known = [line for line in lines if line.startswith(("sudo:", "novaops-root:")) or "sudoers" in line or "not allowed" in line]
-        user = self.target.user or "the login"
-        if not known:
-            return HostFailed(
-                f"{user} can run nothing on {self.target} (exit status {status})",
-                why=lines[-1] if any(lines) else "Its login shell printed nothing.",
-                fix="give the user a login shell that runs commands",
-            )
-        said = known[-1].removeprefix("novaops-root: ").removeprefix("sudo: ")
-        if any("incorrect password" in line for line in known):
-            return NoRoot(f"sudo on {self.target} did not take the password of {user}", why=said)
-        if "password" in said and self.target.sudo_password is None:
-            return NoRoot(
-                f"sudo on {self.target} wants a password for {user}",
-                why=said,
-                fix="add --ask-sudo-password, or sudo_password: env:NAME in the inventory",
-            )
-        return NoRoot(f"{user} cannot become root on {self.target}", why=said, fix="log in as root, or give the user sudo rights")
-
 
 def _execute(transport: paramiko.Transport, channel: paramiko.Channel, command: str) -> None:
     """Request the command, without waiting for the reply: on a link of 200 ms that saves a tenth of the time of a check.
@@ -233,35 +284,3 @@ def _execute(transport: paramiko.Transport, channel: paramiko.Channel, command: 
     request.add_string(command)
     send = transport._send_user_message  # type: ignore[attr-defined]  # noqa: SLF001 - what paramiko's own requests go through
     send(request)
-
-
-def _as_root(mark: str, *, password: bool) -> str:
-    """The command that turns its standard input into a script run by root.
-
-    A password is the first line of the input. It goes to sudo through pipes only, and is tried once before the script
-    is sent after it: a wrong one must not make sudo read the script's lines as further passwords. The root shell drops
-    everything up to the mark, so that the password can never be taken for a command.
-    """
-    missing = 'command -v sudo >/dev/null || { echo "novaops-root: sudo is not installed, and the login is not root" >&2; exit 77; }; '
-    begin = _begin(mark)
-    if not password:
-        return _login_shell(f'begin={quote(begin)}; [ "$(id -u)" != 0 ] || exec sh -c "$begin"; {missing}exec sudo -n -- sh -c "$begin"')
-    after_mark = f'while read -r line; do [ "$line" != {mark} ] || break; done; {begin}'
-    return _login_shell(
-        f"after_mark={quote(after_mark)}; "
-        'unset password; IFS= read -r password; [ "$(id -u)" != 0 ] || exec sh -c "$after_mark"; '
-        f"{missing}"
-        'if sudo -k -n -- sh -c : 2>/dev/null; then exec sudo -n -- sh -c "$after_mark"; fi; '
-        'printf "%s\\n" "$password" | sudo -k -S -p "" -- sh -c : || exit 78; '
-        '{ printf "%s\\n" "$password"; exec cat; } | sudo -k -S -p "" -- sh -c "$after_mark"'
-    )
-
-
-def _begin(mark: str) -> str:
-    """Words of sh: print the mark on both streams, then run standard input. What follows the mark is output of the script."""
-    return f"echo {mark}; echo {mark} >&2; exec sh -s"
-
-
-def _login_shell(body: str) -> str:
-    """The command that runs `body` in sh, whatever the login shell is."""
-    return f"exec env LC_ALL=C sh -c {quote(body)}"

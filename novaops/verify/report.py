@@ -8,6 +8,7 @@ from typing import Any
 
 from novaops.engine import report
 from novaops.engine.report import HostReport, ReportLine, Status
+from novaops.errors import HostFailed
 from novaops.model.plan import Note
 from novaops.verify.observed_host import ObservedHost
 from novaops.verify.plugin import Check
@@ -19,14 +20,24 @@ Found = tuple[ObservedHost, Sequence[Check]]
 
 def report_of(found: Found, unverified: Sequence[str]) -> HostReport:
     observed, checks = found
-    notes = tuple(Note(name, f"not verified: there is no check for {name}") for name in unverified)
+    notes = [Note(name, f"not verified: there is no check for {name}") for name in unverified]
+    tested = {check.case.feature for check in checks}
+    untested = [] if observed.error else [feature.name for feature in observed.entries if feature.name not in tested]
+    notes += [Note(name, f"not verified: no test of the check for {name} applies to what is wanted here") for name in untested]
     lines = tuple(ReportLine(check.case.resource, _status(check)) for check in checks if not _same_error(check, observed))
     if observed.error is not None:
         failed = report.failure(observed.name, observed.error)
         status: Status = failed.status
     else:
-        status = "failed" if any(check.status in {"failed", "broken"} for check in checks) else "unchanged"
-    return HostReport(observed.name, status, lines, notes, observed.error, observed.session.execs, observed.seconds)
+        status = "failed" if not checks or any(check.status in {"failed", "broken"} for check in checks) else "unchanged"
+    error = observed.error
+    if error is None and not checks:
+        error = HostFailed(
+            "nothing was verified: no test applies to what is wanted here",
+            why=f"There are tests for {', '.join(untested)}, and each leaves out every entry.",
+            fix="look at what their applies(…) asks for",
+        )
+    return HostReport(observed.name, status, lines, tuple(notes), error, observed.session.execs, observed.seconds)
 
 
 def exit_code(found: Sequence[Found]) -> int:

@@ -55,7 +55,7 @@ def _pytest(plugin: Plugin, junit: Path | None) -> None:
         code = pytest.main(arguments, plugins=[plugin])
     if code == pytest.ExitCode.INTERRUPTED:
         raise KeyboardInterrupt
-    if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+    if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED}:
         raise NovaopsError(
             f"verify itself went wrong: pytest ended with {pytest.ExitCode(code).name}",
             why=(plugin.internal_error.strip().splitlines() or [""])[-1],

@@ -27,9 +27,6 @@ def choose(known: Inventory, playbooks: Playbooks, words: Sequence[str], only: S
 
     Raises UsageError where there is nothing to verify, InventoryError for a section of the wrong form.
     """
-    for name in only:
-        if name not in playbooks.by_name:
-            raise UsageError(f"there is no section {name}", fix=f"there are {', '.join(playbooks.by_name)}")
     every = [_chosen(known, playbooks, host, only) for host in known.find(words)]
     found = [chosen for chosen in every if chosen.entries]
     left_out = [chosen for chosen in every if not chosen.entries]

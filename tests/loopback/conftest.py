@@ -39,10 +39,14 @@ class Manners:
     """On so many connections to come it hangs up before the greeting, as sshd does while it starts anew."""
     greeting: str = ""
     """What the login shell prints before the command, on both streams."""
+    instead: str = ""
+    """What the login shell runs instead of any command, as a menu or a forced command."""
     cuts_after: int | None = None
     """Bytes of output after which it drops the connection."""
     exit_status: bool = True
     """Whether it says how a command ended."""
+    sessions: int | None = None
+    """How many commands it runs at a time on one connection, as sshd's MaxSessions. One counts until it has ended, whoever closed it."""
     forwards: bool = True
     """Whether it opens connections to elsewhere."""
 
@@ -53,6 +57,7 @@ class Server(paramiko.ServerInterface):
     def __init__(self, host: Host) -> None:
         self._host = host
         self._attempts: list[str] = []
+        self._busy = 0
         self.lines: dict[int, socket.socket] = {}
         """Connections to elsewhere, by the number of their channel."""
         host.attempts.append(self._attempts)
@@ -80,7 +85,12 @@ class Server(paramiko.ServerInterface):
 
     def check_channel_request(self, kind: str, chanid: int) -> int:
         del chanid
-        return OPEN_SUCCEEDED if kind == "session" else OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        if kind != "session":
+            return OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+        if self._busy == self._host.manners.sessions:
+            return OPEN_FAILED_CONNECT_FAILED
+        self._busy += 1
+        return OPEN_SUCCEEDED
 
     def check_channel_direct_tcpip_request(self, chanid: int, origin: tuple[str, int], destination: tuple[str, int]) -> int:
         del origin
@@ -94,8 +104,12 @@ class Server(paramiko.ServerInterface):
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         self._host.execs.append(command.decode())
-        self._host.thread(self._host.execute, channel, command)
+        self._host.thread(self._execute, channel, command)
         return True
+
+    def _execute(self, channel: paramiko.Channel, command: bytes) -> None:
+        self._host.execute(channel, command)
+        self._busy -= 1
 
 
 @dataclass
@@ -213,7 +227,11 @@ class Host:
 
     def execute(self, channel: paramiko.Channel, command: bytes) -> None:
         process = subprocess.Popen(
-            ["sh", "-c", command.decode()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+            ["sh", "-c", self.manners.instead or command.decode()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
         self._processes.append(process)
         assert process.stdin

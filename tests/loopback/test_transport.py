@@ -17,7 +17,7 @@ import pytest
 
 from novaops.errors import ChangedHostKey, HostFailed, LoginFailed, UnknownHostKey, Unreachable
 from novaops.ssh import known_hosts
-from novaops.ssh.session import ConnectionLost, Session
+from novaops.ssh.session import ConnectionLost, NoChannel, Session
 from novaops.ssh.target import Target
 
 if TYPE_CHECKING:
@@ -88,6 +88,20 @@ def test_what_the_login_shell_prints_is_no_output(host: Host) -> None:
         assert list(session.follow("echo out", silence=5)) == ["out"]
 
 
+def test_a_login_that_prints_and_waits_is_quoted(host: Host) -> None:
+    host.manners.instead = "echo '1) status'; printf 'choice: '; sleep 60"
+    with Session(host.target()) as session, pytest.raises(ConnectionLost) as error:
+        session.run("echo out", timeout=1)
+    assert error.value.why == "It printed:\n1) status\nchoice:"
+    assert "give root a login shell" in error.value.fix
+
+
+def test_a_login_that_prints_without_end_is_left(host: Host) -> None:
+    host.manners.instead = "while echo choice:; do :; done"
+    with Session(host.target()) as session, pytest.raises(HostFailed, match="prints without end"):
+        session.run("echo out")
+
+
 def test_a_command_that_hangs(host: Host) -> None:
     """K06."""
     with Session(host.target()) as session:
@@ -129,6 +143,42 @@ def test_a_connection_cut_in_the_middle(host: Host, cut: int) -> None:
         session.run("head -c 9000 /dev/zero | tr '\\0' x")
     assert "the connection to loop (127.0.0.1) was lost" in lost.value.what
     assert lost.value.exit_code == 5
+
+
+def test_one_session_at_a_time(host: Host) -> None:
+    """As with MaxSessions 1: the next command waits for the end of the one before, also of one that was left before its end."""
+    host.manners.sessions = 1
+    with Session(host.target()) as session:
+        for number in range(4):
+            assert session.run(f"echo {number}").stdout == f"{number}\n"
+        for line in session.follow("echo one; sleep 0.5; echo two", silence=5):
+            assert line == "one"
+            break
+        assert session.run("echo out").stdout == "out\n"
+    assert (len(host.attempts), len(host.execs), session.execs) == (1, 6, 6)
+
+
+@pytest.mark.parametrize("sessions", [1, None])
+def test_a_command_beside_one_that_is_followed(host: Host, sessions: int | None) -> None:
+    """Over a connection of its own where the first has no room for it."""
+    host.manners.sessions = sessions
+    with Session(host.target()) as session:
+        lines = session.follow(f"echo one; until [ -e {host.folder}/go ]; do sleep 0.01; done; echo two", silence=5)
+        assert next(lines) == "one"
+        assert session.run_beside(f"touch {host.folder}/go; exit 3").status == 3
+        assert list(lines) == ["two"]
+    assert (len(host.attempts), len(host.execs), session.execs) == (1 if sessions is None else 2, 2, 2)
+
+
+def test_a_server_that_opens_no_session_is_not_waited_for(host: Host) -> None:
+    host.manners.sessions = 0
+    with Session(host.target()) as session:
+        began = time.monotonic()
+        with pytest.raises(NoChannel) as error:
+            session.run("echo out")
+        assert time.monotonic() - began < 2
+    assert error.value.what == "loop (127.0.0.1) lets root in, and opens no session"
+    assert "MaxSessions" in error.value.why
 
 
 def test_a_connection_cut_between_two_runs(host: Host) -> None:

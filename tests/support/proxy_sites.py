@@ -15,7 +15,7 @@ from novaops.engine import inventory
 from novaops.engine.desired import HostView
 from novaops.engine.playbooks import Playbooks
 from novaops.errors import InventoryError
-from novaops.features.proxy.facts.nginx import NginxFacts
+from novaops.features.proxy.facts.nginx import SSL_COMMANDS, NginxFacts
 from novaops.features.proxy.resources.nginx_files import NginxFiles
 from novaops.features.proxy.settings import Site
 from novaops.model.action import payload
@@ -46,7 +46,9 @@ def section(sites: Any) -> list[Site]:
 
 
 def nginx(version: tuple[int, ...] = (1, 22, 1), **about: Any) -> NginxFacts:
-    return NginxFacts(**{"installed": True, "version": version, "resolvers": ("192.0.2.53", "[2001:db8::53]"), "ipv6": True, **about})
+    known = {"resolvers": ("192.0.2.53", "[2001:db8::53]"), "ipv6": True}
+    known |= {"trust_folder": "/etc/ssl/certs"} if version >= SSL_COMMANDS else {}
+    return NginxFacts(**{"installed": True, "version": version, **known, **about})
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,11 @@ class VpnServer:
         blocks = [f"<ca>\n{self.certified.ca}</ca>", f"<cert>\n{certificate}</cert>", f"<key>\n{key}</key>"]
         return "\n".join([*lines, *blocks]) + "\n"
 
+    @property
+    def certificate(self) -> str:
+        """The server's own, as PEM."""
+        return self._pair("server", "serverAuth", self.server_days)[0]
+
     def _pair(self, name: str, use: str, days: int, password: str = "") -> tuple[str, str]:
         key = f"{name}{days}{password}"
         if key not in self._made:

@@ -13,7 +13,7 @@ from novaops.engine.query import ask, silent, with_session
 from novaops.engine.report import HostReport
 from novaops.errors import UsageError
 from novaops.features.api import status
-from novaops.features.api.routes import RouteQuery, apis, routes_of, sendable
+from novaops.features.api.routes import ApiChoice, RouteQuery, apis, routes_of, sendable
 from novaops.features.api.verdict import ApiRoute
 from novaops.features.proxy.settings import Site
 from novaops.features.tunnel.settings import Tunnel
@@ -28,12 +28,11 @@ PART = 0.4
 Entry = TypeVar("Entry", Site, Tunnel, Link)
 
 
-def collect_routes(  # one argument for each option of the verb
+def collect_routes(
     known: Inventory,
     playbooks: Playbooks,
     hosts: Sequence[Host],
-    provider: str | None,
-    upstream: str | None,
+    choice: ApiChoice,
     key: str | None,
     *,
     streaming: bool,
@@ -46,7 +45,7 @@ def collect_routes(  # one argument for each option of the verb
     everywhere = list(known.hosts.values())
     sites = [(name, site) for name, site in _entries(known, playbooks, everywhere, "proxy", Site) if site.is_api]
     tunnels = _entries(known, playbooks, everywhere, "tunnel", Tunnel)
-    wanted = apis(provider, upstream, sites, [Path(known.file).parent / "providers"] if known.file else [])
+    wanted = apis(choice, sites, [Path(known.file).parent / "providers"] if known.file else [])
     if key and len(wanted) > 1:
         names = ", ".join(api.name for api in wanted)
         raise UsageError("say whose key it is: --provider NAME", why=f"The inventory has {names}, and each would get to see it.")

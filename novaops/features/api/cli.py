@@ -17,7 +17,10 @@ def check(
     hosts: Hosts = None,
     *,
     provider: Annotated[str | None, typer.Option(help="openai, sensenova, …; without it those of the inventory, else openai.")] = None,
-    upstream: Annotated[str | None, typer.Option(metavar="URL", help="Another API: https://HOST[:PORT]/PATH.")] = None,
+    upstream: Annotated[
+        str | None, typer.Option(metavar="URL", help="Another API: https://HOST[:PORT]/PATH; or where --provider is for you.")
+    ] = None,
+    probe: Annotated[str | None, typer.Option(metavar="PATH", help="What is asked for there: 2xx with a key, 401 without one.")] = None,
     key: Annotated[
         str | None,
         typer.Option(metavar="SOURCE", help="env:NAME, file:PATH or cmd:WORDS: a key of the API's, to see whether answers stream."),
@@ -30,10 +33,12 @@ def check(
     from novaops.cli.query import on_hosts, show_rows
     from novaops.features.api import status
     from novaops.features.api.check import check_host, collect_routes
+    from novaops.features.api.routes import ApiChoice
 
     known, playbooks = options.known()
     wanted, timeout = known.find(hosts or []), options.timeout or TIMEOUT
-    routes = collect_routes(known, playbooks, wanted, provider, upstream, key, streaming=not no_stream, timeout=timeout)
+    choice = ApiChoice(provider, upstream, probe)
+    routes = collect_routes(known, playbooks, wanted, choice, key, streaming=not no_stream, timeout=timeout)
     reports, started = on_hosts(options, hosts or [], lambda target: check_host(target, routes[target.name]))
     several = len({route.api for found in routes.values() for route in found}) > 1
     return show_rows(

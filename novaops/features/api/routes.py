@@ -6,18 +6,18 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from novaops.errors import UsageError
 from novaops.features.api.facts import RouteProbe
 from novaops.features.api.verdict import ApiRoute
-from novaops.features.proxy.settings import Site, api_at, upstream_url
+from novaops.features.proxy.settings import Site, api_of, upstream_url
 from novaops.features.tunnel.settings import ResolvedForward, Tunnel
 from novaops.features.vpn.settings import Link
 from novaops.formats.names import pair, reached
 from novaops.providers import loader
-from novaops.providers.loader import Provider
+from novaops.providers.loader import Provider, request_path
 from novaops.secret import Secret
 
 NO_KEY = "no key (--key env:NAME)"
@@ -35,12 +35,21 @@ class Api:
     provider: Provider
     upstream: str = ""
 
-    def is_behind(self, site: Site) -> bool:
-        return (site.upstream or "").rstrip("/") == self.upstream.rstrip("/") if self.upstream else site.provider == self.name
+    described: bool = True
+    """Whether a provider's file says what answers."""
 
-    @property
-    def knows_probe(self) -> bool:
-        return self.provider.probe != self.provider.endpoints[0].path
+    def is_behind(self, site: Site) -> bool:
+        if self.upstream:
+            return (site.upstream or "").rstrip("/") == self.upstream.rstrip("/")
+        return site.provider == self.name and site.upstream is None
+
+
+class ApiChoice(NamedTuple):
+    """The words of a command line that say which API is meant."""
+
+    provider: str | None = None
+    upstream: str | None = None
+    probe: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +76,21 @@ class RouteQuery:
         form = self.api.provider.key
         return ((form.header, Secret(form.value(self.key.reveal()))),) if self.key else ()
 
-    def route(self, name: str, kind: str, origin: str, serves: Provider, *, has_key: bool, **request: Any) -> ApiRoute:
+    def route(
+        self,
+        name: str,
+        kind: str,
+        origin: str,
+        serves: Provider,
+        *,
+        has_key: bool,
+        headers: Sequence[tuple[str, str | Secret]] = (),
+        **request: Any,
+    ) -> ApiRoute:
         """A route to `origin`, which serves the API at the paths of `serves`. `request` is what else its probe has."""
         stream = self.api.provider.stream
-        url = f"{origin}{serves.served_at(serves.probe)}"
+        url = f"{origin}{serves.probed_at}"
+        request["headers"] = (*serves.headers.items(), *headers)
         if not self.streaming:
             unstreamed = NOT_WANTED
         elif stream is None:
@@ -79,7 +99,8 @@ class RouteQuery:
             unstreamed = "" if has_key else NO_KEY
             request |= {"stream_url": f"{origin}{serves.served_at(stream.path)}", "stream_body": json.dumps(stream.body)}
         probe = RouteProbe(f"{name} to {self.api.name}", url, seconds=self.seconds, **request)
-        return ApiRoute(*(self.api.name, name, kind, url, probe), unstreamed=unstreamed, has_key=has_key, knows_probe=self.api.knows_probe)
+        route = ApiRoute(*(self.api.name, name, kind, url, probe), unstreamed=unstreamed, has_key=has_key)
+        return replace(route, knows_probe=self.api.described, without_key=serves.without_key)
 
 
 def direct(query: RouteQuery) -> Iterator[ApiRoute]:
@@ -138,20 +159,15 @@ def routes_of(query: RouteQuery) -> list[ApiRoute]:
     return [route for kind in KINDS for route in kind(query)]
 
 
-def apis(name: str | None, upstream: str | None, sites: Iterable[tuple[str, Site]], folders: Sequence[Path]) -> list[Api]:
+def apis(choice: ApiChoice, sites: Iterable[tuple[str, Site]], folders: Sequence[Path]) -> list[Api]:
     """The APIs in question: the one that is named, else those of the inventory, else openai. Raises UsageError."""
-    if name and upstream:
-        raise UsageError("--provider and --upstream exclude each other", why="Each of them names the API.")
-    if upstream:
-        return [_at(upstream)]
-    if name:
-        return [Api(name, loader.load(name, folders))]
-    found: dict[str, Api] = {}
+    if choice.provider or choice.upstream:
+        return [_named(choice, folders)]
+    found: dict[tuple[str | None, str | None], Api] = {}
     for _, site in sites:
-        if site.upstream:
-            found.setdefault(site.upstream.rstrip("/"), _at(site.upstream))
-        elif site.provider and site.provider not in found:
-            found[site.provider] = Api(site.provider, loader.load(site.provider, folders))
+        key = (site.provider, site.upstream and site.upstream.rstrip("/"))
+        if key not in found:
+            found[key] = _named(ApiChoice(site.provider, site.upstream, site.probe), folders)
     return list(found.values()) or [Api(DEFAULT, loader.load(DEFAULT, folders))]
 
 
@@ -163,11 +179,14 @@ def sendable(secret: Secret, whose: str) -> Secret:
     return secret
 
 
-def _at(url: str) -> Api:
+def _named(choice: ApiChoice, folders: Sequence[Path]) -> Api:
+    """The API of a provider, of a URL, or of a provider that is at a URL."""
+    name, upstream, probe = choice
     try:
-        return Api(upstream_url(url).removeprefix("https://").rstrip("/"), api_at(url), url)
+        called = " at ".join(filter(None, (name, upstream and upstream_url(upstream).removeprefix("https://").rstrip("/"))))
+        return Api(called, api_of(name, upstream, probe and request_path(probe), folders), upstream or "", described=name is not None)
     except ValueError as error:
-        raise UsageError(f"--upstream: {error}") from None
+        raise UsageError(f"--upstream, --probe: {error}") from None
 
 
 def _on_loopback(site: Site) -> bool:
@@ -196,8 +215,9 @@ def _to_site(query: RouteQuery, name: str, host: str, site: Site, forward: Resol
     login, token, lacks = _credentials(query, site)
     injects = bool(site.auth and site.auth.inject)
     own_key = () if injects or lacks else query.key_headers
-    request = {"headers": (*token, *own_key), "login": login, "connect_to": connect_to}
-    route = query.route(name, kind, origin, site.of(query.api.provider), has_key=injects or bool(own_key), **request)
+    serves, headers = site.of(query.api.provider), (*token, *own_key)
+    has_key = injects or bool(own_key)
+    route = query.route(name, kind, origin, serves, has_key=has_key, headers=headers, login=login, connect_to=connect_to)
     advice = f"trust the certificate of {host}: it is in /etc/nginx/novaops/{site.name}.crt" if site.tls == "self-signed" else ""
     return replace(route, injects=injects, by=host, lacks=lacks, advice=advice)
 
@@ -209,6 +229,10 @@ def _credentials(query: RouteQuery, site: Site) -> tuple[Secret | None, list[tup
     try:
         for user, reference in site.auth.basic.items():
             return Secret(f"{user}:{query.secret(reference).reveal()}"), [], ""
+        form = query.api.provider.key
+        for who, reference in site.auth.keys.items():
+            own = sendable(query.secret(reference), f"the key of {who}")
+            return None, [(form.header, Secret(form.value(own.reveal())))], ""
         for who, reference in site.auth.token.items():
             return None, [(site.auth.header, sendable(query.secret(reference), f"the token of {who}"))], ""
     except UsageError as error:

@@ -9,8 +9,9 @@ from typing import Any
 from novaops.errors import HostFailed
 from novaops.features.api.facts import RouteProbe, RouteResult
 from novaops.features.api.streaming import streaming, unmeasured
-from novaops.features.api.verdict import ApiRoute, Verdict, detour, judge
+from novaops.features.api.verdict import ApiRoute, detour, judge
 from novaops.model.question import Facts, Missing, Question
+from novaops.providers.proof import Verdict
 
 
 def questions(routes: Sequence[ApiRoute]) -> tuple[Question[Any], ...]:

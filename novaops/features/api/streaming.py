@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from novaops.features.api.answer import read_error
 from novaops.features.api.facts import TIMED_OUT, RouteProbe, StreamResult
+from novaops.providers.answer import read_error
 
 APART = 20
 """Milliseconds between two events that did not arrive together."""

@@ -6,17 +6,15 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 
-from novaops.features.api.answer import ApiError, html_title, is_html, read_error
 from novaops.features.api.facts import TIMED_OUT, RouteProbe, RouteResult
 from novaops.formats.names import pair
+from novaops.providers import proof
+from novaops.providers.proof import ApiAnswer, Asked, Rule, Verdict, first
 
 _TOO_LONG = 63
 """curl's exit code for an answer longer than it was to fetch. Its beginning says enough."""
 _VPN_DEVICES = "vpn-"
 """What the names of the VPNs' devices begin with."""
-_OWN_ERROR = "novaops_proxy"
-"""The type of the errors that a site of novaops' own answers with."""
-_REGION = "unsupported_country_region_territory"
 
 
 @dataclass(frozen=True)
@@ -43,28 +41,9 @@ class ApiRoute:
     advice: str = ""
     """What to do where the certificate is not trusted."""
     knows_probe: bool = True
-    """Whether the API is known to have something at the URL."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    works: bool
-    text: str
-    fix: str = ""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A sentence with a fix, and when it is said."""
-
-    codes: Container[object] | None
-    """None: every code."""
-    seen: str
-    """What must have been seen: words of `_observations`, with blanks between them."""
-    text: str
-    """Its fields are those of `_words`."""
-    fix: str = ""
-    works: bool = False
+    """Whether a provider's file says what is at the URL."""
+    without_key: Container[int] = proof.WITHOUT_KEY
+    """How the API answers to a request without a key."""
 
 
 _WAIT_LONGER = "--timeout waits longer"
@@ -111,70 +90,32 @@ _CERTIFICATES = {
 _CUT = r"reset|SYSCALL|closed|EOF|terminated|zero return|empty reply"
 """What OpenSSL, GnuTLS and curl say of a connection that ends too early."""
 
-_NOT_SENT = "{by} answers and asks for its user or token, and none was sent: {lacks}"
-_LAST_ERROR = "novaops proxy status shows its last error"
-
-PROXY_ERRORS = (
-    Rule({"unauthorized"}, "lacks", _NOT_SENT),
-    Rule({"unauthorized"}, "", "{by} does not take the user or token of the inventory", "novaops proxy deploy puts them there"),
-    Rule({"forbidden"}, "", "{by} does not serve this host's address", "add it to the site's auth: from:"),
-    Rule({"bad_gateway"}, "", "{by} cannot reach the API, or does not trust its certificate", _LAST_ERROR),
-    Rule({"timeout"}, "", "{by} got no answer of the API in time", _LAST_ERROR),
-    Rule({"no_key"}, "", "{by} has lost the key of the API", "novaops proxy deploy puts it there"),
-    Rule(None, "", "{by} passes nothing on at {path} ({status})"),
-)
-"""By the code of an error of the site's own: the request did not come to the API, or no answer came back."""
-
-_OK = range(200, 300)
-
-ANSWERED = (
-    Rule(None, "html", "something else answers: {status} and a web page{title}, where the API answers with JSON"),
-    Rule(range(300, 400), "", "something else answers: {status}, which leads to {redirect}"),
-    Rule(_OK, "known-path no-json", "something else answers: {status}, but no JSON as the API's"),
-    Rule(_OK, "lacks", "{reachable}, which asks for no user or token", works=True),
-    Rule(_OK, "", "{reachable}", works=True),
-    Rule({401}, "lacks", _NOT_SENT),
-    Rule({401}, "injects", "{reachable}, but the API does not take the key that the proxy puts in{message}"),
-    Rule({401}, "has-key", "{reachable}, but the API does not take the key{message}"),
-    Rule({401}, "", "{reachable}: the API asks for a key", works=True),
-    Rule({404, 405}, "unknown-path json", "{reachable}: the API answers, though it has nothing at {path}", works=True),
-    Rule(None, "region", "{reachable}, but refuses {region}: {region_message}", "take a route through another region"),
-    Rule({403}, "", "{reachable}, but the API forbids it ({status}){message}"),
-    Rule({404}, "", "{reachable}, but the API has nothing at this path ({status}){message}"),
-    Rule({429}, "", "{reachable}, but the API had too many requests, or the quota is used up ({status}){message}"),
-    Rule(range(500, 1000), "", "{reachable}, but the API is in trouble ({status}){message}"),
-    Rule(None, "", "{reachable}, but the API refuses the request ({status}){message}"),
-)
-"""By the HTTP status."""
-
 
 def judge(route: ApiRoute, probe: RouteProbe, result: RouteResult) -> Verdict:
     """What came of the first request."""
-    error = read_error(result.body)
-    rules: tuple[Rule, ...] = ANSWERED
-    code: int | str | None = result.http_status
     if result.exit_code and not result.http_status:
-        rules, code = UNANSWERED, result.exit_code
-    elif result.exit_code not in {0, _TOO_LONG}:
+        seen = [word for word, holds in _observations(route, probe, result).items() if holds]
+        return first(UNANSWERED, result.exit_code, seen, _words(route, probe, result))
+    if result.exit_code not in {0, _TOO_LONG}:
         return Verdict(works=False, text=f"an answer began ({result.http_status}), and broke off: {result.error}")
-    elif error.kind == _OWN_ERROR:
-        rules, code = PROXY_ERRORS, error.code
-    seen = _observations(route, probe, result, error)
-    rule = next(rule for rule in rules if (rule.codes is None or code in rule.codes) and all(seen[word] for word in rule.seen.split()))
-    words = _words(route, probe, result, error)
-    return Verdict(rule.works, rule.text.format_map(words), rule.fix.format_map(words))
+    asked = Asked(
+        path="/" + route.url.partition("://")[2].partition("/")[2],
+        has_key=route.has_key,
+        injects=route.injects,
+        lacks=route.lacks,
+        by=route.by,
+        speaks_json=route.knows_probe,
+        without_key=route.without_key,
+        reached=f"reachable through {route.by}" if route.by else "reachable",
+        region=f"the region of {route.by}" if route.by else "this host's region",
+    )
+    return proof.judge(asked, ApiAnswer(result.http_status or 0, result.content_type, result.body, result.redirect))
 
 
-def _observations(route: ApiRoute, probe: RouteProbe, result: RouteResult, error: ApiError) -> dict[str, bool]:
-    """Whether each thing that rules name was seen of the route."""
-    names_region = _REGION in {error.code, error.kind} or (result.http_status == 403 and _REGION in result.body)  # noqa: PLR2004 - forbidden
+def _observations(route: ApiRoute, probe: RouteProbe, result: RouteResult) -> dict[str, bool]:
+    """Whether each thing that the rules for no answer name was seen of the route."""
     return {
         "tunnel": route.kind == "tunnel",
-        "lacks": bool(route.lacks),
-        "injects": route.injects,
-        "has-key": route.has_key,
-        "known-path": route.knows_probe,
-        "unknown-path": not route.knows_probe,
         "all-refused": set(result.refusals) == {"Connection refused"},
         "no-dns": result.dns_ms is None,
         "no-connection": not result.connects,
@@ -182,25 +123,17 @@ def _observations(route: ApiRoute, probe: RouteProbe, result: RouteResult, error
         "cut": re.search(_CUT, result.error, re.IGNORECASE) is not None,
         "plaintext": re.search("wrong version number|packet length", result.error) is not None,
         "untrusted": "trust" in _certificate(result.error),
-        "html": is_html(result.content_type, result.body),
-        "json": error.is_json,
-        "no-json": not error.is_json,
-        "region": names_region,
     }
 
 
-def _words(route: ApiRoute, probe: RouteProbe, result: RouteResult, error: ApiError) -> dict[str, object]:
+def _words(route: ApiRoute, probe: RouteProbe, result: RouteResult) -> dict[str, object]:
     """The fields of the rules' sentences."""
     target = pair(probe.host, probe.port)
     address = result.address or (result.addresses[0] if len(result.addresses) == 1 else "")
     resolved = f"{target} ({address})" if address and address != probe.host else target
     return {
         "by": route.by or "the proxy",
-        "reachable": f"reachable through {route.by}" if route.by else "reachable",
-        "region": f"the region of {route.by}" if route.by else "this host's region",
-        "lacks": route.lacks,
         "advice": route.advice,
-        "path": "/" + route.url.partition("://")[2].partition("/")[2],
         "host": probe.host,
         "at": f"the listener {probe.connect_to}" if probe.connect_to else resolved,
         "beyond": target if probe.connect_to else "the site",
@@ -210,11 +143,6 @@ def _words(route: ApiRoute, probe: RouteProbe, result: RouteResult, error: ApiEr
         "refusals": ", ".join(result.refusals) or result.error,
         "certificate": _certificate(result.error) or f"is not accepted: {result.error}",
         "curl": result.error or f"curl ended with {result.exit_code}",
-        "status": result.http_status,
-        "redirect": result.redirect or "nowhere",
-        "title": html_title(result.body),
-        "message": f": {error.message}" if error.message else "",
-        "region_message": error.message or _REGION,
     }
 
 

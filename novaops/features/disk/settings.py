@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -10,7 +10,9 @@ from novaops.features.disk.resources.filesystem import LABEL_LENGTH
 from novaops.formats import names
 
 
-def _device(text: str) -> str:
+def _device(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
     if text == "auto" or text.upper().startswith("UUID="):
         return text
     return names.path(text) if text.startswith("/") else names.name(text)

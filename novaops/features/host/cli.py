@@ -79,9 +79,18 @@ def trust(
     from novaops.cli import output
     from novaops.cli.query import on_hosts
     from novaops.engine.report import HostReport, failure
-    from novaops.errors import NovaopsError
+    from novaops.errors import NovaopsError, UsageError
     from novaops.features.host.trust import trust as trust_one
     from novaops.ssh.target import Target
+
+    known, _ = options.known()
+    found = known.find(hosts or [])
+    if fingerprint and len(found) > 1:
+        raise UsageError(
+            f"--fingerprint is of one host's key, and {len(found)} hosts are meant",
+            why=f"They are {', '.join(host.name for host in found)}.",
+            fix=f"novaops host trust {found[0].name} --fingerprint {fingerprint}",
+        )
 
     def one(target: Target) -> HostReport:
         try:

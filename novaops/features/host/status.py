@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from novaops.errors import NoRoot
-from novaops.facts.guest_run import ITERATIONS, SECONDS, GuestRun, Ran
+from novaops.facts.guest_run import GuestRun
 from novaops.facts.machine import Machine, MachineFacts
 from novaops.features.disk import status as disks
+from novaops.features.host.finding import Finding
+from novaops.features.host.nested import nested_virtualization
 from novaops.formats.size import human
 from novaops.model.question import Facts, Missing, Question
 
@@ -29,29 +30,6 @@ NEEDED_TOOLS = (
 
 LEAST_FREE = 64 * 1024 * 1024
 """Bytes in /var/lib: the journal of a run keeps copies of what it changes."""
-
-_NESTED_ADVICE = {
-    "google": "Google: stop the VM, export it (gcloud compute instances export), set advancedMachineFeatures."
-    "enableNestedVirtualization: true, update-from-file with --most-disruptive-allowed-action=RESTART. Intel types only: "
-    "N1 (Haswell or later), N2, C2; not E2, N2D or other AMD and Arm types. The organisation's policy "
-    "constraints/compute.disableNestedVirtualization must not be enforced.",
-    "alibaba": "Alibaba: ordinary ECS instances cannot; take an ECS Bare Metal type (ebm…).",
-    "oracle": "Oracle: take a bare metal shape; whether a VM shape passes it on is not documented.",
-    "aws": "AWS: a C8i, M8i or R8i instance with --cpu-options NestedVirtualization=enabled, or a .metal type.",
-    "azure": "Azure: an Intel Dv3 to Dv5 or Ev3 to Ev5 size; not A, B or F.",
-    "hetzner": "Hetzner: cloud servers cannot; a dedicated server can.",
-    "digitalocean": "DigitalOcean passes it on, though it does not say so; take another droplet size.",
-}
-"""What to change at the provider. The cloud only chooses the hint; the verdict comes from the processor and /dev/kvm."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    subject: str
-    verdict: Literal["ok", "note", "problem"]
-    """ok: right. note: worth knowing. problem: novaops cannot do its work here."""
-    text: str
-    fix: str = ""
 
 
 def questions() -> tuple[Question[Any], ...]:
@@ -92,59 +70,10 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     return [(glyphs[f["verdict"]], f["subject"], f["text"] + (f" → {f['fix']}" if f["fix"] else "")) for f in found["findings"]]
 
 
-def nested_virtualization(machine: MachineFacts, run: Ran | Literal[Missing.ABSENT]) -> Finding:
-    """Whether the host can run virtual machines of its own. "yes" is only said where it has just run one, and in time."""
-    subject = "nested virtualization"
-    has = ", ".join(filter(None, [machine.cpu_flag, machine.kvm_module, _kvm_says(machine)]))
-    if run is not Missing.ABSENT and run.outcome == "fast":
-        deeper = {"Y": "; its guests may have guests too", "N": "; its guests may not have guests"}.get(machine.kvm_nested, "")
-        return Finding(subject, "ok", f"yes: {has}, and ran a test guest in {max(run.seconds, 0.001):.3f} s{deeper}")
-    if run is not Missing.ABSENT and run.outcome == "slow":
-        text = f"yes, but slower than emulation: {has}, but a test guest of {ITERATIONS:,} loops did not end in {SECONDS} s"
-        return Finding(subject, "note", text, f"qemu -accel tcg is faster here; or {_nested_fix(machine)}")
-    denied = run is not Missing.ABSENT and run.outcome == "unproven" and "Permission denied" in machine.kvm_answer
-    reasons = _against(machine, denied=denied)
-    if run is not Missing.ABSENT and run.outcome == "failed" and not reasons:
-        reasons.append(f"/dev/kvm does not run a test guest: {run.why}")
-    if reasons:
-        return Finding(subject, "note", f"no: {', '.join(reasons)}", _nested_fix(machine))
-    why = "no test guest was run" if run is Missing.ABSENT else run.why
-    return Finding(subject, "note", f"it should, not proven: {has}; {why}")
-
-
-def _kvm_says(machine: MachineFacts) -> str:
-    if machine.kvm_answer == "12":
-        return "/dev/kvm answers with API version 12"
-    return "/dev/kvm opens" if machine.kvm_answer == "unasked" else "/dev/kvm is there"
-
-
-def _against(machine: MachineFacts, *, denied: bool) -> list[str]:
-    """What speaks against it, where no guest has shown it. A login that may not open /dev/kvm (`denied`) says nothing."""
-    reasons = []
-    if not machine.cpu_flag:
-        reasons.append("the processor shows neither vmx nor svm")
-    elif not machine.kvm_module:
-        module = "kvm_intel" if machine.cpu_flag == "vmx" else "kvm_amd"
-        reasons.append(f"the processor has {machine.cpu_flag}, but the module {module} is not loaded")
-    if machine.kvm_device == "absent":
-        reasons.append("there is no /dev/kvm")
-    elif machine.kvm_device != "character":
-        reasons.append(f"/dev/kvm is a {machine.kvm_device}")
-    elif machine.kvm_answer not in {"12", "unasked"} and not denied:
-        reasons.append(f"/dev/kvm does not answer: {machine.kvm_answer or 'nothing'}")
-    return reasons
-
-
-def _nested_fix(machine: MachineFacts) -> str:
-    if machine.cpu_flag and not machine.kvm_module:
-        return f"modprobe {'kvm_intel' if machine.cpu_flag == 'vmx' else 'kvm_amd'}"
-    return _NESTED_ADVICE.get(machine.cloud, "the hypervisor beneath must pass vmx or svm on to this host")
-
-
 def _root(machine: MachineFacts, no_root: NoRoot | None) -> Finding:
     if no_root is not None:
         return Finding("root", "problem", f"{no_root.what}: {no_root.why}", no_root.fix)
-    return Finding("root", "ok", "the login is root" if machine.login == "root" else f"{machine.login} becomes root by sudo")
+    return Finding("root", "ok", "the login is root" if machine.login == "root" else f"{machine.login} becomes root by sudo or doas")
 
 
 def _cloud(machine: MachineFacts) -> str:

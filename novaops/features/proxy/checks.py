@@ -26,6 +26,7 @@ from novaops.features.proxy.observe.events import APART, bursts
 from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Rebooted
 from novaops.features.proxy.observe.sites import after_reboot, before_reboot, observe
 from novaops.features.proxy.settings import Site
+from novaops.providers.proof import ApiAnswer, Asked, judge
 from novaops.verify import applies
 
 __all__ = ["after_reboot", "before_reboot", "entries", "observe"]
@@ -35,7 +36,8 @@ FIRST_EVENT = 1.0
 ARRIVALS = 3
 """The fewest arrivals that show that events are passed on one by one."""
 
-REGION = "unsupported_country_region_territory"
+RESOLVES = (1, 27, 3)
+"""The nginx that looks names up itself."""
 
 _BCRYPT = frozenset({"$2a$", "$2b$", "$2y$"})
 _REDIRECTS = {"GET": frozenset({301, 308}), "POST": frozenset({307, 308})}
@@ -185,25 +187,71 @@ def test_only_from(seen: ObservedSite) -> None:
     assert answer.status == HTTPStatus.FORBIDDEN, f"who comes from {where}, and not from {networks}, should get 403, but {answer}"
 
 
+@applies(lambda wanted: wanted.present and bool(wanted.site.cors))
+def test_cors(seen: ObservedSite) -> None:
+    """Lets the scripts of the pages in cors: use it, and of no others"""
+    lets_this_machine_in(seen)
+    origin, answer = seen.wanted.site.cors[0], seen.tried["preflight"]
+    expected = f"a script of {origin} should be told that it may use the site"
+    assert answer.status == HTTPStatus.NO_CONTENT, f"{expected}, but {answer}"
+    assert answer.all("Access-Control-Allow-Origin") == (origin,), f"{expected}, but the answer does not name it"
+    assert "authorization" in answer.header("Access-Control-Allow-Headers"), f"{expected} with its key, but it may not send that"
+    others = seen.tried["other page"].all("Access-Control-Allow-Origin")
+    assert not others, f"scripts of other pages should not be let in, but the answer names {', '.join(others)}"
+
+
 @applies(lambda wanted: wanted.is_api)
 def test_api(seen: ObservedSite) -> None:
     """Passes who may use it on to the API, which answers"""
     lets_this_machine_in(seen)
     wanted, answer = seen.wanted, seen.tried["known"]
-    whose = wanted.site.provider or wanted.site.upstream
+    whose = wanted.site.api_name
     expected = f"{wanted.probe} should be answered by {whose}"
     assert answer.status, f"{expected}, but {answer.trouble}"
     own = own_error(answer)
     assert own is None, f"{expected}, but the site itself answers {answer.status}: {own}"
-    assert REGION not in answer.text, f"{whose} should serve the region of the host, but it answers {answer.status} {REGION}"
-    if wanted.key_is_known:
-        taken = answer.status not in {401, 403} and answer.status < (300 if wanted.site.provider else 500)
-        assert taken, f"{whose} should take the key and answer 200 at {wanted.probe}, but it answers {answer.status}: {answer.text[:200]}"
-    elif wanted.site.provider:
-        unauthorized = answer.status == HTTPStatus.UNAUTHORIZED
-        assert unauthorized, f"{whose} should answer 401 at {wanted.probe} to who shows it no key, but it answers {answer.status}"
-    else:
-        assert answer.status < HTTPStatus.INTERNAL_SERVER_ERROR, f"{expected}, but it answers {answer.status}"
+    assert wanted.provider is not None
+    asked = Asked(
+        wanted.probe,
+        has_key=wanted.key_is_known,
+        injects=bool(wanted.auth.inject),
+        speaks_json=bool(wanted.site.provider),
+        without_key=wanted.provider.without_key,
+        closed=bool(wanted.site.provider),
+        reached="it is reached",
+        region="the region of the host",
+    )
+    verdict = judge(asked, ApiAnswer(answer.status, answer.header("Content-Type"), answer.text, answer.header("Location")))
+    assert verdict.works, f"{expected}, but {verdict.text}"
+
+
+@applies(lambda wanted: bool(wanted.apis))
+def test_followed(seen: ObservedSite) -> None:
+    """Follows the addresses of the API, also after a reboot"""
+    if seen.version >= RESOLVES:
+        pytest.skip(f"nginx {'.'.join(map(str, seen.version))} looks its name up itself")
+    unit = f"novaops-proxy@{seen.wanted.site.name}.timer"
+    assert seen.timer == ("enabled", "active"), f"{unit} should be enabled and active, but it is {' and '.join(filter(None, seen.timer))}"
+    for api, found in seen.apis.items():
+        names = ", ".join(sorted(found.answered))
+        expected = f"nginx should ask {api} at {names or 'an address that it had'}"
+        asked = ", ".join(sorted(found.asked)) or "none"
+        assert found.asked & found.answered or (found.asked and not found.answered), f"{expected}, but it knows {asked}"
+
+
+@applies(lambda wanted: bool(wanted.apis))
+def test_kept(seen: ObservedSite) -> None:
+    """Keeps its connections to the API, instead of making one for each request"""
+    lets_this_machine_in(seen)
+    if not seen.wanted.site.keepalive:
+        pytest.skip("keepalive: 0 says that it should not")
+    if not all(found.keeps for found in seen.apis.values()):
+        pytest.skip("the API itself ends each connection after one answer")
+    if len(seen.connects) < 2:  # noqa: PLR2004 - to compare
+        pytest.skip("the log has too few of the requests made here")
+    times = ", ".join(f"{each or 0:.3f}" for each in seen.connects)
+    expected = f"of {len(seen.connects)} requests one after the other, those after the first should find a connection to the API"
+    assert 0 in seen.connects[1:], f"{expected}, but it took them {times} s to make one"
 
 
 # -- claims: events -----------------------------------------------------------------------------------------------------------
@@ -246,13 +294,14 @@ def test_no_secret_lies_open(seen: ObservedSite) -> None:
     assert not found, f"nobody should see the secrets of {seen.wanted.site.name}, but {'; '.join(found)}"
 
 
-@applies(lambda wanted: wanted.present and bool(wanted.auth.basic or wanted.auth.token or wanted.encrypted))
+@applies(lambda wanted: wanted.present and bool(wanted.auth.basic or wanted.auth.token or wanted.auth.keys or wanted.encrypted))
 def test_secret_files(seen: ObservedSite) -> None:
     """Has its secrets in files of root's: the workers read the passwords' hashes, and nobody anything else"""
     wanted = seen.wanted
     used = (
         (wanted.auth.basic, wanted.password_file, 0o137),
         (wanted.auth.inject or wanted.auth.token, wanted.secrets_file, 0o177),
+        (wanted.auth.keys, wanted.keys_file, 0o177),
         (wanted.encrypted, wanted.certificate[1], 0o177 if wanted.site.tls == "self-signed" else 0o007),
     )
     for path, forbidden in ((path, forbidden) for is_used, path, forbidden in used if is_used):

@@ -16,28 +16,40 @@ Source = "env:NAME, file:PATH or cmd:WORDS"
 
 class SiteFlags(Flags):
     provider: Annotated[str | None, typer.Option(help="openai, sensenova, …: the API behind the site.")] = None
-    upstream: Annotated[str | None, typer.Option(metavar="URL", help="Another API: https://HOST[:PORT]/PATH.")] = None
+    upstream: Annotated[
+        str | None, typer.Option(metavar="URL", help="Another API: https://HOST[:PORT]/PATH; or where --provider is for you.")
+    ] = None
+    probe: Annotated[str | None, typer.Option(metavar="PATH", help="A path of the API that answers 2xx with a key, 401 without one.")] = (
+        None
+    )
     upstreams: Annotated[str | None, typer.Option(metavar="HOST:PORT,...", help="Or servers of your own.")] = None
     domain: Annotated[str | None, typer.Option(metavar="NAME,...", help="The names that clients use.")] = None
     tls: Annotated[str | None, typer.Option(help="off, letsencrypt, self-signed or files.")] = None
+    cors: Annotated[str | None, typer.Option(metavar="URL,...", help="Web pages whose scripts may use it: https://app.example.com.")] = None
     email: Annotated[str | None, typer.Option(help="For tls letsencrypt: who is told when a certificate is about to expire.")] = None
 
 
 class AuthFlags(Flags):
-    user: Annotated[str | None, typer.Option(metavar="NAME", help="Who the site lets in, with --password.")] = None
+    user: Annotated[str | None, typer.Option(metavar="NAME", help="Who the site lets in, with --password or --key.")] = None
+    key: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help=f"{Source}: that user's own key, which --inject takes the place of.")
+    ] = None
     password: Annotated[str | None, typer.Option(metavar="SOURCE", help=f"{Source}: that user's password.")] = None
     inject: Annotated[str | None, typer.Option(metavar="SOURCE", help="The API's key, which the site puts in for its users.")] = None
     token: Annotated[str | None, typer.Option(metavar="SOURCE", help="Or a token of the site's own; the client's key goes through.")] = None
+    limit: Annotated[str | None, typer.Option(metavar="N/min", help="How many requests each client may make: 60/min, 5/s.")] = None
     from_: Annotated[str | None, typer.Option("--from", metavar="CIDR,...", help="Or, and: the networks that may use it.")] = None
 
     def given(self) -> dict[str, Any]:
         """The site's `auth:`; {} where nothing is said of it. Raises UsageError for half of something."""
         from novaops.errors import UsageError
 
-        if (self.user is None) != (self.password is None):
-            raise UsageError("--user and --password belong together")
-        auth: dict[str, Any] = {} if self.user is None else {"basic": {self.user: self.password}}
-        auth |= {key: value for key, value in (("inject", self.inject), ("token", self.token), ("from", self.from_)) if value is not None}
+        secrets = [secret for secret in (self.password, self.key) if secret is not None]
+        if (self.user is None) != (not secrets) or len(secrets) > 1:
+            raise UsageError("--user belongs together with one of --password and --key")
+        auth: dict[str, Any] = {} if self.user is None else {"basic" if self.key is None else "keys": {self.user: secrets[0]}}
+        said = {"inject": self.inject, "token": self.token, "limit": self.limit, "from": self.from_}
+        auth |= {key: value for key, value in said.items() if value is not None}
         if self.from_ is not None and self.user is None and self.token is None:
             auth["passthrough"] = "true"
         return {"auth": auth} if auth else {}
@@ -52,12 +64,15 @@ def deploy(options: Options, hosts: Hosts = None, *, name: Name = None, site: Si
 
 @verb(app)
 def status(options: Options, hosts: Hosts = None) -> int:
-    """Each site that novaops set up: where it listens, its certificate, its upstreams, and its last errors."""
+    """Each site that novaops set up: where it listens, its certificate, its upstreams, and its last errors. Exit 1 for one that is down."""
+    from dataclasses import replace
+
     from novaops.cli.query import ask_hosts, show_rows
     from novaops.features.proxy import status as sites
 
     reports, started = ask_hosts(options, hosts or [], sites.questions(), sites.details)
-    return show_rows(options, reports, started, ("SITE", "SERVES", "CERTIFICATE", "UPSTREAM", "LAST ERROR"), sites.rows)
+    judged = [replace(one, status="failed") if not one.error and sites.is_down(one.details) else one for one in reports]
+    return show_rows(options, judged, started, ("SITE", "SERVES", "CERTIFICATE", "UPSTREAM", "LAST ERROR"), sites.rows)
 
 
 @verb(app)

@@ -22,7 +22,7 @@ class Credentials:
 
     def resolve(self) -> None:
         """Resolve all of them now."""
-        for name in ("passwords", "tokens", "key", "test_key"):
+        for name in ("passwords", "tokens", "keys", "key", "test_key"):
             getattr(self, name)
 
     @property
@@ -53,6 +53,17 @@ class Credentials:
         for client, token in found.items():
             if weak := weakness(token.reveal()):
                 raise Refused(f"{self.entry.name}: the token of {client} {weak}", fix="choose another one, such as: openssl rand -hex 24")
+        return found
+
+    @cached_property
+    def keys(self) -> dict[str, Secret]:
+        """The proxy's own keys, by client."""
+        found = {client: self._header_value("keys", reference) for client, reference in self._auth.keys.items()}
+        for client, key in found.items():
+            if weak := weakness(key.reveal()):
+                raise Refused(f"{self.entry.name}: the key of {client} {weak}", fix="choose another one, such as: openssl rand -hex 24")
+        if twice := next((client for client, key in found.items() for other in found if other < client and found[other] == key), None):
+            raise Refused(f"{self.entry.name}: the key of {twice} is another client's, too", fix="choose one for each")
         return found
 
     @cached_property

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, REJECT_HANDSHAKE, NginxFacts
+from novaops.engine.desired import HostView
+from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, REJECT_HANDSHAKE, RESOLVE, NginxFacts
 from novaops.features.proxy.listen import Pair, listen_words, other_sites
-from novaops.features.proxy.resources.nginx_files import DEFAULT, SHARED, NginxFiles, Part
+from novaops.features.proxy.resources.api_addresses import EVERY, SCRIPT, UNIT
+from novaops.features.proxy.resources.nginx_files import DEFAULT, NO_AUTHORITY, SHARED, NginxFiles, Part
 from novaops.features.proxy.resources.site_preconditions import foreign_servers
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.site import NginxSite
@@ -16,13 +17,17 @@ from novaops.formats.names import is_address
 from novaops.formats.nginx_conf import NginxServer
 from novaops.formats.nginx_quoting import quoted
 
+UNITS = "/etc/systemd/system"
+
+_RESTART = ("sh", "-c", f"systemctl daemon-reload && systemctl try-restart '{UNIT}*.timer'")
+
 _HASH_SIZE = "server_names_hash_bucket_size"
 
 _LONGEST_NAME = 46
 """Characters of a server name that fit into nginx's hash table of names as it is by default."""
 
 
-def shared_conf(host: Any, settings: Sequence[Site]) -> NginxFiles:
+def shared_conf(host: HostView, settings: Sequence[Site]) -> NginxFiles:
     """What all sites refer to, as long as there are any."""
 
     def render(nginx: NginxFacts, old: str) -> str | None:
@@ -35,10 +40,43 @@ def shared_conf(host: Any, settings: Sequence[Site]) -> NginxFiles:
         long_names = any(len(name) > _LONGEST_NAME for name in served) and not set(nginx.conf.files_with(_HASH_SIZE)) - {SHARED}
         return str(host.templates.render("proxy/shared.conf.j2", long_names=long_names))
 
-    return NginxFiles("(shared)", (Part(SHARED, render),), serves=False)
+    def no_authority(nginx: NginxFacts, old: str) -> str | None:
+        """Once it is there it stays for as long as there are sites, as one that this section does not have may refer to it."""
+        if not old and not nginx.trust_folder:
+            return None
+        present = [entry for entry in settings if entry.state == "present"]
+        stays = old and (nginx.broken or present or any(other_sites(nginx, settings)))
+        wanted = any(entry.is_api and not entry.upstream_ca for entry in present)
+        return str(host.templates.render("proxy/no-authority.pem")) if stays or wanted else None
+
+    return NginxFiles("(shared)", (Part(NO_AUTHORITY, no_authority), Part(SHARED, render)))
 
 
-def default_server(host: Any, settings: Sequence[Site], present: Sequence[NginxSite]) -> NginxFiles:
+def addresses_files(host: HostView, settings: Sequence[Site]) -> NginxFiles:
+    """What follows the addresses of APIs, where nginx does not do it itself: a script, and a timer that is started for each site."""
+
+    def part(path: str, template: str, then: tuple[str, ...] = (), **values: object) -> Part:
+        def render(nginx: NginxFacts, old: str) -> str | None:
+            if nginx.version >= RESOLVE:
+                return None
+            present = [entry for entry in settings if entry.state == "present"]
+            stays = old and (nginx.broken or present or any(other_sites(nginx, settings)))
+            wanted = any(entry.is_api for entry in present)
+            return str(host.templates.render(f"proxy/addresses.{template}", **values)) if stays or wanted else None
+
+        return Part(path, render, read_anew=True, then=then)
+
+    return NginxFiles(
+        "(addresses)",
+        (
+            part(SCRIPT, "sh"),
+            part(f"{UNITS}/{UNIT}.service", "service.j2", ("systemctl", "daemon-reload"), script=SCRIPT),
+            part(f"{UNITS}/{UNIT}.timer", "timer.j2", _RESTART, every=EVERY),
+        ),
+    )
+
+
+def default_server(host: HostView, settings: Sequence[Site], present: Sequence[NginxSite]) -> NginxFiles:
     """A default server wherever a site of novaops listens, also one of another section, and nobody else has a default server."""
 
     def render(nginx: NginxFacts, old: str) -> str | None:

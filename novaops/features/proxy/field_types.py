@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -46,16 +46,28 @@ def _matching(pattern: str, what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _kilobytes(value: Any) -> int:
+    """Read "32k" as 32. Raises ValueError with the offending text."""
+    if found := re.fullmatch(r"([0-9]{1,6})[kK]", str(value)):
+        return int(found[1])
+    raise ValueError(f'"{value}" is no size like 32k')
+
+
 ONE_OR_MORE = BeforeValidator(names.listed, json_schema_input_type=str | list[str])
 """A list that may be written as one text with commas."""
 
 Domains = Annotated[tuple[names.ServerName, ...], ONE_OR_MORE, Field(min_length=1)]
 Networks = Annotated[tuple[names.Network, ...], ONE_OR_MORE]
 Addresses = Annotated[tuple[names.IpAddress, ...], ONE_OR_MORE]
-Port = Annotated[int, BeforeValidator(lambda value: names.port(str(value)), json_schema_input_type=int | str)]
+Origins = Annotated[
+    tuple[Annotated[str, _matching(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", "origin like https://app.example.com")], ...], ONE_OR_MORE
+]
+Port = Annotated[int, BeforeValidator(names.port, json_schema_input_type=int | str)]
 Size = Annotated[str, _matching(r"[0-9]{1,9}[kKmMgG]?", "size like 64M or 4G")]
+Head = Annotated[int, BeforeValidator(_kilobytes, json_schema_input_type=str), Field(ge=4, le=1024)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 Login = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", "user name")]
+Limit = Annotated[str, _matching(r"[1-9][0-9]{0,4}/(s|min)", "limit like 60/min or 5/s")]
 Header = Annotated[str, _matching(r"[A-Za-z][A-Za-z0-9-]{0,63}", "header's name")]
 Email = Annotated[str, _matching(r"[^@\s'\"\\]+@[A-Za-z0-9.-]+", "mail address")]
 AcmeDirectory = Annotated[

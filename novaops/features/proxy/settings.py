@@ -18,6 +18,8 @@ from novaops.features.proxy.field_types import (
     Balance,
     Domains,
     Email,
+    Head,
+    Origins,
     Port,
     Seconds,
     Size,
@@ -30,9 +32,9 @@ from novaops.features.proxy.field_types import (
 from novaops.features.proxy.site_rules import complaints, is_exact, repeated
 from novaops.features.proxy.upstreams import Location, Upstream, Upstreams
 from novaops.formats import names
-from novaops.providers.loader import Endpoint, Provider, UrlPath, load, url_path
+from novaops.providers.loader import Endpoint, Provider, RequestPath, UrlPath, load, url_path
 
-__all__ = ["Site", "api_at", "distinct", "upstream_url"]
+__all__ = ["Site", "api_at", "api_of", "distinct", "upstream_url"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PUBLICLY_TRUSTED = ("files", "letsencrypt")
@@ -68,7 +70,9 @@ class Site(StrictModel):
 
     provider: names.Name | None = None
     upstream: Url | None = None
-    """An API that no provider describes: https://HOST[:PORT]/PATH."""
+    """https://HOST[:PORT]/PATH: where the API of `provider:` is for this user; alone, an API that speaks OpenAI's language."""
+    probe: RequestPath | None = None
+    """A path of the API that answers 2xx with a key and 401 without one. Without it the provider's, or /models below `upstream:`."""
     upstream_ca: names.Path | None = None
     """The file on the host with the authority that the API's certificate is checked against; without it all that the host trusts."""
     path: UrlPath | None = None
@@ -80,14 +84,20 @@ class Site(StrictModel):
     balance: Balance = "round_robin"
     keepalive: int = Field(default=32, ge=0, le=10000)
     """Connections to upstreams that are kept open, idle, by each of nginx's workers."""
+    keepalive_timeout: Seconds | None = None
+    """For how many seconds, less than upstreams keep theirs. Without it what the provider's file says, or 4."""
     locations: tuple[Location, ...] = ()
     websockets: bool = True
     buffering: bool = True
     """off: answers and uploads are passed on as they arrive, such as server-sent events."""
 
     auth: Auth | None = None
+    cors: Origins = ()
+    """Origins of web pages whose scripts may use the site: https://app.example.com. The site itself answers their preflights."""
     max_body: Size | None = None
     """The largest upload; 520M for an API (files of 512 MB, and what is around them), 64M otherwise; 0 for any."""
+    max_head: Head = 32
+    """The largest head of an upstream's answer, its status and headers, in kB."""
     timeout: Seconds = 600
     """How long an upstream may be silent."""
     streams: int = Field(default=0, ge=0, le=100000)
@@ -102,6 +112,11 @@ class Site(StrictModel):
     @property
     def is_api(self) -> bool:
         return bool(self.provider or self.upstream)
+
+    @property
+    def api_name(self) -> str:
+        """What the API is called in sentences: its provider, or its URL; "" for servers of one's own."""
+        return self.provider or self.upstream or ""
 
     @property
     def encrypted(self) -> bool:
@@ -154,9 +169,9 @@ class Site(StrictModel):
 
         Raises UsageError where there is no such provider.
         """
-        if self.upstream:
-            return self.of(api_at(self.upstream))
-        return self.of(load(self.provider, [folder / "providers"])) if self.provider else None
+        if not self.is_api:
+            return None
+        return self.of(api_of(self.provider, self.upstream, self.probe, [folder / "providers"]))
 
     def of(self, provider: Provider) -> Provider:
         """The provider as this site serves it: with `path` the first endpoint is served there."""
@@ -169,12 +184,30 @@ class Site(StrictModel):
         return provider.model_copy(update={"endpoints": moved})
 
 
+def api_of(provider: str | None, upstream: str | None, probe: str | None, folders: Sequence[Path]) -> Provider:
+    """The API that these words name, at least one of the first two. Raises UsageError where there is no such provider."""
+    if provider is None:
+        found = api_at(upstream or "")
+    else:
+        found = load(provider, folders)
+        if found.own_host and upstream is None:
+            example = f"https://{found.endpoints[0].host.removesuffix('.invalid')}{found.endpoints[0].path}"
+            raise UsageError(f"{provider}: each user has a host of their own there", fix=f"say which: upstream: URL like {example}")
+        found = found.located(upstream) if upstream else found
+    if probe is None:
+        return found
+    base = found.endpoints[0].path
+    if not probe.partition("?")[0].startswith(f"{base}/"):
+        raise UsageError(f"probe: {probe} is not below {base or '/'}, the path of the API")
+    return found.model_copy(update={"probe": probe})
+
+
 def api_at(url: str) -> Provider:
-    """The provider that an `upstream:` is."""
+    """The API that an `upstream:` alone is: it is taken to speak OpenAI's language, in which /models answers 401 without a key."""
     parts = urlsplit(url)
     host, port = names.address(parts.netloc)
     path = url_path(parts.path)
-    return Provider(endpoints=(Endpoint(host=host, port=port or _DEFAULT_PORTS["https"], path=path),), probe=path)
+    return Provider(endpoints=(Endpoint(host=host, port=port or _DEFAULT_PORTS["https"], path=path),), probe=f"{path}/models")
 
 
 def distinct(sites: list[Site]) -> list[Site]:

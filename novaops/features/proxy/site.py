@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
+from novaops.engine.desired import HostView
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.credentials import Credentials
 from novaops.features.proxy.facts.nginx import NginxFacts
@@ -14,13 +14,14 @@ from novaops.features.proxy.listen import Pair, listens
 from novaops.features.proxy.resources.given_certificate import GivenCertificate
 from novaops.features.proxy.resources.letsencrypt import LETS_ENCRYPT, LetsEncrypt
 from novaops.features.proxy.resources.nginx_files import NginxFiles, Part, no_file, site_files
+from novaops.features.proxy.resources.nginx_reload import STALE, BeforeReload
 from novaops.features.proxy.resources.self_signed import SelfSigned
-from novaops.features.proxy.resources.site_answers import SiteAnswers
+from novaops.features.proxy.resources.site_answers import ApiBehind, SiteAnswers
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.site_conf import WEBROOT, SiteConf, own_file
 from novaops.features.proxy.upstreams import Location
 from novaops.formats import htpasswd
-from novaops.formats.names import bracketed
+from novaops.formats.names import bracketed, is_address
 from novaops.formats.nginx_quoting import exactly, literal, quoted
 from novaops.model.plan import Resource
 from novaops.providers.loader import Provider
@@ -30,10 +31,14 @@ _RELOAD = ("systemctl", "try-reload-or-restart", "nginx.service")
 """For a new certificate: nothing where nginx does not run yet."""
 
 
+_WHEN_UNDONE = ("sh", "-c", f"[ -e {STALE} ] || {' '.join(_RELOAD)}")
+"""The same, unless it is part of a run that reloads at its end."""
+
+
 @dataclass(frozen=True)
 class NginxSite:
     entry: Site
-    host: Any
+    host: HostView
     settings: tuple[Site, ...] = ()
     """All entries of the section."""
 
@@ -73,17 +78,27 @@ class NginxSite:
         """The server for plain http where the site itself has TLS."""
         return NginxFiles(f"{self.entry.name} (http)", (Part(site_files(self.entry.name)[1], self._conf.http),))
 
-    def resources(self) -> Iterator[Resource]:
-        """The site, with its certificate before it."""
+    @property
+    def apis(self) -> tuple[str, ...]:
+        """HOST:PORT of each API whose name has to be looked up."""
+        endpoints = self.provider.endpoints if self.provider else ()
+        return tuple(dict.fromkeys(f"{each.host}:{each.port}" for each in endpoints if not is_address(each.host)))
+
+    def certificates(self) -> Iterator[Resource]:
+        """Its certificate, which comes before the site."""
         entry = self.entry
         match entry.tls:
             case "self-signed":
-                yield SelfSigned(entry.name, entry.domain, *self.certificate, then=_RELOAD)
+                yield BeforeReload(SelfSigned(entry.name, entry.domain, *self.certificate, then=_WHEN_UNDONE))
             case "files":
                 yield GivenCertificate(*self.certificate, entry.domain)
             case "letsencrypt":
                 yield self._lets_encrypt
-        yield NginxFiles(entry.name, self._parts())
+
+    @property
+    def files(self) -> NginxFiles:
+        """The site itself."""
+        return NginxFiles(self.entry.name, self._parts())
 
     @property
     def proof(self) -> SiteAnswers:
@@ -99,8 +114,7 @@ class NginxSite:
             site_files(entry.name)[0],
             self.certificate[0] if entry.encrypted else "",
             mode=auth.mode or ("open" if is_open else "basic" if auth.basic else "from" if auth.addresses else "open"),
-            api=entry.provider or entry.upstream or "",
-            key_is_known=bool(self.credentials.key or self.credentials.test_key),
+            api=self._api,
             allowed=() if is_open else auth.addresses,
             headers=tuple(self._test_headers()),
             login=login,
@@ -109,9 +123,20 @@ class NginxSite:
 
     # -- the proof --------------------------------------------------------------------------------------------------------
 
+    @property
+    def _api(self) -> ApiBehind | None:
+        if self.provider is None:
+            return None
+        injects, entry = self.credentials.key is not None, self.entry
+        has_key = injects or self.credentials.test_key is not None
+        return ApiBehind(entry.api_name, has_key, injects, bool(entry.provider), self.provider.without_key)
+
     def _test_headers(self) -> Iterator[tuple[str, str | Secret]]:
+        yield from self.provider.headers.items() if self.provider else ()
         if token := next(iter(self.credentials.tokens.values()), None):
             yield self.auth.header, token
+        if self.provider is not None and (own := next(iter(self.credentials.keys.values()), None)):
+            yield self.provider.key.header, Secret(self.provider.key.value(own.reveal()))
         if self.provider is not None and (key := self.credentials.test_key):
             yield self.provider.key.header, Secret(self.provider.key.value(key.reveal()))
 
@@ -119,9 +144,7 @@ class NginxSite:
     def _tested(self) -> tuple[str, bool]:
         """The path that is requested, and whether everybody is let in there."""
         if self.provider is not None:
-            path = self.provider.served_at(self.provider.probe)
-            below = self.provider.probe == self.provider.endpoints[0].path  # and the endpoint's own path is not passed on
-            return f"{path.rstrip('/')}/" if below else path, False
+            return self.provider.probed_at, False
         by_exactness = sorted(self.entry.locations, key=lambda location: not location.exact)
         at_root = next((location for location in by_exactness if location.path == "/"), None)
         location = at_root or (Location(path="/") if self.entry.upstreams else self.entry.locations[0])
@@ -148,6 +171,7 @@ class NginxSite:
             (self.credentials.passwords, Part(self._path("htpasswd"), self._users, "0640", for_workers=True, read_anew=True)),
             (self.credentials.key, Part(self._path("inject"), self._key, "0600")),
             (self.credentials.tokens, Part(self._path("tokens"), self._tokens, "0600")),
+            (self.credentials.keys, Part(self._path("keys"), self._keys, "0600")),
         )
         site = Part(site_files(self.entry.name)[0], self._conf.site)
         return (*(part for secret, part in secrets if secret), site, *(no_file(part.path) for secret, part in secrets if not secret))
@@ -161,6 +185,12 @@ class NginxSite:
         assert self.provider is not None
         first = self.provider.endpoints[0]
         return Secret(f"{exactly(f'api:{first.host}:{first.port}')} {literal(self.credentials.key.reveal())};\n")
+
+    def _keys(self, _nginx: NginxFacts, _old: str) -> Secret:
+        """As a client's header carries them."""
+        assert self.provider is not None
+        shown = {client: self.provider.key.value(key.reveal()) for client, key in self.credentials.keys.items()}
+        return Secret("".join(f"{exactly(text)} {quoted(client)};\n" for client, text in shown.items()))
 
     def _tokens(self, _nginx: NginxFacts, _old: str) -> Secret:
         return Secret("".join(f"{exactly(token.reveal())} {quoted(client)};\n" for client, token in self.credentials.tokens.items()))

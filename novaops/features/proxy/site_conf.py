@@ -9,22 +9,25 @@ from typing import Any
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, RESOLVE, NginxFacts
 from novaops.features.proxy.listen import listen_words, listens
-from novaops.features.proxy.resources.nginx_files import OWN
+from novaops.features.proxy.resources.api_addresses import folder
+from novaops.features.proxy.resources.nginx_files import NO_AUTHORITY, OWN
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.upstreams import Location
 from novaops.formats.names import bracketed, is_address
-from novaops.formats.nginx_quoting import literal, quoted, variable
-from novaops.providers.loader import Provider
+from novaops.formats.nginx_quoting import exactly, literal, quoted, variable
+from novaops.providers.loader import IDLE, Provider
+from novaops.providers.proof import WITHOUT_KEY
 
 WEBROOT = "/var/lib/novaops-acme"
 """Where ACME challenges are served from."""
 
 _ERRORS = (
-    (401, "unauthorized", "This proxy does not know you: its user and password, or its token, are missing or wrong."),
+    (401, "unauthorized", "This proxy does not know you: its user and password, its key or its token are missing or wrong."),
     (403, "forbidden", "This proxy does not serve your address."),
     (404, "not_found", "This proxy passes nothing on at this path."),
+    (429, "rate_limited", "This proxy limits how many requests a client may make."),
     (413, "too_large", "The request is larger than this proxy takes."),
-    (502, "bad_gateway", "The API could not be reached, or its certificate is not its own."),
+    (502, "bad_gateway", "The API gave no answer that could be passed on: the error log of the site on the proxy says why."),
     (503, "no_key", "This proxy has lost the key of the API."),
     (504, "timeout", "The API did not answer in time."),
 )
@@ -86,12 +89,20 @@ class SiteConf:
             endpoints=provider.endpoints,
             beginning=lambda path: quoted(f"^{re.escape(path)}(/.*)$"),
             probe=provider.probe or "/",
+            headers=list(provider.headers.items()),
+            without_key="" if provider.without_key == WITHOUT_KEY else " ".join(map(str, provider.without_key)),
             inject=bool(auth.inject),
-            token=own.lower().replace("-", "_"),
-            secrets=_optional(own_file(self.entry.name, "inject" if auth.inject else "tokens")),
+            inject_file=_optional(own_file(self.entry.name, "inject")),
+            clients=(own or (provider.key.header if auth.keys else "")).lower().replace("-", "_"),
+            clients_file=_optional(own_file(self.entry.name, "keys" if auth.keys else "tokens")),
+            limit=auth.limit.replace("/", "r/").replace("min", "m") if auth.limit else "",
+            burst=auth.limit.partition("/")[0] if auth.limit else "",
             key=provider.key,
-            pooled=nginx.version >= RESOLVE,
-            trusted=self.entry.upstream_ca or nginx.bundle,
+            resolves=nginx.version >= RESOLVE,
+            is_address=is_address,
+            addresses=lambda api: quoted(_optional(f"{folder(self.entry.name)}/{api}")),
+            trusted=self.entry.upstream_ca or (NO_AUTHORITY if nginx.trust_folder else nginx.bundle),
+            trust_folder="" if self.entry.upstream_ca else nginx.trust_folder,
             errors=_ERRORS,
             withheld=[*_IDENTIFYING, *filter(None, (own, "Authorization" if replaces_login else ""))],
         )
@@ -148,10 +159,17 @@ class SiteConf:
             "hsts": entry.strict_transport,
             "max_body": entry.max_body or ("520M" if entry.is_api else "64M"),
             "timeout": entry.timeout,
+            "max_head": entry.max_head,
+            "keepalive": entry.keepalive,
+            "keepalive_timeout": entry.keepalive_timeout or (self.provider.idle if self.provider else IDLE),
             "htpasswd": own_file(entry.name, "htpasswd"),
             "basic": bool(self._auth.basic),
             "allowed": self._auth.addresses,
             "quoted": quoted,
+            "origins": entry.cors,
+            "clients": "",
+            "exactly": exactly,
+            "bracketed": bracketed,
             "resolver": " ".join([*nginx.resolvers, "valid=30s", *([] if nginx.ipv6_route else ["ipv6=off"])]),
             "literal": literal,
         }

@@ -35,9 +35,13 @@ def is_exact(name: str) -> bool:
 
 def _kind(site: Site) -> Iterator[str]:
     kinds = [kind for kind in ("provider", "upstream", "upstreams") if getattr(site, kind)]
-    if len(kinds) != 1 and not (not kinds and site.locations and all(location.upstreams for location in site.locations)):
+    if (
+        len(kinds) != 1
+        and kinds != ["provider", "upstream"]
+        and not (not kinds and site.locations and all(location.upstreams for location in site.locations))
+    ):
         yield f"{' and '.join(kinds) or 'nothing'}: say one of provider:, upstream: (an API) and upstreams: (servers of your own)"
-    for key in ("locations", "balance") if site.is_api else ("path", "upstream_ca", "test_key"):
+    for key in ("locations", "balance") if site.is_api else ("path", "upstream_ca", "test_key", "probe"):
         if key in site.model_fields_set:
             yield f"{key}: that is for {'servers of your own' if site.is_api else 'an API'}"
     if twice := repeated([(location.path, location.exact) for location in site.locations]):
@@ -88,6 +92,6 @@ def _tls(site: Site) -> Iterator[str]:
 def _auth(site: Site) -> Iterator[str]:
     mode = (site.auth or Auth()).mode
     if site.is_api and not mode:
-        yield "auth: is required in front of an API: {basic: {USER: …}, inject: …}, {token: …} or {passthrough: true, from: …}"
+        yield "auth: is required in front of an API: {keys: {CLIENT: …}, inject: …}, {basic: …, inject: …}, {token: …} or {passthrough: …}"
     if not site.is_api and mode:
         yield f"auth: {mode} is for an API"

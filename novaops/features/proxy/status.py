@@ -7,11 +7,13 @@ from itertools import zip_longest
 from typing import Any
 
 from novaops.errors import HostFailed
+from novaops.features.proxy.facts.answer import TOO_LONG
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
 from novaops.features.proxy.facts.site_state import HostSites, Reached, SiteState, SiteStates
 from novaops.features.proxy.resources.nginx_files import site_files
 from novaops.formats.x509 import Chain
 from novaops.model.question import Facts, Question
+from novaops.providers.proof import ApiAnswer, Asked, judge
 
 
 def questions() -> tuple[Question[Any], ...]:
@@ -51,7 +53,7 @@ def _site(site: SiteState, nginx: NginxFacts, served: HostSites) -> dict[str, An
         "serves": list(site.bases),
         "listens": sorted({f"{listen.address}:{listen.port}" for listen in listens}),
         "certificate": _certificate(site, served.now),
-        "upstreams": [_reached(one) for one in site.upstreams],
+        "upstreams": [_reached(one, site if number == 0 and site.probe else None) for number, one in enumerate(site.upstreams)],
         "errors": list(site.errors),
     }
 
@@ -66,12 +68,29 @@ def _certificate(site: SiteState, now: int) -> dict[str, Any] | None:
     return {"path": site.certificate, "days_left": leaf.days_left(now), "names": list(leaf.names), "complaint": ""}
 
 
-def _reached(one: Reached) -> dict[str, Any]:
-    return {"upstream": one.address, "reachable": one.status > 0, "status": one.status or None, "complaint": one.error}
+def _reached(one: Reached, api: SiteState | None) -> dict[str, Any]:
+    """What became of the request to an upstream. That of an `api` was its probe, without a key: its answer must be the right one."""
+    complaint = one.error if one.exit_code not in {0, TOO_LONG} or not one.status else ""
+    if api and one.status and not complaint:
+        asked = Asked(api.probe, speaks_json=False, without_key=api.without_key)
+        verdict = judge(asked, ApiAnswer(one.status, one.content_type, one.body, one.redirect))
+        complaint = "" if verdict.works else verdict.text
+    return {"upstream": one.address, "reachable": one.status > 0, "status": one.status or None, "complaint": complaint}
+
+
+def is_down(found: dict[str, Any]) -> bool:
+    """Whether nginx, or a site of it, cannot do what it is there for: no upstream of it answers as it should."""
+    nginx = found["nginx"]
+    broken = not nginx["running"] or bool(nginx["complaint"])
+    return broken or any(
+        site["upstreams"] and all(one["complaint"] or not one["reachable"] for one in site["upstreams"]) for site in found["sites"]
+    )
 
 
 def _upstream(one: dict[str, Any]) -> str:
-    return f"{one['upstream']} answers {one['status']}" if one["reachable"] else f"{one['upstream']}: {one['complaint'] or 'no answer'}"
+    if not one["reachable"]:
+        return f"{one['upstream']}: {one['complaint'] or 'no answer'}"
+    return f"{one['upstream']} answers {one['status']}" + (f": {one['complaint']}" if one["complaint"] else "")
 
 
 def _days(certificate: dict[str, Any] | None) -> str:

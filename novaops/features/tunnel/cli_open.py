@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from novaops.cli.options import TIMEOUT, OneHost, Options, verb
+from novaops.cli.options import TIMEOUT, Options, SingleHost, verb
 
 if TYPE_CHECKING:
     from novaops.engine.inventory import Host, Inventory
@@ -34,7 +34,7 @@ def register(app: typer.Typer) -> None:
     verb(app, "open")(open_here)
 
 
-def open_here(options: Options, host: OneHost, *, to: To = None, listen: Listen = None) -> int:
+def open_here(options: Options, host: SingleHost, *, to: To = None, listen: Listen = None) -> int:
     """Reach an API, EVE-NG's web page or any port through a host, from here, until Ctrl-C. Changes nothing on the host."""
     gc.enable()  # the console script turned it off for verbs that last a second
     with _signals() as stop:
@@ -49,14 +49,13 @@ def _open(options: Options, word: str, to: list[str], listen: list[str], stop: _
     from novaops.engine import report
     from novaops.errors import NovaopsError
     from novaops.features.tunnel.local_settings import forwards
-    from novaops.providers import loader as provider
-    from novaops.shell import join
+    from novaops.providers import loader
 
     known, _ = options.known()
     folders = [Path(known.file).parent / "providers"] if known.file else []
 
     def api(name: str) -> tuple[str, int]:
-        first = provider.load(name, folders).endpoints[0]
+        first = loader.load(name, folders).endpoints[0]
         return first.host, first.port
 
     wanted = forwards(to, listen, api)
@@ -64,21 +63,17 @@ def _open(options: Options, word: str, to: list[str], listen: list[str], stop: _
 
     from novaops.features.tunnel.local_forward import LocalTunnel
 
-    try:
-        with LocalTunnel(target, wanted, lambda sentence: typer.echo(sentence, err=True)) as tunnel:
-            stop.defer()
-            _show(options, target.name, tunnel.forwards)
-            try:
-                tunnel.serve_until(lambda: stop.received)
-            except NovaopsError as error:
-                # On stderr with --json too: the one document was printed when the tunnel was open.
-                for _, text in report.error_lines(error):
-                    typer.echo(text, err=True)
-                return error.exit_code
-    except NovaopsError as error:
-        if options.inventory:
-            report.with_inventory(error, join(("-i", str(options.inventory))))
-        raise
+    with LocalTunnel(target, wanted, lambda sentence: typer.echo(sentence, err=True)) as tunnel:
+        stop.defer()
+        _show(options, target.name, tunnel.forwards)
+        try:
+            tunnel.serve_until(lambda: stop.received)
+        except NovaopsError as error:
+            # On stderr with --json too: the one document was printed when the tunnel was open.
+            report.typed_error(error, options.to_type())
+            for _, text in report.error_lines(error):
+                typer.echo(text, err=True)
+            return error.exit_code
     return 0
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from novaops.engine import inventory
+from novaops.engine.desired import HostView
+from novaops.engine.inventory import Host
 from novaops.errors import UsageError
 from novaops.features.proxy.settings import Site
 from novaops.features.tunnel.paths import key_comment, unit
@@ -34,7 +35,7 @@ _NO_LISTENER = 'permitlisten="localhost:1"'
 class TunnelClient:
     """A tunnel that is to be present, with all that follows from the inventory."""
 
-    host: Any
+    host: HostView
     """Where it begins, as a playbook sees it."""
     entry: Tunnel
     gateway: str
@@ -111,12 +112,12 @@ def key_options(forwards: tuple[ResolvedForward, ...]) -> str:
     return ",".join(["restrict", "port-forwarding", 'command="/bin/false"', *dict.fromkeys(permissions)])
 
 
-def clients(host: Any, settings: Iterable[Tunnel], peers: Mapping[str, Any]) -> list[TunnelClient]:
+def clients(host: HostView, settings: Iterable[Tunnel], peers: Mapping[str, Host]) -> list[TunnelClient]:
     """The tunnels of `host` that are to be present. Raises UsageError for a gateway or a site that does not fit."""
     return [_client(host, entry, peers) for entry in settings if entry.state == "present"]
 
 
-def gateway_of(host: Any, entry: Tunnel, peers: Mapping[str, Any]) -> Any:
+def gateway_of(host: HostView, entry: Tunnel, peers: Mapping[str, Host]) -> Host:
     """The host that a tunnel goes through. Raises UsageError where `via` is no host, or is `host` itself."""
     try:
         gateway = peers[entry.via or ""]
@@ -127,17 +128,17 @@ def gateway_of(host: Any, entry: Tunnel, peers: Mapping[str, Any]) -> Any:
     return gateway
 
 
-def _client(host: Any, entry: Tunnel, peers: Mapping[str, Any]) -> TunnelClient:
+def _client(host: HostView, entry: Tunnel, peers: Mapping[str, Host]) -> TunnelClient:
     gateway = gateway_of(host, entry, peers)
     forwards = entry.resolved_forwards(_site_address(host, entry, gateway) if entry.site else "")
     return TunnelClient(host, entry, str(gateway.name), _reached_at(host, entry, gateway), forwards)
 
 
-def _where(host: Any, entry: Tunnel) -> str:
+def _where(host: HostView, entry: Tunnel) -> str:
     return f"{host.name}: tunnel {entry.name}:"
 
 
-def _reached_at(host: Any, entry: Tunnel, gateway: Any) -> tuple[str, int]:
+def _reached_at(host: HostView, entry: Tunnel, gateway: Host) -> tuple[str, int]:
     """Raises UsageError for a loopback address: there the client would reach itself."""
     if entry.via_address:
         address, port = names.address(entry.via_address)
@@ -151,7 +152,7 @@ def _reached_at(host: Any, entry: Tunnel, gateway: Any) -> tuple[str, int]:
     return address, gateway.port or gateway.access.port or _SSH
 
 
-def _site_address(host: Any, entry: Tunnel, gateway: Any) -> str:
+def _site_address(host: HostView, entry: Tunnel, gateway: Host) -> str:
     """ADDRESS:PORT of the gateway's site. Raises UsageError where the site would not answer through the tunnel."""
     where = f"{_where(host, entry)} site:"
     written = gateway.sections.get("proxy") or []

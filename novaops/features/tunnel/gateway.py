@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from novaops.engine.desired import HostView
+from novaops.engine.inventory import Host
 from novaops.features.tunnel.client import TunnelClient, clients, gateway_of
 from novaops.features.tunnel.facts.ends import TunnelKey
 from novaops.features.tunnel.paths import USER, key_comment
@@ -23,7 +24,7 @@ from novaops.resources.after_peer import AfterPeer
 @dataclass(frozen=True)
 class TunnelGateway:
     name: str
-    host: Any
+    host: HostView
     """The client, as a playbook sees it."""
     present: Sequence[TunnelClient]
     absent: Sequence[str]
@@ -62,7 +63,7 @@ class TunnelGateway:
         return address if names.is_address(address) and not ipaddress.ip_address(address).is_loopback else ""
 
 
-def gateways(host: Any, settings: Sequence[Tunnel], peers: Mapping[str, Any]) -> list[TunnelGateway]:
+def gateways(host: HostView, settings: Sequence[Tunnel], peers: Mapping[str, Host]) -> list[TunnelGateway]:
     """The gateways of the tunnels of `host`, each once. Raises UsageError for one that does not fit."""
     all_clients = clients(host, settings, peers)
     gateway_names = {entry.name: gateway_of(host, entry, peers).name for entry in settings if entry.via}

@@ -38,6 +38,8 @@ def _target(text: str) -> str:
 
 
 def _listener(value: Any) -> str:
+    if not isinstance(value, (str, int)):
+        raise ValueError(f"{names.shown(value)} is neither a port nor ADDRESS:PORT")  # noqa: TRY004 - pydantic takes ValueErrors
     text = str(value)
     address, colon, digits = text.rpartition(":")
     plain = address.removeprefix("[").removesuffix("]") if address.startswith("[") else address

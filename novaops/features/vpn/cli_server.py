@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from novaops.cli.options import Flags, Group, Hosts, OneHost, Options, Run, verb
+from novaops.cli.options import Flags, Group, Hosts, OneHost, Options, Run, SingleHost, verb
 
 if TYPE_CHECKING:
     from novaops.engine.inventory import Host
@@ -81,13 +81,13 @@ def serve(
 
 
 @verb(client)
-def add(options: Options, host: OneHost, name: Client, *, flags: IssueFlags, run: Run) -> int:
+def add(options: Options, host: SingleHost, name: Client, *, flags: IssueFlags, run: Run) -> int:
     """Let a client in: its key is made here, its certificate by the host, and both are in the profile that is written."""
     return _issue(options, host, name, flags, run, renew=False)
 
 
 @verb(client)
-def renew(options: Options, host: OneHost, name: Client, *, flags: IssueFlags, run: Run) -> int:
+def renew(options: Options, host: SingleHost, name: Client, *, flags: IssueFlags, run: Run) -> int:
     """Give a client a new key and certificate, and write its profile anew. The certificate before is revoked."""
     return _issue(options, host, name, flags, run, renew=True)
 
@@ -103,7 +103,7 @@ def revoke(options: Options, host: OneHost, name: Client, *, server: Which = Non
 
 
 @verb(client)
-def ls(options: Options, host: OneHost, *, server: Which = None) -> int:
+def ls(options: Options, host: SingleHost, *, server: Which = None) -> int:
     """Every client: whether it may come in, how long, and whether it is in now."""
     from novaops.cli.query import ask_hosts, show_rows
     from novaops.features.vpn import server_clients

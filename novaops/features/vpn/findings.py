@@ -53,6 +53,10 @@ class Examined:
     login: tuple[str, Secret] | None = None
     """User and password that the profile itself contains."""
     wants_login: bool = False
+    login_is_reported: bool = False
+    """Whether a finding says already why there is no login."""
+    proxy_login: tuple[str, Secret] | None = None
+    """User and password of the HTTP or SOCKS proxy before the server, from a file beside the profile."""
     key_password: Secret | None = None
     """The private key's password that the profile itself contains."""
     encrypted: bool = False

@@ -10,8 +10,8 @@ from pathlib import Path
 from novaops.engine.desired import HostView
 from novaops.engine.secret_source import resolve
 from novaops.errors import Refused, UsageError
-from novaops.features.vpn.configuration import configuration
-from novaops.features.vpn.credentials import checked_login
+from novaops.features.vpn.configuration import SecretFiles, configuration
+from novaops.features.vpn.credentials import checked_login, proxy_file
 from novaops.features.vpn.facts.nearby import PROTOCOL
 from novaops.features.vpn.findings import Examined, Given
 from novaops.features.vpn.lint import examine
@@ -61,17 +61,16 @@ def _beside(folder: Path, name: str) -> bytes:
     return found.read_bytes()
 
 
-def password_files(profile: Profile, folder: Path) -> dict[str, bytes]:
-    """The files beside a profile that hold users and passwords, by their names. Raises UsageError."""
-    found = {}
-    for option in profile.all("auth-user-pass", "askpass"):
-        if option.block is None and option.parameter not in {"", "[inline]"}:
-            try:
-                found[option.parameter] = _beside(folder, option.parameter)
-            except OSError as error:
-                raise UsageError(
-                    f"line {option.line}: {option.name}: {option.parameter} cannot be read", why=error.strerror or str(error)
-                ) from None
+def password_files(profile: Profile, folder: Path) -> dict[str, bytes | str]:
+    """The files beside a profile that hold users and passwords, by their names: the content, or why one cannot be read."""
+    options = [*profile.all("auth-user-pass", "askpass"), *profile.all("http-proxy", "socks-proxy")]
+    named = [proxy_file(option) if option.name.endswith("-proxy") else option.parameter for option in options if option.block is None]
+    found: dict[str, bytes | str] = {}
+    for name in {*named} - {"", "[inline]"}:
+        try:
+            found[name] = _beside(folder, name)
+        except OSError as error:
+            found[name] = error.strerror or str(error)
     return found
 
 
@@ -86,7 +85,7 @@ def lint_file(file: Path) -> Examined:
 def _check_writable(found: Examined) -> None:
     """Raises UsageError where an option fits in no line of a configuration."""
     try:
-        configuration(found, head=(), device="tun", address="true", up="true", login="", key_password="", persist=False)
+        configuration(found, head=(), device="tun", address="true", up="true")
     except ValueError as error:
         raise UsageError("the profile cannot be used", why=str(error)) from None
 
@@ -111,7 +110,7 @@ def link_of(entry: Link, host: HostView) -> VpnLink:
     return VpnLink(
         *(entry.name, entry.device),
         contents=_contents(entry, host, found, login, opens),
-        modes=dict.fromkeys(paths.started_with[:3], "0600") | {paths.script: "0755"},
+        modes=dict.fromkeys(paths.started_with[:4], "0600") | {paths.script: "0755"},
         networks=entry.networks,
         servers=tuple(dict.fromkeys(server for server, _, _ in profile.remotes)),
         said=tuple(
@@ -140,7 +139,7 @@ def _contents(
 ) -> dict[str, str | Secret | None]:
     """The content of each file, by its path; None for one that is not needed. `opens` is the private key's password."""
     paths = LinkPaths(entry.name)
-    conf, auth, key_password, drop_in, routes = paths.started_with
+    conf, auth, key_password, proxy, drop_in, routes = paths.started_with
     values = {"name": entry.name, "protocol": PROTOCOL, "every": EVERY, "pause": PAUSE}
     templates = {
         drop_in: "drop-in.conf",
@@ -156,15 +155,20 @@ def _contents(
             device=entry.device,
             address=f"/bin/sh {paths.script} {entry.name} address",
             up=f"/usr/bin/systemctl --no-block restart {paths.routes_service}",
-            login=auth if login else "",
-            key_password=key_password if opens else "",
+            files=SecretFiles(auth if login else "", key_password if opens else "", proxy if found.proxy_login else ""),
             persist=entry.when_down == "unreachable",
         ),
-        auth: None if login is None else Secret(f"{login[0]}\n{login[1].reveal()}\n"),
+        auth: _two_lines(login),
+        proxy: _two_lines(found.proxy_login),
         key_password: None if opens is None else Secret(f"{opens.reveal()}\n"),
         routes: _routes(entry, found),
         **{path: str(host.templates.render(f"vpn/{template}.j2", **values)) for path, template in templates.items()},
     }
+
+
+def _two_lines(login: tuple[str, Secret] | None) -> Secret | None:
+    """A file with a user and a password, as OpenVPN reads it."""
+    return None if login is None else Secret(f"{login[0]}\n{login[1].reveal()}\n")
 
 
 def _routes(entry: Link, found: Examined) -> str:

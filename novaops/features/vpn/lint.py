@@ -5,27 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from novaops.features.vpn.credentials import take_credentials
+from novaops.features.vpn.credentials import take_credentials, take_proxy_login
 from novaops.features.vpn.findings import WHOLE, Examined, Given
 from novaops.features.vpn.lint_keys import examine_keys
 from novaops.features.vpn.lint_options import apply
+from novaops.features.vpn.lint_parameters import examine_parameters
 from novaops.features.vpn.profile import Option, Profile
 
 _MODERN = ("AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305")
 _SMALL_BLOCKS = re.compile(r"^(BF|DES|DESX|CAST5|RC2|RC4|IDEA|SEED)\b", re.IGNORECASE)
 
 
-def examine(profile: Profile, given: Given, logins: Mapping[str, bytes] | None = None) -> Examined:
-    """`profile` is filled: its files are blocks. `logins` are the files of auth-user-pass and askpass, by their name in the profile."""
+def examine(profile: Profile, given: Given, logins: Mapping[str, bytes | str] | None = None) -> Examined:
+    """`profile` is filled: its files are blocks. `logins` are its files with users and passwords, by their names in the profile:
+    the content, or as text why one cannot be read.
+    """
     found = Examined()
     for option in profile.options:
         apply(option, found)
-    take_credentials(profile, found, logins or {})
+    take_credentials(profile, found, logins or {}, given)
+    take_proxy_login(profile, found, logins or {})
     _whole(profile, found)
     _ciphers(profile, found)
-    _identity(profile, found)
+    _identity(found)
     _authentication(profile, found, given)
     examine_keys(profile, found, given)
+    examine_parameters(found)
     found.findings.sort(key=lambda finding: finding.line or 1_000_000)
     return found
 
@@ -96,10 +101,14 @@ def _ciphers(profile: Profile, found: Examined) -> None:
             found.report(written, "mended", what, f"data-ciphers {offered}")
 
 
-def _identity(profile: Profile, found: Examined) -> None:
-    """Something has to tell the server from any other holder of a certificate of the same authority."""
-    proofs = ("remote-cert-tls", "remote-cert-eku", "verify-x509-name", "peer-fingerprint", "ns-cert-type", "tls-remote", "verify-hash")
-    if found.refusals or any(one.name != "remote-cert-tls" or one.parameter == "server" for one in profile.all(*proofs)):
+def _identity(found: Examined) -> None:
+    """Something has to tell the server from any other holder of a certificate of the same authority.
+
+    That is asked of what is kept, not of what was written. verify-hash is no such thing: it names the authority above the server's
+    certificate, not the certificate.
+    """
+    proofs = {"remote-cert-eku", "verify-x509-name", "peer-fingerprint"}
+    if found.refusals or any(one.name in proofs or (one.name == "remote-cert-tls" and one.parameter == "server") for one in found.kept):
         return
     wanted = Option(("remote-cert-tls", "server"), 0)
     found.kept = [*(one for one in found.kept if one.name != wanted.name), wanted]
@@ -113,7 +122,7 @@ def _identity(profile: Profile, found: Examined) -> None:
 
 def _authentication(profile: Profile, found: Examined, given: Given) -> None:
     asks = profile.last("auth-user-pass")
-    if asks is not None and found.login is None and not given.user and not found.refusals:
+    if asks is not None and found.login is None and not given.user and not found.login_is_reported and not found.refusals:
         found.report(
             asks,
             given.missing_secret,

@@ -19,14 +19,20 @@ SOON = 30
 _LEAST_RSA_BITS = 2048
 _KEY_PASSWORD = "settings key_password: env:NAME, file:PATH or cmd:WORDS"  # noqa: S105 - where to say it
 _NEW_PROFILE = "ask for a new profile"
+_LENIENT = "tls-cert-profile insecure"
+"""The line of a profile that has OpenVPN take weak keys and signatures."""
 
 
 def examine_keys(profile: Profile, found: Examined, given: Given) -> None:
     password = given.key_password or found.key_password
     word = None if password is None else password.reveal().encode("utf-8", "surrogateescape")
+    chosen = profile.last("tls-cert-profile")
+    lenient = chosen is not None and chosen.parameter == "insecure"
+    for option in profile.all("crl-verify"):
+        _revocations(option, found, given.now)
     for option in profile.all("ca", "cert", "extra-certs"):
         if option.block is not None:
-            _certificates(option, option.block, found, given.now)
+            _certificates(option, option.block, found, given.now, lenient=lenient)
     key, bundle = profile.last("key"), profile.last("pkcs12")
     if key is not None and key.block is not None:
         _key(key, profile.last("cert"), found, given, word)
@@ -34,7 +40,25 @@ def examine_keys(profile: Profile, found: Examined, given: Given) -> None:
         _bundle(bundle, found, given, word)
 
 
-def _certificates(option: Option, pem: str, found: Examined, now: int) -> None:
+def _revocations(option: Option, found: Examined, now: int) -> None:
+    """With a list that is broken or out of date OpenVPN lets no server in."""
+    from cryptography import x509
+
+    if option.block is None:
+        return
+    ask = "ask for a new list, or take the line out"
+    try:
+        listed = x509.load_pem_x509_crl(option.block.encode("utf-8", "surrogateescape"))
+    except Exception:  # noqa: BLE001 - its parser raises whatever a broken list makes it stumble over
+        found.report(option, "refused", "the list of revoked certificates cannot be read", ask)
+        return
+    until = listed.next_update_utc
+    if until is not None and until.timestamp() < now:
+        what = f"the list of revoked certificates expired on {day(int(until.timestamp()))}: OpenVPN would let no server in"
+        found.report(option, "refused", what, ask)
+
+
+def _certificates(option: Option, pem: str, found: Examined, now: int, *, lenient: bool) -> None:
     """A client's own certificate is the first of its file. Of several authorities, one that has expired may do no harm."""
     own = option.name == "cert"
     ask = _NEW_PROFILE if own else "the server's authority has to be made anew"
@@ -53,22 +77,23 @@ def _certificates(option: Option, pem: str, found: Examined, now: int) -> None:
             found.report(option, "refused", f"{who} is not valid before {begin}", "see whether this machine's clock is right")
         elif days < SOON:
             found.report(option, "warning", f"{who} expires in {days} days, on {until}", ask)
-        for weakness in _weaknesses(certificate._parsed, signed=not certificate.self_signed):  # noqa: SLF001 - the key's own size and kind
-            found.report(option, "refused", f"{who} {weakness}: OpenSSL 3 does not take it", ask)
+        is_root = certificate.subject == certificate.issuer
+        for weakness in _weaknesses(certificate._parsed, signed=not is_root):  # noqa: SLF001 - the key's own size and kind
+            found.report(option, "warning" if lenient else "refused", f"{who} {weakness}", f"{ask}; {_LENIENT} takes it as it is")
 
 
 def _weaknesses(parsed: Any, *, signed: bool) -> Iterator[str]:
-    """The signature of a self-signed certificate is not checked by OpenSSL, so it may be a weak one."""
+    """The signature of a root is not checked by OpenSSL, so it may be a weak one."""
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
     if signed and parsed.signature_hash_algorithm is not None and parsed.signature_hash_algorithm.name in {"md5", "sha1"}:
-        yield f"is signed with {parsed.signature_hash_algorithm.name.upper()}"
+        yield f"is signed with {parsed.signature_hash_algorithm.name.upper()}, which can be forged: OpenSSL 3 does not take it"
     try:
         key = parsed.public_key()
     except Exception:  # noqa: BLE001 - a kind of key that is not known here may be known on the host
         return
     if isinstance(key, RSAPublicKey) and key.key_size < _LEAST_RSA_BITS:
-        yield f"has a key of {key.key_size} bits"
+        yield f"has an RSA key of {key.key_size} bits, which can be broken: {_LEAST_RSA_BITS} are the least"
 
 
 def _key(option: Option, certificate: Option | None, found: Examined, given: Given, password: bytes | None) -> None:

@@ -24,7 +24,27 @@ def apply(option: Option, found: Examined) -> None:
             found.report(option, rule.weight, rule.what.format(**values), rule.fix.format(**values))
         if rule.weight != "warning":
             found.kept += [rule.written(option)] if rule.written else []
+            if option.name in PROOFS and rule.written is None and rule.weight != "refused" and not _is_placeholder(option):
+                what = "it tells the server from a false one, and cannot be kept as it is written"
+                found.report(option, "refused", what, "remote-cert-tls server, verify-x509-name NAME name, or a block <peer-fingerprint>")
             return
+
+
+PROOFS = frozenset(
+    (
+        *("ca", "pkcs12", "peer-fingerprint", "verify-hash", "verify-x509-name", "remote-cert-tls", "remote-cert-eku", "remote-cert-ku"),
+        *("ns-cert-type", "tls-remote", "tls-verify", "crl-verify"),
+    )
+)
+"""Options by which a client tells the server from a false one. None of them is left out in silence."""
+
+BLOCKS = (*FILES, "peer-fingerprint", "verify-hash")
+"""Options whose content may stand in a block, and stays in it."""
+
+
+def _is_placeholder(option: Option) -> bool:
+    """Whether it only says that its block is elsewhere in the profile."""
+    return option.block is None and option.name in BLOCKS and option.parameter in {"[inline]", "inline", ""}
 
 
 @dataclass(frozen=True)
@@ -50,6 +70,17 @@ class Rule:
 
 def _old_tls(option: Option) -> bool:
     return option.parameter in {"1.0", "1.1"}
+
+
+def _server_name(old: str) -> tuple[str, str]:
+    """The parameters of verify-x509-name for one of tls-remote: a common name, the beginning of one, or /C=…/O=…/CN=…
+
+    OpenVPN writes a subject with commas since 2.3, in the certificate's order (--verify-x509-name in its manual).
+    """
+    if old.startswith("/") and "=" in old:
+        parts = re.split(r"/(?=[A-Za-z][A-Za-z0-9.]*=)", old)[1:]
+        return ", ".join(parts), "subject"
+    return old, "name-prefix" if old.endswith("-") else "name"
 
 
 _FOR_THE_SERVER = re.compile(r"UV_\w+|IV_\w+|FORWARD_COMPATIBLE|CLIENT_CERT|GENERIC_CONFIG|PROFILE_NAME|FRIENDLY_NAME|USERNAME|SERVER")
@@ -97,6 +128,21 @@ _REFUSED = (
         "put it into a block <http-proxy-user-pass>: user and password, a line each",
         when=lambda option: not {"auto", "auto-nct", "stdin"}.isdisjoint(option.words[3:]),
     ),
+    Rule(
+        "socks-proxy",
+        "refused",
+        "the SOCKS proxy's password would be asked for",
+        "name a file with user and password, a line each: socks-proxy HOST PORT FILE",
+        when=lambda option: "stdin" in option.words[3:],
+    ),
+    Rule("tls-server", "refused", "{name}: this is the configuration of a server", "take the client's .ovpn"),
+    Rule(
+        "crl-verify",
+        "refused",
+        "a folder of revoked certificates cannot be put into one file",
+        "ask for the list itself, and name that",
+        when=lambda option: option.words[2:3] == ("dir",),
+    ),
     Rule("capath", "refused", "a folder of authorities cannot be put into one file", "use ca, with all of them in one file"),
 )
 """Nothing can be done with such a profile: it is not a client's, or needs what the host has not."""
@@ -124,6 +170,21 @@ _LEFT_OUT = (
         "left out",
         "only what routes: names goes through it, and DNS stays as it is",
     ),
+    Rule(
+        "auth-gen-token auth-gen-token-secret auth-user-pass-optional ccd-exclusive client-cert-not-required connect-freq"
+        " connect-freq-initial disable duplicate-cn ifconfig-ipv6-pool ifconfig-ipv6-push ifconfig-pool-linear ifconfig-pool-persist"
+        " ifconfig-push ifconfig-push-constraint iroute iroute-ipv6 max-clients max-routes-per-client override-username port-share"
+        " push-continuation push-remove push-reset stale-routes-check tls-crypt-v2-max-age username-as-common-name verify-client-cert"
+        " vlan-accept vlan-pvid vlan-tagging bcast-buffers hash-size tcp-queue-limit",
+        "left out",
+        "only a server has use for it",
+    ),
+    Rule("client-nat lladdr", "left out", "it changes addresses"),
+    Rule("route-ipv6-gateway route-table", "left out", "it changes routes"),
+    Rule("keying-material-exporter", "left out", "it hands the link's keys to scripts"),
+    Rule("genkey memstats", "left out", "it writes files"),
+    Rule("setcon", "left out", "SELinux's context is the unit's"),
+    Rule("http-proxy-override", "left out", "a profile says itself by which proxy it goes"),
     Rule("management management-*", "left out", "another program could steer it"),
     Rule("log log-append syslog", "left out", "what it says goes to the journal"),
     Rule("status status-version", "left out", "novaops vpn status shows it"),
@@ -155,8 +216,9 @@ _MENDED = (
         "tls-remote",
         "mended",
         "removed in 2.4: written as verify-x509-name",
-        "verify-x509-name {parameter} name",
-        written=lambda option: Option(("verify-x509-name", option.parameter, "name"), option.line),
+        "verify-x509-name NAME name, or 'C=…, O=…, CN=…' subject",
+        written=lambda option: Option(("verify-x509-name", *_server_name(option.parameter)), option.line),
+        when=lambda option: bool(option.parameter),
     ),
     Rule(
         "ncp-ciphers",
@@ -184,7 +246,11 @@ _SILENT = (
         " tap-sleep show-net-up windows-driver pause-exit service win-sys allow-recursive-routing mute-replay-warnings"
         " machine-readable-output suppress-timestamps echo parameter dhcp-renew dhcp-release dhcp-pre-release block-local"
         " allow-pull-fqdn pull-filter tun-ipv6 max-routes mlock rmtun mktun auth-user-pass askpass disable-occ dh errors-to-stderr"
-        " mtu-test"
+        " mtu-test persist-local-ip persist-remote-ip ip-remote-hint compat-names no-name-remapping http-proxy-retry http-proxy-timeout"
+        " socks-proxy-retry preresolve use-prediction-resistance dhcp-internal mtu-dynamic peer-id rdns-internal foreign-option"
+        " setenv-safe allow-nonadmin x509-track show-adapters show-ciphers show-curves show-digests show-engines show-gateway"
+        " show-groups show-net show-pkcs11-ids show-tls show-valid-subnets version help test-crypto gremlin msg-channel connection"
+        " allow-deprecated-insecure-static-crypto"
     ),
     Rule("cipher"),  # lint.py decides it together with data-ciphers
     Rule("port", written=lambda option: Option(("rport", *option.words[1:]), option.line, None, option.within)),
@@ -207,7 +273,9 @@ _KEPT = (
         when=lambda option: option.parameter.upper() in {"NONE", "MD5"},
     ),
     Rule(" ".join(FILES), when=lambda option: option.block is None),  # [inline]: the block is elsewhere in the profile
-    Rule(" ".join(FILES), written=lambda option: option),
+    Rule("peer-fingerprint verify-hash", when=_is_placeholder),
+    Rule(" ".join(BLOCKS), written=lambda option: option, when=lambda option: option.block is not None),
+    Rule("tcp-nodelay", written=lambda option: Option(("socket-flags", "TCP_NODELAY"), option.line)),
     # What a client's profile may contain, and no more: some other options write files (genkey, memstats).
     Rule(
         "client tls-client pull remote remote-random remote-random-hostname proto proto-force rport nobind float http-proxy"
@@ -216,7 +284,8 @@ _KEPT = (
         " reneg-pkts hand-window tran-window remote-cert-tls remote-cert-eku remote-cert-ku verify-x509-name x509-username-field"
         " peer-fingerprint verify-hash comp-lzo compress allow-compression tun-mtu tun-mtu-extra tun-mtu-max link-mtu mssfix fragment"
         " mtu-disc max-packet-size sndbuf rcvbuf txqueuelen fast-io shaper socket-flags mark passtos disable-dco replay-window"
-        " auth-token auth-token-user push-peer-info setenv ignore-unknown-option providers compat-mode key-derivation protocol-flags",
+        " auth-token auth-token-user force-tls-key-material-export push-peer-info setenv ignore-unknown-option providers compat-mode"
+        " key-derivation protocol-flags",
         when=lambda option: option.block is None,
         written=lambda option: option,
     ),

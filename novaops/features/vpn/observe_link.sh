@@ -19,5 +19,5 @@ saw before bytes
 saw request request "$url"
 saw after bytes
 client=/etc/openvpn/client/$name
-saw files permissions "$client.conf" "$client.auth" "$client.pass"
+saw files permissions "$client.conf" "$client.auth" "$client.pass" "$client.proxy"
 saw enabled systemctl is-enabled -- "openvpn-client@$name.service"

@@ -22,6 +22,7 @@ class LinkPaths:
             f"{client}.conf",
             f"{client}.auth",
             f"{client}.pass",
+            f"{client}.proxy",
             f"{self.drop_ins}/novaops.conf",
             f"{LINKS}/{name}.routes",
         )

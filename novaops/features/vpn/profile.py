@@ -221,7 +221,7 @@ def _plain(line: str, at: int, within: int) -> Iterator[Option]:
 
 
 def _filled(option: Option, beside: Beside) -> Iterator[Option]:
-    if option.block is not None or option.name not in FILES:
+    if option.block is not None or option.name not in FILES or (option.name == "crl-verify" and option.words[2:3] == ("dir",)):
         yield option
         return
     if option.name == "tls-auth" and len(option.words) > 2:  # noqa: PLR2004 - tls-auth FILE DIRECTION

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from novaops.engine.desired import HostView
 from novaops.errors import UsageError
 from novaops.features.vpn.facts.server import VpnServer
 from novaops.features.vpn.paths import SERVERS_OWN, SOCKETS, UNITS, ServerPaths
@@ -37,7 +38,7 @@ class Renewal:
     """Tells one renewal from another: it is done once the host has written the token down. "" for none."""
 
 
-def resources(entry: Server, host: Any, renewal: Renewal | None = None) -> Iterator[Resource]:
+def resources(entry: Server, host: HostView, renewal: Renewal | None = None) -> Iterator[Resource]:
     """A server that is present, or one that is removed except for its authority and its clients.
 
     Raises UsageError where no address is known by which clients reach it.
@@ -50,7 +51,7 @@ def forgotten(entry: Server) -> Resource:
     return AuthorityForgotten(entry.name)
 
 
-def _present(entry: Server, host: Any, renewal: Renewal) -> Iterator[Resource]:
+def _present(entry: Server, host: HostView, renewal: Renewal) -> Iterator[Resource]:
     paths, question, address = ServerPaths(entry.name), _question(entry), _address(entry, host)
 
     def rendered(path: str, template: str, then: tuple[str, ...] = (), **values: Any) -> File:
@@ -112,7 +113,7 @@ def _question(entry: Server) -> VpnServer:
     return VpnServer(entry.name, entry.device, entry.port, entry.protocol)
 
 
-def _address(entry: Server, host: Any) -> str:
+def _address(entry: Server, host: HostView) -> str:
     found = entry.address or str(host.address)
     if not found:
         raise UsageError(f"{host.name}: say by which address clients reach it: --address, or address: in its vpn: entry")

@@ -79,7 +79,7 @@ def _ipv4(text: str) -> str:
 Route = Annotated[str, AfterValidator(route)]
 Routes = Annotated[tuple[Route, ...], BeforeValidator(names.listed, json_schema_input_type=str | list[str])]
 Url = Annotated[str, AfterValidator(_url)]
-Port = Annotated[int, BeforeValidator(lambda value: names.port(str(value)), json_schema_input_type=int | str)]
+Port = Annotated[int, BeforeValidator(names.port, json_schema_input_type=int | str)]
 
 
 class _StrictModel(BaseModel):

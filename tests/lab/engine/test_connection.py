@@ -222,3 +222,52 @@ def test_a_login_that_is_refused(container: LabHost, novaops: Novaops, tmp_path:
     file = write_inventory(tmp_path, container, [A_FILE], user="plain")
     done = novaops("apply", inventory=file)
     assert (done.code, "plain can run nothing on box" in done.out) == (1, True), done.text
+
+
+# -- logins that run nothing ------------------------------------------------------------------------------------------
+
+CLOUD_INIT = (
+    r"""no-port-forwarding,no-agent-forwarding,no-X11-forwarding,command="echo 'Please login as the user \"ubuntu\" rather than """
+    r"""the user \"root\".';echo;sleep 1;exit 142" """
+)
+"""What cloud-init writes before root's key; there it sleeps for 10 s."""
+
+MENU = "#!/bin/sh\necho '1) status'; while printf 'choice: '; do read -r x || exit 3; echo 'no such choice'; done\n"
+
+LOGINS = {
+    "cloud-init on root's key": (
+        *("root", "cat /srv/options ~/.ssh/authorized_keys >/srv/keys; cp /srv/keys ~/.ssh/authorized_keys"),
+        *("rather than the user", "use ubuntu@{address}"),
+    ),
+    "nologin": ("plain", "usermod -s /usr/sbin/nologin plain", "", "give plain a login shell"),
+    "a shell that ends": ("plain", "usermod -s /bin/false plain", "Its login shell printed nothing.", "give plain a login shell"),
+    "a menu": ("plain", "chmod 755 /srv/menu; usermod -s /srv/menu plain", "no such choice", "or log in as another user"),
+    "sftp only": (
+        "plain",
+        "sed -i 's/^/command=\"internal-sftp\" /' ~plain/.ssh/authorized_keys",
+        "sftp connections only",
+        "no forced command",
+    ),
+    "a forced command": ("plain", "sed -i 's/^/command=\"echo backup\" /' ~plain/.ssh/authorized_keys", "backup", "no forced command"),
+    "an expired password": ("plain", "chage -d 0 plain", "Your password has expired", "set a new password: ssh -t plain@{address}"),
+}
+
+
+@pytest.mark.parametrize("login", LOGINS)
+def test_a_login_that_runs_nothing(container: LabHost, novaops: Novaops, tmp_path: Path, login: str) -> None:
+    """What the host printed is said, and what to do about it; with a sudo password at hand it ends the same way."""
+    user, change, said, fix = LOGINS[login]
+    container.run("cat >/srv/menu", stdin=MENU)
+    container.run("cat >/srv/options", stdin=CLOUD_INIT)
+    container.run(change)
+    for access in ({}, {"sudo_password": "env:LAB_PASSWORD"}):
+        file = write_inventory(tmp_path, container, [A_FILE], user=user, **access)
+        done = novaops("plan", "--json", "--timeout", "3", inventory=file, env={"LAB_PASSWORD": "x"})
+        error = done.host["error"]
+        assert (said in error["why"], fix.format(address=container.address) in error["fix"]) == (True, True), error
+        assert (done.code, "can run nothing" in error["what"]) == (1, True) or (login == "a menu" and access), error
+
+
+def test_a_restricted_shell_is_enough(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
+    container.run("usermod -s /bin/rbash nova")
+    assert novaops("apply", inventory=write_inventory(tmp_path, container, [A_FILE], user="nova")).code == 0

@@ -249,7 +249,7 @@ def test_the_run_ends_without_novaops(container: LabHost, novaops: Novaops, tmp_
         _, err = process.communicate(timeout=10)
     assert process.returncode == code
     if number == signal.SIGINT:
-        assert "Interrupted. What was begun on a host goes on there by itself: novaops history HOST shows how it ended." in err
+        assert f"Interrupted. What was begun on a host goes on there by itself: novaops -i {file} history HOST shows how it ended." in err
         assert "Traceback" not in err
     let_go(container)
     wait_on(container, "grep -q '^end ok' /var/lib/novaops/runs/*/events")

@@ -193,6 +193,30 @@ def test_a_plan_is_one_exec_and_an_apply_three_however_many_resources(container:
         assert container.run(f"find /srv/{number} | wc -l") == f"{number}\n"
 
 
+# -- one session at a time --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", ["root", "nova"])
+def test_a_host_with_one_session_a_connection(container: LabHost, novaops: Novaops, tmp_path: Path, user: str) -> None:
+    """MaxSessions 1 of sshd: what is reported is how it ended, for runs and for taking them back, at the usual price."""
+    container.run("echo 'MaxSessions 1' >/etc/ssh/sshd_config.d/one.conf; systemctl restart ssh")
+    things = [{"path": TARGET, "content": "one\n"}, {"path": f"{TARGET}-2", "content": "two\n", "guarded": True}]
+    file = write_inventory(tmp_path, container, things, user=user)
+    for status in ("changed", "unchanged"):
+        done = novaops("apply", "--json", inventory=file)
+        assert (done.code, done.host["status"], done.host["execs"]) == (0, status, 3 if status == "changed" else 1), done.text
+    undone = novaops("undo", "box", "--json", inventory=file)
+    assert (undone.code, undone.host["status"], undone.host["execs"]) == (0, "changed", 4), undone.text
+    assert [run["end"] for run in novaops("history", "box", "--json", inventory=file).host["runs"]] == ["ok", "ok"]
+    assert container.run(f"ls {TARGET}* 2>/dev/null || true") == ""
+
+
+def test_a_server_that_opens_no_session(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
+    container.run("printf 'Match User plain\\n MaxSessions 0\\n' >>/etc/ssh/sshd_config; systemctl restart ssh")
+    done = novaops("host", "check", "box", "--json", inventory=write_inventory(tmp_path, container, user="plain"))
+    assert (done.code, done.host["error"]["what"]) == (5, f"box ({container.address}) lets plain in, and opens no session"), done.text
+
+
 # -- hosts that talk too much -----------------------------------------------------------------------------------------
 
 

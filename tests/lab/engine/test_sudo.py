@@ -157,6 +157,88 @@ def test_a_strange_password_goes_through_every_shell(two_shells: LabHost, novaop
     assert failures(two_shells) == 0
 
 
+# -- every sudo has habits of its own ---------------------------------------------------------------------------------
+
+RIGHT, WRONG = {"LAB_PASSWORD": SUDO_PASSWORD}, {"LAB_PASSWORD": "not-it"}
+
+
+def becomes_root_as_told(host: LabHost, novaops: Novaops, folder: Path, habit: str) -> None:
+    """With the right password, with a wrong one, without one where one is wanted, and where none is: four logins, four ends."""
+    file = write_inventory(folder, host, [{**A_FILE, "content": f"{habit}\n"}], user="operator", **FROM_ENVIRONMENT)
+    done = novaops("apply", "--json", inventory=file, env=RIGHT)
+    assert (done.code, done.host.get("status"), done.host["execs"]) == (0, "changed", 3), (habit, done.text)
+    refused = novaops("plan", "--json", inventory=file, env=WRONG)
+    assert (refused.code, refused.host["error"]["code"]) == (1, "no-root"), (habit, refused.text)
+    assert refused.host["error"]["what"] == f"sudo on {host.name} ({host.address}) did not take the password of operator", (
+        habit,
+        refused.text,
+    )
+    for user, said in {"operator": "wants a password for operator", "nova": ""}.items():
+        file = write_inventory(folder, host, [{**A_FILE, "content": f"{habit}\n"}], user=user)
+        done = novaops("plan", "--json", inventory=file)
+        assert (done.code, said in done.text) == (1 if said else 0, True), (habit, done.text)
+
+
+HABITS = (
+    *("passwd_tries=1", "lecture=always", "timestamp_timeout=0", "use_pty", "!use_pty", "log_input, log_output", "insults"),
+    *('badpass_message="Das war nichts"', 'passprompt="[sudo] Passwort fuer %p: "', "sudoers_locale=fr_FR.UTF-8"),
+)
+
+
+@pytest.mark.long
+def test_the_habits_of_sudo(newer: LabHost, novaops: Novaops, tmp_path: Path) -> None:
+    for habit in HABITS:
+        newer.run("umask 337; cat >/etc/sudoers.d/habit.new; mv /etc/sudoers.d/habit.new /etc/sudoers.d/habit", stdin=f"Defaults {habit}\n")
+        newer.run("visudo -c -q")
+        becomes_root_as_told(newer, novaops, tmp_path, habit)
+
+
+def test_sudo_that_wants_a_terminal(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
+    container.run("echo 'Defaults requiretty' >/etc/sudoers.d/tty")
+    for user, access in {"nova": {}, "operator": FROM_ENVIRONMENT}.items():
+        done = novaops("plan", "--json", inventory=write_inventory(tmp_path, container, [A_FILE], user=user, **access), env=RIGHT)
+        error = done.host["error"]
+        assert (done.code, error["code"], error["why"]) == (1, "no-root", "sorry, you must have a tty to run sudo")
+        assert error["fix"] == f"allow sudo without a terminal: Defaults:{user} !requiretty in a file of /etc/sudoers.d"
+
+
+@pytest.fixture
+def other_programs(newer: LabHost) -> LabHost:
+    """Debian 13 with sudo-rs in the place of sudo, as in Ubuntu since 25.10, and with doas."""
+    install = "DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends"
+    newer.run(f'apt-get update -q && {install} sudo-rs opendoas >/dev/null; ln -sf "$(readlink -f /usr/bin/sudo-rs)" /usr/bin/sudo')
+    assert newer.run("sudo --version").startswith("sudo-rs ")
+    return newer
+
+
+def test_other_programs_than_sudo(other_programs: LabHost, novaops: Novaops, tmp_path: Path) -> None:
+    becomes_root_as_told(other_programs, novaops, tmp_path, "sudo-rs")
+    plain = novaops("plan", "--json", inventory=write_inventory(tmp_path, other_programs, [A_FILE], user="plain"))
+    assert (plain.code, plain.host["error"]["code"], "can't do that" in plain.text) == (1, "no-root", True), plain.text
+
+    other_programs.run("rm /usr/bin/sudo; umask 077; printf 'permit nopass nova\\npermit operator\\n' >/etc/doas.conf")
+    thing = {**A_FILE, "content": "doas\n"}
+    done = novaops("apply", "--json", inventory=write_inventory(tmp_path, other_programs, [thing], user="nova"))
+    assert (done.code, done.host.get("status"), done.host["execs"]) == (0, "changed", 3), done.text
+    for user in ("operator", "plain"):
+        file = write_inventory(tmp_path, other_programs, [thing], user=user, **FROM_ENVIRONMENT)
+        error = novaops("plan", "--json", inventory=file, env=RIGHT).host["error"]
+        assert (error["code"], error["fix"].startswith(f"permit nopass {user} in /etc/doas.conf")) == ("no-root", True), error
+
+
+def test_a_host_that_needs_no_password_is_sent_none(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
+    """Its shells would see it. All that is read from standard input is kept there by a login shell that is not to be trusted."""
+    container.run("cat >/bin/spy; chmod 755 /bin/spy", stdin='#!/bin/sh\ntee -a /tmp/spied.$(id -un) | exec sh "$@"\n')
+    container.run("usermod -s /bin/spy nova; usermod -s /bin/spy root")
+    for user in ("nova", "root"):
+        file = write_inventory(tmp_path, container, [A_FILE], user=user, **FROM_ENVIRONMENT)
+        done = novaops("plan", inventory=file, env={"LAB_PASSWORD": "not-for-this-host"})
+        assert done.code == 3, done.text
+    seen = container.run("cat /tmp/spied.nova /tmp/spied.root")
+    assert "main() {" in seen
+    assert "not-for-this-host" not in seen
+
+
 SAMPLE = "until [ -e /run/enough ]; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ; ls -l /proc/self/fd >/dev/null; done 2>/dev/null"
 
 

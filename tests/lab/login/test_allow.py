@@ -132,7 +132,7 @@ def test_undo_of_an_older_run_names_the_newer_one(container: LabHost, novaops: N
     second = novaops("login", "allow", "box", "--user", "nova", "--json").host["run"]
     refused = novaops("undo", "box", first, "--json")
     assert (refused.code, refused.host["error"]["code"]) == (4, "refused"), refused.text
-    assert f"undo HOST {second}" in refused.host["error"]["fix"]
+    assert f"undo box {second}" in refused.host["error"]["fix"]
     assert [novaops("undo", "box", run).code for run in (second, first)] == [0, 0]
     assert "netlab" not in container.run("getent passwd")
 

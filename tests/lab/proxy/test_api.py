@@ -9,7 +9,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,15 @@ from novaops.lab.lab import Lab
 from novaops.lab.process import wait_until
 from tests.lab.conftest import Novaops
 from tests.support.things import write_inventory
-from tests.support.world.api import KEY
+from tests.support.world.api import KEY, FakeApi
+from tests.support.world.authority import Authority
 from tests.support.world.world import World
 
 PASSWORD, TOKEN = "wired-Fjord$8 'kite\" é", "glass-Tundra-$1-{x};#"
-ENV = {"PASSWORD": PASSWORD, "KEY": KEY, "TOKEN": TOKEN, "OTHER": "second-Glacier-77"}
-MODES = ("inject", "token", "passthrough")
+OWN = "sk-own-Harbor-7741"
+ENV = {"PASSWORD": PASSWORD, "KEY": KEY, "TOKEN": TOKEN, "OTHER": "second-Glacier-77", "OWN": OWN, "PHONE": "sk-phone-Meadow-3305"}
+MODES = ("keys", "inject", "token", "passthrough")
+PAGE = "https://app.example.com"
 
 on_one = pytest.mark.parametrize("gate", ["container", pytest.param("newer", marks=pytest.mark.long)], indirect=True)
 """Debian 12, and Debian 13."""
@@ -39,7 +42,9 @@ def sites(world: World, here: str, **more: Any) -> list[dict[str, Any]]:
         "inject": {"basic": {"nova": "env:PASSWORD"}, "inject": "env:KEY"},
         "token": {"token": {"laptop": "env:TOKEN", "phone": "env:OTHER"}},
         "passthrough": {"passthrough": True, "from": [f"{here}/32"]},
+        "keys": {"keys": {"laptop": "env:OWN", "phone": "env:PHONE"}, "inject": "env:KEY", "limit": "600/min"},
     }
+    more = {"cors": [PAGE], **more}
     certified = {"tls": "letsencrypt", "acme": world.acme.directory, "email": "me@example.com"}
     return [{"name": mode, "provider": "openai", "domain": f"{mode}.lab.test", "auth": auth[mode], **certified, **more} for mode in MODES]
 
@@ -63,10 +68,11 @@ class Gate:
             "inject": {"Authorization": "Basic " + base64.b64encode(f"nova:{PASSWORD}".encode()).decode()},
             "token": {"X-Novaops-Token": TOKEN},
             "passthrough": {},
+            "keys": {},
         }[mode]
         options: dict[str, Any] = {
             "base_url": f"https://{mode}.lab.test/v1",
-            "api_key": "none-of-the-clients" if mode == "inject" else KEY,
+            "api_key": {"inject": "none-of-the-clients", "keys": OWN}.get(mode, KEY),
             "default_headers": headers,
             "max_retries": 0,
             "timeout": 10,
@@ -119,6 +125,7 @@ def curl(gate: Gate, mode: str, path: str, *words: str, let_in: bool = True, sch
         "inject": ["-u", f"nova:{PASSWORD}"],
         "token": ["-H", f"X-Novaops-Token: {TOKEN}", "-H", f"Authorization: Bearer {KEY}"],
         "passthrough": ["-H", f"Authorization: Bearer {KEY}"],
+        "keys": ["-H", f"Authorization: Bearer {OWN}"],
     }[mode]
     name = f"{mode}.lab.test"
     to = [option for port in (80, 443) for option in ("--resolve", f"{name}:{port}:{gate.host.address}")]
@@ -182,7 +189,7 @@ def assert_is_nobodys(request: Any, gate: Gate) -> None:
         "cookie",
     }
     whole = repr(request.headers)
-    for secret in (PASSWORD, TOKEN, "nova:", gate.host.name, gate.here, "203.0.113.9", "CN"):
+    for secret in (PASSWORD, TOKEN, OWN, "nova:", gate.host.name, gate.here, "203.0.113.9", "CN"):
         assert secret not in whole
 
 
@@ -190,6 +197,11 @@ STRANGERS: Mapping[str, tuple[str, tuple[str, ...], int, str]] = {
     "nobody": ("inject", (), 401, "unauthorized"),
     "a wrong password": ("inject", ("-u", "nova:wrong"), 401, "unauthorized"),
     "a key of the API": ("inject", ("-H", f"Authorization: Bearer {KEY}"), 401, "unauthorized"),
+    "no key": ("keys", (), 401, "unauthorized"),
+    "the API's key": ("keys", ("-H", f"Authorization: Bearer {KEY}"), 401, "unauthorized"),
+    "a key in capitals": ("keys", ("-H", f"Authorization: Bearer {OWN.upper()}"), 401, "unauthorized"),
+    "a key and more": ("keys", ("-H", f"Authorization: Bearer {OWN}x"), 401, "unauthorized"),
+    "a key as a password": ("keys", ("-u", f"laptop:{OWN}"), 401, "unauthorized"),
     "no token": ("token", ("-H", f"Authorization: Bearer {KEY}"), 401, "unauthorized"),
     "a token in capitals": ("token", ("-H", f"X-Novaops-Token: {TOKEN.upper()}"), 401, "unauthorized"),
     "a token and more": ("token", ("-H", f"X-Novaops-Token: {TOKEN}x"), 401, "unauthorized"),
@@ -222,6 +234,63 @@ AT = "https://passthrough.lab.test/v1/models"
 
 
 @on_one
+def test_a_key_of_the_proxys_own_is_all_that_a_client_needs(gate: Gate, novaops: Novaops, tmp_path: Path) -> None:
+    """The log names the client, each has a limit of its own, and one is revoked without the others."""
+    auth = {"keys": {"laptop": "env:OWN", "phone": "env:PHONE"}, "inject": "env:KEY", "limit": "3/min"}
+    site = {"name": "few", "provider": "openai", "domain": "keys.lab.test", "tls": "off", "http_port": 8012, "auth": auth}
+    inventory = write_inventory(tmp_path, gate.host, proxy=[site])
+    assert novaops("proxy", "deploy", inventory=inventory, env=ENV).code == 0
+
+    def asked(key: str, times: int = 1) -> list[str]:
+        to = f"--resolve keys.lab.test:8012:{gate.host.address} -H 'Authorization: Bearer {key}' http://keys.lab.test:8012/v1/models"
+        return gate.host.run("; ".join([f"curl -s -o /dev/null -w '%{{http_code}} ' {to}"] * times)).split()
+
+    first = asked(OWN, 6)
+    assert (first[0], first[-1]) == ("200", "429"), "deploy itself asks as the first client"
+    assert asked(ENV["PHONE"]) == ["200"], "the other client has its own"
+    log = gate.host.run("cat /var/log/nginx/novaops-few.access.log")
+    assert " - laptop [" in log
+    assert " - phone [" in log
+    assert OWN not in log + gate.host.run("cat /var/log/nginx/novaops-few.error.log; nginx -T 2>/dev/null")
+    site["auth"] = {"keys": {"phone": "env:PHONE"}, "inject": "env:KEY"}
+    write_inventory(tmp_path, gate.host, proxy=[site])
+    assert novaops("proxy", "deploy", inventory=inventory, env=ENV).code == 0
+    assert (asked(OWN), asked(ENV["PHONE"])) == (["401"], ["200"])
+    assert novaops("proxy", "remove", "--name", "few", inventory=inventory, env=ENV).code == 0
+    assert gate.host.run("ls /etc/nginx/novaops | grep -c ^few || true") == "0\n"
+
+
+@on_one
+def test_who_guesses_is_stopped(gate: Gate) -> None:
+    """By address, and whoever knows a key or a password is let in all the time."""
+    for mode in ("inject", "keys", "token"):
+        found = [answer(gate, mode, "/v1/models", let_in=False)[0] for _ in range(40)]
+        assert (found[0], found[-1]) in {(401, 429), (429, 429)}, (mode, found)
+        assert answer(gate, mode, "/v1/models")[0] == 200
+    gate.host.run("systemctl restart nginx")  # the other tests are strangers, too
+
+
+@on_one
+def test_scripts_of_named_pages_may_use_it(gate: Gate, world: World) -> None:
+    asks = ["-X", "OPTIONS", "-i", "-H", "Access-Control-Request-Method: POST", "-H", "Access-Control-Request-Headers: authorization"]
+    for mode in ("keys", "inject"):
+        _, head = answer(gate, mode, "/v1/chat/completions", *asks, "-H", f"Origin: {PAGE}", let_in=False)
+        assert " 204" in head.splitlines()[0]
+        assert f"access-control-allow-origin: {PAGE}" in head.lower()
+        assert "access-control-allow-headers: authorization" in head.lower()
+        for origin in ("https://evil.example.com", f"{PAGE}.evil.example.com", PAGE.upper(), "null"):
+            _, head = answer(gate, mode, "/v1/chat/completions", *asks, "-H", f"Origin: {origin}", let_in=False)
+            assert "access-control-allow-origin" not in head.lower(), origin
+    assert not world.api.requests, "the site itself answers"
+    world.api.behaviour.headers = [("Access-Control-Allow-Origin", "*")]
+    _, head = answer(gate, "keys", "/v1/models", "-i", "-H", f"Origin: {PAGE}")
+    assert head.lower().count("access-control-allow-origin") == 1
+    assert "strict-transport-security" in head.lower()
+    _, head = answer(gate, "keys", "/v1/models", "-i", "-H", f"Origin: {PAGE}", let_in=False)
+    assert f"access-control-allow-origin: {PAGE}" in head.lower(), "a script can read why it is refused"
+
+
+@on_one
 def test_around_the_site(gate: Gate) -> None:
     """Plain http leads to it, odd methods and unknown names lead nowhere, and nginx says no more of itself than it must."""
     shown = "%{http_code} %{redirect_url}"
@@ -249,22 +318,158 @@ def test_a_second_run_changes_nothing(gate: Gate, novaops: Novaops) -> None:
     assert gate.host.run("nginx -t 2>&1 | grep -c -v -E 'syntax is ok|test is successful' || true") == "0\n"
 
 
+def asks_anew(gate: Gate) -> None:
+    """The addresses as DNS has them now, and no older ones."""
+    each = "; ".join(f"sh /etc/nginx/novaops/addresses.sh {mode}" for mode in MODES)
+    gate.host.run(f"rm -f /etc/nginx/novaops/*.addresses/*; {each}")
+    assert wait_until(lambda: answer(gate, "inject", "/v1/models")[0] == 200, 10)
+
+
 @on_one
 def test_names_may_be_dead_when_nginx_starts(gate: Gate, world: World) -> None:
+    """It asks the addresses that it knew."""
     world.names.stop()
     gate.host.run("systemctl restart nginx && systemctl is-active nginx")
-    status, body = answer(gate, "inject", "/v1/models")
-    assert (status, json.loads(body)["error"]["code"]) == (502, "bad_gateway")
+    assert answer(gate, "inject", "/v1/models")[0] == 200
+    gate.host.run("systemctl start novaops-proxy@inject.service")
+    assert answer(gate, "inject", "/v1/models")[0] == 200, "without an answer nothing changes"
     world.names.start()
-    assert wait_until(lambda: answer(gate, "inject", "/v1/models")[0] == 200, 20), "it does not come back by itself"
-    world.names.names["api.openai.com"] = ["127.0.0.9"]
-    assert wait_until(lambda: answer(gate, "inject", "/v1/models")[0] == 502, 60), "the name is not looked up again"
-    world.names.names["api.openai.com"] = [world.address]
-    gate.host.run("systemctl restart nginx")  # each of its workers would keep the wrong address for half a minute
+
+
+NO_PROOF = {
+    404: "has nothing at /v1/models (404)",
+    400: "refuses the request before it looks at a key (400)",
+    429: "had too many requests, or the quota is used up (429)",
+    500: "is in trouble (500)",
+}
 
 
 @on_one
-def test_an_api_that_is_not_what_it_should_be(gate: Gate, world: World, novaops: Novaops) -> None:
+def test_status_looks_at_what_the_api_answers(gate: Gate, world: World, novaops: Novaops) -> None:
+    world.api.behaviour.status, world.api.behaviour.body = 404, b'{"error": {"message": "no such path"}}'
+    done = novaops("proxy", "status", "--json", inventory=gate.inventory, env=ENV)
+    assert done.code == 1, done.text
+    complaints = {site["site"]: [one["complaint"] for one in site["upstreams"]] for site in done.host["sites"]}
+    assert complaints["inject"] == ["reachable, but the API has nothing at /v1/models (404): no such path"]
+
+
+@on_one
+def test_a_wrong_path_of_a_url_is_not_taken(gate: Gate, world: World, novaops: Novaops, tmp_path: Path) -> None:
+    """An API that has /v1 and nothing else, as a URL with /v11."""
+    world.api.behaviour.status, world.api.behaviour.body = 404, b'{"error": {"message": "Invalid URL"}}'
+    auth = {"token": {"laptop": "env:TOKEN"}}
+    site = {
+        "name": "wrong",
+        "upstream": "https://api.openai.com/v11",
+        "domain": "token.lab.test",
+        "tls": "off",
+        "http_port": 8011,
+        "auth": auth,
+    }
+    inventory = write_inventory(tmp_path, gate.host, proxy=[site])
+    done = novaops("proxy", "deploy", "--json", inventory=inventory, env=ENV)
+    assert (done.code, done.host["status"]) == (1, "failed"), done.text
+    assert "https://api.openai.com/v11 is reached, but the API has nothing at /v11/models (404)" in done.text
+    assert novaops("proxy", "remove", "--name", "wrong", inventory=inventory, env=ENV).code == 0
+
+
+@on_one
+def test_connections_are_kept(gate: Gate, world: World) -> None:
+    keys = f"-H 'X-Novaops-Token: second-Glacier-77' -H 'Authorization: Bearer {KEY}'"
+    once = f"-k --resolve token.lab.test:443:127.0.0.1 {keys} https://token.lab.test/v1/models"
+    gate.host.run(f"curl -sS -o /dev/null {' --next -o /dev/null '.join([once] * 5)}")
+    assert len({request.connection for request in world.api.requests}) == 1
+
+
+@on_one
+def test_a_name_that_moves(gate: Gate, world: World, second: FakeApi) -> None:
+    """New requests find it within half a minute, and a stream that is running is not cut."""
+    world.api.behaviour.events, world.api.behaviour.interval_s = 80, 0.5
+    with curl(gate, "inject", "/v1/chat/completions", "-d", '{"model": "m", "stream": true}') as stream:
+        assert stream.stdout is not None
+        assert stream.stdout.readline().startswith("data: ")
+        before = gate.host.run("pgrep -P $(cat /run/nginx.pid)").split()
+        world.names.names["api.openai.com"] = [second.address]
+        began = time.monotonic()
+
+        def arrived() -> bool:
+            assert answer(gate, "inject", "/v1/models")[0] == 200
+            return bool(second.requests)
+
+        assert wait_until(arrived, 30), "the name is not looked up again"
+        assert time.monotonic() - began < 30
+        world.api.requests.clear()
+        assert [answer(gate, "inject", "/v1/models")[0] for _ in range(4)] == [200] * 4
+        assert not world.api.requests
+        assert set(before) & set(gate.host.run("pgrep -P $(cat /run/nginx.pid)").split()), "the stream's worker goes on"
+        events = [line for line in stream.stdout if line.startswith("data: ")]
+    assert (stream.returncode, len(events), events[-1]) == (0, 80, "data: [DONE]\n")
+    second.stop()
+    assert answer(gate, "inject", "/v1/models", "-X", "GET")[0] == 200, "the old address is asked where the new one fails"
+    world.names.names["api.openai.com"] = [world.address]
+    asks_anew(gate)
+
+
+@pytest.fixture
+def second(world: World) -> Iterator[FakeApi]:
+    """The API at another address."""
+    bridge = subprocess.run(
+        ["ip", "-o", "-4", "address", "show", "to", world.address], capture_output=True, text=True, check=True
+    ).stdout.split()[1]
+    address = world.address.rpartition(".")[0] + ".250"
+    subprocess.run(["ip", "address", "add", f"{address}/24", "dev", bridge], check=True)
+    made = FakeApi(address, 443, world.leaf)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        subprocess.run(["ip", "address", "del", f"{address}/24", "dev", bridge], check=True)
+
+
+@on_one
+def test_a_broken_configuration_of_somebody_else(gate: Gate, world: World, second: FakeApi) -> None:
+    """The addresses of before stay in use and on disk, until nginx accepts its configuration again."""
+    gate.host.run("systemctl stop novaops-proxy@inject.timer; echo nonsense >/etc/nginx/conf.d/theirs.conf")
+    files = gate.host.run("cat /etc/nginx/novaops/inject.addresses/*")
+    world.names.names["api.openai.com"] = [second.address]
+    said = gate.host.run("sh /etc/nginx/novaops/addresses.sh inject || true")
+    assert "nginx does not accept its configuration" in said
+    assert gate.host.run("cat /etc/nginx/novaops/inject.addresses/*") == files
+    gate.host.run("rm /etc/nginx/conf.d/theirs.conf; systemctl start novaops-proxy@inject.timer")
+    world.names.names["api.openai.com"] = [world.address]
+    asks_anew(gate)
+
+
+@on_one
+def test_dns_that_is_dead_while_a_site_is_set_up(gate: Gate, world: World, novaops: Novaops, tmp_path: Path) -> None:
+    """The site is there, is said not to work, and works as soon as DNS does."""
+    late = {**sites(world, gate.here)[0], "name": "late", "domain": "late.lab.test", "tls": "self-signed"}
+    late = {key: value for key, value in late.items() if key not in {"acme", "email"}}
+    inventory = write_inventory(tmp_path, gate.host, proxy=[late])
+    world.names.stop()
+    done = novaops("proxy", "deploy", "--json", inventory=inventory, env=ENV)
+    assert (done.code, done.host["status"]) == (1, "failed"), done.text
+    assert "late: the site is up, but openai has no address yet" in done.host["error"]["what"]
+    world.names.start()
+    known = "-k -u 'nova:" + PASSWORD.replace("'", "'\\''") + "' --resolve late.lab.test:443:127.0.0.1 https://late.lab.test/v1/models"
+    assert wait_until(lambda: gate.host.run(f"curl -s -o /dev/null -w '%{{http_code}}' {known}") == "200", 30)
+    again = novaops("proxy", "deploy", "--json", inventory=inventory, env=ENV)
+    assert (again.code, again.host["status"], again.host["execs"]) == (0, "unchanged", 1), again.text
+    gone = novaops("proxy", "remove", "--json", inventory=inventory, env=ENV)
+    assert (gone.code, gone.host["status"]) == (0, "changed"), gone.text
+    left = gate.host.run("ls /etc/nginx/novaops /etc/systemd/system/timers.target.wants; systemctl list-units --all 'novaops-proxy*'")
+    assert "late" not in left
+    assert "inject" in left, "the other sites' timers go on"
+    back = novaops("undo", gate.host.name, "--json", inventory=inventory, env=ENV)
+    assert (back.code, back.host["status"]) == (0, "changed"), back.text
+    assert wait_until(lambda: gate.host.run(f"curl -s -o /dev/null -w '%{{http_code}}' {known}") == "200", 5)
+    assert novaops("proxy", "deploy", "--json", inventory=inventory, env=ENV).host["status"] == "unchanged"
+    assert novaops("proxy", "remove", "--json", inventory=inventory, env=ENV).code == 0
+
+
+@on_one
+def test_an_api_that_is_not_what_it_should_be(gate: Gate, world: World, novaops: Novaops, tmp_path: Path) -> None:
     """Each is said for what it is, and nothing is changed."""
 
     def said() -> str:
@@ -276,13 +481,26 @@ def test_an_api_that_is_not_what_it_should_be(gate: Gate, world: World, novaops:
     assert "inject: the site is up, but openai cannot be reached" in said()
     world.api.start()
     world.api.behaviour.region_refused = True
-    assert "inject: openai does not serve the region this host is in" in said()
+    assert "inject: openai is reached, but refuses the region that this host is in" in said()
     world.api.behaviour.region_refused = False
     world.api.key = "another"
-    assert "inject: openai does not take the key: 401" in said()
+    assert "inject: openai is reached, but the API does not take the key that the proxy puts in" in said()
     world.api.key = KEY
+    for status, sentence in NO_PROOF.items():
+        world.api.behaviour.status, world.api.behaviour.body = status, b'{"error": {"message": "as you see"}}'
+        world.api.behaviour.content_type = "application/json"
+        assert f"inject: openai is reached, but the API {sentence}: as you see" in said()
+    world.api.behaviour.status, world.api.behaviour.body = 200, b"<html><title>Log in</title>"
+    assert "inject: something else answers: 200 and a web page (“Log in”), where the API answers with JSON" in said()
+    world.api.behaviour.status, world.api.behaviour.body, world.api.behaviour.cut = None, b"", "length"
+    assert "inject: https://inject.lab.test/v1/models answers 200, and the answer breaks off" in said()
+    world.api.behaviour.cut = ""
     world.api.show(world.authority.leaf("other.example.com"))
-    assert "certificate does not match" in said()
+    imposter = said()
+    assert "inject: the site is up, but openai shows a certificate that is not its own" in imposter
+    assert 'certificate does not match "api.openai.com"' in imposter
+    world.api.show(Authority(tmp_path / "other").leaf("api.openai.com"))
+    assert "certificate verify error" in said(), "of an authority that nobody trusts"
     world.api.show(world.leaf)
 
 
@@ -345,12 +563,12 @@ def test_a_secret_that_is_lost_closes_the_site(gate: Gate, world: World, novaops
     assert not world.api.requests
     done = novaops("proxy", "deploy", "--json", inventory=gate.inventory, env=ENV)
     assert (done.code, done.host["status"], done.host["execs"]) == (0, "changed", 3), done.text
-    assert [answer(gate, mode, "/v1/models")[0] for mode in MODES] == [200, 200, 200]
+    assert [answer(gate, mode, "/v1/models")[0] for mode in MODES] == [200] * len(MODES)
 
 
 @on_one
 def test_secrets_are_nowhere_else(gate: Gate, novaops: Novaops) -> None:
-    files = gate.host.run("stat -c '%a %U %G %n' /etc/nginx/novaops/*")
+    files = gate.host.run("cd /etc/nginx/novaops && stat -c '%a %U %G %n' $(ls -d $PWD/* | grep -v -e addresses -e no-authority)")
     assert files == (
         "640 root www-data /etc/nginx/novaops/inject.htpasswd\n"
         "600 root root /etc/nginx/novaops/inject.inject\n600 root root /etc/nginx/novaops/token.tokens\n"
@@ -417,6 +635,9 @@ def test_gone_and_back_again(gate: Gate, novaops: Novaops) -> None:
     assert (done.code, done.host["status"]) == (0, "changed"), done.text
     left = gate.host.run("ls /etc/nginx/conf.d /etc/nginx/novaops /etc/letsencrypt/live /etc/letsencrypt/renewal; nginx -t 2>&1")
     assert "novaops-" not in left
+    assert "addresses" not in left
+    assert "0 loaded" in gate.host.run("systemctl list-units --all 'novaops-proxy*'; ls /etc/systemd/system | grep novaops-proxy || true")
+    assert "novaops-proxy" not in gate.host.run("ls /etc/systemd/system /etc/systemd/system/timers.target.wants")
     assert not [mode for mode in MODES if mode in left]
     again = novaops("proxy", "remove", "--json", inventory=gate.inventory, env=ENV)
     assert (again.code, again.host["status"], again.host["execs"]) == (0, "unchanged", 1), again.text

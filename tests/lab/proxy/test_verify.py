@@ -24,6 +24,8 @@ CONF = "/etc/nginx/conf.d"
 RELOAD = "nginx -t 2>/dev/null && systemctl reload nginx"
 RESTORE = """\
 rm -rf /etc/nginx /var/log/nginx/* && tar -C / -xf /root/nginx.tar && systemctl reload-or-restart nginx && nginx -s reopen || exit
+systemctl unmask -q --runtime novaops-proxy@inject.service
+systemctl enable -q --now novaops-proxy@inject.timer novaops-proxy@token.timer novaops-proxy@through.timer
 nft delete table inet novaops_lab 2>/dev/null || true"""
 
 BASIC = {"basic": {"nova": "env:PASSWORD"}}
@@ -178,9 +180,26 @@ NOBODYS = f"rm {CONF}/novaops.conf && " + sed("novaops-app.http.conf", "s/listen
 LOG_KEYS = f"""\
 sed -i 's|^log_format novaops .|&$http_authorization |' {CONF}/00-novaops.conf && {RELOAD}"""
 
+MASK = "systemctl mask -q --runtime novaops-proxy@inject.service"
+
 DRIFT: Mapping[str, tuple[str, str | Callable[[Gate], None], str]] = {
     "events held back": ("inject", hold_back, "should come in 3 arrivals or more, but 5 came in 1: something on the way holds them back"),
     "the first event held back": ("inject", late, "should come within 1 s of the API's, but it came after 1."),
+    "a connection for each request": (
+        "inject",
+        sed("novaops-inject.conf", "/keepalive/d"),
+        "those after the first should find a connection to the API, but it took them",
+    ),
+    "nobody looks up the name": (
+        "inject",
+        "systemctl disable -q --now novaops-proxy@inject.timer",
+        "novaops-proxy@inject.timer should be enabled and active, but it is disabled and inactive",
+    ),
+    "where it was before": (
+        "inject",
+        f"{MASK} && sed -i 's/^server [^:]*/server 192.0.2.9/' /etc/nginx/novaops/inject.addresses/*",
+        "nginx should ask api.openai.com:443 at",
+    ),
     "nobody is asked": (
         "inject",
         sed("novaops-inject.conf", "/auth_basic /d"),
@@ -232,7 +251,7 @@ DRIFT: Mapping[str, tuple[str, str | Callable[[Gate], None], str]] = {
         lambda gate: setattr(gate.world.api, "key", "another"),
         "openai should take the key and answer 200",
     ),
-    "the API is down": ("inject", lambda gate: gate.world.api.stop(), "the site itself answers 502: The API could not be reached"),
+    "the API is down": ("inject", lambda gate: gate.world.api.stop(), "the site itself answers 502: The API gave no answer"),
     "the region": (
         "inject",
         lambda gate: setattr(gate.world.api.behaviour, "region_refused", True),
@@ -312,6 +331,8 @@ TOGETHER = (
     "no redirect",
     "no Strict-Transport-Security",
     "from everywhere",
+    "a connection for each request",
+    "nobody looks up the name",
 )
 """Those that one run finds at once."""
 

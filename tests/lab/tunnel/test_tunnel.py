@@ -109,6 +109,12 @@ class Tunnels:
         return done
 
 
+def tunnel_of(novaops: Novaops, tunnel: Tunnels) -> dict[str, Any]:
+    """The only one, as it is now, up or not."""
+    found: dict[str, Any] = novaops("tunnel", "status", "--json", inventory=tunnel.inventory).json["hosts"][0]["tunnels"][0]
+    return found
+
+
 @pytest.mark.parametrize("supervisor", ["autossh", pytest.param("systemd", marks=pytest.mark.long)])
 def test_the_whole_way(novaops: Novaops, ends: tuple[LabHost, LabHost], world: World, tmp_path: Path, supervisor: str) -> None:
     client, gateway = ends
@@ -136,6 +142,13 @@ def test_the_whole_way(novaops: Novaops, ends: tuple[LabHost, LabHost], world: W
     assert (forward["up"], forward["status"], forward["listener"]) == (True, 401, "ssh")
     assert said["tunnels"][0]["received"] > 0
     assert said["tunnels"][0]["checked"]
+
+    client.run("pkill -x ssh")
+    assert wait_until(lambda: tunnel_of(novaops, tunnel)["restarts"] >= 1, 60)
+    assert statuses(tunnel("down")) == {"box": "changed", "newer": "changed"}
+    tunnel("up")
+    found = tunnel_of(novaops, tunnel)
+    assert (found["restarts"], found["last_error"]) == (0, ""), "what was before a down does not count"
 
     assert statuses(tunnel("down")) == {"box": "changed", "newer": "changed"}
     assert [before(host) ^ old for host, old in zip(ends, was, strict=True)] == [set(), set()]
@@ -424,5 +437,5 @@ def test_the_newer_debian_as_client(novaops: Novaops, ends: tuple[LabHost, LabHo
 
     up("down")
     (forward,) = up("status", code=1).host["tunnels"][0]["forwards"]
-    assert forward["why"] == "not set up: novaops tunnel up newer"
+    assert forward["why"] == f"not set up: novaops -i {up.inventory} tunnel up newer"
     assert [before(host) ^ old for host, old in zip(ends, was, strict=True)] == [set(), set()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -297,3 +299,28 @@ systemctl daemon-reload; systemctl enable --now leak""")
     assert country.up(when_down="direct").code == 0
     server.stop(signal="KILL")
     assert wait_until(lambda: client.address in country.askers, 90)
+
+
+@pytest.mark.long
+def test_a_server_that_is_not_the_pinned_one_is_not_connected_to(country: Country) -> None:
+    """Another certificate of the same authority, marked as a server's: the pin alone tells them apart."""
+    server = country.server
+    server.start()
+    pinned, _ = server.certified.make("pinned", "serverAuth")
+
+    def up(block: str, certificate: str) -> Done:
+        return country.up(f"{server.profile()}<{block}>\n{fingerprint(certificate)}\n</{block}>\n")
+
+    for block in ("peer-fingerprint", "verify-hash"):
+        done = up(block, pinned)
+        assert (done.code, done.host["status"]) == (1, "failed"), done.text
+        assert server.host.address not in country.askers
+    done = up("peer-fingerprint", server.certificate)
+    assert (done.code, done.host["status"]) == (0, "changed"), done.text
+    assert server.host.address in country.askers
+
+
+def fingerprint(pem: str) -> str:
+    """SHA-256, as `openssl x509 -fingerprint` writes it."""
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest().upper()
+    return ":".join(digest[n : n + 2] for n in range(0, len(digest), 2))

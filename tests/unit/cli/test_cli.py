@@ -95,8 +95,9 @@ def test_what_stands_after_the_verb_wins() -> None:
         (["disk", "ls"], "no host was named, and there is no inventory"),
         (["disk", "ls", "nobody", "-i", "empty.yaml"], "empty.yaml has no host or group nobody"),
         (["disk", "ls", "-i", "empty.yaml"], "empty.yaml has no hosts"),
-        (["plan", "-i", "broken.yaml"], "broken.yaml:2: this is not YAML"),
+        (["plan", "-i", "broken.yaml"], "broken.yaml:2: this line is indented with a tab"),
         (["apply", "--only", "dsik", "root@192.0.2.1"], "there is no section dsik"),
+        (["verify", "--only", "dsik", "root@192.0.2.1"], "there is no section dsik"),
         (["disk", "mount", "root@192.0.2.1"], "say which: --path"),
         (["disk", "mount", "root@192.0.2.1", "--path", "data"], '--path: "data" is not an absolute path'),
         (

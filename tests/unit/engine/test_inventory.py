@@ -185,6 +185,26 @@ def test_what_is_no_host(word: str) -> None:
     assert error.value.why
 
 
+@pytest.mark.parametrize("word", ["box.example.com", "192.0.2.1", "box:2222", "localhost", "2001:db8::1", "root@box"])
+def test_what_can_only_be_an_address(word: str) -> None:
+    assert [host.name for host in Inventory("", {}, frozenset()).find([word])] == [word]
+
+
+@pytest.mark.parametrize(
+    ("word", "what"), [("nosuch", "there is no host nosuch"), *((empty, "the name of a host is empty") for empty in ("", " "))]
+)
+def test_a_bare_word_is_no_address(word: str, what: str) -> None:
+    with pytest.raises(UsageError) as error:
+        Inventory("", {}, frozenset()).find([word])
+    assert error.value.what == what
+
+
+def test_a_group_without_hosts_means_nobody() -> None:
+    with pytest.raises(UsageError) as error:
+        parse("groups: {web: {}}\nhosts: {a: {}}").find(["a", "web"])
+    assert (error.value.what, error.value.fix) == ("the group web has no hosts", "give a host of inventory.yaml groups: [web]")
+
+
 def test_nobody_named_and_no_inventory() -> None:
     with pytest.raises(UsageError) as error:
         Inventory("", {}, frozenset()).find([])

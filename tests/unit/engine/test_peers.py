@@ -24,6 +24,7 @@ from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question, Section
 from novaops.resources.after_peer import AfterPeer
+from novaops.ssh.session import ConnectionLost
 from novaops.ssh.target import Target
 
 TIMEOUT = 20
@@ -93,6 +94,8 @@ class Hosts:
     deeds: list[tuple[str, str]] = field(default_factory=list)
     looks: list[str] = field(default_factory=list)
     away: set[str] = field(default_factory=set)
+    cuts: dict[str, int] = field(default_factory=dict)
+    """How often the connection to a host is lost after its run."""
     failing: set[str] = field(default_factory=set)
     gives: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     """What making a thing on one host brings about on another."""
@@ -108,6 +111,9 @@ class Hosts:
     """How many hosts were probed at a time, at most."""
 
     def looked_at(self, name: str) -> None:
+        if self.deeds and self.cuts.get(name):
+            self.cuts[name] -= 1
+            raise ConnectionLost(f"the connection to {name} was lost")
         with self.at_work:
             self.looks.append(name)
             self.busy.add(name)
@@ -170,7 +176,9 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
                 made.there.setdefault(brings[0], set()).add(brings[1])
         end = "ok" if failed is None else "failed"
         done = set(range(len(run.steps))) if failed is None else set(range(failed))
-        return type("Ended", (), {"end": end, "logins": 0, "failed": failed, "done": done, "said": "", "all_undone": True, "run": run})
+        undone = set() if failed is None else {failed}
+        about = {"end": end, "logins": 0, "failed": failed, "done": done, "said": "", "all_undone": True, "undone": undone, "run": run}
+        return type("Ended", (), about)
 
     for module in (engine, peers):
         monkeypatch.setattr(module, "Session", Session)
@@ -435,3 +443,16 @@ def test_groups_share_the_limit(hosts: Hosts, parallel: int) -> None:
     pairs = {f"{one}{n}": its for n in range(4) for one, its in (("c", [Thing("x", f"g{n}", "y")]), ("g", [Thing("y")]))}
     assert set(statuses(go(pairs, parallel=parallel)).values()) == {"changed"}
     assert 1 <= hosts.busiest <= parallel
+
+
+@pytest.mark.parametrize("cuts", [1, 2])
+def test_a_connection_that_is_lost_after_the_run_does_not_hide_its_end(hosts: Hosts, cuts: int) -> None:
+    """Once: the proof goes over a new one. Again: the report says that the run was done."""
+    hosts.cuts["a"] = cuts
+    report = go({"a": [Thing("x")]})["a"]
+    assert hosts.deeds == [("a", "x")]
+    if cuts == 1:
+        assert (report.status, report.error) == ("changed", None)
+    else:
+        assert report.error is not None
+        assert (report.status, "Run run had ended: ok" in report.error.why) == ("unreachable", True)

@@ -203,3 +203,38 @@ def test_the_deeds_are_shown_with_v_only() -> None:
 def test_the_last_line(statuses: list[str], execs: int, said: str) -> None:
     reports = [HostReport("h", status, execs=execs if number == 0 else 0) for number, status in enumerate(statuses)]  # type: ignore[arg-type]
     assert report.summary(reports, 6.24) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "typed"),
+    [
+        ("novaops host trust box", "novaops -i my.yaml host trust box"),
+        ("novaops plan", "novaops -i my.yaml plan"),
+        ("novaops disk ls HOST shows what is idle", "novaops -i my.yaml disk ls box shows what is idle"),
+        ("make it: novaops vpn client add HOST laptop; novaops vpn client ls HOST lists them", None),
+        ("novaops undo HOST 2026", "novaops -i my.yaml undo box 2026"),
+        ("novaops -i other.yaml plan", "novaops -i other.yaml plan"),
+        ("say how the client reaches it: via_address: HOST[:PORT]", "say how the client reaches it: via_address: HOST[:PORT]"),
+        ("write it as HOST:PORT", "write it as HOST:PORT"),
+        ("novaops lab up", "novaops lab up"),
+        ("novaops init", "novaops init"),
+        ("novaops' own reader, and managed by novaops: hosts", "novaops' own reader, and managed by novaops: hosts"),
+    ],
+)
+def test_commands_are_as_they_have_to_be_typed(text: str, typed: str | None) -> None:
+    if typed is None:
+        typed = "make it: novaops -i my.yaml vpn client add box laptop; novaops -i my.yaml vpn client ls box lists them"
+    assert report.typed(text, "-i my.yaml", "box") == typed
+    assert report.typed(report.typed(text, "-i my.yaml", "box"), "-i my.yaml", "box") == typed
+    assert "-i my.yaml" not in report.typed(text, "", "box")
+
+
+def test_a_host_that_the_shell_would_take_apart_is_quoted() -> None:
+    assert report.typed("novaops disk ls HOST", "", "root@[::1]:22") == "novaops disk ls 'root@[::1]:22'"
+
+
+def test_only_advice_is_changed() -> None:
+    said = "novaops disk ls HOST"
+    found = report.typed_details({"fix": said, "of": [{"trouble": said, "name": said}], "why": [said], "n": 1}, "-i f", "box")
+    typed = "novaops -i f disk ls box"
+    assert found == {"fix": typed, "of": [{"trouble": typed, "name": said}], "why": [typed], "n": 1}

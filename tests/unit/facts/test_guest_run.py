@@ -14,7 +14,8 @@ import pytest
 
 from novaops.facts.guest_run import FIRMWARE_STATUS, GuestRun, Ran
 from novaops.facts.machine import Machine, MachineFacts
-from novaops.features.host.status import nested_virtualization, questions
+from novaops.features.host.nested import nested_virtualization
+from novaops.features.host.status import questions
 from novaops.model.question import Missing, Section
 
 TOOLS = ("sh", "uname", "timeout", "mktemp", "rm", "cat", "sleep", "grep", "head", "awk")
@@ -205,3 +206,97 @@ def test_what_host_check_says(fields: dict[str, str], run: Any, verdict: str, te
 def test_only_host_check_and_facts_pay_for_the_guest() -> None:
     assert GuestRun() in questions()
     assert "KVM_RUN" not in Machine.script([Machine()])
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash", "busybox"])
+@pytest.mark.parametrize(
+    ("make", "device", "number", "access"),
+    [
+        (lambda _: None, "absent", "", ""),
+        (lambda at: at.touch(0o644), "regular empty file", "", "root:root 644"),
+        (lambda at: at.write_text("x"), "regular file", "", "root:root 644"),
+        (lambda at: at.mkdir(0o755), "directory", "", "root:root 755"),
+        (lambda at: at.symlink_to("nowhere"), "symbolic link to nothing", "", ""),
+        (lambda at: at.symlink_to("/dev/null"), "character", "1:3", "root:root 666"),
+        (os.mkfifo, "fifo", "", "root:root 644"),
+    ],
+)
+def test_what_stands_in_the_place_of_the_device(tmp_path: Path, make: Any, device: str, number: str, access: str, shell: str) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"there is no {shell}")
+    make(tmp_path / "kvm")
+    script = Machine.script([Machine()]).replace("/dev/kvm", str(tmp_path / "kvm"))
+    words = [program, "sh"] if shell == "busybox" else [program]
+    done = subprocess.run(
+        [*words, "-c", f"umask 022; {script}"], env={**os.environ, "LC_ALL": "C"}, capture_output=True, text=True, check=False
+    )
+    found = Machine.parse([Machine()], Section(done.stdout, done.stderr, done.returncode))[Machine()]
+    assert isinstance(found, MachineFacts), done
+    assert (found.kvm_device, found.kvm_number) == (device, number)
+    if os.getuid() == 0:
+        assert found.kvm_access == access
+
+
+CONTAINER = {"virtualization": "systemd-nspawn"}
+NO_FLAG = {"cpu_flag": "", "kvm_module": "", "kvm_device": "absent"}
+NO_MODULE = {"kvm_module": "", "kvm_device": "absent"}
+PLAIN = {"kvm_answer": "cannot open: Permission denied", "login": "jane"}
+NOT_ALLOWED = Ran("unproven", why=DENIED)
+MAKE = "mknod -m 660 /dev/kvm c 10 232 && chgrp kvm /dev/kvm"
+
+
+@pytest.mark.parametrize(
+    ("fields", "run", "fix"),
+    [
+        (NO_FLAG, Missing.ABSENT, "the hypervisor beneath must pass vmx or svm on to this host"),
+        ({**NO_FLAG, "virtualization": "none"}, Missing.ABSENT, "switch VT-x or AMD-V (SVM) on in the firmware's setup"),
+        ({**NO_FLAG, "cloud": "hetzner"}, Missing.ABSENT, "Hetzner: cloud servers cannot; a dedicated server can."),
+        (NO_MODULE, Missing.ABSENT, "modprobe kvm_amd"),
+        ({**NO_MODULE, "cpu_flag": "vmx", "kvm_module_file": "there"}, Missing.ABSENT, "modprobe kvm_intel"),
+        ({**NO_MODULE, "kvm_module_file": "absent"}, Missing.ABSENT, "install the rest of this kernel's modules, or a kernel"),
+        (
+            {**NO_MODULE, "kvm_module_file": "absent", "os_id": "ubuntu", "kernel": "6.8.0-31-generic"},
+            Missing.ABSENT,
+            "apt-get install linux-modules-extra-6.8.0-31-generic",
+        ),
+        ({**NO_MODULE, **CONTAINER}, Missing.ABSENT, "modprobe kvm_amd on the machine that this container runs on"),
+        ({"kvm_device": "absent"}, Missing.ABSENT, MAKE),
+        ({"kvm_device": "absent", **CONTAINER}, Missing.ABSENT, "give it to this container: docker run --device /dev/kvm"),
+        ({"kvm_device": "regular empty file"}, Missing.ABSENT, f"rm /dev/kvm && {MAKE}"),
+        ({"kvm_device": "directory"}, Missing.ABSENT, f"rmdir /dev/kvm && {MAKE}"),
+        ({"kvm_device": "symbolic link to nothing"}, Missing.ABSENT, f"rm /dev/kvm && {MAKE}"),
+        ({"kvm_device": "directory", **CONTAINER}, Missing.ABSENT, "rmdir /dev/kvm, and give it to this container"),
+        (
+            {"kvm_device": "directory", "kvm_module": ""},
+            Missing.ABSENT,
+            "modprobe kvm_amd; then rmdir /dev/kvm && mknod",
+        ),
+        ({"kvm_number": "1:3", "kvm_answer": "no answer: x"}, Ran("failed", why="x"), f"rm /dev/kvm && {MAKE}"),
+        ({"kvm_answer": "cannot open: Operation not permitted"}, Ran("failed", why="open"), "give it to this container"),
+        ({"kvm_answer": "no answer: Input/output error"}, Ran("failed", why="x"), "dmesg | grep -i kvm says why"),
+        ({**PLAIN, "kvm_access": "root:kvm 660"}, NOT_ALLOWED, "as root there: usermod -aG kvm jane; then log in again"),
+        ({**PLAIN, "kvm_access": "root:virt 660"}, NOT_ALLOWED, "as root there: usermod -aG virt jane; then log in again"),
+        (
+            {**PLAIN, "kvm_access": "root:root 600"},
+            NOT_ALLOWED,
+            "as root there: chgrp kvm /dev/kvm && chmod 660 /dev/kvm && usermod -aG kvm jane",
+        ),
+        ({}, Ran("failed", why="KVM_CREATE_VM: Device or resource busy"), "another hypervisor has the processor"),
+        ({}, Ran("failed", why="KVM_RUN ended with exit reason 17"), "dmesg | grep -i kvm says why"),
+        ({}, Ran("slow"), "qemu -accel tcg is faster here; or the hypervisor beneath has to pass the processor's own"),
+        ({}, Ran("unproven", why="there is no perl, python3 or qemu to run a test guest with"), "install perl, python3 or qemu there"),
+        (
+            {**NO_FLAG, "architecture": "aarch64"},
+            Missing.ABSENT,
+            "the firmware or hypervisor beneath has to start Linux with virtualization",
+        ),
+    ],
+)
+def test_each_reason_has_its_own_next_command(fields: dict[str, str], run: Any, fix: str) -> None:
+    assert nested_virtualization(machine(**fields), run).fix.startswith(fix)
+
+
+def test_other_processors_are_not_judged_by_intels_flags() -> None:
+    found = nested_virtualization(machine(architecture="aarch64", cpu_flag="", kvm_module=""), Ran("unproven", why="for x86_64 only"))
+    assert found.text == "it should, not proven: /dev/kvm answers with API version 12; for x86_64 only"

@@ -23,7 +23,10 @@ def written(folder: Path, document: Any, name: str = "mine") -> Path:
 
 
 def test_some_come_along() -> None:
-    assert SHIPPED == ["openai", "sensenova", "sensenova-platform"]
+    assert [
+        *("anthropic", "azure", "deepseek", "gemini", "groq", "mistral", "moonshot", "openai", "openrouter", "qwen"),
+        *("sensenova", "sensenova-platform", "zhipu"),
+    ] == SHIPPED
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -74,6 +77,49 @@ def test_where_a_proxy_serves_it(path: str, at: str | None, asked: str, served: 
 
 
 @pytest.mark.parametrize(
+    ("path", "asked", "probed"),
+    [
+        ("/v1", "/v1/models", "/v1/models"),
+        ("/v1", "/v1", "/v1/"),
+        ("", "", "/"),
+        ("/openai", "/openai/models?api-version=2024-10-21", "/openai/models?api-version=2024-10-21"),
+        ("/openai", "/openai?api-version=1", "/openai/?api-version=1"),
+    ],
+)
+def test_what_is_asked_through_a_proxy(path: str, asked: str, probed: str) -> None:
+    assert Provider.model_validate({"endpoints": [{"host": "a.com", "path": path}], "probe": asked}).probed_at == probed
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "origin", "probe", "stream"),
+    [
+        (
+            "azure",
+            "https://me.openai.azure.com/openai/v1",
+            "https://me.openai.azure.com",
+            "/openai/v1/models",
+            "/openai/v1/chat/completions",
+        ),
+        ("azure", "https://me.openai.azure.com", "https://me.openai.azure.com", "/openai/v1/models", "/openai/v1/chat/completions"),
+        ("openai", "https://llm.me.com:8443/x/v1/", "https://llm.me.com:8443", "/x/v1/models", "/x/v1/chat/completions"),
+    ],
+)
+def test_the_same_api_elsewhere(name: str, url: str, origin: str, probe: str, stream: str) -> None:
+    found = loader.load(name).located(url)
+    assert found.stream is not None
+    assert (found.origin, found.probe, found.stream.path, found.own_host) == (origin, probe, stream, False)
+
+
+def test_all_of_it_moves() -> None:
+    found = loader.load("sensenova").located("https://sense.me.com")
+    assert [(e.host, e.path, e.served_at) for e in found.endpoints] == [
+        ("sense.me.com", "/v1", "/v1"),
+        ("sense.me.com", "/compatible-mode", "/compatible-mode"),
+        ("file.sensenova.cn", "/v1", "/files/v1"),
+    ]
+
+
+@pytest.mark.parametrize(
     ("key", "shown"), [({}, ("Authorization", "Bearer k")), ({"header": "x-api-key", "scheme": ""}, ("x-api-key", "k"))]
 )
 def test_how_a_key_is_shown(key: dict[str, str], shown: tuple[str, str]) -> None:
@@ -97,7 +143,8 @@ def test_no_such_provider(name: str, tmp_path: Path) -> None:
 def test_which_there_are(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as raised:
         loader.load("opneai", [written(tmp_path, MINE)])
-    assert raised.value.why == "There are: mine, openai, sensenova, sensenova-platform."
+    assert raised.value.why == f"There are: {', '.join(sorted(['mine', *SHIPPED]))}."
+    assert "providers/opneai.yaml beside the inventory makes one" in (raised.value.fix or "")
 
 
 @pytest.mark.parametrize(
@@ -115,6 +162,10 @@ def test_which_there_are(tmp_path: Path) -> None:
         ({**MINE, "probe": "/v1x"}, "mine.yaml: probe: /v1x is not below /v1"),
         ({**MINE, "stream": {"path": "/chat", "body": {}}}, "mine.yaml: stream: /chat is not below /v1"),
         ({**MINE, "key": {"header": "a: b"}}, "mine.yaml: key/header: String should match"),
+        ({**MINE, "headers": {"a b": "c"}}, "mine.yaml: headers/a b/[key]: String should match"),
+        ({**MINE, "headers": {"a": "b\nc: d"}}, "mine.yaml: headers/a: String should match"),
+        ({**MINE, "probe": "/v1/models?a b"}, 'mine.yaml: probe: "/v1/models?a b" has a query that is not like'),
+        ({**MINE, "without_key": [500]}, "mine.yaml: without_key/0: Input should be less than"),
     ],
 )
 def test_what_is_wrong_with_a_file(document: Any, said: str, tmp_path: Path) -> None:

@@ -106,6 +106,30 @@ def test_a_run(own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert report.exit_code(found) == 3
 
 
+@pytest.mark.parametrize("others", [False, True])
+def test_tests_that_apply_to_nothing_are_said_to(own: Path, monkeypatch: pytest.MonkeyPatch, *, others: bool) -> None:
+    """Nothing verified is not right, and why is said. What other sections have is verified all the same."""
+    monkeypatch.setattr(Session, "open", lambda _: None)
+    (own / "checks" / "motd.py").write_text(
+        CHECK.replace("def test_silent", "def unused").replace("def test_greets", "def unused_too").replace('"hello")', '"x")')
+    )
+    if others:
+        (own / "playbooks" / "more.py").write_text(PLAYBOOK)
+        (own / "checks" / "more.py").write_text(CHECK)
+        (own / "inventory.yaml").write_text("hosts: {box: {address: 192.0.2.1, motd: hello, more: hello}}\n")
+    (chosen,) = choose(own)
+    found = runner.verify([Target("box", "192.0.2.1")], {"box": chosen.entries}, lambda *_: None, parallel=1)
+    (reported,) = [report.report_of(one, ()) for one in found]
+    assert [note.text for note in reported.notes] == ["not verified: no test of the check for motd applies to what is wanted here"]
+    assert (report.exit_code(found), reported.status) == ((3 if others else 1), "failed")
+    if others:
+        assert reported.error is None
+    else:
+        assert reported.error is not None
+        assert reported.error.what == "nothing was verified: no test applies to what is wanted here"
+        assert report.as_json(found, [reported], 1)["hosts"][0]["error"]["code"] == "failed"
+
+
 @pytest.mark.parametrize(
     ("text", "what", "why"),
     [

@@ -13,6 +13,9 @@ from novaops.shell import quote
 SECONDS = 15
 """How long an answer may take, in seconds."""
 
+TOO_LONG = 63
+"""curl's exit code for an answer longer than it was to fetch."""
+
 _MOST = 2000
 """How many bytes of a body are read."""
 
@@ -24,9 +27,17 @@ class Answered:
     body: str
     """The first bytes of it."""
     error: str
-    """curl's error, for a request without an answer."""
+    """curl's error, for a request without an answer, and for an answer that broke off."""
     logged: str
     """The last line of the error log."""
+    exit_code: int = 0
+    """curl's. An answer is whole with 0, and with TOO_LONG as far as it was read."""
+    content_type: str = ""
+    redirect: str = ""
+
+    @property
+    def whole(self) -> bool:
+        return self.status > 0 and self.exit_code in {0, TOO_LONG}
 
 
 @dataclass(frozen=True)
@@ -69,8 +80,10 @@ folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
             if line == "absent":
                 answers[question] = Missing.ABSENT
                 continue
-            status, body, error, logged = line.split("\t")
-            answers[question] = Answered(int(status), *(_text(part) for part in (body, error, logged)))
+            exit_code, *encoded = line.split("\t")
+            measured, body, logged = (_text(part) for part in encoded)
+            status, content_type, redirect, error = measured.split("\t", 3)
+            answers[question] = Answered(int(status), body.strip(), error.strip(), logged.strip(), int(exit_code), content_type, redirect)
         return answers
 
 
@@ -79,17 +92,21 @@ def _one(number: int, question: SiteAnswer) -> str:
     logged = f"tail -n 1 -- {quote(question.log)} 2>/dev/null | base64 -w 0" if question.log else ":"
     return f"""\
 if [ -e {quote(question.after)} ]; then {{
-  status=$(curl -q -s -K - -o "$folder/{number}.body" 2>/dev/null <<'novaops-curl'
+  said=$(curl -q -s -K - -o "$folder/{number}.body" 2>/dev/null <<'novaops-curl'
 {_curl_config(question)}novaops-curl
-  )
-  printf '%s\\t%s\\t%s\\t%s' "${{status%%|*}}" "$(head -c {_MOST} "$folder/{number}.body" 2>/dev/null | base64 -w 0)" "$(printf %s "${{status#*|}}" | base64 -w 0)" "$({logged})" >{said}
+  ); ended=$?
+  printf '%s\\t%s\\t%s\\t%s' "$ended" "$(printf %s "$said" | base64 -w 0)" "$(head -c {_MOST} "$folder/{number}.body" 2>/dev/null | base64 -w 0)" "$({logged})" >{said}
 }} & else echo absent >{said}; fi
 """
 
 
 def _curl_config(question: SiteAnswer) -> str:
     """A config file for curl: one option a line, its value in double quotes."""
-    options: list[tuple[str, str]] = [("url", question.url), ("write-out", "%{http_code}|%{errormsg}"), ("max-time", str(SECONDS))]
+    options: list[tuple[str, str]] = [
+        ("url", question.url),
+        ("write-out", "\t".join(f"%{{{name}}}" for name in ("http_code", "content_type", "redirect_url", "errormsg"))),
+        ("max-time", str(SECONDS)),
+    ]
     options += [("noproxy", "*"), ("max-filesize", "1000000")]
     if question.to:
         options.append(("connect-to", f"::{question.to}"))
@@ -109,4 +126,4 @@ def _escaped(text: str) -> str:
 def _text(encoded: str) -> str:
     import base64
 
-    return base64.b64decode(encoded).decode("utf-8", "replace").strip()
+    return base64.b64decode(encoded).decode("utf-8", "replace")

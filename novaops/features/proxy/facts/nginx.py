@@ -19,6 +19,8 @@ OLDEST: Version = (1, 18)
 
 REJECT_HANDSHAKE: Version = (1, 19, 4)
 """The version that brought `ssl_reject_handshake`."""
+SSL_COMMANDS: Version = (1, 19, 4)
+"""The version that brought `proxy_ssl_conf_command`."""
 HTTP2_DIRECTIVE: Version = (1, 25, 1)
 """The version that brought `http2 on`, in place of `listen … http2`."""
 RESOLVE: Version = (1, 27, 3)
@@ -42,6 +44,9 @@ _BUNDLES = (
 )
 """Of Debian, of Red Hat, of SUSE, of Alpine."""
 
+_FOLDERS = ("/etc/ssl/certs", "/etc/pki/ca-trust/extracted/pem/directory-hash")
+"""Of Debian, of Red Hat since 9."""
+
 DEFAULT_PAGE = "/etc/nginx/sites-enabled/default"
 """Debian's "Welcome to nginx!"."""
 
@@ -62,6 +67,8 @@ class NginxFacts:
     """Whether it has a default route for IPv6."""
     bundle: str = _BUNDLES[0]
     """The file with the authorities that the host trusts."""
+    trust_folder: str = ""
+    """The folder with the same authorities, each under its hash; "" where there is none, or nginx cannot be told of it."""
     debian: bool = True
     default_page_is_debians: bool = False
     """Whether "Welcome to nginx!" is enabled, as Debian made it, and does not serve somebody's own pages."""
@@ -77,7 +84,8 @@ class Nginx(Singleton[NginxFacts]):
 
     @classmethod
     def script_one(cls) -> str:
-        return f"bundles={quote(' '.join(_BUNDLES))} page={DEFAULT_PAGE}\n{sh_file(__package__, 'nginx.sh')}"
+        found = f"bundles={quote(' '.join(_BUNDLES))} folders={quote(' '.join(_FOLDERS))} page={DEFAULT_PAGE}"
+        return f"{found}\n{sh_file(__package__, 'nginx.sh')}"
 
     @classmethod
     def parse_one(cls, section: Section) -> NginxFacts | Missing:
@@ -86,15 +94,19 @@ class Nginx(Singleton[NginxFacts]):
         said = dict(pairs)
         if "os_ID" not in said:
             return Missing.UNKNOWN
+        version = _version(said.get("version", "")) or _version(said.get("candidate", "")) or _distributed(said)
+        # Where there are no authorities yet, the run that installs them makes the folder too.
+        folder = said.get("trust_folder", "" if "bundle" in said or "debian" not in said else _FOLDERS[0])
         return NginxFacts(
             installed="version" in said,
-            version=_version(said.get("version", "")) or _version(said.get("candidate", "")) or _distributed(said),
+            version=version,
             broken=said.get("broken", "").removeprefix("nginx: ") or ("it says nothing more" if "broken" in said else ""),
             conf=NginxConf.read(dump),
             resolvers=tuple(filter(None, (_resolver(value) for key, value in pairs if key == "resolver"))),
             ipv6="ipv6" in said,
             ipv6_route="ipv6_route" in said,
             bundle=said.get("bundle", _BUNDLES[0] if "debian" in said else _BUNDLES[1]),
+            trust_folder=folder if version >= SSL_COMMANDS else "",
             debian="debian" in said,
             default_page_is_debians="default_page" in said,
         )

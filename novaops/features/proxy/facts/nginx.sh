@@ -1,13 +1,17 @@
 # What nginx is on the host, or would be, as lines KEY=VALUE; and after the line "conf=" all of its configuration.
-# `bundles` and `page` are set before: the files that may hold the trusted authorities, and the link to Debian's default page.
+# Set before: `bundles` and `folders`, which may hold the trusted authorities, and `page`, the link to Debian's default page.
 # shellcheck shell=sh
 
-: "${bundles:?}" "${page:?}"
+: "${bundles:?}" "${folders:?}" "${page:?}"
 say() { printf '%s=%s\n' "$1" "$2"; }
 sed -n 's/^\(ID\|VERSION_ID\)=/os_&/p' /etc/os-release | tr -d '"'
 [ ! -e /proc/net/if_inet6 ] || say ipv6 yes
 [ -z "$(ip -6 route show default 2>/dev/null)" ] || say ipv6_route yes
 for bundle in $bundles; do [ ! -e "$bundle" ] || { say bundle "$bundle"; break; }; done
+for folder in $folders; do
+  set -- "$folder"/*.0
+  [ ! -e "$1" ] || { say trust_folder "$folder"; break; }
+done
 awk '$1 == "nameserver" { print "resolver=" $2 }' /etc/resolv.conf 2>/dev/null
 ! command -v dpkg-query >/dev/null || say debian yes
 if command -v nginx >/dev/null; then

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from novaops.model.question import Missing, Section, Singleton
+from novaops.providers.proof import WITHOUT_KEY
 from novaops.shell import sh_file
 
 
@@ -19,6 +20,12 @@ class Reached:
     status: int
     """The HTTP status it answered; 0 when it did not."""
     error: str
+    exit_code: int = 0
+    """curl's."""
+    content_type: str = ""
+    redirect: str = ""
+    body: str = ""
+    """The first bytes of it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,10 @@ class SiteState:
     upstreams: tuple[Reached, ...]
     errors: tuple[str, ...]
     """The last lines of its error log."""
+    probe: str = ""
+    """What the first upstream was asked for, where that is an API; "" for a site with servers of one's own."""
+    without_key: tuple[int, ...] = WITHOUT_KEY
+    """How the API answers to a request without a key."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,7 @@ class SiteStates(Singleton[HostSites]):
 
     @classmethod
     def parse_one(cls, section: Section) -> HostSites | Missing:
-        lines = [line.split("\t") for line in section.stdout.splitlines()]
+        lines = [line.split("\t") for line in section.stdout.split("\n")]
         begins = [number for number, line in enumerate(lines) if line[0] == "site"]
         sites = [_site(lines[begin:end]) for begin, end in zip(begins, [*begins[1:], len(lines)], strict=False)]
         now = next((int(line[1]) for line in lines if line[0] == "now"), None)
@@ -63,12 +74,23 @@ def _site(lines: Sequence[Sequence[str]]) -> SiteState:
     def all_of(word: str) -> list[str]:
         return ["\t".join(line[1:]) for line in lines if line[0] == word]
 
-    answers = [line for line in lines if line[0] == "upstream"]
+    said = next(iter(all_of("without-key")), "")
     return SiteState(
         name=lines[0][1],
         bases=tuple(all_of("base")),
         certificate=next(iter(all_of("certificate")), ""),
-        chain=base64.b64decode("".join(all_of("chain"))).decode("utf-8", "replace"),
-        upstreams=tuple(Reached(address, int(status or 0), error) for _, address, status, error in answers),
-        errors=tuple(all_of("error")),
+        chain=_text("".join(all_of("chain"))),
+        upstreams=tuple(_reached(*line[1:]) for line in lines if line[0] == "upstream"),
+        errors=tuple(_text(line) for line in all_of("error")),
+        probe=next(iter(all_of("probe")), ""),
+        without_key=tuple(map(int, said.split())) or WITHOUT_KEY,
     )
+
+
+def _reached(address: str, exit_code: str, measured: str, body: str) -> Reached:
+    status, content_type, redirect, error = _text(measured).split("\t", 3)
+    return Reached(address, int(status or 0), error, int(exit_code), content_type, redirect, _text(body))
+
+
+def _text(encoded: str) -> str:
+    return base64.b64decode(encoded).decode("utf-8", "replace")

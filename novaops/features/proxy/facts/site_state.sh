@@ -19,8 +19,13 @@ for file in /etc/nginx/conf.d/novaops-*.conf; do
       *) if [ -n "$probe" ]; then set -- "https://$upstream$probe"; else set -- "http://$upstream/"; fi ;;
     esac
     {
-      said=$(curl -q -s -o /dev/null --noproxy '*' -m "$seconds" -w '%{http_code}|%{errormsg}' "$@" 2>/dev/null)
-      printf 'upstream\t%s\t%s\t%s\n' "$upstream" "${said%%|*}" "${said#*|}" >"$folder/$site.$number"
+      said=$(curl -q -s -o "$folder/$site.$number.body" --noproxy '*' -m "$seconds" --max-filesize 1000000 -K - \
+        -w '%{http_code}\t%{content_type}\t%{redirect_url}\t%{errormsg}' "$@" 2>/dev/null <<HEADERS
+$(sed -n 's/^# header /header = /p' "$file")
+HEADERS
+      ); ended=$?
+      printf 'upstream\t%s\t%s\t%s\t%s\n' "$upstream" "$ended" "$(printf %s "$said" | base64 -w 0)" \
+        "$(head -c 2000 "$folder/$site.$number.body" 2>/dev/null | base64 -w 0)" >"$folder/$site.$number"
     } &
   done
 done
@@ -30,9 +35,11 @@ for file in /etc/nginx/conf.d/novaops-*.conf; do
   [ -e "$file" ] || continue
   site=$(sed -n 's/^# site //p' "$file")
   printf 'site\t%s\n' "$site"
-  sed -n 's/^# \(base\|certificate\) /\1\t/p' "$file"
+  sed -n 's/^# \(base\|certificate\|probe\|without-key\) /\1\t/p' "$file"
   certificate=$(sed -n 's/^# certificate //p' "$file")
   [ ! -r "$certificate" ] || printf 'chain\t%s\n' "$(base64 -w 0 <"$certificate")"
-  for answer in "$folder/$site".[0-9]*; do [ ! -e "$answer" ] || cat "$answer"; done
-  tail -n "$lines" "/var/log/nginx/novaops-$site.error.log" 2>/dev/null | sed 's/^/error\t/'
+  for answer in "$folder/$site".[0-9]*; do case $answer in *.body) ;; *) [ ! -e "$answer" ] || cat "$answer" ;; esac; done
+  # What strangers sent stands in the log: it travels encoded.
+  tail -n "$lines" "/var/log/nginx/novaops-$site.error.log" 2>/dev/null |
+    while IFS= read -r line; do printf 'error\t%s\n' "$(printf %s "$line" | base64 -w 0)"; done
 done

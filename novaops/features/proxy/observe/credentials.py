@@ -17,7 +17,8 @@ from novaops.secret import Secret
 class SiteSecrets:
     wanted: ExpectedSite
     by_name: Mapping[str, Secret] = field(default_factory=dict)
-    """Everything that nobody else may know: "password of USER", "login of USER" (as it travels), "token of CLIENT", "key", "test_key"."""
+    """Everything that nobody else may know: "password of USER", "login of USER" (as it travels), "token of CLIENT", "own key of CLIENT",
+    "key", "test_key"."""
 
     @classmethod
     def of(cls, wanted: ExpectedSite) -> SiteSecrets:
@@ -25,6 +26,7 @@ class SiteSecrets:
         auth = wanted.auth if wanted.present else Auth()
         references = {f"password of {user}": reference for user, reference in auth.basic.items()}
         references |= {f"token of {client}": reference for client, reference in auth.token.items()}
+        references |= {f"own key of {client}": reference for client, reference in auth.keys.items()}
         references |= {"key": auth.inject} if auth.inject else {}
         references |= {"test_key": wanted.site.test_key} if wanted.present and wanted.site.test_key else {}
         found = {name: resolve(reference) for name, reference in references.items()}
@@ -33,13 +35,16 @@ class SiteSecrets:
     def headers(self, *, wrong: bool = False) -> dict[str, str]:
         """What lets the first user or client in. With `wrong` its password or token is a random one."""
         wanted, random = self.wanted, secrets.token_hex(16)
-        found: dict[str, str] = {}
+        found = dict(wanted.provider.headers) if wanted.provider else {}
         if wanted.provider and "test_key" in self.by_name:
             found[wanted.provider.key.header] = wanted.provider.key.value(self.by_name["test_key"].reveal())
         if wanted.guard == "basic":
             user = next(iter(wanted.auth.basic))
             login = _login(user, Secret(random)) if wrong else self.by_name[f"login of {user}"]
             found["Authorization"] = f"Basic {login.reveal()}"
+        if wanted.guard == "key" and wanted.provider:
+            own = random if wrong else self.by_name[f"own key of {next(iter(wanted.auth.keys))}"].reveal()
+            found[wanted.provider.key.header] = wanted.provider.key.value(own)
         if wanted.guard == "token":
             found[wanted.auth.header] = random if wrong else self.by_name[f"token of {next(iter(wanted.auth.token))}"].reveal()
         return found

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.observe.certificate import Shown
-from novaops.features.proxy.observe.site_files import Logged, ObservedFile
+from novaops.features.proxy.observe.site_files import Logged, ObservedApi, ObservedFile
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.upstreams import Location, Upstream
+from novaops.formats.names import is_address
 from novaops.providers.loader import Provider
 from novaops.verify.http import HttpAnswer
 
@@ -43,8 +44,8 @@ class ExpectedSite:
 
     @property
     def guard(self) -> str:
-        """How the site itself authenticates clients: basic, token, or ""."""
-        return "basic" if self.auth.basic else "token" if self.auth.token else ""
+        """How the site itself authenticates clients: basic, key, token, or ""."""
+        return "basic" if self.auth.basic else "key" if self.auth.keys else "token" if self.auth.token else ""
 
     def inside(self, address: str) -> bool:
         """Whether the site serves clients from that address."""
@@ -71,6 +72,10 @@ class ExpectedSite:
         return f"/etc/nginx/novaops/{self.site.name}.{suffix}"
 
     @property
+    def keys_file(self) -> str:
+        return f"/etc/nginx/novaops/{self.site.name}.keys"
+
+    @property
     def certificate(self) -> tuple[str, str]:
         """The paths of certificate and key on the host; "" without TLS."""
         name = self.site.name
@@ -86,11 +91,18 @@ class ExpectedSite:
     @property
     def paths(self) -> tuple[str, ...]:
         """The files that are looked at: those with secrets, and all files of a site that is to be absent."""
-        secret = (self.password_file, self.secrets_file)
+        secret = (self.password_file, self.secrets_file, self.keys_file)
         if self.present:
             return (*secret, *([self.certificate[1]] if self.site.encrypted else []))
         own, conf = f"/etc/nginx/novaops/{self.site.name}", f"/etc/nginx/conf.d/novaops-{self.site.name}"
-        return (*secret, f"{own}.crt", f"{own}.key", f"{conf}.conf", f"{conf}.http.conf")
+        timer = f"/etc/systemd/system/timers.target.wants/novaops-proxy@{self.site.name}.timer"
+        return (*secret, f"{own}.crt", f"{own}.key", f"{own}.addresses", f"{conf}.conf", f"{conf}.http.conf", timer)
+
+    @property
+    def apis(self) -> tuple[str, ...]:
+        """HOST:PORT of each API whose name has to be looked up."""
+        endpoints = self.provider.endpoints if self.provider else ()
+        return tuple(dict.fromkeys(f"{each.host}:{each.port}" for each in endpoints if not is_address(each.host)))
 
     @property
     def log(self) -> str:
@@ -100,23 +112,32 @@ class ExpectedSite:
     def key_is_known(self) -> bool:
         return bool(self.auth.inject or self.site.test_key)
 
-    def served(self, path: str) -> str:
-        """Where clients find a path of the provider."""
+    def asked_at(self, api: str) -> str:
+        """The path to ask an API (HOST:PORT) for itself."""
         assert self.provider is not None
-        endpoints = sorted(self.provider.endpoints, key=lambda each: -len(each.path))
-        found = next((each for each in endpoints if path == each.path or path.startswith(f"{each.path}/")), self.provider.endpoints[0])
-        return found.served_at + path.removeprefix(found.path) or "/"
+        first = self.provider.endpoints[0]
+        return (self.provider.probe if f"{first.host}:{first.port}" == api else "") or "/"
 
     @property
     def probe(self) -> str:
         """The path of the requests that show who is let in."""
         if self.provider:
-            return self.served(self.provider.probe)
+            return self.provider.probed_at
         return next((pool.path for pool in self.pools if pool.auth != "off"), "/")
 
     @property
     def stream(self) -> str:
-        return self.served(self.provider.stream.path) if self.provider and self.provider.stream else ""
+        return self.provider.served_at(self.provider.stream.path) if self.provider and self.provider.stream else ""
+
+    @property
+    def probe_path(self) -> str:
+        """The same as the log has it: without the query."""
+        return self.probe.partition("?")[0]
+
+    @property
+    def stream_path(self) -> str:
+        """The same as the log has it: without the query."""
+        return self.stream.partition("?")[0]
 
     @property
     def host(self) -> str:
@@ -191,6 +212,14 @@ class ObservedSite:
     """The schemes in which the site itself answered those."""
     api: Logged | None = None
     """The stream, in the site's log."""
+    version: tuple[int, ...] = ()
+    """Of nginx."""
+    timer: tuple[str, str] = ("", "")
+    """Whether its timer is enabled and active, in systemd's words."""
+    apis: Mapping[str, ObservedApi] = field(default_factory=dict)
+    """The APIs behind it, by HOST:PORT."""
+    connects: tuple[float | None, ...] = ()
+    """Of requests on one connection: the seconds until the site had one to the API."""
     pools: tuple[Pool, ...] = ()
     files: Mapping[str, ObservedFile] = field(default_factory=dict)
     """The site's files that exist."""

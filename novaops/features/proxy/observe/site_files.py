@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from novaops.errors import HostFailed
@@ -31,6 +31,18 @@ class ObservedFile:
 
 
 @dataclass(frozen=True)
+class ObservedApi:
+    """An API behind a site, as the host sees it."""
+
+    asked: frozenset[str] = frozenset()
+    """The addresses that nginx is to ask first."""
+    answered: frozenset[str] = frozenset()
+    """Those that the name has now."""
+    keeps: bool = False
+    """Whether the API answers two requests on one connection."""
+
+
+@dataclass(frozen=True)
 class Before:
     """The host before the first request."""
 
@@ -48,11 +60,20 @@ class Before:
     """TCP ports that a program listens on, loopback aside."""
     addresses: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Of names, as the host resolves them."""
+    version: tuple[int, ...] = ()
+    """Of nginx."""
+    timers: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Whether a site's timer is enabled and active, in systemd's words."""
+    apis: Mapping[str, Mapping[str, ObservedApi]] = field(default_factory=dict)
+    """Of each site, by HOST:PORT."""
 
 
 @dataclass(frozen=True)
 class Logged:
-    """A line of a site's access log: `… upstream=ADDRESS, … upstream_status=STATUS, … first=S total=S` (templates/proxy/shared.conf.j2)."""
+    """A line of a site's access log, as templates/proxy/shared.conf.j2 has it.
+
+    `… upstream=ADDRESS, … upstream_status=STATUS, … first=S total=S connect=S`
+    """
 
     text: str = field(repr=False)
     path: str = ""
@@ -61,6 +82,8 @@ class Logged:
     first: float | None = None
     """Seconds until the upstream began to answer."""
     total: float | None = None
+    connect: float | None = None
+    """Seconds until there was a connection to the last upstream: 0 for one that was kept."""
 
     @property
     def lasted(self) -> float | None:
@@ -83,12 +106,12 @@ class After:
 # -- before -------------------------------------------------------------------------------------------------------------------
 
 
-def before(
-    host: Host, paths: Iterable[str], certificates: Iterable[str], passwords: Iterable[str], logs: Iterable[str], names: Iterable[str]
-) -> Before:
-    """One exec. Raises HostFailed."""
-    asked = {"files": paths, "certificates": certificates, "passwords": passwords, "logs": logs, "names": names, "workers": (), "ports": ()}
-    calls = "\n".join(join([function, *words]) for function, words in asked.items())
+def before(host: Host, **asked: Iterable[str]) -> Before:
+    """One exec: `files`, `certificates`, `passwords` and `logs` are paths, `names` and `apis` (SITE=HOST:PORT/PATH) are looked up.
+
+    Raises HostFailed.
+    """
+    calls = "\n".join(join([function, *words]) for function, words in {**asked, "workers": (), "ports": ()}.items())
     return read_before(output(host, f"{sh_file(__package__, 'before.sh')}{calls}\ntrue"))
 
 
@@ -100,6 +123,9 @@ def read_before(text: str) -> Before:
     addresses: dict[str, set[str]] = {}
     workers: set[str] = set()
     ports: set[int] = set()
+    version: tuple[int, ...] = ()
+    timers: dict[str, tuple[str, str]] = {}
+    apis: dict[str, dict[str, ObservedApi]] = {}
     lines = iter(text.splitlines())
     for line in lines:
         kind, _, rest = line.partition(" ")
@@ -118,6 +144,15 @@ def read_before(text: str) -> Before:
             case "address":
                 address, name = rest.split(" ", 1)
                 addresses.setdefault(name, set()).add(address)
+            case "version":
+                version = tuple(map(int, rest.split(".")))
+            case "timer":
+                enabled, active, site = rest.split(" ")
+                timers[site] = (enabled, active)
+            case "asks" | "answer" | "keeps":
+                said, site, api = rest.split(" ")
+                known = apis.setdefault(site, {}).setdefault(api, ObservedApi())
+                apis[site][api] = _more_of(known, kind, said)
             case "worker":
                 workers.add(rest)
             case "port":
@@ -131,7 +166,20 @@ def read_before(text: str) -> Before:
         frozenset(workers),
         frozenset(ports),
         {name: frozenset(found) for name, found in addresses.items()},
+        version,
+        timers,
+        apis,
     )
+
+
+def _more_of(api: ObservedApi, kind: str, said: str) -> ObservedApi:
+    match kind:
+        case "asks":
+            return replace(api, asked=api.asked | {said})
+        case "answer":
+            return replace(api, answered=api.answered | {said})
+        case _:
+            return replace(api, keeps=said == "10")
 
 
 # -- after --------------------------------------------------------------------------------------------------------------------
@@ -216,9 +264,10 @@ def read_line(line: str) -> Logged:
     _, _, fields = rest.partition("upstream=")
     addresses, _, fields = fields.partition(" upstream_status=")
     statuses, _, fields = fields.partition(" first=")
-    first, _, total = fields.partition(" total=")
+    first, _, fields = fields.partition(" total=")
+    total, _, connect = fields.partition(" connect=")
     pairs = zip(_each(addresses), _each(statuses), strict=False)
-    return Logged(line, path, tuple(pairs), _seconds(_last(first)), _seconds(total))
+    return Logged(line, path, tuple(pairs), _seconds(_last(first)), _seconds(total), _seconds(_last(connect)))
 
 
 def _each(text: str) -> list[str]:

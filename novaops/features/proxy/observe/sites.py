@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 MOST_REQUESTS = 60
 """With which every server behind a site should be seen."""
 
+ON_ONE = 4
+"""Requests to an API on one connection: all but the first should find a connection to the API."""
+
 _ODD = frozenset({0, 401, 403, 502, 503, 504})
 """Statuses that no server of an app site should answer."""
 
@@ -43,11 +46,14 @@ def observe(host: Host, entries: Sequence[ExpectedSite]) -> list[ObservedSite]:
     kept = [SiteSecrets.of(wanted) for wanted in entries]
     before = site_files.before(
         host,
-        [path for wanted in entries for path in wanted.paths],
-        [wanted.certificate[0] for wanted in entries if wanted.certificate[0]],
-        [wanted.password_file for wanted in entries],
-        [wanted.log for wanted in entries],
-        {each.host for wanted in entries for pool in wanted.pools for each in pool.upstreams if each.is_name or each.host == "localhost"},
+        files=[path for wanted in entries for path in wanted.paths],
+        certificates=[wanted.certificate[0] for wanted in entries if wanted.certificate[0]],
+        passwords=[wanted.password_file for wanted in entries],
+        logs=[wanted.log for wanted in entries],
+        names={
+            each.host for wanted in entries for pool in wanted.pools for each in pool.upstreams if each.is_name or each.host == "localhost"
+        },
+        apis=[f"{wanted.site.name}={api}{wanted.asked_at(api)}" for wanted in entries if wanted.present for api in wanted.apis],
     )
     observers = [
         _Observer(wanted, _reach(host, here, wanted, on_host=bool(wanted.only_on) and server not in wanted.only_on), before, known)
@@ -105,7 +111,8 @@ class _Observer:
         if not self.wanted.present:
             return ()
         exact = [f" {pool.path} " for pool in self.wanted.pools if pool.exact]
-        return (f"/{self._mark}", *exact, *([f'"POST {self.wanted.stream} '] if self.wanted.stream else []))
+        known = [f'"GET {self.wanted.probe_path} '] if self.wanted.apis else []
+        return (f"/{self._mark}", *exact, *known, *([f'"POST {self.wanted.stream_path} '] if self.wanted.stream else []))
 
     def observe(self) -> ObservedSite:
         wanted, site, before = self.wanted, self.wanted.site, self.before
@@ -118,6 +125,9 @@ class _Observer:
             files={path: file for path, file in before.files.items() if path in wanted.paths},
             hashes=before.hashes.get(wanted.password_file, ()),
             workers=before.workers,
+            version=before.version,
+            timer=before.timers.get(site.name, ("", "")),
+            apis=before.apis.get(site.name, {}),
         )
         if not wanted.present:
             return seen
@@ -133,7 +143,10 @@ class _Observer:
         if site.encrypted and self._client.context is None:
             return seen
         pools = [self._pool(n, pool) for n, pool in enumerate(wanted.pools)] if seen.inside else []
-        return replace(seen, tried=dict(self._tries()), pools=tuple(pools))
+        seen = replace(seen, tried=dict(self._tries()), pools=tuple(pools))
+        if wanted.apis and seen.inside:
+            list(self._client.repeat(Request(wanted.probe, wanted.host, headers=self.secrets.headers()), ON_ONE))
+        return seen
 
     def with_logs(self, seen: ObservedSite, after: After) -> ObservedSite:
         """With what the host's logs and files say of it."""
@@ -147,13 +160,15 @@ class _Observer:
                 if key.reveal().encode() in answer.whole
             ]
         streamed = seen.tried.get("stream", HttpAnswer())
-        lines = [line for line in logged if line.path == self.wanted.stream and line.total is not None]
+        lines = [line for line in logged if line.path == self.wanted.stream_path and line.total is not None]
+        ours = [line for line in logged if line.path == self.wanted.probe_path and line.upstreams and line.text.startswith(f"{seen.here} ")]
         return replace(
             seen,
             taken=tuple(scheme for scheme in seen.unknown if any(f"/{self._unknown_path(scheme)}" == line.path for line in logged)),
             leaks=tuple(leaks),
             # Other clients may stream at the same time: this stream's line is the one that lasted as long.
             api=min(lines, key=lambda line: abs((line.total or 0) - streamed.seconds), default=None),
+            connects=tuple(line.connect for line in ours[-ON_ONE:]),
             pools=tuple(self._with_log(n, pool, logged) for n, pool in enumerate(seen.pools)),
             verified={each.name: after.verified[f"{name} {each.name}"] for each in seen.shown if f"{name} {each.name}" in after.verified},
         )
@@ -168,6 +183,10 @@ class _Observer:
             yield "wrong", self._client.ask(Request(path, host, headers=self.secrets.headers(wrong=True)))
         if wanted.guard or wanted.provider:
             yield "known", self._client.ask(Request(path, host, headers=known))
+        for who, origin in (("preflight", next(iter(wanted.site.cors), "")), ("other page", "https://novaops-verify.invalid")):
+            if wanted.site.cors:
+                asks = {"Origin": origin, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+                yield who, self._client.ask(Request(path, host, "OPTIONS", asks))
         if wanted.auth.addresses and wanted.inside(self.reach.comes_from) and not wanted.inside(self.reach.inner):
             yield "outsider", self._client.ask(Request(path, host, headers=known), on_host=True)
         if wanted.provider and wanted.provider.stream and wanted.key_is_known and wanted.inside(self.reach.comes_from):

@@ -9,7 +9,7 @@ from typing import Any
 
 from novaops.errors import Refused
 from novaops.facts.file import FileAt
-from novaops.features.proxy.resources.nginx_files import TAKE_UP
+from novaops.features.proxy.resources.nginx_reload import WHEN_UNDONE
 from novaops.model.action import WriteFile
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
@@ -56,7 +56,7 @@ class NginxCapacity(Resource):
             *(MAIN, new.encode("utf-8", "surrogateescape"), found.mode, found.owner, found.group),
             before=found.content,
             permissions_before=(found.mode, found.owner, found.group),
-            then=TAKE_UP,
+            then=WHEN_UNDONE,
         )
         changes = (Change("worker_connections", connections[2], str(max(wanted, int(connections[2])))), Change("content", text, new))
         yield Step(self.id, changes, (write,))

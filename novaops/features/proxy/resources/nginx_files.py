@@ -1,4 +1,4 @@
-"""nginx's files: written together, tested by nginx as part of its whole configuration, and in use by the running nginx, or none of them."""
+"""nginx's files: all of a step are written, or none. NginxReload has nginx test and use them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any
 
 from novaops.errors import Refused
 from novaops.facts.file import FileAt, FileState
-from novaops.facts.unit import UnitNamed
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
-from novaops.model.action import Command, Text, WriteFile
+from novaops.features.proxy.resources.nginx_reload import STALE, WHEN_UNDONE, before_reload
+from novaops.model.action import Text, WriteFile
 from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
-from novaops.shell import sh_file
 
 CONF = "/etc/nginx/conf.d"
 OWN = "/etc/nginx/novaops"
@@ -23,16 +22,8 @@ SHARED = f"{CONF}/00-novaops.conf"
 """Read before the sites: nginx must know a log format before a log uses it."""
 DEFAULT = f"{CONF}/novaops.conf"
 """The default server."""
-
-TAKE_UP = ("sh", "-c", sh_file(__package__, "take_up.sh"), "take-up")
-"""Words that make nginx use its configuration as it is now."""
-
-_RUNS = "systemctl is-active -q nginx.service"
-
-_START = Command(
-    ("systemctl", "start", "nginx.service"), holds=_RUNS, undo=Command(("systemctl", "stop", "nginx.service"), holds=f"! {_RUNS}")
-)
-"""Runs once the files are there, as nginx may not start without them, and before an authority requests what they serve."""
+NO_AUTHORITY = f"{OWN}/no-authority.pem"
+"""Beside a folder of authorities: nginx also wants a file."""
 
 
 @dataclass(frozen=True)
@@ -45,26 +36,30 @@ class Part:
     for_workers: bool = False
     """Whether nginx's workers, which are not root, may read it: only for what they open for each request."""
     read_anew: bool = False
-    """Whether nginx opens it for each request, so that a change needs no reload."""
+    """Whether a change needs no reload: nginx opens it for each request, or does not read it at all."""
+    then: tuple[str, ...] = ()
+    """What makes a change count, for what something else than nginx reads."""
+
+    @property
+    def followed_by(self) -> tuple[str, ...]:
+        return self.then if self.read_anew else WHEN_UNDONE
 
 
 @dataclass(frozen=True)
 class NginxFiles(Resource):
-    """The files in the order in which they are written: a file comes after those that it refers to."""
+    """The files in the order in which they are written: a file comes after those that it refers to. NginxReload has to follow."""
 
     name: str
     parts: tuple[Part, ...]
-    serves: bool = True
-    """Whether nginx has to run for them, and is started where it does not."""
 
     @property
     def id(self) -> str:
         return f"nginx:{self.name}"
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield from (Nginx(), UnitNamed("nginx.service"))
-        yield from (question for part in self.parts for question in File(part.path, "", then=TAKE_UP).questions())
-        yield from (question for part in self.parts for question in File(part.path, None, then=TAKE_UP).questions())
+        yield from (Nginx(), FileAt(STALE))
+        yield from (question for part in self.parts for question in File(part.path, "", then=part.followed_by).questions())
+        yield from (question for part in self.parts for question in File(part.path, None, then=part.followed_by).questions())
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         nginx = facts.known(Nginx())
@@ -83,13 +78,10 @@ class NginxFiles(Resource):
             for change in step.changes
             if change.before is not None or change.field in {"file", "content", "then"}  # the permissions of a new file say nothing
         ]
-        # nginx reloads after each file, so that an undo, which goes the other way round, also ends with a reload.
-        actions = [action for step in steps for action in step.actions]
-        unit = facts[UnitNamed("nginx.service")]
-        written = any(isinstance(action, WriteFile) and action.content is not None for action in actions)
-        if self.serves and written and (unit is Missing.ABSENT or unit.active != "active"):
-            actions.append(_START)
-        yield Step(self.id, tuple(changes), tuple(actions))
+        step = Step(self.id, tuple(changes), tuple(action for step in steps for action in step.actions))
+        read_anew = {part.path for part in self.parts if part.read_anew}
+        needs_reload = any(isinstance(action, WriteFile) and action.path not in read_anew for action in step.actions)
+        yield before_reload(step, facts) if needs_reload else step
 
     def _mentions(self, complaint: str, facts: Facts) -> bool:
         """Whether nginx complains of something that these files name, such as a certificate that was deleted."""
@@ -101,7 +93,7 @@ class NginxFiles(Resource):
         found = facts[FileAt(part.path)]
         old = "" if found is Missing.ABSENT else (found.content or b"").decode("utf-8", "replace")
         group = nginx.worker_group if part.for_workers else "root"
-        return File(part.path, part.content(nginx, old), part.mode, group=group, then=() if part.read_anew else TAKE_UP)
+        return File(part.path, part.content(nginx, old), part.mode, group=group, then=part.followed_by)
 
 
 def is_ours(file: str) -> bool:

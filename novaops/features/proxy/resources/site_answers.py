@@ -12,17 +12,38 @@ from novaops.errors import HostFailed
 from novaops.features.proxy.facts.answer import Answered, SiteAnswer
 from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Missing, Question
+from novaops.providers import proof
+from novaops.providers.proof import ApiAnswer, Asked
 from novaops.secret import Secret
-
-OWN_ERROR = '"novaops_proxy"'
-"""Found in the bodies of the proxy's own errors, and never in an API's."""
-
-REGION = "unsupported_country_region_territory"
 
 _STATUSES = range(100, 600)
 
+_API_TROUBLE = {502: "cannot be reached", 503: "has no key", 504: "does not answer in time"}
+_UPSTREAM_TROUBLE = {502: "cannot be reached", 503: "does not want to answer", 504: "does not answer in time"}
+_UPSTREAM = "see why it does not answer; when it does again, nothing needs to be done to the site"
+_IN_LOG = (
+    ("no live upstreams", "has no address yet", "see whether the host can resolve its name; the site asks again every 20 s"),
+    ("too big header", "answers with a larger head than the site takes", "raise max_head: (32k without it), and deploy again"),
+    ("certificate", "shows a certificate that is not its own", "if it is a right one, name its authority: upstream_ca: FILE"),
+)
+"""What nginx logs of an answer that it cannot pass on, what that means, and what can be done."""
+
 _Problem = tuple[str, str, str]
 """What is wrong, why, and how to fix it."""
+
+
+@dataclass(frozen=True)
+class ApiBehind:
+    """The API that a site leads to, as far as its answers say whether it was reached."""
+
+    name: str
+    has_key: bool
+    """Whether a key of the API's goes with the request."""
+    injects: bool = False
+    """Whether it is the site that puts it in."""
+    described: bool = True
+    """Whether a provider's file says what answers at the URL."""
+    without_key: tuple[int, ...] = proof.WITHOUT_KEY
 
 
 @dataclass(frozen=True)
@@ -36,10 +57,9 @@ class SiteAnswers(Resource):
     """The site's file: without it the site is not set up, and nothing is requested."""
     certificate: str
     mode: str
-    """inject, token, passthrough, basic, from, open."""
-    api: str = ""
-    """The name of the API behind it; "" for servers of one's own."""
-    key_is_known: bool = False
+    """keys, inject, token, passthrough, basic, from, open."""
+    api: ApiBehind | None = None
+    """None for servers of one's own."""
     allowed: tuple[str, ...] = ()
     """The networks that may use it; empty for all."""
     headers: tuple[tuple[str, str | Secret], ...] = field(default=(), repr=False)
@@ -75,7 +95,7 @@ class SiteAnswers(Resource):
                 raise HostFailed(f"{self.name}: {what}", why=why, fix=fix)
 
     def _lets_strangers_in(self, url: str, answered: Answered) -> Iterator[_Problem]:
-        wanted = 403 if not self._from_here else 401 if self.mode in {"inject", "token", "basic"} else None
+        wanted = 403 if not self._from_here else 401 if self.mode in {"keys", "inject", "token", "basic"} else None
         if wanted is not None and answered.status not in {wanted, 403} and answered.status in _STATUSES:
             yield (
                 f"{url} answers {answered.status} to a stranger, where it should answer {wanted}",
@@ -84,32 +104,51 @@ class SiteAnswers(Resource):
             )
 
     def _does_not_serve(self, url: str, answered: Answered) -> Iterator[_Problem]:
-        status, body = answered.status, answered.body[:300]
-        is_own = OWN_ERROR in answered.body or not self.api
-        no_upstream = {
-            502: "cannot be reached",
-            503: "has no key" if self.api else "does not want to answer",
-            504: "does not answer in time",
-        }
-        if status not in _STATUSES:
+        if not answered.status:
             yield f"{url} does not answer", answered.error or "nginx closed the connection", self._see_log
-        elif not self._from_here and status == HTTPStatus.FORBIDDEN:
+        elif not answered.whole:
+            yield f"{url} answers {answered.status}, and the answer breaks off", answered.error, self._see_log
+        elif not self._from_here and answered.status == HTTPStatus.FORBIDDEN:
             return
-        elif is_own and status in no_upstream:
-            yield (
-                f"the site is up, but {self.api or 'its upstream'} {no_upstream[status]}: {url} answers {status}",
-                answered.logged,
-                "when the upstream is up again, nothing needs to be done to the site",
-            )
-        elif is_own and self.api:
-            yield f"{url} answers {status}", body, self._see_log
-        elif status == HTTPStatus.FORBIDDEN and REGION in answered.body:
-            region = "put the proxy on a host in a country that the provider serves"
-            yield f"{self.api} does not serve the region this host is in", body, region
-        elif self.api and self.key_is_known and status in {401, 403}:
-            yield f"{self.api} does not take the key: {status}", body, "see whether the key is still valid, and is one of this provider's"
-        elif not self.api and self.login and status == HTTPStatus.UNAUTHORIZED:
+        elif self.api is None:
+            yield from self._own_server(url, answered)
+        else:
+            yield from self._api_behind(self.api, url, answered)
+
+    def _own_server(self, url: str, answered: Answered) -> Iterator[_Problem]:
+        if answered.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            yield self._no_answer("its upstream", _UPSTREAM_TROUBLE.get(answered.status, "is in trouble"), url, answered)
+        elif self.login and answered.status == HTTPStatus.UNAUTHORIZED:
             yield f"{url} answers 401 to its own user", answered.logged, self._see_log
+
+    def _api_behind(self, api: ApiBehind, url: str, answered: Answered) -> Iterator[_Problem]:
+        """What an answer has to be is said in `providers/proof.py`."""
+        own = proof.own_error(answered.body)
+        if own is not None and answered.status in _API_TROUBLE:
+            yield self._no_answer(api.name, _API_TROUBLE[answered.status], url, answered)
+            return
+        if own is not None:
+            yield f"{url} answers {answered.status}", own.message, self._see_log
+            return
+        path = f"/{url.partition('://')[2].partition('/')[2]}"
+        asked = Asked(
+            *(path, api.has_key, api.injects),
+            speaks_json=api.described,
+            without_key=api.without_key,
+            closed=api.described,
+            reached=f"{api.name} is reached",
+            region="the region that this host is in",
+        )
+        verdict = proof.judge(asked, ApiAnswer(answered.status, answered.content_type, answered.body, answered.redirect))
+        if not verdict.works:
+            yield verdict.text, f"{url} answers {answered.status}", verdict.fix
+
+    def _no_answer(self, who: str, trouble: str, url: str, answered: Answered) -> _Problem:
+        """Of an answer that is nginx's own, in its place."""
+        fix = _UPSTREAM
+        if answered.status == HTTPStatus.BAD_GATEWAY:
+            trouble, fix = next(((what, fix) for mark, what, fix in _IN_LOG if mark in answered.logged), (trouble, fix))
+        return f"the site is up, but {who} {trouble}: {url} answers {answered.status}", answered.logged, fix
 
     @property
     def _from_here(self) -> bool:

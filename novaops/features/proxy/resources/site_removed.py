@@ -16,7 +16,7 @@ from novaops.shell import quote
 
 
 def site_removed(name: str) -> NginxFiles:
-    own = [f"{OWN}/{name}.{suffix}" for suffix in ("inject", "tokens", "htpasswd", "crt", "key")]
+    own = [f"{OWN}/{name}.{suffix}" for suffix in ("inject", "tokens", "keys", "htpasswd", "crt", "key")]
     return removed(name, *site_files(name), *own)
 
 

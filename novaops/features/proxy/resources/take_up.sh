@@ -4,6 +4,7 @@
 # shellcheck shell=sh
 
 command -v nginx >/dev/null || exit 0
+set -- /run/novaops-proxy/*/changed # addresses that are taken up by the same reload
 said=$(nginx -t 2>&1) || { printf '%s\n' "$said" | grep -E '\[(emerg|crit|alert)\]' || printf '%s\n' "$said"; exit 1; }
 children() { cat "/proc/$1/task/$1/children" 2>/dev/null || pgrep -P "$1"; }
 serves() { ! tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -q 'worker process is shutting down' && [ -e "/proc/$1/cmdline" ]; }
@@ -21,7 +22,7 @@ while [ $tries -lt 100 ]; do
       *) new=1 ;;
     esac
   done
-  [ "$new$old" != 10 ] || exit 0
+  [ "$new$old" != 10 ] || { for changed; do rm -f "${changed%/*}"/*; done; exit 0; }
   tries=$((tries + 1)); sleep 0.1
 done
 echo 'nginx was told to read its configuration again, and goes on with the old one'

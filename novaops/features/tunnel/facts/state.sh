@@ -53,6 +53,7 @@ tunnel() { # NAME WAIT
     port=$(sed -n 's/^ *Port //p' "$configs/$1.conf" 2>/dev/null)
     ss -t -n -p -i -H -O state established 2>/dev/null | awk -v pid="pid=$ssh," -v port=":$port\$" 'index($0, pid) && $4 ~ port' | head -n 1 | sed 's/^/link\t/'
   fi
-  journalctl -u "$unit" -b -n 60 -o short-unix --no-pager -q 2>/dev/null | base64 -w 0 | sed 's/^/journal\t/'
+  # of a tunnel of the same name before a `tunnel down` nothing counts
+  journalctl -u "$unit" -b --since "@$(stat -c %Y "$forwards")" -n 60 -o short-unix --no-pager -q 2>/dev/null | base64 -w 0 | sed 's/^/journal\t/'
   echo
 }

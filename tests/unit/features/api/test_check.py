@@ -12,6 +12,7 @@ from novaops.engine import inventory
 from novaops.engine.playbooks import Playbooks
 from novaops.errors import UsageError
 from novaops.features.api.check import collect_routes, resolver
+from novaops.features.api.routes import ApiChoice
 from novaops.features.api.verdict import ApiRoute
 
 
@@ -20,7 +21,7 @@ def collect(folder: Path, hosts: dict[str, Any], key: str | None = None) -> dict
     file.write_text(json.dumps({"hosts": hosts}), "utf-8")
     playbooks = Playbooks(folder)
     known = inventory.load(file, list(playbooks.by_name))
-    return collect_routes(known, playbooks, [known.hosts["box"]], None, None, key, streaming=True, timeout=30)
+    return collect_routes(known, playbooks, [known.hosts["box"]], ApiChoice(), key, streaming=True, timeout=30)
 
 
 def site(name: str, provider: str, **more: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from novaops.errors import UsageError
 from novaops.features.api import routes
-from novaops.features.api.routes import Api, RouteQuery, apis, routes_of, sendable
+from novaops.features.api.routes import Api, ApiChoice, RouteQuery, apis, routes_of, sendable
 from novaops.features.api.verdict import ApiRoute
 from novaops.features.proxy.settings import Site
 from novaops.features.tunnel.settings import Tunnel
@@ -130,11 +130,11 @@ def test_only_what_has_the_api_behind_it() -> None:
     other = site("other", {"token": "env:NONE"}, provider="sensenova")
     own = site("own", {"token": "env:NONE"}, provider=None, upstream=url)
     assert [this.name for this in routes_of(query(other, own, site("gate", TOKEN)))] == ["direct", "proxy canada/gate"]
-    (api,) = apis(None, f"{url}/", [], [])
+    (api,) = apis(ApiChoice(None, f"{url}/"), [], [])
     these = routes_of(replace(query(other, own, site("gate", TOKEN)), api=api))
     assert [(this.name, this.url, this.knows_probe) for this in these] == [
-        ("direct", url, False),
-        ("proxy canada/own", "https://own.example.com/v1", False),
+        ("direct", f"{url}/models", False),
+        ("proxy canada/own", "https://own.example.com/v1/models", False),
     ]
     assert these[0].unstreamed == "no request that streams is known for this API"
 
@@ -146,16 +146,20 @@ def test_which_apis() -> None:
         ("b", site("three", TOKEN, provider=None, upstream="https://api.example.com/v1")),
         ("b", site("four", TOKEN, provider="sensenova")),
     ]
-    assert [api.name for api in apis(None, None, sites, [])] == ["sensenova", "api.example.com/v1"]
-    assert [api.name for api in apis("openai", None, sites, [])] == ["openai"]
-    assert [api.name for api in apis(None, None, [], [])] == ["openai"]
+    assert [api.name for api in apis(ApiChoice(), sites, [])] == ["sensenova", "api.example.com/v1"]
+    assert [api.name for api in apis(ApiChoice("openai"), sites, [])] == ["openai"]
+    assert [api.name for api in apis(ApiChoice(), [], [])] == ["openai"]
+    (own,) = apis(ApiChoice("openai", "https://llm.example.com/openai/v1", "/openai/v1/engines?x=1"), [], [])
+    assert (own.name, own.provider.origin, own.provider.probe) == (
+        *("openai at llm.example.com/openai/v1", "https://llm.example.com"),
+        "/openai/v1/engines?x=1",
+    )
     for words, said in (
-        (("openai", "https://a/b"), "exclude each other"),
-        ((None, "http://a/b"), "--upstream: .*no https"),
+        ((None, "http://a/b"), "--upstream, --probe: .*no https"),
         (("x", None), "no provider x"),
     ):
         with pytest.raises(UsageError, match=said):
-            apis(words[0], words[1], [], [])
+            apis(ApiChoice(*words), [], [])
 
 
 def test_another_kind_of_route_is_one_more_function(monkeypatch: pytest.MonkeyPatch) -> None:

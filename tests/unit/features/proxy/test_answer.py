@@ -28,6 +28,7 @@ os_VERSION_ID=12
 os_ID=debian
 ipv6=yes
 bundle=/etc/ssl/certs/ca-certificates.crt
+trust_folder=/etc/ssl/certs
 resolver=192.0.2.53
 resolver=2001:db8::53
 resolver=fe80::1%eth0
@@ -93,6 +94,20 @@ def test_which_nginx_it_will_be(system: str, version: tuple[int, ...]) -> None:
     assert read(system).version == version
 
 
+@pytest.mark.parametrize(
+    ("said", "folder"),
+    [
+        ("os_ID=debian\ndebian=yes\nversion=1.22.1\nbundle=/b\ntrust_folder=/etc/ssl/certs\n", "/etc/ssl/certs"),
+        ("os_ID=debian\ndebian=yes\nversion=1.18.0\nbundle=/b\ntrust_folder=/etc/ssl/certs\n", ""),
+        ("os_ID=debian\ndebian=yes\nversion=1.22.1\nbundle=/b\n", ""),
+        ("os_ID=debian\ndebian=yes\nversion=1.22.1\n", "/etc/ssl/certs"),  # it comes with the authorities
+        ("os_ID=rocky\nversion=1.20.1\n", ""),
+    ],
+)
+def test_where_the_authorities_are(said: str, folder: str) -> None:
+    assert read(said).trust_folder == folder
+
+
 def test_red_hat() -> None:
     found = read("os_ID=rocky\nversion=1.20.1\nconf=\n# configuration file /etc/nginx/nginx.conf:\n")
     assert (found.bundle, found.worker_group, found.ipv6) == ("/etc/pki/tls/certs/ca-bundle.crt", "nginx", False)
@@ -124,18 +139,27 @@ def encoded(text: str) -> str:
 QUESTIONS = [SiteAnswer(f"https://a.com/{number}", "127.0.0.1:443", "/x") for number in range(3)]
 
 
+def line(ended: int, measured: str, body: str = "", logged: str = "") -> str:
+    return "\t".join((str(ended), encoded(measured), encoded(body), encoded(logged)))
+
+
 def test_answers_in_their_order() -> None:
     lines = [
-        f"200\t{encoded('hello')}\t\t",
+        line(0, "200\ttext/plain\t\t", "hello"),
         "absent",
-        f"000\t\t{encoded('Could not resolve host: a.com')}\t{encoded('connect() failed')}",
+        line(6, "000\t\t\tCould not resolve host: a.com", "", "connect() failed"),
     ]
     found = SiteAnswer.parse(QUESTIONS, Section("\n".join([*lines, ""]), "", 0))
     assert list(found.values()) == [
-        Answered(200, "hello", "", ""),
+        Answered(200, "hello", "", "", 0, "text/plain"),
         Missing.ABSENT,
-        Answered(0, "", "Could not resolve host: a.com", "connect() failed"),
+        Answered(0, "", "Could not resolve host: a.com", "connect() failed", 6),
     ]
+
+
+@pytest.mark.parametrize(("ended", "status", "whole"), [(0, 200, True), (63, 200, True), (92, 200, False), (18, 200, False), (0, 0, False)])
+def test_an_answer_that_breaks_off_is_none(ended: int, status: int, whole: bool) -> None:  # noqa: FBT001 - what is expected
+    assert Answered(status, "", "", "", ended).whole is whole
 
 
 def test_no_curl_and_no_answer() -> None:
@@ -148,7 +172,7 @@ def test_no_curl_and_no_answer() -> None:
 
 def test_bytes_that_are_no_text() -> None:
     body = base64.b64encode(b"\xff\xfe\0").decode()
-    [found] = SiteAnswer.parse(QUESTIONS[:1], Section(f"200\t{body}\t\t\n", "", 0)).values()
+    [found] = SiteAnswer.parse(QUESTIONS[:1], Section(f"0\t{encoded('200' + chr(9) * 3)}\t{body}\t\n", "", 0)).values()
     assert isinstance(found, Answered)
     assert found.body.startswith("\ufffd")
 
@@ -269,6 +293,9 @@ def test_secrets_are_in_no_words() -> None:
 
 # -- the sites of a host ----------------------------------------------------------------------------------------------
 
+TAB = "\t"
+LOGGED = "2026/01/01 00:00:00 [error] 1#1: *1 upstream\ttimed out, client: 192.0.2.1\x0csite\tbank\u2028base\thttps://bank.example.com"
+"""Anybody can have such a line written."""
 SITES = f"""\
 now\t1700000000
 running
@@ -277,11 +304,13 @@ base\thttps://gate.example.com/v1
 base\thttps://other.example.com/v1
 certificate\t/etc/nginx/novaops/gate.crt
 chain\t{encoded("-----BEGIN")}
-upstream\tapi.openai.com:443\t401\t
-upstream\tb.example.com:443\t000\tCould not resolve host
-error\t2026/01/01 00:00:00 [error] 1#1: *1 upstream\ttimed out, client: 192.0.2.1
+probe\t/v1/models
+without-key\t400 401
+upstream\tapi.openai.com:443\t0\t{encoded("401" + TAB + "application/json" + TAB + TAB)}\t{encoded("{}")}
+upstream\tb.example.com:443\t6\t{encoded("000" + TAB * 3 + "Could not resolve host")}\t
+error\t{encoded(LOGGED)}
 site\tshop
-upstream\tunix:/run/x\t\t
+upstream\tunix:/run/x\t7\t{encoded(TAB * 3)}\t
 """
 
 
@@ -295,10 +324,15 @@ def test_sites() -> None:
         ("https://gate.example.com/v1", "https://other.example.com/v1"),
         "/etc/nginx/novaops/gate.crt",
         "-----BEGIN",
-        (Reached("api.openai.com:443", 401, ""), Reached("b.example.com:443", 0, "Could not resolve host")),
-        ("2026/01/01 00:00:00 [error] 1#1: *1 upstream\ttimed out, client: 192.0.2.1",),
+        (
+            Reached("api.openai.com:443", 401, "", 0, "application/json", "", "{}"),
+            Reached("b.example.com:443", 0, "Could not resolve host", 6),
+        ),
+        (LOGGED,),
+        "/v1/models",
+        (400, 401),
     )
-    assert shop == SiteState("shop", (), "", "", (Reached("unix:/run/x", 0, ""),), ())
+    assert shop == SiteState("shop", (), "", "", (Reached("unix:/run/x", 0, "", 7),), ())
 
 
 @pytest.mark.parametrize(("text", "sites", "running"), [("now\t5\n", 0, False), ("now\t5\nrunning\nsite\tx\n", 1, True)])

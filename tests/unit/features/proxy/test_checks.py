@@ -16,9 +16,10 @@ from novaops.features.proxy.observe import site_files
 from novaops.features.proxy.observe.certificate import Shown, Trust
 from novaops.features.proxy.observe.events import bursts
 from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool, Rebooted
-from novaops.features.proxy.observe.site_files import Logged, ObservedFile
+from novaops.features.proxy.observe.site_files import Logged, ObservedApi, ObservedFile
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.upstreams import Location, Upstream
+from novaops.providers.proof import REGION
 from novaops.verify.claims import Claim, Feature
 from novaops.verify.http import HttpAnswer, HttpConnection, Request
 
@@ -75,6 +76,10 @@ API = ObservedSite(
         "https": HttpAnswer(trouble="nobody there has this name"),
     },
     api=Logged("", "/v1/chat/completions", (), 0.4, 0.8),
+    version=(1, 22, 1),
+    timer=("enabled", "active"),
+    apis={"api.openai.com:443": ObservedApi(frozenset({"192.0.2.8", "192.0.2.9"}), frozenset({"192.0.2.8"}), keeps=True)},
+    connects=(0.21, 0.0, 0.0, 0.0),
     files={INJECT.password_file: ObservedFile(0o640, "root", "www-data"), INJECT.secrets_file: ROOTS, "/a.key": ROOTS},
     hashes=(("nova", "$2y$"),),
     workers=frozenset({"www-data"}),
@@ -118,8 +123,16 @@ OPEN = replace(OPEN, pools=(POOL,), files={"/a.key": ROOTS})
 BASE = replace(
     TOKEN, wanted=wanted(upstream="https://api.example.com/v1", tls="self-signed", auth={"token": "env:TOKEN"}), http={URL: LEADS}
 )
-BASE = replace(BASE, tried={**TOKEN.tried, "known": answer(404)})
+BASE = replace(BASE, tried={**TOKEN.tried, "known": answer(401)})
 UNLOGGED = replace(API, api=None)
+NAMED, MAY_SEND = ("Access-Control-Allow-Origin", "https://app.example.com"), ("Access-Control-Allow-Headers", "authorization")
+
+
+def cors(preflight: HttpAnswer, other: HttpAnswer) -> ObservedSite:
+    site = wanted(provider="openai", tls="off", auth={"token": "env:TOKEN"}, cors=["https://app.example.com"])
+    return replace(TOKEN, wanted=site, tried={**TOKEN.tried, "preflight": preflight, "other page": other})
+
+
 GONE = ObservedSite(wanted(state="absent", tls="self-signed", auth={"basic": {"nova": "env:PW"}}), HERE)
 RIGHT = [API, TOKEN, FAR, APP, OPEN, BASE, UNLOGGED, GONE]
 
@@ -140,6 +153,13 @@ def test_right_is_green(seen: ObservedSite) -> None:
 
 
 # -- and what is not ----------------------------------------------------------------------------------------------------------
+
+
+def moved(**about: str) -> ObservedSite:
+    """The site in front of an API with other addresses, of one each."""
+    known = {"asked": "192.0.2.8", "answered": "192.0.2.8", **about}
+    sets = {key: frozenset({value} if value else ()) for key, value in known.items()}
+    return replace(API, apis={"api.openai.com:443": ObservedApi(**sets, keeps=True)})
 
 
 def tried(seen: ObservedSite, **answers: HttpAnswer) -> ObservedSite:
@@ -209,16 +229,29 @@ RED: list[tuple[Callable[..., None], ObservedSite, str]] = [
     ),
     (proxy.test_only_from, tried(FAR, known=answer(401)), f"who comes from {HERE}, and not from 203.0.113.0/24, should get 403, but it"),
     (proxy.test_api, tried(API, known=HttpAnswer(trouble="nothing is heard")), "should be answered by openai, but nothing is heard"),
+    (proxy.test_followed, replace(API, timer=("enabled", "inactive")), "should be enabled and active, but it is enabled and inactive"),
+    (proxy.test_followed, replace(API, timer=("", "inactive")), "but it is inactive"),
+    (proxy.test_followed, moved(answered="192.0.2.7"), "should ask api.openai.com:443 at 192.0.2.7, but it knows 192.0.2.8"),
+    (proxy.test_followed, moved(asked=""), "at 192.0.2.8, but it knows none"),
+    (proxy.test_followed, moved(asked="", answered=""), "at an address that it had, but it knows none"),
+    (proxy.test_kept, replace(API, connects=(0.21, 0.2, 0.19, 0.2)), "but it took them 0.210, 0.200, 0.190, 0.200 s"),
     (proxy.test_api, tried(API, known=edge(502)), "but the site itself answers 502: Not you."),
-    (proxy.test_api, tried(API, known=answer(403, proxy.REGION)), "should serve the region of the host, but it answers 403"),
+    (proxy.test_api, tried(API, known=answer(403, REGION)), "by openai, but it is reached, but refuses the region of the host"),
+    (proxy.test_api, tried(API, known=answer(401, '{"error": "bad key"}')), "does not take the key that the proxy puts in: bad key"),
+    (proxy.test_api, tried(API, known=answer(404)), "but the API has nothing at /v1/models (404)"),
+    (proxy.test_api, tried(API, known=answer(200, "<html>")), "something else answers: 200 and a web page"),
+    (proxy.test_api, tried(TOKEN, known=answer(200, "{}")), "something else answers, or puts a key in: 200 without a key"),
     (
         proxy.test_api,
-        tried(API, known=answer(401, "bad key")),
-        "should take the key and answer 200 at /v1/models, but it answers 401: bad key",
+        tried(TOKEN, known=answer(400, '{"error": "version"}')),
+        "refuses the request before it looks at a key (400): version",
     ),
-    (proxy.test_api, tried(API, known=answer(404)), "but it answers 404"),
-    (proxy.test_api, tried(TOKEN, known=answer(200)), "should answer 401 at /v1/models to who shows it no key, but it answers 200"),
-    (proxy.test_api, tried(BASE, known=answer(500)), "should be answered by https://api.example.com/v1, but it answers 500"),
+    (
+        proxy.test_api,
+        tried(BASE, known=answer(500)),
+        "/v1/models should be answered by https://api.example.com/v1, but it is reached, but the",
+    ),
+    (proxy.test_api, tried(BASE, known=answer(404)), "but the API has nothing at /v1/models (404)"),
     (proxy.test_first_event, tried(UNLOGGED, stream=streamed((1.2, 1), (1.3, 1))), "but it came after 1.2 s, and 1 at once"),
     (proxy.test_first_event, tried(API, stream=answer(200)), "/v1/chat/completions should stream, but no event came"),
     (proxy.test_first_event, tried(API, stream=edge(504)), "should stream, but the site itself answers 504: Not you."),
@@ -258,6 +291,14 @@ RED: list[tuple[Callable[..., None], ObservedSite, str]] = [
     (proxy.test_all_serve, pool(logged=(Logged("", "/x", ((ONE, "502"), (TWO, "200"))),)), f"but {ONE} answered none of 4 requests"),
     (proxy.test_all_serve, pool(logged=()), f"but {ONE} and {TWO} answered none of 4 requests"),
     (proxy.test_websockets, pool(upgrade=answer(400), direct=answer(101)), "a server behind it speaks them, but it answers 400"),
+    (
+        proxy.test_cors,
+        cors(answer(401), answer(204)),
+        "a script of https://app.example.com should be told that it may use the site, but it",
+    ),
+    (proxy.test_cors, cors(answer(204), answer(204)), "but the answer does not name it"),
+    (proxy.test_cors, cors(answer(204, "", NAMED), answer(204)), "with its key, but it may not send that"),
+    (proxy.test_cors, cors(answer(204, "", NAMED, MAY_SEND), answer(204, "", NAMED)), "scripts of other pages should not be let in, but"),
     (proxy.test_gone, replace(GONE, files={"/a": ROOTS}), "nothing should be left of a, but there is /a"),
 ]
 
@@ -370,8 +411,12 @@ def test_a_provider_of_the_users_own(tmp_path: Path) -> None:
         ({"provider": "openai"}, "/v1/models", "/v1/chat/completions"),
         ({"provider": "openai", "path": "/openai"}, "/openai/models", "/openai/chat/completions"),
         ({"provider": "sensenova"}, "/v1/llm/models", "/v1/llm/chat-completions"),
-        ({"upstream": "https://api.example.com/base"}, "/base", ""),
-        ({"upstream": "https://api.example.com"}, "/", ""),
+        ({"upstream": "https://api.example.com/base"}, "/base/models", ""),
+        ({"upstream": "https://api.example.com"}, "/models", ""),
+        ({"upstream": "https://api.example.com/base", "probe": "/base/health?x=1"}, "/base/health?x=1", ""),
+        ({"upstream": "https://api.example.com/base", "probe": "/base/health", "path": "/llm"}, "/llm/health", ""),
+        ({"provider": "openai", "upstream": "https://llm.example.com/openai/v1"}, "/openai/v1/models", "/openai/v1/chat/completions"),
+        ({"provider": "openai", "upstream": "https://llm.example.com:8443"}, "/v1/models", "/v1/chat/completions"),
     ],
 )
 def test_paths_as_clients_know_them(settings: dict[str, Any], probe: str, stream: str) -> None:
@@ -416,6 +461,10 @@ def test_a_line_of_the_log() -> None:
     assert (found.first, found.total) == (0.25, 1.5)
     nobody = site_files.read_line('x - - [t] "GET / HTTP/1.1" 401 0 upstream=- upstream_status=- first=- total=0.000')
     assert (nobody.upstreams, nobody.first, nobody.total) == ((), None, 0.0)
+    again = site_files.read_line(
+        'x - - [t] "GET / HTTP/1.1" 200 0 upstream=a:1, b:1 upstream_status=502, 200 first=-, 0.1 total=0.2 connect=-, 0.000'
+    )
+    assert (again.total, again.connect) == (0.2, 0.0)
 
 
 def test_before_and_after() -> None:
@@ -431,6 +480,14 @@ size 12 /var/log/a
 address 192.0.2.1 one
 address 192.0.2.2 one
 worker www-data
+timer enabled active gate
+timer  inactive a.b
+asks 192.0.2.8 gate api.test:443
+asks 2001:db8::8 gate api.test:443
+answer 192.0.2.8 gate api.test:443
+keeps 10 gate api.test:443
+keeps 00 a.b api.test:443
+version 1.22.1
 port 00000000:01BB
 port 0100007F:0050
 port 0000000000000000FFFF00000100007F:0051
@@ -444,6 +501,9 @@ port 00000000000000000000000000000000:1F90
     assert found.workers == {"www-data"}
     assert found.ports == {443, 8080}
     assert found.addresses == {"one": {"192.0.2.1", "192.0.2.2"}}
+    assert (found.version, found.timers) == ((1, 22, 1), {"gate": ("enabled", "active"), "a.b": ("", "inactive")})
+    known = ObservedApi(frozenset({"192.0.2.8", "2001:db8::8"}), frozenset({"192.0.2.8"}), keeps=True)
+    assert found.apis == {"gate": {"api.test:443": known}, "a.b": {"api.test:443": ObservedApi()}}
     after = site_files.read_after(
         "= log /var/log/a\nx\n= open a: login of nova in /var/log/a in b\n= chain a a.example\n= chain a b\nerror 20\n"
     )

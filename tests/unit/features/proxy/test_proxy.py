@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from novaops.errors import Refused, UsageError
+from novaops.features.proxy.facts.nginx import NginxFacts
 from novaops.features.proxy.resources.site_answers import SiteAnswers
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
 from novaops.formats.nginx_conf import NginxConf
@@ -56,11 +57,11 @@ TWO = (API, {**APP, "tls": "self-signed", "upstreams": ["one.example.com:80"]})
 @pytest.mark.parametrize(
     ("older", "newer", "gone", "new"),
     [
-        ((1, 18), (1, 22, 1), {"ssl_certificate "}, {"ssl_reject_handshake on"}),
+        ((1, 18), (1, 22, 1), {"ssl_certificate "}, {"ssl_reject_handshake on", "VerifyCAPath"}),
         ((1, 22, 1), (1, 24), set(), set()),
         ((1, 24), (1, 25, 1), {"ssl http2", "ssl http2 default_server"}, {"http2 on", "listen 443 ssl", "listen 443 ssl default_server"}),
         ((1, 25, 1), (1, 26, 3), set(), set()),
-        ((1, 26, 3), (1, 27, 3), {"set $novaops_upstream"}, {"resolve", "zone", "resolver", "keepalive", "upstream"}),
+        ((1, 26, 3), (1, 27, 3), {"include", "down"}, {"resolve", "zone", "resolver"}),
         ((1, 27, 3), (1, 29), set(), set()),
     ],
 )
@@ -83,9 +84,10 @@ def test_what_a_newer_nginx_is_told(older: tuple[int, ...], newer: tuple[int, ..
         for part in wanted:
             assert any(part in line for line in lines), (part, lines)
     allowed = r"(listen .*443 ssl.*|http2 on;|ssl_reject_handshake on;|# A client that asks for an address .*|ssl_certificate.*|return 444;"
-    allowed += (
-        r"|set \$novaops_upstream .*|proxy_pass .*|upstream \S+ \{|zone .*|resolver(_timeout)? .*|server \S+ resolve.*|keepalive \d+;|\})"
-    )
+    allowed += r"|set \$novaops_upstream .*|proxy_pass .*|upstream \S+ \{|zone .*|resolver(_timeout)? .*"
+    allowed += r"|proxy_ssl_(trusted_certificate|conf_command) .*|# Before 1.23.1 nginx .*"
+    allowed += r"|# (A timer of|The first server is) .*|server 127.0.0.1:9 down;|include .*"
+    allowed += r"|server \S+ resolve.*|keepalive(_timeout)? \w+;|\})"
     for line in [*removed, *added]:
         assert re.fullmatch(allowed, line), line
 
@@ -126,7 +128,7 @@ def test_addresses_are_looked_up_by_nobody() -> None:
 
 @pytest.mark.parametrize(("route", "said"), [(False, "ipv6=off"), (True, None)])
 def test_ipv6_addresses_of_an_upstream_where_there_is_a_way_to_them(*, route: bool, said: str | None) -> None:
-    [words] = directives(text(API, on=nginx(ipv6_route=route)), "resolver")
+    [words] = directives(text(API, on=nginx((1, 29), ipv6_route=route)), "resolver")
     assert words == ["192.0.2.53", "[2001:db8::53]", "valid=30s", *([said] if said else [])]
 
 
@@ -227,7 +229,7 @@ def test_secrets_are_in_files_of_their_own() -> None:
 def test_a_lost_secret_closes_the_site() -> None:
     """The file is included by a pattern: nginx starts without it, and the variable is empty."""
     inject, token = text(API), text(TOKEN)
-    assert directives(inject, "include") == [[f"{OWN}/gate.injec[t]"]]
+    assert [f"{OWN}/gate.injec[t]"] in directives(inject, "include")
     assert '_key = "") { return 503; }' in location(inject, "/v1/")
     assert '_user = "") { return 401; }' in location(token, "/v1/")
     assert 'default "";' in token
@@ -241,22 +243,51 @@ def api(**about: Any) -> str:
 
 
 def test_an_api_is_asked_as_itself() -> None:
-    part = location(api(), "/base/")
-    assert "proxy_pass https://$novaops_upstream:8443;" in part
-    for line in (
-        "proxy_ssl_server_name on;",
-        "proxy_ssl_name api.example.net;",
-        "proxy_ssl_verify on;",
-        "proxy_http_version 1.1;",
-        "proxy_buffering off;",
-    ):
+    conf, part = api(), location(api(), "/base/")
+    assert "proxy_pass https://novaops_gate_0;" in part
+    for line in ("proxy_ssl_name api.example.net;", "proxy_http_version 1.1;", "proxy_buffering off;"):
         assert line in part
+    for line in ("proxy_ssl_server_name on;", "proxy_ssl_verify on;"):
+        assert conf.count(line) == 1
     headers = {words[0]: words[1] for words in directives(part, "proxy_set_header")}
     assert headers["Host"] == "api.example.net:8443"
     assert headers["Authorization"].startswith("Bearer $novaops_")
     for name in ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via", "Cookie", "Referer"):
         assert headers[name] == ""
     assert directives(location(text(API), "/v1/"), "proxy_set_header")[0] == ["Host", "api.openai.com"]
+
+
+@pytest.mark.parametrize(
+    ("on", "about", "file", "folder"),
+    [
+        (nginx(), {}, f"{OWN}/no-authority.pem", [["VerifyCAPath", "/etc/ssl/certs"]]),
+        (nginx((1, 18)), {}, "/etc/ssl/certs/ca-certificates.crt", []),
+        (nginx(), {"upstream_ca": "/etc/ca.pem"}, "/etc/ca.pem", []),
+    ],
+)
+def test_whom_it_trusts(on: NginxFacts, about: Any, file: str, folder: list[list[str]]) -> None:
+    """The folder is read when it is needed; a file with all authorities once for each location, at each start."""
+    site = {**API, **about}
+    conf, found = text(site, on=on), files(site, on=on)
+    assert directives(conf, "proxy_ssl_trusted_certificate") == [[file]]
+    assert directives(conf, "proxy_ssl_conf_command") == folder
+    assert (f"{OWN}/no-authority.pem" in found) == bool(folder)
+    old = {f"{OWN}/no-authority.pem": "-----BEGIN CERTIFICATE-----"}
+    assert f"{OWN}/no-authority.pem" in files(APP, old=old), "a site that this section does not have may refer to it"
+    assert f"{OWN}/no-authority.pem" not in files({**API, "state": "absent"}, old=old)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_where_it_is_asked(version: tuple[int, ...]) -> None:
+    """An older nginx has the addresses from a file of the host's; without that file it starts all the same."""
+    conf = text(API, on=nginx(version))
+    pool = conf.partition("\nupstream novaops_gate_0 {")[2].partition("\n}")[0]
+    native = version >= (1, 27, 3)
+    assert directives(pool, "include") == ([] if native else [[f"{OWN}/gate.addresses/api.openai.com:44[3]"]])
+    assert directives(pool, "server") == ([["api.openai.com:443", "resolve"]] if native else [["127.0.0.1:9", "down"]])
+    assert [directives(pool, f"keepalive{what}") for what in ("", "_requests", "_timeout")] == [[["32"]], [["1000"]], [["60s"]]]
+    units = {path for path in files(API, on=nginx(version)) if "novaops-proxy@" in path or path.endswith(".sh")}
+    assert len(units) == (0 if native else 3)
 
 
 @pytest.mark.parametrize("auth", [{"token": "env:TOKEN"}, {"passthrough": "true", "from": "192.0.2.1"}])
@@ -315,6 +346,32 @@ def test_a_pool() -> None:
         ["[::1]:2", "weight=3", "max_fails=0", "fail_timeout=10s"],
     ]
     assert directives(conf, "keepalive") == [["32"]]
+    assert directives(conf, "keepalive_timeout") == [["4s"]], "less than servers that close after 5 s"
+    assert directives(text({**APP, "keepalive_timeout": "55"}), "keepalive_timeout") == [["55s"]]
+
+
+@pytest.mark.parametrize("site", [API, APP])
+def test_what_every_site_says_of_answers(site: Mapping[str, Any]) -> None:
+    """Heads of several cookies fit; and nothing that is not idempotent is sent twice, whatever somebody says for all servers."""
+    conf = text(site)
+    assert directives(conf, "proxy_next_upstream") == [["error", "timeout"]]
+    assert directives(conf, "proxy_buffer_size") == [["32k"]]
+    wider = text({**site, "max_head": "64k"})
+    said = {name: directives(wider, f"proxy_{name}") for name in ("buffer_size", "buffers", "busy_buffers_size", "temp_file_write_size")}
+    assert said == {
+        "buffer_size": [["64k"]],
+        "buffers": [["8", "64k"]],
+        "busy_buffers_size": [["128k"]],
+        "temp_file_write_size": [["128k"]],
+    }
+
+
+def test_how_long_a_provider_s_connections_are_kept() -> None:
+    newer = nginx((1, 29))
+    other = without(API, "provider", upstream="https://a.example.net")
+    said = [directives(text(site, on=newer), "keepalive_timeout") for site in (API, other)]
+    assert said == [[["60s"], ["75s"]], [["4s"], ["75s"]]], "of the API's connections, and of clients'"
+    assert directives(text({**API, "keepalive": "0"}, on=newer), "keepalive") == []
 
 
 def test_without_a_location_for_the_rest_the_rest_is_closed() -> None:
@@ -460,7 +517,7 @@ def test_whatever_the_types_take_is_whole(sites: list[Mapping[str, Any]]) -> Non
     for version in ((1, 18), (1, 29)):
         found = files(*sites, on=nginx(version))
         for path, written in found.items():
-            if path.endswith(".htpasswd"):
+            if path.endswith((".htpasswd", ".pem", ".sh", ".service", ".timer")):
                 continue
             words = nginx_words(written.text)
             assert words.count("{") == words.count("}")

@@ -16,14 +16,16 @@ from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.proxy.facts.answer import Answered, SiteAnswer
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
+from novaops.features.proxy.resources.api_addresses import ApiAddresses, ApiTimers
 from novaops.features.proxy.resources.default_page import NoDefaultPage
-from novaops.features.proxy.resources.nginx_files import CONF, OWN, TAKE_UP, NginxFiles, Part, is_ours, site_files
-from novaops.features.proxy.resources.site_answers import OWN_ERROR, SiteAnswers
+from novaops.features.proxy.resources.nginx_files import CONF, OWN, NginxFiles, Part, is_ours, site_files
+from novaops.features.proxy.resources.nginx_reload import STALE, TAKE_UP, WHEN_UNDONE, NginxReload
+from novaops.features.proxy.resources.site_answers import ApiBehind, SiteAnswers
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
 from novaops.features.proxy.resources.site_removed import LineageRemoved, site_removed
 from novaops.formats.nginx_conf import NginxConf
 from novaops.model.action import Command, WriteFile
-from novaops.model.plan import Plan
+from novaops.model.plan import Plan, Resource
 from novaops.model.question import Facts, Missing
 from novaops.secret import Secret
 from tests.support.proxy_sites import CASES, nginx
@@ -78,19 +80,32 @@ def test_claims(case: Mapping[str, Any]) -> None:
 URL = "https://gate.example.com/v1/models"
 
 
-def answered(text: Any, trouble: str = "") -> Answered | Missing:
+BODIES = {"ours": '{"error": {"type": "novaops_proxy", "message": "it is ours"}}', "models": '{"data": []}', "page": "<html>hello"}
+"""Words that stand for a whole body; any other word is the message of an error."""
+LOGGED = "the last line of the log"
+
+
+def answered(text: Any, trouble: str = "", exit_code: int = 0, logged: str = LOGGED) -> Answered | Missing:
     if text is None:
         return Missing.ABSENT
-    status, _, body = str(text).partition(" ")
-    return Answered(int(status), body.replace("ours", f'{{"type": {OWN_ERROR}}}'), trouble, "the last line of the log")
+    status, _, word = str(text).partition(" ")
+    body = BODIES.get(word, f'{{"error": {{"message": "{word}"}}}}')
+    return Answered(int(status), body, trouble, logged, exit_code)
+
+
+def api_behind(case: Mapping[str, Any]) -> ApiBehind | None:
+    if "api" not in case:
+        return None
+    injects = case["mode"] == "inject"
+    described = not case["api"].startswith("https:")
+    return ApiBehind(case["api"], injects or case.get("key", False), injects, described, tuple(case.get("without_key", [401])))
 
 
 @pytest.mark.parametrize("case", rows("answers"))
 def test_answers(case: Mapping[str, Any]) -> None:
     site = SiteAnswers(
         *("gate", (URL,), case.get("to", "127.0.0.1:443"), "/etc/x", "/c.pem", case["mode"]),
-        api=case.get("api", ""),
-        key_is_known=case.get("key", False),
+        api=api_behind(case),
         allowed=tuple(case.get("from", [])),
         headers=(("X-Token", Secret("t")),),
         login=Secret("nova:pw") if case.get("login") else None,
@@ -99,7 +114,13 @@ def test_answers(case: Mapping[str, Any]) -> None:
     known, stranger = (question for question in site.questions() if isinstance(question, SiteAnswer))
     assert (known.headers, known.log) == ((("X-Token", Secret("t")),), "/var/log/x")
     assert (stranger.headers, stranger.login) == ((), None), "a stranger has nothing to show"
-    facts = Facts({known: answered(case["known"], case.get("trouble", "")), stranger: answered(case["stranger"])}, {})
+    facts = Facts(
+        {
+            known: answered(case["known"], case.get("trouble", ""), case.get("exit", 0), case.get("logged", LOGGED)),
+            stranger: answered(case["stranger"]),
+        },
+        {},
+    )
     plan = make_plan([site], facts)
     assert (plan.steps, plan.refusals) == ((), ())
     if case["says"] == "ok":
@@ -132,15 +153,18 @@ SITE, HTTP = site_files("shop")
 SECRETS = f"{OWN}/shop.inject"
 
 
-def planned(resource: Any, on: NginxFacts, files: Mapping[str, FileState] | None = None, pending: tuple[str, ...] = ()) -> Plan:
-    """What is planned where only these files are there."""
+def planned(wanted: Any, on: NginxFacts, files: Mapping[str, FileState] | None = None, holds: tuple[str, ...] = ()) -> Plan:
+    """What is planned where only these files are there. Of tests in sh, those hold that have one of the texts."""
+    resources = wanted if isinstance(wanted, list) else [wanted]
     answers: dict[Any, Any] = {Nginx(): on, UnitNamed("nginx.service"): UnitFacts("loaded", "active", "enabled")}
-    for question in questions_of([resource]):
+    for question in questions_of(resources):
         if isinstance(question, FileAt):
             answers[question] = (files or {}).get(question.path, Missing.ABSENT)
         elif isinstance(question, Succeeds):
-            answers[question] = any(path in question.command for path in pending)
-    return make_plan([resource], Facts(answers, {}))
+            answers[question] = any(text in question.command for text in holds)
+        elif isinstance(question, UnitNamed):
+            answers.setdefault(question, Missing.ABSENT)
+    return make_plan(resources, Facts(answers, {}))
 
 
 def file(text: str, mode: str = "0644", group: str = "root", *, pending: bool = False) -> FileState:
@@ -153,14 +177,16 @@ def both(nginx_files: bool = True) -> NginxFiles:  # noqa: FBT001, FBT002 - with
 
 
 def writes(plan: Plan) -> list[tuple[str, Any, tuple[str, ...]]]:
-    return [(action.path, action.content, action.then) for step in plan.steps for action in step.actions if isinstance(action, WriteFile)]
+    """But for the note that nginx has to be told."""
+    found = [action for step in plan.steps for action in step.actions if isinstance(action, WriteFile) and action.path != STALE]
+    return [(action.path, action.content, action.then) for action in found]
 
 
-def test_files_are_one_step_each_taken_up() -> None:
+def test_files_are_one_step() -> None:
     plan = planned(both(), nginx())
     [step] = plan.steps
     assert step.resource == "nginx:shop"
-    assert writes(plan) == [(SITE, "site\n", TAKE_UP), (SECRETS, Secret("key\n"), TAKE_UP)]
+    assert writes(plan) == [(SITE, "site\n", WHEN_UNDONE), (SECRETS, Secret("key\n"), WHEN_UNDONE)]
     assert [change.field for change in step.changes][:2] == ["novaops-shop.conf file", "novaops-shop.conf content"]
     assert "key" not in str(step.changes)
 
@@ -172,16 +198,40 @@ def test_what_is_right_is_left() -> None:
     assert path == SECRETS, "its mode is another one"
 
 
-def test_what_was_not_taken_up_is() -> None:
-    found = {SITE: file("site\n", pending=True), SECRETS: file("key\n", "0600")}
-    assert [path for path, _, _ in writes(planned(both(), nginx(), found))] == [SITE]
-    [step] = planned(both(nginx_files=False), nginx(), {SITE: file("site\n")}, pending=("shop.inject",)).steps
-    assert [(change.field, change.before) for change in step.changes] == [("shop.inject then", "not finished")]
+def test_one_reload_for_all_that_is_changed() -> None:
+    """A note comes before the first change, and goes once nginx has taken everything up. All of that is done together."""
+    sites = [NginxFiles(name, (Part(f"{CONF}/{name}.conf", lambda *_: "x"),)) for name in ("one", "two")]
+    plan = planned([*sites, NginxReload()], nginx())
+    first, second, last = plan.steps
+    assert [step.resource for step in plan.steps] == ["nginx:one", "nginx:two", "nginx:(reload)"]
+    assert {step.together for step in plan.steps} == {"nginx:one"}
+    actions = [(step.resource, action) for step in plan.steps for action in step.actions]
+    notes = [(resource, action) for resource, action in actions if isinstance(action, WriteFile) and action.path == STALE]
+    assert [(resource, action.content is None) for resource, action in notes] == [("nginx:one", False), ("nginx:(reload)", True)]
+    assert (first.actions[0], last.actions[-1]) == tuple(action for _, action in notes), "first of all, and last of all"
+    assert [str(action) for action in second.actions] == [f"write {CONF}/two.conf"]
+    assert [action.words for action in last.actions if isinstance(action, Command)] == [TAKE_UP]
+
+
+def test_what_a_killed_run_has_left_is_taken_up() -> None:
+    """The files are right, and nginx does not know them."""
+    found = {SITE: file("site\n"), SECRETS: file("key\n", "0600"), STALE: file("nginx has not … beginning with nginx:shop\n")}
+    [step] = planned([both(), NginxReload()], nginx(), found).steps
+    assert step.resource == "nginx:(reload)"
+    del found[STALE]
+    assert not planned([both(), NginxReload()], nginx(), found)
+
+
+def test_what_comes_after_a_reload_is_not_done_together_with_what_came_before() -> None:
+    """A certificate that was fetched in between is not thrown away when nginx does not accept the site."""
+    sites = [NginxFiles(name, (Part(f"{CONF}/{name}.conf", lambda *_: "x"),)) for name in ("one", "two")]
+    plan = planned([sites[0], NginxReload(": plain http"), sites[1], NginxReload()], nginx())
+    assert [step.together for step in plan.steps] == ["nginx:one", "nginx:one", "nginx:two", "nginx:two"]
 
 
 def test_a_file_that_is_not_wanted_goes() -> None:
     found = {SITE: file("site\n"), SECRETS: file("key\n", "0600")}
-    assert writes(planned(both(nginx_files=False), nginx(), found)) == [(SECRETS, None, TAKE_UP)]
+    assert writes(planned(both(nginx_files=False), nginx(), found)) == [(SECRETS, None, WHEN_UNDONE)]
 
 
 @pytest.mark.parametrize(
@@ -241,6 +291,41 @@ def test_whose_files_they_are() -> None:
         assert is_ours(ours)
     for theirs in (f"{CONF}/default.conf", f"{CONF}/my-novaops-x.conf", "/etc/nginx/nginx.conf", DEFAULT_PAGE):
         assert not is_ours(theirs)
+
+
+# -- the addresses of APIs ---------------------------------------------------------------------------------------------
+
+APIS = ((("gate", ("api.test:443", "files.test:443")),), ("shop",))
+WRITTEN = "[ -e /etc/nginx/novaops/gate.addresses/api.test:443 ]"
+FORGOTTEN = "[ ! -e /etc/nginx/novaops/shop.addresses ]"
+
+
+def followed(on: NginxFacts, holds: tuple[str, ...], *timers: str) -> list[tuple[str, str | None, str | None]]:
+    """The changes of a plan where these timers run."""
+    wanted: list[Resource] = [ApiTimers(*APIS, start=False), ApiAddresses(*APIS), ApiTimers(*APIS)]
+    answers: dict[Any, Any] = {Nginx(): on}
+    for question in questions_of(wanted):
+        if isinstance(question, Succeeds):
+            answers[question] = question.command.startswith(holds)
+        elif isinstance(question, UnitNamed):
+            runs = question.name.removeprefix("novaops-proxy@").removesuffix(".timer") in timers
+            answers[question] = UnitFacts("loaded", "active", "enabled") if runs else Missing.ABSENT
+    plan = make_plan(wanted, Facts(answers, {}))
+    return [(change.field, change.before, change.after) for step in plan.steps for change in step.changes]
+
+
+def test_a_site_s_timer_and_first_addresses() -> None:
+    every = ("timers", None, "every 20 s for gate")
+    assert followed(nginx(), (WRITTEN, FORGOTTEN), "gate") == [], "what the files say later is the host's own"
+    assert followed(nginx(), (WRITTEN, FORGOTTEN)) == [every]
+    assert followed(nginx(), (FORGOTTEN,), "gate") == [("addresses", None, "api.test:443, files.test:443")]
+    assert followed(nginx(), (FORGOTTEN,)) == [("addresses", None, "api.test:443, files.test:443"), every]
+    assert followed(nginx(), (WRITTEN,), "gate", "shop") == [("timers", "for shop", None), ("addresses", "of shop", None)]
+
+
+def test_a_newer_nginx_needs_neither() -> None:
+    assert followed(nginx((1, 27, 3)), (FORGOTTEN, "[ ! -e /etc/nginx/novaops/gate.addresses ]")) == []
+    assert followed(nginx((1, 27, 3)), (WRITTEN, FORGOTTEN), "gate") == [("timers", "for gate", None), ("addresses", "of gate", None)]
 
 
 # -- gone -------------------------------------------------------------------------------------------------------------

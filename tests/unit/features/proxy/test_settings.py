@@ -93,7 +93,7 @@ def test_a_value_is_taken_or_said_to_be_none(key: str, text: str) -> None:
         assert (value[0] if isinstance(value, tuple) else value) == check(text)
 
 
-KEYS = st.sampled_from(["basic", "inject", "token", "header", "passthrough", "from", "nova", "x"])
+KEYS = st.sampled_from(["basic", "keys", "inject", "token", "header", "limit", "passthrough", "from", "nova", "x"])
 SHAPES = st.recursive(
     st.sampled_from([SECRET, "env:KEY", "true", "192.0.2.1", None]),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=3),
@@ -192,10 +192,17 @@ CALLS = [
     (f"deploy canada --name x --provider openai {FLAGS}", None, 2, "auth: is required in front of an API"),
     (f"deploy canada --name x --provider opnai {FLAGS} --token env:KEY", None, 2, "there is no provider opnai"),
     (f"deploy canada --name x --upstream http://a {FLAGS} --token env:KEY", None, 2, '"http://a" is no https:// URL'),
-    (f"deploy canada --name x --provider openai --upstream https://a {FLAGS}", None, 2, "provider and upstream: say one of"),
-    (f"deploy canada --name x --provider openai {FLAGS} --user nova", None, 2, "--user and --password belong together"),
-    (f"deploy canada --name x --provider openai {FLAGS} --password env:PW", None, 2, "--user and --password belong together"),
-    (f"deploy canada --name x --provider openai {FLAGS} --inject env:KEY", None, 2, "inject needs basic"),
+    (f"deploy canada --name x --provider azure {FLAGS} --token env:KEY", None, 2, "azure: each user has a host of their own there"),
+    (f"deploy canada --name x --provider openai --probe /v2/x {FLAGS} --token env:KEY", None, 2, "probe: /v2/x is not below /v1"),
+    (f"deploy canada --name x --provider openai --upstreams a:1 {FLAGS}", None, 2, "provider and upstreams: say one of"),
+    (f"deploy canada --name x --provider openai {FLAGS} --user nova", None, 2, "--user belongs together with one of --password and --key"),
+    (
+        f"deploy canada --name x --provider openai {FLAGS} --password env:PW",
+        None,
+        2,
+        "--user belongs together with one of --password and --key",
+    ),
+    (f"deploy canada --name x --provider openai {FLAGS} --inject env:KEY", None, 2, "inject needs keys or basic"),
     (f"deploy canada --name x --provider openai {FLAGS} --token {SECRET}", None, 2, "a secret is not written in plain text"),
     (f"deploy canada --name x --provider openai {FLAGS} --from 192.0.2.0/33", None, 2, '"192.0.2.0/33" is no address or network'),
     (f"deploy canada --name x --upstreams a {FLAGS}", None, 2, '"a" has no port: HOST:PORT'),
@@ -261,7 +268,7 @@ def test_the_whole_program_says_it_too(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "novaops", "-i", str(tmp_path / "inventory.yaml"), "proxy", "deploy"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "/inventory.yaml: hosts/canada/proxy/0/tls: \"['off']\" is not one of off, letsencrypt, self-signed, files" in done.stderr
+    assert "/inventory.yaml: hosts/canada/proxy/0/tls: a list is not one of off, letsencrypt, self-signed, files" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -283,7 +290,7 @@ def test_a_random_token_is_nobody_s_name(who: str, monkeypatch: pytest.MonkeyPat
         (["--user", "a", "--password", "hunter2"], "--password: a secret is not written in plain text"),
         (["--from", "1.2.3.4/8"], '--from: "1.2.3.4/8" is no address or network'),
         (["--token", "env:X", "--user", "a", "--password", "env:Y"], "basic and token exclude each other"),
-        (["--user", "a"], "--user and --password belong together"),
+        (["--user", "a"], "--user belongs together with one of --password and --key"),
     ],
 )
 def test_a_flag_that_is_wrong_is_named(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,6 +76,42 @@ def test_what_a_machine_is_told() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("reached", "without_key", "said", "down"),
+    [
+        (Reached("a:443", 401, ""), (401,), "a:443 answers 401", False),
+        (Reached("a:443", 200, "", body="{}"), (401,), "a:443 answers 200", False),
+        (Reached("a:443", 400, "", body='{"error": "no key"}'), (400,), "a:443 answers 400", False),
+        (
+            Reached("a:443", 404, "", body='{"error": "no such path"}'),
+            (401,),
+            "a:443 answers 404: reachable, but the API has nothing at /v1/models (404): no such path",
+            True,
+        ),
+        (Reached("a:443", 500, "", body="{}"), (401,), "a:443 answers 500: reachable, but the API is in trouble (500)", True),
+        (Reached("a:443", 200, "", body="<html>"), (401,), "a:443 answers 200: something else answers: 200 and a web page, where", True),
+        (Reached("a:443", 401, "transfer closed", 18), (401,), "a:443 answers 401: transfer closed", True),
+        (Reached("a:443", 401, "", 63), (401,), "a:443 answers 401", False),
+        (Reached("a:443", 0, "refused", 7), (401,), "a:443: refused", True),
+    ],
+)
+def test_an_api_must_give_its_own_answer(reached: Reached, without_key: tuple[int, ...], said: str, *, down: bool) -> None:
+    about = found(site(upstreams=(reached, Reached("files:443", 404, "")), probe="/v1/models", without_key=without_key))
+    assert sites.rows(about)[0][3].startswith(said)
+    assert sites.rows(about)[1][3] == "files:443 answers 404", "the probe is of the first endpoint alone"
+    only = found(site(upstreams=(reached,), probe="/v1/models", without_key=without_key))
+    assert sites.is_down(only) is down
+
+
+def test_what_is_down() -> None:
+    dead, up = Reached("a:1", 0, "refused", 7), Reached("b:1", 500, "")
+    assert not sites.is_down(found(site(upstreams=(dead, up)))), "one of them serves"
+    assert sites.is_down(found(site(upstreams=(dead, dead))))
+    assert sites.is_down(found(site(), running=False))
+    assert sites.is_down(found(site(), broken="[emerg] x"))
+    assert not sites.is_down(found())
+
+
 def test_a_host_without_nginx() -> None:
     with pytest.raises(HostFailed) as error:
         found(installed=False)

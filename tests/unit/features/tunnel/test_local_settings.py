@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from novaops.errors import UsageError
 from novaops.features.tunnel.local_settings import LocalForward, forwards
-from novaops.providers import loader as provider
+from novaops.providers import loader
 
 
 def api(name: str) -> tuple[str, int]:
-    first = provider.load(name).endpoints[0]
+    first = loader.load(name).endpoints[0]
     return first.host, first.port
 
 

@@ -104,7 +104,7 @@ def file_of(wanted: DesiredState, path: str) -> str:
         ({**API, "supervisor": "runit"}, "0/supervisor", "is not one of autossh, systemd"),
         ({**API, "check": "ftp://x/"}, "0/check", "neither tcp nor a URL"),
         ({**API, "check": "https://x/\n"}, "0/check", "is no URL"),
-        ({**API, "every": 1}, "0/every", "greater than or equal to 5"),
+        ({**API, "every": 1}, "0/every", '"1" is less than 5'),
         ({**API, "name": "../x"}, "0/name", "is no name"),
         ({**API, "prot": 1}, "0/prot", "there is no such key"),
         ({**API, "transparent": True, "to": "192.0.2.9:443"}, "0", "transparent: 192.0.2.9 is no name"),

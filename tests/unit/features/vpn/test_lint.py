@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from novaops.features.vpn.configuration import configuration
+from novaops.features.vpn.configuration import SecretFiles, configuration
 from novaops.features.vpn.credentials import checked_login, login_of
 from novaops.features.vpn.findings import Examined, Given
 from novaops.features.vpn.lint import examine
@@ -38,15 +38,15 @@ def key(bits: int, number: int) -> rsa.RSAPrivateKey:
 
 
 @cache
-def certificate(name: str = "client", days: int = 400, bits: int = 2048, begins: int = -10) -> x509.Certificate:
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+def certificate(name: str = "client", days: int = 400, bits: int = 2048, begins: int = -10, issuer: str = "") -> x509.Certificate:
+    subject, above = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (name, issuer or name))
     now = dt.datetime.fromtimestamp(NOW, dt.UTC)
-    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key(bits, 0).public_key()).serial_number(7)
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(above).public_key(key(bits, 0).public_key()).serial_number(7)
     begin = now + dt.timedelta(days=min(begins, days - 1))
     return builder.not_valid_before(begin).not_valid_after(now + dt.timedelta(days=days)).sign(key(bits, 0), hashes.SHA256())
 
 
-def pem(name: str = "client", **more: int) -> str:
+def pem(name: str = "client", **more: Any) -> str:
     return certificate(name, **more).public_bytes(Encoding.PEM).decode()
 
 
@@ -92,6 +92,147 @@ def test_certificates() -> None:
         "the key does not belong to the certificate (cert)"
     ]
     assert "there is no private key" in examine(whole(*lines, secret=NO_KEY), Given(NOW)).findings[0].what
+
+
+SHA1_ROOT = """\
+-----BEGIN CERTIFICATE-----
+MIIDrzCCApegAwIBAgIQCDvgVpBCRrGhdWrJWZHHSjANBgkqhkiG9w0BAQUFADBh
+MQswCQYDVQQGEwJVUzEVMBMGA1UEChMMRGlnaUNlcnQgSW5jMRkwFwYDVQQLExB3
+d3cuZGlnaWNlcnQuY29tMSAwHgYDVQQDExdEaWdpQ2VydCBHbG9iYWwgUm9vdCBD
+QTAeFw0wNjExMTAwMDAwMDBaFw0zMTExMTAwMDAwMDBaMGExCzAJBgNVBAYTAlVT
+MRUwEwYDVQQKEwxEaWdpQ2VydCBJbmMxGTAXBgNVBAsTEHd3dy5kaWdpY2VydC5j
+b20xIDAeBgNVBAMTF0RpZ2lDZXJ0IEdsb2JhbCBSb290IENBMIIBIjANBgkqhkiG
+9w0BAQEFAAOCAQ8AMIIBCgKCAQEA4jvhEXLeqKTTo1eqUKKPC3eQyaKl7hLOllsB
+CSDMAZOnTjC3U/dDxGkAV53ijSLdhwZAAIEJzs4bg7/fzTtxRuLWZscFs3YnFo97
+nh6Vfe63SKMI2tavegw5BmV/Sl0fvBf4q77uKNd0f3p4mVmFaG5cIzJLv07A6Fpt
+43C/dxC//AH2hdmoRBBYMql1GNXRor5H4idq9Joz+EkIYIvUX7Q6hL+hqkpMfT7P
+T19sdl6gSzeRntwi5m3OFBqOasv+zbMUZBfHWymeMr/y7vrTC0LUq7dBMtoM1O/4
+gdW7jVg/tRvoSSiicNoxBN33shbyTApOB6jtSj1etX+jkMOvJwIDAQABo2MwYTAO
+BgNVHQ8BAf8EBAMCAYYwDwYDVR0TAQH/BAUwAwEB/zAdBgNVHQ4EFgQUA95QNVbR
+TLtm8KPiGxvDl7I90VUwHwYDVR0jBBgwFoAUA95QNVbRTLtm8KPiGxvDl7I90VUw
+DQYJKoZIhvcNAQEFBQADggEBAMucN6pIExIK+t1EnE9SsPTfrgT1eXkIoyQY/Esr
+hMAtudXH/vTBH1jLuG2cenTnmCmrEbXjcKChzUyImZOMkXDiqw8cvpOp/2PV5Adg
+06O/nVsJ8dWO41P0jmP6P6fbtGbfYmbW0W5BjfIttep3Sp+dWOIrWcBAI+0tKIJF
+PnlUkiaY4IBIqDfv8NZ5YBberOgOzW6sRBc4L0na4UU+Krk2U886UAb3LujEV0ls
+YSEY1QSteDwsOoBrp+uvFRTp2InBuThs4pFsiv9kuXclVzDAGySj4dzp30d8tbQk
+CAUw7C29C79Fv1C5qfPrmAESrciIxpg0X40KPMbp1ZWVbd4=
+-----END CERTIFICATE-----
+"""
+"""A root that many providers' profiles have (DigiCert Global Root CA), signed with SHA1 by itself."""
+
+
+def test_a_root_may_be_signed_with_sha1() -> None:
+    assert weights(examine(whole(*BARE.splitlines(), ca=SHA1_ROOT), Given(NOW))) == []
+
+
+def test_weak_keys_have_the_true_reason_and_a_way_round() -> None:
+    (weak,) = examine(whole(*BARE.splitlines(), ca=pem("ca", bits=1024)), Given(NOW)).findings
+    assert weak.what == "the certificate of ca has an RSA key of 1024 bits, which can be broken: 2048 are the least"
+    assert "tls-cert-profile insecure" in weak.fix
+    assert weights(
+        examine(whole(*BARE.splitlines(), weak.fix.partition("; ")[2].partition(" takes")[0], ca=pem("ca", bits=1024)), Given(NOW))
+    ) == ["ca warning"]
+
+
+def crl(days: int) -> str:
+    now = dt.datetime.fromtimestamp(NOW, dt.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")])
+    builder = x509.CertificateRevocationListBuilder().issuer_name(name).last_update(now - dt.timedelta(days=90))
+    return builder.next_update(now + dt.timedelta(days=days)).sign(key(2048, 0), hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+@pytest.mark.parametrize(
+    ("block", "what"),
+    [
+        (crl(30), None),
+        (crl(-1), "the list of revoked certificates expired on 2026-11-21: OpenVPN would let no server in"),
+        ("nonsense\n", "the list of revoked certificates cannot be read"),
+    ],
+    ids=["good", "expired", "broken"],
+)
+def test_lists_of_revoked_certificates(block: str, what: str | None) -> None:
+    found = examine(whole(*BARE.splitlines(), f"<crl-verify>\n{block}</crl-verify>"), Given(NOW))
+    assert [one.what for one in found.refusals] == ([what] if what else [])
+    assert [one.name for one in found.kept if one.name == "crl-verify"] == ["crl-verify"]
+
+
+PIN = ":".join(["AB"] * 32)
+
+
+@pytest.mark.parametrize("name", ["peer-fingerprint", "verify-hash"])
+def test_a_pin_is_never_dropped(name: str) -> None:
+    found = examine(whole("client", "remote a.example", f"<{name}>\n# one\n{PIN}\n</{name}>"), Given(NOW))
+    assert not found.refusals
+    assert f"<{name}>\n# one\n{PIN}\n</{name}>\n" in made(found)
+    added = "remote-cert-tls server\n" in made(found)
+    assert added is (name == "verify-hash"), "verify-hash names the authority, and no other certificate of its"
+
+
+def test_a_pin_needs_no_authority() -> None:
+    cert = f"<cert>\n{pem()}</cert>\n<key>\n{key_pem()}</key>\n"
+    text = f"client\nremote a.example\n<peer-fingerprint>\n{PIN}\n</peer-fingerprint>\n{cert}"
+    assert said(examine(Profile.read(text.encode()), Given(NOW))) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "peer-fingerprint AB:CD",
+        "<peer-fingerprint>\n\n</peer-fingerprint>",
+        f"<peer-fingerprint>\n{PIN} x\n</peer-fingerprint>",
+        "verify-hash nonsense",
+        f"peer-fingerprint {PIN}\nverify-hash {PIN} SHA256",
+        "<verify-x509-name>\nvpn name\n</verify-x509-name>",
+        "<remote-cert-tls>\nserver\n</remote-cert-tls>",
+        "tls-verify /bin/verify",
+    ],
+)
+def test_what_proves_the_server_is_kept_or_the_profile_is_refused(line: str) -> None:
+    assert examine(whole(*BARE.splitlines(), line), Given(NOW)).refusals
+
+
+@pytest.mark.parametrize(
+    "line", ["http-proxy p.example 3128 proxy.txt basic", "http-proxy p.example 3128 proxy.txt", "socks-proxy p.example 1080 proxy.txt"]
+)
+def test_the_file_of_a_proxy_is_taken_along(line: str) -> None:
+    profile = whole(*BARE.splitlines(), "proto tcp", line)
+    found = examine(profile, Given(NOW), {"proxy.txt": b"nova\nword\n"})
+    assert not found.refusals
+    assert found.proxy_login is not None
+    assert (found.proxy_login[0], found.proxy_login[1].reveal()) == ("nova", "word")
+    text = made(found, files=SecretFiles(proxy_login="/etc/openvpn/client/x.proxy"))
+    assert line.replace("proxy.txt", "/etc/openvpn/client/x.proxy") in text.splitlines()
+    assert [one.option for one in examine(profile, Given(NOW)).refusals] == [line.split(maxsplit=1)[0]]
+    assert examine(profile, Given(NOW), {"proxy.txt": b"nova\n"}).refusals
+
+
+def test_a_password_file_elsewhere_does_not_matter_where_the_password_is_given() -> None:
+    profile = whole(*BARE.splitlines(), "auth-user-pass /etc/openvpn/pass.txt", "x-unknown 1", "compress foo")
+    files = {"/etc/openvpn/pass.txt": "it is not in the profile's folder: move it there"}
+    assert said(examine(profile, Given(NOW, user=True), files)) == ["5 x-unknown left out", "6 compress warning", "6 compress refused"]
+    (first, *rest) = examine(profile, Given(NOW), files).findings
+    assert (first.line, first.weight) == (4, "refused")
+    assert "/etc/openvpn/pass.txt cannot be read: it is not in the profile's folder" in first.what
+    assert [one.line for one in rest] == [5, 6, 6], "it goes on to the other lines"
+    assert examine(profile, Given(NOW, later=True), files).findings[0].weight == "note"
+
+
+OPTIONS: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parents[3] / "cases/vpn/options.yaml").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_every_option_that_openvpn_knows_has_a_rule_of_its_own(name: str) -> None:
+    found = examine(whole(*BARE.splitlines(), f"{name} x"), Given(NOW, user=True))
+    assert not [one for one in found.findings if "does not know what it does" in one.what]
+
+
+@pytest.mark.parametrize("name", sorted(name for name, about in OPTIONS.items() if about["most"] is not None))
+def test_too_many_parameters_are_seen_before_openvpn_sees_them(name: str) -> None:
+    """For whatever is kept: lint says no where the run would."""
+    words = ["1"] * (OPTIONS[name]["most"] + 1)
+    found = examine(whole("client", "remote vpn.example.com", "remote-cert-tls server", " ".join([name, *words])), Given(NOW, user=True))
+    kept = [one for one in found.kept if one.line == 4]
+    assert not kept or found.refusals or kept[0].name != name
 
 
 def test_encrypted_keys() -> None:
@@ -153,8 +294,6 @@ def made(found: Examined, **more: Any) -> str:
         "device": "vpn-x",
         "address": "/bin/sh /etc/novaops/vpn/x.sh x address",
         "up": "/bin/true",
-        "login": "",
-        "key_password": "",
         "persist": True,
     }
     return configuration(found, **{**values, **more}).reveal()

@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from novaops.engine.desired import HostView
 from novaops.engine.planner import make_plan
 from novaops.engine.playbooks import shipped
 from novaops.engine.templates import Templates
@@ -108,7 +109,7 @@ def test_no_name_says_anything_else_to_nft_or_systemd(name: str) -> None:
 
 
 def test_every_value_stands_in_the_files() -> None:
-    host = SimpleNamespace(name="h", address="203.0.113.5", templates=Templates([shipped("templates")]))
+    host = HostView("h", "203.0.113.5", frozenset(), Templates([shipped("templates")]), Path())
     entry = form(network="10.9.8.0/25", reaches=("192.0.2.0/24", "198.51.100.7/32"), port=1200)
     files = {one.id: str(one.content) for one in resources(entry, host) if hasattr(one, "content")}
     conf, script = files["file:/etc/openvpn/server/vpn.conf"], files["file:/etc/novaops/vpn-server/vpn.sh"]
@@ -129,7 +130,7 @@ def test_every_value_stands_in_the_files() -> None:
     ],
 )
 def test_a_name_may_lead_to_addresses_of_both_kinds(address: str, protocol: str, proto: str) -> None:
-    host = SimpleNamespace(name="h", address="", templates=Templates([shipped("templates")]))
+    host = HostView("h", "", frozenset(), Templates([shipped("templates")]), Path())
     files = {one.id: str(one.content) for one in resources(form(address=address, protocol=protocol), host) if hasattr(one, "content")}
     conf = files["file:/etc/openvpn/server/vpn.conf"]
     assert f"proto {proto}\n" in conf
@@ -137,7 +138,7 @@ def test_a_name_may_lead_to_addresses_of_both_kinds(address: str, protocol: str,
 
 
 def test_without_an_address_no_profile_could_say_where_to_go() -> None:
-    host = SimpleNamespace(name="h", address="", templates=Templates([shipped("templates")]))
+    host = HostView("h", "", frozenset(), Templates([shipped("templates")]), Path())
     with pytest.raises(NovaopsError, match="say by which address"):
         list(resources(form(), host))
 
@@ -399,7 +400,7 @@ def test_a_folder_goes_only_with_what_novaops_put_there() -> None:
 
 
 def test_what_goes_leaves_the_authority() -> None:
-    host = SimpleNamespace(name="h", address="203.0.113.5", templates=Templates([shipped("templates")]))
+    host = HostView("h", "203.0.113.5", frozenset(), Templates([shipped("templates")]), Path())
     gone = [one.id for one in resources(form(state="absent"), host)]
     assert "file:/etc/openvpn/server/vpn.conf" in gone
     assert not any("/etc/openvpn/server/vpn/" in one or one.startswith("authority:") for one in gone)

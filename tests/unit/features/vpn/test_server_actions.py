@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from novaops.engine import inventory
+from novaops.engine.desired import HostView
 from novaops.engine.playbooks import Playbooks, shipped
 from novaops.engine.templates import Templates
 from novaops.errors import NovaopsError, Refused, UsageError
@@ -52,7 +52,7 @@ def test_a_renewal_asks_the_same_of_the_host(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("renewal", "expected"), [(None, (YEARS, "")), (Renewal(100, TOKEN), (100, TOKEN))])
 def test_a_renewal_reaches_the_authority(renewal: Renewal | None, expected: tuple[int, str]) -> None:
-    host = SimpleNamespace(name="h", address="203.0.113.5", templates=Templates([shipped("templates")]))
+    host = HostView("h", "203.0.113.5", frozenset(), Templates([shipped("templates")]), Path())
     (authority,) = (one for one in resources(Server(name="vpn", serve=True), host, renewal) if isinstance(one, Authority))
     assert (authority.days, authority.token) == expected
 

@@ -79,7 +79,7 @@ def test_both_kinds() -> None:
         ({"user": "nova", "password": "plain"}, "a secret is not written in plain text"),
         ({"check": "ftp://x"}, "is not a URL"),
         ({"check": "https://x/$(reboot)' -o /etc/passwd"}, "is not a URL"),
-        ({"keep": 0}, "greater than or equal to 1"),
+        ({"keep": 0}, '"0" is less than 1'),
         ({"when_down": "leak"}, "is not one of unreachable, direct"),
         ({"extra": 1}, "there is no such key"),
         ({"name": "../x"}, "is no name"),
@@ -157,7 +157,7 @@ def test_the_first_time() -> None:
     (step,) = make_plan([WANTED], facts(there=False, right=False)).steps
     assert (step.resource, step.risk) == ("vpn:canada", Risk.LOCKOUT)
     kinds = [type(action) for action in step.actions]
-    assert kinds == [Command, *[WriteFile] * 7, Command]
+    assert kinds == [Command, *[WriteFile] * 8, Command]
     assert "key" not in str([change.after for change in step.changes if "canada.conf" in change.field])
     for command in (step.actions[0], step.actions[-1]):
         assert isinstance(command, Command)
@@ -215,7 +215,7 @@ def test_the_vpns_own_network_may_be_named() -> None:
 def test_taken_away_and_gone() -> None:
     gone = VpnRemoved("canada")
     (step,) = make_plan([gone], facts(gone)).steps
-    assert [type(action) for action in step.actions] == [Command, *[WriteFile] * 7, Command]
+    assert [type(action) for action in step.actions] == [Command, *[WriteFile] * 8, Command]
     assert not make_plan([gone], facts(gone, there=False))
 
 
@@ -449,7 +449,7 @@ print("".join(line + "\\n" for line in lines), end="")
     assert (done.returncode == 0) is near, done.stderr
 
 
-@pytest.mark.parametrize("line", ["key {other}", "ca ../other.pem", "auth-user-pass {other}"])
+@pytest.mark.parametrize("line", ["key {other}", "ca ../other.pem", "crl-verify {other}"])
 def test_no_profile_takes_other_files_of_this_machine_along(tmp_path: Path, line: str) -> None:
     other = tmp_path / "other.pem"
     other.write_text("secret\n")
@@ -460,6 +460,23 @@ def test_no_profile_takes_other_files_of_this_machine_along(tmp_path: Path, line
     with pytest.raises(UsageError) as caught:
         lint_file(file)
     assert "not in the profile's folder" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line", ["auth-user-pass {other}", "askpass {other}", "http-proxy p 3128 {other} basic", "socks-proxy p 1080 {other}"]
+)
+def test_nor_passwords_of_this_machine(tmp_path: Path, line: str) -> None:
+    """The other lines are still looked at: such a path may be one of the provider's own machine, and a password may be given elsewhere."""
+    other = tmp_path / "other.txt"
+    other.write_text("secret\nword\n")
+    folder = tmp_path / "vpn"
+    folder.mkdir()
+    file = folder / "evil.ovpn"
+    file.write_text(f"client\nremote vpn.example.com\n{line.format(other=other)}\nx-unknown\n")
+    found = lint_file(file)
+    assert (found.login, found.proxy_login, found.key_password) == (None, None, None)
+    assert "it is not in the profile's folder" in str(found.findings)
+    assert "x-unknown" in [one.option for one in found.findings]
 
 
 def test_a_link_that_is_not_set_up_is_not_passed_over() -> None:
