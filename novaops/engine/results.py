@@ -114,10 +114,12 @@ def rolled_back(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step],
         None: "It could not be looked at again.",
     }
     undone = "All of it was taken back." if outcome.all_undone else "Not all of it could be taken back."
-    what = why.what if why else f"nobody confirmed it within {outcome.run.guard.seconds} s"
+    late = outcome.fired or not why  # what novaops saw of it depends on when the link was cut; what the host says does not
+    what = f"nobody confirmed it within {outcome.run.guard.seconds} s" if late else why.what if why else ""
+    details = [why.what if late else "", why.why] if why else []
     error = RolledBack(
         f"the fresh login did not work, and the host put itself back: {what}",
-        why="\n".join(filter(None, [why.why if why else "", f"{undone} {looked[as_before]}"])),
+        why="\n".join(filter(None, [*details, f"{undone} {looked[as_before]}"])),
         fix=(why.fix if why else "") or f"find out why with: novaops login status {host}",
     )
     lines = _lines(replace(plan, steps=(*before, *plan.steps)), statuses)

@@ -16,7 +16,7 @@ from novaops.engine.fresh_login import log_in
 from novaops.engine.guard import SECONDS, Answer, Guard, waits
 from novaops.engine.planner import fresh_logins, guarded_ranges
 from novaops.engine.run_script import Run, start_and_follow
-from novaops.errors import HostFailed, LockHeld, NovaopsError, RunLost, Unreachable
+from novaops.errors import HostFailed, LockHeld, LoginFailed, NovaopsError, RunLost, Unreachable
 from novaops.model.plan import FreshLogin, Step
 from novaops.secret import Secret
 from novaops.shell import whole
@@ -58,6 +58,8 @@ class Outcome:
     """How many fresh logins were made."""
     not_confirmed: NovaopsError | None = None
     """Why the fresh login did not work."""
+    fired: bool = False
+    """Whether the host heard nothing in time."""
 
 
 def new_run(steps: tuple[Step, ...], after: str, *, wait: bool, undoes: str = "", guard: int = SECONDS) -> Run:
@@ -113,6 +115,7 @@ def _confirm(session: Session, outcome: Outcome, number: int, watcher: Watcher) 
     def says(answer: Answer) -> str:
         return whole(run.guard.answer(run.id, number, answer))
 
+    login = logins[0]
     try:
         for login in logins:
             watcher.guarded(login, run.guard.seconds)
@@ -123,6 +126,10 @@ def _confirm(session: Session, outcome: Outcome, number: int, watcher: Watcher) 
         watcher.taking_back(error.what)
         with suppress(NovaopsError):
             session.run_beside(says("roll back"))
+        if isinstance(error, LoginFailed) and login.if_refused:
+            with suppress(NovaopsError):
+                said = session.run_beside(whole(login.if_refused), root=True).stdout.strip()
+                error.why = "\n".join(filter(None, [error.why, said]))
 
 
 def _reconnect(session: Session, run: Run, deadline: float) -> None:
@@ -158,6 +165,8 @@ def _read(line: str, outcome: Outcome, watcher: Watcher) -> bool:
             watcher.step(int(number), outcome.run.steps[int(number)])
         case "done", [number]:
             outcome.done.add(int(number))
+        case "fired", _:
+            outcome.fired = True
         case "failed", [number, _, status, text]:
             outcome.failed = int(number)
             outcome.said = _decoded(text) or f"exit status {status}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from typing import ClassVar, Literal, Self, get_args
 
 from novaops.facts.sshd import EFFECTIVE, Settings, settings_of
+from novaops.formats.authorized_keys import AuthorizedKey, options
 from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.secret import Secret
 from novaops.shell import join, sh_file
@@ -23,7 +26,21 @@ look() { # TABLE [NAMES]: names that are not in it are left out
 
 _ACCOUNTS = _LOOK + sh_file(__package__, "account.sh")
 
-Password = Literal["set", "locked", "none", "empty"]
+Password = Literal["set", "locked", "none", "barred", "empty", "elsewhere"]
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What is in the files that sshd reads for one account, read as the user, as sshd does."""
+
+    lines: tuple[AuthorizedKey, ...] = ()
+    files: tuple[str, ...] = ()
+    """The paths of AuthorizedKeysFile for this account, whether they are there or not."""
+    barred: tuple[tuple[str, str], ...] = ()
+    """Files that sshd does not take, and why: `unreadable` for the user, `strict`: others may write to it or to a folder on the way. With
+    `group` only the account's own group may, which Debian's sshd allows where nobody else is in it, and others never do."""
+    principals: bool = False
+    """Whether AuthorizedPrincipalsFile lists anybody."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +53,9 @@ class Account:
     groups: tuple[str, ...]
     """The primary one first."""
     password: Password
-    """locked: there is one behind a `!`. none: no password matches, as with `*` or `!`. empty: the login asks for none."""
+    """locked: there is one behind a `!`. none: no password matches, as with `*`. barred: the same with a `!`, for which sshd
+    without PAM takes no key either. empty: the login asks for none.
+    elsewhere: the account is of no table of this host, nor is its password; PAM may know who has it."""
     account_expires: int | None
     """This and the next two are days since 1970 or numbers of days, as in shadow(5); None where the field is empty."""
     password_changed: int | None
@@ -47,10 +66,13 @@ class Account:
     """The date on the host, in days since 1970."""
     shell_works: bool
     """The login shell is there, can be executed, and is not one that refuses logins, such as nologin."""
-    keys: int
-    """Lines with a key in ~/.ssh/authorized_keys and authorized_keys2."""
-    keys_forced: int
-    """The number of those with a forced command."""
+    keys: Keys | None = None
+    """What opens it without a password; None where that was not asked (AccountNamed)."""
+
+    @property
+    def date(self) -> str:
+        """Today as YYYYMMDD."""
+        return (date(1970, 1, 1) + timedelta(days=self.today)).strftime("%Y%m%d")
 
     @property
     def expired(self) -> bool:
@@ -93,7 +115,7 @@ echo end
 
 
 class Accounts(Singleton[tuple[tuple[Account, Settings], ...]]):
-    """Root, and the accounts with a shell that works, a password or a key. With each, sshd's settings for a login from our own address.
+    """Root, and the accounts with a shell that works, a password or a key. With each its keys, and sshd's settings for it from our address.
 
     The settings are empty for a name with a comma, which sshd cannot be asked about.
     """
@@ -102,15 +124,15 @@ class Accounts(Singleton[tuple[tuple[Account, Settings], ...]]):
 
     @classmethod
     def script_one(cls) -> str:
-        return f"""{EFFECTIVE}{_ACCOUNTS}\
+        return f"""{EFFECTIVE}{_ACCOUNTS}{sh_file(__package__, "account_keys.sh")}\
 found=$(about) || exit
 number=0
 while IFS=: read -r name uid gid home shell password rest && line=$name:$uid:$gid:$home:$shell:$password:$rest; do
   look_at
-  case $name:$works:$password:$keys in root:* | *:yes:* | *::set:* | *::empty:* | *::*:[1-9]*:*) ;; *) continue ;; esac
+  case $name:$works:$password in root:* | *:yes:* | *::set | *::empty) listed=yes ;; *) listed=''; has_keys || continue ;; esac
   number=$((number + 1)); [ $number -le {LIMIT} ] || break
-  show
-  case $name in *,*) ;; *) effective "$name" || exit ;; esac
+  case $name in *,*) settings='' keys='' ;; *) settings=$(effective "$name") && keys=$(keys_of) || exit ;; esac
+  case $listed$keys in yes* | *key:*) show; printf '%s\\n' "$settings" "$keys" ;; *) number=$((number - 1)) ;; esac
 done <<END
 $found
 END
@@ -121,7 +143,25 @@ echo end
     def parse_one(cls, section: Section) -> tuple[tuple[Account, Settings], ...] | Missing:
         if section.status or not section.stdout.endswith("\nend\n"):
             return Missing.UNKNOWN
-        return tuple((account, settings_of(lines)) for account, lines in _read(section.stdout))
+        return tuple(_with_keys(account, lines) for account, lines in _read(section.stdout))
+
+
+_ABOUT_KEYS = re.compile(r"(key|barred|lookedin|principal):(.*)")
+"""No keyword of sshd's has a colon."""
+
+
+def _with_keys(account: Account, lines: Sequence[str]) -> tuple[Account, Settings]:
+    about: dict[str, list[str]] = {"key": [], "barred": [], "lookedin": [], "principal": []}
+    settings = []
+    for line in lines:
+        if match := _ABOUT_KEYS.fullmatch(line):
+            about[match[1]].append(match[2])
+        else:
+            settings.append(line)
+    found = (text.partition(":") for text in about["key"])
+    keys = tuple(AuthorizedKey(kind, options(text)) for kind, _, text in found)
+    barred = ((file, why) for why, _, file in (text.partition(" ") for text in about["barred"]))
+    return replace(account, keys=Keys(keys, tuple(about["lookedin"]), tuple(barred), bool(about["principal"]))), settings_of(settings)
 
 
 def _read(stdout: str) -> Iterator[tuple[Account, list[str]]]:
@@ -134,7 +174,7 @@ def _read(stdout: str) -> Iterator[tuple[Account, list[str]]]:
 
 
 def _account(fields: Sequence[str], groups: str, today: int) -> Account:
-    name, uid, gid, home, shell, password, changed, most, inactive, expires, works, keys, forced = fields
+    name, uid, gid, home, shell, password, changed, most, inactive, expires, works = fields
     if password not in get_args(Password):
         raise ValueError(f"{name} has no known kind of password")
     return Account(
@@ -151,8 +191,6 @@ def _account(fields: Sequence[str], groups: str, today: int) -> Account:
         inactive=_day(inactive),
         today=today,
         shell_works=works == "yes",
-        keys=int(keys),
-        keys_forced=int(forced),
     )
 
 

@@ -90,6 +90,8 @@ class Sshd:
     """Whether there is /etc/ssh/sshd_config.d."""
     nologin: bool
     """Whether /etc/nologin or /run/nologin is there: then only root can log in."""
+    pam: tuple[tuple[str, str], ...] = ()
+    """What PAM asks for a login by sshd, in order: ("auth" or "account", module)."""
 
 
 class SshdState(Singleton[Sshd]):
@@ -118,6 +120,7 @@ class SshdState(Singleton[Sshd]):
             accept=any(unit.get("Accept") == "yes" and unit["ActiveState"] == "active" for unit in units.values()),
             directory=("directory", "") in pairs,
             nologin=("nologin", "") in pairs,
+            pam=tuple(dict.fromkeys(value.partition(":")[::2] for word, value in pairs if word == "pam")),
         )
 
 

@@ -10,6 +10,25 @@ $said
 END
 [ ! -d /etc/ssh/sshd_config.d ] || echo directory
 [ ! -e /etc/nologin ] && [ ! -e /run/nologin ] || echo nologin
+awk '
+  function look(name,   file, line, word, n, at, kind) {
+    file = "/etc/pam.d/" name
+    if ((getline line <file) < 0 && (getline line <(file = "/usr/lib/pam.d/" name)) < 0) return
+    close(file)
+    if (file in seen) return
+    seen[file] = 1
+    while ((getline line <file) > 0) {
+      sub(/#.*/, "", line); sub(/^[ \t]*-?/, "", line)
+      n = split(line, word, /[ \t]+/); kind = word[1]
+      if (kind == "@include") look(word[2])
+      if (kind != "auth" && kind != "account") continue
+      for (at = 2; word[2] ~ /^\[/ && at < n && word[at] !~ /\]$/; at++);
+      if (word[2] == "include" || word[2] == "substack") look(word[at + 1])
+      else { sub(/.*\//, "", word[at + 1]); sub(/[.]so$/, "", word[at + 1]); print "pam\t" kind ":" word[at + 1] }
+    }
+    close(file)
+  }
+  BEGIN { look("sshd") }' </dev/null
 systemctl show -p Id,LoadState,ActiveState,Accept -- ssh.service sshd.service ssh.socket sshd.socket 2>/dev/null
 included() { # FILES: the patterns of what they include, one a line
   awk '

@@ -111,6 +111,20 @@ class SshdConfig:
         """All lines that contribute to the value: at most one, unless the lines of the keyword add up."""
         return self._judge(keyword, peer)[1]
 
+    def possible(self, keyword: str, peer: Peer) -> tuple[Setting, ...]:
+        """The lines that decide for a login of this user from one address or another: where it comes from is left open."""
+        name = _present_name(keyword)
+        lines = [(setting, blocks) for setting, blocks in _read(self) if setting.keyword == name]
+        found: dict[Setting, None] = {}
+        for setting, blocks in lines:
+            holds = [_may_hold(criteria, peer) for criteria in blocks]
+            if blocks and False not in holds:
+                found[setting] = None
+                if None not in holds:
+                    return tuple(found)
+        outside = next((setting for setting, blocks in lines if not blocks), None)
+        return (*found, outside) if outside else tuple(found)
+
     def with_file(self, path: str, text: str | None) -> SshdConfig:
         """The same with `text` at `path`; None removes the file."""
         others = {other: content for other, content in self.files.items() if other != path}
@@ -233,6 +247,20 @@ def _holds(criteria: _Criteria, peer: Peer) -> bool:
     """Whether the arguments of a Match line all hold for `peer`. A criterion that is not known here (rdomain, version, …) does not hold."""
     if _is_all(criteria):
         return True
+    return all(_criterion_holds(name, patterns, peer) for name, patterns in _pairs(criteria))
+
+
+def _may_hold(criteria: _Criteria, peer: Peer) -> bool | None:
+    """The same, where only the user is known; None: for some connections of that user."""
+    if _is_all(criteria):
+        return True
+    pairs = list(_pairs(criteria))
+    of_user = [_criterion_holds(name, patterns, peer) for name, patterns in pairs if name in {"user", "group", "invalid-user"}]
+    return False if not all(of_user) else True if len(of_user) == len(pairs) else None
+
+
+def _pairs(criteria: _Criteria) -> Iterator[tuple[str, str]]:
+    """The name and the patterns of each criterion of a Match line."""
     words = iter(criteria)
     for word in words:
         name, _, patterns = word.partition("=")
@@ -240,9 +268,7 @@ def _holds(criteria: _Criteria, peer: Peer) -> bool:
             patterns = patterns or next(words, "")
             if patterns.startswith("="):
                 patterns = patterns[1:] or next(words, "")
-        if not _criterion_holds(name.lower(), patterns, peer):
-            return False
-    return True
+        yield name.lower(), patterns
 
 
 def _criterion_holds(name: str, patterns: str, peer: Peer) -> bool:

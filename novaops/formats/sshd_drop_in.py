@@ -26,7 +26,8 @@ _NOBODYS = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
 
 NAMES = {"passwordauthentication": "PasswordAuthentication", "kbdinteractiveauthentication": "KbdInteractiveAuthentication"}
 KEYWORDS = tuple(NAMES)
-"""Always set together: with PAM, keyboard-interactive asks for the same password."""
+"""Always set together: with PAM, keyboard-interactive asks for the same password. Without PAM it asks for nothing and lets nobody in, so
+that it is not offered there."""
 
 _HEAD = """\
 # managed by novaops: who may log in by password (novaops login). What is changed here by hand is lost.
@@ -86,21 +87,23 @@ class DropIn:
     grants: tuple[Grant, ...] = ()
     others_denied: bool = False
     """Whether nobody else may."""
+    pam: bool = True
+    """Whether this sshd uses PAM."""
 
     def over(self, before: DropIn) -> DropIn:
         """Beside what `before` has for others."""
         own = {grant.who for grant in self.grants}
         kept = tuple(grant for grant in before.grants if grant.who not in own)
-        return DropIn(_ordered((*kept, *self.grants)), self.others_denied or before.others_denied)
+        return DropIn(_ordered((*kept, *self.grants)), self.others_denied or before.others_denied, self.pam)
 
     def text(self) -> str:
         blocks = [_HEAD]
         if self.others_denied:
-            blocks.append(_both("no", ""))
+            blocks.append(_both("no", indent=""))
         for grant in _ordered(self.grants):
             addresses = f" Address {','.join(grant.addresses)}" if grant.addresses else ""
             root = "    PermitRootLogin yes\n" if grant.who == "root" else ""
-            blocks.append(f"Match User {grant.pattern}{addresses}\n{_both('yes')}{root}")
+            blocks.append(f"Match User {grant.pattern}{addresses}\n{_both('yes', pam=self.pam)}{root}")
             if grant.addresses:
                 blocks.append(f"Match User {grant.pattern}\n{_both('no')}")
         if self.others_denied:
@@ -108,8 +111,13 @@ class DropIn:
         return "\n".join(blocks)
 
 
-def _both(value: str, indent: str = "    ") -> str:
-    return f"{indent}PasswordAuthentication {value}\n{indent}KbdInteractiveAuthentication {value}\n"
+def answers(value: str, *, pam: bool = True) -> tuple[str, str]:
+    """What each of KEYWORDS is set to, for passwords that are taken (yes) or not (no)."""
+    return value, value if pam else "no"
+
+
+def _both(value: str, *, indent: str = "    ", pam: bool = True) -> str:
+    return "".join(f"{indent}{NAMES[keyword]} {answer}\n" for keyword, answer in zip(KEYWORDS, answers(value, pam=pam), strict=True))
 
 
 def _ordered(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
@@ -120,6 +128,9 @@ def _ordered(grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
 _GRANT = re.compile(r"^Match User (\S+)(?: Address (\S+))?\n    PasswordAuthentication yes$", re.MULTILINE)
 
 
+_WITHOUT_PAM = "    PasswordAuthentication yes\n    KbdInteractiveAuthentication no\n"
+
+
 def read(text: str) -> DropIn:
     """The drop-in that `text` was written from; an empty one where novaops did not write it."""
     if not text.startswith(_HEAD):
@@ -128,7 +139,7 @@ def read(text: str) -> DropIn:
         Grant(EVERYONE if match[1] == "*,!root" else match[1], tuple(match[2].split(",")) if match[2] else ())
         for match in _GRANT.finditer(text)
     )
-    return DropIn(tuple(grants), "\nMatch all\n" in text)
+    return DropIn(tuple(grants), "\nMatch all\n" in text, _WITHOUT_PAM not in text)
 
 
 def included(main: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from novaops.errors import HostFailed, Refused, WaitingForPeer
@@ -42,6 +42,8 @@ class FreshLogin:
     """None: by key, as novaops came itself."""
     no_passwords: bool = False
     """The server must turn passwords down on the way."""
+    if_refused: str = field(default="", repr=False, compare=False)
+    """sh for root, whose output says why the host refused this login; "" where nothing is asked."""
 
     def __str__(self) -> str:
         how = "by password" if self.password else "by key, with passwords turned down" if self.no_passwords else "by key"

@@ -6,8 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from novaops.facts.account import Account
-from novaops.formats.sshd_config import Peer, SshdConfig, covers, listed
+from novaops.formats.sshd_config import Peer, Setting, SshdConfig, covers, listed
 from novaops.formats.sshd_drop_in import DROP_IN, KEYWORDS, NAMES
+
+_METHODS = ("password", "keyboard-interactive")
+"""The methods that KEYWORDS switch."""
+
+_USUAL_PAM = frozenset(
+    f"pam_{name}"
+    for name in (
+        *("unix", "nologin", "permit", "deny", "env", "cap", "faildelay", "faillock", "localuser", "usertype", "succeed_if", "sepermit"),
+        *("selinux", "loginuid", "keyinit", "limits", "sss", "systemd_home", "rootok", "shells", "ecryptfs", "gnome_keyring", "mount"),
+    )
+)
+"""Modules that the distributions have by themselves: they let in who has the right password."""
 
 Effective = Mapping[str, tuple[str, ...]]
 """sshd's own settings for one user from one address, as `sshd -T` prints them."""
@@ -35,6 +47,8 @@ class LoginContext:
     config: SshdConfig
     nologin: bool = False
     """Whether there is an /etc/nologin, with which only root may log in."""
+    pam: tuple[tuple[str, str], ...] = ()
+    """What PAM asks: ("auth" or "account", module)."""
 
     def value(self, keyword: str) -> str:
         return " ".join(self.effective.get(keyword, ()))
@@ -55,42 +69,53 @@ def _same(written: str, effective: str) -> bool:
     return one == other
 
 
+@dataclass(frozen=True)
+class Answer:
+    """Whether sshd would take a right password, or a right key."""
+
+    allowed: bool | None
+    """None: that cannot be known."""
+    why: tuple[LoginBlocker, ...]
+    """What is against it, or what decides and is not known."""
+
+
+def by_password(context: LoginContext) -> Answer:
+    return answer(to_password(context), perhaps_by_password(context))
+
+
+def answer(against: Iterable[LoginBlocker], perhaps: Iterable[LoginBlocker]) -> Answer:
+    blockers, unknown = tuple(against), tuple(perhaps)
+    return Answer(allowed=False, why=blockers) if blockers else Answer(None if unknown else True, unknown)
+
+
+def perhaps_by_password(context: LoginContext) -> Iterator[LoginBlocker]:
+    """What decides whether a password is right, and cannot be known from here."""
+    if context.account is not None and context.account.password == "elsewhere":
+        yield LoginBlocker("its password is kept elsewhere, where PAM asks (LDAP, SSSD)")
+    yield from perhaps_by_pam(context, "auth", "account")
+
+
+def perhaps_by_pam(context: LoginContext, *kinds: str) -> Iterator[LoginBlocker]:
+    """The modules that may turn a login down by rules of their own, or ask for more. A key is taken without asking those for `auth`."""
+    others = [module for kind, module in context.pam if kind in kinds and module not in _USUAL_PAM]
+    if others and context.value("usepam") == "yes":
+        yield LoginBlocker(f"PAM asks {', '.join(dict.fromkeys(others))} too", "/etc/pam.d/sshd")
+
+
 def to_password(context: LoginContext, *, sets_password: bool = False) -> Iterator[LoginBlocker]:
     """What would make sshd reject a right password. `sets_password`: the account gets a new one, or is created with one."""
     yield from _methods(context)
     yield from _account(context, sets_password=sets_password)
     yield from to_everything(context)
-    if missing := _second_factor(context.effective.get("authenticationmethods", ()), {"password", "keyboard-interactive"}):
+    asks = {name for name, keyword in zip(_METHODS, KEYWORDS, strict=True) if context.value(keyword) == "yes"} or set(_METHODS)
+    if context.value("usepam") != "yes":
+        asks = {"password"}  # without PAM, keyboard-interactive asks for nothing
+    if missing := second_factor(context.effective.get("authenticationmethods", ()), asks):
         place = context.place("authenticationmethods")
         yield LoginBlocker(
             f"AuthenticationMethods asks for more than a password: {missing}", place, "the administrator of the host meant that"
         )
     if context.peer.user == "root" and context.value("permitrootlogin") != "yes":
-        yield context.said("permitrootlogin", "PermitRootLogin")
-
-
-def to_key(context: LoginContext) -> Iterator[LoginBlocker]:
-    """What would make sshd reject a right key."""
-    account = context.account
-    if account is None:
-        yield LoginBlocker(f"there is no user {context.peer.user}")
-        return
-    if context.value("pubkeyauthentication") == "no":
-        yield context.said("pubkeyauthentication", "PubkeyAuthentication")
-    if not account.keys and not _other_keys(context):
-        yield LoginBlocker("it has no key")
-    if account.keys and account.keys == account.keys_forced:
-        yield LoginBlocker("its keys run one command only, and no shell")
-    if account.password == "locked" and context.value("usepam") == "no":
-        yield LoginBlocker("its password is locked, and without PAM sshd then takes no key either", context.place("usepam"))
-    if account.expired:
-        yield LoginBlocker("the account has expired", fix=f"chage -E -1 {account.name}")
-    if account.password_expired and context.value("usepam") == "yes":
-        yield LoginBlocker("its password has expired, and PAM has it changed before anything else")
-    yield from to_everything(context)
-    if missing := _second_factor(context.effective.get("authenticationmethods", ()), {"publickey"}):
-        yield LoginBlocker(f"AuthenticationMethods asks for more than a key: {missing}", context.place("authenticationmethods"))
-    if context.peer.user == "root" and context.value("permitrootlogin") in {"no", "forced-commands-only"}:
         yield context.said("permitrootlogin", "PermitRootLogin")
 
 
@@ -101,7 +126,8 @@ def to_everything(context: LoginContext) -> Iterator[LoginBlocker]:
         yield context.said("refuseconnection", "RefuseConnection")
     if context.nologin and context.peer.user != "root":
         yield LoginBlocker("/etc/nologin is there: only root may log in", fix="rm /etc/nologin, when the maintenance is over")
-    if context.account is not None and not context.account.shell_works:
+    sftp_only = context.value("forcecommand").startswith("internal-sftp")  # which sshd serves itself, whatever the shell
+    if context.account is not None and not context.account.shell_works and not sftp_only:
         yield LoginBlocker(f"its shell {context.account.shell} does not allow login", fix=f"chsh -s /bin/bash {context.account.name}")
 
 
@@ -123,7 +149,13 @@ def _account(context: LoginContext, *, sets_password: bool) -> Iterator[LoginBlo
         yield LoginBlocker("the account has expired", fix=f"chage -E -1 {name}")
     if sets_password:
         return
-    states = {"none": "it has no password", "locked": "its password is locked", "empty": "its password is empty, which sshd does not take"}
+    states = {} if context.value("usepam") == "yes" else {"elsewhere": "its password is kept elsewhere, where sshd asks only by PAM"}
+    states |= {
+        "none": "it has no password",
+        "barred": "it has no password",
+        "locked": "its password is locked",
+        "empty": "its password is empty, which sshd does not take",
+    }
     if account.password in states and not (account.password == "empty" and context.value("permitemptypasswords") == "yes"):
         yield LoginBlocker(states[account.password], fix=f"--user {name} --password env:NAME sets one")
     elif account.password_expired:
@@ -132,7 +164,7 @@ def _account(context: LoginContext, *, sets_password: bool) -> Iterator[LoginBlo
         )
 
 
-def _second_factor(methods: tuple[str, ...], enough: set[str]) -> str:
+def second_factor(methods: tuple[str, ...], enough: set[str]) -> str:
     """AuthenticationMethods, where none of `enough` suffices alone; else ""."""
     lists = [words.split(",") for value in methods for words in value.split()]
     alone = (names[0].partition(":")[0] for names in lists if len(names) == 1)
@@ -167,17 +199,41 @@ def _line_with(context: LoginContext, keyword: str, word: str) -> str:
     return next((line.where for line in lines if word in line.value.split()), lines[0].where if lines else "")
 
 
-def _other_keys(context: LoginContext) -> bool:
-    """Whether keys come from elsewhere than the user's own files: a command, or a trusted certificate authority."""
-    return any(context.value(keyword) not in {"", "none"} for keyword in ("authorizedkeyscommand", "trustedusercakeys"))
-
-
 def rulings(contexts: Iterable[LoginContext], after: SshdConfig) -> Iterator[tuple[str, LoginBlocker]]:
     """Users for whom a line that is not novaops' would decide about passwords once `after` is in force, with that line."""
     for context in contexts:
         for keyword in KEYWORDS:
             winner = after.ruling(keyword, context.peer).winner
             if winner is None or winner.file != DROP_IN:
-                text = f"{NAMES[keyword]} {winner.value}" if winner else f"nothing sets {keyword}"
-                yield context.peer.user, LoginBlocker(f"{text} comes before what novaops would write", winner.where if winner else "")
+                yield context.peer.user, LoginBlocker(*_comes_before(keyword, winner))
                 break
+
+
+def rulings_elsewhere(contexts: Iterable[LoginContext], after: SshdConfig) -> Iterator[tuple[str, LoginBlocker]]:
+    """Users whom such a line would let in by password from some other address."""
+    for context in contexts:
+        lines = (line for keyword in KEYWORDS for line in after.possible(keyword, context.peer))
+        if line := next((line for line in lines if line.file != DROP_IN and line.value.lower() == "yes"), None):
+            yield context.peer.user, LoginBlocker(*_comes_before(line.keyword, line))
+
+
+def _comes_before(keyword: str, line: Setting | None) -> tuple[str, str]:
+    text = f"{NAMES[keyword]} {line.value}" if line else f"nothing sets {keyword}"
+    return f"{text} comes before what novaops would write", line.where if line else ""
+
+
+def needs_password(context: LoginContext) -> Iterator[LoginBlocker]:
+    """AuthenticationMethods that nobody could satisfy any more without passwords: from here, or else from wherever they hold."""
+    fix = "let a key suffice there first: AuthenticationMethods publickey"
+    methods = context.value("authenticationmethods")
+    if _all_with_password(methods):
+        yield LoginBlocker(f"AuthenticationMethods {methods} needs a password", context.place("authenticationmethods"), fix)
+        return
+    for line in context.config.possible("authenticationmethods", context.peer):
+        if _all_with_password(line.value):
+            yield LoginBlocker(f"AuthenticationMethods {line.value} needs a password for whom it holds", line.where, fix)
+
+
+def _all_with_password(methods: str) -> bool:
+    lists = [[name.partition(":")[0] for name in words.split(",")] for words in methods.split()]
+    return bool(lists) and all(set(_METHODS) & set(names) for names in lists)

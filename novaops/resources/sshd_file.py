@@ -17,11 +17,14 @@ _ACCEPTS = rf"""{TESTS}candidate=$1; shift
 whole=$(mktemp) || exit; trap 'rm -f "$whole"' EXIT
 {{ echo "Include $candidate"; cat {MAIN}; }} >"$whole" && tests -f "$whole"
 while [ $# -gt 0 ]; do
-  found=$("$sshd" -T -f "$whole" -C "user=$1,host=$2,addr=$2,laddr=127.0.0.1,lport=22" | grep -E -c "^(password|kbdinteractive)authentication $3\$")
-  [ "$found" = 2 ] || {{ echo "with this file sshd would not say $3 to passwords of $1 from $2"; exit 1; }}
-  shift 3
+  said=$("$sshd" -T -f "$whole" -C "user=$1,host=$2,addr=$2,laddr=127.0.0.1,lport=22")
+  for line in "passwordauthentication $3" "kbdinteractiveauthentication $4"; do
+    printf '%s\n' "$said" | grep -qx "$line" || {{ echo "with this file sshd would not say $line for $1 from $2"; exit 1; }}
+  done
+  shift 4
 done"""
-"""Arguments: the candidate, then USER ADDRESS yes|no for what sshd must say with it. It is included where the file will be."""
+"""Arguments: the candidate, then USER ADDRESS and yes|no for each of the two keywords, for what sshd must say with it. It is included where
+the file will be."""
 
 _MAIN_ACCEPTS = f'{TESTS}tests -f "$1"'
 
@@ -36,7 +39,7 @@ done"""
 
 
 def drop_in(sshd: Sshd, text: str, expected: Iterable[str]) -> File:
-    """Novaops' own file. `expected` are words: USER ADDRESS yes|no, for what sshd must make of it."""
+    """Novaops' own file. `expected` are words: USER ADDRESS yes|no yes|no, for what sshd must make of it."""
     return File(DROP_IN, text, "0600", check=("sh", "-c", _ACCEPTS, "sshd-accepts", "{}", *expected), then=taken_up(sshd))
 
 

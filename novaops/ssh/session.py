@@ -103,18 +103,18 @@ class Session:
         """
         return self._run(script, timeout, root=root, patient=True)
 
-    def run_beside(self, script: str) -> Output:
-        """Run `script` as the login's own user while another one is followed: one exec.
+    def run_beside(self, script: str, *, root: bool = False) -> Output:
+        """Run `script` while another one is followed, as the login's own user unless `root`: one exec.
 
         Over a connection of its own where the server opens no second channel on this one.
         """
         try:
-            return self._run(script, None, root=False, patient=False)
+            return self._run(script, None, root=root, patient=False)
         except NoChannel:
             other = Session(self.target)
             other.key = self.key
             with other:
-                return other.run(script, root=False)
+                return other.run(script, root=root)
 
     def _run(self, script: str, timeout: float | None, *, root: bool, patient: bool) -> Output:
         streams: list[list[bytes]] = [[], []]

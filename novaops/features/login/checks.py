@@ -75,7 +75,7 @@ def _unknown(wanted: ExpectedLogin) -> bool:
 
 @applies(_known)
 def test_right_password(seen: ObservedLogin) -> None:
-    """Gets in with the right password, by both methods, and runs a command"""
+    """Gets in with the right password, by each method that asks for it, and runs a command"""
     tried = _tried(seen)
     if not tried.refused:
         pytest.skip(tried.untried or "a wrong password got in before")

@@ -68,12 +68,15 @@ def deny(options: Options, host: OneHost, *, run: GuardedRun) -> int:
 
 @verb(app)
 def status(options: Options, hosts: Hosts = None) -> int:
-    """Who may log in, by which method, and why not."""
+    """Who may log in, by which method, and why not. Exit code 1 where sshd would not start again with its files."""
+    from dataclasses import replace
+
     from novaops.cli.query import ask_hosts, show_rows
     from novaops.features.login import status as logins
 
     reports, started = ask_hosts(options, hosts or [], logins.questions(), logins.details)
-    return show_rows(options, reports, started, ("USER", "PASSWORD", "KEY", "WHY"), logins.rows)
+    judged = [replace(one, status="failed") if one.details.get("complaint") else one for one in reports]
+    return show_rows(options, judged, started, ("USER", "PASSWORD", "KEY", "WHY"), logins.rows)
 
 
 def _converge(options: Options, host: str, run: GuardedRun, settings: Callable[[Playbook, Host], Any]) -> int:

@@ -10,7 +10,8 @@ from novaops.facts.sshd import Caller, SshdState
 from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.formats.sshd_drop_in import KEYWORDS, NAMES
 from novaops.model.question import Facts, Missing, Question
-from novaops.resources.sshd_access import LoginBlocker, LoginContext, to_key, to_password
+from novaops.resources.sshd_access import Answer, LoginContext, by_password
+from novaops.resources.sshd_keys import by_key, usable
 
 
 def questions() -> tuple[Question[Any], ...]:
@@ -27,7 +28,7 @@ def details(facts: Facts) -> dict[str, Any]:
         "from": address,
         "complaint": sshd.complaint,
         "logins": [
-            _login(LoginContext(Peer(account.name, account.groups, address), account, effective, config, sshd.nologin))
+            _login(LoginContext(Peer(account.name, account.groups, address), account, effective, config, sshd.nologin, sshd.pam))
             for account, effective in ([] if sshd.complaint else facts.known(Accounts()))
         ],
     }
@@ -36,17 +37,16 @@ def details(facts: Facts) -> dict[str, Any]:
 def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     """The same as rows of a table."""
     if found["complaint"]:
-        return [("", "", "", f"sshd does not accept its own configuration: {found['complaint']}")]
+        what = f"sshd does not accept its own configuration, and would not start again: {found['complaint']}"
+        return [("", "", "", what)]
     return [(login["user"], _short(login["password"]), _short(login["key"]), "; ".join(_why(login))) for login in found["logins"]]
 
 
 def _login(context: LoginContext) -> dict[str, Any]:
-    assert context.account is not None
-    by_password, by_key = list(to_password(context)), list(to_key(context))
     return {
         "user": context.peer.user,
-        "password": _answer(by_password, allowed_by=_allowed_by(context)),
-        "key": {**_answer(by_key), "keys": context.account.keys},
+        "password": _answer(by_password(context), allowed_by=_allowed_by(context)),
+        "key": {**_answer(by_key(context)), "keys": len(usable(context))},
         "forced": context.value("forcecommand") if context.value("forcecommand") not in {"", "none"} else "",
     }
 
@@ -57,15 +57,14 @@ def _allowed_by(context: LoginContext) -> str:
     return str(context.said(keyword, NAMES[keyword]))
 
 
-def _answer(blockers: list[LoginBlocker], *, allowed_by: str = "") -> dict[str, Any]:
-    allowed = not blockers
-    return {"allowed": allowed, "why": [allowed_by] if allowed and allowed_by else [str(blocker) for blocker in blockers]}
+def _answer(answer: Answer, *, allowed_by: str = "") -> dict[str, Any]:
+    """`allowed` is null in JSON where nobody can know."""
+    return {"allowed": answer.allowed, "why": [allowed_by] if answer.allowed and allowed_by else [str(why) for why in answer.why]}
 
 
 def _short(answer: dict[str, Any]) -> str:
-    if not answer["allowed"]:
-        return "no"
-    return f"yes ({answer['keys']})" if answer.get("keys") else "yes"
+    word = {True: "yes", False: "no", None: "unknown"}[answer["allowed"]]
+    return f"{word} ({answer['keys']})" if answer["allowed"] and answer.get("keys") else word
 
 
 def _why(login: dict[str, Any]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -232,6 +233,43 @@ def test_an_inventory_that_wants_it(container: LabHost, novaops: Novaops, tmp_pa
     assert novaops("plan", "--json", inventory=file, env=PW).code == 3
     assert novaops("apply", inventory=file, env=PW).code == 0
     assert offered(container, "nova") == ["publickey"]
+
+
+SWITCHES: dict[str, dict[str, Any]] = {
+    "root": {"users": ["nova", {"name": "root", "password": "env:PW"}], "root": True},
+    "everyone": {"users": ["nova"], "everyone": True},
+    "from": {"users": ["nova"], "from": "198.51.100.0/24"},
+    "others": {"users": ["nova"], "others": "denied"},
+    "one more user": {"users": ["nova", "operator"]},
+}
+
+
+@pytest.mark.parametrize("switch", [pytest.param(name, marks=() if name == "root" else pytest.mark.long) for name in SWITCHES])
+def test_each_switch_on_and_off_and_taken_back(container: LabHost, novaops: Novaops, tmp_path: Path, switch: str) -> None:
+    """What sshd says of everybody is as before the switch, and a second run has nothing to do."""
+
+    def told() -> str:
+        asked = "for user in root nova operator plain; do for at in 192.0.2.1 198.51.100.1; do"
+        keep = "grep -E '^(password|kbdinteractive)authentication|^permitroot'"
+        return container.run(f"{asked} sshd -T -C user=$user,host=$at,addr=$at | {keep}; done; done")
+
+    def apply(login: dict[str, Any]) -> list[tuple[int, str]]:
+        file = write_inventory(tmp_path, container, login=login)
+        done = [novaops("apply", "--json", inventory=file, env=PW) for _ in range(2)]
+        return [(each.code, each.host["status"]) for each in done]
+
+    passwd(container, "nova", PW["PW"])
+    assert apply({"users": ["nova"]}) == [(0, "changed"), (0, "unchanged")]
+    off = told()
+    assert apply(SWITCHES[switch]) == [(0, "changed"), (0, "unchanged")]
+    on = told()
+    assert on != off
+    assert apply({"users": ["nova"]}) == [(0, "changed"), (0, "unchanged")]
+    assert told() == off
+    assert novaops("undo", container.name).code == 0
+    assert told() == on
+    assert novaops("undo", container.name).code == 0
+    assert told() == off
 
 
 def test_sudo_with_a_password_is_enough(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:

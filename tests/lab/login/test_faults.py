@@ -203,7 +203,9 @@ def test_novaops_killed_before_the_login(victim: Victim) -> None:
 
 @pytest.mark.long
 def test_a_link_that_is_cut_before_the_login(victim: Victim) -> None:
+    """Whether novaops was at the login already or not: the host says that nobody confirmed it, and why novaops could not is beside it."""
     before = victim.state()
+    cursor = victim.inside("journalctl --sync; journalctl -n 0 --show-cursor").partition("cursor: ")[2].strip()
     with victim.held(*ALLOW) as (process, relay):
         relay.cut()
         victim.inside.wait_for("end rolled_back", WITHIN)
@@ -211,7 +213,7 @@ def test_a_link_that_is_cut_before_the_login(victim: Victim) -> None:
         relay.open = True
         done = end_of(process)
     assert "nobody confirmed it within 10 s" in rolled_back(done)
-    assert "Failed password" not in victim.inside("journalctl --sync; journalctl -o cat -t sshd --since=-30s")
+    assert "Failed password" not in victim.inside(f"journalctl --sync; journalctl -o cat -t sshd --after-cursor='{cursor}'")
     victim.works_now(before)
 
 
@@ -262,3 +264,30 @@ def test_a_reload_that_hangs(victim: Victim, times: int, seconds: int, why: str)
     assert victim.state() == before
     assert lets_in(victim.host, "netlab", PW["PW"]) == [False]
     victim.works_now(before)
+
+
+PAM = {
+    "pam_access": "echo '-:netlab:ALL' >>/etc/security/access.conf; sed -i '1i account required pam_access.so' /etc/pam.d/sshd",
+    "pam_time": "echo 'sshd;*;netlab;!Al0000-2400' >>/etc/security/time.conf; sed -i '1i account required pam_time.so' /etc/pam.d/sshd",
+    "pam_exec": "sed -i '1i auth required pam_exec.so /bin/false' /etc/pam.d/sshd",
+}
+"""Modules that turn a right password down; the last one asks for more than that, as an authenticator does."""
+
+
+@pytest.mark.parametrize("module", [pytest.param(name, marks=() if name == "pam_access" else pytest.mark.long) for name in PAM])
+def test_a_right_password_that_pam_refuses(victim: Victim, module: str) -> None:
+    """PAM is named, and what the host's journal has about it."""
+    victim.inside("cp -a /etc/pam.d/sshd /root/pam; cp -a /etc/security /root/")
+    try:
+        victim.inside(PAM[module])
+        before = victim.state()
+        done = victim.login(*ALLOW)
+        assert "the login of netlab by password was refused" in rolled_back(done)
+        why = done.host["error"]["why"]
+        assert "PAM refused it (/etc/pam.d/sshd). The host's journal says:\n" in why
+        assert f"{module}(sshd:" in why
+        assert PW["PW"] not in done.text
+        victim.is_back(before)
+    finally:
+        victim.inside("cp -a /root/pam /etc/pam.d/sshd; cp -a /root/security/. /etc/security/; rm -r /root/pam /root/security")
+    victim.works_now(victim.state())

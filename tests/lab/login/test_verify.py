@@ -10,7 +10,7 @@ import pytest
 
 from novaops.lab.host import LabHost
 from tests.lab.conftest import Done, Novaops
-from tests.support.doors import passwd, settings
+from tests.support.doors import offered, passwd, settings
 from tests.support.things import write_inventory
 
 PW = {"PW": "wired-Fjord$8 'kite\" é"}
@@ -45,6 +45,18 @@ def test_right_after_the_engines_work(name: str, request: pytest.FixtureRequest,
     assert [resource for resource, _ in untried] == ["login:plain"], untried
     assert "and not from 203.0.113.0/24" in untried[0][1]
     assert "penalty" not in host.run("journalctl -o cat | grep -i 'drop connection' || true")
+
+
+def test_without_pam(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
+    """There keyboard-interactive asks for nothing: it is not offered, and verify does not ask for it. And back again with PAM."""
+    inventory = write_inventory(tmp_path, container, login={"users": [{"name": "netlab", "password": "env:PW"}], "others": "denied"})
+    for use, methods in (("no", ["password", "publickey"]), ("yes", ["keyboard-interactive", "password", "publickey"])):
+        settings(container, {"10-pam.conf": f"UsePAM {use}\n"})
+        apply(novaops, inventory)
+        assert offered(container, "netlab") == methods
+        done = novaops("verify", "--json", inventory=inventory, env=PW)
+        assert done.code == 0, done.text
+        assert novaops("plan", inventory=inventory, env=PW).code == 0
 
 
 @pytest.mark.long

@@ -61,6 +61,49 @@ def test_sshd_says_the_same_of_each_case(case: dict[str, Any]) -> None:
     assert told(config(case["files"]), ROOT, keyword) == effective(config(case["files"]), ROOT)[keyword]
 
 
+BLOCKS = (
+    "User bob",
+    "User *,!bob",
+    "Group staff",
+    "Address 192.0.2.0/24",
+    "Address *,!10.0.0.0/8 User bob",
+    "LocalPort 2222",
+    "all",
+    "Host x*",
+)
+
+
+@given(
+    st.lists(
+        st.one_of(st.sampled_from([f"Match {block}" for block in BLOCKS]), st.integers(1, 9).map("MaxAuthTries {}".format)), max_size=9
+    ),
+    st.sampled_from(["bob", "ana"]),
+    st.sampled_from(["192.0.2.7", "10.1.2.3", "2001:db8::1"]),
+    st.sampled_from(["22", "2222"]),
+)
+def test_what_decides_from_somewhere_is_among_what_may(lines: list[str], user: str, address: str, port: str) -> None:
+    read = SshdConfig({MAIN: "\n".join(lines)})
+    peer = Peer(user, ("staff",) if user == "bob" else (), address, local_port=port)
+    winner = read.ruling("maxauthtries", peer).winner
+    may = read.possible("maxauthtries", Peer(user, peer.groups))
+    assert winner is None or winner in may
+
+
+@pytest.mark.parametrize(
+    ("text", "user", "lines"),
+    [
+        ("MaxAuthTries 1\nMaxAuthTries 2\nMatch Address 10.0.0.0/8\nMaxAuthTries 3", "bob", [4, 1]),
+        ("MaxAuthTries 1\nMatch User bob\nMaxAuthTries 2\nMatch Address 10.0.0.0/8\nMaxAuthTries 3", "bob", [3]),
+        ("MaxAuthTries 1\nMatch User bob Address 10.0.0.0/8\nMaxAuthTries 2\nMatch all\nMaxAuthTries 3", "bob", [3, 5]),
+        ("MaxAuthTries 1\nMatch User bob Address 10.0.0.0/8\nMaxAuthTries 2", "ana", [1]),
+        ("Match Group staff,!wheel LocalPort 22\nMaxAuthTries 2", "bob", [2]),
+    ],
+)
+def test_what_may_decide_for_a_user_wherever_he_comes_from(text: str, user: str, lines: list[int]) -> None:
+    may = SshdConfig({MAIN: text}).possible("MaxAuthTries", Peer(user, ("staff",)))
+    assert [setting.line for setting in may] == lines
+
+
 ELSEWHERE = Peer("bob", ("staff", "wheel"), "10.1.2.3", "Gate.Example.org", "2001:db8::1", "2222")
 ZONED = Peer("bob", address="fe80::1%eth0")
 GHOST = Peer("ghost", ("staff",), user_exists=False)

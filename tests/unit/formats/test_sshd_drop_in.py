@@ -55,6 +55,7 @@ def granted(config: DropIn) -> dict[str, tuple[str, ...]]:
 
 @given(DROP_INS)
 @example(DropIn())
+@example(DropIn((Grant("ana"), Grant("bo", ("192.0.2.0/24",))), others_denied=True, pam=False))
 @example(DropIn((Grant("match"), Grant("no"), Grant("user"), Grant(EVERYONE)), others_denied=True))
 def test_what_was_written_reads_back(config: DropIn) -> None:
     found = read(config.text())
@@ -134,7 +135,7 @@ def allowed(config: DropIn, peer: Peer) -> bool:
 def test_what_sshd_makes_of_it(folder: Path, case: dict[str, Any]) -> None:
     """Whatever the host says otherwise: each row holds on one that lets all in by password, and on one that lets none."""
     grants = tuple(Grant(who, tuple(addresses or ())) for who, addresses in case.get("grants", {}).items())
-    config = DropIn(grants, case.get("others", "as-is") == "denied")
+    config = DropIn(grants, case.get("others", "as-is") == "denied", case.get("pam", True))
     if "text" in case:
         assert config.text().partition("\n\n")[2] == case["text"]
     for default in ("yes", "no"):
@@ -142,7 +143,8 @@ def test_what_sshd_makes_of_it(folder: Path, case: dict[str, Any]) -> None:
         for who, answer in case["says"].items():
             user, _, address = who.partition(" from ")
             expected = default if answer == "as-is" else answer
-            assert told(folder, config, Peer(user, address=address or "192.0.2.7"), rest=rest) == [(expected, expected)], who
+            both = (expected, "no" if answer == "yes" and not config.pam else expected)
+            assert told(folder, config, Peer(user, address=address or "192.0.2.7"), rest=rest) == [both], who
 
 
 def test_the_main_file_keeps_every_byte() -> None:

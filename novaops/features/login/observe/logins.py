@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from testinfra.host import Host
 
 METHODS = ("password", "keyboard-interactive")
-"""Both ask for the same password."""
+"""Both ask for the same password; without PAM the second one asks for nothing."""
 
 ANYBODY = "nobody"
 """An account that every host has, and that no inventory names."""
@@ -151,13 +151,15 @@ class _Sshd:
         password = resolve(reference).reveal()
         if self._refusals >= MOST_REFUSALS:
             return Tried(untried=f"{self._refusals} passwords were turned down already, and sshd may shut out whoever goes on"), frozenset()
-        least = min(int(said["maxauthtries"]) for (user, _), said in self._said.items() if user == wanted.user)
+        about = [said for (user, _), said in self._said.items() if user == wanted.user]
+        least = min(int(said["maxauthtries"]) for said in about)
+        methods = METHODS if all(said.get("usepam") == "yes" for said in about) else METHODS[:1]
         untried = self._caution or ("" if least > 2 else f"sshd lets nobody try more than {least} times (MaxAuthTries)")  # noqa: PLR2004
         wrong = {} if untried else {"a wrong password": secrets.token_hex(16), "the empty password": ""}
         refused: dict[str, str] = {}
         let_in: list[str] = []
         offered: frozenset[str] = frozenset()
-        for method in METHODS:
+        for method in methods:
             with _connect(self._session) as line:
                 if method == METHODS[0]:
                     offered = _offered(line, wanted.user)

@@ -11,14 +11,26 @@ from novaops.facts.account import Account, AccountNamed, Accounts
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.sshd import Caller, Sshd, SshdEffective, SshdState
 from novaops.formats.sshd_config import Peer, SshdConfig
-from novaops.formats.sshd_drop_in import ANYBODY, DROP_IN, EVERYONE, FOLDER, KEYWORDS, MAIN, NAMES, DropIn, Grant, included, read
+from novaops.formats.sshd_drop_in import ANYBODY, DROP_IN, EVERYONE, FOLDER, KEYWORDS, MAIN, NAMES, DropIn, Grant, answers, included, read
 from novaops.model.plan import Change, FreshLogin, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources import sshd_file
-from novaops.resources.sshd_access import Effective, LoginBlocker, LoginContext, rulings, to_key, to_password
+from novaops.resources.sshd_access import (
+    Effective,
+    LoginContext,
+    by_password,
+    needs_password,
+    rulings,
+    rulings_elsewhere,
+    to_password,
+)
+from novaops.resources.sshd_keys import by_key
 from novaops.secret import Secret
+from novaops.shell import quote, sh_file
 
 ID = "sshd:password-login"
+
+_WHY_REFUSED = sh_file(__package__, "refused_login.sh")
 
 _OTHERS = "as sshd's other files say"
 
@@ -60,7 +72,7 @@ class PasswordLogin(Resource):
         early = _includes_early(now)
         if not early:
             after = after.with_file(MAIN, included(now.files.get(MAIN, "")))
-        self._refuse_blocked(facts, sshd, after)
+        self._refuse_blocked(facts, sshd, now, after)
         files = [sshd_file.drop_in(sshd, wanted.text(), self._expected(facts))]
         found = facts[FileAt(MAIN)]
         if not early and isinstance(found, FileState):
@@ -87,17 +99,27 @@ class PasswordLogin(Resource):
             if why := self._unproven(grant, facts):
                 yield f"the login of {grant} was not tried: {why}"
         if self.others_denied:
-            without = [
-                account.name for account, effective in facts.known(Accounts()) if _left_out(account, effective, sshd, now, self.grants)
-            ]
-            if without:
-                yield f"has a password and no way in without one: {', '.join(without)}"
+            yield from self._left_out(facts, sshd, now)
+
+    def _left_out(self, facts: Facts, sshd: Sshd, now: SshdConfig) -> Iterator[str]:
+        """Who has a right password that no longer counts, and no other way in."""
+        others = [_context_of(account, effective, facts, sshd, now) for account, effective in facts.known(Accounts())]
+        others = [one for one in others if one.peer.user not in self._granted and by_password(_if_let(one)).allowed is not False]
+        if without := [one.peer.user for one in others if by_key(one).allowed is False]:
+            yield f"has a password and no way in without one: {', '.join(without)}"
+        for one in others:
+            if (key := by_key(one)).allowed is None:
+                yield f"has a password, and perhaps no way in without one: {one.peer.user} ({'; '.join(map(str, key.why))})"
 
     # -- what is wanted -------------------------------------------------------------------------------------------------------
 
     def _wanted(self, facts: Facts) -> DropIn:
-        wanted = DropIn(self.grants, self.others_denied)
+        wanted = DropIn(self.grants, self.others_denied, self._pam(facts))
         return wanted.over(self._before(facts)) if self.keeps else wanted
+
+    def _pam(self, facts: Facts) -> bool:
+        """Whether this sshd asks PAM, which is so for all users or for none."""
+        return all(facts.known(SshdEffective(grant.account, grant.asked[0])).get("usepam") == ("yes",) for grant in self.grants)
 
     def _before(self, facts: Facts) -> DropIn:
         found = facts[FileAt(DROP_IN)]
@@ -105,20 +127,20 @@ class PasswordLogin(Resource):
         return read((content or b"").decode("utf-8", "replace"))
 
     def _expected(self, facts: Facts) -> Iterator[str]:
-        """USER ADDRESS yes|no, for what sshd must make of the file."""
-        here = _here(facts)
+        """USER ADDRESS and yes|no for each keyword, for what sshd must make of the file."""
+        here, pam = _here(facts), self._pam(facts)
         for grant in self.grants:
             for address in grant.asked:
-                yield from (grant.account, address or here, grant.answer(address))
+                yield from (grant.account, address or here, *answers(grant.answer(address), pam=pam))
         if self.others_denied and EVERYONE not in self._granted:
-            yield from (ANYBODY, here, "no")
+            yield from (ANYBODY, here, *answers("no"))
 
     def _fresh_logins(self, facts: Facts) -> Iterator[FreshLogin]:
         """By the new password, where it is known and may be used from here. Where nobody may log in by password, by key."""
         known = dict(self.passwords)
         for grant in self.grants:
             if grant.who in known and not self._unproven(grant, facts):
-                yield FreshLogin(grant.who, known[grant.who])
+                yield FreshLogin(grant.who, known[grant.who], if_refused=f"set -- {quote(grant.who)}\n{_WHY_REFUSED}")
         if not self.grants:
             yield FreshLogin(no_passwords=True)
 
@@ -153,20 +175,25 @@ class PasswordLogin(Resource):
             found, oldest = (".".join(map(str, version)) for version in (sshd.version, OLDEST))
             raise Refused(f"OpenSSH {found} knows no Include", why=f"novaops writes a file of its own, which needs {oldest} or newer.")
 
-    def _refuse_blocked(self, facts: Facts, sshd: Sshd, after: SshdConfig) -> None:
-        """Raises Refused with all reasons why the logins would still fail, so that they can be fixed together."""
-        contexts = {grant: _context(grant, facts, sshd, after) for grant in self.grants}
+    def _refuse_blocked(self, facts: Facts, sshd: Sshd, now: SshdConfig, after: SshdConfig) -> None:
+        """Raises Refused with all reasons why the logins would still fail, so that they can be fixed together.
+
+        Lines are named as they are `now`: nothing is changed.
+        """
+        contexts = {grant: _context(grant, facts, sshd, now) for grant in self.grants}
         found = [(grant.name, blocker) for grant, context in contexts.items() for _, blocker in rulings([context], after)]
         for grant, context in contexts.items():
             if grant.who == EVERYONE:
                 continue
-            keywords = (*KEYWORDS, "permitrootlogin") if grant.who == "root" else KEYWORDS
-            granted = replace(context, effective={**context.effective, **dict.fromkeys(keywords, ("yes",))})
+            granted = _if_let(context)
+            if grant.who == "root":
+                granted = replace(granted, effective={**granted.effective, "permitrootlogin": ("yes",)})
             found += [(grant.who, blocker) for blocker in to_password(granted, sets_password=grant.who in dict(self.passwords))]
         if self.others_denied:
-            others = [_context_of(account, effective, facts, sshd, after) for account, effective in facts.known(Accounts())]
-            found += rulings((context for context in others if context.peer.user not in self._granted), after)
-            found += [(context.peer.user, blocker) for context in others for blocker in _needs_password(context)]
+            others = [_context_of(account, effective, facts, sshd, now) for account, effective in facts.known(Accounts())]
+            denied = [context for context in others if context.peer.user not in self._granted]
+            found += list(rulings(denied, after)) or list(rulings_elsewhere(denied, after))
+            found += [(context.peer.user, blocker) for context in others for blocker in needs_password(context)]
         if found:
             who = " and ".join(dict.fromkeys(user for user, _ in found))
             goal = f"a password login of {who} would still fail" if self.grants else f"passwords of {who} would still count"
@@ -175,13 +202,13 @@ class PasswordLogin(Resource):
 
     def _refuse_ineffective(self, facts: Facts, sshd: Sshd) -> None:
         """Raises Refused when the files are as wanted and `sshd -T` still says something else."""
-        now = SshdConfig(sshd.files)
+        now, pam = SshdConfig(sshd.files), self._pam(facts)
         wrong = [
             f"{grant.account} from {address or 'here'}: {keyword} {' '.join(said)}"
             for grant in self.grants
             for address in grant.asked
-            for keyword in KEYWORDS
-            if (said := facts.known(SshdEffective(grant.account, address)).get(keyword, ())) != (grant.answer(address),)
+            for keyword, answer in zip(KEYWORDS, answers(grant.answer(address), pam=pam), strict=True)
+            if (said := facts.known(SshdEffective(grant.account, address)).get(keyword, ())) != (answer,)
         ]
         if self.others_denied:
             wrong += [
@@ -215,9 +242,13 @@ class PasswordLogin(Resource):
             yield Change(f"passwords of {grant}", _now(context), f"{then}; loses: {losers}" if losers else then)
         if self.others_denied:
             who = "everybody else" if self.grants else "everybody"
-            some = [account.name for account, effective in facts.known(Accounts()) if ("yes",) in {effective.get(k) for k in KEYWORDS}]
-            shown = ", ".join(name for name in some if name not in self._granted)
-            yield Change(f"passwords of {who}", f"yes for {shown}" if shown else "no", f"no ← {DROP_IN}")
+            others = [_context_of(account, effective, facts, sshd, now) for account, effective in facts.known(Accounts())]
+            said = [(one.peer.user, by_password(one).allowed) for one in others if one.peer.user not in self._granted]
+            names = {
+                word: ", ".join(user for user, allowed in said if allowed is is_it) for word, is_it in (("yes", True), ("unknown", None))
+            }
+            shown = "; ".join(f"{word} for {users}" for word, users in names.items() if users)
+            yield Change(f"passwords of {who}", shown or "no", f"no ← {DROP_IN}")
 
 
 def _includes_early(now: SshdConfig) -> bool:
@@ -232,23 +263,16 @@ def _context(grant: Grant, facts: Facts, sshd: Sshd, config: SshdConfig) -> Logi
     groups = (grant.account,) if account is Missing.ABSENT else account.groups  # one yet to be made gets a group of that name
     effective = facts.known(SshdEffective(grant.account, address))
     peer = Peer(grant.account, groups, address or _here(facts))
-    return LoginContext(peer, None if account is Missing.ABSENT else account, effective, config, sshd.nologin)
+    return LoginContext(peer, None if account is Missing.ABSENT else account, effective, config, sshd.nologin, sshd.pam)
 
 
 def _context_of(account: Account, effective: Effective, facts: Facts, sshd: Sshd, config: SshdConfig) -> LoginContext:
-    return LoginContext(Peer(account.name, account.groups, _here(facts)), account, effective, config, sshd.nologin)
+    return LoginContext(Peer(account.name, account.groups, _here(facts)), account, effective, config, sshd.nologin, sshd.pam)
 
 
-def _needs_password(context: LoginContext) -> Iterator[LoginBlocker]:
-    """AuthenticationMethods that nobody could satisfy any more."""
-    methods = [words for value in context.effective.get("authenticationmethods", ()) for words in value.split()]
-    if methods and all("password" in words or "keyboard-interactive" in words for words in methods):
-        yield LoginBlocker(f"AuthenticationMethods {' '.join(methods)} needs a password", context.place("authenticationmethods"))
-
-
-def _left_out(account: Account, effective: Effective, sshd: Sshd, config: SshdConfig, grants: tuple[Grant, ...]) -> bool:
-    context = LoginContext(Peer(account.name, account.groups), account, effective, config, sshd.nologin)
-    return account.password == "set" and account.name not in {grant.who for grant in grants} and any(to_key(context))
+def _if_let(context: LoginContext) -> LoginContext:
+    """The same, if passwords were taken."""
+    return replace(context, effective={**context.effective, **dict.fromkeys(KEYWORDS, ("yes",))})
 
 
 def _here(facts: Facts) -> str:

@@ -17,14 +17,16 @@ from novaops.app import run
 from novaops.engine import inventory
 from novaops.engine.playbooks import Playbooks
 from novaops.errors import InventoryError
-from novaops.facts.account import Account, Accounts
+from novaops.facts.account import Account, Accounts, Keys
 from novaops.facts.sshd import Caller, CallerFacts, Sshd, SshdState
 from novaops.features.login import status as logins
 from novaops.formats import names
+from novaops.formats.authorized_keys import AuthorizedKey, options
 from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.formats.sshd_drop_in import Grant
 from novaops.model.question import Facts
-from novaops.resources.sshd_access import LoginContext, to_key, to_password
+from novaops.resources.sshd_access import LoginContext, by_password, perhaps_by_password, to_password
+from novaops.resources.sshd_keys import by_key, perhaps_by_key, to_key
 
 CASES = Path(__file__).parents[3] / "cases" / "login"
 PW = "wired-Fjord-88"
@@ -145,9 +147,8 @@ def test_a_weak_password_is_refused_before_anything_is_contacted(
 
 # -- who gets in ------------------------------------------------------------------------------------------------------
 
-ANA = Account(
-    "ana", 1000, 1000, "/home/ana", "/bin/bash", ("ana",), "set", None, 50, None, None, 100, shell_works=True, keys=1, keys_forced=0
-)
+KEYS = Keys((AuthorizedKey("ssh-ed25519"),), ("/home/ana/.ssh/authorized_keys", "/home/ana/.ssh/authorized_keys2"))
+ANA = Account("ana", 1000, 1000, "/home/ana", "/bin/bash", ("ana",), "set", None, 50, None, None, 100, shell_works=True, keys=KEYS)
 OPEN = {
     **dict.fromkeys(("passwordauthentication", "pubkeyauthentication", "usepam"), ("yes",)),
     **dict.fromkeys(("kbdinteractiveauthentication", "permitemptypasswords"), ("no",)),
@@ -156,21 +157,44 @@ OPEN = {
 MAIN = "/etc/ssh/sshd_config"
 
 
+def keys(about: Mapping[str, Any] | None) -> Keys | None:
+    """Lines KIND OPTIONS of a file, and what else is known; ~: nothing was asked."""
+    if about is None:
+        return None
+    pairs = (line.partition(" ")[::2] for line in about.get("lines", ["ssh-ed25519"]))
+    lines = tuple(AuthorizedKey(kind, options(text)) for kind, text in pairs)
+    barred = tuple((file, why) for file, why in about.get("barred", {}).items())
+    return Keys(lines, tuple(about.get("files", KEYS.files)), barred, about.get("principals", False))
+
+
 def way(case: Mapping[str, Any]) -> LoginContext:
     user = case.get("user", "ana")
     about = case.get("account", {})
     groups = tuple(case.get("groups", [user]))
-    account = None if about is None else replace(ANA, name=user, groups=groups, **about)
+    account = None if about is None else replace(ANA, name=user, groups=groups, **{**about, "keys": keys(about.get("keys", {}))})
     given = {key: tuple(value) if isinstance(value, list) else (value,) for key, value in case.get("sshd", {}).items()}
     peer = Peer(user, groups, case.get("address", "192.0.2.7"))
-    return LoginContext(peer, account, {**OPEN, **given}, SshdConfig({MAIN: case.get("main", "")}), case.get("nologin", False))
+    config, pam = SshdConfig({MAIN: case.get("main", "")}), tuple(tuple(line.split(" ")) for line in case.get("pam", []))
+    return LoginContext(peer, account, {**OPEN, **given}, config, case.get("nologin", False), pam)
 
 
 @pytest.mark.parametrize("case", rows("obstacles", "name"))
 def test_obstacles(case: Mapping[str, Any]) -> None:
     who = way(case)
-    said = {"password": to_password(who, sets_password=case.get("sets", False)), "key": to_key(who)}
+    said = {
+        "password": to_password(who, sets_password=case.get("sets", False)),
+        "key": to_key(who),
+        "perhaps_password": perhaps_by_password(who),
+        "perhaps_key": perhaps_by_key(who),
+    }
     assert {method: list(map(str, found)) for method, found in said.items() if method in case} == {m: case[m] for m in said if m in case}
+    if "sets" in case:
+        return
+    for method, found in (("password", by_password(who)), ("key", by_key(who))):
+        if case.get(method) == []:
+            assert found.allowed is (None if case.get(f"perhaps_{method}") else True)
+        elif method in case:
+            assert found.allowed is False
 
 
 def details(*people: tuple[Account, Mapping[str, tuple[str, ...]]], files: Mapping[str, str], complaint: str = "") -> dict[str, Any]:
@@ -181,8 +205,8 @@ def details(*people: tuple[Account, Mapping[str, tuple[str, ...]]], files: Mappi
 
 def test_the_table_of_who_gets_in() -> None:
     without = replace(ANA, password="none")  # noqa: S106 - the state of a password is none
-    bo = replace(without, name="bo", groups=("bo",), keys=0)
-    root = replace(without, name="root", uid=0, groups=("root",), keys=2)
+    bo = replace(without, name="bo", groups=("bo",), keys=replace(KEYS, lines=()))
+    root = replace(without, name="root", uid=0, groups=("root",), keys=replace(KEYS, lines=KEYS.lines * 2))
     off = {**OPEN, "passwordauthentication": ("no",), "forcecommand": ("internal-sftp",)}
     found = details(
         (ANA, OPEN), (bo, off), (root, OPEN), files={MAIN: "PasswordAuthentication yes\nMatch User bo\nPasswordAuthentication no"}
@@ -208,7 +232,7 @@ def test_the_table_of_who_gets_in() -> None:
 def test_an_sshd_that_does_not_accept_its_configuration_is_all_that_is_said() -> None:
     found = details((ANA, OPEN), files={}, complaint="line 1: Bad")
     assert found["logins"] == []
-    assert logins.rows(found) == [("", "", "", "sshd does not accept its own configuration: line 1: Bad")]
+    assert logins.rows(found) == [("", "", "", "sshd does not accept its own configuration, and would not start again: line 1: Bad")]
 
 
 def test_an_account_of_which_sshd_cannot_be_asked_is_not_let_in() -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 
 from novaops.engine.planner import make_plan
 from novaops.errors import HostFailed
-from novaops.facts.account import Account, AccountNamed, Accounts, PasswordHash
+from novaops.facts.account import Account, AccountNamed, Accounts, Keys, PasswordHash
 from novaops.facts.package import PackageNamed
 from novaops.facts.sshd import Caller, CallerFacts, Sshd, SshdEffective, SshdState
 from novaops.facts.unit import UnitFacts, UnitNamed
@@ -165,10 +167,32 @@ def test_what_sshd_reads_is_read_however_it_is_included(shell: str, tmp_path: Pa
     found = ran(SshdState(), tmp_path, shell)
     assert found.files == {str(etc / name): text for name, text in texts.items()}
     assert (found.version, found.complaint, found.units, found.directory, run.exists()) == ((7, 4), "", {}, False, True)
+    assert found.pam == ()
     program(tmp_path, "sshd", 'printf "%s line 1: Bad\\r\\n" "$1" >&2; exit 255')
     assert ran(SshdState(), tmp_path, shell).complaint == "-t line 1: Bad"
     (tmp_path / "bin" / "sshd").unlink()
     assert ran(SshdState(), tmp_path, shell).program == ""
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_what_pam_asks_for_a_login(shell: str, tmp_path: Path) -> None:
+    """With all that is included, once; sessions and passwords are no login."""
+    pam = tmp_path / "pam.d"
+    pam.mkdir()
+    (pam / "sshd").write_text(
+        "# auth required pam_no.so\n@include common-auth\n\taccount  required /lib/security/pam_access.so nodefgroup # x\n"
+        "-auth [success=1 new_authtok_reqd=ok default=ignore] pam_x.so\nsession required pam_limits.so\naccount include deep\n"
+    )
+    (pam / "common-auth").write_text("auth [success=1 default=ignore] pam_unix.so nullok\nauth requisite pam_deny.so\n@include sshd\n")
+    (pam / "deep").write_text("auth substack common-auth\naccount required pam_time.so\n@include missing\n")
+    program(tmp_path, "sshd", ":")
+    (tmp_path / "etc").mkdir()
+    done = asked([SshdState()], tmp_path, shell, {"/etc/pam.d/": f"{pam}/"})
+    assert done.stderr == b""
+    assert answer(SshdState(), done.stdout.decode()).pam == (
+        *(("auth", "pam_unix"), ("auth", "pam_deny")),
+        *(("account", "pam_access"), ("auth", "pam_x"), ("account", "pam_time")),
+    )
 
 
 def program(folder: Path, name: str, body: str) -> None:
@@ -185,8 +209,14 @@ def ran(question: Question[Any], folder: Path, shell: str = "dash") -> Any:
     return answer(question, done.stdout.decode("utf-8", "surrogateescape"))
 
 
-def asked(questions: list[Any], folder: Path, shell: str = "dash") -> subprocess.CompletedProcess[bytes]:
-    script = type(questions[0]).script(questions).replace("/etc/ssh", f"{folder}/etc").replace("/etc/shadow", f"{folder}/etc/shadow")
+def asked(
+    questions: list[Any], folder: Path, shell: str = "dash", moved: Mapping[str, str] = MappingProxyType({"/etc/pam.d/": "/nowhere/"})
+) -> subprocess.CompletedProcess[bytes]:
+    script = type(questions[0]).script(questions).replace("/etc/ssh", f"{folder}/etc").replace("/usr/lib/pam.d", "/nowhere")
+    for place, another in moved.items():
+        script = script.replace(place, another)
+    for table in ("passwd", "shadow"):
+        script = script.replace(f"/etc/{table}", f"{folder}/etc/{table}")
     path = {"PATH": f"{folder}/bin:/usr/bin:/bin"}
     return subprocess.run([shell, "-s"], input=script.encode(), capture_output=True, check=False, env=path)
 
@@ -215,7 +245,8 @@ def test_effective_settings_as_sshd_prints_them(tmp_path: Path) -> None:
 FIELDS = {
     "set": (HASH, "abJnggxhB/yWI", "_J9..rasmBYk8r9AiWNc"),
     "locked": (f"!{HASH}", f"!!{HASH}", "!abJnggxhB/yWI"),
-    "none": ("*", "!", "!!", "!*", "*LK*", "x", "NP", f"*{HASH}"),
+    "none": ("*", "*LK*", "x", "NP", f"*{HASH}"),
+    "barred": ("!", "!!", "!*"),
     "empty": ("",),
 }
 
@@ -239,11 +270,16 @@ def test_the_kind_of_a_password_without_the_password(tmp_path: Path) -> None:
     kinds = {f"{kind}{number}": (kind, field) for kind, fields in FIELDS.items() for number, field in enumerate(fields)}
     host(
         tmp_path,
-        "".join(f"{name}:x:1:1::/:/bin/sh\n" for name in kinds) + f"old:{HASH}:1:1::/:/bin/sh\nold:*:1:1::/:\nldap:*:1:1::/:/bin/sh\n",
+        "".join(f"{name}:x:1:1::/:/bin/sh\n" for name in kinds)
+        + f"old:{HASH}:1:1::/:/bin/sh\nold:*:1:1::/:\nldap:*:1:1::/:/bin/sh\nsssd:*:1:1::/:/bin/sh\n",
         "".join(f"{name}:{field}:1:0:9::::\n" for name, (_, field) in kinds.items()),
     )
-    found = accounts(tmp_path, *kinds, "old", "ldap", "nobody")
-    assert [account.password for account in found[:-1]] == [*(kind for kind, _ in kinds.values()), "set", "none"]
+    tables = (tmp_path / "etc" / "passwd").read_text()
+    program(tmp_path, "getent", f"cat {tmp_path}/etc/all-$1 {tmp_path}/etc/$1 2>/dev/null; exit 2")
+    (tmp_path / "etc" / "all-passwd").write_text(tables)
+    (tmp_path / "etc" / "passwd").write_text(tables.replace("sssd:*:1:1::/:/bin/sh\n", ""))
+    found = accounts(tmp_path, *kinds, "old", "ldap", "sssd", "nobody")
+    assert [account.password for account in found[:-1]] == [*(kind for kind, _ in kinds.values()), "set", "none", "elsewhere"]
     assert found[-1] == "absent"
     questions = [PasswordHash(name) for name in ("set0", "old", "empty0", "nobody")]
     done = asked(questions, tmp_path)
@@ -253,12 +289,6 @@ def test_the_kind_of_a_password_without_the_password(tmp_path: Path) -> None:
 
 
 def test_an_account(tmp_path: Path) -> None:
-    ssh = tmp_path / "home" / ".ssh"
-    ssh.mkdir(parents=True)
-    key = "ssh-ed25519 AAAAC3Nz"
-    lines = [f"# {key}", f"  {key} me", "", f'no-pty,command="echo \\"{key}\\"" {key}', f'from="a,command=b" {key}', f'Command="x" {key}']
-    (ssh / "authorized_keys").write_text("\n".join([*lines, "ssh-ed25519", "garbage of some words"]))
-    (ssh / "authorized_keys2").write_text("ecdsa-sha2-nistp256 AAAA\nsk-ssh-ed25519@openssh.com AAAA\nssh-rsa-cert-v01@openssh.com AAAA")
     host(tmp_path, f"me:x:1000:100:Me, myself:{tmp_path}/home:/bin/sh\n", f"me:{HASH}:19000:0:90:7:5:20000:\n")
     program(tmp_path, "date", "echo $((19500 * 86400 + 3600))")
     program(tmp_path, "id", r"[ $1 = -Gnz ] && printf 'users\0domain users\0'")
@@ -270,14 +300,89 @@ def test_an_account(tmp_path: Path) -> None:
         inactive=5,
         today=19500,
         shell_works=True,
-        keys=7,
-        keys_forced=2,
     )
     assert accounts(tmp_path, "me") == [expected]
+    assert expected.date == "20230523"
+
+
+def keys(folder: Path, said: str, *, name: str = "me", shell: str = "dash") -> Keys:
+    """Those of the only account, whose home is `folder`/home; `said` is what sshd says of its settings."""
+    host(folder, f"{name}:x:0:0::{folder}/home:/bin/sh\n", f"{name}:*:::::::\n")
+    program(folder, "sshd", f"echo '{said}'")
+    program(folder, "id", r"printf 'x\0'")
+    [(account, settings)] = ran(Accounts(), folder, shell)
+    assert settings == {line.partition(" ")[0]: (line.partition(" ")[2],) for line in said.splitlines()}
+    assert isinstance(account.keys, Keys)
+    return account.keys
+
+
+BOTH_FILES = "authorizedkeysfile .ssh/authorized_keys .ssh/authorized_keys2"
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_the_keys_in_the_files_that_sshd_reads(shell: str, tmp_path: Path) -> None:
+    ssh = tmp_path / "home" / ".ssh"
+    ssh.mkdir(parents=True)
+    tmp_path.chmod(0o755)
+    key = "ssh-ed25519 AAAAC3Nz"
+    command = f'no-pty,command="echo \\"{key}\\" a:b"'
+    lines = [f"# {key}", f"  {key} me", "", f"{command} {key}", f'from="a,command=b"\t{key}', f'Command="x"  {key}\r']
+    (ssh / "authorized_keys").write_text("\n".join([*lines, "ssh-ed25519", "garbage of some words"]))
+    (ssh / "authorized_keys2").write_text("ecdsa-sha2-nistp256 AAAA\nsk-ssh-ed25519@openssh.com AAAA\nssh-rsa-cert-v01@openssh.com AAAA")
+    found = keys(tmp_path, f"strictmodes no\n{BOTH_FILES}", shell=shell)
+    assert found.files == (str(ssh / "authorized_keys"), str(ssh / "authorized_keys2"))
+    assert [(each.kind, dict(each.options)) for each in found.lines] == [
+        ("ssh-ed25519", {}),
+        ("ssh-ed25519", {"no-pty": "", "command": f'echo "{key}" a:b'}),
+        ("ssh-ed25519", {"from": "a,command=b"}),
+        ("ssh-ed25519", {"command": "x"}),
+        ("ecdsa-sha2-nistp256", {}),
+        ("sk-ssh-ed25519@openssh.com", {}),
+        ("ssh-rsa-cert-v01@openssh.com", {}),
+    ]
     (ssh / "authorized_keys").unlink()
     (ssh / "authorized_keys2").unlink()
     os.mkfifo(ssh / "authorized_keys")
-    assert accounts(tmp_path, "me")[0].keys == 0, "and it did not wait for the pipe"
+    assert keys(tmp_path, BOTH_FILES, shell=shell).lines == (), "and it did not wait for the pipe"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "paths"),
+    [
+        ("none", []),
+        ("%h/keys /k/%u", ["HOME/keys", "/k/me"]),
+        ("keys/%U/%% /%u%u 100%", ["HOME/keys/0/%", "/meme", "HOME/100%"]),
+        ("/k/%u.d/* ~/x", ["/k/me.d/*", "HOME/~/x"]),
+    ],
+)
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_where_sshd_looks_for_keys(shell: str, tmp_path: Path, pattern: str, paths: list[str]) -> None:
+    found = keys(tmp_path, f"authorizedkeysfile {pattern}", shell=shell)
+    assert list(found.files) == [path.replace("HOME", str(tmp_path / "home")) for path in paths]
+
+
+@pytest.mark.parametrize(("mode", "barred"), [(0o600, ""), (0o644, ""), (0o660, "group"), (0o646, "strict")])
+def test_files_that_others_may_write(tmp_path: Path, mode: int, barred: str) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    file = home / "keys"
+    file.write_text("ssh-rsa AAAA\n")
+    file.chmod(mode)
+    found = keys(tmp_path, "strictmodes yes\nauthorizedkeysfile keys")
+    assert (found.barred, len(found.lines)) == (((str(file), barred),) if barred else (), int(barred != "strict"))
+    file.chmod(0o600)
+    os.chown(home, 12345, 0)
+    assert keys(tmp_path, "authorizedkeysfile keys").barred == ((str(home), "strict"),)
+    assert keys(tmp_path, "strictmodes no\nauthorizedkeysfile keys").barred == ()
+
+
+def test_whom_an_authority_may_let_in(tmp_path: Path) -> None:
+    (tmp_path / "principals").write_text("# nobody\n\n")
+    said = f"strictmodes no\nauthorizedprincipalsfile {tmp_path}/principals"
+    assert not keys(tmp_path, said).principals
+    (tmp_path / "principals").write_text("# me\nops\n")
+    assert keys(tmp_path, said).principals
+    assert not keys(tmp_path, "authorizedprincipalsfile none").principals
 
 
 @pytest.mark.parametrize(
@@ -316,11 +421,11 @@ def test_who_may_log_in_at_all_with_sshd_s_settings_for_each(tmp_path: Path) -> 
     host(
         tmp_path,
         f"root:x:0:0::/{nologin}daemon:x:1:1::/{nologin}me:x:2:2::/:/bin/sh\nlocked:x:3:3::/{nologin}given:x:4:4::/{nologin}"
-        f"open:x:5:5::/{nologin}keyed:x:6:6::{tmp_path}/keyed{nologin}a,b:x:7:7::/:/bin/sh\n"
+        f"open:x:5:5::/{nologin}keyed:x:0:6::{tmp_path}/keyed{nologin}a,b:x:7:7::/:/bin/sh\n"
         + "".join(f"n{number}:x:9:9::/:/bin/sh\n" for number in range(250)),
         f"daemon:*:::::::\nlocked:!{HASH}:::::::\ngiven:{HASH}:::::::\nopen::::::::\n",
     )
-    program(tmp_path, "sshd", 'echo "for $3"')
+    program(tmp_path, "sshd", 'echo "for $3"; echo authorizedkeysfile .ssh/authorized_keys')
     program(tmp_path, "id", "printf 'x\\0'")
     found = ran(Accounts(), tmp_path)
     assert [account.name for account, _ in found][:7] == ["root", "me", "given", "open", "keyed", "a,b", "n0"]
@@ -436,7 +541,7 @@ def test_a_user_is_made_once_and_left_alone_for_ever_after() -> None:
     command: Any = step.actions[0]
     assert (command.words[3:], command.undo.words[3:]) == (("make", "o'hara", ""), ("remove", "o'hara"))
     assert command.undo.holds == f"! {command.holds}" == "! getent passwd -- 'o'\\''hara' >/dev/null"
-    account = Account("o'hara", 1, 1, "/", "/bin/false", (), "none", None, None, None, None, 0, shell_works=False, keys=0, keys_forced=0)
+    account = Account("o'hara", 1, 1, "/", "/bin/false", (), "none", None, None, None, None, 0, shell_works=False)
     assert not make_plan([User("o'hara", "/bin/sh")], Facts({AccountNamed("o'hara"): account}, {}))
     with pytest.raises(HostFailed):
         make_plan([User("o'hara")], Facts({}, {}))
