@@ -571,14 +571,15 @@ def test_secrets_are_nowhere_else(gate: Gate, novaops: Novaops) -> None:
     files = gate.host.run("cd /etc/nginx/novaops && stat -c '%a %U %G %n' $(ls -d $PWD/* | grep -v -e addresses -e no-authority)")
     assert files == (
         "640 root www-data /etc/nginx/novaops/inject.htpasswd\n"
-        "600 root root /etc/nginx/novaops/inject.inject\n600 root root /etc/nginx/novaops/token.tokens\n"
+        "600 root root /etc/nginx/novaops/inject.inject\n600 root root /etc/nginx/novaops/keys.inject\n"
+        "600 root root /etc/nginx/novaops/keys.keys\n600 root root /etc/nginx/novaops/token.tokens\n"
     )
     for mode in MODES:
         answer(gate, mode, "/v1/models")
     told = novaops("proxy", "deploy", "-vv", "--diff", inventory=gate.inventory, env=ENV).text
     told += novaops("proxy", "status", "--json", inventory=gate.inventory, env=ENV).text
     told += gate.host.run("cat /var/log/nginx/*; journalctl -o cat; cat /var/lib/novaops/runs/*/*.json; ps axww")
-    for secret in (PASSWORD, KEY, TOKEN, TOKEN.partition("$")[0], PASSWORD.partition("$")[0]):
+    for secret in (PASSWORD, KEY, OWN, TOKEN, TOKEN.partition("$")[0], PASSWORD.partition("$")[0]):
         assert secret not in told
 
 
