@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
 from contextlib import suppress
 from typing import Annotated
 
@@ -70,6 +71,8 @@ def main() -> None:
     modules are loaded, and no tidying up of them at the end. Together they are a fifth of a check of a near host.
     """
     gc.disable()
+    # What cryptography has to say of somebody's certificate is for its authors: a finding of ours says it, or nobody can help it.
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"novaops\.")
     code = run(sys.argv[1:])
     with suppress(OSError, ValueError):
         sys.stdout.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from novaops.features.proxy.auth import Auth
@@ -107,7 +108,7 @@ class SiteConf:
             addresses=lambda api: quoted(_optional(f"{folder(self.entry.name)}/{api}")),
             trusted=self.entry.upstream_ca or (NO_AUTHORITY if nginx.trust_folder else nginx.bundle),
             trust_folder="" if self.entry.upstream_ca else nginx.trust_folder,
-            errors=_ERRORS,
+            errors=[_at_its_paths(error, provider) if error[0] == HTTPStatus.NOT_FOUND else error for error in _ERRORS],
             withheld=[*_IDENTIFYING, *filter(None, (own, "Authorization" if replaces_login else ""))],
         )
 
@@ -178,6 +179,13 @@ class SiteConf:
             "literal": literal,
         }
         return str(self.templates.render(f"proxy/{template}.conf.j2", **{**common, **own}))
+
+
+def _at_its_paths(error: tuple[int, str, str], provider: Provider) -> tuple[int, str, str]:
+    """The error, with where the API is."""
+    status, code, message = error
+    paths = ", ".join(dict.fromkeys(endpoint.served_at or "/" for endpoint in provider.endpoints))
+    return status, code, f"{message} The API is at {paths}."
 
 
 def own_file(name: str, suffix: str) -> str:

@@ -416,6 +416,12 @@ def test_plain_http_leads_to_tls() -> None:
 SWITCHED = ["Upgrade", "$novaops_switched", "always"]
 
 
+def test_a_wrong_path_is_told_the_right_one() -> None:
+    assert "This proxy passes nothing on at this path. The API is at /v1." in text(API)
+    found = text({**API, "provider": "sensenova", "path": "/llm"})
+    assert "The API is at /llm, /compatible-mode, /files/v1." in found
+
+
 def test_hsts() -> None:
     year = ["Strict-Transport-Security", "max-age=31536000", "always"]
     assert directives(text({**API, "tls": "letsencrypt"}), "add_header") == [SWITCHED, year]
