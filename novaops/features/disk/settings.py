@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -9,11 +10,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from novaops.features.disk.resources.filesystem import LABEL_LENGTH
 from novaops.formats import names
 
+_TAG = re.compile(r"""(UUID|LABEL|PARTUUID|PARTLABEL|ID)=(["']?)([^"']+)\2""", re.IGNORECASE)
+_TAG_NAME = re.compile("(UUID|LABEL|PARTUUID|PARTLABEL|ID)=", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+=@#,-]{0,254}(/[A-Za-z0-9][A-Za-z0-9_.:+=@#,-]{0,254})*")
+
 
 def _device(text: str) -> str:
-    if text == "auto" or text.upper().startswith("UUID="):
-        return text
-    return names.path(text) if text.startswith("/") else names.name(text)
+    """auto, a path, a tag of fstab(5), or a name. Raises ValueError with the offending text."""
+    if text.startswith("/"):
+        return names.path(text)
+    if (tag := _TAG.fullmatch(text)) and tag[3].isprintable():
+        return f"{tag[1].upper()}={tag[3]}"
+    if not _NAME.fullmatch(text) or _TAG_NAME.match(text):
+        raise ValueError(
+            f'"{text}" is no device: auto, a path, UUID=…, LABEL=…, PARTUUID=…, PARTLABEL=…, ID=…, a serial or another name of a disk'
+        )
+    return text
 
 
 class Disk(BaseModel):
@@ -23,7 +35,7 @@ class Disk(BaseModel):
 
     path: names.Path
     device: Annotated[str, BeforeValidator(_device)] = "auto"
-    """auto (the one blank disk), a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
+    """auto (the one blank disk), a path, a tag of fstab(5) such as LABEL=…, a serial, or the name that udev or the cloud gives the disk."""
     filesystem: Literal["ext4", "xfs", "btrfs"] = "ext4"
     label: str = ""
     options: Annotated[tuple[names.MountOption, ...], BeforeValidator(names.listed, json_schema_input_type=str | list[str])] = ("defaults",)

@@ -10,7 +10,7 @@ from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
 from novaops.features.disk.facts.mounts import Mounts, MountTable
 from novaops.features.disk.resources.fstab_file import FSTAB
-from novaops.features.disk.resources.selection import names, uses
+from novaops.features.disk.resources.selection import uses
 from novaops.formats import fstab
 from novaops.formats.size import human
 from novaops.model.question import Facts, Question
@@ -93,7 +93,7 @@ def _line(device: BlockDevice, depth: int, table: DeviceTable, mounts: MountTabl
         uuid=device.uuid,
         label=device.label,
         mounted=tuple(m.target for m in mounts.mounts if m.number == device.number or m.source == device.path),
-        fstab=tuple(line.path for line in fstab.with_source(fstab_text, names(device))),
+        fstab=tuple(line.path for line in fstab.with_source(fstab_text, device.names)),
         idle=depth == 0 and not used,
         uses=tuple(use for use in used if use.startswith("it ") or use.endswith(" is built on it")),
         by_id=min(by_id, key=len, default=""),

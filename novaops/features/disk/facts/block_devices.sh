@@ -3,9 +3,9 @@
 
 cat /proc/sys/kernel/random/uuid
 awk 'NR > 1 { print "swap\t" $1 }' /proc/swaps
-find /dev/disk /dev/mapper /dev/oracleoci -type l -printf 'link\t%p\t%l\n' 2>/dev/null
+find /dev \( -path /dev/char -o -path /dev/fd -o -path /dev/shm -o -path /dev/pts \) -prune -o -type l -printf 'link\t%p\t%l\n' 2>/dev/null
 echo json
-lsblk -J -b -p -o NAME,KNAME,MAJ:MIN,TYPE,SIZE,RO,SERIAL,MODEL,PTUUID || exit
+lsblk -J -b -p -o NAME,KNAME,MAJ:MIN,TYPE,SIZE,RO,SERIAL,MODEL,PTUUID,UUID,LABEL,PARTUUID,PARTLABEL || exit
 echo
 lines() {
   while IFS= read -r line; do case $line in '#'* | '') ;; *) printf '%s\t%s\n' "$1" "$line" ;; esac; done <<END

@@ -41,7 +41,7 @@ class Filesystem(Resource):
     """The file system that will be mounted at `path`."""
 
     device: str
-    """auto for the one blank disk; else a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
+    """auto for the one blank disk; else a path, a tag such as UUID=…, a serial, or a name that udev or a cloud gives it."""
     kind: str
     path: str
     label: str = ""

@@ -13,7 +13,7 @@ from novaops.features.disk.facts.mounts import MountedAt, Mounts, MountTable
 from novaops.features.disk.resources import fstab_file, mount_options, unmount
 from novaops.features.disk.resources.filesystem import Filesystem
 from novaops.features.disk.resources.fstab_file import FSTAB
-from novaops.features.disk.resources.selection import is_mounted, names
+from novaops.features.disk.resources.selection import is_mounted
 from novaops.formats import fstab
 from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Resource, Step
@@ -68,8 +68,8 @@ class Mount(Resource):
         before = fstab_file.text(facts)
         line, mounted, check = self._wanted(facts, place, mounts)
         old = fstab.find(before, place.real)
-        known = names(self.source.select(facts).device) if isinstance(self.source, Filesystem) else frozenset[str]()
-        if old is not None and old.source not in {*known, line.source}:
+        known = self.source.select(facts).device.names if isinstance(self.source, Filesystem) else frozenset[str]()
+        if old is not None and fstab.source_name(old.source) not in {*known, fstab.source_name(line.source)}:
             raise Refused(
                 f"/etc/fstab has {old.source} for {place.real} already",
                 why=f"Wanted there: {line.source}.",

@@ -10,14 +10,14 @@ from novaops.errors import Refused
 from novaops.features.disk.facts.device import Device
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
 from novaops.features.disk.facts.mounts import MountTable
-from novaops.formats import fstab
+from novaops.formats import disk_name, fstab
 from novaops.formats.size import human
 from novaops.model.question import Missing
 
 
 @dataclass(frozen=True)
 class DiskRequest:
-    """The disk that is asked for. `device` is auto, a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
+    """The disk that is asked for. `device` is auto, a path, a tag such as UUID=…, a serial, or a name that udev or a cloud gives it."""
 
     device: str
     filesystem: str
@@ -79,13 +79,6 @@ def is_mounted(device: BlockDevice, path: str, mounts: MountTable) -> bool:
     return mounted.number == device.number or mounted.source in {device.path, *device.links}
 
 
-def names(device: BlockDevice) -> frozenset[str]:
-    """Every way in which fstab could mean this device."""
-    tags = {"UUID": device.uuid, "LABEL": device.label, "PARTUUID": device.probed.get("PART_ENTRY_UUID", "")}
-    written = {f"{tag}={quote}{value}{quote}" for tag, value in tags.items() if value for quote in ("", '"')}
-    return frozenset({device.path, *device.links, *written})
-
-
 def describe(device: BlockDevice) -> str:
     """/dev/vdb (serial DATA, 20 GiB): enough to identify it."""
     about = [f"serial {device.serial}"] if device.serial else []
@@ -109,23 +102,45 @@ def uses(device: BlockDevice, table: DeviceTable, mounts: MountTable) -> Iterato
 
 def _named(request: DiskRequest, host: HostDisks) -> BlockDevice:
     wanted = request.device
-    if wanted.upper().startswith("UUID="):
-        found = host.table.with_uuid(wanted[5:].strip('"'))
-    elif wanted.startswith("/"):
+    found: tuple[BlockDevice, ...]
+    if wanted.startswith("/"):
         if host.named is Missing.ABSENT or not isinstance(host.named, Device):
-            raise Refused(f"there is no {wanted} on this host", why=_overview(host), fix=_LOOK)
+            raise Refused(f"there is no {wanted} on this host", why=_overview(host), fix=_did_you_mean(wanted, host))
         if "block" not in host.named.kind:
             raise Refused(f"{wanted} is a {host.named.kind}, not a disk", why=_overview(host), fix=_LOOK)
         device = host.table.find(host.named.real)
         found = (device,) if device else ()
+    elif "=" in wanted:
+        found = _one_of_a_pool(host.table.named(wanted), host.mounts)
     else:
-        ends = [f"/dev/disk/by-id/{wanted}", f"/dev/{wanted}"]
-        found = tuple(d for d in host.table.devices if d.serial == wanted or {d.path, *d.links} & set(ends))
+        exact = tuple(
+            d for d in host.table.devices if d.serial == wanted or {d.path, *d.links} & {f"/dev/disk/by-id/{wanted}", f"/dev/{wanted}"}
+        )
+        serials, links = disk_name.serials(wanted), disk_name.links(wanted)
+        found = exact or tuple(d for d in host.table.devices if d.serial in serials or {d.path, *d.links} & links)
     if len(found) == 1:
         return found[0]
     if found:
         raise _several(wanted, found)
-    raise Refused(f"no disk on this host is {wanted}", why=_overview(host), fix=_LOOK)
+    raise Refused(f"no disk on this host is {wanted}", why=_overview(host), fix=_did_you_mean(wanted, host))
+
+
+def _one_of_a_pool(found: tuple[BlockDevice, ...], mounts: MountTable) -> tuple[BlockDevice, ...]:
+    """One file system of btrfs may lie on several devices: any of them stands for it, the one that the kernel names the first."""
+    members = {device.probed.get("UUID_SUB", "") for device in found}
+    if {device.filesystem for device in found} != {"btrfs"} or len({d.uuid for d in found}) > 1 or len(members - {""}) < len(found):
+        return found
+    return (next((d for d in found if any(m.source in {d.path, *d.links} for m in mounts.mounts)), found[0]),)
+
+
+def _did_you_mean(wanted: str, host: HostDisks) -> str:
+    disks = [device for device in host.table.devices if device.kind == "disk"]
+    known = {name: device for device in disks for name in (device.serial, *device.links) if name}
+    meant = disk_name.similar(wanted, known)
+    if len({known[name].path for name in meant}) != 1:
+        return _LOOK
+    device = known[meant[0]]
+    return f"did you mean {device.path}? --device {device.serial or _stable_name(device)}; {_LOOK}"
 
 
 def _several(name: str, found: Sequence[BlockDevice]) -> Refused:
@@ -143,7 +158,7 @@ def _automatic(request: DiskRequest, host: HostDisks) -> BlockDevice:
     """What fstab or the kernel already has at the path, so that a second run finds the disk of the first; else the one blank disk."""
     line = fstab.find(host.fstab, request.path)
     if line is not None:
-        device = next((d for d in host.table.devices if line.source in names(d)), None)
+        device = next((d for d in host.table.devices if fstab.source_name(line.source) in d.names), None)
         if device is None:
             raise Refused(
                 f"/etc/fstab has {line.source} for {request.path}, and no disk on this host is that",
@@ -170,7 +185,7 @@ def _automatic(request: DiskRequest, host: HostDisks) -> BlockDevice:
         part
         for disk in idle
         for part in host.table.family(disk)
-        if part.filesystem == request.filesystem and not fstab.with_source(host.fstab, names(part))
+        if part.filesystem == request.filesystem and not fstab.with_source(host.fstab, part.names)
     ]
     for found, what in ((blank, "blank disks"), (formatted, f"idle disks with {request.filesystem}")):
         if len(found) == 1:
@@ -207,7 +222,7 @@ def _refuse_if_used(request: DiskRequest, device: BlockDevice, host: HostDisks) 
             fix="novaops disk ls HOST shows what is idle",
         )
     for part in host.table.family(device):
-        for line in fstab.with_source(host.fstab, names(part)):
+        for line in fstab.with_source(host.fstab, part.names):
             if line.path != request.path and line.path.startswith("/"):
                 raise Refused(
                     f"/etc/fstab mounts {part.path} at {line.path}, not at {request.path}",
