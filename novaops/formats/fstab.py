@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 _FIELD = re.compile(rb"[^ \t]+")
 _FIELDS = 6
@@ -23,6 +23,8 @@ class FstabLine:
     check: str = "0"
     comment: str = ""
     """What is behind the fields, from its # on."""
+    complete: bool = field(default=True, compare=False)
+    """Whether all six fields were written."""
 
     def render(self) -> str:
         fields = (self.source, self.path, self.filesystem, ",".join(self.options), self.dump, self.check)
@@ -70,7 +72,7 @@ def _read_line(raw: bytes) -> FstabLine | None:
     source, path, filesystem, *rest = fields[:_FIELDS]
     options, dump, check = (*rest, *("defaults", "0", "0")[len(rest) :])
     behind = comment.decode("utf-8", "surrogateescape")
-    return FstabLine(source, plain_path(path), filesystem, split_options(options), dump, check, behind)
+    return FstabLine(source, plain_path(path), filesystem, split_options(options), dump, check, behind, len(fields) >= _FIELDS)
 
 
 def plain_path(path: str) -> str:

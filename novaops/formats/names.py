@@ -13,7 +13,7 @@ from pydantic import AfterValidator
 _HOST_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-_OPTION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/=@%+-]*")
+_OPTION = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.:/@%+-]*(=("[^"]*"|[^",]*))?')
 
 
 def host(text: str) -> str:
@@ -96,7 +96,8 @@ def path(text: str) -> str:
 
 
 def mount_option(text: str) -> str:
-    if not _OPTION.fullmatch(text):
+    """`noatime`, `commit=30`, `context="system_u:object_r:t:s0:c1,c2"`: a comma in a value only between quotes."""
+    if not _OPTION.fullmatch(text) or any(unicodedata.category(c) in {"Cc", "Zl", "Zp"} for c in text):
         raise ValueError(f'"{text}" is no mount option')
     return text
 

@@ -16,6 +16,7 @@ and, where they are the point: actions, undo, fstab after, notes, risk, cannot u
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -180,7 +181,7 @@ def short(action: Action) -> str:
 def _with_new(text: str) -> str:
     for number in "abcdefgh":
         for name in (f"/dev/vd{number}", f"/dev/vd{number}1", f"/dev/vd{number}2"):
-            text = text.replace(str(uuid.uuid5(uuid.UUID(FRESH), name)), "NEW")
+            text = re.sub(f"{str(uuid.uuid5(uuid.UUID(FRESH), name))[:8]}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}", "NEW", text)
     return text
 
 

@@ -103,6 +103,7 @@ class Rebooted:
 def observe(host: Host, entries: Sequence[ExpectedMount]) -> list[ObservedMount]:
     """Three execs for all entries, and up to four for each. Raises HostFailed where the host cannot say."""
     fstab = _lines(output(host, "findmnt --fstab --list --json --output SOURCE,TARGET,FSTYPE,OPTIONS", expected=(0, 1)))
+    _use_automounts(host, fstab)
     kernel = _kernel(host)
     errors = _errors(output(host, "findmnt --verify 2>&1", expected=(0, 1)))
     return [_observe_entry(host, wanted, fstab, kernel, errors) for wanted in entries]
@@ -117,10 +118,18 @@ def before_reboot(host: Host, seen: Sequence[ObservedMount]) -> None:
 
 def after_reboot(host: Host, seen: Sequence[ObservedMount]) -> list[Rebooted]:
     """What is mounted now, and whether the marker files are there; they are removed."""
+    _use_automounts(host, [line for one in seen for line in one.fstab])
     kernel = _kernel(host)
     read = "[ ! -e %s ] || { cat -- %s && rm -- %s; }"
     survived = [one.writable and output(host, read, *[one.mark] * 3) == f"{one.mark}\n" for one in seen]
     return [Rebooted(_topmost(kernel, one.place), there) for one, there in zip(seen, survived, strict=True)]
+
+
+def _use_automounts(host: Host, fstab: Sequence[ObservedFstabLine]) -> None:
+    """What systemd mounts when it is used is used now; where that fails, nothing is mounted, which a claim says."""
+    for line in fstab:
+        if "x-systemd.automount" in line.options.split(","):
+            host.run("[ ! -d %s ] || ls -d -- %s/.", line.target, line.target)
 
 
 # -- one entry ----------------------------------------------------------------------------------------------------------------

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from novaops.features.disk.resources.filesystem import LABEL_LENGTH
 from novaops.formats import names
+from novaops.formats.fstab import split_options
 
 _TAG = re.compile(r"""(UUID|LABEL|PARTUUID|PARTLABEL|ID)=(["']?)([^"']+)\2""", re.IGNORECASE)
 _TAG_NAME = re.compile("(UUID|LABEL|PARTUUID|PARTLABEL|ID)=", re.IGNORECASE)
@@ -28,6 +29,10 @@ def _device(text: str) -> str:
     return text
 
 
+def _options(value: Any) -> Any:
+    return list(split_options(value)) if isinstance(value, str) and value else value
+
+
 class Disk(BaseModel):
     """One entry of `disk:`."""
 
@@ -38,8 +43,8 @@ class Disk(BaseModel):
     """auto (the one blank disk), a path, a tag of fstab(5) such as LABEL=…, a serial, or the name that udev or the cloud gives the disk."""
     filesystem: Literal["ext4", "xfs", "btrfs"] = "ext4"
     label: str = ""
-    options: Annotated[tuple[names.MountOption, ...], BeforeValidator(names.listed, json_schema_input_type=str | list[str])] = ("defaults",)
-    """`nofail,x-systemd.device-timeout=15s` is always added."""
+    options: Annotated[tuple[names.MountOption, ...], BeforeValidator(_options, json_schema_input_type=str | list[str])] = ("defaults",)
+    """`nofail,x-systemd.device-timeout=15s` is always added. Where they are not given, a line that is there keeps its own."""
     owner: names.Owner | None = None
     state: Literal["mounted", "defined", "unmounted", "absent"] = "mounted"
     grow: bool = False

@@ -33,6 +33,8 @@ class DiskLine:
     label: str
     mounted: tuple[str, ...]
     fstab: tuple[str, ...]
+    automounted: tuple[str, ...]
+    """Of the paths in fstab those at which systemd mounts it when they are used."""
     idle: bool
     """Of a disk: nothing on it is mounted, swapped to, or part of something larger."""
     uses: tuple[str, ...]
@@ -81,6 +83,8 @@ def list_disks(table: DeviceTable, mounts: MountTable, fstab_text: bytes) -> lis
 
 def _line(device: BlockDevice, depth: int, table: DeviceTable, mounts: MountTable, fstab_text: bytes) -> DiskLine:
     used = tuple(uses(device, table, mounts))
+    in_fstab = tuple(line.path for line in fstab.with_source(fstab_text, device.names))
+    automounted = tuple(filter(mounts.automounted, in_fstab))
     by_id = [link for link in device.links if link.startswith("/dev/disk/by-id/")]
     return DiskLine(
         device=device.path,
@@ -93,8 +97,9 @@ def _line(device: BlockDevice, depth: int, table: DeviceTable, mounts: MountTabl
         uuid=device.uuid,
         label=device.label,
         mounted=tuple(m.target for m in mounts.mounts if m.number == device.number or m.source == device.path),
-        fstab=tuple(line.path for line in fstab.with_source(fstab_text, device.names)),
-        idle=depth == 0 and not used,
+        fstab=in_fstab,
+        automounted=automounted,
+        idle=depth == 0 and not used and not automounted,
         uses=tuple(use for use in used if use.startswith("it ") or use.endswith(" is built on it")),
         by_id=min(by_id, key=len, default=""),
     )
@@ -104,6 +109,8 @@ def state(line: DiskLine) -> str:
     """The column STATE: where it is mounted, or why not."""
     if line.mounted:
         return f"mounted at {', '.join(line.mounted)}"
+    if line.automounted:
+        return f"mounted at {', '.join(line.automounted)} when that is used"
     if line.fstab:
         return f"not mounted, although fstab has it for {', '.join(line.fstab)}"
     return "idle: nothing uses it" if line.idle else "; ".join(line.uses)

@@ -10,6 +10,7 @@ from novaops.errors import Refused
 from novaops.features.disk.facts.device import Device
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
 from novaops.features.disk.facts.mounts import MountTable
+from novaops.features.disk.resources.places import unmount_hint
 from novaops.formats import disk_name, fstab
 from novaops.formats.size import human
 from novaops.model.question import Missing
@@ -51,7 +52,7 @@ class DiskChoice:
 def select(request: DiskRequest, host: HostDisks) -> DiskChoice:
     """The device for `request`. Raises Refused, with what is on the device, unless using it is provably safe."""
     device = _named(request, host) if request.device != "auto" else _automatic(request, host)
-    if is_mounted(device, request.path, host.mounts):
+    if is_mounted(device, request.path, host.mounts) or _is_automounted(device, request.path, host):
         return _mounted(request, device)
     _refuse_if_used(request, device, host)
     if request.wipe and request.wipe in device.identities:
@@ -77,6 +78,12 @@ def is_mounted(device: BlockDevice, path: str, mounts: MountTable) -> bool:
     if mounted is None or (mounted.root != "/" and mounted.filesystem != "btrfs"):
         return False
     return mounted.number == device.number or mounted.source in {device.path, *device.links}
+
+
+def _is_automounted(device: BlockDevice, path: str, host: HostDisks) -> bool:
+    """Whether the device is mounted at `path` as soon as that is used: an automount waits there, and fstab's line names the device."""
+    line = fstab.find(host.fstab, path)
+    return line is not None and host.mounts.automounted(path) and fstab.source_name(line.source) in device.names
 
 
 def describe(device: BlockDevice) -> str:
@@ -163,7 +170,7 @@ def _automatic(request: DiskRequest, host: HostDisks) -> BlockDevice:
             raise Refused(
                 f"/etc/fstab has {line.source} for {request.path}, and no disk on this host is that",
                 why="The disk is missing, or was made anew. Another one is not taken in its place.",
-                fix=f"attach the disk, or take the line out: novaops disk unmount HOST --path {request.path}",
+                fix=f"attach the disk, or take the line out: {unmount_hint(request.path, 'by hand')}",
             )
         return device
     for device in host.table.devices:
@@ -200,10 +207,10 @@ def _automatic(request: DiskRequest, host: HostDisks) -> BlockDevice:
 
 
 def _mounted(request: DiskRequest, device: BlockDevice) -> DiskChoice:
-    if request.wipe and request.wipe == device.uuid:
+    if request.wipe in device.identities and not _was_made_by(device.uuid, request.wipe):
         raise Refused(
             f"{describe(device)} is mounted at {request.path}, and is not wiped while it is in use",
-            fix=f"novaops disk unmount HOST --path {request.path}, then run this again",
+            fix=unmount_hint(request.path, _LOOK, ", then run this again"),
         )
     if device.filesystem != request.filesystem:
         raise Refused(
@@ -227,7 +234,7 @@ def _refuse_if_used(request: DiskRequest, device: BlockDevice, host: HostDisks) 
                 raise Refused(
                     f"/etc/fstab mounts {part.path} at {line.path}, not at {request.path}",
                     why="One device with two lines is mounted wherever comes first.",
-                    fix=f"novaops disk unmount HOST --path {line.path}, then run this again",
+                    fix=unmount_hint(line.path, f"--path {line.path} is what fstab has it for", ", then run this again"),
                 )
 
 
@@ -239,7 +246,24 @@ def _make(request: DiskRequest, device: BlockDevice, host: HostDisks, *, wipe: b
             f"{describe(device)} has no {request.filesystem} on it, and a read-only mount of a new file system is of no use",
             fix="leave ro out of the options to have one made",
         )
-    return DiskChoice(device, make=True, uuid=str(uuid.uuid5(uuid.UUID(host.table.fresh_uuid), device.path)), wipe=wipe)
+    new = uuid.uuid5(uuid.UUID(host.table.fresh_uuid), device.path)
+    return DiskChoice(device, make=True, uuid=str(_after_wipe(new, request.wipe) if wipe else new), wipe=wipe)
+
+
+def _after_wipe(new: uuid.UUID, identity: str) -> uuid.UUID:
+    """The UUID of the file system that a `--wipe` makes: it tells that wipe when it is asked for a second time from one never done.
+
+    The first 32 bits are those of `new`, the rest follows from them and the identity.
+    """
+    first = new.hex[:8]
+    return uuid.UUID(first + uuid.uuid5(uuid.NAMESPACE_URL, f"novaops disk wipe {identity} {first}").hex[8:])
+
+
+def _was_made_by(found: str, identity: str) -> bool:
+    try:
+        return uuid.UUID(found) == _after_wipe(uuid.UUID(found), identity)
+    except ValueError:
+        return False
 
 
 def _holds_something(request: DiskRequest, device: BlockDevice, table: DeviceTable) -> Refused:
