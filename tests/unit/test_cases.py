@@ -2,6 +2,7 @@
 
 want       what is asked for: an entry of the section (disk: one or several), or the fields of the resource
 disks      NAME: {size, serial, KIND: UUID, label, at, options, parts, …}; a blank disk has no KIND. vda, with /, is always there
+           sub: btrfs's number of a member; users: who else uses it
            beside: {KIND: UUID} are signatures that blkid passes over
 fstab      its text; the line for / is there by default
 mounts     "SOURCE TARGET KIND OPTIONS ROOT", beyond those of the disks
@@ -226,6 +227,7 @@ def _device(path: str, about: Mapping[str, Any], parent: str, kind: str, number:
         what, identity = on[0]
         usage = "filesystem" if what in FILESYSTEMS else "other"
         file_system = {"TYPE": what, "USAGE": usage, "UUID": identity, "LABEL": about.get("label", "")}
+        file_system |= {"UUID_SUB": about["sub"]} if "sub" in about else {}
         probed = {"PTTYPE": what} if what in {"gpt", "dos"} else file_system
     assert len(filesystems) < 2, "a device has one file system"
     return BlockDevice(
@@ -245,6 +247,7 @@ def _device(path: str, about: Mapping[str, Any], parent: str, kind: str, number:
         fingerprint="f1f1f1" if about.get("data") else "",
         holders=tuple(about.get("holders", ())),
         links=tuple(about.get("links", ())),
+        users=tuple(about.get("users", ())),
     )
 
 

@@ -42,6 +42,8 @@ class BlockDevice:
     fingerprint: str = ""
     """Of a device whose content has no UUID: a hash of its two ends, an identity of last resort."""
     holders: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    """What else it is in use for, in words that go on from its name: "is part of the ZFS pool tank"."""
     links: tuple[str, ...] = ()
     """Its other paths: those below /dev/disk and its like, and /dev/dm-0 of what is called /dev/mapper/NAME."""
     tags: tuple[str, ...] = ()

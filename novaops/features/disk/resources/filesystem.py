@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from novaops.facts.directory import DirectoryAt
 from novaops.facts.file import FileAt
-from novaops.features.disk.facts.block_devices import ENDS, BlockDevices
+from novaops.features.disk.facts.block_devices import ENDS, USERS, BlockDevices
 from novaops.features.disk.facts.device import Device, DeviceAt
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
 from novaops.features.disk.facts.mounts import Mounts
@@ -27,7 +27,7 @@ MAKERS = {"ext4": "e2fsprogs", "xfs": "xfsprogs", "btrfs": "btrfs-progs"}
 LABEL_LENGTH = {"ext4": 16, "xfs": 12, "btrfs": 255}
 """Bytes: ext4(5), xfs_admin(8), btrfs-filesystem(8)."""
 
-_SAME_DISK = ENDS + sh_file(__package__, "same_disk.sh")
+_SAME_DISK = ENDS + USERS + sh_file(__package__, "same_disk.sh")
 
 _FRESH_IDENTITY = {
     "ext4": lambda uuid, label: ["-q", "-m", "0", "-U", uuid, *(["-L", label] if label else [])],

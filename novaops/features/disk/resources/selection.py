@@ -52,6 +52,7 @@ class DiskChoice:
 def select(request: DiskRequest, host: HostDisks) -> DiskChoice:
     """The device for `request`. Raises Refused, with what is on the device, unless using it is provably safe."""
     device = _named(request, host) if request.device != "auto" else _automatic(request, host)
+    device = next((d for d in _pool(device, host.table) if is_mounted(d, request.path, host.mounts)), device)
     if is_mounted(device, request.path, host.mounts) or _is_automounted(device, request.path, host):
         return _mounted(request, device)
     _refuse_if_used(request, device, host)
@@ -96,9 +97,10 @@ def uses(device: BlockDevice, table: DeviceTable, mounts: MountTable) -> Iterato
     """Why the device, or anything made of it, is in use; nothing for an idle one."""
     for part in table.family(device):
         name = "it" if part is device else part.path
-        for mount in mounts.mounts:
-            if mount.number == part.number or mount.source == part.path:
-                yield f"{name} is mounted at {mount.target}" + (", the host runs from it" if mount.target == "/" else "")
+        mounted = [m.target for m in mounts.mounts if m.number == part.number or m.source == part.path]
+        for target in mounted:
+            yield f"{name} is mounted at {target}" + (", the host runs from it" if target == "/" else "")
+        yield from (f"{name} {use}" for use in part.users if not mounted)
         if {part.path, *part.links} & set(table.swaps):
             yield f"{name} is swap space in use"
         if part is not device and (part.kind in {"lvm", "crypt", "mpath"} or part.kind.startswith("raid")):
@@ -118,7 +120,9 @@ def _named(request: DiskRequest, host: HostDisks) -> BlockDevice:
         device = host.table.find(host.named.real)
         found = (device,) if device else ()
     elif "=" in wanted:
-        found = _one_of_a_pool(host.table.named(wanted), host.mounts)
+        found = host.table.named(wanted)
+        if found and not request.wipe and set(found) <= set(_pool(found[0], host.table)):
+            found = found[:1]
     else:
         exact = tuple(
             d for d in host.table.devices if d.serial == wanted or {d.path, *d.links} & {f"/dev/disk/by-id/{wanted}", f"/dev/{wanted}"}
@@ -132,12 +136,13 @@ def _named(request: DiskRequest, host: HostDisks) -> BlockDevice:
     raise Refused(f"no disk on this host is {wanted}", why=_overview(host), fix=_did_you_mean(wanted, host))
 
 
-def _one_of_a_pool(found: tuple[BlockDevice, ...], mounts: MountTable) -> tuple[BlockDevice, ...]:
-    """One file system of btrfs may lie on several devices: any of them stands for it, the one that the kernel names the first."""
-    members = {device.probed.get("UUID_SUB", "") for device in found}
-    if {device.filesystem for device in found} != {"btrfs"} or len({d.uuid for d in found}) > 1 or len(members - {""}) < len(found):
-        return found
-    return (next((d for d in found if any(m.source in {d.path, *d.links} for m in mounts.mounts)), found[0]),)
+def _pool(device: BlockDevice, table: DeviceTable) -> tuple[BlockDevice, ...]:
+    """The devices that one file system of btrfs lies on. A copy of a disk is none of them: it has its number in the file system too."""
+    if device.filesystem != "btrfs":
+        return (device,)
+    same = tuple(d for d in table.devices if d.filesystem == "btrfs" and d.uuid == device.uuid)
+    numbers = {d.probed.get("UUID_SUB", "") for d in same} - {""}
+    return same if len(numbers) == len(same) else (device,)
 
 
 def _did_you_mean(wanted: str, host: HostDisks) -> str:
@@ -192,7 +197,7 @@ def _automatic(request: DiskRequest, host: HostDisks) -> BlockDevice:
         part
         for disk in idle
         for part in host.table.family(disk)
-        if part.filesystem == request.filesystem and not fstab.with_source(host.fstab, part.names)
+        if part.filesystem == request.filesystem and part is _pool(part, host.table)[0] and not fstab.with_source(host.fstab, part.names)
     ]
     for found, what in ((blank, "blank disks"), (formatted, f"idle disks with {request.filesystem}")):
         if len(found) == 1:
