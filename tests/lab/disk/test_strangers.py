@@ -48,3 +48,75 @@ def test_every_fstab_of_the_corpus(container: LabHost, novaops: Novaops) -> None
             container.run("umount /mnt/data")
     finally:
         container.run(f"! mountpoint -q /mnt/data || umount /mnt/data; losetup -d {loop}")
+
+
+@pytest.mark.long
+def test_tags_options_and_automounts(vm: VirtualMachine, novaops: Novaops, inventory: Callable[[str, str], Path]) -> None:
+    vm.run("printf 'size=400M, name=\"My disk\"\\nsize=400M, name=second\\n' | sfdisk -q -X gpt /dev/vdb && udevadm settle")
+    vm.run("for n in 1 2; do mkfs.ext4 -q -L part$n /dev/vdb$n; done; udevadm settle; mkdir /mnt/data")
+    uuid = vm.run("blkid -p -s UUID -o value /dev/vdb1").strip()
+
+    # A line by a tag is its device's: no second one, and its options stay.
+    vm.run("cat >/etc/fstab", stdin='PARTLABEL="My\\040disk" /mnt/data ext4 noatime,discard 0 0 # the lab\'s\n')
+    elsewhere = novaops("disk", "mount", "machine", "--device", "/dev/vdb1", "--path", "/mnt/elsewhere")
+    assert (elsewhere.code, "/etc/fstab mounts /dev/vdb1 at /mnt/data" in elsewhere.text) == (4, True), elsewhere.text
+    words = ("disk", "mount", "machine", "--device", "PARTLABEL=My disk", "--path", "/mnt/data")
+    adopted = novaops(*words)
+    assert (adopted.code, f"novaops adds {ADDED}" in adopted.text) == (0, True), adopted.text
+    line = f"UUID={uuid} /mnt/data ext4 noatime,discard,{ADDED} 0 0 # the lab's\n"
+    assert vm.run("cat /etc/fstab") == line
+    assert {"noatime", "discard"} <= options(vm)
+    assert novaops(*words, "--json").host["status"] == "unchanged"
+
+    # Off, a second run, and back.
+    assert novaops(*words, "--options", "defaults").code == 0
+    assert {"relatime"} <= options(vm) - {"noatime", "discard"}
+    assert novaops(*words, "--options", "defaults", "--json").host["status"] == "unchanged"
+    assert novaops("undo", "machine").code == 0
+    assert (vm.run("cat /etc/fstab"), {"noatime", "discard"} <= options(vm)) == (line, True)
+    context = 'context="system_u:object_r:container_file_t:s0:c1,c2"'
+    quoted = novaops(*words, "--options", f"noatime,{context}", "--check")
+    assert (quoted.code, context in quoted.text) == (3, True), quoted.text
+
+    # What the kernel has against a mount is said.
+    wrong = novaops("disk", "mount", "machine", "--device", "LABEL=part2", "--path", "/mnt/second", "--options", "nodiscrad")
+    assert (wrong.code, "ext4: Unknown parameter 'nodiscrad'" in wrong.text) == (1, True), wrong.text
+
+    # From a mount to an automount, and away again.
+    assert novaops("disk", "unmount", "machine", "--path", "/mnt/data").code == 0
+    on = (*words, "--options", "noatime,x-systemd.automount")
+    made = novaops(*on)
+    assert made.code == 0, made.text
+    assert kinds(vm) == ["autofs", "ext4"]
+    vm.run("umount /mnt/data")
+    seen = novaops(*on, "--json").host
+    assert (seen["status"], seen["execs"]) == ("unchanged", 1)
+    assert kinds(vm) == ["autofs"], "the look must not mount it"
+    assert "mounted at /mnt/data when that is used" in novaops("disk", "ls", "machine").text
+    entry = f"disk:\n  - {json.dumps({'device': 'LABEL=part1', 'path': '/mnt/data', 'options': 'noatime,x-systemd.automount'})}"
+    verified = novaops("verify", inventory=inventory("machine", entry))
+    assert verified.code == 0, verified.text
+
+    assert novaops(*words, "--options", "noatime").code == 0
+    assert kinds(vm) == ["ext4"]
+    assert novaops("undo", "machine").code == 0
+    assert "autofs" in kinds(vm)
+    vm.run("systemd-run -q --unit=busy --working-directory=/mnt/data sleep 1000")
+    busy = novaops("disk", "unmount", "machine", "--path", "/mnt/data")
+    assert (busy.code, "busy" in busy.text, kinds(vm)) == (1, True, ["autofs", "ext4"]), busy.text
+    vm.run("systemctl stop busy")
+    gone = novaops("disk", "unmount", "machine", "--path", "/mnt/data")
+    assert gone.code == 0, gone.text
+    assert (kinds(vm), vm.run("cat /etc/fstab; systemctl list-units --all --plain --no-legend 'mnt-data*'")) == ([], "")
+    assert novaops("disk", "unmount", "machine", "--path", "/mnt/data", "--json").host["status"] == "unchanged"
+    assert novaops("undo", "machine").code == 0
+    assert "autofs" in kinds(vm)
+
+
+def options(host: LabHost) -> set[str]:
+    return set(host.run("findmnt -n -o OPTIONS --mountpoint /mnt/data").strip().split(","))
+
+
+def kinds(host: LabHost) -> list[str]:
+    """What is mounted at /mnt/data, the topmost last."""
+    return host.run("awk '$5 == \"/mnt/data\"' /proc/self/mountinfo | sed 's/.* - //' | cut -d ' ' -f 1").split()
