@@ -98,12 +98,14 @@ def source_name(source: str) -> str:
     return f"{name}={value.lower() if name.endswith('UUID') else value}"
 
 
-def find(content: bytes, path: str) -> FstabLine | None:
-    """The line that mounts something at `path`; the last one when there are several, as mount -a would leave it.
+def find(content: bytes, *paths: str) -> FstabLine | None:
+    """The line that mounts something at one of `paths`, which are spellings of one place.
+
+    The last one when there are several, as mount -a would leave it.
 
     "none" and "swap" are no paths: entries without a mount point are never found.
     """
-    found = [line for _, line in parse(content) if line.path == path and path.startswith("/")]
+    found = [line for _, line in parse(content) if line.path in paths and line.path.startswith("/")]
     return found[-1] if found else None
 
 
@@ -112,14 +114,14 @@ def with_source(content: bytes, names: frozenset[str]) -> tuple[FstabLine, ...]:
     return tuple(line for _, line in parse(content) if source_name(line.source) in names)
 
 
-def put(content: bytes, line: FstabLine) -> bytes:
-    """`content` with exactly one line for `line.path`.
+def put(content: bytes, line: FstabLine, *paths: str) -> bytes:
+    """`content` with exactly one line for `line.path`; `paths` are other spellings of that place, which go.
 
     An existing line is replaced where it stands, and keeps the comment behind it. A new one goes to the end, or before
     the first line for a path beneath it: a parent must be mounted before its child.
     """
     lines = content.split(b"\n")
-    old = {number: found for number, found in parse(content) if found.path == line.path}
+    old = {number: found for number, found in parse(content) if found.path in {line.path, *paths}}
     ours = list(old)
     if ours and not line.comment:
         line = replace(line, comment=old[ours[0]].comment)
@@ -136,9 +138,9 @@ def put(content: bytes, line: FstabLine) -> bytes:
     return content + text + b"\n"
 
 
-def remove(content: bytes, path: str) -> bytes:
-    """`content` without the lines that mount something at `path`."""
-    ours = {number for number, old in parse(content) if old.path == path}
+def remove(content: bytes, *paths: str) -> bytes:
+    """`content` without the lines that mount something at one of `paths`."""
+    ours = {number for number, old in parse(content) if old.path in paths}
     return b"\n".join(raw for number, raw in enumerate(content.split(b"\n")) if number not in ours)
 
 

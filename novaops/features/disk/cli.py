@@ -29,7 +29,9 @@ def ls(options: Options, hosts: Hosts = None) -> int:
 
 
 class DiskFlags(Flags):
-    device: Annotated[str | None, typer.Option(help="auto (the one blank disk), a path, UUID=…, a serial or by-id name.")] = None
+    device: Annotated[
+        str | None, typer.Option(help="auto (the one blank disk), a path, LABEL=…, a serial, or its name in the cloud's console.")
+    ] = None
     filesystem: Annotated[str | None, typer.Option(help="ext4, xfs or btrfs [default: ext4].")] = None
     label: Annotated[str | None, typer.Option(help="The file system's label.")] = None
     options: Annotated[str | None, typer.Option("--options", help="Mount options, with commas between them.")] = None

@@ -81,7 +81,8 @@ WHOLE = (
     Exhibit("written", 'systemd-run -q --unit=writer sh -c "exec 5<>$d; exec sleep 1d"', "", serial=True, used="it is opened by process"),
     Exhibit(
         "elsewhere",
-        """mkfs.ext4 -q -E lazy_itable_init=0 "$d"; systemd-run -q --unit=elsewhere -p PrivateMounts=yes sh -c "mount $d /media; exec sleep 1d"
+        """mkfs.ext4 -q -E lazy_itable_init=0 "$d"
+systemd-run -q --unit=elsewhere -p PrivateMounts=yes sh -c "mount $d /media; exec sleep 1d"
 until grep -q ' /media ' /proc/$(systemctl show -P MainPID elsewhere)/mountinfo; do sleep 0.1; done""",
         "an ext4 file system",
         used="it is mounted at /media in a container or service",

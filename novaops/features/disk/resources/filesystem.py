@@ -77,7 +77,7 @@ class Filesystem(Resource):
                 named=named,
             )
             path = facts.known(DirectoryAt(self.path)).real
-            self._chosen[facts] = select(DiskRequest(self.device, self.kind, path, self.wipe, self.read_only), host)
+            self._chosen[facts] = select(DiskRequest(self.device, self.kind, path, self.path, self.wipe, self.read_only), host)
         return self._chosen[facts]
 
     def plan(self, facts: Facts) -> Iterable[Step]:

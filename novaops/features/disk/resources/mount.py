@@ -61,7 +61,7 @@ class Mount(Resource):
         real = facts.known(DirectoryAt(self.path)).real
         if real != self.path.rstrip("/"):
             yield f"{self.path} leads to {real}: that is what fstab names"
-        old = fstab.find(fstab_file.text(facts), real)
+        old = fstab.find(fstab_file.text(facts), real, self.path)
         if old is None or not self.keeps_options or self.state not in {"mounted", "defined"}:
             return
         if added := mount_options.missing(self.options, old.options):
@@ -75,7 +75,7 @@ class Mount(Resource):
         before = fstab_file.text(facts)
         if place.real == "/":
             raise Refused(f"{self.path} leads to /, which the host runs from", fix="choose another --path")
-        old = fstab.find(before, place.real)
+        old = fstab.find(before, place.real, self.path)
         line, mounted, check = self._wanted(facts, place, mounts, old)
         self._refuse_other_line(facts, line, old, place)
         changes: list[Change] = []
@@ -97,7 +97,7 @@ class Mount(Resource):
             actions.append(mounting.trial(line, place.real))
         if line_changed:
             changes.append(Change("fstab", old.render() if old else None, line.render()))
-            actions.append(fstab_file.write(facts, fstab.put(before, line)))
+            actions.append(fstab_file.write(facts, fstab.put(before, line, self.path)))
         if to_mount or stops:
             actions.append(mounting.by_line(line, place.real))
         elif mounted is not None and (remount := self._live_options(facts, line, old, mounted)):

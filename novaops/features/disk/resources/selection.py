@@ -24,6 +24,8 @@ class DiskRequest:
     filesystem: str
     path: str
     """The mount point, every link resolved."""
+    written: str
+    """The mount point as it was written."""
     wipe: str = ""
     read_only: bool = False
 
@@ -53,8 +55,8 @@ def select(request: DiskRequest, host: HostDisks) -> DiskChoice:
     """The device for `request`. Raises Refused, with what is on the device, unless using it is provably safe."""
     device = _named(request, host) if request.device != "auto" else _automatic(request, host)
     device = next((d for d in _pool(device, host.table) if is_mounted(d, request.path, host.mounts)), device)
-    if is_mounted(device, request.path, host.mounts) or _is_automounted(device, request.path, host):
-        return _mounted(request, device)
+    if is_mounted(device, request.path, host.mounts) or _is_automounted(device, request, host):
+        return _mounted(request, device, host)
     _refuse_if_used(request, device, host)
     if request.wipe and request.wipe in device.identities:
         return _make(request, device, host, wipe=True)
@@ -81,10 +83,10 @@ def is_mounted(device: BlockDevice, path: str, mounts: MountTable) -> bool:
     return mounted.number == device.number or mounted.source in {device.path, *device.links}
 
 
-def _is_automounted(device: BlockDevice, path: str, host: HostDisks) -> bool:
-    """Whether the device is mounted at `path` as soon as that is used: an automount waits there, and fstab's line names the device."""
-    line = fstab.find(host.fstab, path)
-    return line is not None and host.mounts.automounted(path) and fstab.source_name(line.source) in device.names
+def _is_automounted(device: BlockDevice, request: DiskRequest, host: HostDisks) -> bool:
+    """Whether the device is mounted there as soon as that is used: an automount waits, and fstab's line names the device."""
+    line = fstab.find(host.fstab, request.path, request.written)
+    return line is not None and host.mounts.automounted(request.path) and fstab.source_name(line.source) in device.names
 
 
 def describe(device: BlockDevice) -> str:
@@ -168,7 +170,7 @@ _LOOK = "novaops disk ls HOST shows every disk with its names"
 
 def _automatic(request: DiskRequest, host: HostDisks) -> BlockDevice:
     """What fstab or the kernel already has at the path, so that a second run finds the disk of the first; else the one blank disk."""
-    line = fstab.find(host.fstab, request.path)
+    line = fstab.find(host.fstab, request.path, request.written)
     if line is not None:
         device = next((d for d in host.table.devices if fstab.source_name(line.source) in d.names), None)
         if device is None:
@@ -211,7 +213,7 @@ def _automatic(request: DiskRequest, host: HostDisks) -> BlockDevice:
     raise Refused("there is no blank disk on this host", why=_overview(host), fix=_no_blank_hint(request, idle))
 
 
-def _mounted(request: DiskRequest, device: BlockDevice) -> DiskChoice:
+def _mounted(request: DiskRequest, device: BlockDevice, host: HostDisks) -> DiskChoice:
     if request.wipe in device.identities and not _was_made_by(device.uuid, request.wipe):
         raise Refused(
             f"{describe(device)} is mounted at {request.path}, and is not wiped while it is in use",
@@ -223,6 +225,8 @@ def _mounted(request: DiskRequest, device: BlockDevice) -> DiskChoice:
             why=f"{describe(device)} is mounted there with its data.",
             fix=f"--filesystem {device.filesystem} keeps it as it is",
         )
+    if device.filesystem != "btrfs" and fstab.find(host.fstab, request.path, request.written) is None:
+        _refuse_line_elsewhere(request, device, host)  # subvolumes of btrfs have a line each
     return DiskChoice(device, make=False, uuid=device.uuid)
 
 
@@ -233,9 +237,13 @@ def _refuse_if_used(request: DiskRequest, device: BlockDevice, host: HostDisks) 
             why="A disk in use is neither formatted nor mounted elsewhere, --wipe or not.",
             fix="novaops disk ls HOST shows what is idle",
         )
+    _refuse_line_elsewhere(request, device, host)
+
+
+def _refuse_line_elsewhere(request: DiskRequest, device: BlockDevice, host: HostDisks) -> None:
     for part in host.table.family(device):
         for line in fstab.with_source(host.fstab, part.names):
-            if line.path != request.path and line.path.startswith("/"):
+            if line.path not in {request.path, request.written} and line.path.startswith("/"):
                 raise Refused(
                     f"/etc/fstab mounts {part.path} at {line.path}, not at {request.path}",
                     why="One device with two lines is mounted wherever comes first.",

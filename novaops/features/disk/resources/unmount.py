@@ -20,7 +20,7 @@ def steps(resource: str, path: str, facts: Facts, *, with_line: bool) -> Iterato
     real = facts.known(DirectoryAt(path)).real
     mounts = facts.known(Mounts())
     before = fstab_file.text(facts)
-    old = fstab.find(before, real)
+    old = fstab.find(before, real, path)
     mounted = mounts.at(real)
     if real == "/":
         raise Refused("/ is what the host runs from, and is not unmounted")
@@ -39,6 +39,6 @@ def steps(resource: str, path: str, facts: Facts, *, with_line: bool) -> Iterato
         actions.append(mounting.automount_off(real, undo) if automounted else mounting.umount(real, undo))
     if old is not None and with_line:
         changes.append(Change("fstab", old.render(), None))
-        actions.append(fstab_file.write(facts, fstab.remove(before, real)))
+        actions.append(fstab_file.write(facts, fstab.remove(before, real, path)))
     if changes:
         yield Step(resource, tuple(changes), tuple(actions))
