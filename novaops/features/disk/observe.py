@@ -103,7 +103,8 @@ class Rebooted:
 def observe(host: Host, entries: Sequence[ExpectedMount]) -> list[ObservedMount]:
     """Three execs for all entries, and up to four for each. Raises HostFailed where the host cannot say."""
     fstab = _lines(output(host, "findmnt --fstab --list --json --output SOURCE,TARGET,FSTYPE,OPTIONS", expected=(0, 1)))
-    _use_automounts(host, fstab)
+    wanted_paths = {wanted.path.rstrip("/") for wanted in entries if wanted.state == "mounted"}
+    _use_automounts(host, [line for line in fstab if line.target in wanted_paths])
     kernel = _kernel(host)
     errors = _errors(output(host, "findmnt --verify 2>&1", expected=(0, 1)))
     return [_observe_entry(host, wanted, fstab, kernel, errors) for wanted in entries]
@@ -129,7 +130,7 @@ def _use_automounts(host: Host, fstab: Sequence[ObservedFstabLine]) -> None:
     """What systemd mounts when it is used is used now; where that fails, nothing is mounted, which a claim says."""
     for line in fstab:
         if "x-systemd.automount" in line.options.split(","):
-            host.run("[ ! -d %s ] || ls -d -- %s/.", line.target, line.target)
+            host.run("ls -d -- %s/.", line.target)
 
 
 # -- one entry ----------------------------------------------------------------------------------------------------------------
