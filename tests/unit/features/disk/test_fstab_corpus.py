@@ -16,6 +16,7 @@ import pytest
 from novaops.engine.planner import make_plan, questions_of
 from novaops.features.disk.observe import _errors
 from novaops.features.disk.resources.fstab_file import FSTAB
+from novaops.formats import fstab
 from novaops.model.action import WriteFile
 from novaops.model.plan import Plan
 from novaops.model.question import Facts
@@ -29,8 +30,9 @@ corpus = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 places = pytest.mark.parametrize("place", ["/srv/novaops", "/mnt/größe und mehr", "/mnt"])
 
 
-def planned(text: str, entry: dict[str, Any], *, mounted: str = "") -> Plan:
-    case = {"fstab": text, "disks": {"vdb": {"ext4": "U-1", "serial": "novaops", **({"at": mounted} if mounted else {})}}}
+def planned(text: str, entry: dict[str, Any], *, mounted: str = "", disk: dict[str, Any] | None = None) -> Plan:
+    about = {**(disk or {"ext4": "U-1"}), "serial": "novaops", **({"at": mounted} if mounted else {})}
+    case = {"fstab": text, "disks": {"vdb": about}, "packages": dict.fromkeys(["btrfs-progs", "xfsprogs"], "1")}
     resources = wanted("disk", entry)
     return make_plan(resources, Facts({q: answer(q, case) for q in questions_of(resources)}, {}))
 
@@ -118,3 +120,38 @@ def test_an_entry_for_what_is_there_already_is_refused(file: Path) -> None:
     for line in findmnt(file):
         if str(line["target"]).startswith("/") and line["target"] != "/":
             assert planned(text, {"path": line["target"], "device": "novaops"}).refusals, line
+
+
+@corpus
+def test_a_disk_that_has_its_line_is_adopted(file: Path) -> None:
+    """Its line is recognised whatever it names, keeps its options, and is the only one that changes; a second one is not made."""
+    text = file.read_bytes().decode()
+    for number, line in fstab.parse(text.encode()):
+        kind = "ext4" if line.filesystem == "auto" else line.filesystem
+        if kind not in {"ext4", "xfs", "btrfs"} or line.path == "/":
+            continue
+        tag, _, value = fstab.source_name(line.source).partition("=")
+        label, uuid = (value if tag == name else other for name, other in (("LABEL", ""), ("UUID", "U-1")))
+        disk: dict[str, Any] = {kind: uuid, "label": label, "links": [line.source], "options": live(line.options)}
+        entry = {"path": line.path, "device": "novaops", "filesystem": kind}
+        plan = planned(text, entry, disk=disk, mounted=line.path)
+        added = [
+            o for o in ("nofail", "x-systemd.device-timeout=15s") if o.partition("=")[0] not in {p.partition("=")[0] for p in line.options}
+        ]
+        before, after = text.split("\n"), written(plan).split("\n") if plan.steps else text.split("\n")
+        assert [n for n, pair in enumerate(zip(before, after, strict=True)) if pair[0] != pair[1]] in ([number], [])
+        (now,) = [found for n, found in fstab.parse("\n".join(after).encode()) if n == number]
+        assert (now.options, now.dump, now.check) == ((*line.options, *added), line.dump, line.check)
+        second = planned("\n".join(after), entry, disk=disk, mounted=line.path)
+        assert (second.steps, second.refusals) == ((), ())
+        if kind != "btrfs":
+            assert planned(text, {**entry, "path": "/srv/novaops"}, disk=disk).refusals
+
+
+def live(options: tuple[str, ...]) -> str:
+    """What the kernel shows of a mount with these options of the corpus."""
+    shown = [option for option in ("noatime", "nodiratime", "discard", "errors=remount-ro") if option in options]
+    implied = ["noexec", "nosuid", "nodev"] if {"user", "users"} & set(options) else []  # and what comes before counts no more: mount(8)
+    relatime = [] if "noatime" in shown else ["relatime"]
+    numbers = [option for option in options if option.startswith("commit=")]
+    return ",".join(["rw", *relatime, *shown, *numbers, *implied])

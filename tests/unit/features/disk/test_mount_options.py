@@ -16,7 +16,7 @@ from tests.support.loop_mount import LoopMount, loop_mount
 
 COMMON = (
     *("ro", "noexec", "nosuid", "nodev", "sync", "noatime", "strictatime", "nodiratime", "lazytime", "nosymfollow", "user", "owner"),
-    *("noatime,nodiratime", "noatime,relatime", "relatime,noatime", "rw,noatime,nodev,noexec"),
+    *("noatime,nodiratime", "noatime,relatime", "relatime,noatime", "rw,noatime,nodev,noexec", "dev,users", "users,dev"),
 )
 OPTIONS = {
     "ext4": (
