@@ -108,6 +108,7 @@ def check(case: Mapping[str, Any], plan: Plan) -> None:
         assert shown(plan) == case["steps"]
     actions = [action for step in plan.steps for action in step.actions]
     writes_follow_each_other(actions)
+    undoing_can_be_told(actions)
     if "actions" in case:
         assert [short(action) for action in actions] == case["actions"]
     if "undo" in case:
@@ -128,6 +129,13 @@ def writes_follow_each_other(actions: Sequence[Action]) -> None:
         if isinstance(action, WriteFile):
             assert left.get(action.path, action.before) == action.before, f"the second write to {action.path} does not know of the first"
             left[action.path] = action.content
+
+
+def undoing_can_be_told(actions: Sequence[Action]) -> None:
+    """A later `novaops undo` leaves out what nobody could tell to be undone, and says nothing of it."""
+    for action in actions:
+        if isinstance(action, Command) and action.undo:
+            assert action.undo.holds, f"{action}: its undo has no test"
 
 
 def wanted(noun: str, want: Any) -> list[Resource]:

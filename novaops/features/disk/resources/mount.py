@@ -104,10 +104,9 @@ class Mount(Resource):
             changes.append(remount[0])
             actions.append(remount[1])
         if self.owner and self.state == "mounted" and (mounted is None or not _owned(place, self.owner)):
-            was = f"{place.owner}:{place.group}" if mounted else None
-            changes.append(Change("owner", was, self.owner))
-            undo = Command(("chown", was, "--", place.real)) if was else None
-            actions.append(Command(("chown", self.owner, "--", place.real), undo=undo))
+            was = f"{place.owner}:{place.group}" if mounted else ""
+            changes.append(Change("owner", was or None, self.owner))
+            actions.append(mounting.chown(place.real, self.owner, was))
         if changes:
             yield Step(self.id, tuple(changes), tuple(actions))
 
@@ -163,8 +162,7 @@ class Mount(Resource):
         if not (after := mount_options.differing(wanted, live)):
             return None
         change = Change("options", ",".join(mount_options.differing(live, wanted)), ",".join(after))
-        put, back = (mount_options.remount(mounted, *pair, bound=bound) for pair in ((wanted, live), (live, wanted)))
-        return change, mounting.remount(put, back)
+        return change, mounting.remount(mounted, wanted, live, bound=bound)
 
     def predict(self, facts: Facts) -> Facts:
         """Without the mount once it is unmounted, so that its parent can be unmounted next."""

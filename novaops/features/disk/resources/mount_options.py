@@ -134,6 +134,21 @@ def remount(mounted: MountedAt, switches: Switches, before: Switches, *, bound: 
     return ("mount", "-o", ",".join(["remount", *words]), "--", *where)
 
 
+def shown(switches: Switches, other: Switches, mounted: MountedAt) -> tuple[list[str], list[str]]:
+    """What the kernel shows of a mount with these switches, and what it does not, where `other` has them otherwise."""
+    there, gone = [], []
+    words = {switch.off: switch.on for switch in _switches(mounted)}
+    words |= {f"{name}={default}": f"{name}=" for name, default in _VALUES.get(mounted.filesystem, {}).items()}
+    for option in differing(switches, other):
+        if option == "strictatime":
+            gone += ["noatime", "relatime"]
+        elif option in words:
+            gone.append(words[option])
+        else:
+            there.append(option)
+    return there, gone
+
+
 def written(switches: Switches, mounted: MountedAt, before: Switches | None = None) -> list[str]:
     """The options that say so. What is at its default is named where it changes, or where leaving it out would mean something else."""
     changed = set(differing(switches, before)) if before else set()

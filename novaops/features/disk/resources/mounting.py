@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 from novaops.features.disk.facts.mounts import MountedAt
 from novaops.features.disk.resources import mount_options
+from novaops.features.disk.resources.mount_options import Switches
 from novaops.formats.fstab import FstabLine
 from novaops.model.action import Command
-from novaops.shell import quote, sh_file
+from novaops.shell import join, quote, sh_file
 
 _SH = sh_file(__package__, "mounting.sh")
 
@@ -45,10 +46,27 @@ def automount_off(path: str, undo: Command | None = None) -> Command:
     return Command(_automount("off", path), holds=f"! {_is_mounted(path)}", undo=undo)
 
 
-def remount(words: Sequence[str], back: Sequence[str]) -> Command:
-    """A remount that says what the kernel has against it; `back` undoes it."""
-    put, undo = (("sh", "-c", f'{_SH}told "$0" "$@"', *command) for command in (words, back))
-    return Command(put, undo=Command(undo))
+def remount(mounted: MountedAt, wanted: Switches, live: Switches, *, bound: bool) -> Command:
+    """From the live options to the wanted ones. It says what the kernel has against it."""
+
+    def command(switches: Switches, other: Switches) -> Command:
+        there, gone = mount_options.shown(switches, other, mounted)
+        words = mount_options.remount(mounted, switches, other, bound=bound)
+        holds = f"{_SH}shows {join([mounted.target, *there, '--', *gone])}"
+        return Command(("sh", "-c", f'{_SH}told "$0" "$@"', *words), holds=holds)
+
+    return replace(command(wanted, live), undo=command(live, wanted))
+
+
+def chown(path: str, owner: str, before: str) -> Command:
+    """`before` is USER:GROUP; "" where the file system that has it comes with the same step."""
+
+    def command(to: str) -> Command:
+        user, _, group = to.partition(":")
+        found = " ".join(f'"$(stat -c {form} -- {quote(path)})"' for form in ("%U:%u", "%G:%g"))
+        return Command(("chown", to, "--", path), holds=f"{_SH}owned {quote(user)} {quote(group)} {found}")
+
+    return replace(command(owner), undo=command(before) if before else None)
 
 
 def _automount(what: str, path: str) -> tuple[str, ...]:

@@ -41,3 +41,20 @@ automount_off() {
   [ ! -d /run/systemd/system ] || { unit=$(automount_unit "$1") && systemctl stop -- "$unit"; } || return
   ! mountpoint -q -- "$1"
 }
+
+# shows PATH OPTION... -- OPTION...: whether the kernel shows the first ones of what is mounted there, and none of the others
+shows() {
+  found=",$(findmnt -n -r -o VFS-OPTIONS,FS-OPTIONS --mountpoint "$1" | tail -n 1 | tr ' ' ','),"; shift
+  wanted=yes
+  for option do
+    [ "$option" != -- ] || { wanted=no; continue; }
+    case $option in *=) sign='' ;; *) sign=, ;; esac
+    case $found in *",$option$sign"*) [ "$wanted" = yes ] || return ;; *) [ "$wanted" = no ] || return ;; esac
+  done
+}
+
+# owned USER GROUP NAME:NUMBER NAME:NUMBER: whether the first two mean the second two; no GROUP means any
+owned() {
+  case ":$3:" in *":$1:"*) ;; *) return 1 ;; esac
+  case ":$4:" in *":$2:"*) ;; *) [ -z "$2" ] ;; esac
+}

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from novaops.features.disk.resources import mount_options
+from novaops.features.disk.resources import mount_options, mounting
+from novaops.model.action import Command
 from tests.support.loop_mount import LoopMount, loop_mount
 
 COMMON = (
@@ -34,9 +35,17 @@ def become(host: LoopMount, options: str, known: str = "") -> mount_options.Swit
     before = mount_options.live(mounted)
     wanted = mount_options.wanted(options.split(","), mounted, known=known.split(","))
     if mount_options.differing(wanted, before):
-        host.run(*mount_options.remount(mounted, wanted, before, bound=False))
+        carried_out(host, mounting.remount(mounted, wanted, before, bound=False))
     settled(host, options)
     return before
+
+
+def carried_out(host: LoopMount, command: Command) -> None:
+    """And the tests of what is done and what is undone say so, before and after it."""
+    assert command.undo
+    host.run("sh", "-c", f"! {{ {command.holds}\n}} && {{ {command.undo.holds}\n}}")
+    host.run(*command.words)
+    host.run("sh", "-c", f"{command.holds}\n{command.undo.holds}", status=1)
 
 
 def settled(host: LoopMount, options: str) -> None:
@@ -102,7 +111,7 @@ def test_a_folder_shown_in_a_second_place(mounted: LoopMount) -> None:
         now = mounted.seen()
         wanted = mount_options.wanted(options.split(","), now, holder)
         if mount_options.differing(wanted, before := mount_options.live(now)):
-            mounted.run(*mount_options.remount(now, wanted, before, bound=True))
+            carried_out(mounted, mounting.remount(now, wanted, before, bound=True))
         assert mount_options.live(mounted.seen()) == wanted, options
         mounted.at = first
         assert mounted.seen() == holder, options
