@@ -34,20 +34,20 @@ def test_every_fstab_of_the_corpus(container: LabHost, novaops: Novaops) -> None
     loop = container.run(LOOP).split()[-1]
     try:
         uuid = container.run(f"blkid -p -s UUID -o value {loop}").strip()
-        words = ("disk", "mount", container.name, "--device", loop, "--path", "/mnt/data")
+        words = ("disk", "mount", container.name, "--device", loop, "--path", "/srv/novaops")
         for file in CORPUS:
             text = file.read_bytes()
             container.run("cat >/etc/fstab", stdin=text.decode())
             first = novaops(*words)
             assert first.code == 0, (file.name, first.text)
-            line = f"UUID={uuid} /mnt/data ext4 defaults,{ADDED} 0 2\n"
+            line = f"UUID={uuid} /srv/novaops ext4 defaults,{ADDED} 0 2\n"
             kept = text.decode() + ("" if text.endswith(b"\n") else "\n")
             assert container.run("cat /etc/fstab") == kept + line, file.name
             second = novaops(*words, "--json").host
             assert (second["status"], second["execs"]) == ("unchanged", 1), file.name
-            container.run("umount /mnt/data")
+            container.run("umount /srv/novaops")
     finally:
-        container.run(f"! mountpoint -q /mnt/data || umount /mnt/data; losetup -d {loop}")
+        container.run(f"! mountpoint -q /srv/novaops || umount /srv/novaops; losetup -d {loop}")
 
 
 @pytest.mark.long
