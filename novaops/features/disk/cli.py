@@ -49,10 +49,10 @@ def mount(options: Options, host: OneHost, *, path: Path = None, flags: DiskFlag
 def grow(options: Options, host: OneHost, *, path: NeededPath = None, run: Run) -> int:
     """Let the file system fill its disk, after the provider made the disk larger."""
     from novaops.engine.desired import DesiredState
-    from novaops.features.disk.resources.growth import Growth
+    from novaops.features.disk.resources.growth import growths
 
     def growth(_: object, __: object, settings: list[Disk]) -> DesiredState:
-        return DesiredState([Growth(disk.path) for disk in settings])
+        return DesiredState(growths(disk.path for disk in settings))
 
     return _converge(options, host, path, {"state": "mounted"}, run, growth)
 
