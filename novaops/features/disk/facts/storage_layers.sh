@@ -5,15 +5,14 @@ for rescan in /sys/class/block/sd*/device/rescan; do [ ! -w "$rescan" ] || echo 
 block=/sys/class/block
 lsblk -r -n -b -p -o KNAME,NAME,TYPE,SIZE | sort -u | while read -r node name kind size; do
   kernel=${node##*/}
-  [ -n "$size" ] && [ -e "$block/$kernel" ] || continue
+  [ -e "$block/$kernel" ] || continue
   if [ -e "$block/$kernel/partition" ]; then
     parents=$(basename "$(dirname "$(readlink -f -- "$block/$kernel")")")
     printf 'part\t%s\t%s\t%s\n' "$kernel" "$(cat "$block/$kernel/partition")" "$(cat "$block/$kernel/start")"
   else
     parents=$(for each in "$block/$kernel/slaves/"*; do [ ! -e "$each" ] || echo "${each##*/}"; done)
   fi
-  # shellcheck disable=SC2086 # one word for each parent
-  printf 'device\t%s\t%s\t%s\t%s\t%s\n' "$kernel" "$name" "$kind" "$size" "$(echo $parents)"
+  printf 'device\t%s\t%s\t%s\t%s\t%s\n' "$kernel" "$name" "$kind" "$size" "$(printf %s "$parents" | tr '\n' ' ')"
   for each in "$block/$kernel/$kernel"*/partition; do
     [ -e "$each" ] || break
     # shellcheck disable=SC2016 # awk's fields

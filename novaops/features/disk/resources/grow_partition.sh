@@ -1,6 +1,7 @@
 # Makes partition NUMBER of DISK larger. It must be where and as large as it was when the plan was made, or be done already.
 # Arguments: DISK NUMBER START OLD NEW KERNEL; all but the last two in sectors of the disk. KERNEL is the kernel's name of the
-# partition, "" for an extended one, of which the kernel needs no size. shellcheck shell=sh
+# partition, "" for an extended one, of which the kernel needs no size.
+# shellcheck shell=sh
 set -e
 
 no() {
