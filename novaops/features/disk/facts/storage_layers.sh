@@ -5,6 +5,7 @@ for rescan in /sys/class/block/sd*/device/rescan; do [ ! -w "$rescan" ] || echo 
 block=/sys/class/block
 lsblk -r -n -b -p -o KNAME,NAME,TYPE,SIZE | sort -u | while read -r node name kind size; do
   kernel=${node##*/}
+  case $size in '' | *[!0-9]*) continue ;; esac
   [ -e "$block/$kernel" ] || continue
   if [ -e "$block/$kernel/partition" ]; then
     parents=$(basename "$(dirname "$(readlink -f -- "$block/$kernel")")")

@@ -1,0 +1,134 @@
+"""Every verb of every section against every declared state: which entries it acts on, which it leaves, what it says of both."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from novaops.engine import inventory
+from novaops.engine.playbooks import Playbooks
+from novaops.engine.scope import Scope
+from novaops.errors import InventoryError, UsageError
+from novaops.features.disk.cli import GROW, MOUNT, UNMOUNT
+from novaops.features.proxy import cli as proxy
+from novaops.features.tunnel import cli as tunnel
+from novaops.features.vpn import cli as vpn
+
+DISK_STATES = ("mounted", "defined", "unmounted", "absent")
+
+ENTRIES: dict[str, dict[str, Any]] = {
+    "disk": {"path": "/{}"},
+    "proxy": {"name": "{}", "domain": "{}.example", "tls": "off", "upstreams": ["10.0.0.1:80"]},
+    "tunnel": {"name": "{}", "via": "gate", "to": "{}.example:443", "listen": "127.0.0.1:1{}"},
+    "vpn": {"name": "n{}", "profile": "x.ovpn", "routes": ["r{}.example"]},
+}
+VERBS = [
+    pytest.param("disk", MOUNT, {"state": "mounted"}, {"mounted", "defined"}, id="disk mount"),
+    pytest.param("disk", UNMOUNT, {"state": "absent"}, {"unmounted", "absent"}, id="disk unmount"),
+    pytest.param("disk", GROW, {"state": "mounted"}, {"mounted", "defined"}, id="disk grow"),
+    pytest.param("proxy", proxy.DEPLOY, {}, {"present", "absent"}, id="proxy deploy"),
+    pytest.param("proxy", proxy.REMOVE, {"state": "absent"}, {"present", "absent"}, id="proxy remove"),
+    pytest.param("tunnel", tunnel.UP, {}, {"present", "absent"}, id="tunnel up"),
+    pytest.param("tunnel", tunnel.DOWN, {"state": "absent"}, {"present", "absent"}, id="tunnel down"),
+    pytest.param("vpn", vpn.UP, {}, {"present", "absent"}, id="vpn up"),
+    pytest.param("vpn", vpn.DOWN, {"state": "absent"}, {"present", "absent"}, id="vpn down"),
+]
+
+
+class Section:
+    """A section of a host, with an entry for each state."""
+
+    def __init__(self, name: str, states: tuple[str | None, ...]) -> None:
+        entries = [self._entry(name, str(number), state) for number, state in enumerate(states, 101)]
+        self.playbooks = Playbooks(Path())
+        text = f"hosts: {{box: {{address: 192.0.2.1, {name}: {entries}}}, gate: {{address: 192.0.2.2}}}}"
+        self.known = inventory.parse(text, "inventory.yaml", list(self.playbooks.by_name))
+        self.book = self.playbooks.by_name[name]
+        self.key = "path" if name == "disk" else "name"
+
+    @staticmethod
+    def _entry(name: str, number: str, state: str | None) -> dict[str, Any]:
+        def filled(value: Any) -> Any:
+            return [filled(each) for each in value] if isinstance(value, list) else value.format(number)
+
+        return {**{key: filled(value) for key, value in ENTRIES[name].items()}, **({"state": state} if state else {})}
+
+    def chosen(self, scope: Scope, flags: dict[str, Any], value: str | None = None) -> list[Any]:
+        return list(self.book.overridden(self.known, self.known.hosts["box"], self.key, value, flags, scope))
+
+    def remarks(self, scope: Scope, flags: dict[str, Any], value: str | None = None) -> list[str]:
+        return [f"{note.resource} {note.text}" for note in self.book.remarks(self.known.hosts["box"], value, flags, scope)]
+
+
+@pytest.mark.parametrize(("section", "scope", "flags", "fitting"), VERBS)
+def test_a_verb_over_a_whole_section(section: str, scope: Scope, flags: dict[str, Any], fitting: set[str]) -> None:
+    states = DISK_STATES if section == "disk" else ("present", "absent")
+    for declared in itertools.permutations(states):
+        on = Section(section, declared)
+        chosen = on.chosen(scope, flags)
+        left = [state for state in declared if state not in fitting]
+        assert len(chosen) == len(declared) - len(left)
+        if section == "disk":  # each as it is declared, and never otherwise
+            assert [one.state for one in chosen] == [state for state in declared if state in fitting]
+        said = on.remarks(scope, flags)
+        assert [text for text in said if "left as it is" in text] == [
+            f"disk:/{101 + declared.index(state)} left as it is: its state is {state}" for state in left
+        ]
+
+
+@pytest.mark.parametrize("scope", [MOUNT, GROW])
+def test_a_verb_that_fits_no_entry_says_so(scope: Scope) -> None:
+    on = Section("disk", ("absent", "unmounted"))
+    with pytest.raises(UsageError, match="no entry of disk: of box is to be mounted") as error:
+        on.chosen(scope, {"state": "mounted"})
+    assert error.value.why == "/101 is absent, /102 is unmounted."
+    assert "--path" in error.value.fix
+
+
+def test_unmount_takes_no_entry_that_is_to_be_mounted() -> None:
+    for states in ((None,), ("mounted", "defined")):
+        with pytest.raises(UsageError, match="no entry of disk: of box is to be gone"):
+            Section("disk", states).chosen(UNMOUNT, {"state": "absent"})
+
+
+def test_an_entry_that_is_named_is_taken_and_the_contradiction_is_said() -> None:
+    on = Section("disk", ("absent", None, "defined"))
+    (entry,) = on.chosen(MOUNT, {"state": "mounted"}, "/101/")
+    assert entry.state == "mounted"
+    assert on.remarks(MOUNT, {"state": "mounted"}, "/101/") == [
+        "disk:/101 the inventory has state: absent for it, and apply makes it so again"
+    ]
+    assert on.remarks(UNMOUNT, {"state": "absent"}, "/102") == [
+        "disk:/102 the inventory has state: mounted for it, and apply makes it so again"
+    ]
+    assert on.remarks(MOUNT, {"state": "mounted"}, "/103") == []
+    assert on.remarks(MOUNT, {"state": "mounted"}, "/104") == []
+    assert on.remarks(MOUNT, {"state": "mounted"}, "/102") == []
+
+
+def test_a_verb_that_takes_all_away_says_what_the_inventory_wants() -> None:
+    on = Section("tunnel", (None, "absent"))
+    assert [one.state for one in on.chosen(tunnel.DOWN, {"state": "absent"})] == ["absent", "absent"]
+    assert on.remarks(tunnel.DOWN, {"state": "absent"}) == [
+        "tunnel:101 the inventory has state: present for it, and apply makes it so again"
+    ]
+    assert on.remarks(tunnel.UP, {}) == []
+
+
+@pytest.mark.parametrize(("value", "flags"), [("/102", {"device": "/dev/vdb"}), ("/103", {"device": "/dev/vdb"})])
+def test_a_flag_that_contradicts_another_entry(value: str, flags: dict[str, Any]) -> None:
+    on = Section("disk", (None, None))
+    on.known.hosts["box"].sections["disk"][0]["device"] = "/dev/vdb"
+    with pytest.raises(UsageError, match=r"/101 and /10[23] both have the device /dev/vdb"):
+        on.chosen(MOUNT, {"state": "mounted", **flags}, value)
+
+
+def test_a_contradiction_of_other_entries_is_found_too() -> None:
+    on = Section("disk", (None, None, None))
+    for entry in on.known.hosts["box"].sections["disk"][:2]:
+        entry["label"] = "data"
+    with pytest.raises(InventoryError, match="/101 and /102 both have the label data"):
+        on.chosen(MOUNT, {"state": "mounted"}, "/103")
