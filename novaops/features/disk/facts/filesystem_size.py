@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.shell import join, sh_file
 
 _SCRIPT = sh_file(__package__, "filesystem_size.sh")
@@ -48,6 +48,29 @@ class FilesystemSize(Question[FilesystemExtent]):
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, FilesystemExtent | Missing]:
         lines = section.stdout.splitlines()
         return {question: _answer(line) for question, line in zip(questions, lines, strict=False)}
+
+
+class MountedFilesystems(Singleton[tuple[FilesystemExtent, ...]]):
+    """Those that are mounted and could grow; one that is mounted twice comes twice."""
+
+    family: ClassVar[str] = "mounted-filesystems"
+
+    @classmethod
+    def script_one(cls) -> str:
+        return _ALL + _SCRIPT
+
+    @classmethod
+    def parse_one(cls, section: Section) -> tuple[FilesystemExtent, ...] | Missing:
+        answers = map(_answer, section.stdout.splitlines())
+        return tuple(answer for answer in answers if isinstance(answer, FilesystemExtent))
+
+
+_ALL = """\
+set --
+while IFS= read -r target; do [ -z "$target" ] || set -- "$@" "$target"; done <<END
+$(findmnt -n -l -o TARGET -t ext2,ext3,ext4,xfs,btrfs)
+END
+"""
 
 
 def _answer(line: str) -> FilesystemExtent | Missing:

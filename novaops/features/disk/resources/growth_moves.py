@@ -211,8 +211,9 @@ class Stack:
         if why := next((why for why, is_so in faults.items() if is_so), ""):
             raise Refused(f"the RAID {layer.path} is not grown: {why}", fix="cat /proc/mdstat on the host shows its state")
         data = layer.size // array.component
-        command = Command(("mdadm", "--grow", layer.path, "--size=max"))
         size = layer.size + room * data
+        holds = f'[ "$(blockdev --getsize64 {quote(layer.path)})" -ge {size} ]'
+        command = Command(("mdadm", "--grow", layer.path, "--size=max"), holds=holds)
         return Grown(size, (*moves, Move("RAID", layer.path, layer.size, size, command, tuple(needs))))
 
 
