@@ -15,6 +15,7 @@ from novaops.engine.inventory import Host, Inventory
 from novaops.engine.peers import DesiredHost, converge_all
 from novaops.engine.playbooks import Playbooks
 from novaops.engine.scope import Scope
+from novaops.errors import UsageError
 from novaops.model.plan import Note
 
 Desired = Callable[[Callable[[Any], DesiredState], Host, Any], DesiredState]
@@ -69,6 +70,8 @@ def converge_hosts(
     started = time.monotonic()
     known, playbooks = options.known()
     desired = bring_together(known.find(words, section), lambda host: wanted(known, playbooks, host))
+    if remarks and not any(resources for _, resources in desired):
+        raise _fits_none(remarks)
     targets = options.targets([host for host, _ in desired])
     with output.progress(list(targets)) as tell:
         hosts = [DesiredHost(targets[host.name], resources) for host, resources in desired]
@@ -76,3 +79,12 @@ def converge_hosts(
     if remarks:
         reports = [replace(one, notes=(*one.notes, *remarks.get(one.host, ()))) for one in reports]
     return output.show(options, reports, started, diff=diff)
+
+
+def _fits_none(remarks: Mapping[str, Sequence[Note]]) -> UsageError:
+    left = [f"{host}  {note.resource}  {note.text}" for host, notes in remarks.items() for note in notes]
+    return UsageError(
+        "no entry of the inventory is for this verb",
+        why="\n".join(left),
+        fix="name the entry that is meant, or change the inventory",
+    )

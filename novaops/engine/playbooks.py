@@ -78,9 +78,9 @@ class Playbook:
     ) -> Any:
         """The one entry of the host's section whose `key` is `value`, with `flags` over it; a new one if there is none.
 
-        Without `value` those that the verb's `scope` fits, each in its own state; all of them with the flags over them where there is no
-        scope, or one that takes all. Raises UsageError that names the flag, or InventoryError that names the place, whichever is wrong,
-        also for entries that contradict each other.
+        Without `value` those that the verb's `scope` fits, each in its own state, [] where it fits none; all of them with the flags over
+        them where there is no scope, or one that takes all. Raises UsageError that names the flag, or InventoryError that names the
+        place, whichever is wrong, also for entries that contradict each other.
         """
         entries = self._entries(host)
         over = dict(flags)
@@ -88,16 +88,9 @@ class Playbook:
             if not entries:
                 raise UsageError(f"say which: --{key}", why=f"{host.name} has no {self.name}: section to take it from.")
             chosen = entries
-            if scope and not scope.takes_all:
-                over.pop("state", None)
-                chosen = [entry for entry in entries if scope.agrees_with(entry)]
-                if not chosen:
-                    states = ", ".join(f"{entry.get(key)} is {scope.declared(entry)}" for entry in entries)
-                    raise UsageError(
-                        f"no entry of {self.name}: of {host.name} is to be {scope.purpose}",
-                        why=f"{states}.",
-                        fix=f"say which: --{key}, or change its state in the inventory",
-                    )
+            if scope:
+                chosen = [entry for entry in entries if not scope.leaves(entry)]
+                over = over if scope.takes_all else {flag: said for flag, said in flags.items() if flag != "state"}
             if len(chosen) > 1 and flags.keys() - {"state"}:
                 choices = ", ".join(str(entry.get(key)) for entry in chosen)
                 raise UsageError(f"say which: --{key}", why=f"{host.name} has {len(chosen)}: {choices}.")
@@ -115,13 +108,11 @@ class Playbook:
         """What a verb of this scope has to say of the entries that it leaves, and of those whose declared state it contradicts."""
         notes = []
         for entry in self._entries(host):
-            name, state = f"{self.name}:{entry.get(scope.key)}", scope.declared(entry)
-            if scope.agrees_with(entry):
-                continue
-            if value is None and not scope.takes_all:
-                notes.append(Note(name, f"left as it is: its state is {state}"))
-            elif "state" in flags and (value is None or _is_named(entry, scope.key, value)):
-                notes.append(Note(name, f"the inventory has state: {state} for it, and apply makes it so again"))
+            name = f"{self.name}:{entry.get(scope.key)}"
+            if value is None and (why := scope.leaves(entry)):
+                notes.append(Note(name, f"left as it is: {why}"))
+            elif "state" in flags and not scope.agrees_with(entry) and (value is None or _is_named(entry, scope.key, value)):
+                notes.append(Note(name, f"the inventory has state: {scope.declared(entry)} for it, and apply makes it so again"))
         return notes
 
     def _entries(self, host: Host) -> list[dict[str, Any]]:
@@ -136,7 +127,7 @@ class Playbook:
         first = error.errors()[0]
         first["loc"] = tuple(part for part in first["loc"] if not str(part).startswith("tagged-"))  # which form of a union it is
         field = str(first["loc"][1]) if len(first["loc"]) > 1 else ""
-        if chosen[0] in entries and field not in flags and (field or not flags.keys() - {"state"}):
+        if chosen and chosen[0] in entries and field not in flags and (field or not flags.keys() - {"state"}):
             number = [entries.index(chosen[int(first["loc"][0])])] if first["loc"] else []
             where = (*host.places[self.name], *number, *first["loc"][1:])
             return known.error(tuple(part for part in where if part != "[key]"), inventory.message(first))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,18 @@ class Scope:
     """What entries are named by: path, name."""
     agrees: tuple[str, ...]
     """The declared states that the verb does not contradict."""
-    purpose: str = ""
-    """What such an entry is to be: "mounted"."""
     default: str = "present"
     """The state of an entry that declares none."""
     takes_all: bool = False
     """Whether it acts on entries of other states, too; the flags then say their state."""
+    not_for: Callable[[Mapping[str, Any]], str] = lambda _: ""
+    """Why the verb is not for an entry at all, such as "it is a server"; "" where it is."""
+
+    def leaves(self, entry: Mapping[str, Any]) -> str:
+        """Why a verb that names no entry leaves this one; "" for one that it acts on."""
+        if why := self.not_for(entry):
+            return why
+        return "" if self.takes_all or self.agrees_with(entry) else f"its state is {self.declared(entry)}"
 
     def agrees_with(self, entry: Mapping[str, Any]) -> bool:
         return self.declared(entry) in self.agrees

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Data disks: format, mount, fstab, grow.", no_args_is_help=True, rich_markup_mode=None)
 
-MOUNT = Scope("disk", "path", ("mounted", "defined"), "mounted", "mounted")
+MOUNT = Scope("disk", "path", ("mounted", "defined"), default="mounted")
 GROW = MOUNT
-UNMOUNT = Scope("disk", "path", ("unmounted", "absent"), "gone", "mounted")
+UNMOUNT = Scope("disk", "path", ("unmounted", "absent"), default="mounted")
 
 Path = Annotated[str | None, typer.Option("--path", help="The mount point; without it each one that the inventory wants mounted.")]
 GonePath = Annotated[str | None, typer.Option("--path", help="The mount point; without it each one that the inventory wants gone.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="OpenVPN for named routes only: up, status, down, lint; and servers.", no_args_is_help=True, rich_markup_mode=None)
 
-UP = Scope("vpn", "name", ("present",), takes_all=True)
-DOWN = Scope("vpn", "name", ("absent",), takes_all=True)
+
+def _not_for_links(entry: Mapping[str, Any]) -> str:
+    return "it is a server" if str(entry.get("serve")).lower() == "true" else ""
+
+
+UP = Scope("vpn", "name", ("present",), takes_all=True, not_for=_not_for_links)
+DOWN = Scope("vpn", "name", ("absent",), takes_all=True, not_for=_not_for_links)
 
 Name = Annotated[str | None, typer.Option("--name", help="The link; without it every entry of the host's vpn: section.")]
 Source = "env:NAME, file:PATH or cmd:WORDS"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from novaops.app import run
 from novaops.engine import inventory
 from novaops.engine.playbooks import Playbooks
 from novaops.engine.scope import Scope
@@ -79,19 +80,27 @@ def test_a_verb_over_a_whole_section(section: str, scope: Scope, flags: dict[str
         ]
 
 
-@pytest.mark.parametrize("scope", [MOUNT, GROW])
-def test_a_verb_that_fits_no_entry_says_so(scope: Scope) -> None:
-    on = Section("disk", ("absent", "unmounted"))
-    with pytest.raises(UsageError, match="no entry of disk: of box is to be mounted") as error:
-        on.chosen(scope, {"state": "mounted"})
-    assert error.value.why == "/101 is absent, /102 is unmounted."
-    assert "--path" in error.value.fix
+@pytest.mark.parametrize(
+    ("verb", "states"),
+    [("mount", ("absent", "unmounted")), ("grow", ("absent",)), ("unmount", (None,)), ("unmount", ("mounted", "defined"))],
+)
+def test_a_verb_that_fits_no_entry_says_so(verb: str, states: tuple[str | None, ...], tmp_path: Path, capfd: Any) -> None:
+    entries = [{"path": f"/{number}", **({"state": state} if state else {})} for number, state in enumerate(states)]
+    file = tmp_path / "inventory.yaml"
+    file.write_text(f"hosts: {{box: {{address: 192.0.2.1, disk: {entries}}}}}")
+    assert run(["-i", str(file), "disk", verb, "box"]) == 2
+    said = capfd.readouterr().err
+    assert "no entry of the inventory is for this verb" in said
+    for number, state in enumerate(states):
+        assert f"box  disk:/{number}  left as it is: its state is {state or 'mounted'}" in said
 
 
-def test_unmount_takes_no_entry_that_is_to_be_mounted() -> None:
-    for states in ((None,), ("mounted", "defined")):
-        with pytest.raises(UsageError, match="no entry of disk: of box is to be gone"):
-            Section("disk", states).chosen(UNMOUNT, {"state": "absent"})
+def test_servers_are_not_for_the_verbs_of_links(tmp_path: Path, capfd: Any) -> None:
+    file = tmp_path / "inventory.yaml"
+    file.write_text("hosts: {box: {address: 192.0.2.1, vpn: [{name: gate, serve: true}]}}")
+    for verb in ("up", "down"):
+        assert run(["-i", str(file), "vpn", verb]) == 2
+        assert "box  vpn:gate  left as it is: it is a server" in capfd.readouterr().err
 
 
 def test_an_entry_that_is_named_is_taken_and_the_contradiction_is_said() -> None:

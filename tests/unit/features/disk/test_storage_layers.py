@@ -91,7 +91,7 @@ def test_what_is_beneath_a_layer() -> None:
     assert [layer.node for layer in found.below(top)] == ["dm-0", "loop1p1", "loop1"]
 
 
-def test_a_DOS_table_with_logical_partitions() -> None:
+def test_a_table_of_dos_with_logical_partitions() -> None:
     table = layers().devices["loop8"].table
     assert table is not None
     first, extended, five, six = table.entries
