@@ -56,10 +56,7 @@ class Disk(BaseModel):
 
 def distinct(disks: list[Disk]) -> list[Disk]:
     """The entries, if no two of them want the same. Raises ValueError that names both."""
-    paths = [disk.path for disk in disks]
-    if twice := next((path for path in paths if paths.count(path) > 1), None):
-        numbers = " and ".join(str(number) for number, path in enumerate(paths, 1) if path == twice)
-        raise ValueError(f"entries {numbers} both have the path {twice}")
+    names.each_once("path", [disk.path for disk in disks])
     taken: dict[tuple[str, str], str] = {}
     for disk in disks:
         if disk.state not in {"mounted", "defined"} or disk.binds:
