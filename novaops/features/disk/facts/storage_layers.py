@@ -53,6 +53,11 @@ class PartitionTable:
         same = [other for other in self.entries if self.is_logical(other) == self.is_logical(entry)]
         return sorted(same, key=lambda other: other.start)
 
+    def innermost(self, entry: TableEntry) -> TableEntry:
+        """The last logical partition of the extended one, which is the one that can fill it; any other entry itself."""
+        inside = [other for other in self.entries if self.is_logical(other)] if entry.extended else []
+        return max(inside, key=lambda other: other.start, default=entry)
+
     def unused(self, size: int) -> int:
         """Bytes of a disk of this size that no partition has."""
         outer = self.extended

@@ -57,7 +57,8 @@ class Growth(Resource):
     def _moves(self, found: FilesystemExtent, facts: Facts) -> Iterator[Move]:
         layers = facts.known(StorageLayers())
         others = {path: _beneath(layers, path, facts) for path in self.others}
-        stack = Stack(layers, found.unit, frozenset(layer.node for beneath in others.values() for layer in beneath if layer.partition))
+        beneath = [*_beneath(layers, self.path, facts), *(layer for its in others.values() for layer in its)]
+        stack = Stack(layers, found.unit, frozenset(layer.node for layer in beneath if layer.partition))
         for extent in found.extents:
             layer = layers.find(extent.device)
             if layer is None:

@@ -59,8 +59,8 @@ class Stack:
     layers: Layers
     worth: int
     """Bytes below which room does not count."""
-    others: frozenset[str] = frozenset()
-    """The kernel's names of partitions that grow in the same plan: room that they take is not out of reach."""
+    growing: frozenset[str] = frozenset()
+    """The kernel's names of all partitions that grow in the same plan: room that they take is not out of reach."""
 
     def grown(self, layer: Layer) -> Grown:
         """Raises Refused, with the layer's name, for one that cannot take what is beneath it, or that is not understood."""
@@ -125,8 +125,7 @@ class Stack:
             return
         gap = behind[0].start - entry.end if table.is_logical(entry) else 0
         end = _reach(table, behind[-1], size) - behind[-1].end
-        last = behind[-1].number if not behind[-1].extended else max((one.number for one in table.entries), default=0)
-        if (end if _kernel_name(disk, last) not in self.others else 0) + gap >= self.worth:
+        if (end if _kernel_name(disk, table.innermost(behind[-1]).number) not in self.growing else 0) + gap >= self.worth:
             raise Refused(
                 f"{name} cannot grow: {_node(disk, behind[0].number)} is behind it",
                 why=f"{human(max(end, gap))} of {disk.path} are not used, and out of its reach.",
