@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Data disks: format, mount, fstab, grow.", no_args_is_help=True, rich_markup_mode=None)
 
 MOUNT = Scope("disk", "path", ("mounted", "defined"), default="mounted")
-GROW = MOUNT
+GROW = Scope("disk", "path", ("mounted",), default="mounted")
 UNMOUNT = Scope("disk", "path", ("unmounted", "absent"), default="mounted")
 
 Path = Annotated[str | None, typer.Option("--path", help="The mount point; without it each one that the inventory wants mounted.")]
@@ -59,7 +59,7 @@ def grow(options: Options, host: OneHost, *, path: Path = None, run: Run) -> int
     def growth(_: object, __: object, settings: list[Disk]) -> DesiredState:
         return DesiredState(growths(disk.path for disk in settings))
 
-    return _converge(options, host, path, {"state": "mounted"}, run, GROW, growth)
+    return _converge(options, host, path, {}, run, GROW, growth)
 
 
 @verb(app)

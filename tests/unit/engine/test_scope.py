@@ -29,7 +29,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
 VERBS = [
     pytest.param("disk", MOUNT, {"state": "mounted"}, {"mounted", "defined"}, id="disk mount"),
     pytest.param("disk", UNMOUNT, {"state": "absent"}, {"unmounted", "absent"}, id="disk unmount"),
-    pytest.param("disk", GROW, {"state": "mounted"}, {"mounted", "defined"}, id="disk grow"),
+    pytest.param("disk", GROW, {}, {"mounted"}, id="disk grow"),
     pytest.param("proxy", proxy.DEPLOY, {}, {"present", "absent"}, id="proxy deploy"),
     pytest.param("proxy", proxy.REMOVE, {"state": "absent"}, {"present", "absent"}, id="proxy remove"),
     pytest.param("tunnel", tunnel.UP, {}, {"present", "absent"}, id="tunnel up"),
@@ -116,6 +116,7 @@ def test_an_entry_that_is_named_is_taken_and_the_contradiction_is_said() -> None
     assert on.remarks(MOUNT, {"state": "mounted"}, "/103") == []
     assert on.remarks(MOUNT, {"state": "mounted"}, "/104") == []
     assert on.remarks(MOUNT, {"state": "mounted"}, "/102") == []
+    assert on.remarks(GROW, {}, "/101") == []
 
 
 def test_a_verb_that_takes_all_away_says_what_the_inventory_wants() -> None:
