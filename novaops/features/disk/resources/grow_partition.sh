@@ -16,7 +16,7 @@ now=$(in_table "$1" "$2")
 [ "${now% *}" = "$3" ] || no "$1" "$2" 'does not begin any more where it did when it was looked at'
 case ${now#* } in
   "$5") ;;
-  "$4") printf 'start=%s, size=%s\n' "$3" "$5" | sfdisk --no-reread --no-tell-kernel --quiet -N "$2" -- "$1" ;;
+  "$4") printf 'start=%s, size=%s\n' "$3" "$5" | sfdisk --no-reread --no-tell-kernel --wipe never --wipe-partitions never --quiet -N "$2" -- "$1" ;;
   *) no "$1" "$2" 'has another size than when it was looked at' ;;
 esac
 [ "$(in_table "$1" "$2")" = "$3 $5" ] || no "$1" "$2" 'is not as it was written'
