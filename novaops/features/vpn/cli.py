@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from novaops.cli.options import Flags, GuardedRun, Hosts, Options, verb
 from novaops.engine.scope import Scope
 from novaops.features.vpn import cli_server
+from novaops.features.vpn.kind import is_server
 
 if TYPE_CHECKING:
     from novaops.engine.desired import DesiredState
@@ -18,13 +20,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="OpenVPN for named routes only: up, status, down, lint; and servers.", no_args_is_help=True, rich_markup_mode=None)
 
-
-def _not_for_links(entry: Mapping[str, Any]) -> str:
-    return "it is a server" if str(entry.get("serve")).lower() == "true" else ""
-
-
-UP = Scope("vpn", "name", ("present",), takes_all=True, not_for=_not_for_links)
-DOWN = Scope("vpn", "name", ("absent",), takes_all=True, not_for=_not_for_links)
+UP = Scope("vpn", "name", ("present",), takes_all=True, not_for=lambda entry: "it is a server" if is_server(entry) else "")
+DOWN = replace(UP, agrees=("absent",))
 
 Name = Annotated[str | None, typer.Option("--name", help="The link; without it every entry of the host's vpn: section.")]
 Source = "env:NAME, file:PATH or cmd:WORDS"
@@ -61,7 +58,6 @@ def down(options: Options, hosts: Hosts = None, *, name: Name = None, run: Guard
 @verb(app)
 def status(options: Options, hosts: Hosts = None) -> int:
     """Each link: its device, the age of its handshake, bytes, where each name's addresses are routed, and the API's answer."""
-    from dataclasses import replace
 
     from novaops.cli.query import ask_hosts, not_there, show_rows
     from novaops.features.vpn import status as vpn_status

@@ -101,6 +101,10 @@ def test_servers_are_not_for_the_verbs_of_links(tmp_path: Path, capfd: Any) -> N
     for verb in ("up", "down"):
         assert run(["-i", str(file), "vpn", verb]) == 2
         assert "box  vpn:gate  left as it is: it is a server" in capfd.readouterr().err
+    file.write_text("hosts: {box: {address: 192.0.2.1, vpn: [{name: out, profile: x.ovpn, routes: [a.example]}]}}")
+    for words in (["serve"], ["serve", "--remove"]):
+        assert run(["-i", str(file), "vpn", *words]) == 2
+        assert "box  vpn:out  left as it is: it is a link" in capfd.readouterr().err
 
 
 def test_an_entry_that_is_named_is_taken_and_the_contradiction_is_said() -> None:
