@@ -58,7 +58,6 @@ def down(options: Options, hosts: Hosts = None, *, name: Name = None, run: Guard
 @verb(app)
 def status(options: Options, hosts: Hosts = None) -> int:
     """Each link: its device, the age of its handshake, bytes, where each name's addresses are routed, and the API's answer."""
-
     from novaops.cli.query import ask_hosts, not_there, show_rows
     from novaops.features.vpn import status as vpn_status
     from novaops.features.vpn.settings import Link
