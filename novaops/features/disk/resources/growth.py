@@ -10,7 +10,7 @@ from typing import Any
 from novaops.errors import Refused
 from novaops.features.disk.facts.filesystem_size import Extent, FilesystemExtent, FilesystemSize
 from novaops.features.disk.facts.storage_layers import Layer, Layers, LogicalVolume, StorageLayers
-from novaops.features.disk.resources.growth_moves import Grown, Move, Stack
+from novaops.features.disk.resources.growth_moves import VOLUME, Grown, Move, Stack
 from novaops.formats.size import human
 from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Resource, Step
@@ -65,21 +65,22 @@ class Growth(Resource):
                 raise Refused(f"{extent.device}, which {self.path} is on, is not among the disks of the host")
             grown = stack.grown(layer)
             if grown.size - extent.size >= found.unit:
-                self._refuse_shared(layer, grown, others)
+                self._refuse_shared(layers.below(layer), grown, others)
                 yield from grown.moves
                 command = self._command(found, extent, layer)
                 yield Move("filesystem", layer.path, extent.size, grown.size, command, ((layer.path, grown.size),))
 
-    def _refuse_shared(self, layer: Layer, grown: Grown, others: dict[str, list[Layer]]) -> None:
+    def _refuse_shared(self, mine: Iterable[Layer], grown: Grown, others: dict[str, list[Layer]]) -> None:
         """Raises Refused where another path of the plan would take the same free space of a volume group."""
-        mine = layer.about
-        if not isinstance(mine, LogicalVolume) or grown.size == layer.size:
+        if not any(move.field == VOLUME for move in grown.moves):
             return
+        own = [one.about for one in mine if isinstance(one.about, LogicalVolume)]
         for path, beneath in others.items():
-            theirs = next((one.about for one in beneath if isinstance(one.about, LogicalVolume) and one is not layer), None)
-            if theirs and theirs.group == mine.group:
+            theirs = [one.about for one in beneath if isinstance(one.about, LogicalVolume)]
+            shared = next((volume.group for volume in theirs if volume not in own and volume.group in {one.group for one in own}), None)
+            if shared:
                 raise Refused(
-                    f"the free space of the volume group {mine.group} is wanted for both {self.path} and {path}",
+                    f"the free space of the volume group {shared} is wanted for both {self.path} and {path}",
                     fix=f"grow one of them: novaops disk grow HOST --path {self.path}",
                 )
 

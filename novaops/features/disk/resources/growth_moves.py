@@ -13,6 +13,8 @@ from novaops.shell import quote, sh_file
 
 MIB = 1_048_576
 
+VOLUME = "logical volume"
+
 _DOS_SECTORS = 2**32
 """A DOS partition table counts in 32 bits."""
 
@@ -167,7 +169,7 @@ class Stack:
             )
         words = ("lvextend", "--size", f"{layer.size + room}b", f"{volume.group}/{volume.name}")
         holds = f'[ "$(blockdev --getsize64 {quote(layer.path)})" -ge {layer.size + room} ]'
-        moves.append(Move("logical volume", layer.path, layer.size, layer.size + room, Command(words, holds=holds)))
+        moves.append(Move(VOLUME, layer.path, layer.size, layer.size + room, Command(words, holds=holds)))
         return Grown(layer.size + room, tuple(moves))
 
     def _encryption(self, layer: Layer, encryption: Encryption) -> Grown:

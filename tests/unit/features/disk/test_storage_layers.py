@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from novaops.features.disk.facts.filesystem_size import Extent, FilesystemExtent, MountedFilesystems
@@ -70,6 +72,17 @@ def layers(said: str = SAID) -> Layers:
     found = StorageLayers.parse_one(Section(said, "", 0))
     assert isinstance(found, Layers)
     return found
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize("question", [StorageLayers, MountedFilesystems])
+def test_the_script_here(shell: str, question: type[StorageLayers | MountedFilesystems]) -> None:
+    done = subprocess.run([shell, "-c", question.script_one()], capture_output=True, text=True, check=True)
+    answer = question.parse_one(Section(done.stdout, done.stderr, 0))
+    if isinstance(answer, Layers):
+        assert all(f"/dev/{node}" == layer.path for node, layer in answer.devices.items() if layer.kind == "disk")
+    else:
+        assert isinstance(answer, tuple)
 
 
 def test_what_each_layer_is() -> None:
