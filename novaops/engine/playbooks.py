@@ -24,6 +24,9 @@ _PACKAGE = Path(__file__).parents[1]
 _FLAGS = {"basic": "password"}
 """Flags that have another name than the key they are for."""
 
+_FOR_ONE_TIME = ("state", "wipe")
+"""Flags that need not be what the inventory says."""
+
 
 @dataclass(frozen=True)
 class Playbook:
@@ -111,9 +114,23 @@ class Playbook:
             name = f"{self.name}:{entry.get(scope.key)}"
             if value is None and (why := scope.leaves(entry)):
                 notes.append(Note(name, f"left as it is: {why}"))
-            elif "state" in flags and not scope.agrees_with(entry) and (value is None or _is_named(entry, scope.key, value)):
-                notes.append(Note(name, f"the inventory has state: {scope.declared(entry)} for it, and apply makes it so again"))
+            elif value is None or _is_named(entry, scope.key, value):
+                other = (
+                    [f"state: {scope.declared(entry)}"] if "state" in flags and not scope.agrees_with(entry) else self._other(entry, flags)
+                )
+                if other:
+                    notes.append(Note(name, f"the inventory has {' and '.join(other)} for it, and apply makes it so again"))
         return notes
+
+    def _other(self, entry: Mapping[str, Any], flags: Mapping[str, Any]) -> list[str]:
+        """What of an entry the flags change for this one time."""
+        keys = [key for key in flags if key not in _FOR_ONE_TIME]
+        form = TypeAdapter(self.module.Settings)
+        try:
+            (declared,), (wanted,) = form.validate_python([entry]), form.validate_python([{**entry, **{key: flags[key] for key in keys}}])
+        except ValidationError:  # the flags complete it
+            return []
+        return [f"another {key}" for key in keys if getattr(declared, key, None) != getattr(wanted, key, None)]
 
     def _entries(self, host: Host) -> list[dict[str, Any]]:
         written = host.sections.get(self.name) or []

@@ -123,6 +123,19 @@ def test_an_entry_that_is_named_is_taken_and_the_contradiction_is_said() -> None
     assert on.remarks(GROW, {}, "/101") == []
 
 
+def test_flags_that_the_inventory_does_not_have_are_said() -> None:
+    on = Section("disk", (None, "absent"))
+    flags = {"state": "mounted", "options": "noatime", "filesystem": "ext4", "label": "x", "wipe": "X1"}
+    said = ["disk:/101 the inventory has another options and another label for it, and apply makes it so again"]
+    assert on.remarks(MOUNT, flags, "/101") == said
+    assert on.remarks(MOUNT, {"state": "mounted", "options": "defaults"}, "/101") == []
+    tunnels = Section("tunnel", (None,))
+    assert tunnels.remarks(tunnel.UP, {"state": "present", "listen": "9000"}, "101") == [
+        "tunnel:101 the inventory has another listen for it, and apply makes it so again"
+    ]
+    assert tunnels.remarks(tunnel.UP, {"state": "present", "listen": "127.0.0.1:1101"}, "101") == []
+
+
 def test_a_verb_that_takes_all_away_says_what_the_inventory_wants() -> None:
     on = Section("tunnel", (None, "absent"))
     assert [one.state for one in on.chosen(tunnel.DOWN, {"state": "absent"})] == ["absent", "absent"]
