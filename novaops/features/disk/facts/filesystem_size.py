@@ -51,7 +51,7 @@ class FilesystemSize(Question[FilesystemExtent]):
 
 
 class MountedFilesystems(Singleton[tuple[FilesystemExtent, ...]]):
-    """Those that are mounted and could grow; one that is mounted twice comes twice."""
+    """Those that are mounted and could grow, each once."""
 
     family: ClassVar[str] = "mounted-filesystems"
 
@@ -68,7 +68,7 @@ class MountedFilesystems(Singleton[tuple[FilesystemExtent, ...]]):
 _ALL = """\
 set --
 while IFS= read -r target; do [ -z "$target" ] || set -- "$@" "$target"; done <<END
-$(findmnt -n -l -o TARGET -t ext2,ext3,ext4,xfs,btrfs)
+$(findmnt -n -l -o MAJ:MIN,TARGET -t ext2,ext3,ext4,xfs,btrfs | awk '!seen[$1]++ { sub(/^ *[^ ]+ +/, ""); print }')
 END
 """
 
