@@ -6,6 +6,7 @@ import ipaddress
 import re
 import unicodedata
 import warnings
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -100,6 +101,14 @@ def mount_option(text: str) -> str:
     if not _OPTION.fullmatch(text) or any(unicodedata.category(c) in {"Cc", "Zl", "Zp"} for c in text):
         raise ValueError(f'"{text}" is no mount option')
     return text
+
+
+def each_once(key: str, values: Sequence[str]) -> None:
+    """Raises ValueError, with the numbers of the entries, where two entries have one value for `key`."""
+    for value in values:
+        if values.count(value) > 1:
+            numbers = " and ".join(str(number) for number, other in enumerate(values, 1) if other == value)
+            raise ValueError(f"{value} is there twice: entries {numbers} have that {key}")
 
 
 def listed(value: Any) -> Any:

@@ -7,6 +7,7 @@ disks      NAME: {size, serial, KIND: UUID, label, at, options, parts, …}; a b
 fstab      its text; the line for / is there by default
 mounts     "SOURCE TARGET KIND OPTIONS ROOT", beyond those of the disks
 places     PATH: absent | empty | filled | other, or {state, real, owner, nearest}
+rooms      PATH: {filesystem, unit, DEVICE: size, …}, how large the file systems are; layers and volumes: see tests/support/storage.py
 then one of
 steps      "RESOURCE  FIELD: BEFORE → AFTER", a line for each change; [] when all is right already
 refused    what (and why, fix), as the user reads it
@@ -38,9 +39,10 @@ from novaops.facts.package import PackageNamed
 from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.facts.device import Device, DeviceAt
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable, Signature
-from novaops.features.disk.facts.filesystem_size import FilesystemSize, FreeSpace
+from novaops.features.disk.facts.filesystem_size import Extent, FilesystemExtent, FilesystemSize
 from novaops.features.disk.facts.mounts import MountedAt, Mounts, MountTable
-from novaops.features.disk.resources.growth import Growth
+from novaops.features.disk.facts.storage_layers import StorageLayers
+from novaops.features.disk.resources.growth import growths
 from novaops.model.action import Action, Command, WriteFile
 from novaops.model.plan import Change, Plan, Resource
 from novaops.model.question import Facts, Missing, Question
@@ -48,10 +50,11 @@ from novaops.resources.directory import Directory as DirectoryResource
 from novaops.resources.file import File as FileResource
 from novaops.resources.package import Package
 from novaops.secret import Secret
+from tests.support.storage import layers
 
 CASES = Path(__file__).parent.parent / "cases"
 KEYS = {
-    *("want", "disks", "fstab", "mounts", "places", "devices", "files", "packages", "rooms", "unanswered"),
+    *("want", "disks", "fstab", "mounts", "places", "devices", "files", "packages", "rooms", "layers", "volumes", "unanswered"),
     *("steps", "refused", "unknown", "wrong", "actions", "undo", "fstab after", "notes", "risk", "cannot undo", "known bug"),
 }
 FRESH = str(uuid.UUID(int=0))
@@ -151,7 +154,7 @@ def wanted(noun: str, want: Any) -> list[Resource]:
         case "directory":
             return [DirectoryResource(**want)]
         case "growth":
-            return [Growth(**want)]
+            return list(growths(want if isinstance(want, list) else [want]))
         case _:
             return [Package(want)]
 
@@ -311,14 +314,13 @@ def _named(question: DeviceAt, case: Mapping[str, Any]) -> Device | Missing:
     return Missing.ABSENT
 
 
-def _room(question: FilesystemSize, case: Mapping[str, Any]) -> FreeSpace | Missing:
+def _room(question: FilesystemSize, case: Mapping[str, Any]) -> FilesystemExtent | Missing:
     about = case.get("rooms", {}).get(question.path)
     if about is None:
         return Missing.ABSENT
-    sizes: dict[str, Any] = {
-        key: _bytes(value) if key in {"size", "unit", "device_size", "behind"} else value for key, value in about.items()
-    }
-    return FreeSpace(**sizes)
+    sizes = [(key, _bytes(value)) for key, value in about.items() if key.startswith("/")]
+    extents = tuple(Extent(device, size, number) for number, (device, size) in enumerate(sizes, 1))
+    return FilesystemExtent(about["filesystem"], extents, _bytes(about.get("unit", "16M")), about.get("read only", False))
 
 
 def _bytes(size: Any) -> int:
@@ -332,6 +334,7 @@ _ANSWERS: dict[type[Any], Callable[[Any, Mapping[str, Any]], Any]] = {
     DirectoryAt: _directory,
     DeviceAt: _named,
     FilesystemSize: _room,
+    StorageLayers: lambda _, case: layers(case, _bytes),
     PackageNamed: lambda question, case: case.get("packages", {}).get(question.name, Missing.ABSENT),
 }
 

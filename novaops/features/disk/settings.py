@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from novaops.features.disk.resources.filesystem import LABEL_LENGTH
 from novaops.formats import names
@@ -71,4 +71,31 @@ class Disk(BaseModel):
         return bool({"bind", "rbind"} & set(self.options))
 
 
-Settings = list[Disk]
+def distinct(disks: list[Disk]) -> list[Disk]:
+    """The entries, if no two of them want the same. Raises ValueError that names both."""
+    names.each_once("path", [disk.path for disk in disks])
+    taken: dict[tuple[str, str], str] = {}
+    for disk in disks:
+        if disk.state not in {"mounted", "defined"} or disk.binds:
+            continue
+        device = "" if disk.device == "auto" else _one_name(disk.device)
+        for key, value in (("device", device), ("label", disk.label), ("wipe", disk.wipe)):
+            if value and (other := taken.setdefault((key, value), disk.path)) != disk.path:
+                raise ValueError(f"{other} and {disk.path} both have the {key} {getattr(disk, key)}")
+    return disks
+
+
+def _one_name(device: str) -> str:
+    """The device as it can be compared: /dev/disk/by-uuid/X and UUID=x are one."""
+    for folder, tag in _FOLDERS.items():
+        if device.startswith(f"/dev/disk/by-{folder}/"):
+            device = tag + device.rpartition("/")[2]
+    tag, equals, value = device.partition("=")
+    plain = value.strip('"').lower()
+    return f"{tag.upper()}={plain}" if equals and tag.upper() in {"UUID", "PARTUUID"} else device
+
+
+_FOLDERS = {"id": "", "uuid": "UUID=", "partuuid": "PARTUUID=", "label": "LABEL=", "partlabel": "PARTLABEL="}
+"""Folders of udev below /dev/disk, and the other way to write a name in them."""
+
+Settings = Annotated[list[Disk], AfterValidator(distinct)]

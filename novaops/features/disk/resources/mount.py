@@ -57,6 +57,10 @@ class Mount(Resource):
         else:
             yield from self._there(facts)
 
+    def exclusive_keys(self, facts: Facts) -> Iterator[str]:
+        """The mount point, wherever a link leads."""
+        yield f"the mount point {facts.known(DirectoryAt(self.path)).real}"
+
     def notes(self, facts: Facts) -> Iterator[str]:
         real = facts.known(DirectoryAt(self.path)).real
         if real != self.path.rstrip("/"):

@@ -34,6 +34,6 @@ STORE = {"ext4": "U-1", "links": ["/dev/disk/by-partlabel/store"]}
 )
 def test_state(case: dict[str, Any], says: str, idle: bool) -> None:  # noqa: FBT001 - a column of the table
     fstab = answer(FileAt("/etc/fstab"), case).content
-    lines = list_disks(answer(BlockDevices(), case), answer(Mounts(), case), fstab)
+    lines = list_disks(answer(BlockDevices(), case), answer(Mounts(), case), fstab, None)
     (disk,) = (line for line in lines if line.device == "/dev/vdb")
     assert (state(disk).startswith(says), disk.idle) == (True, idle), state(disk)
