@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from novaops.engine.desired import HostView, Peers
 from novaops.features.disk.resources.filesystem import MAKERS, Filesystem
-from novaops.features.disk.resources.growth import Growth
+from novaops.features.disk.resources.growth import Growth, growths
 from novaops.features.disk.resources.mount import Mount
+from novaops.features.disk.resources.mount_options import missing
 from novaops.features.disk.settings import Disk, Settings
 from novaops.model.plan import Resource
 from novaops.resources.package import Package
@@ -20,27 +21,24 @@ def desired(host: HostView, settings: Settings, peers: Peers) -> Iterator[Resour
     del host, peers
     for kind in sorted({disk.filesystem for disk in settings if disk.state == "mounted" and not disk.binds} - {"ext4"}):
         yield Package(MAKERS[kind])
+    growing = [disk.path for disk in settings if disk.grow and disk.state in {"mounted", "defined"} and not disk.binds]
+    growth_of = {growth.path: growth for growth in growths(growing, mounts_first=True)}
     # A parent is mounted before what is beneath it, whatever the order written; and the other way round for unmounting.
     for disk in sorted(settings, key=lambda d: d.path.count("/") * (1 if d.state in {"mounted", "defined"} else -1)):
-        yield from _resources(disk)
+        yield from _resources(disk, growth_of.get(disk.path))
 
 
-def _resources(disk: Disk) -> Iterator[Resource]:
-    options = tuple(dict.fromkeys([*disk.options, *(o for o in STANDARD_OPTIONS if _missing(o, disk))]))
+def _resources(disk: Disk, growth: Growth | None) -> Iterator[Resource]:
+    options = tuple(dict.fromkeys([*disk.options, *missing(STANDARD_OPTIONS[: 1 if disk.binds else None], disk.options)]))
     if disk.state in {"unmounted", "absent"}:
         yield Mount(disk.path, state=disk.state)
         return
     if disk.binds:
-        yield Mount(disk.path, disk.device, "none", options, disk.owner or "", disk.state)
+        yield Mount(disk.path, disk.device, "none", options, owner=disk.owner or "", state=disk.state)
         return
     filesystem = Filesystem(disk.device, disk.filesystem, disk.path, disk.label, disk.wipe, "ro" in disk.options)
     yield filesystem
-    yield Mount(disk.path, filesystem, disk.filesystem, options, disk.owner or "", disk.state)
-    if disk.grow:
-        yield Growth(disk.path, mounts_first=True)
-
-
-def _missing(option: str, disk: Disk) -> bool:
-    if disk.binds and option != "nofail":
-        return False
-    return not any(given.split("=")[0] == option.split("=", maxsplit=1)[0] for given in disk.options)
+    keeps = "options" not in disk.model_fields_set
+    yield Mount(disk.path, filesystem, disk.filesystem, options, keeps, disk.owner or "", disk.state)
+    if growth:
+        yield growth

@@ -14,6 +14,7 @@ from novaops.engine.desired import DesiredState, bring_together
 from novaops.engine.inventory import Host, Inventory
 from novaops.engine.peers import DesiredHost, converge_all
 from novaops.engine.playbooks import Playbooks
+from novaops.engine.scope import Scope
 from novaops.errors import UsageError
 from novaops.model.plan import Note
 
@@ -29,25 +30,26 @@ def converge_entries(
     options: Options,
     words: Sequence[str],
     run: Run,
-    section: str,
-    key: str,
+    scope: Scope,
     value: str | None,
     flags: Mapping[str, Any],
     desired: Desired | None = None,
 ) -> int:
-    """Converge the entries of the hosts' section: the one whose `key` is `value`, with the flags over it, or all. Gives the exit code.
+    """Converge entries of the hosts' section: the one that is named `value`, with the flags over it, or those that the verb is for.
 
-    `desired` is for a verb that wants something else of the entries than what the section means.
+    Gives the exit code. `desired` is for a verb that wants something else of the entries than what the section means.
     """
+    remarks: dict[str, list[Note]] = {}
 
     def wanted(known: Inventory, playbooks: Playbooks, host: Host) -> DesiredState:
         def of(entries: Any) -> DesiredState:
-            return playbooks.desired(known, host, settings={section: entries})
+            return playbooks.desired(known, host, settings={scope.section: entries})
 
-        entries = playbooks.by_name[section].overridden(known, host, key, value, flags)
+        entries = playbooks.by_name[scope.section].overridden(known, host, scope.key, value, flags, scope)
+        remarks[host.name] = playbooks.by_name[scope.section].remarks(host, value, flags, scope)
         return of(entries) if desired is None else desired(of, host, entries)
 
-    return converge_hosts(options, words, run.options(), wanted=wanted, section=section, diff=run.diff)
+    return converge_hosts(options, words, run.options(), wanted=wanted, section=scope.section, diff=run.diff, remarks=remarks)
 
 
 def converge_hosts(
@@ -58,23 +60,26 @@ def converge_hosts(
     wanted: HostDesired,
     section: str | None = None,
     diff: bool = False,
+    remarks: Mapping[str, Sequence[Note]] | None = None,
 ) -> int:
     """Converge the hosts that the words mean, each with what is `wanted` of it, and show how it went. Gives the exit code.
 
-    What is wanted of all hosts is known before the first one is contacted. Raises InventoryError; UsageError also where nothing
-    is wanted of any host: nothing done is not success.
+    What is wanted of all hosts is known before the first one is contacted; `remarks` are further notes by host, which `wanted` may
+    have made. Raises InventoryError; UsageError also where nothing is wanted of any host: nothing done is not success.
     """
     started = time.monotonic()
     known, playbooks = options.known()
     desired = bring_together(known.find(words, section), lambda host: wanted(known, playbooks, host))
     if not any(resources for _, resources in desired):
-        raise _nothing_wanted(known, [host.name for host, _ in desired], section)
+        raise _fits_none(remarks) if remarks else _nothing_wanted(known, [host.name for host, _ in desired], section)
     targets = options.targets([host for host, _ in desired])
     with output.progress(list(targets)) as tell:
         hosts = [DesiredHost(targets[host.name], resources) for host, resources in desired]
         reports = converge_all(hosts, run, tell, options.parallel or PARALLEL)
     wanted_of = {host.name for host, resources in desired if resources}
     reports = [one if one.host in wanted_of else replace(one, notes=(*one.notes, _NOTHING)) for one in reports]
+    if remarks:
+        reports = [replace(one, notes=(*one.notes, *remarks.get(one.host, ()))) for one in reports]
     return output.show(options, reports, started, diff=diff)
 
 
@@ -87,4 +92,13 @@ def _nothing_wanted(known: Inventory, hosts: Sequence[str], section: str | None)
         f"nothing is wanted of {', '.join(hosts)}",
         why="Nothing was contacted.",
         fix=f"give it {what} that this is for in {known.file or 'an inventory (novaops init)'}",
+    )
+
+
+def _fits_none(remarks: Mapping[str, Sequence[Note]]) -> UsageError:
+    left = [f"{host}  {note.resource}  {note.text}" for host, notes in remarks.items() for note in notes]
+    return UsageError(
+        "no entry of the inventory is for this verb",
+        why="\n".join(left),
+        fix="name the entry that is meant, or change the inventory",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ class DesiredState:
 def bring_together(hosts: Iterable[Host], desired: Callable[[Host], DesiredState]) -> list[tuple[Host, list[Resource]]]:
     """Each host, and the peers that they bring in, with all that is wanted of it: by its own sections first, then by other hosts.
 
-    Raises what `desired` raises, before anything is contacted.
+    Raises what `desired` raises, and UsageError for two that would listen at one port, before anything is contacted.
     """
     found = {host.name: host for host in hosts}
     resources: dict[str, list[Resource]] = {name: [] for name in found}
@@ -69,7 +70,22 @@ def bring_together(hosts: Iterable[Host], desired: Callable[[Host], DesiredState
         its = resources.setdefault(peer.name, [])
         if resource not in its:  # several hosts may want the same of one
             its.append(resource)
-    return [(host, without_yielding(resources[name])) for name, host in found.items()]
+    together = [(host, without_yielding(resources[name])) for name, host in found.items()]
+    for host, its in together:
+        _refuse_one_port_twice(host, its)
+    return together
+
+
+def _refuse_one_port_twice(host: Host, wanted: Sequence[Resource]) -> None:
+    """Raises UsageError that names both that would listen at one place of the host."""
+    ports = [listener for resource in wanted for listener in resource.listens_at()]
+    for first, second in itertools.combinations(ports, 2):
+        if first.conflicts(second):
+            raise UsageError(
+                f"{host.name}: {first.what} and {second.what} would both listen at port {first.port}/{first.protocol}",
+                why="Nothing was contacted: the inventory wants both.",
+                fix="give one of them another port",
+            )
 
 
 def without_yielding(wanted: Sequence[Resource]) -> list[Resource]:

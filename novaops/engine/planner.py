@@ -24,8 +24,8 @@ def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
     claimed: dict[str, str] = {}
     for resource in resources:
         try:
+            _not_claimed(resource, facts, claimed)  # first: its plan would show what is only foreseen as if it were on the host
             made = tuple(resource.plan(facts))
-            _not_claimed(resource, facts, claimed)
             notes.extend(_notes(resource, facts))
         except Refused as refusal:
             refusals.append((resource.id, refusal))
@@ -51,7 +51,7 @@ def _not_claimed(resource: Resource, facts: Facts, claimed: dict[str, str]) -> N
     """Raises Refused when another resource takes the same thing for itself."""
     for thing in resource.exclusive_keys(facts):
         if claimed.setdefault(thing, resource.id) != resource.id:
-            raise Refused(f"{thing} is wanted for both {claimed[thing]} and {resource.id}", fix="say which disk is for which: device:")
+            raise Refused(f"{thing} is wanted for both {claimed[thing]} and {resource.id}", fix="change one of the two in the inventory")
 
 
 def _predict(resource: Resource, steps: Sequence[Step], facts: Facts) -> Facts:

@@ -14,14 +14,18 @@ from pydantic import TypeAdapter, ValidationError
 from novaops.engine import inventory, own_file
 from novaops.engine.desired import DesiredState, HostView, Peers
 from novaops.engine.inventory import Host, Inventory
+from novaops.engine.scope import Scope
 from novaops.engine.templates import Templates
 from novaops.errors import UsageError
-from novaops.model.plan import Resource
+from novaops.model.plan import Note, Resource
 
 _PACKAGE = Path(__file__).parents[1]
 
 _FLAGS = {"basic": "password"}
 """Flags that have another name than the key they are for."""
+
+_FOR_ONE_TIME = ("state", "wipe")
+"""Flags that need not be what the inventory says."""
 
 
 @dataclass(frozen=True)
@@ -72,43 +76,109 @@ class Playbook:
             flag = {"name": "user"}.get(named[-1], named[-1]) if named else ""
             raise UsageError(f"--{flag}: {inventory.message(first)}" if flag else inventory.message(first)) from None
 
-    def overridden(self, known: Inventory, host: Host, key: str, value: str | None, flags: Mapping[str, Any]) -> Any:
+    def overridden(
+        self, known: Inventory, host: Host, key: str, value: str | None, flags: Mapping[str, Any], scope: Scope | None = None
+    ) -> Any:
         """The one entry of the host's section whose `key` is `value`, with `flags` over it; a new one if there is none.
 
-        Without `value` the section's only entry, or all of them where no flag would have to choose. Raises UsageError that
-        names the flag, or InventoryError that names the place, whichever is wrong.
+        Without `value` those that the verb's `scope` fits, each in its own state, [] where it fits none; all of them with the flags over
+        them where there is no scope, or one that takes all. Raises UsageError that names the flag, or InventoryError that names the
+        place, whichever is wrong, also for entries that contradict each other.
         """
-        written = host.sections.get(self.name) or []
-        entries = [dict(entry) for entry in written if isinstance(entry, dict)] if isinstance(written, list) else []
+        entries = self._entries(host)
+        over = dict(flags)
         if value is None:
             if not entries:
                 raise UsageError(f"say which: --{key}", why=f"{host.name} has no {self.name}: section to take it from.")
-            if len(entries) > 1 and flags.keys() - {"state"}:
-                choices = ", ".join(str(entry.get(key)) for entry in entries)
-                raise UsageError(f"say which: --{key}", why=f"{host.name} has {len(entries)}: {choices}.")
             chosen = entries
+            if scope:
+                chosen = [entry for entry in entries if not scope.leaves(entry)]
+                over = over if scope.takes_all else {flag: said for flag, said in flags.items() if flag != "state"}
+            if len(chosen) > 1 and flags.keys() - {"state"}:
+                choices = ", ".join(str(entry.get(key)) for entry in chosen)
+                raise UsageError(f"say which: --{key}", why=f"{host.name} has {len(chosen)}: {choices}.")
         else:
-            same = [entry for entry in entries if str(entry.get(key)).rstrip("/") == value.rstrip("/")]
-            chosen = same or [{key: value}]
+            chosen = [entry for entry in entries if _is_named(entry, key, value)] or [{key: value}]
+        wanted = [with_flags(entry, over) for entry in chosen]
         try:
-            return TypeAdapter(self.module.Settings).validate_python([over(entry, flags) for entry in chosen])
+            found = TypeAdapter(self.module.Settings).validate_python(wanted)
         except ValidationError as error:
-            first = error.errors()[0]
-            first["loc"] = tuple(part for part in first["loc"] if not str(part).startswith("tagged-"))  # which form of a union it is
-            field = str(first["loc"][1]) if len(first["loc"]) > 1 else ""
-            if chosen[0] in entries and field not in flags and (field or not flags.keys() - {"state"}):
-                number = [entries.index(chosen[int(first["loc"][0])])] if first["loc"] else []
-                where = (*host.places[self.name], *number, *first["loc"][1:])
-                raise known.error(tuple(part for part in where if part != "[key]"), inventory.message(first)) from None
-            if isinstance(flags.get(field), dict):  # several flags say it: the one of the part that is wrong
-                part = str(first["loc"][2]) if len(first["loc"]) > 2 else ""  # noqa: PLR2004 - number, key, part
-                raise UsageError(f"--{_FLAGS.get(part, part)}: {inventory.message(first)}" if part else inventory.message(first)) from None
-            raise UsageError(f"--{field}: {inventory.message(first)}" if field in {key, *flags} else inventory.message(first)) from None
+            raise self._wrong(known, host, key, chosen, over, error) from None
+        self._refuse_contradictions(known, host, chosen, wanted)
+        return found
+
+    def remarks(self, host: Host, value: str | None, flags: Mapping[str, Any], scope: Scope) -> list[Note]:
+        """What a verb of this scope has to say of the entries that it leaves, and of those whose declared state it contradicts."""
+        notes = []
+        for entry in self._entries(host):
+            name = f"{self.name}:{entry.get(scope.key)}"
+            if value is None and (why := scope.leaves(entry)):
+                notes.append(Note(name, f"left as it is: {why}"))
+            elif value is None or _is_named(entry, scope.key, value):
+                other = (
+                    [f"state: {scope.declared(entry)}"] if "state" in flags and not scope.agrees_with(entry) else self._other(entry, flags)
+                )
+                if other:
+                    notes.append(Note(name, f"the inventory has {' and '.join(other)} for it, and apply makes it so again"))
+        return notes
+
+    def _other(self, entry: Mapping[str, Any], flags: Mapping[str, Any]) -> list[str]:
+        """What of an entry the flags change for this one time."""
+        keys = [key for key in flags if key not in _FOR_ONE_TIME]
+        form = TypeAdapter(self.module.Settings)
+        try:
+            (declared,), (wanted,) = (
+                form.validate_python([entry]),
+                form.validate_python([with_flags(entry, {key: flags[key] for key in keys})]),
+            )
+        except ValidationError:  # the flags complete it
+            return []
+        return [f"another {key}" for key in keys if getattr(declared, key, None) != getattr(wanted, key, None)]
+
+    def _entries(self, host: Host) -> list[dict[str, Any]]:
+        written = host.sections.get(self.name) or []
+        return [dict(entry) for entry in written if isinstance(entry, dict)] if isinstance(written, list) else []
+
+    def _wrong(
+        self, known: Inventory, host: Host, key: str, chosen: list[dict[str, Any]], flags: Mapping[str, Any], error: ValidationError
+    ) -> UsageError:
+        """The error of chosen entries with flags over them, with the flag or the place that it comes from."""
+        entries = self._entries(host)
+        first = error.errors()[0]
+        first["loc"] = tuple(part for part in first["loc"] if not str(part).startswith("tagged-"))  # which form of a union it is
+        field = str(first["loc"][1]) if len(first["loc"]) > 1 else ""
+        if chosen and chosen[0] in entries and field not in flags and (field or not flags.keys() - {"state"}):
+            number = [entries.index(chosen[int(first["loc"][0])])] if first["loc"] else []
+            where = (*host.places[self.name], *number, *first["loc"][1:])
+            return known.error(tuple(part for part in where if part != "[key]"), inventory.message(first))
+        if isinstance(flags.get(field), dict):  # several flags say it: the one of the part that is wrong
+            part = str(first["loc"][2]) if len(first["loc"]) > 2 else ""  # noqa: PLR2004 - number, key, part
+            return UsageError(f"--{_FLAGS.get(part, part)}: {inventory.message(first)}" if part else inventory.message(first))
+        return UsageError(f"--{field}: {inventory.message(first)}" if field in {key, *flags} else inventory.message(first))
+
+    def _refuse_contradictions(self, known: Inventory, host: Host, chosen: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
+        """Raises InventoryError where the section contradicts itself, UsageError where it contradicts the flags."""
+        entries = self._entries(host)
+        if all(entry in chosen for entry in entries):
+            return
+        self.settings(known, host)
+        together = [wanted[chosen.index(entry)] if entry in chosen else entry for entry in entries]
+        together += [new for entry, new in zip(chosen, wanted, strict=True) if entry not in entries]
+        try:
+            TypeAdapter(self.module.Settings).validate_python(together)
+        except ValidationError as error:
+            raise UsageError(inventory.message(error.errors()[0]), why=f"That is with the other entries of {host.name}.") from None
 
 
-def over(entry: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+def _is_named(entry: Mapping[str, Any], key: str, value: str) -> bool:
+    return str(entry.get(key)).rstrip("/") == value.rstrip("/")
+
+
+def with_flags(entry: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
     """The entry with what flags say of it. Of a mapping they say a part: a second user is one more, not one instead."""
-    inner = {key: over(entry[key], value) for key, value in flags.items() if isinstance(value, dict) and isinstance(entry.get(key), dict)}
+    inner = {
+        key: with_flags(entry[key], value) for key, value in flags.items() if isinstance(value, dict) and isinstance(entry.get(key), dict)
+    }
     return {**entry, **flags, **inner}
 
 

@@ -1,7 +1,8 @@
 # What is at each of a number of paths, as a place for a directory.
 # shellcheck shell=sh
 
-directories() { # PATHS: a line for each
+directories() { # PATHS: a line for each. To look into an automount would mount it: until it is used it counts as empty
+  automounts=$(awk '/ - autofs / && $5 != "/proc/sys/fs/binfmt_misc"' /proc/self/mountinfo)
   for path do
     real=$(readlink -m -- "$path") || { printf 'unknown\n'; continue; }
     near=$real
@@ -10,6 +11,7 @@ directories() { # PATHS: a line for each
     about=$(stat --printf '%a\t%U\t%G\t%u\t%g' -- "$near") || { printf 'unknown\n'; continue; }
     if [ ! -d "$near" ]; then state=other
     elif [ "$near" != "$real" ]; then state=absent
+    elif [ -n "$automounts" ] && [ -n "$(find "$real" -maxdepth 0 -fstype autofs)" ]; then state=empty
     elif [ -z "$(find "$real" -mindepth 1 -maxdepth 1 -print -quit)" ]; then state=empty
     else state=filled
     fi

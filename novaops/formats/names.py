@@ -6,7 +6,7 @@ import ipaddress
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 _LOGIN = re.compile(r"""[^-\s'"`$%;&<>|(){}:,][^\s'"`$%;&<>|(){}:,]{0,255}(?<!\\)""")
 """What ssh refuses in a user name, because it could reach a shell, and what separates names."""
-_OPTION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/=@%+-]*")
+_OPTION = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.:/@%+-]*(=("[^"]*"|[^",]*))?')
 
 
 def host(text: str) -> str:
@@ -124,9 +124,18 @@ def path(text: str) -> str:
 
 
 def mount_option(text: str) -> str:
-    if not _OPTION.fullmatch(text):
+    """`noatime`, `commit=30`, `context="system_u:object_r:t:s0:c1,c2"`: a comma in a value only between quotes."""
+    if not _OPTION.fullmatch(text) or any(unicodedata.category(c) in {"Cc", "Zl", "Zp"} for c in text):
         raise ValueError(f'"{text}" is no mount option')
     return text
+
+
+def each_once(key: str, values: Sequence[str]) -> None:
+    """Raises ValueError, with the numbers of the entries, where two entries have one value for `key`."""
+    for value in values:
+        if values.count(value) > 1:
+            numbers = " and ".join(str(number) for number, other in enumerate(values, 1) if other == value)
+            raise ValueError(f"{value} is there twice: entries {numbers} have that {key}")
 
 
 def listed(value: Any) -> Any:

@@ -66,6 +66,32 @@ class Step:
     """Of a step that could lock somebody out: what must work afterwards. Empty: the login by which novaops came."""
 
 
+@dataclass(frozen=True)
+class ListensAt:
+    """A port that something of the inventory will listen on."""
+
+    what: str
+    """In words: "the tunnel openai"."""
+    port: int
+    address: str = ""
+    """"" for all of the host, IPv4 and IPv6."""
+    protocol: str = "tcp"
+    program: str = ""
+    """What of one program listens may share a port: the sites of nginx."""
+
+    def conflicts(self, other: ListensAt) -> bool:
+        """Whether the two cannot both be: the same port, and addresses of which one covers the other."""
+        if (self.port, self.protocol) != (other.port, other.protocol) or self.what == other.what:
+            return False
+        return not (self.program and self.program == other.program) and (self._covers(other) or other._covers(self))
+
+    def _covers(self, other: ListensAt) -> bool:
+        if self.address in {"", other.address}:
+            return True
+        is_all = self.address in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+        return is_all and (":" in self.address) == (":" in other.address)
+
+
 class Resource(ABC):
     """Something a host can have, and how it should be.
 
@@ -105,6 +131,10 @@ class Resource(ABC):
         del facts
         return ()
 
+    def listens_at(self) -> Iterable[ListensAt]:
+        """The ports it will listen on, said before any host is asked. Two resources that cannot both have theirs are an error."""
+        return ()
+
     def predict(self, facts: Facts) -> Facts:
         """The facts as they will be once its steps are done, beyond the files that they write. Later resources are planned on them."""
         return facts
@@ -141,6 +171,9 @@ class Wrapped(Resource):
 
     def exclusive_keys(self, facts: Facts) -> Iterable[str]:
         return self.resource.exclusive_keys(facts)
+
+    def listens_at(self) -> Iterable[ListensAt]:
+        return self.resource.listens_at()
 
     def predict(self, facts: Facts) -> Facts:
         return self.resource.predict(facts)

@@ -2,10 +2,12 @@
 
 want       what is asked for: an entry of the section (disk: one or several), or the fields of the resource
 disks      NAME: {size, serial, KIND: UUID, label, at, options, parts, …}; a blank disk has no KIND. vda, with /, is always there
+           sub: btrfs's number of a member; users: who else uses it
            beside: {KIND: UUID} are signatures that blkid passes over
 fstab      its text; the line for / is there by default
 mounts     "SOURCE TARGET KIND OPTIONS ROOT", beyond those of the disks
 places     PATH: absent | empty | filled | other, or {state, real, owner, nearest}
+rooms      PATH: {filesystem, unit, DEVICE: size, …}, how large the file systems are; layers and volumes: see tests/support/storage.py
 then one of
 steps      "RESOURCE  FIELD: BEFORE → AFTER", a line for each change; [] when all is right already
 refused    what (and why, fix), as the user reads it
@@ -16,6 +18,7 @@ and, where they are the point: actions, undo, fstab after, notes, risk, cannot u
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -36,9 +39,10 @@ from novaops.facts.package import PackageNamed
 from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.facts.device import Device, DeviceAt
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable, Signature
-from novaops.features.disk.facts.filesystem_size import FilesystemSize, FreeSpace
+from novaops.features.disk.facts.filesystem_size import Extent, FilesystemExtent, FilesystemSize
 from novaops.features.disk.facts.mounts import MountedAt, Mounts, MountTable
-from novaops.features.disk.resources.growth import Growth
+from novaops.features.disk.facts.storage_layers import StorageLayers
+from novaops.features.disk.resources.growth import growths
 from novaops.model.action import Action, Command, WriteFile
 from novaops.model.plan import Change, Plan, Resource
 from novaops.model.question import Facts, Missing, Question
@@ -46,10 +50,11 @@ from novaops.resources.directory import Directory as DirectoryResource
 from novaops.resources.file import File as FileResource
 from novaops.resources.package import Package
 from novaops.secret import Secret
+from tests.support.storage import layers
 
 CASES = Path(__file__).parent.parent / "cases"
 KEYS = {
-    *("want", "disks", "fstab", "mounts", "places", "devices", "files", "packages", "rooms", "unanswered"),
+    *("want", "disks", "fstab", "mounts", "places", "devices", "files", "packages", "rooms", "layers", "volumes", "unanswered"),
     *("steps", "refused", "unknown", "wrong", "actions", "undo", "fstab after", "notes", "risk", "cannot undo", "known bug"),
 }
 FRESH = str(uuid.UUID(int=0))
@@ -106,6 +111,7 @@ def check(case: Mapping[str, Any], plan: Plan) -> None:
         assert shown(plan) == case["steps"]
     actions = [action for step in plan.steps for action in step.actions]
     writes_follow_each_other(actions)
+    undoing_can_be_told(actions)
     if "actions" in case:
         assert [short(action) for action in actions] == case["actions"]
     if "undo" in case:
@@ -128,6 +134,13 @@ def writes_follow_each_other(actions: Sequence[Action]) -> None:
             left[action.path] = action.content
 
 
+def undoing_can_be_told(actions: Sequence[Action]) -> None:
+    """A later `novaops undo` leaves out what nobody could tell to be undone, and says nothing of it."""
+    for action in actions:
+        if isinstance(action, Command) and action.undo:
+            assert action.undo.holds, f"{action}: its undo has no test"
+
+
 def wanted(noun: str, want: Any) -> list[Resource]:
     match noun:
         case "disk":
@@ -141,7 +154,7 @@ def wanted(noun: str, want: Any) -> list[Resource]:
         case "directory":
             return [DirectoryResource(**want)]
         case "growth":
-            return [Growth(**want)]
+            return list(growths(want if isinstance(want, list) else [want]))
         case _:
             return [Package(want)]
 
@@ -180,7 +193,7 @@ def short(action: Action) -> str:
 def _with_new(text: str) -> str:
     for number in "abcdefgh":
         for name in (f"/dev/vd{number}", f"/dev/vd{number}1", f"/dev/vd{number}2"):
-            text = text.replace(str(uuid.uuid5(uuid.UUID(FRESH), name)), "NEW")
+            text = re.sub(f"{str(uuid.uuid5(uuid.UUID(FRESH), name))[:8]}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}", "NEW", text)
     return text
 
 
@@ -225,6 +238,7 @@ def _device(path: str, about: Mapping[str, Any], parent: str, kind: str, number:
         what, identity = on[0]
         usage = "filesystem" if what in FILESYSTEMS else "other"
         file_system = {"TYPE": what, "USAGE": usage, "UUID": identity, "LABEL": about.get("label", "")}
+        file_system |= {"UUID_SUB": about["sub"]} if "sub" in about else {}
         probed = {"PTTYPE": what} if what in {"gpt", "dos"} else file_system
     assert len(filesystems) < 2, "a device has one file system"
     return BlockDevice(
@@ -244,6 +258,7 @@ def _device(path: str, about: Mapping[str, Any], parent: str, kind: str, number:
         fingerprint="f1f1f1" if about.get("data") else "",
         holders=tuple(about.get("holders", ())),
         links=tuple(about.get("links", ())),
+        users=tuple(about.get("users", ())),
     )
 
 
@@ -299,14 +314,13 @@ def _named(question: DeviceAt, case: Mapping[str, Any]) -> Device | Missing:
     return Missing.ABSENT
 
 
-def _room(question: FilesystemSize, case: Mapping[str, Any]) -> FreeSpace | Missing:
+def _room(question: FilesystemSize, case: Mapping[str, Any]) -> FilesystemExtent | Missing:
     about = case.get("rooms", {}).get(question.path)
     if about is None:
         return Missing.ABSENT
-    sizes: dict[str, Any] = {
-        key: _bytes(value) if key in {"size", "unit", "device_size", "behind"} else value for key, value in about.items()
-    }
-    return FreeSpace(**sizes)
+    sizes = [(key, _bytes(value)) for key, value in about.items() if key.startswith("/")]
+    extents = tuple(Extent(device, size, number) for number, (device, size) in enumerate(sizes, 1))
+    return FilesystemExtent(about["filesystem"], extents, _bytes(about.get("unit", "16M")), about.get("read only", False))
 
 
 def _bytes(size: Any) -> int:
@@ -320,6 +334,7 @@ _ANSWERS: dict[type[Any], Callable[[Any, Mapping[str, Any]], Any]] = {
     DirectoryAt: _directory,
     DeviceAt: _named,
     FilesystemSize: _room,
+    StorageLayers: lambda _, case: layers(case, _bytes),
     PackageNamed: lambda question, case: case.get("packages", {}).get(question.name, Missing.ABSENT),
 }
 

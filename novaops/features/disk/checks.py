@@ -16,6 +16,7 @@ from novaops.features.disk.observe import (
     observe,
     wants_writable_disk,
 )
+from novaops.formats import disk_name
 from novaops.verify import applies
 
 __all__ = ["after_reboot", "before_reboot", "entries", "observe"]
@@ -90,8 +91,8 @@ def test_device(seen: ObservedMount) -> None:
     """Is the device that the inventory names"""
     _needs_device(seen)
     device = seen.wanted.device
-    by_uuid = device.upper().startswith("UUID=")
-    right = device[5:].strip('"') == seen.uuid if by_uuid else bool({device, *seen.devices.values()} & seen.named)
+    by_uuid = device.startswith("UUID=")
+    right = device[5:].lower() == seen.uuid.lower() if by_uuid else bool({*disk_name.serials(device), *seen.devices.values()} & seen.named)
     found = f"{' and '.join(seen.devices)}, UUID={seen.uuid}"
     assert right, f"{device} should be what /etc/fstab names for {seen.place}, but that is {found}"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from novaops.cli.options import Flags, Hosts, OneHost, Options, Run, verb
+from novaops.engine.scope import Scope
 
 if TYPE_CHECKING:
     from novaops.cli.section_verb import Desired
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Data disks: format, mount, fstab, grow.", no_args_is_help=True, rich_markup_mode=None)
 
-Path = Annotated[str | None, typer.Option("--path", help="The mount point; without it every entry of the host's disk: section.")]
-NeededPath = Annotated[str | None, typer.Option("--path", help="The mount point; not needed when the inventory has just one.")]
+MOUNT = Scope("disk", "path", ("mounted", "defined"), default="mounted")
+GROW = Scope("disk", "path", ("mounted",), default="mounted")
+UNMOUNT = Scope("disk", "path", ("unmounted", "absent"), default="mounted")
+
+Path = Annotated[str | None, typer.Option("--path", help="The mount point; without it each one that the inventory wants mounted.")]
+GonePath = Annotated[str | None, typer.Option("--path", help="The mount point; without it each one that the inventory wants gone.")]
 
 
 @verb(app)
@@ -29,7 +34,9 @@ def ls(options: Options, hosts: Hosts = None) -> int:
 
 
 class DiskFlags(Flags):
-    device: Annotated[str | None, typer.Option(help="auto (the one blank disk), a path, UUID=…, a serial or by-id name.")] = None
+    device: Annotated[
+        str | None, typer.Option(help="auto (the one blank disk), a path, LABEL=…, a serial, or its name in the cloud's console.")
+    ] = None
     filesystem: Annotated[str | None, typer.Option(help="ext4, xfs or btrfs [default: ext4].")] = None
     label: Annotated[str | None, typer.Option(help="The file system's label.")] = None
     options: Annotated[str | None, typer.Option("--options", help="Mount options, with commas between them.")] = None
@@ -42,28 +49,30 @@ class DiskFlags(Flags):
 @verb(app)
 def mount(options: Options, host: OneHost, *, path: Path = None, flags: DiskFlags, run: Run) -> int:
     """Format a blank disk, mount it, write fstab, and prove it. A disk that holds anything is never formatted."""
-    return _converge(options, host, path, {"state": "mounted", **flags.given()}, run)
+    return _converge(options, host, path, {"state": "mounted", **flags.given()}, run, MOUNT)
 
 
 @verb(app)
-def grow(options: Options, host: OneHost, *, path: NeededPath = None, run: Run) -> int:
-    """Let the file system fill its disk, after the provider made the disk larger."""
+def grow(options: Options, host: OneHost, *, path: Path = None, run: Run) -> int:
+    """Let the file system, and each layer beneath it, fill the disk, after the provider made that larger."""
     from novaops.engine.desired import DesiredState
-    from novaops.features.disk.resources.growth import Growth
+    from novaops.features.disk.resources.growth import growths
 
     def growth(_: object, __: object, settings: list[Disk]) -> DesiredState:
-        return DesiredState([Growth(disk.path) for disk in settings])
+        return DesiredState(growths(disk.path for disk in settings))
 
-    return _converge(options, host, path, {"state": "mounted"}, run, growth)
+    return _converge(options, host, path, {}, run, GROW, growth)
 
 
 @verb(app)
-def unmount(options: Options, host: OneHost, *, path: NeededPath = None, run: Run) -> int:
+def unmount(options: Options, host: OneHost, *, path: GonePath = None, run: Run) -> int:
     """Unmount, and take the line out of fstab. The data stays on the disk, untouched."""
-    return _converge(options, host, path, {"state": "absent"}, run)
+    return _converge(options, host, path, {"state": "absent"}, run, UNMOUNT)
 
 
-def _converge(options: Options, host: str, path: str | None, flags: dict[str, Any], run: Run, desired: Desired | None = None) -> int:
+def _converge(
+    options: Options, host: str, path: str | None, flags: dict[str, Any], run: Run, scope: Scope, desired: Desired | None = None
+) -> int:
     from novaops.cli.section_verb import converge_entries
 
-    return converge_entries(options, [host], run, "disk", "path", path, flags, desired)
+    return converge_entries(options, [host], run, scope, path, flags, desired)

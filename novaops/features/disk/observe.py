@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from novaops.formats import disk_name
 from novaops.verify import output
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Rebooted:
 def observe(host: Host, entries: Sequence[ExpectedMount]) -> list[ObservedMount]:
     """Three execs for all entries, and up to four for each. Raises HostFailed where the host cannot say."""
     fstab = _lines(output(host, "findmnt --fstab --list --json --output SOURCE,TARGET,FSTYPE,OPTIONS", expected=(0, 1)))
+    wanted_paths = {wanted.path.rstrip("/") for wanted in entries if wanted.state == "mounted"}
+    _use_automounts(host, [line for line in fstab if line.target in wanted_paths])
     kernel = _kernel(host)
     errors = _errors(output(host, "findmnt --verify 2>&1", expected=(0, 1)))
     return [_observe_entry(host, wanted, fstab, kernel, errors) for wanted in entries]
@@ -116,10 +119,18 @@ def before_reboot(host: Host, seen: Sequence[ObservedMount]) -> None:
 
 def after_reboot(host: Host, seen: Sequence[ObservedMount]) -> list[Rebooted]:
     """What is mounted now, and whether the marker files are there; they are removed."""
+    _use_automounts(host, [line for one in seen for line in one.fstab])
     kernel = _kernel(host)
     read = "[ ! -e %s ] || { cat -- %s && rm -- %s; }"
     survived = [one.writable and output(host, read, *[one.mark] * 3) == f"{one.mark}\n" for one in seen]
     return [Rebooted(_topmost(kernel, one.place), there) for one, there in zip(seen, survived, strict=True)]
+
+
+def _use_automounts(host: Host, fstab: Sequence[ObservedFstabLine]) -> None:
+    """What systemd mounts when it is used is used now; where that fails, nothing is mounted, which a claim says."""
+    for line in fstab:
+        if "x-systemd.automount" in line.options.split(","):
+            host.run("ls -d -- %s/.", line.target)
 
 
 # -- one entry ----------------------------------------------------------------------------------------------------------------
@@ -138,21 +149,30 @@ def _observe_entry(
         mark=f"{place}/.novaops-verify-{secrets.token_hex(8)}",
     )
     probed = _probed(host, seen.uuid) if seen.uuid else {}
-    device = wanted.device
-    by_name = not device.startswith("/") and device != "auto" and "=" not in device
-    at_path, at_device, *at_probed = _stat(host, [place, f"/dev/disk/by-id/{device}" if by_name else device, *probed])
-    serials = _serials(host, list(probed)) if by_name and probed else set()
+    paths = _paths(host, wanted.device)
+    at_path, *stats = _stat(host, [place, *paths, *probed])
+    at_device, at_probed = list(filter(None, stats[: len(paths)])), stats[len(paths) :]
+    serials = _serials(host, list(probed)) if probed else set()
     tags = next(iter(probed.values()), {})
     seen = replace(
         seen,
         devices={name: stat.device for name, stat in zip(probed, at_probed, strict=True) if stat},
         label=tags.get("LABEL", ""),
         filesystem=tags.get("TYPE", ""),
-        named=frozenset({at_device.device} if at_device else ()) | serials,
+        named=frozenset({found.device for found in at_device} | serials),
         owners=at_path.owners if at_path else (),
-        inodes=tuple(stat.inode for stat in (at_path, at_device) if stat),
+        inodes=tuple(stat.inode for stat in (at_path, *at_device) if stat),
     )
     return replace(seen, written=_write(host, seen)) if seen.writable else seen
+
+
+def _paths(host: Host, device: str) -> list[str]:
+    """Where the entry's device may be found."""
+    if device == "auto" or device.startswith(("/", "ID=")):
+        return [] if device == "auto" else [device.replace("ID=", "/dev/disk/by-id/", 1)]
+    if "=" in device:
+        return output(host, "findfs %s", device, expected=(0, 1)).splitlines()
+    return sorted(disk_name.links(device))
 
 
 @dataclass(frozen=True)

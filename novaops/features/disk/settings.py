@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from novaops.features.disk.resources.filesystem import LABEL_LENGTH
 from novaops.formats import names
+from novaops.formats.fstab import split_options
+
+_TAG = re.compile(r"""(UUID|LABEL|PARTUUID|PARTLABEL|ID)=(["']?)([^"']+)\2""", re.IGNORECASE)
+_TAG_NAME = re.compile("(UUID|LABEL|PARTUUID|PARTLABEL|ID)=", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:+=@#,-]{0,254}(/[A-Za-z0-9][A-Za-z0-9_.:+=@#,-]{0,254})*")
 
 
 def _device(text: Any) -> Any:
+    """auto, a path, a tag of fstab(5), or a name. Raises ValueError with the offending text."""
     if not isinstance(text, str):
         return text
-    if text == "auto" or text.upper().startswith("UUID="):
-        return text
-    return names.path(text) if text.startswith("/") else names.name(text)
+    if text.startswith("/"):
+        return names.path(text)
+    if (tag := _TAG.fullmatch(text)) and tag[3].isprintable():
+        return f"{tag[1].upper()}={tag[3]}"
+    if not _NAME.fullmatch(text) or _TAG_NAME.match(text):
+        raise ValueError(
+            f'"{text}" is no device: auto, a path, UUID=…, LABEL=…, PARTUUID=…, PARTLABEL=…, ID=…, a serial or another name of a disk'
+        )
+    return text
+
+
+def _options(value: Any) -> Any:
+    return list(split_options(value)) if isinstance(value, str) and value else value
 
 
 class Disk(BaseModel):
@@ -25,11 +42,11 @@ class Disk(BaseModel):
 
     path: names.Path
     device: Annotated[str, BeforeValidator(_device)] = "auto"
-    """auto (the one blank disk), a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
+    """auto (the one blank disk), a path, a tag of fstab(5) such as LABEL=…, a serial, or the name that udev or the cloud gives the disk."""
     filesystem: Literal["ext4", "xfs", "btrfs"] = "ext4"
     label: str = ""
-    options: Annotated[tuple[names.MountOption, ...], BeforeValidator(names.listed, json_schema_input_type=str | list[str])] = ("defaults",)
-    """`nofail,x-systemd.device-timeout=15s` is always added."""
+    options: Annotated[tuple[names.MountOption, ...], BeforeValidator(_options, json_schema_input_type=str | list[str])] = ("defaults",)
+    """`nofail,x-systemd.device-timeout=15s` is always added. Where they are not given, a line that is there keeps its own."""
     owner: names.Owner | None = None
     state: Literal["mounted", "defined", "unmounted", "absent"] = "mounted"
     grow: bool = False
@@ -56,4 +73,31 @@ class Disk(BaseModel):
         return bool({"bind", "rbind"} & set(self.options))
 
 
-Settings = list[Disk]
+def distinct(disks: list[Disk]) -> list[Disk]:
+    """The entries, if no two of them want the same. Raises ValueError that names both."""
+    names.each_once("path", [disk.path for disk in disks])
+    taken: dict[tuple[str, str], str] = {}
+    for disk in disks:
+        if disk.state not in {"mounted", "defined"} or disk.binds:
+            continue
+        device = "" if disk.device == "auto" else _one_name(disk.device)
+        for key, value in (("device", device), ("label", disk.label), ("wipe", disk.wipe)):
+            if value and (other := taken.setdefault((key, value), disk.path)) != disk.path:
+                raise ValueError(f"{other} and {disk.path} both have the {key} {getattr(disk, key)}")
+    return disks
+
+
+def _one_name(device: str) -> str:
+    """The device as it can be compared: /dev/disk/by-uuid/X and UUID=x are one."""
+    for folder, tag in _FOLDERS.items():
+        if device.startswith(f"/dev/disk/by-{folder}/"):
+            device = tag + device.rpartition("/")[2]
+    tag, equals, value = device.partition("=")
+    plain = value.strip('"').lower()
+    return f"{tag.upper()}={plain}" if equals and tag.upper() in {"UUID", "PARTUUID"} else device
+
+
+_FOLDERS = {"id": "", "uuid": "UUID=", "partuuid": "PARTUUID=", "label": "LABEL=", "partlabel": "PARTLABEL="}
+"""Folders of udev below /dev/disk, and the other way to write a name in them."""
+
+Settings = Annotated[list[Disk], AfterValidator(distinct)]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from novaops.engine.desired import DesiredState
     from novaops.engine.inventory import Host, Inventory
     from novaops.engine.playbooks import Playbook, Playbooks
+    from novaops.model.plan import Note
 
 app = typer.Typer(help="Password logins over ssh: allow, deny, status.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -81,8 +82,15 @@ def status(options: Options, hosts: Hosts = None) -> int:
 
 def _converge(options: Options, host: str, run: GuardedRun, settings: Callable[[Playbook, Host], Any]) -> int:
     from novaops.cli.section_verb import converge_hosts
+    from novaops.features.login.flags import contradictions
+
+    remarks: dict[str, list[Note]] = {}
 
     def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
-        return playbooks.desired(known, found, settings={"login": settings(playbooks.by_name["login"], found)})
+        playbook = playbooks.by_name["login"]
+        of_verb = settings(playbook, found)
+        if "login" in found.sections:
+            remarks[found.name] = contradictions(of_verb, playbook.settings(known, found))
+        return playbooks.desired(known, found, settings={"login": of_verb})
 
-    return converge_hosts(options, [host], run.options(), wanted=wanted, section="login", diff=run.diff)
+    return converge_hosts(options, [host], run.options(), wanted=wanted, section="login", diff=run.diff, remarks=remarks)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from novaops.engine.inventory import Host
 from novaops.engine.playbooks import Playbook
 from novaops.errors import UsageError
+from novaops.model.plan import Note
+
+if TYPE_CHECKING:
+    from novaops.features.login.settings import Settings
 
 
 def nobody(playbook: Playbook, host: Host) -> Any:
@@ -27,8 +31,21 @@ def allowed(playbook: Playbook, host: Host, users: Sequence[Mapping[str, Any]], 
         raise UsageError("root is let in by password only when --root says so", why="Whoever guesses passwords tries root first.")
     if not users and not flags and not section:
         raise UsageError("say who: --user NAME", why=f"{host.name} has no login: section to take it from.")
+    if not users and not flags and section and not section.keys() & {"users", "everyone", "fail2ban"}:
+        raise UsageError(
+            f"the login: section of {host.name} lets nobody in by password",
+            fix=f"say who: --user NAME; or, for what it says: novaops login deny {host.name}",
+        )
     before = [user for user in section.get("users") or [] if (user.get("name") if isinstance(user, dict) else user) not in named]
     return playbook.read({**section, **flags, "users": [*before, *users]}, "Beside" if users or flags else "Settings")
+
+
+def contradictions(wanted: Settings, declared: Settings) -> list[Note]:
+    """What a verb says where it wants something else than the inventory declares."""
+    if wanted.model_dump() == declared.model_dump():
+        return []
+    names = ", ".join(grant.name for grant in declared.grants) or "nobody"
+    return [Note("login", f"the inventory says otherwise, and apply makes it so again: it lets {names} in by password")]
 
 
 def _section(host: Host) -> dict[str, Any]:

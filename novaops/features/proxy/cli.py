@@ -7,8 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from novaops.cli.options import Flags, Hosts, Options, Run, verb
+from novaops.engine.scope import Scope
 
 app = typer.Typer(help="Reverse proxies with nginx: deploy, status, remove.", no_args_is_help=True, rich_markup_mode=None)
+
+DEPLOY = Scope("proxy", "name", ("present",), takes_all=True)
+REMOVE = Scope("proxy", "name", ("absent",), takes_all=True)
 
 Name = Annotated[str | None, typer.Option("--name", help="The site; without it every entry of the host's proxy: section.")]
 Source = "env:NAME, file:PATH or cmd:WORDS"
@@ -71,7 +75,7 @@ def deploy(options: Options, hosts: Hosts = None, *, name: Name = None, site: Si
     state = {"state": "present"} if name else {}  # otherwise as each entry says
     said = {**site.given(), **auth.given()}
     adds = {"others": "keep"} if said else {}  # by flags one adds; an inventory is the whole wish
-    return _converge(options, hosts, name, {**said, **adds, **state}, run)
+    return _converge(options, hosts, name, {**said, **adds, **state}, run, DEPLOY)
 
 
 @verb(app)
@@ -90,10 +94,10 @@ def status(options: Options, hosts: Hosts = None) -> int:
 @verb(app)
 def remove(options: Options, hosts: Hosts = None, *, name: Name = None, run: Run) -> int:
     """Take sites away, with their passwords and keys. nginx itself, and every other site of it, stays."""
-    return _converge(options, hosts, name, {"state": "absent"}, run)
+    return _converge(options, hosts, name, {"state": "absent"}, run, REMOVE)
 
 
-def _converge(options: Options, hosts: list[str] | None, name: str | None, flags: dict[str, Any], run: Run) -> int:
+def _converge(options: Options, hosts: list[str] | None, name: str | None, flags: dict[str, Any], run: Run, scope: Scope) -> int:
     from novaops.cli.section_verb import converge_entries
 
-    return converge_entries(options, hosts or [], run, "proxy", "name", name, flags)
+    return converge_entries(options, hosts or [], run, scope, name, flags)

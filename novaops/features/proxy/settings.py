@@ -219,8 +219,7 @@ def api_at(url: str) -> Provider:
 
 def distinct(sites: list[Site]) -> list[Site]:
     """The sites, if clients and nginx can tell them apart. Raises ValueError."""
-    if twice := repeated([site.name for site in sites]):
-        raise ValueError(f"{twice} is there twice")
+    names.each_once("name", [site.name for site in sites])
     present = [site for site in sites if site.state == "present"]
     _distinct_names(present)
     _one_scheme_a_port(present)

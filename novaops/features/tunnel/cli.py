@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from novaops.cli.options import Flags, GuardedRun, Hosts, Options, verb
+from novaops.engine.scope import Scope
 from novaops.features.tunnel import cli_open as tunnel_open
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from novaops.features.tunnel.settings import Tunnel
 
 app = typer.Typer(help="Tunnels over ssh: up, status, down, open.", no_args_is_help=True, rich_markup_mode=None)
+
+UP = Scope("tunnel", "name", ("present",), takes_all=True)
+DOWN = Scope("tunnel", "name", ("absent",), takes_all=True)
 
 Name = Annotated[
     str | None, typer.Option("--name", help="The tunnel; without it every entry of the host's tunnel: section, or the one of --to.")
@@ -53,7 +57,7 @@ def up(options: Options, hosts: Hosts = None, *, name: Name = None, flags: Tunne
     given = flags.given()
     name = name or default_name(given)
     state = {"state": "present"} if name else {}  # otherwise as each entry says
-    return _converge(options, hosts, name, {**given, **state}, run)
+    return _converge(options, hosts, name, {**given, **state}, run, UP)
 
 
 @verb(app)
@@ -97,15 +101,21 @@ def down(
         return of([entry.model_copy(update={"via": LEFT_ALONE}) for entry in entries])
 
     flags = {"state": "absent", **({"via": via} if via else {})}
-    return _converge(options, hosts, name, flags, run, without_gateway if only_here else None)
+    return _converge(options, hosts, name, flags, run, DOWN, without_gateway if only_here else None)
 
 
 tunnel_open.register(app)
 
 
 def _converge(
-    options: Options, hosts: list[str] | None, name: str | None, flags: dict[str, Any], run: GuardedRun, desired: Desired | None = None
+    options: Options,
+    hosts: list[str] | None,
+    name: str | None,
+    flags: dict[str, Any],
+    run: GuardedRun,
+    scope: Scope,
+    desired: Desired | None = None,
 ) -> int:
     from novaops.cli.section_verb import converge_entries
 
-    return converge_entries(options, hosts or [], run, "tunnel", "name", name, flags, desired)
+    return converge_entries(options, hosts or [], run, scope, name, flags, desired)

@@ -268,13 +268,11 @@ class ResolvedForward(PortForward):
 
 def distinct(tunnels: list[Tunnel]) -> list[Tunnel]:
     """The tunnels, if no two of them need the same listener, name or unit. Raises ValueError."""
-    named = [tunnel.name for tunnel in tunnels]
+    names.each_once("name", [tunnel.name for tunnel in tunnels])
     listeners: dict[str, str] = {}
     names_taken: dict[str, str] = {}
     units: dict[str, str] = {}
     for tunnel in tunnels:
-        if named.count(tunnel.name) > 1:
-            raise ValueError(f"{tunnel.name} is there twice")
         for stem in _unit_stems(tunnel):
             if (other := units.setdefault(stem, tunnel.name)) != tunnel.name:
                 raise ValueError(f"{other} and {tunnel.name} would both have a unit {stem}: choose another name")

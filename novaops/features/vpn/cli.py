@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from novaops.cli.options import Flags, GuardedRun, Hosts, Options, verb
+from novaops.engine.scope import Scope
 from novaops.features.vpn import cli_server
+from novaops.features.vpn.kind import is_server
 
 if TYPE_CHECKING:
     from novaops.engine.desired import DesiredState
     from novaops.engine.inventory import Host
 
 app = typer.Typer(help="OpenVPN for named routes only: up, status, down, lint; and servers.", no_args_is_help=True, rich_markup_mode=None)
+
+UP = Scope("vpn", "name", ("present",), takes_all=True, not_for=lambda entry: "it is a server" if is_server(entry) else "")
+DOWN = replace(UP, agrees=("absent",))
 
 Name = Annotated[str | None, typer.Option("--name", help="The link; without it every entry of the host's vpn: section.")]
 Source = "env:NAME, file:PATH or cmd:WORDS"
@@ -40,20 +46,18 @@ class LinkFlags(Flags):
 def up(options: Options, hosts: Hosts = None, *, name: Name = None, flags: LinkFlags, run: GuardedRun) -> int:
     """Bring each link of the hosts' vpn: sections up, and prove it by a request that went through it."""
     state = {"state": "present"} if name else {}
-    return _converge(options, hosts, name, {**flags.given(), **state}, run)
+    return _converge(options, hosts, name, {**flags.given(), **state}, run, UP)
 
 
 @verb(app)
 def down(options: Options, hosts: Hosts = None, *, name: Name = None, run: GuardedRun) -> int:
     """Take links away, with their routes, passwords and keys: addresses and routes are as they were before."""
-    return _converge(options, hosts, name, {"state": "absent"}, run)
+    return _converge(options, hosts, name, {"state": "absent"}, run, DOWN)
 
 
 @verb(app)
 def status(options: Options, hosts: Hosts = None) -> int:
     """Each link: its device, the age of its handshake, bytes, where each name's addresses are routed, and the API's answer."""
-    from dataclasses import replace
-
     from novaops.cli.query import ask_hosts, not_there, show_rows
     from novaops.features.vpn import status as vpn_status
     from novaops.features.vpn.settings import Link
@@ -92,7 +96,7 @@ def lint(options: Options, file: Annotated[Path, typer.Argument(metavar="FILE", 
     return code
 
 
-def _converge(options: Options, hosts: list[str] | None, name: str | None, flags: dict[str, Any], run: GuardedRun) -> int:
+def _converge(options: Options, hosts: list[str] | None, name: str | None, flags: dict[str, Any], run: GuardedRun, scope: Scope) -> int:
     from novaops.cli.section_verb import converge_entries
     from novaops.errors import UsageError
     from novaops.features.vpn.settings import Link
@@ -103,7 +107,7 @@ def _converge(options: Options, hosts: list[str] | None, name: str | None, flags
             raise UsageError(f"{name} is a server of {host.name}", fix=f"novaops vpn serve {host.name} --name {name}")
         return of(links)
 
-    return converge_entries(options, hosts or [], run, "vpn", "name", name, flags, links_only)
+    return converge_entries(options, hosts or [], run, scope, name, flags, links_only)
 
 
 cli_server.register(app)

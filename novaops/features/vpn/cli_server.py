@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from novaops.cli.options import Flags, Group, Hosts, OneHost, Options, Run, SingleHost, verb
+from novaops.engine.scope import Scope
+from novaops.features.vpn.kind import is_server
 
 if TYPE_CHECKING:
-    from novaops.engine.inventory import Host
+    from novaops.engine.desired import DesiredState
+    from novaops.engine.inventory import Host, Inventory
+    from novaops.engine.playbooks import Playbooks
+    from novaops.model.plan import Note
+
+SERVE = Scope("vpn", "name", ("present",), takes_all=True, not_for=lambda entry: "" if is_server(entry) else "it is a link")
+REMOVE = replace(SERVE, agrees=("absent",))
 
 client = typer.Typer(help="Clients of a VPN server: add, revoke, ls, renew.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -77,7 +86,13 @@ def serve(
         given["state"] = "absent" if change.remove else "present"
     renewal = Renewal(change.days, secrets.token_hex(8)) if change.renew else None
     serving = ServeOptions(name, bool(hosts), given, renewal, change.forget_clients)
-    return converge_hosts(options, hosts or [], run.options(), wanted=serving.desired, section="vpn", diff=run.diff)
+    remarks: dict[str, list[Note]] = {}
+
+    def wanted(known: Inventory, playbooks: Playbooks, host: Host) -> DesiredState:
+        remarks[host.name] = playbooks.by_name["vpn"].remarks(host, name, given, REMOVE if change.remove else SERVE)
+        return serving.desired(known, playbooks, host)
+
+    return converge_hosts(options, hosts or [], run.options(), wanted=wanted, section="vpn", diff=run.diff, remarks=remarks)
 
 
 @verb(client)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from novaops.engine.desired import DesiredState, HostView
 from novaops.errors import UsageError
 from novaops.features.vpn import server
+from novaops.features.vpn.kind import is_server
 from novaops.features.vpn.resources.server_client import ClientRevoked
 from novaops.formats import names
 
@@ -35,7 +36,7 @@ def names_of(host: Host) -> list[str]:
     """Of the servers in the host's section."""
     written = host.sections.get("vpn")
     entries = [entry for entry in written if isinstance(entry, dict)] if isinstance(written, list) else []
-    return [str(entry["name"]) for entry in entries if str(entry.get("serve")).lower() == "true" and "name" in entry]
+    return [str(entry["name"]) for entry in entries if is_server(entry) and "name" in entry]
 
 
 def the_server_of(host: Host, name: str | None) -> str:

@@ -190,10 +190,9 @@ def device(name: str) -> str:
 
 def distinct(entries: Sequence[Vpn]) -> list[Vpn]:
     """The entries. Raises ValueError where two of them have the same name, device, port, network or route."""
+    names.each_once("name", [entry.name for entry in entries])
     seen: dict[str, str] = {}
     for entry in entries:
-        if [other.name for other in entries].count(entry.name) > 1:
-            raise ValueError(f"{entry.name} is there twice")
         if seen.setdefault(entry.device, entry.name) != entry.name:
             raise ValueError(
                 f"{seen[entry.device]} and {entry.name} would both have the device {entry.device}: it has {LONGEST_DEVICE} characters"

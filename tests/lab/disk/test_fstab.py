@@ -74,6 +74,9 @@ def test_a_line_comes_changes_and_goes_between_those_of_others(vm: VirtualMachin
 
     write_fstab(vm, f"{foreign}\nUUID={uuid} /mnt/data ext4 noexec,rw\n")
     assert novaops(*words, "/mnt/data").code == 0
+    assert fstab(vm) == f"{foreign}\n{line.replace('defaults', 'noexec,rw')}\n"
+    assert "noexec" in options(vm, "/mnt/data")
+    assert novaops(*words, "/mnt/data", "--options", "defaults").code == 0
     assert fstab(vm) == f"{foreign}\n{line}\n"
     assert "noexec" not in options(vm, "/mnt/data")
 

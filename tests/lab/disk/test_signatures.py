@@ -69,6 +69,24 @@ WHOLE = (
     Exhibit("md-stopped", 'yes | mdadm --create /dev/md7 -q -l 1 -n 2 --run "$d" missing; mdadm --stop /dev/md7', "a member of an md RAID"),
     Exhibit("md-running", 'yes | mdadm --create /dev/md8 -q -l 1 -n 2 --run "$d" missing', "a member of an md RAID", used="raid1"),
     Exhibit("swap-on", 'mkswap "$d"; swapon "$d"', "swap space", used="it is swap space in use"),
+    Exhibit("pool-first", "first=$d", "a btrfs file system", used="mounted at /mnt/pool"),
+    Exhibit(
+        "pool-second",
+        'mkfs.btrfs -q -M "$first" "$d"; mkdir /mnt/pool; mount "$first" /mnt/pool',
+        "a btrfs file system",
+        used="it is part of the mounted btrfs file system",
+    ),
+    Exhibit("lvm-second", 'vgextend -q active "$d"', "an LVM physical volume", used="it is part of the volume group active"),
+    Exhibit("looped", 'losetup /dev/loop7 "$d"', "", serial=True, used="it is what /dev/loop7 is made of"),
+    Exhibit("written", 'systemd-run -q --unit=writer sh -c "exec 5<>$d; exec sleep 1d"', "", serial=True, used="it is opened by process"),
+    Exhibit(
+        "elsewhere",
+        """mkfs.ext4 -q -E lazy_itable_init=0 "$d"
+systemd-run -q --unit=elsewhere -p PrivateMounts=yes sh -c "mount $d /media; exec sleep 1d"
+until grep -q ' /media ' /proc/$(systemctl show -P MainPID elsewhere)/mountinfo; do sleep 0.1; done""",
+        "an ext4 file system",
+        used="it is mounted at /media in a container or service",
+    ),
     Exhibit("luks-open", f'{LUKS}; echo key | cryptsetup open "$d" opened', "LUKS encryption", used="crypt"),
 )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from novaops.engine.playbooks import over
+from novaops.engine.playbooks import with_flags
 
 
 @pytest.mark.parametrize(
@@ -29,4 +29,4 @@ from novaops.engine.playbooks import over
     ],
 )
 def test_a_part_is_said_and_the_rest_stays(entry: dict[str, Any], flags: dict[str, Any], both: dict[str, Any]) -> None:
-    assert over(entry, flags) == both
+    assert with_flags(entry, flags) == both

@@ -240,6 +240,26 @@ def test_a_volume_is_found_by_its_links() -> None:
     assert table.find("/dev/disk/by-id/dm-name-vg-data") is not None
 
 
+def test_what_a_device_is_called_and_who_uses_it() -> None:
+    """Links to links, links outside /dev/disk, udev's way of writing a blank, and what lsblk knows of the partition."""
+    tags = {"uuid": "U-1", "label": "größe 1", "partlabel": "my disk", "partuuid": "ab-01"}
+    tree = {"blockdevices": [{"name": "/dev/vdb1", "kname": "/dev/vdb1", "maj:min": "254:17", "type": "part", "size": 1024, **tags}]}
+    links = {
+        "/dev/disk/by-partlabel/my\\x20disk": "../../vdb1",
+        "/dev/data": "disk/by-partlabel/my\\x20disk",
+        "/dev/pool/data": "../vdb1",
+        "/dev/disk/by-id/virtio-X": "../../vdb1",
+        "/dev/loop": "loop",
+    }
+    rows = "".join(f"link\t{link}\t{target}\n" for link, target in links.items())
+    stdout = f"fresh\n{rows}user\tvdb1\tis part of the ZFS pool tank\nuser\tvdb\tis opened by process 1 (x)\njson\n{json.dumps(tree)}\n"
+    [device] = outcome(read([BlockDevices()], *framed(BlockDevices(), stdout)), BlockDevices()).devices
+    assert device.users == ("is part of the ZFS pool tank",)
+    assert device.names >= {
+        *("/dev/vdb1", "/dev/data", "/dev/pool/data", "UUID=u-1", "LABEL=größe 1", "PARTLABEL=my disk", "PARTUUID=ab-01", "ID=virtio-X"),
+    }
+
+
 @pytest.mark.parametrize(
     ("strings", "name"),
     [

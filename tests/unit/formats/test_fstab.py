@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def test_every_other_field_is_a_difference(field: str) -> None:
         (b"UUID=1 /data ext4 noatime", FstabLine("UUID=1", "/data", "ext4", ("noatime",))),
         (b"UUID=1\t/data/ \text4 noatime,nodev 1", FstabLine("UUID=1", "/data", "ext4", ("noatime", "nodev"), "1")),
         (b" UUID=1 /my\\040data ext4 defaults 0 2\r", FstabLine("UUID=1", "/my data", "ext4", check="2")),
-        (b"/swapfile none swap sw 0 0 # why", FstabLine("/swapfile", "none", "swap", ("sw",))),
+        (b"/swapfile none swap sw 0 0 # why", FstabLine("/swapfile", "none", "swap", ("sw",), comment="# why")),
         (b"\\043odd / ext4", FstabLine("#odd", "/", "ext4")),
         (b"# UUID=1 /data ext4", None),
         (b"UUID=1 /data", None),
@@ -123,7 +124,7 @@ def test_swap_is_no_path() -> None:
 
 def test_lines_are_found_by_what_they_mount() -> None:
     content = b'LABEL="my\\040data" /a ext4\n/dev/vdb /b ext4\nUUID=1 none swap sw 0 0\n'
-    names = frozenset({'LABEL="my data"', "UUID=1"})
+    names = frozenset({"LABEL=my data", "UUID=1"})
     assert [line.path for line in fstab.with_source(content, names)] == ["/a", "none"]
 
 
@@ -155,3 +156,73 @@ def test_findmnt_reads_what_was_written(tmp_path: Path) -> None:
     assert [entry["target"] for entry in json.loads(done.stdout)["filesystems"]] == [line.path for line in lines]
     checked = subprocess.run(["findmnt", "--verify", "--tab-file", str(file)], capture_output=True, text=True, check=False)
     assert "0 parse errors" in checked.stdout + checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('LABEL="my data"', "LABEL=my data"),
+        ("PARTLABEL='Data'", "PARTLABEL=Data"),
+        ("uuid=AAAA-BB", "UUID=aaaa-bb"),
+        ('PARTUUID="AB-01"', "PARTUUID=ab-01"),
+        ("ID=virtio-DATA", 'ID="virtio-DATA"'),
+        ("/dev//disk/./by-id/x", "/dev/disk/by-id/x"),
+    ],
+)
+def test_one_source_has_many_spellings(one: str, other: str) -> None:
+    assert fstab.source_name(one) == fstab.source_name(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("LABEL=data", "LABEL=Data"),
+        ("PARTLABEL=a", "LABEL=a"),
+        ("ID=Virtio-x", "ID=virtio-x"),
+        ("UUID=1", "PARTUUID=1"),
+        ("/dev/vdb", "UUID=1"),
+    ],
+)
+def test_what_is_another_source(one: str, other: str) -> None:
+    assert fstab.source_name(one) != fstab.source_name(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("defaults", ("defaults",)),
+        ("rw,,nofail,", ("rw", "nofail")),
+        ('rw,context="system_u:object_r:t:s0:c1,c2",nofail', ("rw", 'context="system_u:object_r:t:s0:c1,c2"', "nofail")),
+        ('context="never closed,nofail', ('context="never closed', "nofail")),
+    ],
+)
+def test_a_comma_between_quotes_parts_no_options(text: str, options: tuple[str, ...]) -> None:
+    assert fstab.split_options(text) == options
+
+
+@given(st.text(st.sampled_from('ab,"= ')))
+def test_options_lose_nothing_but_empty_ones(text: str) -> None:
+    assert ",".join(fstab.split_options(text)) == re.sub(",+", ",", text).strip(",") or '"' in text
+
+
+def test_an_octal_escape_is_a_byte() -> None:
+    assert unescape(r"/mnt/gr\303\266\303\237e") == "/mnt/größe"
+    assert fstab.find(b"UUID=1 /mnt/gr\\303\\266\\303\\237e ext4\n", "/mnt/größe") is not None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"UUID=1 /data ext4 noatime 0 2 # the big one", b"UUID=2 /data ext4 defaults 0 0 # the big one"),
+        (b"UUID=1 /data ext4 noatime 0 2\t#\ttabs  stay\r", b"UUID=2 /data ext4 defaults 0 0 #\ttabs  stay"),
+        (b"UUID=1 /data ext4 noatime # too early", b"UUID=2 /data ext4 defaults 0 0 # too early"),
+        (b"UUID=1 /data ext4 noatime 0 2 junk", b"UUID=2 /data ext4 defaults 0 0"),
+    ],
+)
+def test_the_comment_behind_a_replaced_line_stays(before: bytes, after: bytes) -> None:
+    assert fstab.put(before + b"\n", FstabLine("UUID=2", "/data", "ext4")) == after + b"\n"
+
+
+@pytest.mark.parametrize("path", ["//data//x/", "/data/./x", "/data/x/"])
+def test_a_path_in_a_crooked_form_is_the_path(path: str) -> None:
+    assert fstab.find(f"UUID=1 {path} ext4\n".encode(), "/data/x") is not None

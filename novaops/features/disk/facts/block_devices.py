@@ -15,7 +15,10 @@ from novaops.shell import sh_file
 ENDS = sh_file(__package__, "device_ends.sh")
 """sh functions: `edge_of`, `fingerprint`, `blank_ends`, `knows_only_the_partition`."""
 
-_SCRIPT = ENDS + sh_file(__package__, "block_devices.sh")
+USERS = sh_file(__package__, "device_users.sh")
+"""sh functions: `device_users`."""
+
+_SCRIPT = ENDS + USERS + sh_file(__package__, "block_devices.sh")
 
 
 class BlockDevices(Singleton[DeviceTable]):
@@ -33,11 +36,8 @@ class BlockDevices(Singleton[DeviceTable]):
         tree, rest_start = json.JSONDecoder().raw_decode(rest)
         fresh_uuid, *lines = head.splitlines()
         swaps = tuple(line.split("\t")[1] for line in lines if line.startswith("swap\t"))
-        links: dict[str, list[str]] = {}
-        for line in lines:
-            if line.startswith("link\t"):
-                _, link, target = line.split("\t")
-                links.setdefault(_resolve(link, target), []).append(link)
+        links = _links(line.split("\t")[1:] for line in lines if line.startswith("link\t"))
+        users = [line.split("\t", 2)[1:] for line in lines if line.startswith("user\t")]
         details = dict(_details(rest[rest_start:].splitlines()))
         devices: dict[str, BlockDevice] = {}
         if any(entry["size"] is None for entry, _ in _walk(tree["blockdevices"], None)):
@@ -50,13 +50,25 @@ class BlockDevices(Singleton[DeviceTable]):
             elif entry["type"] != "rom" and int(entry["size"]):
                 kernel_name = entry.get("kname") or path
                 names = tuple(sorted({*links.get(path, ()), *links.get(kernel_name, ()), kernel_name} - {path}))
-                devices[path] = _device(entry, parent, details.get(path), names)
+                used = tuple(use for name, use in users if name == posixpath.basename(kernel_name))
+                devices[path] = _device(entry, parent, details.get(path), names, used)
         return DeviceTable(tuple(devices.values()), swaps, fresh_uuid)
 
 
-def _resolve(link: str, target: str) -> str:
-    """Where a link below /dev leads: udev writes them relative to the link's own folder."""
-    return posixpath.normpath(posixpath.join(posixpath.dirname(link), target))
+def _links(rows: Iterable[list[str]]) -> dict[str, list[str]]:
+    """Of each device its links, also those that lead to another link. udev writes them relative to the link's own folder."""
+    targets = {link: posixpath.normpath(posixpath.join(posixpath.dirname(link), target)) for link, target in rows}
+    found: dict[str, list[str]] = {}
+    for link, target in targets.items():
+        end, steps = target, 0
+        while end in targets and steps < _DEEPEST:
+            end, steps = targets[end], steps + 1
+        found.setdefault(end, []).append(link)
+    return found
+
+
+_DEEPEST = 40
+"""Links in a row that Linux follows: path_resolution(7)."""
 
 
 def _walk(entries: Iterable[dict[str, Any]], parent: str | None) -> Iterator[tuple[dict[str, Any], str | None]]:
@@ -76,7 +88,9 @@ def _details(lines: Iterable[str]) -> Iterator[tuple[str, list[list[str]]]]:
             block.append([word, *fields])
 
 
-def _device(entry: dict[str, Any], parent: str | None, details: list[list[str]] | None, links: tuple[str, ...]) -> BlockDevice:
+def _device(
+    entry: dict[str, Any], parent: str | None, details: list[list[str]] | None, links: tuple[str, ...], users: tuple[str, ...]
+) -> BlockDevice:
     rows = details or []
     signatures = [_signature(row[1]) for row in rows if row[0] == "wipefs"]
     probed = dict(row[1].split("=", 1) for row in rows if row[0] == "probed" and "=" in row[1])
@@ -105,6 +119,8 @@ def _device(entry: dict[str, Any], parent: str | None, details: list[list[str]] 
         fingerprint=next((row[1][:16] for row in rows if row[0] == "fingerprint"), ""),
         holders=tuple(row[1] for row in rows if row[0] == "holder"),
         links=links,
+        users=users,
+        tags=tuple(f"{tag}={entry[tag.lower()]}" for tag in ("UUID", "LABEL", "PARTUUID", "PARTLABEL") if entry.get(tag.lower())),
     )
 
 

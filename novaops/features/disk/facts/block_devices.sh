@@ -1,11 +1,12 @@
-# What is on each block device, and who uses it. Uses the functions of device_ends.sh.
+# What is on each block device, and who uses it. Uses the functions of device_ends.sh and device_users.sh.
 # shellcheck shell=sh
 
 cat /proc/sys/kernel/random/uuid
 awk 'NR > 1 { print "swap\t" $1 }' /proc/swaps
-find /dev/disk /dev/mapper /dev/oracleoci -type l -printf 'link\t%p\t%l\n' 2>/dev/null
+find /dev \( -path /dev/char -o -path /dev/fd -o -path /dev/shm -o -path /dev/pts \) -prune -o -type l -printf 'link\t%p\t%l\n' 2>/dev/null
+device_users | sed 's/^/user\t/'
 echo json
-lsblk -J -b -p -o NAME,KNAME,MAJ:MIN,TYPE,SIZE,RO,SERIAL,MODEL,PTUUID || exit
+lsblk -J -b -p -o NAME,KNAME,MAJ:MIN,TYPE,SIZE,RO,SERIAL,MODEL,PTUUID,UUID,LABEL,PARTUUID,PARTLABEL || exit
 echo
 lines() {
   while IFS= read -r line; do case $line in '#'* | '') ;; *) printf '%s\t%s\n' "$1" "$line" ;; esac; done <<END

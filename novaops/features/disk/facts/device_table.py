@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+
+from novaops.formats.fstab import source_name
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,12 @@ class BlockDevice:
     fingerprint: str = ""
     """Of a device whose content has no UUID: a hash of its two ends, an identity of last resort."""
     holders: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    """What else it is in use for, in words that go on from its name: "is part of the ZFS pool tank"."""
     links: tuple[str, ...] = ()
-    """Its other names: those below /dev/disk and its like, and /dev/dm-0 of what is called /dev/mapper/NAME."""
+    """Its other paths: those below /dev/disk and its like, and /dev/dm-0 of what is called /dev/mapper/NAME."""
+    tags: tuple[str, ...] = ()
+    """LABEL=…, PARTLABEL=… and so on, as lsblk knows them."""
 
     @property
     def filesystem(self) -> str:
@@ -56,6 +63,13 @@ class BlockDevice:
         """As wipefs says it: blkid's way of writing signs and letters that are not ASCII cannot be taken back."""
         known = [signature.label for signature in self.signatures if signature.kind == self.probed.get("TYPE")]
         return known[0] if known else self.probed.get("LABEL", "")
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every source by which fstab(5) can mean this device, in the form of `fstab.source_name`."""
+        values = {"UUID": self.uuid, "LABEL": self.label, "PARTUUID": self.probed.get("PART_ENTRY_UUID", "")}
+        written = [*(f"{tag}={value}" for tag, value in values.items() if value), *self.tags, *filter(None, map(_tag_of, self.links))]
+        return frozenset({self.path, *self.links, *map(source_name, written)})
 
     @property
     def identities(self) -> tuple[str, ...]:
@@ -77,6 +91,16 @@ class BlockDevice:
             return KINDS.get(kind, kind)
         return "" if self.blank else "data of no known kind" if self.blank is False else "could not be read"
 
+
+def _tag_of(link: str) -> str:
+    r"""PARTLABEL=my disk for /dev/disk/by-partlabel/my\x20disk: systemd looks for the tag there."""
+    folder, _, name = link.rpartition("/")
+    tag = _TAG_FOLDERS.get(folder)
+    raw = re.sub(rb"\\x([0-9a-f]{2})", lambda match: bytes.fromhex(match[1].decode()), name.encode("utf-8", "surrogateescape"))
+    return f"{tag}={raw.decode('utf-8', 'surrogateescape')}" if tag else ""
+
+
+_TAG_FOLDERS = {f"/dev/disk/by-{tag.lower()}": tag for tag in ("UUID", "LABEL", "PARTUUID", "PARTLABEL", "ID")}
 
 KINDS = {
     "LVM2_member": "an LVM physical volume",
@@ -105,9 +129,9 @@ class DeviceTable:
         """The device that has `name` as its path or as one of its links."""
         return next((d for d in self.devices if name == d.path or name in d.links), None)
 
-    def with_uuid(self, uuid: str) -> tuple[BlockDevice, ...]:
-        """The devices whose file system has this UUID; two after a disk was cloned."""
-        return tuple(d for d in self.devices if uuid and d.uuid.lower() == uuid.lower())
+    def named(self, source: str) -> tuple[BlockDevice, ...]:
+        """The devices that a source of fstab means, such as UUID=…; two after a disk was cloned."""
+        return tuple(d for d in self.devices if source_name(source) in d.names)
 
     def children(self, device: BlockDevice) -> Iterator[BlockDevice]:
         return (d for d in self.devices if device.path in d.parents)

@@ -1,4 +1,4 @@
-"""How large a mounted file system is, and how large it could be."""
+"""How large a mounted file system is."""
 
 from __future__ import annotations
 
@@ -6,37 +6,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.shell import join, sh_file
 
 _SCRIPT = sh_file(__package__, "filesystem_size.sh")
 
-TABLE_END = 2 * 1_048_576
-"""Bytes left free at a disk's end: the backup GPT is there, and partitions end on a whole MiB."""
-
 
 @dataclass(frozen=True)
-class FreeSpace:
-    """All sizes are bytes."""
+class Extent:
+    """What a file system has of one device."""
 
-    filesystem: str
-    source: str
-    """The device it is on."""
+    device: str
     size: int
-    unit: int
-    """The least by which it grows: a block group. Less than that is not a change."""
-    device_size: int
-    disk: str = ""
-    """The disk of the partition it is on; "" when it is on a whole disk."""
-    partition: int = 0
-    """The partition's number."""
-    behind: int = 0
-    """Free behind the partition; 0 when another one follows."""
+    """Bytes."""
+    number: int = 1
+    """btrfs's own number of the device."""
 
 
 @dataclass(frozen=True)
-class FilesystemSize(Question[FreeSpace]):
-    """ABSENT when nothing is mounted at `path`. Asking makes the kernel look again how large a SCSI disk is."""
+class FilesystemExtent:
+    filesystem: str
+    extents: tuple[Extent, ...] = ()
+    """One for each device: btrfs may have several. None for a file system that novaops cannot measure."""
+    unit: int = 0
+    """The least by which it grows, in bytes: a block group. Less than that is not a change."""
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class FilesystemSize(Question[FilesystemExtent]):
+    """ABSENT when nothing is mounted at `path`."""
 
     path: str
     family: ClassVar[str] = "filesystem-size"
@@ -46,17 +45,41 @@ class FilesystemSize(Question[FreeSpace]):
         return f"set -- {join(question.path for question in questions)}\n{_SCRIPT}"
 
     @classmethod
-    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, FreeSpace | Missing]:
-        answers: dict[Self, FreeSpace | Missing] = {}
-        for question, line in zip(questions, section.stdout.splitlines(), strict=False):
-            match line.split("\t"):
-                case ["absent"]:
-                    answers[question] = Missing.ABSENT
-                case ["room", kind, source, "", device_size, disk, number, behind]:
-                    answers[question] = FreeSpace(kind, source, 0, 0, int(device_size), disk, int(number), int(behind))
-                case ["room", kind, source, size, unit, device_size, disk, number, behind] if int(size):
-                    numbers = (int(size), int(unit), int(device_size))
-                    answers[question] = FreeSpace(kind, source, *numbers, disk, int(number), int(behind))
-                case _:
-                    answers[question] = Missing.UNKNOWN
-        return answers
+    def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, FilesystemExtent | Missing]:
+        lines = section.stdout.splitlines()
+        return {question: _answer(line) for question, line in zip(questions, lines, strict=False)}
+
+
+class MountedFilesystems(Singleton[tuple[FilesystemExtent, ...]]):
+    """Those that are mounted and could grow, each once."""
+
+    family: ClassVar[str] = "mounted-filesystems"
+
+    @classmethod
+    def script_one(cls) -> str:
+        return _ALL + _SCRIPT
+
+    @classmethod
+    def parse_one(cls, section: Section) -> tuple[FilesystemExtent, ...] | Missing:
+        answers = map(_answer, section.stdout.splitlines())
+        return tuple(answer for answer in answers if isinstance(answer, FilesystemExtent))
+
+
+_ALL = """\
+set --
+while IFS= read -r target; do [ -z "$target" ] || set -- "$@" "$target"; done <<END
+$(findmnt -n -l -o MAJ:MIN,TARGET -t ext2,ext3,ext4,xfs,btrfs | awk '!seen[$1]++ { sub(/^ *[^ ]+ +/, ""); print }')
+END
+"""
+
+
+def _answer(line: str) -> FilesystemExtent | Missing:
+    match line.split("\t"):
+        case ["absent"]:
+            return Missing.ABSENT
+        case ["size", kind, access, unit, *extents]:
+            parts = [extent.split(" ") for extent in extents]
+            found = tuple(Extent(device, int(size), int(number)) for number, size, device in parts)
+            return FilesystemExtent(kind, found, int(unit), access == "ro")
+        case _:
+            return Missing.UNKNOWN

@@ -22,14 +22,25 @@ class MountedAt:
     number: str
     """The device's major:minor."""
 
+    @property
+    def is_automount(self) -> bool:
+        return self.filesystem == "autofs" and self.source == "systemd-1"
+
 
 @dataclass(frozen=True)
 class MountTable:
     mounts: tuple[MountedAt, ...]
 
     def at(self, path: str) -> MountedAt | None:
-        """What is mounted exactly at `path`; of several stacked there the topmost, which is the visible one."""
-        return next((mount for mount in reversed(self.mounts) if mount.target == path), None)
+        """What is mounted exactly at `path`; of several stacked there the topmost, which is the visible one.
+
+        Never the automount of systemd that waits there: see `automounted`.
+        """
+        return next((m for m in reversed(self.mounts) if m.target == path and not m.is_automount), None)
+
+    def automounted(self, path: str) -> bool:
+        """Whether an automount unit of systemd mounts at `path` what is to be there, as soon as it is used."""
+        return any(mount.target == path and mount.is_automount for mount in self.mounts)
 
     def below(self, path: str) -> Iterator[MountedAt]:
         prefix = path.rstrip("/") + "/"

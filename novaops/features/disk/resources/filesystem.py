@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from novaops.facts.directory import DirectoryAt
 from novaops.facts.file import FileAt
-from novaops.features.disk.facts.block_devices import ENDS, BlockDevices
+from novaops.features.disk.facts.block_devices import ENDS, USERS, BlockDevices
 from novaops.features.disk.facts.device import Device, DeviceAt
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
 from novaops.features.disk.facts.mounts import Mounts
@@ -27,7 +27,7 @@ MAKERS = {"ext4": "e2fsprogs", "xfs": "xfsprogs", "btrfs": "btrfs-progs"}
 LABEL_LENGTH = {"ext4": 16, "xfs": 12, "btrfs": 255}
 """Bytes: ext4(5), xfs_admin(8), btrfs-filesystem(8)."""
 
-_SAME_DISK = ENDS + sh_file(__package__, "same_disk.sh")
+_SAME_DISK = ENDS + USERS + sh_file(__package__, "same_disk.sh")
 
 _FRESH_IDENTITY = {
     "ext4": lambda uuid, label: ["-q", "-m", "0", "-U", uuid, *(["-L", label] if label else [])],
@@ -41,7 +41,7 @@ class Filesystem(Resource):
     """The file system that will be mounted at `path`."""
 
     device: str
-    """auto for the one blank disk; else a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
+    """auto for the one blank disk; else a path, a tag such as UUID=…, a serial, or a name that udev or a cloud gives it."""
     kind: str
     path: str
     label: str = ""
@@ -77,7 +77,7 @@ class Filesystem(Resource):
                 named=named,
             )
             path = facts.known(DirectoryAt(self.path)).real
-            self._chosen[facts] = select(DiskRequest(self.device, self.kind, path, self.wipe, self.read_only), host)
+            self._chosen[facts] = select(DiskRequest(self.device, self.kind, path, self.path, self.wipe, self.read_only), host)
         return self._chosen[facts]
 
     def plan(self, facts: Facts) -> Iterable[Step]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from novaops.errors import Refused
 from novaops.facts.directory import Directory, DirectoryAt
 from novaops.facts.file import FileAt
 from novaops.features.disk.facts.mounts import MountedAt, Mounts, MountTable
-from novaops.features.disk.resources import fstab_file, mount_options, unmount
+from novaops.features.disk.resources import fstab_file, mount_options, mounting, places, unmount
 from novaops.features.disk.resources.filesystem import Filesystem
 from novaops.features.disk.resources.fstab_file import FSTAB
-from novaops.features.disk.resources.selection import is_mounted, names
+from novaops.features.disk.resources.selection import is_mounted
 from novaops.formats import fstab
 from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Resource, Step
@@ -22,8 +22,6 @@ from novaops.shell import quote
 
 State = Literal["mounted", "defined", "unmounted", "absent"]
 """mounted: line and mount. defined: the line; the mount stays as it is. unmounted: no mount; the line stays as it is. absent: neither."""
-
-_VIRTUAL = {"proc", "sysfs", "devtmpfs", "devpts", "cgroup2", "cgroup", "securityfs", "debugfs", "tracefs", "bpf", "efivarfs"}
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,8 @@ class Mount(Resource):
     filesystem: str = "none"
     """The type in fstab where `source` is a text."""
     options: tuple[str, ...] = ("defaults",)
+    keeps_options: bool = False
+    """Whether a line that is there keeps its options, with those of `options` added that it has none of."""
     owner: str = ""
     """USER or USER:GROUP of the mounted file system's top folder; "" leaves it as it is."""
     state: State = "mounted"
@@ -57,83 +57,116 @@ class Mount(Resource):
         else:
             yield from self._there(facts)
 
+    def exclusive_keys(self, facts: Facts) -> Iterator[str]:
+        """The mount point, wherever a link leads."""
+        yield f"the mount point {facts.known(DirectoryAt(self.path)).real}"
+
     def notes(self, facts: Facts) -> Iterator[str]:
         real = facts.known(DirectoryAt(self.path)).real
         if real != self.path.rstrip("/"):
             yield f"{self.path} leads to {real}: that is what fstab names"
+        old = fstab.find(fstab_file.text(facts), real, self.path)
+        if old is None or not self.keeps_options or self.state not in {"mounted", "defined"}:
+            return
+        if added := mount_options.missing(self.options, old.options):
+            yield f"fstab's options for {real} are kept: {','.join(old.options)}; novaops adds {','.join(added)}"
+        if "noauto" in old.options and not old.automounts:
+            yield f"fstab's option noauto is kept: {real} is not mounted when the host starts. --options without it changes that"
 
     def _there(self, facts: Facts) -> Iterator[Step]:
         place = facts.known(DirectoryAt(self.path))
         mounts = facts.known(Mounts())
         before = fstab_file.text(facts)
-        line, mounted, check = self._wanted(facts, place, mounts)
-        old = fstab.find(before, place.real)
-        known = names(self.source.select(facts).device) if isinstance(self.source, Filesystem) else frozenset[str]()
-        if old is not None and old.source not in {*known, line.source}:
-            raise Refused(
-                f"/etc/fstab has {old.source} for {place.real} already",
-                why=f"Wanted there: {line.source}.",
-                fix=f"novaops disk unmount HOST --path {place.real} takes that line out",
-            )
+        if place.real == "/":
+            raise Refused(f"{self.path} leads to /, which the host runs from", fix="choose another --path")
+        old = fstab.find(before, place.real, self.path)
+        line, mounted, check = self._wanted(facts, place, mounts, old)
+        self._refuse_other_line(facts, line, old, place)
         changes: list[Change] = []
         actions: list[Action] = []
         line_changed = old is None or not old.same_as(line)
-        to_mount = mounted is None and self.state == "mounted"
-        _refuse_no_directory(place)
+        stops = mounts.automounted(place.real) and not line.automounts and self.state == "mounted"
+        to_mount = mounted is None and self.state == "mounted" and (stops or not mounts.automounted(place.real))
+        places.refuse_no_directory(place)
         if to_mount:
-            _refuse_place(place, mounts)
+            places.refuse_place(place, mounts)
         if place.state == "absent" and (to_mount or line_changed):
             actions.append(_make_directory(place))
+        if stops:
+            changes.append(Change("automount", "on", None))
+            actions.append(mounting.automount_off(place.real, mounting.by_line(old, place.real) if old and old.automounts else None))
         if to_mount:
             changes.append(Change("mounted", None, line.source))
             actions += check
-            actions.append(_trial(line, place.real))
+            actions.append(mounting.trial(line, place.real))
         if line_changed:
             changes.append(Change("fstab", old.render() if old else None, line.render()))
-            actions.append(fstab_file.write(facts, fstab.put(before, line)))
-        if to_mount:
-            actions.append(unmount.by_line(place.real))
-        elif mounted is not None:
-            live, wanted = mount_options.live(mounted), mount_options.wanted(line.options, self._inherited(facts, line, mounts))
-            if differing := [option for option, now in zip(wanted, live, strict=True) if option != now]:
-                changes.append(Change("options", ",".join(live), ",".join(differing)))
-                put, back = (mount_options.remount(place.real, line.options, switches) for switches in (wanted, live))
-                actions.append(Command(put, undo=Command(back)))
+            actions.append(fstab_file.write(facts, fstab.put(before, line, self.path)))
+        if to_mount or stops:
+            actions.append(mounting.by_line(line, place.real))
+        elif mounted is not None and (remount := self._live_options(facts, line, old, mounted)):
+            changes.append(remount[0])
+            actions.append(remount[1])
         if self.owner and self.state == "mounted" and (mounted is None or not _owned(place, self.owner)):
-            was = f"{place.owner}:{place.group}" if mounted else None
-            changes.append(Change("owner", was, self.owner))
-            undo = Command(("chown", was, "--", place.real)) if was else None
-            actions.append(Command(("chown", self.owner, "--", place.real), undo=undo))
+            was = f"{place.owner}:{place.group}" if mounted else ""
+            changes.append(Change("owner", was or None, self.owner))
+            actions.append(mounting.chown(place.real, self.owner, was))
         if changes:
             yield Step(self.id, tuple(changes), tuple(actions))
 
-    def _wanted(self, facts: Facts, place: Directory, mounts: MountTable) -> tuple[fstab.FstabLine, MountedAt | None, list[Action]]:
+    def _refuse_other_line(self, facts: Facts, line: fstab.FstabLine, old: fstab.FstabLine | None, place: Directory) -> None:
+        known = self.source.select(facts).device.names if isinstance(self.source, Filesystem) else frozenset[str]()
+        if old is not None and fstab.source_name(old.source) not in {*known, fstab.source_name(line.source)}:
+            raise Refused(
+                f"/etc/fstab has {old.source} for {place.real} already",
+                why=f"Wanted there: {line.source}.",
+                fix=places.unmount_hint(place.real, "choose another --path", " takes that line out"),
+            )
+
+    def _line(self, source: str, path: str, kind: str, old: fstab.FstabLine | None, check: str = "0") -> fstab.FstabLine:
+        """The wanted line. Of the one that is there it keeps what nobody asked to change."""
+        line = fstab.FstabLine(source, path, kind, self.options, "0", check)
+        if old is None or not self.keeps_options:
+            return line
+        options = (*old.options, *mount_options.missing(self.options, old.options))
+        return replace(line, options=options, dump=old.dump, check=old.check if old.complete else check)
+
+    def _wanted(
+        self, facts: Facts, place: Directory, mounts: MountTable, old: fstab.FstabLine | None
+    ) -> tuple[fstab.FstabLine, MountedAt | None, list[Action]]:
         """The line, what of it is mounted already, and what to check before it is."""
         present = mounts.at(place.real)
         if isinstance(self.source, Filesystem):
             selection = self.source.select(facts)
             kind = self.source.kind
-            line = fstab.FstabLine(f"UUID={selection.uuid}", place.real, kind, self.options, "0", "2" if kind == "ext4" else "0")
+            line = self._line(f"UUID={selection.uuid}", place.real, kind, old, "2" if kind == "ext4" else "0")
             if present is not None and not is_mounted(selection.device, place.real, mounts):
-                raise _occupied(place, present)
-            healthy: list[Action] = [] if selection.make else [_healthy(kind, selection.device.path, read_only=self.source.read_only)]
+                raise places.occupied(place, present)
+            healthy: list[Action] = [] if selection.make else [_healthy(kind, selection.device.path, read_only="ro" in line.options)]
             return line, present, healthy
-        line = fstab.FstabLine(self.source, place.real, self.filesystem, self.options)
+        line = self._line(self.source, place.real, self.filesystem, old)
         if "bind" in self.options or "rbind" in self.options:
             source = facts.known(DirectoryAt(self.source))
             if source.state not in {"empty", "filled"}:
                 raise Refused(f"there is no folder {self.source} to bind to {place.real}")
-            if present is not None and (present.number, present.root) != _seen_at(source.real, mounts):
-                raise _occupied(place, present)
+            if present is not None and (present.number, present.root) != places.seen_at(source.real, mounts):
+                raise places.occupied(place, present)
         elif present is not None and present.source != self.source:
-            raise _occupied(place, present)
+            raise places.occupied(place, present)
         return line, present, []
 
-    def _inherited(self, facts: Facts, line: fstab.FstabLine, mounts: MountTable) -> frozenset[str]:
-        """The options that a bind mount takes over from the mount that holds its source."""
-        if isinstance(self.source, Filesystem) or not {"bind", "rbind"} & set(line.options):
-            return frozenset()
-        return _holder(facts.known(DirectoryAt(self.source)).real, mounts).options
+    def _live_options(
+        self, facts: Facts, line: fstab.FstabLine, old: fstab.FstabLine | None, mounted: MountedAt
+    ) -> tuple[Change, Command] | None:
+        """The remount that gives a live mount the options of its line; None where it has them."""
+        bound = bool({"bind", "rbind"} & set(line.options))
+        holder = places.holder(facts.known(DirectoryAt(str(self.source))).real, facts.known(Mounts())) if bound else None
+        live = mount_options.live(mounted)
+        wanted = mount_options.wanted(line.options, mounted, holder, old.options if old else ())
+        if not (after := mount_options.differing(wanted, live)):
+            return None
+        change = Change("options", ",".join(mount_options.differing(live, wanted)), ",".join(after))
+        return change, mounting.remount(mounted, wanted, live, bound=bound)
 
     def predict(self, facts: Facts) -> Facts:
         """Without the mount once it is unmounted, so that its parent can be unmounted next."""
@@ -150,13 +183,6 @@ def _make_directory(place: Directory) -> Command:
         holds=f"[ ! -d {quote(place.real)} ]",
     )
     return Command(("mkdir", "-p", "-m", "0755", "--", place.real), holds=f"[ -d {quote(place.real)} ]", undo=undo)
-
-
-def _trial(line: fstab.FstabLine, path: str) -> Command:
-    """Mount without fstab and unmount again, so that a line that cannot work is never written."""
-    kind = () if line.filesystem == "none" else ("-t", line.filesystem)
-    words = ("mount", *kind, "-o", ",".join(line.options), "--", line.source, path)
-    return Command(("sh", "-c", '"$@" && umount -- "$0"', path, *words))
 
 
 _XFS_CHECK = """\
@@ -185,43 +211,3 @@ def _healthy(kind: str, device: str, *, read_only: bool) -> Command:
 def _owned(place: Directory, owner: str) -> bool:
     user, _, group = owner.partition(":")
     return user in {place.owner, place.uid} and (not group or group in {place.group, place.gid})
-
-
-def _holder(path: str, mounts: MountTable) -> MountedAt:
-    """The mount that `path` is in."""
-    holders = [m for m in mounts.mounts if path == m.target or path.startswith(m.target.rstrip("/") + "/")]
-    return max(holders, key=lambda m: len(m.target))
-
-
-def _seen_at(path: str, mounts: MountTable) -> tuple[str, str]:
-    """The device number and the path inside its file system of what is at `path`."""
-    mount = _holder(path, mounts)
-    inside = path[len(mount.target.rstrip("/")) :]
-    return mount.number, (mount.root.rstrip("/") + inside) or "/"
-
-
-def _occupied(place: Directory, mounted: MountedAt) -> Refused:
-    return Refused(
-        f"{mounted.source} ({mounted.filesystem}) is mounted at {place.real} already",
-        fix=f"choose another --path, or unmount it first: novaops disk unmount HOST --path {place.real}",
-    )
-
-
-def _refuse_no_directory(place: Directory) -> None:
-    if place.state == "other":
-        raise Refused(f"{place.nearest} is not a directory", fix="choose another --path, or move it away")
-
-
-def _refuse_place(place: Directory, mounts: MountTable) -> None:
-    """Raises Refused where the mount would hide files or other mounts."""
-    if place.state == "filled":
-        raise Refused(
-            f"{place.real} is not empty",
-            why="Mounting there would hide what is in it.",
-            fix="move the files away, or choose another --path",
-        )
-    if beneath := [m.target for m in mounts.below(place.real)]:
-        raise Refused(f"{', '.join(beneath)} is mounted beneath {place.real}, and would be hidden", fix="choose another --path")
-    under = _holder(place.nearest, mounts)
-    if under.filesystem in _VIRTUAL:
-        raise Refused(f"{place.real} is inside {under.target}, which the kernel makes", fix="choose another --path")

@@ -1,5 +1,6 @@
 # Whether a disk is still what it was when the plan was made; asked right before it is formatted or wiped.
-# `device` is its path, set before. Each function says what is different, and ends the script. Uses the functions of device_ends.sh.
+# `device` is its path, set before. Each function says what is different, and ends the script. Uses the functions
+# of device_ends.sh and device_users.sh.
 # shellcheck shell=sh disable=SC2154
 
 no() {
@@ -24,6 +25,8 @@ idle() {
     /proc/self/mountinfo || no 'is mounted now'
   awk -v node="$node" '$1 == node { exit 1 }' /proc/swaps || no 'is swap space now'
   for holder in "/sys/class/block/${node##*/}/holders/"*; do [ ! -e "$holder" ] || no "is held by ${holder##*/} now"; done
+  use=$(device_users | awk -F '\t' -v name="${node##*/}" '$1 == name { print $2; exit }')
+  [ -z "$use" ] || no "$use now"
 }
 
 # still_blank SIZE

@@ -10,19 +10,22 @@ from novaops.errors import Refused
 from novaops.features.disk.facts.device import Device
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
 from novaops.features.disk.facts.mounts import MountTable
-from novaops.formats import fstab
+from novaops.features.disk.resources.places import unmount_hint
+from novaops.formats import disk_name, fstab
 from novaops.formats.size import human
 from novaops.model.question import Missing
 
 
 @dataclass(frozen=True)
 class DiskRequest:
-    """The disk that is asked for. `device` is auto, a path, UUID=…, a serial, or a name below /dev/disk/by-id."""
+    """The disk that is asked for. `device` is auto, a path, a tag such as UUID=…, a serial, or a name that udev or a cloud gives it."""
 
     device: str
     filesystem: str
     path: str
     """The mount point, every link resolved."""
+    written: str
+    """The mount point as it was written."""
     wipe: str = ""
     read_only: bool = False
 
@@ -51,8 +54,9 @@ class DiskChoice:
 def select(request: DiskRequest, host: HostDisks) -> DiskChoice:
     """The device for `request`. Raises Refused, with what is on the device, unless using it is provably safe."""
     device = _named(request, host) if request.device != "auto" else _automatic(request, host)
-    if is_mounted(device, request.path, host.mounts):
-        return _mounted(request, device)
+    device = next((d for d in _pool(device, host.table) if is_mounted(d, request.path, host.mounts)), device)
+    if is_mounted(device, request.path, host.mounts) or _is_automounted(device, request, host):
+        return _mounted(request, device, host)
     _refuse_if_used(request, device, host)
     if request.wipe and request.wipe in device.identities:
         return _make(request, device, host, wipe=True)
@@ -79,11 +83,10 @@ def is_mounted(device: BlockDevice, path: str, mounts: MountTable) -> bool:
     return mounted.number == device.number or mounted.source in {device.path, *device.links}
 
 
-def names(device: BlockDevice) -> frozenset[str]:
-    """Every way in which fstab could mean this device."""
-    tags = {"UUID": device.uuid, "LABEL": device.label, "PARTUUID": device.probed.get("PART_ENTRY_UUID", "")}
-    written = {f"{tag}={quote}{value}{quote}" for tag, value in tags.items() if value for quote in ("", '"')}
-    return frozenset({device.path, *device.links, *written})
+def _is_automounted(device: BlockDevice, request: DiskRequest, host: HostDisks) -> bool:
+    """Whether the device is mounted there as soon as that is used: an automount waits, and fstab's line names the device."""
+    line = fstab.find(host.fstab, request.path, request.written)
+    return line is not None and host.mounts.automounted(request.path) and fstab.source_name(line.source) in device.names
 
 
 def describe(device: BlockDevice) -> str:
@@ -96,9 +99,10 @@ def uses(device: BlockDevice, table: DeviceTable, mounts: MountTable) -> Iterato
     """Why the device, or anything made of it, is in use; nothing for an idle one."""
     for part in table.family(device):
         name = "it" if part is device else part.path
-        for mount in mounts.mounts:
-            if mount.number == part.number or mount.source == part.path:
-                yield f"{name} is mounted at {mount.target}" + (", the host runs from it" if mount.target == "/" else "")
+        mounted = [m.target for m in mounts.mounts if m.number == part.number or m.source == part.path]
+        for target in mounted:
+            yield f"{name} is mounted at {target}" + (", the host runs from it" if target == "/" else "")
+        yield from (f"{name} {use}" for use in part.users if not mounted)
         if {part.path, *part.links} & set(table.swaps):
             yield f"{name} is swap space in use"
         if part is not device and (part.kind in {"lvm", "crypt", "mpath"} or part.kind.startswith("raid")):
@@ -109,23 +113,48 @@ def uses(device: BlockDevice, table: DeviceTable, mounts: MountTable) -> Iterato
 
 def _named(request: DiskRequest, host: HostDisks) -> BlockDevice:
     wanted = request.device
-    if wanted.upper().startswith("UUID="):
-        found = host.table.with_uuid(wanted[5:].strip('"'))
-    elif wanted.startswith("/"):
+    found: tuple[BlockDevice, ...]
+    if wanted.startswith("/"):
         if host.named is Missing.ABSENT or not isinstance(host.named, Device):
-            raise Refused(f"there is no {wanted} on this host", why=_overview(host), fix=_LOOK)
+            raise Refused(f"there is no {wanted} on this host", why=_overview(host), fix=_did_you_mean(wanted, host))
         if "block" not in host.named.kind:
             raise Refused(f"{wanted} is a {host.named.kind}, not a disk", why=_overview(host), fix=_LOOK)
         device = host.table.find(host.named.real)
         found = (device,) if device else ()
+    elif "=" in wanted:
+        found = host.table.named(wanted)
+        if found and not request.wipe and set(found) <= set(_pool(found[0], host.table)):
+            found = found[:1]
     else:
-        ends = [f"/dev/disk/by-id/{wanted}", f"/dev/{wanted}"]
-        found = tuple(d for d in host.table.devices if d.serial == wanted or {d.path, *d.links} & set(ends))
+        exact = tuple(
+            d for d in host.table.devices if d.serial == wanted or {d.path, *d.links} & {f"/dev/disk/by-id/{wanted}", f"/dev/{wanted}"}
+        )
+        serials, links = disk_name.serials(wanted), disk_name.links(wanted)
+        found = exact or tuple(d for d in host.table.devices if d.serial in serials or {d.path, *d.links} & links)
     if len(found) == 1:
         return found[0]
     if found:
         raise _several(wanted, found)
-    raise Refused(f"no disk on this host is {wanted}", why=_overview(host), fix=_LOOK)
+    raise Refused(f"no disk on this host is {wanted}", why=_overview(host), fix=_did_you_mean(wanted, host))
+
+
+def _pool(device: BlockDevice, table: DeviceTable) -> tuple[BlockDevice, ...]:
+    """The devices that one file system of btrfs lies on. A copy of a disk is none of them: it has its number in the file system too."""
+    if device.filesystem != "btrfs":
+        return (device,)
+    same = tuple(d for d in table.devices if d.filesystem == "btrfs" and d.uuid == device.uuid)
+    numbers = {d.probed.get("UUID_SUB", "") for d in same} - {""}
+    return same if len(numbers) == len(same) else (device,)
+
+
+def _did_you_mean(wanted: str, host: HostDisks) -> str:
+    disks = [device for device in host.table.devices if device.kind == "disk"]
+    known = {name: device for device in disks for name in (device.serial, *device.links) if name}
+    meant = disk_name.similar(wanted, known)
+    if len({known[name].path for name in meant}) != 1:
+        return _LOOK
+    device = known[meant[0]]
+    return f"did you mean {device.path}? --device {device.serial or _stable_name(device)}; {_LOOK}"
 
 
 def _several(name: str, found: Sequence[BlockDevice]) -> Refused:
@@ -141,14 +170,14 @@ _LOOK = "novaops disk ls HOST shows every disk with its names"
 
 def _automatic(request: DiskRequest, host: HostDisks) -> BlockDevice:
     """What fstab or the kernel already has at the path, so that a second run finds the disk of the first; else the one blank disk."""
-    line = fstab.find(host.fstab, request.path)
+    line = fstab.find(host.fstab, request.path, request.written)
     if line is not None:
-        device = next((d for d in host.table.devices if line.source in names(d)), None)
+        device = next((d for d in host.table.devices if fstab.source_name(line.source) in d.names), None)
         if device is None:
             raise Refused(
                 f"/etc/fstab has {line.source} for {request.path}, and no disk on this host is that",
                 why="The disk is missing, or was made anew. Another one is not taken in its place.",
-                fix=f"attach the disk, or take the line out: novaops disk unmount HOST --path {request.path}",
+                fix=f"attach the disk, or take the line out: {unmount_hint(request.path, 'by hand')}",
             )
         return device
     for device in host.table.devices:
@@ -170,7 +199,7 @@ def _automatic(request: DiskRequest, host: HostDisks) -> BlockDevice:
         part
         for disk in idle
         for part in host.table.family(disk)
-        if part.filesystem == request.filesystem and not fstab.with_source(host.fstab, names(part))
+        if part.filesystem == request.filesystem and part is _pool(part, host.table)[0] and not fstab.with_source(host.fstab, part.names)
     ]
     for found, what in ((blank, "blank disks"), (formatted, f"idle disks with {request.filesystem}")):
         if len(found) == 1:
@@ -184,11 +213,11 @@ def _automatic(request: DiskRequest, host: HostDisks) -> BlockDevice:
     raise Refused("there is no blank disk on this host", why=_overview(host), fix=_no_blank_hint(request, idle))
 
 
-def _mounted(request: DiskRequest, device: BlockDevice) -> DiskChoice:
-    if request.wipe and request.wipe == device.uuid:
+def _mounted(request: DiskRequest, device: BlockDevice, host: HostDisks) -> DiskChoice:
+    if request.wipe in device.identities and not _was_made_by(device.uuid, request.wipe):
         raise Refused(
             f"{describe(device)} is mounted at {request.path}, and is not wiped while it is in use",
-            fix=f"novaops disk unmount HOST --path {request.path}, then run this again",
+            fix=unmount_hint(request.path, _LOOK, ", then run this again"),
         )
     if device.filesystem != request.filesystem:
         raise Refused(
@@ -196,6 +225,8 @@ def _mounted(request: DiskRequest, device: BlockDevice) -> DiskChoice:
             why=f"{describe(device)} is mounted there with its data.",
             fix=f"--filesystem {device.filesystem} keeps it as it is",
         )
+    if device.filesystem != "btrfs" and fstab.find(host.fstab, request.path, request.written) is None:
+        _refuse_line_elsewhere(request, device, host)  # subvolumes of btrfs have a line each
     return DiskChoice(device, make=False, uuid=device.uuid)
 
 
@@ -206,13 +237,17 @@ def _refuse_if_used(request: DiskRequest, device: BlockDevice, host: HostDisks) 
             why="A disk in use is neither formatted nor mounted elsewhere, --wipe or not.",
             fix="novaops disk ls HOST shows what is idle",
         )
+    _refuse_line_elsewhere(request, device, host)
+
+
+def _refuse_line_elsewhere(request: DiskRequest, device: BlockDevice, host: HostDisks) -> None:
     for part in host.table.family(device):
-        for line in fstab.with_source(host.fstab, names(part)):
-            if line.path != request.path and line.path.startswith("/"):
+        for line in fstab.with_source(host.fstab, part.names):
+            if line.path not in {request.path, request.written} and line.path.startswith("/"):
                 raise Refused(
                     f"/etc/fstab mounts {part.path} at {line.path}, not at {request.path}",
                     why="One device with two lines is mounted wherever comes first.",
-                    fix=f"novaops disk unmount HOST --path {line.path}, then run this again",
+                    fix=unmount_hint(line.path, f"--path {line.path} is what fstab has it for", ", then run this again"),
                 )
 
 
@@ -224,7 +259,24 @@ def _make(request: DiskRequest, device: BlockDevice, host: HostDisks, *, wipe: b
             f"{describe(device)} has no {request.filesystem} on it, and a read-only mount of a new file system is of no use",
             fix="leave ro out of the options to have one made",
         )
-    return DiskChoice(device, make=True, uuid=str(uuid.uuid5(uuid.UUID(host.table.fresh_uuid), device.path)), wipe=wipe)
+    new = uuid.uuid5(uuid.UUID(host.table.fresh_uuid), device.path)
+    return DiskChoice(device, make=True, uuid=str(_after_wipe(new, request.wipe) if wipe else new), wipe=wipe)
+
+
+def _after_wipe(new: uuid.UUID, identity: str) -> uuid.UUID:
+    """The UUID of the file system that a `--wipe` makes: it tells that wipe when it is asked for a second time from one never done.
+
+    The first 32 bits are those of `new`, the rest follows from them and the identity.
+    """
+    first = new.hex[:8]
+    return uuid.UUID(first + uuid.uuid5(uuid.NAMESPACE_URL, f"novaops disk wipe {identity} {first}").hex[8:])
+
+
+def _was_made_by(found: str, identity: str) -> bool:
+    try:
+        return uuid.UUID(found) == _after_wipe(uuid.UUID(found), identity)
+    except ValueError:
+        return False
 
 
 def _holds_something(request: DiskRequest, device: BlockDevice, table: DeviceTable) -> Refused:

@@ -12,7 +12,7 @@ from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, RESOLVE, Nginx, Ngi
 from novaops.features.proxy.resources.nginx_files import DEFAULT, is_ours, site_files
 from novaops.formats.names import covers
 from novaops.formats.nginx_conf import NginxServer
-from novaops.model.plan import Resource, Step
+from novaops.model.plan import ListensAt, Resource, Step
 from novaops.model.question import Facts, Question
 
 _ALL = frozenset({"*", "0.0.0.0", "::"})  # noqa: S104 - read, not bound
@@ -37,6 +37,10 @@ class SitePreconditions(Resource):
     @property
     def id(self) -> str:
         return f"site:{self.name}"
+
+    def listens_at(self) -> Iterator[ListensAt]:
+        for address in self.listen or ("",):
+            yield from (ListensAt(f"the site {self.name}", port, address, program="nginx") for port in self.ports)
 
     def questions(self) -> Iterable[Question[Any]]:
         yield from (Nginx(), Listening())

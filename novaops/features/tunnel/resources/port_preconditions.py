@@ -12,7 +12,7 @@ from novaops.features.tunnel.facts.ends import AuthorizedKeys
 from novaops.features.tunnel.paths import unit
 from novaops.features.tunnel.resources.hosts_file import HostsEntries
 from novaops.formats.names import pair
-from novaops.model.plan import Resource, Step
+from novaops.model.plan import ListensAt, Resource, Step
 from novaops.model.question import Facts, Question
 
 _ANOTHER_PORT = "choose another port for listen:, or stop that program"
@@ -35,6 +35,10 @@ class PortsFree(Resource):
     @property
     def id(self) -> str:
         return f"ports:{self.name}"
+
+    def listens_at(self) -> Iterator[ListensAt]:
+        for address, port in (*self.listeners, *self.aliases):
+            yield ListensAt(f"the tunnel {self.name}", port, address)
 
     def questions(self) -> Iterable[Question[Any]]:
         yield Listening()
@@ -73,6 +77,10 @@ class GatewayPortsFree(Resource):
     @property
     def id(self) -> str:
         return f"ports:{self.name}"
+
+    def listens_at(self) -> Iterator[ListensAt]:
+        for address, port in self.listeners:
+            yield ListensAt(f"the reverse tunnel {self.comment.removeprefix('novaops:')}", port, address)
 
     def questions(self) -> Iterable[Question[Any]]:
         yield from (Listening(), AuthorizedKeys())

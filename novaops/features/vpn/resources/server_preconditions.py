@@ -12,7 +12,7 @@ from novaops.facts.sshd import Caller
 from novaops.facts.unit import UnitNamed
 from novaops.features.vpn.facts.server import VpnServer, overlaps
 from novaops.features.vpn.paths import ServerPaths
-from novaops.model.plan import Resource, Step
+from novaops.model.plan import ListensAt, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 
 _IPTABLES = "ip filter"
@@ -33,6 +33,9 @@ class ServerPreconditions(Resource):
     @property
     def _unit(self) -> UnitNamed:
         return UnitNamed(ServerPaths(self.question.name).unit)
+
+    def listens_at(self) -> Iterator[ListensAt]:
+        yield ListensAt(f"the VPN server {self.question.name}", self.question.port, protocol=self.question.protocol)
 
     def questions(self) -> Iterable[Question[Any]]:
         yield from (self.question, self._unit, Firewall(), Caller())

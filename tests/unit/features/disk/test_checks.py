@@ -160,7 +160,11 @@ def test_every_claim_has_been_red() -> None:
     assert {claim.function for claim in claims()} == {claim for claim, *_ in RED} | {disk.test_survives_reboot}
 
 
-@pytest.mark.parametrize("seen", [RIGHT, BOUND, replace(RIGHT, wanted=Entry(state="absent"), fstab=(), mounted=None)])
+CONSOLE = replace(RIGHT, wanted=Entry(device="vol-0abc"), named=frozenset({"vol0abc"}))
+UPPER = replace(RIGHT, wanted=Entry(device="UUID=AA"))
+
+
+@pytest.mark.parametrize("seen", [RIGHT, BOUND, CONSOLE, UPPER, replace(RIGHT, wanted=Entry(state="absent"), fstab=(), mounted=None)])
 def test_what_is_right_is_green(seen: ObservedMount) -> None:
     made = [claim for claim in claims() if claim.about(seen.wanted) and not claim.after_reboot]
     assert made

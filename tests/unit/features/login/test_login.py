@@ -108,12 +108,15 @@ def test_flags(case: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.chdir(tmp_path)
     found: list[Any] = []
 
-    def take(_: object, words: list[str], __: object, *, wanted: Any, **___: object) -> int:
+    remarks: list[str] = []
+
+    def take(_: object, words: list[str], __: object, *, wanted: Any, **options: Any) -> int:
         playbooks = Playbooks(tmp_path)
         known = inventory.load(None, list(playbooks.by_name))
         [host] = known.find(words)
         monkeypatch.setattr(playbooks, "desired", lambda *_, settings: found.append(settings["login"]))
         wanted(known, playbooks, host)
+        remarks.extend(note.text for notes in options["remarks"].values() for note in notes)
         return 0
 
     monkeypatch.setattr("novaops.cli.section_verb.converge_hosts", take)
@@ -127,6 +130,8 @@ def test_flags(case: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert [user.name for user in settings.users if user.password] == case.get("passwords", [])
     said = {"denied": settings.others == "denied", "fail2ban": settings.fail2ban, "keeps": settings.keeps}
     assert said == {"denied": False, "fail2ban": False, **{key: case[key] for key in said if key in case}}
+    if "remark" in case:
+        assert " ".join(remarks) == case["remark"]
 
 
 @pytest.mark.parametrize("password", ["", "short-4711", "123456789012345", "xx-netlab-4711-yy"])

@@ -1,0 +1,77 @@
+"""The commands by which a mount comes, changes and goes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from novaops.features.disk.facts.mounts import MountedAt
+from novaops.features.disk.resources import mount_options
+from novaops.features.disk.resources.mount_options import Switches
+from novaops.formats.fstab import FstabLine
+from novaops.model.action import Command
+from novaops.shell import join, quote, sh_file
+
+_SH = sh_file(__package__, "mounting.sh")
+
+
+def trial(line: FstabLine, path: str) -> Command:
+    """Mount without fstab and unmount again, so that a line that cannot work is never written."""
+    kind = () if line.filesystem == "none" else ("-t", line.filesystem)
+    words = ("mount", *kind, "-o", ",".join(line.options), "--", line.source, path)
+    return Command(("sh", "-c", f'{_SH}trial "$0" "$@"', path, *words))
+
+
+def by_line(line: FstabLine, path: str) -> Command:
+    """Mount by fstab's line, which proves the line too; undone by unmounting. An automount is started, and used once."""
+    if line.automounts:
+        return Command(_automount("on", path), holds=_is_mounted(path), undo=automount_off(path))
+    return Command(("mount", "--", path), holds=_is_mounted(path), undo=umount(path))
+
+
+def as_it_was(mounted: MountedAt) -> Command | None:
+    """Mount again what has no line. None for a folder shown in a second place: its device would show all of itself there."""
+    if mounted.root != "/":
+        return None
+    options = ",".join(mount_options.written(mount_options.live(mounted), mounted))
+    words = ("mount", "-t", mounted.filesystem, "-o", options, "--", mounted.source, mounted.target)
+    return Command(words, holds=_is_mounted(mounted.target))
+
+
+def umount(path: str, undo: Command | None = None) -> Command:
+    return Command(("umount", "--", path), holds=f"! {_is_mounted(path)}", undo=undo)
+
+
+def automount_off(path: str, undo: Command | None = None) -> Command:
+    """Unmount, and stop the automount unit, which would mount it again."""
+    return Command(_automount("off", path), holds=f"! {_is_mounted(path)}", undo=undo)
+
+
+def remount(mounted: MountedAt, wanted: Switches, live: Switches, *, bound: bool) -> Command:
+    """From the live options to the wanted ones. It says what the kernel has against it."""
+
+    def command(switches: Switches, other: Switches) -> Command:
+        there, gone = mount_options.shown(switches, other, mounted)
+        words = mount_options.remount(mounted, switches, other, bound=bound)
+        holds = f"{_SH}shows {join([mounted.target, *there, '--', *gone])}"
+        return Command(("sh", "-c", f'{_SH}told "$0" "$@"', *words), holds=holds)
+
+    return replace(command(wanted, live), undo=command(live, wanted))
+
+
+def chown(path: str, owner: str, before: str) -> Command:
+    """`before` is USER:GROUP; "" where the file system that has it comes with the same step."""
+
+    def command(to: str) -> Command:
+        user, _, group = to.partition(":")
+        found = " ".join(f'"$(stat -c {form} -- {quote(path)})"' for form in ("%U:%u", "%G:%g"))
+        return Command(("chown", to, "--", path), holds=f"{_SH}owned {quote(user)} {quote(group)} {found}")
+
+    return replace(command(owner), undo=command(before) if before else None)
+
+
+def _automount(what: str, path: str) -> tuple[str, ...]:
+    return ("sh", "-c", f'{_SH}automount_{what} "$1"', f"automount {what}", path)
+
+
+def _is_mounted(path: str) -> str:
+    return f"mountpoint -q -- {quote(path)}"

@@ -1,0 +1,60 @@
+# How a mount comes and goes. PATH is a mount point.
+# shellcheck shell=sh
+
+# told COMMAND...: where it fails, what the kernel said meanwhile too: mount(8) only says that dmesg(1) may know more
+told() {
+  last=$(dmesg 2>/dev/null | tail -n 1)
+  "$@" && return
+  status=$?
+  dmesg 2>/dev/null | LAST=$last awk 'seen || ENVIRON["LAST"] == ""; $0 == ENVIRON["LAST"] { seen = 1 }' |
+    tail -n 5 | sed 's/^\[[^]]*\] */the kernel: /'
+  return "$status"
+}
+
+# trial PATH MOUNT...: mount, and unmount again
+trial() {
+  path=$1; shift
+  told "$@" && umount -- "$path"
+}
+
+automount_unit() {
+  systemd-escape --path --suffix=automount -- "$1"
+}
+
+# really_mounted PATH: whether something is, below its automount or without one
+really_mounted() {
+  findmnt -n -o FSTYPE --mountpoint "$1" | grep -qvx autofs
+}
+
+# automount_on PATH: start its unit, and use it once
+automount_on() {
+  if [ ! -d /run/systemd/system ]; then told mount -- "$1"; return; fi
+  unit=$(automount_unit "$1") && systemctl start -- "$unit" || return
+  ls -d -- "$1/." >/dev/null && really_mounted "$1" && return
+  systemctl status --no-pager --lines=5 -- "${unit%.automount}.mount"
+  return 1
+}
+
+# automount_off PATH: first what is mounted, which fails while it is busy: the unit would detach it behind its users' backs
+automount_off() {
+  ! really_mounted "$1" || umount -- "$1" || return
+  [ ! -d /run/systemd/system ] || { unit=$(automount_unit "$1") && systemctl stop -- "$unit"; } || return
+  ! mountpoint -q -- "$1"
+}
+
+# shows PATH OPTION... -- OPTION...: whether the kernel shows the first ones of what is mounted there, and none of the others
+shows() {
+  found=",$(findmnt -n -r -o VFS-OPTIONS,FS-OPTIONS --mountpoint "$1" | tail -n 1 | tr ' ' ','),"; shift
+  wanted=yes
+  for option do
+    [ "$option" != -- ] || { wanted=no; continue; }
+    case $option in *=) sign='' ;; *) sign=, ;; esac
+    case $found in *",$option$sign"*) [ "$wanted" = yes ] || return ;; *) [ "$wanted" = no ] || return ;; esac
+  done
+}
+
+# owned USER GROUP NAME:NUMBER NAME:NUMBER: whether the first two mean the second two; no GROUP means any
+owned() {
+  case ":$3:" in *":$1:"*) ;; *) return 1 ;; esac
+  case ":$4:" in *":$2:"*) ;; *) [ -z "$2" ] ;; esac
+}

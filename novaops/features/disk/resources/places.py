@@ -1,0 +1,61 @@
+"""Whether something may be mounted at a path, and what holds the path now."""
+
+from __future__ import annotations
+
+from novaops.errors import Refused
+from novaops.facts.directory import Directory
+from novaops.features.disk.facts.mounts import MountedAt, MountTable
+
+_VIRTUAL = {"proc", "sysfs", "devtmpfs", "devpts", "cgroup2", "cgroup", "securityfs", "debugfs", "tracefs", "bpf", "efivarfs"}
+_SYSTEM_FOLDERS = tuple(f"/{name}" for name in ["bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "sbin", "sys", "usr"])
+"""The host needs them and all that is in them."""
+
+_SYSTEM_PATHS = frozenset(f"/{name}" for name in ("", *["home", "root", "run", "tmp", "var", "var/lib", "var/log"]))
+
+
+def is_of_the_system(path: str) -> bool:
+    """Whether the host itself needs what is there: nobody is advised to move or to unmount that."""
+    return path in _SYSTEM_PATHS or any(path == folder or path.startswith(f"{folder}/") for folder in _SYSTEM_FOLDERS)
+
+
+def unmount_hint(path: str, otherwise: str, then: str = "") -> str:
+    """The command that unmounts `path`, and what follows it; for a path of the system something else."""
+    return otherwise if is_of_the_system(path) else f"novaops disk unmount HOST --path {path}{then}"
+
+
+def holder(path: str, mounts: MountTable) -> MountedAt:
+    """The mount that `path` is in."""
+    holders = [m for m in mounts.mounts if path == m.target or path.startswith(m.target.rstrip("/") + "/")]
+    return max(holders, key=lambda m: len(m.target))
+
+
+def seen_at(path: str, mounts: MountTable) -> tuple[str, str]:
+    """The device number and the path inside its file system of what is at `path`."""
+    mount = holder(path, mounts)
+    inside = path[len(mount.target.rstrip("/")) :]
+    return mount.number, (mount.root.rstrip("/") + inside) or "/"
+
+
+def occupied(place: Directory, mounted: MountedAt) -> Refused:
+    hint = "" if is_of_the_system(place.real) else f", or unmount it first: novaops disk unmount HOST --path {place.real}"
+    return Refused(f"{mounted.source} ({mounted.filesystem}) is mounted at {place.real} already", fix=f"choose another --path{hint}")
+
+
+def refuse_no_directory(place: Directory) -> None:
+    if place.state == "other":
+        raise Refused(f"{place.nearest} is not a directory", fix="choose another --path")
+
+
+def refuse_place(place: Directory, mounts: MountTable) -> None:
+    """Raises Refused where the mount would hide files or other mounts."""
+    if place.state == "filled":
+        raise Refused(
+            f"{place.real} is not empty",
+            why="Mounting there would hide what is in it.",
+            fix="choose another --path" if is_of_the_system(place.real) else "move the files away, or choose another --path",
+        )
+    if beneath := [m.target for m in mounts.below(place.real)]:
+        raise Refused(f"{', '.join(beneath)} is mounted beneath {place.real}, and would be hidden", fix="choose another --path")
+    under = holder(place.nearest, mounts)
+    if under.filesystem in _VIRTUAL:
+        raise Refused(f"{place.real} is inside {under.target}, which the kernel makes", fix="choose another --path")

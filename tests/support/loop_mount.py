@@ -1,0 +1,63 @@
+"""A real file system, mounted on this machine where only the test sees it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from novaops.features.disk.facts.mounts import MountedAt, Mounts
+from novaops.model.question import Missing, Section
+from novaops.shell import join
+
+
+class LoopMount:
+    """A file system on a loop device, in a mount namespace of its own: one shell for all that is done to it."""
+
+    def __init__(self, image: Path, kind: str) -> None:
+        self.at, self.image, self.kind = image.parent / "at", image, kind
+        self.at.mkdir()
+        self.shell = subprocess.Popen(["unshare", "--mount", "sh"], stdin=-1, stdout=-1, stderr=subprocess.STDOUT, text=True)
+
+    def run(self, *words: str, status: int = 0) -> str:
+        """What the command prints on both streams."""
+        assert self.shell.stdin
+        assert self.shell.stdout
+        self.shell.stdin.write(f"{join(words)}; status=$?; echo; echo end $status\n")
+        self.shell.stdin.flush()
+        lines = list(iter(self.shell.stdout.readline, "")) if self.shell.poll() is not None else []
+        while not (lines and lines[-1].startswith("end ")):
+            lines.append(self.shell.stdout.readline())
+        assert lines[-1] == f"end {status}\n", (words, lines)
+        return "".join(lines[:-2])
+
+    def mount(self, options: str) -> None:
+        self.run("mount", "-t", self.kind, "-o", f"loop,{options}", "--", str(self.image), str(self.at))
+
+    def seen(self) -> MountedAt:
+        table = Mounts.parse_one(Section(self.run("cat", "/proc/self/mountinfo"), "", 0))
+        assert not isinstance(table, Missing)
+        mounted = table.at(str(self.at))
+        assert mounted
+        return mounted
+
+
+def loop_mount(kind: str, folder: Path) -> Iterator[LoopMount]:
+    """A new file system, mounted below `folder`. Skips the test where this machine cannot make one."""
+    if not (make := shutil.which(f"mkfs.{kind}")):
+        pytest.skip(f"no mkfs.{kind} here")
+    image = folder / "image"
+    with image.open("wb") as file:
+        file.truncate(320 * 1024**2)
+    subprocess.run([make, "-q", str(image)], check=True)
+    probe = subprocess.run(["unshare", "--mount", "mount", "-o", "loop", str(image), "/mnt"], capture_output=True, text=True, check=False)
+    if probe.returncode:
+        pytest.skip(f"no loop mounts here: {probe.stderr}")
+    host = LoopMount(image, kind)
+    host.mount("defaults")
+    yield host
+    host.run("umount", "--", str(host.at))
+    host.shell.communicate("exit\n", timeout=30)

@@ -1,0 +1,57 @@
+"""What is said of a mount that fails: the kernel's own reason."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from novaops.features.disk.resources import mount_options, mounting
+from novaops.formats.fstab import FstabLine
+from novaops.model.action import Command
+from tests.support.loop_mount import LoopMount, loop_mount
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[LoopMount]:
+    yield from loop_mount("ext4", tmp_path)
+
+
+def test_an_option_that_the_kernel_does_not_know_is_named(mounted: LoopMount) -> None:
+    if subprocess.run(["dmesg"], capture_output=True, check=False).returncode:
+        pytest.skip("dmesg says nothing here")
+    other = mounted.at.parent / "other"
+    other.mkdir()
+    device = mounted.seen().source
+    line = FstabLine(device, str(other), "ext4", ("nodiscrad", "nofail"))
+    mounted.run("umount", "--", str(mounted.at))
+    mounted.run("losetup", "--", device, str(mounted.image))
+    said = mounted.run(*mounting.trial(line, str(other)).words, status=32)
+    assert "the kernel: ext4: Unknown parameter 'nodiscrad'" in said
+    mounted.run(*mounting.trial(FstabLine(device, str(other), "ext4", ("noatime", "nofail")), str(other)).words)
+    said = mounted.run(*mounting.trial(line, str(other)).words, status=32)
+    assert said.count("the kernel: ") == 1
+    mounted.run("mount", "--", device, str(mounted.at))
+    seen = mounted.seen()
+    live = mount_options.live(seen)
+    wrong = mounting.remount(seen, {**live, "commit": "commit=x"}, live, bound=False)
+    assert "the kernel: ext4: Bad value for 'commit'" in mounted.run(*wrong.words, status=32)
+    mounted.run("losetup", "-d", device)
+
+
+@pytest.mark.parametrize("owner", ["nobody", "65534", "nobody:nogroup", "65534:65534", "nobody:65534"])
+def test_an_owner_is_told_by_name_and_by_number(owner: str, tmp_path: Path) -> None:
+    if os.geteuid():
+        pytest.skip("only root gives files away")
+    command = mounting.chown(str(tmp_path), owner, "root:root")
+    assert command.undo
+    assert (holds(command), holds(command.undo)) == (False, True)
+    subprocess.run(command.words, check=True)
+    assert (holds(command), holds(command.undo)) == (True, False)
+
+
+def holds(command: Command) -> bool:
+    return subprocess.run(["sh", "-c", command.holds], check=False).returncode == 0

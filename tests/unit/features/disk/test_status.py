@@ -1,0 +1,39 @@
+"""What `disk ls` says of a disk: by the same rule of what is in use as the plan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from novaops.facts.file import FileAt
+from novaops.features.disk.facts.block_devices import BlockDevices
+from novaops.features.disk.facts.mounts import Mounts
+from novaops.features.disk.status import list_disks, state
+from tests.unit.test_cases import answer
+
+AUTOMOUNT = ["systemd-1 /data autofs rw,relatime"]
+LINE = "PARTLABEL=store /data ext4 x-systemd.automount,nofail 0 2\n"
+STORE = {"ext4": "U-1", "links": ["/dev/disk/by-partlabel/store"]}
+
+
+@pytest.mark.parametrize(
+    ("case", "says", "idle"),
+    [
+        ({"disks": {"vdb": {}}}, "idle: nothing uses it", True),
+        ({"disks": {"vdb": STORE}, "fstab": LINE, "mounts": AUTOMOUNT}, "mounted at /data when that is used", False),
+        ({"disks": {"vdb": {**STORE, "at": "/data"}}, "fstab": LINE, "mounts": AUTOMOUNT}, "mounted at /data", False),
+        ({"disks": {"vdb": STORE}, "fstab": LINE}, "not mounted, although fstab has it for /data", True),
+        (
+            {"disks": {"vdb": {"btrfs": "U-1", "users": ["is part of the mounted btrfs file system U-1"]}}},
+            "it is part of the mounted btrfs",
+            False,
+        ),
+        ({"disks": {"vdb": {"users": ["is opened by process 7 (qemu)"]}}}, "it is opened by process 7 (qemu)", False),
+    ],
+)
+def test_state(case: dict[str, Any], says: str, idle: bool) -> None:  # noqa: FBT001 - a column of the table
+    fstab = answer(FileAt("/etc/fstab"), case).content
+    lines = list_disks(answer(BlockDevices(), case), answer(Mounts(), case), fstab, None)
+    (disk,) = (line for line in lines if line.device == "/dev/vdb")
+    assert (state(disk).startswith(says), disk.idle) == (True, idle), state(disk)
