@@ -33,6 +33,8 @@ class TunnelGateway:
         for client in self.present:
             if client.entry.reverse:
                 yield GatewayPortsFree(client.name, client.comment, client.listeners, client.public_listeners)
+            else:
+                yield client.targets_reached()
         if self.present:
             yield self._after_key(TunnelUser())
         for name in self.absent:

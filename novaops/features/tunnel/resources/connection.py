@@ -7,16 +7,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import HostFailed, WaitingForPeer
-from novaops.features.tunnel.diagnosis import Diagnosis, TunnelRef, lines_of_connection, lines_since_last_failure, request_error, ssh_error
+from novaops.facts.listening import Listening
+from novaops.features.tunnel.diagnosis import (
+    PROHIBITED,
+    Diagnosis,
+    TunnelRef,
+    lines_of_connection,
+    lines_since_last_failure,
+    request_error,
+    ssh_error,
+)
 from novaops.features.tunnel.facts.ends import AuthorizedKeys, TunnelKey
 from novaops.features.tunnel.facts.state import ForwardState, TunnelFacts, TunnelNamed
 from novaops.features.tunnel.paths import unit
 from novaops.features.tunnel.resources.permission import is_permitted
+from novaops.formats.names import pair
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
-
-PROHIBITED = "administratively prohibited"
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,8 @@ class TunnelConnected(Resource):
     gateway: str = ""
     key_line: str = ""
     """The gateway's line for the key, with {} in place of the key."""
+    listeners: tuple[tuple[str, int], ...] = ()
+    """Of a reverse tunnel: where the gateway listens for it."""
 
     @property
     def id(self) -> str:
@@ -37,13 +47,15 @@ class TunnelConnected(Resource):
 
     def peer_questions(self) -> Iterable[tuple[str, Question[Any]]]:
         yield self.gateway, AuthorizedKeys()
+        if self.listeners:
+            yield self.gateway, Listening()
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         """A connection keeps the permissions with which it began. One that began with too few is restarted once the gateway's line is right."""
         tunnel = facts[TunnelNamed(self.name)]
         if tunnel is Missing.ABSENT or all(forward.up for forward in tunnel.forwards):
             return
-        if not tunnel.ssh or PROHIBITED not in "\n".join(lines_of_connection([text for _, text in tunnel.journal])):
+        if tunnel.reverse or not tunnel.ssh or PROHIBITED not in "\n".join(lines_of_connection([text for _, text in tunnel.journal])):
             return
         name = unit(self.name)
         restart = Step(
@@ -63,10 +75,33 @@ class TunnelConnected(Resource):
         for forward in tunnel.forwards:
             if found := diagnose(tunnel, forward):
                 raise HostFailed(f"{self.name}: no answer from {forward.to} through it", why=found.cause, fix=found.fix)
+        if tunnel.is_unasked:
+            self._listened_for(facts)
+
+    def _listened_for(self, facts: Facts) -> None:
+        """Raises HostFailed where the gateway does not listen: what is asked where no request can be made through it."""
+        found = facts.of(self.gateway).known(Listening())
+        for address, port in self.listeners:
+            if not any(one.blocks(address, port) and one.program.startswith("sshd") for one in found):
+                raise HostFailed(
+                    f"{self.name}: {self.gateway} does not listen at {pair(address, port)} for it", fix="novaops tunnel status"
+                )
 
     def notes(self, facts: Facts) -> Iterator[str]:
-        if facts[TunnelNamed(self.name)] is not Missing.ABSENT:
-            yield from self.usage
+        tunnel = facts[TunnelNamed(self.name)]
+        if tunnel is Missing.ABSENT:
+            return
+        yield from self.usage
+        if tunnel.is_unasked:
+            yield unasked(self.gateway)
+
+
+def unasked(gateway: str) -> str:
+    """What is known of a reverse tunnel without a request through it."""
+    return (
+        f"{gateway} does not allow the request that would prove it (AllowTcpForwarding or PermitOpen of its sshd):"
+        " ssh is connected, with its port there, and the target answers on this end"
+    )
 
 
 def diagnose(tunnel: TunnelFacts, forward: ForwardState) -> Diagnosis | None:
@@ -80,6 +115,10 @@ def diagnose(tunnel: TunnelFacts, forward: ForwardState) -> Diagnosis | None:
         return Diagnosis(f"{forward.listen} is taken by {forward.listener}{process}", fix)
     if forward.up and tunnel.ssh and forward.addresses == alias:
         return None
+    if tunnel.is_unasked and tunnel.sent >= 0:
+        if forward.direct in {"", "yes"}:
+            return None
+        return Diagnosis(f"{forward.to} gives no answer on this end: {request_error(forward.direct)}", "does it listen there?")
     if tunnel.active not in {"active", "activating", "reloading"}:
         return Diagnosis(f"its unit is {tunnel.active}", f"novaops tunnel up starts it; {more}")
     if forward.up and tunnel.ssh:

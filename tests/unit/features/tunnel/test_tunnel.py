@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from novaops.cli.section_verb import HostDesired
 from novaops.engine import inventory
 from novaops.engine.desired import DesiredState, without_yielding
 from novaops.engine.playbooks import Playbooks
-from novaops.errors import InventoryError, Refused, UsageError, WaitingForPeer
+from novaops.errors import HostFailed, InventoryError, Refused, UsageError, WaitingForPeer
 from novaops.facts.account import AccountNamed
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.listening import Listener, Listening
@@ -40,6 +41,7 @@ from novaops.features.tunnel.facts.ends import (
     TunnelFiles,
     TunnelKey,
 )
+from novaops.features.tunnel.facts.reach import TargetReached
 from novaops.features.tunnel.facts.state import PROBES, ForwardState, TunnelFacts, TunnelNamed, Tunnels
 from novaops.features.tunnel.paths import DROP_IN, alias_address
 from novaops.features.tunnel.resources.account import TunnelUser
@@ -52,6 +54,7 @@ from novaops.features.tunnel.resources.key_pair import KeyPair
 from novaops.features.tunnel.resources.permission import after_permission
 from novaops.features.tunnel.resources.pinned_host_keys import PinnedHostKeys
 from novaops.features.tunnel.resources.port_preconditions import GatewayPortsFree, PortsFree
+from novaops.features.tunnel.resources.targets_reached import TargetsReached
 from novaops.features.tunnel.settings import Tunnel, distinct
 from novaops.model.action import Command, WriteFile, payload
 from novaops.model.question import Facts, Missing, Section
@@ -287,8 +290,8 @@ def test_each_gateway_gets_what_its_own_tunnels_need() -> None:
     for host, resource in made.of_peers:
         found.setdefault(host.name, []).append(resource.id)
     assert list(found.items()) == [
-        ("root@203.0.113.9", ["user:novaops-tunnel", "admitted:box/b", "sshd:tunnels"]),
-        ("gate", ["user:novaops-tunnel", "admitted:box/old", "admitted:box/api", "sshd:tunnels"]),
+        ("root@203.0.113.9", ["target:b", "user:novaops-tunnel", "admitted:box/b", "sshd:tunnels"]),
+        ("gate", ["target:api", "user:novaops-tunnel", "admitted:box/old", "admitted:box/api", "sshd:tunnels"]),
     ]
 
 
@@ -666,6 +669,80 @@ def state(*said: str, forward: ForwardState = DOWN, **more: Any) -> TunnelFacts:
     return TunnelFacts(name="api", forwards=(forward,), journal=journal, **{**about, **numbers, **more})
 
 
+FORBIDDEN = ("channel 2: open failed: administratively prohibited: open failed",)
+
+
+@pytest.mark.parametrize(
+    ("more", "forward", "why"),
+    [
+        ({}, {"direct": "yes"}, None),
+        ({}, {"direct": "no", "error": "x"}, "127.0.0.1:22 gives no answer on this end"),
+        ({"sent": -1, "received": -1}, {"direct": "yes"}, "gate refuses to forward"),
+        ({"reverse": False}, {"direct": ""}, "gate refuses to forward"),
+    ],
+)
+def test_a_reverse_tunnel_whose_check_is_forbidden_is_not_down(more: dict[str, Any], forward: dict[str, Any], why: str | None) -> None:
+    one = replace(UP, to="127.0.0.1:22", listen="127.0.0.1:9000", up=False, url="", **forward)
+    found = state(*FORBIDDEN, forward=one, **{"reverse": True, "ssh": 7, "sent": 100, **more})
+    said = diagnose(found, one)
+    assert (said is None) if why is None else (said is not None and why in said.cause)
+    connected = TunnelConnected("api", (), "gate", "", (("127.0.0.1", 9000),))
+    for program, proven in (("sshd-session", True), ("perl", False), ("", False)):
+        listeners = (Listener("127.0.0.1", 9000, (program,)),) if program else ()
+        answers = {TunnelNamed("api"): found, TunnelKey("api"): Missing.ABSENT}
+        asked = facts(answers, gate={Listening(): listeners, AuthorizedKeys(): AuthorizedKeysFile("/k", b"")})
+        if found.reverse:
+            assert list(connected.plan(asked)) == [], "a new connection would not be allowed more"
+        if why is not None:
+            continue
+        assert any("does not allow the request" in note for note in connected.notes(asked))
+        if proven:
+            connected.verify_works(asked)
+        else:
+            with pytest.raises(HostFailed, match=r"does not listen at 127\.0\.0\.1:9000"):
+                connected.verify_works(asked)
+
+
+def test_what_a_new_tunnel_leads_to_is_tried_first() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        asked = [TargetReached("127.0.0.1", port, "false"), TargetReached("127.0.0.1", 1, "false"), TargetReached("127.0.0.1", 1, "true")]
+        done = subprocess.run(
+            ["sh", "-c", TargetReached.script(asked)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"LC_ALL": "C", "PATH": os.environ["PATH"]},
+        )
+    found = TargetReached.parse(asked, Section(done.stdout, "", 0))
+    assert [found[one] for one in asked] == ["", "Connection refused", ""]
+    resource = TargetsReached("api", "gate", (asked[1],))
+    with pytest.raises(Refused, match=r"api: gate does not reach 127\.0\.0\.1:1: Connection refused"):
+        list(resource.plan(facts(found)))
+
+
+@pytest.mark.parametrize(
+    ("entry", "asked"),
+    [
+        ({}, ["api.openai.com"]),
+        ({"to": "127.0.0.1:80"}, []),
+        ({"to": "localhost:80"}, []),
+        ({"to": None, "forwards": [{"to": "a.example:1", "listen": 9000}, {"to": "127.0.0.1:2", "listen": 9001}]}, ["a.example"]),
+    ],
+)
+def test_what_may_come_with_the_same_run_is_not_tried(entry: dict[str, Any], asked: list[str]) -> None:
+    wanted = {key: value for key, value in {**API, **entry}.items() if value is not None}
+    if "forwards" in wanted:
+        wanted.pop("listen")
+    (found,) = [one for _, one in wishes(wanted).of_peers if isinstance(one, TargetsReached)]
+    assert ([one.host for one in found.asked], found.host) == (asked, "gate")
+    there = wishes({**wanted, "reverse": True})
+    (found,) = [one for one in there.own if isinstance(one, TargetsReached)]
+    assert ([one.host for one in found.asked], found.host) == (asked, "box")
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [
@@ -839,7 +916,7 @@ def test_what_the_host_prints_is_read_back() -> None:
         "unit\tActiveState=active\nunit\tSubState=running\nunit\tNRestarts=2\nunit\tActiveEnterTimestampMonotonic=10000000\nunit\tMainPID=5\n"
         "check\tactive\nup\t100.50\n"
         "forward\t127.0.0.1\t8443\thttps\thttps://a.b/\ta.b:443\t127.0.0.1:8443\t-\t-\n"
-        "answer\tyes\t401\t0.25\t\n"
+        "answer\tyes\t401\t0.25\t\ndirect\t\n"
         'listener\tLISTEN 0 128 127.0.0.1:8443 0.0.0.0:* users:(("ssh",pid=7,fd=4))\n'
         "addresses\t\n"
         "ssh\t7\t60\nlink\t0 0 10.0.0.1:5 10.0.0.2:22 users cubic bytes_sent:100 bytes_acked:99 bytes_received:2000 x\n"
