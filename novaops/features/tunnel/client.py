@@ -13,6 +13,7 @@ from novaops.engine import inventory
 from novaops.errors import UsageError
 from novaops.features.proxy.settings import Site
 from novaops.features.tunnel.facts.reach import TargetReached
+from novaops.features.tunnel.gateway_sessions import NO_LISTENER
 from novaops.features.tunnel.paths import HOME, config_file, key_comment, unit
 from novaops.features.tunnel.resources.connection import TunnelConnected
 from novaops.features.tunnel.resources.hosts_file import HostsEntries
@@ -28,9 +29,6 @@ from novaops.resources.unit import OwnUnit
 from novaops.shell import quote
 
 _SSH = 22
-
-_NO_LISTENER = 'permitlisten="localhost:1"'
-"""sshd has no word for "no port at all"; port 1 is one that only root may have (authorized_keys, sshd(8))."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ def key_options(forwards: tuple[ResolvedForward, ...]) -> str:
     """What the key may do on the gateway: these forwards, and no shell, command, other port or other direction."""
     permissions = [permission for forward in forwards for permission in forward.key_permissions]
     if not any(permission.startswith("permitlisten") for permission in permissions):
-        permissions.append(_NO_LISTENER)
+        permissions.append(NO_LISTENER)
     return ",".join(["restrict", "port-forwarding", 'command="/bin/false"', *dict.fromkeys(permissions)])
 
 

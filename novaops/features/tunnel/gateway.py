@@ -9,6 +9,7 @@ from typing import Any
 
 from novaops.features.tunnel.client import TunnelClient, clients, gateway_of
 from novaops.features.tunnel.facts.ends import TunnelKey
+from novaops.features.tunnel.gateway_sessions import sessions, sessions_removed
 from novaops.features.tunnel.paths import USER, key_comment
 from novaops.features.tunnel.resources.account import TunnelUser, TunnelUserRemoved
 from novaops.features.tunnel.resources.authorized_key import AuthorizedKey
@@ -41,6 +42,11 @@ class TunnelGateway:
             yield AuthorizedKey(self.host.name, name, key_comment(self.host.name, name), None)
         for client in self.present:
             yield AuthorizedKey(self.host.name, client.name, client.comment, client.key_options)
+        listens = any(client.entry.reverse for client in self.present)
+        if listens:
+            yield from map(self._after_key, sessions(self.host.templates))
+        else:
+            yield from sessions_removed()
         if self.present:
             yield self._after_key(self._sshd())
         else:
