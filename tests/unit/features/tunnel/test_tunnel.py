@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ from novaops.errors import HostFailed, InventoryError, Refused, UsageError, Wait
 from novaops.facts.account import AccountNamed
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.listening import Listener, Listening
-from novaops.facts.sshd import Sshd, SshdEffective, SshdState
+from novaops.facts.sshd import EFFECTIVE, Sshd, SshdEffective, SshdState
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.tunnel import cli as tunnel_verbs
 from novaops.features.tunnel import status as tunnels
@@ -325,6 +326,36 @@ def test_what_one_client_wants_away_stays_where_another_wants_it() -> None:
     assert without_yielding(gone) == gone
 
 
+LISTENING = """\
+LISTEN 0 128 127.0.0.1:9000 0.0.0.0:* users:(("sshd",pid=11,fd=7))
+LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=1,fd=4))
+sessions
+"""
+SESSION = '0 0 10.0.0.1:22 10.0.0.2:50 users:(("sshd",pid=11,fd=4),("sshd",pid=10,fd=4)) bbr cwnd:20 lastsnd:9 {} rcv_space:14480\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "gone"),
+    [
+        (SESSION.format("lastrcv:36012 lastack:35968"), ["11 10.0.0.2:50"]),
+        (SESSION.format("lastrcv:34220 lastack:34168"), []),
+        (SESSION.format("lastrcv:59512 lastack:356"), []),  # recorded of a stream that goes one way, a byte each second
+        (SESSION.format("lastrcv:12 lastack:90000"), []),
+        (SESSION.format("lastrcv:36012"), []),
+        (SESSION.replace("pid=11", "pid=12").format("lastrcv:36012 lastack:35968"), []),  # listens nowhere
+        ('0 0 127.0.0.1:9000 127.0.0.1:51 users:(("sshd",pid=11,fd=9)) lastrcv:90000 lastack:90000\n', []),  # a user of the port
+    ],
+)
+def test_which_session_is_of_a_client_that_is_gone(line: str, gone: list[str]) -> None:
+    script = wishes({**API, "reverse": True, "to": "127.0.0.1:22"}).of_peers
+    (text,) = [payload(one.resource.content or "").decode() for _, one in script if one.id.endswith("gateway.sessions")]  # type: ignore[attr-defined]
+    program = text.partition("limit=35000 '")[2].partition("'")[0]
+    for awk in ("mawk", "gawk"):
+        if shutil.which(awk):
+            done = subprocess.run([awk, "-v", "limit=35000", program], input=LISTENING + line, capture_output=True, text=True, check=True)
+            assert done.stdout.splitlines() == gone
+
+
 @pytest.mark.parametrize(
     ("listen", "reverse", "ports"),
     [("8443", False, "no"), ("8443", True, "no"), ("[::1]:8443", True, "no"), ("127.0.0.5:8443", True, "clientspecified")],
@@ -564,6 +595,19 @@ def test_the_client_starts_nothing_before_the_gateway_lets_its_key_in() -> None:
 
 def test_a_unit_between_two_attempts_is_not_started_again() -> None:
     assert not list(OwnUnit("u.service").plan(facts({UnitNamed("u.service"): UnitFacts("loaded", "activating", "enabled")})))
+
+
+def test_the_keys_that_a_gateway_shows_are_those_of_its_private_ones(tmp_path: Path) -> None:
+    for name in ("own", "other", "agent"):
+        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(tmp_path / name)]
+        subprocess.run(make, check=True)
+    own, other, agent = ((tmp_path / f"{name}.pub").read_text().split() for name in ("own", "other", "agent"))
+    (tmp_path / "own.pub").write_text(" ".join(other), "utf-8")
+    (tmp_path / "agent").unlink()
+    asked = f"effective() {{ printf 'hostkey %s\\n' {tmp_path}/own {tmp_path}/agent {tmp_path}/none; }}\n"
+    script = asked + HostKeys.script_one().removeprefix(EFFECTIVE)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert HostKeys.parse_one(Section(done.stdout, "", 0)) == (" ".join(own[:2]), " ".join(agent[:2]))
 
 
 def test_the_host_keys_are_pinned_under_a_name_of_their_own() -> None:
