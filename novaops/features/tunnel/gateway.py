@@ -9,7 +9,7 @@ from typing import Any
 
 from novaops.features.tunnel.client import TunnelClient, clients, gateway_of
 from novaops.features.tunnel.facts.ends import TunnelKey
-from novaops.features.tunnel.gateway_sessions import sessions, sessions_removed
+from novaops.features.tunnel.gateway_sessions import SessionsRemoved, sessions
 from novaops.features.tunnel.paths import USER, key_comment
 from novaops.features.tunnel.resources.account import TunnelUser, TunnelUserRemoved
 from novaops.features.tunnel.resources.authorized_key import AuthorizedKey
@@ -46,7 +46,7 @@ class TunnelGateway:
         if listens:
             yield from map(self._after_key, sessions(self.host.templates))
         else:
-            yield from sessions_removed()
+            yield SessionsRemoved()
         if self.present:
             yield self._after_key(self._sshd())
         else:

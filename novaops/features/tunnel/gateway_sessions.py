@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from novaops.features.tunnel.facts.ends import AuthorizedKeys
 from novaops.features.tunnel.paths import FOLDER, SESSIONS_UNIT, UNITS, USER
-from novaops.model.plan import Resource, Step, Wrapped
+from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.resources.directory import Directory
 from novaops.resources.file import File
@@ -36,24 +36,29 @@ def sessions(templates: Any) -> Iterator[Resource]:
     yield OwnUnit(SESSIONS_UNIT)
 
 
-def sessions_removed() -> Iterator[Resource]:
-    """No such service, once no reverse tunnel ends here any more."""
-    yield WithoutListeners(Unit(SESSIONS_UNIT, enabled=False, active=False))
-    yield from (WithoutListeners(File(path, None, then=_RELOAD)) for path in (_UNIT_FILE, _SCRIPT))
-
-
 @dataclass(frozen=True)
-class WithoutListeners(Wrapped):
-    """`resource`, where no key is allowed to listen."""
+class SessionsRemoved(Resource):
+    """No such service, once no key may listen here any more."""
 
-    resource: Resource
     yields_to_present: ClassVar[bool] = True
 
+    @property
+    def id(self) -> str:
+        return self._parts[0].id
+
+    @property
+    def _parts(self) -> tuple[Resource, ...]:
+        files = (File(path, None, then=_RELOAD) for path in (_UNIT_FILE, _SCRIPT))
+        return (Unit(SESSIONS_UNIT, enabled=False, active=False), *files)
+
     def questions(self) -> Iterable[Question[Any]]:
-        yield from (AuthorizedKeys(), *self.resource.questions())
+        yield AuthorizedKeys()
+        for part in self._parts:
+            yield from part.questions()
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         lines = facts.known(AuthorizedKeys()).lines
         if any("permitlisten=" in line and NO_LISTENER not in line for line in lines):
-            return ()
-        return self.resource.plan(facts)
+            return
+        for part in self._parts:
+            yield from (replace(step, resource=self.id) for step in part.plan(facts))

@@ -44,7 +44,7 @@ from novaops.features.tunnel.facts.ends import (
 )
 from novaops.features.tunnel.facts.reach import TargetReached
 from novaops.features.tunnel.facts.state import PROBES, ForwardState, TunnelFacts, TunnelNamed, Tunnels
-from novaops.features.tunnel.gateway_sessions import WithoutListeners
+from novaops.features.tunnel.gateway_sessions import SessionsRemoved
 from novaops.features.tunnel.paths import DROP_IN, alias_address
 from novaops.features.tunnel.resources.account import TunnelUser
 from novaops.features.tunnel.resources.authorized_key import AuthorizedKey
@@ -281,8 +281,8 @@ def test_a_gateway_that_is_none_is_said_before_anything_is_contacted(entry: dict
 
 def test_nothing_is_asked_of_the_gateway_to_go_away() -> None:
     made = wishes({"name": "api", "state": "absent", "via": "gate"})
-    ids = [resource.id for _, resource in made.of_peers if not isinstance(resource, WithoutListeners)]
-    assert ids == ["admitted:box/api", "sshd:tunnels", "user:novaops-tunnel"]
+    ids = [resource.id for _, resource in made.of_peers]
+    assert ids == ["admitted:box/api", "unit:novaops-tunnels.service", "sshd:tunnels", "user:novaops-tunnel"]
     assert not [one for one in (*made.own, *(resource for _, resource in made.of_peers)) if list(getattr(one, "peer_questions", tuple)())]
 
 
@@ -292,10 +292,10 @@ def test_each_gateway_gets_what_its_own_tunnels_need() -> None:
     found: dict[str, list[str]] = {}
     for host, resource in made.of_peers:
         found.setdefault(host.name, []).append(resource.id)
-    no_reverse = ["unit:novaops-tunnels.service", *(f"file:{path}" for path in SESSIONS)]
+    no_reverse = "unit:novaops-tunnels.service"
     assert list(found.items()) == [
-        ("root@203.0.113.9", ["target:b", "user:novaops-tunnel", "admitted:box/b", *no_reverse, "sshd:tunnels"]),
-        ("gate", ["target:api", "user:novaops-tunnel", "admitted:box/old", "admitted:box/api", *no_reverse, "sshd:tunnels"]),
+        ("root@203.0.113.9", ["target:b", "user:novaops-tunnel", "admitted:box/b", no_reverse, "sshd:tunnels"]),
+        ("gate", ["target:api", "user:novaops-tunnel", "admitted:box/old", "admitted:box/api", no_reverse, "sshd:tunnels"]),
     ]
 
 
@@ -305,7 +305,7 @@ SESSIONS = ("/etc/systemd/system/novaops-tunnels.service", "/etc/novaops/tunnel/
 def test_what_frees_ports_of_reverse_tunnels_stays_while_a_key_may_listen() -> None:
     there = wishes({**API, "reverse": True, "to": "127.0.0.1:22"}).of_peers
     assert [one.id for _, one in there if one.id.endswith(SESSIONS)] == [f"file:{SESSIONS[1]}", f"file:{SESSIONS[0]}"]
-    gone = [one for _, one in wishes(API).of_peers if isinstance(one, WithoutListeners)]
+    gone = [one for _, one in wishes(API).of_peers if isinstance(one, SessionsRemoved)]
     file = FileState("regular file", "0644", "root", "root", b"x")
     unit = UnitFacts("loaded", "active", "enabled")
     on_host: dict[Any, Any] = {UnitNamed("novaops-tunnels.service"): unit, **{FileAt(path): file for path in SESSIONS}}
