@@ -31,8 +31,9 @@ def sessions(templates: Any) -> Iterator[Resource]:
     """The service, running."""
     script = templates.render("tunnel/sessions.j2", head=_HEAD, user=USER, limit=HEARD_S)
     yield from (Directory("/etc/novaops"), Directory(FOLDER))
-    yield File(_SCRIPT, script, check=("sh", "-n", "{}"), then=_RESTART)
+    # First the unit's file: only what systemd knows can be restarted.
     yield File(_UNIT_FILE, templates.render("tunnel/sessions.service.j2", head=_HEAD, script=_SCRIPT), then=_RESTART)
+    yield File(_SCRIPT, script, check=("sh", "-n", "{}"), then=_RESTART)
     yield OwnUnit(SESSIONS_UNIT)
 
 

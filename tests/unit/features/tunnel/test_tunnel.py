@@ -304,7 +304,7 @@ SESSIONS = ("/etc/systemd/system/novaops-tunnels.service", "/etc/novaops/tunnel/
 
 def test_what_frees_ports_of_reverse_tunnels_stays_while_a_key_may_listen() -> None:
     there = wishes({**API, "reverse": True, "to": "127.0.0.1:22"}).of_peers
-    assert [one.id for _, one in there if one.id.endswith(SESSIONS)] == [f"file:{SESSIONS[1]}", f"file:{SESSIONS[0]}"]
+    assert [one.id for _, one in there if one.id.endswith(SESSIONS)] == [f"file:{path}" for path in SESSIONS]
     gone = [one for _, one in wishes(API).of_peers if isinstance(one, SessionsRemoved)]
     file = FileState("regular file", "0644", "root", "root", b"x")
     unit = UnitFacts("loaded", "active", "enabled")
