@@ -103,8 +103,7 @@ class TunnelClient:
 
     def connected(self) -> Resource:
         lines = (usage(one.target, one.listens, one.check, one.local_alias) for one in self.forwards if not one.reverse)
-        listeners = self.listeners if self.entry.reverse else ()
-        return TunnelConnected(self.name, tuple(filter(None, lines)), self.gateway, self.key_line, listeners)
+        return TunnelConnected(self.name, tuple(filter(None, lines)), self.gateway, self.key_line)
 
     def hosts_entries(self) -> Resource:
         """Its lines in /etc/hosts; none without `transparent`."""

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +86,9 @@ def dripping(address: str, port: int) -> Iterator[None]:
                 return
             self.send_response(200)
             self.end_headers()
-            while self.path == "/drip" and not over.wait(1):
-                self.wfile.write(b".")
+            with suppress(OSError):
+                while self.path == "/drip" and not over.wait(1):
+                    self.wfile.write(b".")
 
         def log_message(self, format: str, *_: Any) -> None:  # noqa: A002 - see do_GET
             del format

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import HostFailed, WaitingForPeer
-from novaops.facts.listening import Listening
 from novaops.features.tunnel.diagnosis import (
     PROHIBITED,
     Diagnosis,
@@ -21,7 +20,6 @@ from novaops.features.tunnel.facts.ends import AuthorizedKeys, TunnelKey
 from novaops.features.tunnel.facts.state import ForwardState, TunnelFacts, TunnelNamed
 from novaops.features.tunnel.paths import unit
 from novaops.features.tunnel.resources.permission import is_permitted
-from novaops.formats.names import pair
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
@@ -35,8 +33,6 @@ class TunnelConnected(Resource):
     gateway: str = ""
     key_line: str = ""
     """The gateway's line for the key, with {} in place of the key."""
-    listeners: tuple[tuple[str, int], ...] = ()
-    """Of a reverse tunnel: where the gateway listens for it."""
 
     @property
     def id(self) -> str:
@@ -47,8 +43,6 @@ class TunnelConnected(Resource):
 
     def peer_questions(self) -> Iterable[tuple[str, Question[Any]]]:
         yield self.gateway, AuthorizedKeys()
-        if self.listeners:
-            yield self.gateway, Listening()
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         """A connection keeps the permissions with which it began. One that began with too few is restarted once the gateway's line is right."""
@@ -75,17 +69,6 @@ class TunnelConnected(Resource):
         for forward in tunnel.forwards:
             if found := diagnose(tunnel, forward):
                 raise HostFailed(f"{self.name}: no answer from {forward.to} through it", why=found.cause, fix=found.fix)
-        if tunnel.is_unasked:
-            self._listened_for(facts)
-
-    def _listened_for(self, facts: Facts) -> None:
-        """Raises HostFailed where the gateway does not listen: what is asked where no request can be made through it."""
-        found = facts.of(self.gateway).known(Listening())
-        for address, port in self.listeners:
-            if not any(one.blocks(address, port) and one.program.startswith("sshd") for one in found):
-                raise HostFailed(
-                    f"{self.name}: {self.gateway} does not listen at {pair(address, port)} for it", fix="novaops tunnel status"
-                )
 
     def notes(self, facts: Facts) -> Iterator[str]:
         tunnel = facts[TunnelNamed(self.name)]
@@ -97,7 +80,7 @@ class TunnelConnected(Resource):
 
 
 def unasked(gateway: str) -> str:
-    """What is known of a reverse tunnel without a request through it."""
+    """What is known of a reverse tunnel without a request through it. An ssh whose port is refused there ends (ExitOnForwardFailure)."""
     return (
         f"{gateway} does not allow the request that would prove it (AllowTcpForwarding or PermitOpen of its sshd):"
         " ssh is connected, with its port there, and the target answers on this end"

@@ -24,7 +24,7 @@ from novaops.cli.section_verb import HostDesired
 from novaops.engine import inventory
 from novaops.engine.desired import DesiredState, without_yielding
 from novaops.engine.playbooks import Playbooks
-from novaops.errors import HostFailed, InventoryError, Refused, UsageError, WaitingForPeer
+from novaops.errors import InventoryError, Refused, UsageError, WaitingForPeer
 from novaops.facts.account import AccountNamed
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.listening import Listener, Listening
@@ -748,21 +748,13 @@ def test_a_reverse_tunnel_whose_check_is_forbidden_is_not_down(more: dict[str, A
     found = state(*FORBIDDEN, forward=one, **{"reverse": True, "ssh": 7, "sent": 100, **more})
     said = diagnose(found, one)
     assert (said is None) if why is None else (said is not None and why in said.cause)
-    connected = TunnelConnected("api", (), "gate", "", (("127.0.0.1", 9000),))
-    for program, proven in (("sshd-session", True), ("perl", False), ("", False)):
-        listeners = (Listener("127.0.0.1", 9000, (program,)),) if program else ()
-        answers = {TunnelNamed("api"): found, TunnelKey("api"): Missing.ABSENT}
-        asked = facts(answers, gate={Listening(): listeners, AuthorizedKeys(): AuthorizedKeysFile("/k", b"")})
-        if found.reverse:
-            assert list(connected.plan(asked)) == [], "a new connection would not be allowed more"
-        if why is not None:
-            continue
+    connected = TunnelConnected("api", (), "gate")
+    asked = facts({TunnelNamed("api"): found}, gate={AuthorizedKeys(): AuthorizedKeysFile("/k", b"")})
+    if found.reverse:
+        assert list(connected.plan(asked)) == [], "a new connection would not be allowed more"
+    if why is None:
         assert any("does not allow the request" in note for note in connected.notes(asked))
-        if proven:
-            connected.verify_works(asked)
-        else:
-            with pytest.raises(HostFailed, match=r"does not listen at 127\.0\.0\.1:9000"):
-                connected.verify_works(asked)
+        connected.verify_works(asked)
 
 
 def test_what_a_new_tunnel_leads_to_is_tried_first() -> None:
