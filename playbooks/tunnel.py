@@ -27,6 +27,7 @@ def desired(host: HostView, settings: Settings, peers: Peers) -> Iterator[Resour
     present = clients(host, settings, peers)
     absent = [entry for entry in settings if entry.state == "absent"]
     yield from (client.ports_free() for client in present)
+    yield from (client.targets_reached() for client in present if client.entry.reverse)
     for entry in absent:
         yield from (HostsEntries(entry.name, ()), StaleTunnelFiles(entry.name, via_unknown=entry.via is None))
     if absent:

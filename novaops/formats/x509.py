@@ -113,6 +113,37 @@ class Chain:
         return "" if last.self_signed else last.issuer
 
 
+@dataclass(frozen=True)
+class RevocationList:
+    """A list of revoked certificates (CRL)."""
+
+    serials: frozenset[int]
+    since: int
+    until: int
+    """Both in seconds since 1970. Outside of them whoever checks by the list accepts no certificate at all."""
+    _parsed: Any = field(repr=False, compare=False)
+
+    @classmethod
+    def read(cls, pem: str) -> RevocationList:
+        """The list in the text. Raises ValueError where there is none, or one without an end."""
+        from cryptography import x509
+
+        parsed = x509.load_pem_x509_crl(pem.encode())
+        if parsed.next_update_utc is None:
+            raise ValueError("it does not say until when it is valid")
+        serials = frozenset(one.serial_number for one in parsed)
+        return cls(serials, int(parsed.last_update_utc.timestamp()), int(parsed.next_update_utc.timestamp()), parsed)
+
+    def signed_by(self, authority: Certificate) -> bool:
+        """Whether the authority's key signed it."""
+        from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+        try:
+            return bool(self._parsed.is_signature_valid(load_pem_public_key(authority.public_key.encode())))
+        except (ValueError, TypeError):
+            return False
+
+
 def day(seconds: int) -> str:
     """The date in UTC of a time in seconds since 1970: 2026-11-22."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

@@ -13,22 +13,23 @@ from novaops.engine.desired import HostView
 from novaops.engine.inventory import Host
 from novaops.errors import UsageError
 from novaops.features.proxy.settings import Site
-from novaops.features.tunnel.paths import key_comment, unit
+from novaops.features.tunnel.facts.reach import TargetReached
+from novaops.features.tunnel.gateway_sessions import NO_LISTENER
+from novaops.features.tunnel.paths import HOME, config_file, key_comment, unit
 from novaops.features.tunnel.resources.connection import TunnelConnected
 from novaops.features.tunnel.resources.hosts_file import HostsEntries
 from novaops.features.tunnel.resources.permission import after_permission
 from novaops.features.tunnel.resources.port_preconditions import PortsFree
+from novaops.features.tunnel.resources.targets_reached import TargetsReached
 from novaops.features.tunnel.settings import ResolvedForward, Tunnel, alias_parts
 from novaops.features.tunnel.status import usage
 from novaops.formats import names
 from novaops.formats.names import pair
 from novaops.model.plan import Resource
 from novaops.resources.unit import OwnUnit
+from novaops.shell import quote
 
 _SSH = 22
-
-_NO_LISTENER = 'permitlisten="localhost:1"'
-"""sshd has no word for "no port at all"; port 1 is one that only root may have (authorized_keys, sshd(8))."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,20 @@ class TunnelClient:
         pairs = zip(alias_parts(self.forwards), self.forwards, strict=True)
         return [(part, forward) for part, forward in pairs if forward.transparent]
 
+    def targets_reached(self) -> Resource:
+        """On the end that connects to them. What is on that end itself may come with the same run."""
+        keys = f"{HOME}/.ssh/authorized_keys"
+        asked = []
+        for one in self.forwards:
+            if one.to_site or one.host == "localhost" or (names.is_address(one.host) and ipaddress.ip_address(one.host).is_loopback):
+                continue
+            settled = f"grep -s -F -e {quote(one.key_permissions[0])} {keys} | grep -q -F -e {quote(self.comment)}"
+            if self.entry.reverse:
+                column = f"\t{one.target}\t"
+                settled = f"grep -q -s -F -e {quote(column)} {config_file(self.name, 'forwards')}"
+            asked.append(TargetReached(one.host, one.port, settled))
+        return TargetsReached(self.name, self.host.name if self.entry.reverse else self.gateway, tuple(asked))
+
     def ports_free(self) -> Resource:
         if self.entry.reverse:
             return PortsFree(self.name, tuple(forward.probe_address for forward in self.forwards))
@@ -108,7 +123,7 @@ def key_options(forwards: tuple[ResolvedForward, ...]) -> str:
     """What the key may do on the gateway: these forwards, and no shell, command, other port or other direction."""
     permissions = [permission for forward in forwards for permission in forward.key_permissions]
     if not any(permission.startswith("permitlisten") for permission in permissions):
-        permissions.append(_NO_LISTENER)
+        permissions.append(NO_LISTENER)
     return ",".join(["restrict", "port-forwarding", 'command="/bin/false"', *dict.fromkeys(permissions)])
 
 

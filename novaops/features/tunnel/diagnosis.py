@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+PROHIBITED = "administratively prohibited"
+"""What ssh says where the gateway does not allow a forward."""
+
 
 @dataclass(frozen=True)
 class Diagnosis:

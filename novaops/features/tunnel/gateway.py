@@ -10,6 +10,7 @@ from novaops.engine.desired import HostView
 from novaops.engine.inventory import Host
 from novaops.features.tunnel.client import TunnelClient, clients, gateway_of
 from novaops.features.tunnel.facts.ends import TunnelKey
+from novaops.features.tunnel.gateway_sessions import SessionsRemoved, sessions
 from novaops.features.tunnel.paths import USER, key_comment
 from novaops.features.tunnel.resources.account import TunnelUser, TunnelUserRemoved
 from novaops.features.tunnel.resources.authorized_key import AuthorizedKey
@@ -34,12 +35,19 @@ class TunnelGateway:
         for client in self.present:
             if client.entry.reverse:
                 yield GatewayPortsFree(client.name, client.comment, client.listeners, client.public_listeners)
+            else:
+                yield client.targets_reached()
         if self.present:
             yield self._after_key(TunnelUser())
         for name in self.absent:
             yield AuthorizedKey(self.host.name, name, key_comment(self.host.name, name), None)
         for client in self.present:
             yield AuthorizedKey(self.host.name, client.name, client.comment, client.key_options)
+        listens = any(client.entry.reverse for client in self.present)
+        if listens:
+            yield from map(self._after_key, sessions(self.host.templates))
+        else:
+            yield SessionsRemoved()
         if self.present:
             yield self._after_key(self._sshd())
         else:

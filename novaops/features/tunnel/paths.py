@@ -10,6 +10,9 @@ USER = "novaops-tunnel"
 HOME = "/var/lib/novaops-tunnel"
 FOLDER = "/etc/novaops/tunnel"
 UNITS = "/etc/systemd/system"
+SESSIONS_UNIT = "novaops-tunnels.service"
+"""On a gateway of reverse tunnels."""
+
 DROP_IN = "/etc/ssh/sshd_config.d/01-novaops-tunnel.conf"
 
 

@@ -58,7 +58,7 @@ def is_down(found: dict[str, Any]) -> bool:
 
 def not_set_up(entry: Tunnel, host: str) -> dict[str, Any]:
     """The same as `details` for a tunnel that the inventory has and the host has not."""
-    down = {"up": False, "why": f"not set up: novaops tunnel up {host}", "fix": f"novaops tunnel up {host}"}
+    down = {"up": False, "proven": False, "why": f"not set up: novaops tunnel up {host}", "fix": f"novaops tunnel up {host}"}
     nothing = {"listener": "", "status": None, "ms": None, "front": "", "use": ""}
     forwards = [
         {"to": one.to or f"site {entry.site}", "listen": one.listen, "asked": one.check or "", **nothing, **down}
@@ -108,6 +108,7 @@ def _forward(tunnel: TunnelFacts, forward: ForwardState) -> dict[str, Any]:
         "to": forward.to,
         "listen": forward.listen,
         "up": found is None,
+        "proven": forward.up,
         "listener": forward.listener,
         "asked": forward.url or "tcp",
         "status": forward.status or None,
@@ -150,4 +151,6 @@ def _carried(tunnel: dict[str, Any]) -> str:
 def _answer(forward: dict[str, Any]) -> str:
     if forward["status"]:
         return f"{forward['status']} in {forward['ms']} ms"
+    if forward["up"] and not forward["proven"]:
+        return "not allowed to ask"
     return "connects" if forward["up"] else "none"

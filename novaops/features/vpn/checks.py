@@ -157,6 +157,13 @@ def test_revocations(seen: ObservedServer) -> None:
 
 
 @applies(_server)
+def test_shut_out(seen: ObservedServer) -> None:
+    """Lets nobody in whose certificate is revoked"""
+    found = " and ".join(seen.accepted)
+    assert not found, f"these certificates are revoked, and openssl accepts them by the list of revoked certificates: {found}"
+
+
+@applies(_server)
 def test_keys(seen: ObservedServer) -> None:
     """Has the authority's key, and its own, in files that only root can read"""
     found = any(path.endswith("/ca.key") for path in seen.files)

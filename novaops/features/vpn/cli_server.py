@@ -119,7 +119,10 @@ def revoke(options: Options, host: OneHost, name: Client, *, server: Which = Non
 
 @verb(client)
 def ls(options: Options, host: SingleHost, *, server: Which = None) -> int:
-    """Every client: whether it may come in, how long, and whether it is in now."""
+    """Every client: whether it is let in, how long, and whether it is in now. Exit 1 where that is not as its certificate says."""
+    from dataclasses import replace
+
+    from novaops.cli import output
     from novaops.cli.query import ask_hosts, show_rows
     from novaops.features.vpn import server_clients
     from novaops.features.vpn.facts.server_clients import VpnClients
@@ -127,7 +130,12 @@ def ls(options: Options, host: SingleHost, *, server: Which = None) -> int:
 
     which = the_server_of(_one_host(options, host), server)
     reports, started = ask_hosts(options, [host], [VpnClients(which)], lambda facts: server_clients.details(facts, which))
-    return show_rows(options, reports, started, ("CLIENT", "STATE", "SERIAL", "LEFT", "CONNECTED"), server_clients.rows)
+    judged = [replace(one, status="failed") if not one.error and server_clients.broken(one.details) else one for one in reports]
+    code = show_rows(options, judged, started, ("CLIENT", "STATE", "SERIAL", "LEFT", "CONNECTED"), server_clients.rows)
+    if not options.json:
+        for line in dict.fromkeys(line for one in judged for line in server_clients.lines_to_mend(one.details, one.host)):
+            output.line(line)
+    return code
 
 
 def _one_host(options: Options, word: str) -> Host:

@@ -83,6 +83,8 @@ class ObservedServer:
     """How many rules masquerade its clients' network."""
     revoked: str = ""
     """What is wrong with the list of revoked certificates."""
+    accepted: tuple[str, ...] = ()
+    """Files of certificates that are revoked, and that openssl accepts by that list."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ def _server(host: Host, server: Server) -> ObservedServer:
         forwards=told["forwards"].said == "1",
         masquerades=_masquerades(told, server),
         revoked=_revoked(told["crl"], told["authority"]),
+        accepted=tuple(told["accepted"].lines),
     )
 
 

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,35 @@ def serving(address: str, port: int, body: bytes) -> Iterator[None]:
     try:
         yield
     finally:
+        server.shutdown()
+        server.server_close()
+
+
+@contextmanager
+def dripping(address: str, port: int) -> Iterator[None]:
+    """A server of HTTP: /drip is an answer without an end, a byte each second; /hangs gets none; anything else is answered at once."""
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # the name is http.server's
+            if self.path == "/hangs":
+                over.wait()
+                return
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while self.path == "/drip" and not over.wait(1):
+                    self.wfile.write(b".")
+
+        def log_message(self, format: str, *_: Any) -> None:  # noqa: A002 - see do_GET
+            del format
+
+    over = threading.Event()
+    server = http.server.ThreadingHTTPServer((address, port), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
         server.shutdown()
         server.server_close()
 
@@ -322,19 +351,78 @@ def test_a_site_of_the_gateway_is_a_plain_base_url(ends: tuple[LabHost, LabHost]
 
 @pytest.mark.long
 def test_each_forward_has_a_state_of_its_own(ends: tuple[LabHost, LabHost], tunnel: Callable[..., Tunnels], world: World) -> None:
-    _, gateway = ends
+    client, gateway = ends
     forwards = [
         {"to": TO, "listen": 8443},
         {"to": f"{gateway.address}:22", "listen": 2022},
         {"to": f"{world.address}:7999", "listen": 7999},
     ]
     up = tunnel({"name": "three", "via": "newer", "forwards": forwards})
-    up("up", code=1)
+    was = [before(host) for host in ends]
+    for words in (("--check",), ()):
+        errors = {host["host"]: host["error"] for host in up("up", *words, code=4).json["hosts"]}
+        assert f"three: newer does not reach {world.address}:7999: Connection refused" in errors["newer"]["what"]
+    assert [before(host) for host in ends] == was, "nothing is left of it"
+    with serving(world.address, 7999, b"x"):
+        up("up")
     done = up("status", code=1)
     assert [forward["up"] for forward in done.host["tunnels"][0]["forwards"]] == [True, True, False]
     assert "newer does not reach" in done.host["tunnels"][0]["forwards"][2]["why"]
     shown = up._novaops("tunnel", "status", inventory=up.inventory)
     assert [word for word in shown.out.split() if word in {"UP", "DOWN"}] == ["UP", "UP", "DOWN"]
+    client.run("pkill -KILL -u novaops-tunnel -x ssh")
+    with serving(world.address, 7999, b"x"):
+        assert wait_until(lambda: up._novaops("tunnel", "status", inventory=up.inventory).code == 0, 60)
+        assert up("status").host["tunnels"][0]["restarts"] == 1
+        up("down")
+        up("up")
+        said = up("status").host["tunnels"][0]
+    assert (said["restarts"], said["last_error"]) == (0, ""), "nothing is told of a tunnel that was removed"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("supervisor", ["autossh", "systemd"])
+def test_a_check_that_the_gateway_forbids_says_nothing_against_the_tunnel(
+    ends: tuple[LabHost, LabHost], tunnel: Callable[..., Tunnels], supervisor: str
+) -> None:
+    client, gateway = ends
+    own = "sed -i -e '/^Include/d' /etc/ssh/sshd_config; echo 'AllowTcpForwarding remote' >>/etc/ssh/sshd_config; systemctl reload ssh"
+    gateway.run(own)
+    up = tunnel(entry(reverse=True, to="127.0.0.1:22", listen=9000, supervisor=supervisor, every=5))
+    done = up("up")
+    assert "does not allow the request that would prove it" in done.text
+    assert statuses(up("up")) == {"box": "unchanged", "newer": "unchanged"}
+    (forward,) = up("status").host["tunnels"][0]["forwards"]
+    assert (forward["up"], forward["proven"], forward["why"]) == (True, False, "")
+    ssh = client.run("pgrep -u novaops-tunnel -x ssh")
+    asks = "timeout 5 bash -c 'exec 3<>/dev/tcp/127.0.0.1/9000; head -c 7 <&3'"
+    since = time.monotonic()
+    while time.monotonic() - since < 40:
+        assert gateway.run(asks) == "SSH-2.0"
+    assert client.run("pgrep -u novaops-tunnel -x ssh") == ssh, "it is not restarted"
+    client.run("kill -KILL $(pgrep -u novaops-tunnel -x ssh)")
+    assert wait_until(lambda: up._novaops("tunnel", "status", inventory=up.inventory).code == 0, 60)
+
+
+@pytest.mark.long
+def test_a_check_without_an_answer_restarts_nothing_that_passes_data(
+    ends: tuple[LabHost, LabHost], tunnel: Callable[..., Tunnels], world: World
+) -> None:
+    """What is requested hangs, and another request gets its answer, bit by bit."""
+    client, _ = ends
+    with dripping(world.address, 7997):
+        up = tunnel(
+            {"name": "slow", "via": "newer", "to": f"{world.address}:7997", "listen": 7997, "check": f"http://{world.address}/", "every": 5}
+        )
+        up("up")
+        ssh = client.run("pgrep -u novaops-tunnel -x ssh")
+        client.run("systemd-run -q --unit=user curl -sS -o /dev/null http://127.0.0.1:7997/drip")
+        client.run(f"sed -i 's,http://{world.address}/,http://{world.address}/hangs,' /etc/novaops/tunnel/slow.forwards")
+        left = "journalctl -q -u novaops-tunnel-slow-check -o cat | grep -c 'others get answers through it'"
+        wait_on(client, f'[ "$({left})" -ge 3 ]', 90)
+        assert client.run("pgrep -u novaops-tunnel -x ssh") == ssh
+        client.run("systemctl stop user")
+        wait_on(client, f'[ "$(pgrep -u novaops-tunnel -x ssh)" != "{ssh.strip()}" ]', 90)
 
 
 @pytest.mark.long

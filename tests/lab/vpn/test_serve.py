@@ -73,6 +73,11 @@ class Client:
     def comes_in(self) -> bool:
         return wait_until(lambda: self.through, 30)
 
+    def comes_back(self) -> bool:
+        """The same, after another try, for which it does not wait until the one before is given up."""
+        self.host.run(f"kill -USR1 $(cat /run/{self.name}.pid)")
+        return self.comes_in()
+
     def is_turned_away(self, server: LabHost) -> None:
         """Waits for the server to say so."""
         self.host.run(f"kill -USR1 $(cat /run/{self.name}.pid)")
@@ -187,6 +192,73 @@ def test_a_client_goes_out_by_the_server_until_it_is_revoked(office: Office, con
         "omega": ("valid", True),
     }
     assert office("client", "revoke", "newer", "alpha").host["status"] == "unchanged"
+
+
+FOLDER = "/etc/openvpn/server"
+
+
+def changes(done: Done) -> list[str]:
+    return [change["field"] for step in done.host["steps"] for change in step["changes"]]
+
+
+@pytest.mark.long
+def test_what_is_made_from_the_record_is_compared_with_it(
+    office: Office, container: LabHost, inventory: Callable[[str, str], Path]
+) -> None:
+    """An older list, an older record, an older certificate of the server: each valid, signed, and wrong."""
+    install(container, "openvpn")
+    office.serve()
+    alpha, omega = office.client(container, "alpha"), office.client(container, "omega")
+    office.server.run(f"cp -p {FOLDER}/vpn.crl.pem /root; cp -p {FOLDER}/vpn/index.txt /root; cp -p {FOLDER}/vpn/server.* /root")
+    assert office("client", "revoke", "newer", "alpha").code == 0
+    for client in (alpha, omega):
+        client.connect()
+    assert omega.comes_in()
+    assert not alpha.through
+    known = inventory("newer", "vpn: [{name: vpn, serve: true}]")
+
+    def says(verb: str) -> Done:
+        return office.novaops("--json", verb, "newer", inventory=known)
+
+    assert (says("plan").code, says("verify").code) == (0, 0)
+    right = office.server.run(f"openssl crl -in {FOLDER}/vpn.crl.pem -noout -text | grep -c Serial").strip()
+    older = f"cp -p /root/vpn.crl.pem {FOLDER}/vpn.crl.pem; systemctl restart openvpn-server@vpn"
+    for mend in (("apply", "newer"), ("vpn", "client", "revoke", "newer", "alpha")):
+        office.server.run(older)
+        assert alpha.comes_back(), "the list before lets it in"
+        assert (says("plan").code, says("verify").code) == (3, 3)
+        listed = office("client", "ls", "newer")
+        assert (listed.code, office.listed()["alpha"]["let_in"]) == (1, True)
+        done = office.novaops("--json", *mend, inventory=known)
+        assert (done.code, "list of revoked certificates" in changes(done)) == (0, True), done.text
+        assert not alpha.through
+        alpha.is_turned_away(office.server)
+        assert omega.comes_back()
+        assert (says("plan").code, says("verify").code, office("client", "ls", "newer").code) == (0, 0, 0)
+    office.server.run(older)
+    assert alpha.comes_back()
+    office.server.run(f"cd {FOLDER}/vpn && openssl ca -config openssl.cnf -gencrl -out ../vpn.crl.pem && chmod 644 ../vpn.crl.pem")
+    assert office.listed()["alpha"]["why"] == "still in"
+    assert (says("plan").code, changes(says("apply"))) == (3, ["connected"])
+    assert not alpha.through
+
+    office.server.run(f"cp -p /root/index.txt {FOLDER}/vpn/index.txt")
+    assert changes(says("apply")) == ["list of revoked certificates"]
+    assert (office.listed()["alpha"]["state"], says("plan").code) == ("revoked", 0)
+    office.server.run(f"grep -v omega /root/index.txt >{FOLDER}/vpn/index.txt; rm {FOLDER}/vpn/certs/{alpha.serial}.pem")
+    assert changes(says("apply")) == ["record of certificates", "list of revoked certificates"]
+    assert (office.listed()["omega"]["state"], says("plan").code) == ("valid", 0)
+    assert office.server.run(f"openssl crl -in {FOLDER}/vpn.crl.pem -noout -text | grep -c Serial").strip() == right
+    assert omega.comes_back()
+
+    assert office.serve("--renew")["status"] == "changed"
+    office.server.run(f"cp -p /root/server.* {FOLDER}/vpn/")
+    assert "server certificate" in changes(says("apply"))
+    assert says("plan").code == 0
+    office.server.run(f"cd {FOLDER}/vpn && openssl ca -config openssl.cnf -gencrl -crlsec 1 -out ../vpn.crl.pem && sleep 2")
+    assert (office("client", "ls", "newer").code, office.listed()["omega"]["let_in"]) == (1, False)
+    assert changes(says("apply")) == ["list of revoked certificates"]
+    assert omega.comes_back()
 
 
 @pytest.mark.long

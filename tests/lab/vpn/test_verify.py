@@ -69,7 +69,7 @@ def test_a_server(newer: LabHost, novaops: Novaops, tmp_path: Path) -> None:
     assert done.code == 0, done.text
     done = novaops("verify", "--json", inventory=inventory)
     assert (done.code, said(done, "failed"), said(done, "skipped")) == (0, [], []), done.text
-    assert len(said(done, "unchanged")) == 6
+    assert len(said(done, "unchanged")) == 7
     again = "nft 'add rule ip novaops_vpn_gate out ip saddr 10.86.0.0/24 masquerade'"
     newer.run(f"{again}; chmod 644 /etc/openvpn/server/gate/ca.key; : >/etc/openvpn/server/gate.crl.pem")
     done = novaops("verify", "--json", inventory=inventory)

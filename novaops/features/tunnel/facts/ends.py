@@ -69,9 +69,9 @@ class HostKeys(Singleton[tuple[str, ...]]):
         return f"""{EFFECTIVE}
 settings=$(effective root) || exit
 printf '%s\\n' "$settings" | sed -n 's/^hostkey //p' | while IFS= read -r file; do
-  if [ -s "$file.pub" ]; then cut -d ' ' -f 1,2 <"$file.pub"
-  elif [ -e "$file" ]; then ssh-keygen -y -P '' -f "$file" </dev/null | cut -d ' ' -f 1,2
-  fi
+  # sshd shows the key that belongs to the private one; a .pub may be left from another. It counts where only an agent has the private one.
+  public=$(ssh-keygen -y -P '' -f "$file" 2>/dev/null </dev/null) || public=$(cat "$file.pub" 2>/dev/null)
+  [ -z "$public" ] || printf '%s\n' "$public" | cut -d ' ' -f 1,2
 done
 echo end
 """

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from novaops.features.tunnel.diagnosis import PROHIBITED, lines_of_connection
 from novaops.features.tunnel.paths import FOLDER
 from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.shell import join, sh_file
@@ -41,6 +42,8 @@ class ForwardState:
     listener: str
     """The program that listens where the request was sent; "" for none."""
     pid: int
+    direct: str = ""
+    """Of a reverse forward without an answer: what the target itself says on this host, "yes" or the error; "" where it was not asked."""
     addresses: str = ""
     """What a name with a local alias resolves to on this host, apart by commas."""
 
@@ -68,6 +71,11 @@ class TunnelFacts:
     received: int
     journal: tuple[tuple[float, str], ...]
     """The unit's last lines since the boot: when (seconds since 1970), and what."""
+
+    @property
+    def is_unasked(self) -> bool:
+        """Whether the gateway forbids the way that the request of a reverse tunnel takes to its listener. The tunnel itself does not need it."""
+        return self.reverse and bool(self.ssh) and PROHIBITED in "\n".join(lines_of_connection([text for _, text in self.journal]))
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,9 @@ def _tunnel(name: str, rows: Sequence[Sequence[str]]) -> TunnelFacts:
     entered = int(unit["ActiveEnterTimestampMonotonic"]) / 1e6
     pid, age = (int(word) for word in said.get("ssh", ("0", "0")))
     link = dict(word.split(":", 1) for word in said.get("link", [""])[0].split(" ") if word.startswith("bytes_") and ":" in word)
-    forwards = zip(*([row for row in rows if row[0] == word] for word in ("forward", "answer", "listener", "addresses")), strict=True)
+    forwards = zip(
+        *([row for row in rows if row[0] == word] for word in ("forward", "answer", "direct", "listener", "addresses")), strict=True
+    )
     return TunnelFacts(
         name=name,
         via=said["via"][0],
@@ -140,7 +150,7 @@ def _tunnel(name: str, rows: Sequence[Sequence[str]]) -> TunnelFacts:
         since=float(said["up"][0]) - entered if unit["ActiveState"] == "active" and entered else None,
         restarts=int(unit.get("NRestarts") or 0),
         checked=said["check"][0] == "active",
-        forwards=tuple(_forward(*four) for four in forwards),
+        forwards=tuple(_forward(*five) for five in forwards),
         ssh=pid,
         ssh_age=age,
         sent=int(link.get("bytes_sent", 0)) if "link" in said else -1,
@@ -149,7 +159,9 @@ def _tunnel(name: str, rows: Sequence[Sequence[str]]) -> TunnelFacts:
     )
 
 
-def _forward(forward: Sequence[str], answer: Sequence[str], listener: Sequence[str], addresses: Sequence[str]) -> ForwardState:
+def _forward(
+    forward: Sequence[str], answer: Sequence[str], direct: Sequence[str], listener: Sequence[str], addresses: Sequence[str]
+) -> ForwardState:
     _, _address, _port, _kind, url, to, listen, alias, alias_port = forward
     word, status, seconds, error = (*answer[1:], "", "", "", "")[:4]
     line = "\t".join(listener[1:])
@@ -166,6 +178,7 @@ def _forward(forward: Sequence[str], answer: Sequence[str], listener: Sequence[s
         error=error,
         listener=program or ("somebody" if line else ""),
         pid=int(pid or 0),
+        direct="yes" if direct[1] == "yes" else direct[-1],
         addresses=addresses[1],
     )
 

@@ -24,6 +24,11 @@ listener() { # ADDRESS:PORT, of ss's lines: the one that listens there, or on al
 addresses() { # NAME: the addresses that clients on this host get for it, apart by commas
   timeout 5 getent ahosts "$1" | cut -d ' ' -f 1 | awk '!seen[$0]++' | paste -s -d ,
 }
+directly() { # ANSWER DIRECTION LINE: what the target itself answers, where that is on this end, and no answer came by the gateway
+  if [ "$2" != -R ] || ! grep -qs '^no' "$1"; then return; fi
+  to=$(printf %s "$3" | cut -f 5)
+  through "${to%:*}" "${to##*:}" "$(printf %s "$3" | cut -f 3)" "$(printf %s "$3" | cut -f 4)"
+}
 tunnel() { # NAME WAIT
   forwards=$configs/$1.forwards unit=novaops-tunnel-$1.service
   if [ ! -e "$forwards" ]; then printf 'tunnel\t%s\tabsent\n' "$1"; return; fi
@@ -33,6 +38,7 @@ tunnel() { # NAME WAIT
   else all_answer "$1"
   fi
   printf 'tunnel\t%s\tpresent\n' "$1"
+  direction=$(sed -n 's/^# direction //p' "$forwards")
   sed -n 's/^# \(via\|supervisor\|direction\) /\1\t/p' "$forwards"
   systemctl show -p ActiveState,SubState,NRestarts,ActiveEnterTimestampMonotonic,MainPID -- "$unit" | sed 's/^/unit\t/'
   printf 'check\t%s\n' "$(systemctl is-active -- "novaops-tunnel-$1-check.timer")"
@@ -42,6 +48,7 @@ tunnel() { # NAME WAIT
     case $line in '' | '#'*) continue ;; esac
     number=$((number + 1))
     printf 'forward\t%s\nanswer\t%s\n' "$line" "$(cat "$folder/$1/$number" 2>/dev/null)"
+    printf 'direct\t%s\n' "$(directly "$folder/$1/$number" "$direction" "$line")"
     place=$(printf %s "$line" | cut -f 1,2 | tr '\t' :)
     printf 'listener\t%s\n' "$(printf '%s\n' "$listeners" | listener "$place")"
     set -- "$1" "$2" "$(printf %s "$line" | cut -f 5)" "$(printf %s "$line" | cut -f 7)"
@@ -53,7 +60,7 @@ tunnel() { # NAME WAIT
     port=$(sed -n 's/^ *Port //p' "$configs/$1.conf" 2>/dev/null)
     ss -t -n -p -i -H -O state established 2>/dev/null | awk -v pid="pid=$ssh," -v port=":$port\$" 'index($0, pid) && $4 ~ port' | head -n 1 | sed 's/^/link\t/'
   fi
-  # of a tunnel of the same name before a `tunnel down` nothing counts
-  journalctl -u "$unit" -b --since "@$(stat -c %Y "$forwards")" -n 60 -o short-unix --no-pager -q 2>/dev/null | base64 -w 0 | sed 's/^/journal\t/'
+  made=$(stat -c %Y -- "/etc/systemd/system/$unit" 2>/dev/null) # what is older is of a tunnel that was removed
+  journalctl -u "$unit" -b ${made:+"--since=@$made"} -n 60 -o short-unix --no-pager -q 2>/dev/null | base64 -w 0 | sed 's/^/journal\t/'
   echo
 }

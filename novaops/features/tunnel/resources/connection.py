@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import HostFailed, WaitingForPeer
-from novaops.features.tunnel.diagnosis import Diagnosis, TunnelRef, lines_of_connection, lines_since_last_failure, request_error, ssh_error
+from novaops.features.tunnel.diagnosis import (
+    PROHIBITED,
+    Diagnosis,
+    TunnelRef,
+    lines_of_connection,
+    lines_since_last_failure,
+    request_error,
+    ssh_error,
+)
 from novaops.features.tunnel.facts.ends import AuthorizedKeys, TunnelKey
 from novaops.features.tunnel.facts.state import ForwardState, TunnelFacts, TunnelNamed
 from novaops.features.tunnel.paths import unit
@@ -15,8 +23,6 @@ from novaops.features.tunnel.resources.permission import is_permitted
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
-
-PROHIBITED = "administratively prohibited"
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class TunnelConnected(Resource):
         tunnel = facts[TunnelNamed(self.name)]
         if tunnel is Missing.ABSENT or all(forward.up for forward in tunnel.forwards):
             return
-        if not tunnel.ssh or PROHIBITED not in "\n".join(lines_of_connection([text for _, text in tunnel.journal])):
+        if tunnel.reverse or not tunnel.ssh or PROHIBITED not in "\n".join(lines_of_connection([text for _, text in tunnel.journal])):
             return
         name = unit(self.name)
         restart = Step(
@@ -65,8 +71,20 @@ class TunnelConnected(Resource):
                 raise HostFailed(f"{self.name}: no answer from {forward.to} through it", why=found.cause, fix=found.fix)
 
     def notes(self, facts: Facts) -> Iterator[str]:
-        if facts[TunnelNamed(self.name)] is not Missing.ABSENT:
-            yield from self.usage
+        tunnel = facts[TunnelNamed(self.name)]
+        if tunnel is Missing.ABSENT:
+            return
+        yield from self.usage
+        if tunnel.is_unasked:
+            yield unasked(self.gateway)
+
+
+def unasked(gateway: str) -> str:
+    """What is known of a reverse tunnel without a request through it. An ssh whose port is refused there ends (ExitOnForwardFailure)."""
+    return (
+        f"{gateway} does not allow the request that would prove it (AllowTcpForwarding or PermitOpen of its sshd):"
+        " ssh is connected, with its port there, and the target answers on this end"
+    )
 
 
 def diagnose(tunnel: TunnelFacts, forward: ForwardState) -> Diagnosis | None:
@@ -80,6 +98,10 @@ def diagnose(tunnel: TunnelFacts, forward: ForwardState) -> Diagnosis | None:
         return Diagnosis(f"{forward.listen} is taken by {forward.listener}{process}", fix)
     if forward.up and tunnel.ssh and forward.addresses == alias:
         return None
+    if tunnel.is_unasked and tunnel.sent >= 0:
+        if forward.direct in {"", "yes"}:
+            return None
+        return Diagnosis(f"{forward.to} gives no answer on this end: {request_error(forward.direct)}", "does it listen there?")
     if tunnel.active not in {"active", "activating", "reloading"}:
         return Diagnosis(f"its unit is {tunnel.active}", f"novaops tunnel up starts it; {more}")
     if forward.up and tunnel.ssh:

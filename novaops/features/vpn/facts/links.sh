@@ -22,7 +22,8 @@ one() { # the link $name, whose settings are in $file
   for direction in rx tx; do
     printf '%s\t%s\n' $direction "$(cat "/sys/class/net/$device/statistics/${direction}_bytes" 2>/dev/null || echo 0)"
   done
-  journalctl -q -b -u "$unit" -o short-unix -n 1500 2>/dev/null >"$folder/$name.log"
+  begun=$(cat "/run/novaops-vpn/$name.fresh" 2>/dev/null) # what is older may be of a link that was removed
+  journalctl -q -b ${begun:+"--since=@$begun"} -u "$unit" -o short-unix -n 1500 2>/dev/null >"$folder/$name.log"
   awk '/Initialization Sequence Completed|TLS: soft reset/ { at = $1 } END { printf "handshake\t%.0f\n", int(at) }' "$folder/$name.log"
   sed -n 's/.*Peer Connection Initiated with \[AF_INET6\{0,1\}\]/server\t/p' "$folder/$name.log" | tail -n 1 | grep . ||
     printf 'server\t%s\n' "$(of server | head -n 1 | awk '{ print $1 ":" $2 }')"

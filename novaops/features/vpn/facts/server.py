@@ -5,14 +5,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import ClassVar
 
+from novaops.features.vpn.facts.revocations import compared, recorded
+from novaops.features.vpn.facts.server_clients import Clients, clients_of, connections
 from novaops.features.vpn.facts.server_question import ServerQuestion, certificate_of, key_of
 from novaops.formats.x509 import Certificate
 
 _LISTENER = re.compile(r"\S+\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+)\s+\S+(?:\s+users:\((?P<users>.*)\))?\s*")
+_KEPT = re.compile(r"[0-9A-Fa-f]+\.pem")
 _PROGRAM = re.compile(r'\("(?P<program>.*?)",pid=\d+,fd=\d+\)')
 
 
@@ -27,8 +29,14 @@ class ServerState:
     fits: bool = False
     """The same of the server's own."""
     tls_crypt: bool = False
-    crl_until: int | None = None
-    """When its list of revoked certificates expires, in seconds since 1970; after that it lets nobody in."""
+    clients: Clients = field(default_factory=Clients)
+    """Empty where the authority has no record."""
+    revoked_itself: bool = False
+    """Whether the record says that the server's own certificate is revoked."""
+    unrecorded: tuple[str, ...] = ()
+    """Serials of certificates that the authority has signed, and its record does not have."""
+    list_is_closed: bool = False
+    """Whether the server, which runs as nobody, cannot read the list of revoked certificates."""
     remote: str = ""
     """What profiles say after `remote`: ADDRESS PORT PROTOCOL."""
     token: str = ""
@@ -66,7 +74,10 @@ class VpnServer(ServerQuestion[ServerState]):
 
     def read(self, said: Mapping[str, str]) -> ServerState:
         ca, certificate = (certificate_of(said.get(name, "")) for name in ("ca", "server"))
-        until = re.search(r"nextUpdate=(.*)", said.get("crl", ""))
+        every, now = tuple(recorded(said.get("index", ""), int(said["now"]))), int(said["now"])
+        states: dict[int, str] = {int(one.serial, 16): one.state for one in every}
+        kept = [name.removesuffix(".pem") for name in said.get("certs", "").split() if _KEPT.fullmatch(name)]
+        own = int(ca.serial, 16) if ca is not None else 0
         routes = (line.split() for line in said.get("routes", "").splitlines())
         return ServerState(
             ca,
@@ -74,20 +85,20 @@ class VpnServer(ServerQuestion[ServerState]):
             ca_fits=ca is not None and key_of(ca.public_key) == key_of(said.get("ca_key", "")),
             fits=certificate is not None and key_of(certificate.public_key) == key_of(said.get("server_key", "")),
             tls_crypt="tls_crypt" in said,
-            crl_until=_date(until[1]) if until else None,
+            clients=Clients(
+                tuple(clients_of(every)), tuple(connections(said.get("state", ""))), now, compared(said.get("crl"), ca, every, now)
+            ),
+            revoked_itself=certificate is not None and states.get(int(certificate.serial, 16)) == "revoked",
+            unrecorded=tuple(serial for serial in kept if int(serial, 16) not in {own, *states}),
+            list_is_closed="crl_closed" in said,
             remote=said.get("remote", "").strip(),
             token=said.get("token", "").strip(),
             listeners=tuple(dict.fromkeys(program for line in said.get("listeners", "").splitlines() for program in _programs(line))),
             routes=tuple((words[0], words[words.index("dev") + 1]) for words in routes if "dev" in words and words[0] != "default"),
             closed=tuple(said.get("closed", "").splitlines()),
             answers="CONNECTED,SUCCESS" in said.get("state", ""),
-            now=int(said["now"]),
+            now=now,
         )
-
-
-def _date(text: str) -> int:
-    """As openssl prints it: Nov 20 12:00:00 2036 GMT."""
-    return int(datetime.strptime(text.strip(), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC).timestamp())
 
 
 def _programs(line: str) -> list[str]:

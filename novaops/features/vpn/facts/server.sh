@@ -15,17 +15,19 @@ server() { # NAME PORT PROTOCOL
   [ ! -s "$folder/ca.key" ] || text ca_key public_half "$folder/ca.key"
   [ ! -s "$folder/server.key" ] || text server_key public_half "$folder/server.key"
   [ ! -s "$folder/tls-crypt.key" ] || echo tls_crypt
-  [ ! -s "$folder.crl.pem" ] || text crl openssl crl -in "$folder.crl.pem" -noout -nextupdate -CAfile "$folder/ca.crt"
+  file index "$folder/index.txt"; file crl "$folder.crl.pem"
+  case $(stat -L -c %a -- "$folder.crl.pem" 2>/dev/null) in '' | *[4567]) ;; *) echo crl_closed ;; esac
+  text certs ls "$folder/certs"
   case $3 in udp) text listeners ss -l -u -n -p -H "sport = :$2" ;; *) text listeners ss -l -t -n -p -H "sport = :$2" ;; esac
   text routes ip -4 -o route show table main
-  text state talk "$SOCKETS/$1.sock" state
+  text state talk "$SOCKETS/$1.sock" state 'status 3'
   text closed closed_tables
   date '+now %s'; echo end
 }
 
 clients() { # SERVER
   folder=$SERVERS/$1
-  file index "$folder/index.txt"
+  file index "$folder/index.txt"; file ca "$folder/ca.crt"; file crl "$folder.crl.pem"
   text status talk "$SOCKETS/$1.sock" 'status 3'
   date '+now %s'; echo end
 }

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-from novaops.features.vpn.facts.server_question import ServerQuestion
-from novaops.formats.x509 import DAY
+from novaops.features.vpn.facts.revocations import Issued, Revocations, compared, recorded
+from novaops.features.vpn.facts.server_question import ServerQuestion, certificate_of
 from novaops.model.question import Missing
 
 
@@ -30,33 +29,24 @@ class Connection:
 
 
 @dataclass(frozen=True)
-class Issued:
-    """A certificate that was given to a client."""
-
-    name: str
-    serial: str
-    state: Literal["valid", "revoked", "expired"]
-    until: int
-    """Seconds since 1970."""
-    revoked: int = 0
-
-    def days_left(self, now: int) -> int:
-        """Whole days; negative when it has expired."""
-        return (self.until - now) // DAY
-
-
-@dataclass(frozen=True)
 class Clients:
     """The clients of one server."""
 
-    issued: tuple[Issued, ...]
+    issued: tuple[Issued, ...] = ()
     """In the order they were made, without the server's own."""
     connected: tuple[Connection, ...] = ()
     now: int = 0
+    revocations: Revocations = field(default_factory=Revocations)
 
     def valid(self, name: str) -> Issued | None:
         """The one certificate of that name that is let in."""
         return next((one for one in self.issued if one.name == name and one.state == "valid"), None)
+
+    @property
+    def revoked_inside(self) -> tuple[Connection, ...]:
+        """Those that are connected, and have none but revoked certificates."""
+        newest = self.newest
+        return tuple(one for one in self.connected if one.name in newest and newest[one.name].state == "revoked")
 
     @property
     def newest(self) -> dict[str, Issued]:
@@ -83,25 +73,14 @@ class VpnClients(ServerQuestion[Clients]):
         if "index" not in said:
             return Missing.ABSENT
         now = int(said["now"])
-        return Clients(tuple(issued(said["index"], now)), tuple(connections(said.get("status", ""))), now)
+        every = tuple(recorded(said["index"], now))
+        listed = compared(said.get("crl"), certificate_of(said.get("ca", "")), every, now)
+        return Clients(tuple(clients_of(every)), tuple(connections(said.get("status", ""))), now, listed)
 
 
-def issued(index: str, now: int) -> Iterable[Issued]:
-    """The clients in openssl's database (index.txt). Raises ValueError for a line that it would not write."""
-    for line in index.splitlines():
-        state, until, revoked, serial, _, subject = line.split("\t")
-        name = subject.removeprefix("/CN=")
-        if name.startswith("server:"):
-            continue
-        ends = _asn1(until)
-        word: Literal["valid", "revoked", "expired"] = "revoked" if state == "R" else "expired" if ends <= now else "valid"
-        yield Issued(name, serial, word, ends, _asn1(revoked.partition(",")[0]) if revoked else 0)
-
-
-def _asn1(text: str) -> int:
-    """A date of openssl's database: YYMMDDHHMMSSZ up to 2049, YYYYMMDDHHMMSSZ after it."""
-    long = len(text) == len("20500101000000Z")
-    return int(datetime.strptime(text if long else f"20{text}", "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp())
+def clients_of(every: Iterable[Issued]) -> Iterable[Issued]:
+    """Those that were given to clients, without the server's own."""
+    return (one for one in every if not one.name.startswith("server:"))
 
 
 def connections(status: str) -> Iterable[Connection]:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from novaops.features.vpn.facts.server_clients import Clients, Issued, issued
+from novaops.features.vpn.facts.revocations import Issued, recorded
+from novaops.features.vpn.facts.server_clients import Clients, clients_of
 from novaops.features.vpn.facts.server_question import ServerQuestion, certificate_of, key_of
 from novaops.formats.x509 import Certificate
 from novaops.model.question import Missing
@@ -51,5 +52,5 @@ class VpnProfile(ServerQuestion[Parts]):
         if not all(name in said for name in ("ca", "remote", "tls_crypt", "index")):
             return Missing.ABSENT
         pem = said.get("certificate", "")
-        valid = Clients(tuple(issued(said["index"], int(said["now"])))).valid(self.client)
+        valid = Clients(tuple(clients_of(recorded(said["index"], int(said["now"]))))).valid(self.client)
         return Parts(said["ca"], Secret(said["tls_crypt"]), said["remote"].strip(), certificate_of(pem), pem, valid)

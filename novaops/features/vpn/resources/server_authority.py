@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
 from novaops.features.vpn.facts.server import ServerState, VpnServer
+from novaops.features.vpn.facts.server_question import TALK
 from novaops.features.vpn.paths import SERVERS, SOCKETS, ServerPaths
 from novaops.formats.x509 import DAY
 from novaops.model.action import Command
@@ -21,6 +22,9 @@ YEARS = 3650
 SOON = 30
 """Days before its end that something is renewed."""
 
+_SHOWN = 5
+"""So many are named, of what may be many."""
+
 _TAKE_BACK = """\
 if grep -q -v '/CN=server:' index.txt; then echo "there are clients that have certificates of it"; exit 1; fi
 rm -rf ca.key ca.crt ca.csr server.* certs clients index.txt* tls-crypt.key renewed said crl.new "$folder.crl.pem"
@@ -29,7 +33,12 @@ rm -rf ca.key ca.crt ca.csr server.* certs clients index.txt* tls-crypt.key rene
 
 def pki_script(body: str) -> str:
     """sh: `body` with the functions of server_pki.sh before it."""
-    return f"SERVERS={SERVERS} SOCKETS={SOCKETS} YEARS={YEARS}\n{sh_file(__package__, 'server_pki.sh')}{body}"
+    return f"SERVERS={SERVERS} SOCKETS={SOCKETS} YEARS={YEARS} TALK={quote(TALK)}\n{sh_file(__package__, 'server_pki.sh')}{body}"
+
+
+def _some(words: Sequence[str]) -> str:
+    """The first of them, for people."""
+    return ", ".join([*words[:_SHOWN], *([f"and {len(words) - _SHOWN} more"] if len(words) > _SHOWN else [])])
 
 
 @dataclass(frozen=True)
@@ -74,17 +83,40 @@ class Authority(Resource):
                 why="Without it no certificate can be made or revoked. The server itself goes on.",
                 fix=f"put {self._folder}/ca.key back from a copy; or begin anew: novaops vpn serve HOST --remove --forget-clients",
             )
+        if now.unrecorded:
+            yield "record", Change("record of certificates", f"lacks {_some(now.unrecorded)}", "has them")
         if reason := self._renewed(now):
             yield "server", Change("server certificate", reason if now.certificate is not None else None, f"new, for {self.days} days")
         if not now.tls_crypt:
             yield "secret", Change("tls-crypt key", None, "new")
-        if now.ca is None or now.crl_until is None or (now.crl_until - now.now) // DAY < SOON or self._renewed(now):
+        if now.ca is None:
             yield "list", Change("list of revoked certificates", None, f"new, for {YEARS} days")
+        elif reason := self._list_trouble(now) or ("before the renewal" if self._renewed(now) else ""):
+            yield "list", Change("list of revoked certificates", reason, f"new, for {YEARS} days")
+        elif inside := now.clients.revoked_inside:
+            who = _some([f"{one.name} from {one.address}" for one in inside])
+            yield "cut_off", Change("connected", f"{who}, with a revoked certificate", "cut off")
+
+    def _list_trouble(self, now: ServerState) -> str:
+        """Why the list of revoked certificates has to be made anew; "" when it is as the record says."""
+        listed = now.clients.revocations
+        if listed.until is None or listed.trouble:
+            return listed.trouble
+        if listed.lacking:
+            return f"lacks {_some([f'{one.name} (serial {one.serial})' for one in listed.lacking])}"
+        if listed.unrecorded:
+            return f"has {_some(listed.unrecorded)}, which the record does not call revoked"
+        if now.list_is_closed:
+            return "not for the server to read"
+        left = (listed.until - now.now) // DAY
+        return f"{left} days left" if left < SOON else ""
 
     def _renewed(self, now: ServerState) -> str:
         """Why the server needs another certificate; "" when it does not."""
         if now.ca is None or now.certificate is None or not now.is_signed:
             return "not of this authority"
+        if now.revoked_itself:
+            return f"serial {now.certificate.serial}, which is revoked"
         if now.days_left < SOON:
             return f"{now.days_left} days left"
         return f"serial {now.certificate.serial}" if self.token and self.token != now.token else ""

@@ -9,7 +9,6 @@ from typing import Any
 from novaops.errors import HostFailed, Refused
 from novaops.features.vpn.facts.server_clients import Clients, VpnClients
 from novaops.features.vpn.facts.server_profile import VpnProfile
-from novaops.features.vpn.facts.server_question import TALK
 from novaops.features.vpn.paths import ServerPaths
 from novaops.features.vpn.resources.server_authority import pki_script
 from novaops.formats.x509 import day
@@ -27,7 +26,7 @@ def no_server(server: str) -> HostFailed:
 
 
 def _script(verb: str, server: str, *words: str) -> tuple[str, ...]:
-    return ("sh", "-c", pki_script(sh_file(__package__, "server_client.sh")), verb, server, *words, TALK)
+    return ("sh", "-c", pki_script(sh_file(__package__, "server_client.sh")), verb, server, *words)
 
 
 def _is_valid(server: str, client: str) -> str:
@@ -121,6 +120,10 @@ class ClientRevoked(Resource):
         valid = clients.valid(self.client)
         if valid is not None:
             yield Change("certificate", f"serial {valid.serial}, until {day(valid.until)}", "revoked")
+        lacking = [one.serial for one in clients.revocations.lacking if one.name == self.client]
+        if lacking or (clients.revocations.trouble and valid is None):
+            reason = f"lacks serial {', '.join(lacking)}" if lacking else clients.revocations.trouble
+            yield Change("list of revoked certificates", reason, "new")
         for one in clients.connected:
             if one.name == self.client:
                 yield Change("connected", f"from {one.address}", "cut off")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -26,7 +28,7 @@ from novaops.errors import InventoryError, Refused, UsageError, WaitingForPeer
 from novaops.facts.account import AccountNamed
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.listening import Listener, Listening
-from novaops.facts.sshd import Sshd, SshdEffective, SshdState
+from novaops.facts.sshd import EFFECTIVE, Sshd, SshdEffective, SshdState
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.tunnel import cli as tunnel_verbs
 from novaops.features.tunnel import status as tunnels
@@ -40,7 +42,9 @@ from novaops.features.tunnel.facts.ends import (
     TunnelFiles,
     TunnelKey,
 )
+from novaops.features.tunnel.facts.reach import TargetReached
 from novaops.features.tunnel.facts.state import PROBES, ForwardState, TunnelFacts, TunnelNamed, Tunnels
+from novaops.features.tunnel.gateway_sessions import SessionsRemoved
 from novaops.features.tunnel.paths import DROP_IN, alias_address
 from novaops.features.tunnel.resources.account import TunnelUser
 from novaops.features.tunnel.resources.authorized_key import AuthorizedKey
@@ -52,6 +56,7 @@ from novaops.features.tunnel.resources.key_pair import KeyPair
 from novaops.features.tunnel.resources.permission import after_permission
 from novaops.features.tunnel.resources.pinned_host_keys import PinnedHostKeys
 from novaops.features.tunnel.resources.port_preconditions import GatewayPortsFree, PortsFree
+from novaops.features.tunnel.resources.targets_reached import TargetsReached
 from novaops.features.tunnel.settings import Tunnel, distinct
 from novaops.model.action import Command, WriteFile, payload
 from novaops.model.question import Facts, Missing, Section
@@ -276,7 +281,8 @@ def test_a_gateway_that_is_none_is_said_before_anything_is_contacted(entry: dict
 
 def test_nothing_is_asked_of_the_gateway_to_go_away() -> None:
     made = wishes({"name": "api", "state": "absent", "via": "gate"})
-    assert [resource.id for _, resource in made.of_peers] == ["admitted:box/api", "sshd:tunnels", "user:novaops-tunnel"]
+    ids = [resource.id for _, resource in made.of_peers]
+    assert ids == ["admitted:box/api", "unit:novaops-tunnels.service", "sshd:tunnels", "user:novaops-tunnel"]
     assert not [one for one in (*made.own, *(resource for _, resource in made.of_peers)) if list(getattr(one, "peer_questions", tuple)())]
 
 
@@ -286,10 +292,26 @@ def test_each_gateway_gets_what_its_own_tunnels_need() -> None:
     found: dict[str, list[str]] = {}
     for host, resource in made.of_peers:
         found.setdefault(host.name, []).append(resource.id)
+    no_reverse = "unit:novaops-tunnels.service"
     assert list(found.items()) == [
-        ("root@203.0.113.9", ["user:novaops-tunnel", "admitted:box/b", "sshd:tunnels"]),
-        ("gate", ["user:novaops-tunnel", "admitted:box/old", "admitted:box/api", "sshd:tunnels"]),
+        ("root@203.0.113.9", ["target:b", "user:novaops-tunnel", "admitted:box/b", no_reverse, "sshd:tunnels"]),
+        ("gate", ["target:api", "user:novaops-tunnel", "admitted:box/old", "admitted:box/api", no_reverse, "sshd:tunnels"]),
     ]
+
+
+SESSIONS = ("/etc/systemd/system/novaops-tunnels.service", "/etc/novaops/tunnel/gateway.sessions")
+
+
+def test_what_frees_ports_of_reverse_tunnels_stays_while_a_key_may_listen() -> None:
+    there = wishes({**API, "reverse": True, "to": "127.0.0.1:22"}).of_peers
+    assert [one.id for _, one in there if one.id.endswith(SESSIONS)] == [f"file:{path}" for path in SESSIONS]
+    gone = [one for _, one in wishes(API).of_peers if isinstance(one, SessionsRemoved)]
+    file = FileState("regular file", "0644", "root", "root", b"x")
+    unit = UnitFacts("loaded", "active", "enabled")
+    on_host: dict[Any, Any] = {UnitNamed("novaops-tunnels.service"): unit, **{FileAt(path): file for path in SESSIONS}}
+    for options, steps in ((key_options(tunnel(reverse=True).resolved_forwards()), 0), (key_options(tunnel().resolved_forwards()), 3)):
+        keys = AuthorizedKeysFile(HOME, f"{options} {PUBLIC} novaops:other/x\n".encode())
+        assert sum(len(list(one.plan(facts({AuthorizedKeys(): keys, **on_host})))) for one in gone) == steps
 
 
 def test_what_one_client_wants_away_stays_where_another_wants_it() -> None:
@@ -302,6 +324,36 @@ def test_what_one_client_wants_away_stays_where_another_wants_it() -> None:
             one for one in comes if one.id in {"sshd:tunnels", "user:novaops-tunnel"}
         ]
     assert without_yielding(gone) == gone
+
+
+LISTENING = """\
+LISTEN 0 128 127.0.0.1:9000 0.0.0.0:* users:(("sshd",pid=11,fd=7))
+LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=1,fd=4))
+sessions
+"""
+SESSION = '0 0 10.0.0.1:22 10.0.0.2:50 users:(("sshd",pid=11,fd=4),("sshd",pid=10,fd=4)) bbr cwnd:20 lastsnd:9 {} rcv_space:14480\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "gone"),
+    [
+        (SESSION.format("lastrcv:36012 lastack:35968"), ["11 10.0.0.2:50"]),
+        (SESSION.format("lastrcv:34220 lastack:34168"), []),
+        (SESSION.format("lastrcv:59512 lastack:356"), []),  # recorded of a stream that goes one way, a byte each second
+        (SESSION.format("lastrcv:12 lastack:90000"), []),
+        (SESSION.format("lastrcv:36012"), []),
+        (SESSION.replace("pid=11", "pid=12").format("lastrcv:36012 lastack:35968"), []),  # listens nowhere
+        ('0 0 127.0.0.1:9000 127.0.0.1:51 users:(("sshd",pid=11,fd=9)) lastrcv:90000 lastack:90000\n', []),  # a user of the port
+    ],
+)
+def test_which_session_is_of_a_client_that_is_gone(line: str, gone: list[str]) -> None:
+    script = wishes({**API, "reverse": True, "to": "127.0.0.1:22"}).of_peers
+    (text,) = [payload(one.resource.content or "").decode() for _, one in script if one.id.endswith("gateway.sessions")]  # type: ignore[attr-defined]
+    program = text.partition("limit=35000 '")[2].partition("'")[0]
+    for awk in ("mawk", "gawk"):
+        if shutil.which(awk):
+            done = subprocess.run([awk, "-v", "limit=35000", program], input=LISTENING + line, capture_output=True, text=True, check=True)
+            assert done.stdout.splitlines() == gone
 
 
 @pytest.mark.parametrize(
@@ -545,6 +597,19 @@ def test_a_unit_between_two_attempts_is_not_started_again() -> None:
     assert not list(OwnUnit("u.service").plan(facts({UnitNamed("u.service"): UnitFacts("loaded", "activating", "enabled")})))
 
 
+def test_the_keys_that_a_gateway_shows_are_those_of_its_private_ones(tmp_path: Path) -> None:
+    for name in ("own", "other", "agent"):
+        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(tmp_path / name)]
+        subprocess.run(make, check=True)
+    own, other, agent = ((tmp_path / f"{name}.pub").read_text().split() for name in ("own", "other", "agent"))
+    (tmp_path / "own.pub").write_text(" ".join(other), "utf-8")
+    (tmp_path / "agent").unlink()
+    asked = f"effective() {{ printf 'hostkey %s\\n' {tmp_path}/own {tmp_path}/agent {tmp_path}/none; }}\n"
+    script = asked + HostKeys.script_one().removeprefix(EFFECTIVE)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert HostKeys.parse_one(Section(done.stdout, "", 0)) == (" ".join(own[:2]), " ".join(agent[:2]))
+
+
 def test_the_host_keys_are_pinned_under_a_name_of_their_own() -> None:
     pinned = PinnedHostKeys("api", "gate", ("true",))
     now = facts({FileAt("/etc/novaops/tunnel/api.known_hosts"): Missing.ABSENT}, gate={HostKeys(): (PUBLIC, "ssh-rsa AAAA")})
@@ -664,6 +729,72 @@ def state(*said: str, forward: ForwardState = DOWN, **more: Any) -> TunnelFacts:
     about: dict[str, Any] = {"via": "gate", "supervisor": "autossh", "reverse": False, "active": "active", "since": 90.0, "restarts": 0}
     numbers: dict[str, Any] = {"checked": True, "ssh": 0, "ssh_age": 0, "sent": -1, "received": -1}
     return TunnelFacts(name="api", forwards=(forward,), journal=journal, **{**about, **numbers, **more})
+
+
+FORBIDDEN = ("channel 2: open failed: administratively prohibited: open failed",)
+
+
+@pytest.mark.parametrize(
+    ("more", "forward", "why"),
+    [
+        ({}, {"direct": "yes"}, None),
+        ({}, {"direct": "no", "error": "x"}, "127.0.0.1:22 gives no answer on this end"),
+        ({"sent": -1, "received": -1}, {"direct": "yes"}, "gate refuses to forward"),
+        ({"reverse": False}, {"direct": ""}, "gate refuses to forward"),
+    ],
+)
+def test_a_reverse_tunnel_whose_check_is_forbidden_is_not_down(more: dict[str, Any], forward: dict[str, Any], why: str | None) -> None:
+    one = replace(UP, to="127.0.0.1:22", listen="127.0.0.1:9000", up=False, url="", **forward)
+    found = state(*FORBIDDEN, forward=one, **{"reverse": True, "ssh": 7, "sent": 100, **more})
+    said = diagnose(found, one)
+    assert (said is None) if why is None else (said is not None and why in said.cause)
+    connected = TunnelConnected("api", (), "gate")
+    asked = facts({TunnelNamed("api"): found}, gate={AuthorizedKeys(): AuthorizedKeysFile("/k", b"")})
+    if found.reverse:
+        assert list(connected.plan(asked)) == [], "a new connection would not be allowed more"
+    if why is None:
+        assert any("does not allow the request" in note for note in connected.notes(asked))
+        connected.verify_works(asked)
+
+
+def test_what_a_new_tunnel_leads_to_is_tried_first() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        asked = [TargetReached("127.0.0.1", port, "false"), TargetReached("127.0.0.1", 1, "false"), TargetReached("127.0.0.1", 1, "true")]
+        done = subprocess.run(
+            ["sh", "-c", TargetReached.script(asked)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"LC_ALL": "C", "PATH": os.environ["PATH"]},
+        )
+    found = TargetReached.parse(asked, Section(done.stdout, "", 0))
+    assert [found[one] for one in asked] == ["", "Connection refused", ""]
+    resource = TargetsReached("api", "gate", (asked[1],))
+    with pytest.raises(Refused, match=r"api: gate does not reach 127\.0\.0\.1:1: Connection refused"):
+        list(resource.plan(facts(found)))
+
+
+@pytest.mark.parametrize(
+    ("entry", "asked"),
+    [
+        ({}, ["api.openai.com"]),
+        ({"to": "127.0.0.1:80"}, []),
+        ({"to": "localhost:80"}, []),
+        ({"to": None, "forwards": [{"to": "a.example:1", "listen": 9000}, {"to": "127.0.0.1:2", "listen": 9001}]}, ["a.example"]),
+    ],
+)
+def test_what_may_come_with_the_same_run_is_not_tried(entry: dict[str, Any], asked: list[str]) -> None:
+    wanted = {key: value for key, value in {**API, **entry}.items() if value is not None}
+    if "forwards" in wanted:
+        wanted.pop("listen")
+    (found,) = [one for _, one in wishes(wanted).of_peers if isinstance(one, TargetsReached)]
+    assert ([one.host for one in found.asked], found.host) == (asked, "gate")
+    there = wishes({**wanted, "reverse": True})
+    (found,) = [one for one in there.own if isinstance(one, TargetsReached)]
+    assert ([one.host for one in found.asked], found.host) == (asked, "box")
 
 
 @pytest.mark.parametrize(
@@ -839,7 +970,7 @@ def test_what_the_host_prints_is_read_back() -> None:
         "unit\tActiveState=active\nunit\tSubState=running\nunit\tNRestarts=2\nunit\tActiveEnterTimestampMonotonic=10000000\nunit\tMainPID=5\n"
         "check\tactive\nup\t100.50\n"
         "forward\t127.0.0.1\t8443\thttps\thttps://a.b/\ta.b:443\t127.0.0.1:8443\t-\t-\n"
-        "answer\tyes\t401\t0.25\t\n"
+        "answer\tyes\t401\t0.25\t\ndirect\t\n"
         'listener\tLISTEN 0 128 127.0.0.1:8443 0.0.0.0:* users:(("ssh",pid=7,fd=4))\n'
         "addresses\t\n"
         "ssh\t7\t60\nlink\t0 0 10.0.0.1:5 10.0.0.2:22 users cubic bytes_sent:100 bytes_acked:99 bytes_received:2000 x\n"

@@ -84,7 +84,7 @@ def every() -> list[Callable[..., None]]:
     return [function for name, function in vars(claims).items() if name.startswith("test_")]
 
 
-@pytest.mark.parametrize(("seen", "count"), [(RIGHT, 9), (SERVER, 7), (GONE, 1)], ids=["link", "server", "absent"])
+@pytest.mark.parametrize(("seen", "count"), [(RIGHT, 9), (SERVER, 8), (GONE, 1)], ids=["link", "server", "absent"])
 def test_what_is_right_is_green(seen: Observed, count: int) -> None:
     about = [claim for claim in every() if Claim(claim).about(seen.wanted)]
     assert {claim.__name__: judged(claim, seen) for claim in about} == {claim.__name__: "" for claim in about}
@@ -132,6 +132,11 @@ WRONG: list[tuple[Callable[..., None], Observed, str]] = [
     (claims.test_way_out, replace(SERVER, masquerades=0), "one rule should masquerade 10.86.0.0/24, but there are none"),
     (claims.test_way_out, replace(SERVER, masquerades=2), "but there are 2"),
     (claims.test_revocations, replace(SERVER, revoked="it was valid until x"), "should be valid, but it was valid until x"),
+    (
+        claims.test_shut_out,
+        replace(SERVER, accepted=("/a/5E67.pem",)),
+        "openssl accepts them by the list of revoked certificates: /a/5E67.pem",
+    ),
     (claims.test_keys, replace(SERVER, files={}), "the authority's private key should be on this host, but there is none"),
     (claims.test_keys, replace(SERVER, files={"/a/ca.key": "root 644"}), "/a/ca.key should be root's"),
     (

@@ -31,8 +31,9 @@ from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.vpn import client_profile, server_clients
 from novaops.features.vpn.client_profile import ask, profile
+from novaops.features.vpn.facts.revocations import Issued, Revocations, recorded
 from novaops.features.vpn.facts.server import ServerState, VpnServer, overlaps
-from novaops.features.vpn.facts.server_clients import Clients, Connection, Issued, VpnClients, connections, issued
+from novaops.features.vpn.facts.server_clients import Clients, Connection, VpnClients, clients_of, connections
 from novaops.features.vpn.facts.server_profile import Parts, VpnProfile
 from novaops.features.vpn.resources.server_authority import Authority
 from novaops.features.vpn.resources.server_client import ClientCertificate, ClientRevoked
@@ -175,7 +176,7 @@ def test_the_clients_of_a_server() -> None:
 
 
 def test_the_list_has_one_line_for_each_client() -> None:
-    clients = Clients(tuple(issued(INDEX, NOW)), tuple(connections(STATUS)), NOW)
+    clients = Clients(tuple(clients_of(recorded(INDEX, NOW))), tuple(connections(STATUS)), NOW)
     details = server_clients.details(Facts({VpnClients("vpn"): clients}, {}), "vpn")
     assert [(one["name"], one["state"], one["revoked_before"]) for one in details["clients"]] == [
         ("alpha", "valid", ["5E67"]),
@@ -192,7 +193,7 @@ def test_the_list_has_one_line_for_each_client() -> None:
 @given(st.text())
 def test_any_other_database_is_unknown_and_never_half_read(text: str) -> None:
     try:
-        found = list(issued(text, NOW))
+        found = list(recorded(text, NOW))
     except ValueError:
         return
     assert all(line.count("\t") == 5 for line in text.splitlines())
@@ -202,13 +203,15 @@ def test_any_other_database_is_unknown_and_never_half_read(text: str) -> None:
 def test_the_server_as_it_is() -> None:
     listeners = 'UNCONN 0 0 0.0.0.0:1194 0.0.0.0:* users:(("openvpn",pid=8,fd=7))\nUNCONN 0 0 [::]:1194 [::]:*\n'
     routes = "default via 192.0.2.1 dev eth0\n192.0.2.0/24 dev eth0 proto kernel\nunreachable 10.0.0.0/8\n"
-    state, until = "1795388265,CONNECTED,SUCCESS,10.86.0.1,,,,\nEND", "nextUpdate=Nov  9 22:57:13 2036 GMT"
-    text = said(listeners=listeners, routes=routes, state=state, crl=until)
+    state = "1795388265,CONNECTED,SUCCESS,10.86.0.1,,,,\nEND\n" + STATUS
+    text = said(listeners=listeners, routes=routes, state=state, index=INDEX, certs="5D76.pem\n22C4.pem\nBEEF.pem\n")
     found = VpnServer.parse([QUESTION], Section(text, "", 0))[QUESTION]
     assert isinstance(found, ServerState)
     assert found.listeners == ("openvpn", "the kernel")
     assert found.routes == (("192.0.2.0/24", "eth0"),)
-    assert (found.answers, found.crl_until, found.ca, found.is_signed) == (True, 2109884233, None, False)
+    assert (found.answers, found.ca, found.is_signed) == (True, None, False)
+    assert (found.unrecorded, [one.name for one in found.clients.connected]) == (("BEEF",), ["omega"])
+    assert found.clients.revocations.trouble == "there is none"
 
 
 @given(st.ip_addresses(v=4), st.integers(8, 30))
@@ -272,7 +275,7 @@ def test_a_client_is_added_once() -> None:
 
 
 def test_who_is_revoked_is_cut_off_as_well() -> None:
-    clients = Clients(tuple(issued(INDEX, NOW)), tuple(connections(STATUS)), NOW)
+    clients = Clients(tuple(clients_of(recorded(INDEX, NOW))), tuple(connections(STATUS)), NOW)
     question = VpnClients("vpn")
 
     def fields(name: str, found: Any = clients) -> list[str]:
@@ -283,6 +286,8 @@ def test_who_is_revoked_is_cut_off_as_well() -> None:
     assert fields("late") == []
     gone = replace(clients, issued=(Issued("omega", "22C4", "revoked", NOW),))
     assert fields("omega", gone) == ["connected"], "revoked, and still in"
+    closed = replace(gone, connected=(), revocations=Revocations("it expired on 2026-01-01", NOW - 1))
+    assert fields("omega", closed) == ["list of revoked certificates"]
     with pytest.raises(HostFailed, match="there is no client nobody"):
         fields("nobody")
 
@@ -293,6 +298,95 @@ def test_the_authority_is_made_and_kept() -> None:
     (_, refusal) = plan(Authority(QUESTION), {QUESTION: ServerState(ca=self_signed(), now=NOW)}).refusals[0]
     assert isinstance(refusal, Refused)
     assert "private key of the VPN's authority" in refusal.what
+
+
+class Office:
+    """An authority with clients, its record, and lists of revoked certificates that it signs."""
+
+    def __init__(self) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "ca")])
+        begin, end = (datetime(year, 1, 1, tzinfo=UTC) for year in (2026, 2046))
+        built = x509.CertificateBuilder(self.name, self.name, self.key.public_key(), 1, begin, end).sign(self.key, SHA256())
+        self.ca = built.public_bytes(serialization.Encoding.PEM).decode()
+
+    def listed(self, *serials: int, since: int = NOW - 86_400, until: int = NOW + 400 * 86_400, key: Any = None) -> str:
+        begin, end = (datetime.fromtimestamp(seconds, UTC) for seconds in (since, until))
+        built = x509.CertificateRevocationListBuilder(self.name, begin, end)
+        for serial in serials:
+            built = built.add_revoked_certificate(x509.RevokedCertificateBuilder(serial, begin).build())
+        return built.sign(key or self.key, SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+    def state(self, crl: str | None, index: str = INDEX, **more: str) -> ServerState:
+        answers = {"ca": self.ca, "index": index, **({"crl": crl} if crl is not None else {}), **more}
+        found = VpnServer.parse([QUESTION], Section(said(**answers), "", 0))[QUESTION]
+        assert isinstance(found, ServerState)
+        return replace(found, certificate=found.ca, ca_fits=True, fits=True, tls_crypt=True)
+
+    def clients(self, crl: str | None, status: str = STATUS) -> Clients:
+        answers = {"ca": self.ca, "index": INDEX, "status": status, **({"crl": crl} if crl is not None else {})}
+        found = VpnClients.parse([VpnClients("vpn")], Section(said(**answers), "", 0))[VpnClients("vpn")]
+        assert isinstance(found, Clients)
+        return found
+
+
+OFFICE = Office()
+ALPHA_IS_IN = STATUS.replace("CLIENT_LIST\tomega", "CLIENT_LIST\talpha")
+ALPHA_IS_OUT = INDEX.replace("V\t20510224225745Z\t\t135D\tunknown\t/CN=alpha\n", "")
+RIGHT = OFFICE.listed(0x5E67)
+
+
+@pytest.mark.parametrize(
+    ("state", "changes"),
+    [
+        (OFFICE.state(RIGHT), []),
+        (OFFICE.state(OFFICE.listed()), [("list of revoked certificates", "lacks alpha (serial 5E67)")]),
+        (OFFICE.state(None), [("list of revoked certificates", "there is none")]),
+        (OFFICE.state("nonsense"), [("list of revoked certificates", "it cannot be read")]),
+        (
+            OFFICE.state(OFFICE.listed(0x5E67, key=ec.generate_private_key(ec.SECP256R1()))),
+            [("list of revoked certificates", "this authority did not sign it")],
+        ),
+        (OFFICE.state(OFFICE.listed(0x5E67, until=NOW - 1)), [("list of revoked certificates", "it expired on 2027-01-15")]),
+        (OFFICE.state(OFFICE.listed(0x5E67, since=NOW + 1)), [("list of revoked certificates", "it is valid from 2027-01-15 on")]),
+        (OFFICE.state(OFFICE.listed(0x5E67, until=NOW + 29 * 86_400)), [("list of revoked certificates", "29 days left")]),
+        (
+            OFFICE.state(OFFICE.listed(0x5E67, 0x22C4)),
+            [("list of revoked certificates", "has 22C4, which the record does not call revoked")],
+        ),
+        (replace(OFFICE.state(RIGHT), list_is_closed=True), [("list of revoked certificates", "not for the server to read")]),
+        (OFFICE.state(RIGHT, state=ALPHA_IS_IN), []),
+        (OFFICE.state(RIGHT, ALPHA_IS_OUT, state=ALPHA_IS_IN), [("connected", "alpha from 198.51.100.2:3333, with a revoked certificate")]),
+        (OFFICE.state(RIGHT, certs="5E67.pem\n01.pem\nBEEF.pem\nindex\n"), [("record of certificates", "lacks BEEF")]),
+        (
+            replace(OFFICE.state(RIGHT), revoked_itself=True),
+            [("server certificate", "serial 1, which is revoked"), ("list of revoked certificates", "before the renewal")],
+        ),
+    ],
+)
+def test_the_list_of_revoked_certificates_is_compared_with_the_record(state: ServerState, changes: list[tuple[str, str]]) -> None:
+    steps = plan(Authority(QUESTION), {QUESTION: state}).steps
+    assert [(change.field, change.before) for step in steps for change in step.changes] == changes
+
+
+def test_who_comes_in_although_revoked_is_said_and_shut_out() -> None:
+    def found(crl: str | None, status: str = "") -> dict[str, tuple[str, bool, str]]:
+        details = server_clients.details(Facts({VpnClients("vpn"): OFFICE.clients(crl, status)}, {}), "vpn")
+        assert server_clients.broken(details) is bool(server_clients.lines_to_mend(details, "canada"))
+        return {one["name"]: (one["state"], one["let_in"], one["why"]) for one in details["clients"]}
+
+    lacks = "the list of revoked certificates lacks serial 5E67, which is let in"
+    assert found(RIGHT) == {"alpha": ("valid", True, ""), "omega": ("valid", True, ""), "late": ("expired", False, "")}
+    assert found(OFFICE.listed())["alpha"] == ("valid", True, lacks)
+    expired = "nobody is let in: the list of revoked certificates: it expired on 2027-01-15"
+    assert found(OFFICE.listed(0x5E67, until=NOW - 1))["omega"] == ("valid", False, expired)
+    clients = OFFICE.clients(OFFICE.listed(), ALPHA_IS_IN)
+    gone = replace(clients, issued=tuple(one for one in clients.issued if one.serial == "5E67"))
+    (step,) = plan(ClientRevoked("vpn", "alpha"), {VpnClients("vpn"): gone}).steps
+    assert [change.field for change in step.changes] == ["list of revoked certificates", "connected"]
+    inside = replace(gone, revocations=Revocations(until=NOW * 2))
+    details = server_clients.details(Facts({VpnClients("vpn"): inside}, {}), "vpn")
+    assert server_clients.rows(details)[0][1] == "revoked, but still in"
 
 
 def test_a_taken_port_and_a_taken_network_are_refused() -> None:
@@ -417,7 +511,8 @@ def test_what_goes_leaves_the_authority() -> None:
 def test_the_servers_certificate_is_renewed_in_time_and_when_asked(days: int, token: str, fields: list[str]) -> None:
     made = self_signed()
     now = made.not_after - days * 86_400
-    server = ServerState(made, made, ca_fits=True, fits=True, tls_crypt=True, crl_until=now + 400 * 86_400, token=NAMES[0], now=now)
+    listed = Clients(revocations=Revocations(until=now + 400 * 86_400))
+    server = ServerState(made, made, ca_fits=True, fits=True, tls_crypt=True, clients=listed, token=NAMES[0], now=now)
     steps = plan(Authority(QUESTION, token=token), {QUESTION: server}).steps
     assert [change.field for step in steps for change in step.changes] == fields
     again = replace(server, token=NAMES[1])

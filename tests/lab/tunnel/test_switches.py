@@ -1,0 +1,73 @@
+"""Every setting of a tunnel that can be switched on a host that has it: on, off, a second run that changes nothing, and undo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from novaops.lab.host import LabHost
+from tests.lab.conftest import Novaops
+from tests.lab.tunnel.test_tunnel import Tunnels, entry, shut_off, statuses, write
+from tests.support.links import inside
+from tests.support.world.world import World
+
+pytestmark = pytest.mark.long
+
+REVERSE = {"reverse": True, "to": "127.0.0.1:22", "listen": "127.0.0.1:9000"}
+SWITCHES: dict[str, dict[str, Any]] = {
+    "supervisor": {"supervisor": "systemd"},
+    "transparent": {"transparent": True},
+    "check": {"check": "https://api.lab.test/v1/models", "every": 5},
+    "listen": {"listen": "127.0.0.1:8555"},
+    "listen to all": {"listen": "0.0.0.0:8443"},
+    "reverse": REVERSE,
+    "reverse, listening to all": {**REVERSE, "listen": "0.0.0.0:9000"},
+    "two forwards": {
+        "to": None,
+        "listen": None,
+        "forwards": [{"to": "api.lab.test:443", "listen": 8443}, {"to": "127.0.0.1:22", "listen": 2022}],
+    },
+    "address": {"via_address": "newer.lab.test:22"},
+    "gateway": {"via": "third"},
+}
+
+
+def runs(host: LabHost) -> int:
+    return int(inside(host, "ls /var/lib/novaops/runs 2>/dev/null | wc -l"))
+
+
+def test_each_switch_of_a_tunnel_on_and_off(
+    container: LabHost, newer: LabHost, third: LabHost, world: World, novaops: Novaops, tmp_path: Path
+) -> None:
+    hosts = {"box": container, "newer": newer, "third": third}
+    for host in hosts.values():
+        world.prepare(host)
+    world.names.names["newer.lab.test"] = [newer.address]
+    shut_off(container, world)
+    inventory = write(tmp_path, container, newer, [entry()])
+    known = json.loads(inventory.read_text())
+    known["hosts"]["third"] = {**known["hosts"]["newer"], "address": third.address}
+    tunnel = Tunnels(novaops, inventory)
+
+    def up(wanted: dict[str, Any], *words: str, code: int = 0) -> set[str]:
+        known["hosts"]["box"]["tunnel"] = [{key: value for key, value in wanted.items() if value is not None}]
+        inventory.write_text(json.dumps(known), "utf-8")
+        return set(statuses(tunnel("up", *words, code=code)).values())
+
+    up(entry())
+    for name, switch in SWITCHES.items():
+        on = entry(**switch)
+        assert "changed" in up(on), name
+        assert up(on) == {"unchanged"}, name
+        before = {label: runs(one) for label, one in hosts.items()}
+        assert "changed" in up(entry()), name
+        assert up(entry()) == {"unchanged"}, name
+        for label, count in before.items():
+            for _ in range(runs(hosts[label]) - count):
+                done = novaops("undo", label, inventory=inventory)
+                assert done.code == 0, f"{name}: {done.text}"
+        assert up(on, "--check") == {"unchanged"}, f"{name}: undo"
+        up(entry())
