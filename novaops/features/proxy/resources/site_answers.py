@@ -21,8 +21,9 @@ REGION = "unsupported_country_region_territory"
 
 _STATUSES = range(100, 600)
 
+_NOBODY = "no live upstreams"
 _IN_LOG = (
-    ("no live upstreams", "has no address yet", "see whether the host can resolve its name; the site asks again every 20 s"),
+    (_NOBODY, "has no address yet that answers", "see whether the host can resolve its name; the site asks again every 20 s"),
     ("too big header", "answers with a larger head than the site takes", "raise max_head: (32k without it), and deploy again"),
     ("certificate", "shows a certificate that is not its own", "if it is a right one, name its authority: upstream_ca: FILE"),
 )
@@ -93,7 +94,8 @@ class SiteAnswers(Resource):
     def _does_not_serve(self, url: str, answered: Answered) -> Iterator[_Problem]:
         status, body = answered.status, answered.body[:300]
         is_own = OWN_ERROR in answered.body or not self.api
-        in_log, advice = next(((what, fix) for mark, what, fix in _IN_LOG if mark in answered.logged), ("cannot be reached", ""))
+        known = _IN_LOG if self.api else [line for line in _IN_LOG if line[0] != _NOBODY]
+        in_log, advice = next(((what, fix) for mark, what, fix in known if mark in answered.logged), ("cannot be reached", ""))
         no_upstream = {
             502: in_log,
             503: "has no key" if self.api else "does not want to answer",
