@@ -77,8 +77,7 @@ def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resour
         yield shared_conf(host, settings)
     yield NginxReload(serves=bool(sites))
     yield ApiTimers(apis, without)
-    if not sites:
-        yield addresses_files(host, settings)
+    yield addresses_files(host, settings, gone=True)
     for site in sites:
         yield OtherTlsRemoved(site.entry.name, site.entry.tls or "off", site.certificate if site.entry.encrypted else ("", ""))
     yield from map(LineageRemoved, absent)

@@ -19,7 +19,7 @@ from novaops.formats.nginx_quoting import quoted
 
 UNITS = "/etc/systemd/system"
 
-_RESTART = ("sh", "-c", f"systemctl daemon-reload && systemctl try-restart '{UNIT}*.timer'")
+_RESTART = ("sh", "-c", f"systemctl daemon-reload && {{ [ ! -e {UNITS}/{UNIT}.timer ] || systemctl try-restart '{UNIT}*.timer'; }}")
 
 _HASH_SIZE = "server_names_hash_bucket_size"
 
@@ -52,22 +52,25 @@ def shared_conf(host: HostView, settings: Sequence[Site]) -> NginxFiles:
     return NginxFiles("(shared)", (Part(NO_AUTHORITY, no_authority), Part(SHARED, render)))
 
 
-def addresses_files(host: HostView, settings: Sequence[Site]) -> NginxFiles:
-    """What follows the addresses of APIs, where nginx does not do it itself: a script, and a timer that is started for each site."""
+def addresses_files(host: HostView, settings: Sequence[Site], *, gone: bool = False) -> NginxFiles:
+    """What follows the addresses of APIs, where nginx does not do it itself: a script, and a timer that is started for each site.
+
+    With `gone` they are removed where they are not needed, otherwise made where they are: a timer cannot be stopped without its file.
+    """
 
     def part(path: str, template: str, then: tuple[str, ...] = (), **values: object) -> Part:
         def render(nginx: NginxFacts, old: str) -> str | None:
-            if nginx.version >= RESOLVE:
-                return None
             present = [entry for entry in settings if entry.state == "present"]
             stays = old and (nginx.broken or present or any(other_sites(nginx, settings)))
             wanted = any(entry.is_api for entry in present)
-            return str(host.templates.render(f"proxy/addresses.{template}", **values)) if stays or wanted else None
+            if nginx.version < RESOLVE and (stays or wanted):
+                return str(host.templates.render(f"proxy/addresses.{template}", **values))
+            return None if gone else old or None
 
         return Part(path, render, read_anew=True, then=then)
 
     return NginxFiles(
-        "(addresses)",
+        "(addresses, gone)" if gone else "(addresses)",
         (
             part(SCRIPT, "sh"),
             part(f"{UNITS}/{UNIT}.service", "service.j2", ("systemctl", "daemon-reload"), script=SCRIPT),

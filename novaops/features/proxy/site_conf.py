@@ -92,6 +92,7 @@ class SiteConf:
             nginx,
             bases=[f"{origin}{provider.endpoints[0].served_at}" for origin in self.entry.origins],
             endpoints=provider.endpoints,
+            below=lambda path: quoted(f"^{re.escape(path)}/"),
             beginning=lambda path: quoted(f"^{re.escape(path)}(/.*)$"),
             probe=provider.probe or "/",
             headers=list(provider.headers.items()),

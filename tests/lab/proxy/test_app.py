@@ -20,6 +20,7 @@ from tests.support.world.api import KEY
 from tests.support.world.world import World
 
 CLEAN = """\
+systemctl disable -q --now 'novaops-proxy@*.timer' 2>/dev/null; rm -f /etc/systemd/system/novaops-proxy@*; systemctl daemon-reload
 systemctl stop apache2 2>/dev/null; rm -rf /etc/nginx /var/lib/novaops && cp -a /root/nginx.before /etc/nginx
 rm -f /var/log/nginx/*; systemctl reset-failed nginx; systemctl restart nginx"""
 

@@ -21,8 +21,9 @@ _STATUSES = range(100, 600)
 _API_TROUBLE = {502: "cannot be reached", 503: "has no key", 504: "does not answer in time"}
 _UPSTREAM_TROUBLE = {502: "cannot be reached", 503: "does not want to answer", 504: "does not answer in time"}
 _UPSTREAM = "see why it does not answer; when it does again, nothing needs to be done to the site"
+_NOBODY = "no live upstreams"
 _IN_LOG = (
-    ("no live upstreams", "has no address yet", "see whether the host can resolve its name; the site asks again every 20 s"),
+    (_NOBODY, "has no address yet that answers", "see whether the host can resolve its name; the site asks again every 20 s"),
     ("too big header", "answers with a larger head than the site takes", "raise max_head: (32k without it), and deploy again"),
     ("certificate", "shows a certificate that is not its own", "if it is a right one, name its authority: upstream_ca: FILE"),
 )
@@ -155,7 +156,8 @@ class SiteAnswers(Resource):
         """Of an answer that is nginx's own, in its place."""
         fix = _UPSTREAM
         if answered.status == HTTPStatus.BAD_GATEWAY:
-            trouble, fix = next(((what, fix) for mark, what, fix in _IN_LOG if mark in answered.logged), (trouble, fix))
+            known = _IN_LOG if self.api else [line for line in _IN_LOG if line[0] != _NOBODY]
+            trouble, fix = next(((what, fix) for mark, what, fix in known if mark in answered.logged), (trouble, fix))
         return f"the site is up, but {who} {trouble}: {url} answers {answered.status}", answered.logged, fix
 
     @property

@@ -19,6 +19,7 @@ from tests.support.proxy_sites import API, APP, CONF, ENV, SHARED, SITES, TOKEN,
 
 DEFAULT = f"{CONF}/novaops.conf"
 OWN = "/etc/nginx/novaops"
+UNITS = [f"/etc/systemd/system/novaops-proxy@.{kind}" for kind in ("service", "timer")]
 
 
 @pytest.fixture(autouse=True)
@@ -286,6 +287,9 @@ def test_where_it_is_asked(version: tuple[int, ...]) -> None:
     assert directives(pool, "include") == ([] if native else [[f"{OWN}/gate.addresses/api.openai.com:44[3]"]])
     assert directives(pool, "server") == ([["api.openai.com:443", "resolve"]] if native else [["127.0.0.1:9", "down"]])
     assert [directives(pool, f"keepalive{what}") for what in ("", "_requests", "_timeout")] == [[["32"]], [["1000"]], [["60s"]]]
+    old = dict.fromkeys(("/etc/nginx/novaops/addresses.sh", *UNITS), "old")
+    left = files(API, on=nginx(version), old=old)
+    assert [path in left for path in old] == [not native] * 3, "a newer nginx needs none of it"
     units = {path for path in files(API, on=nginx(version)) if "novaops-proxy@" in path or path.endswith(".sh")}
     assert len(units) == (0 if native else 3)
 
