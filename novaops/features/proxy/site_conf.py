@@ -34,6 +34,9 @@ _ERRORS = (
 )
 """nginx's own answers in front of an API: status, code, message."""
 
+_CROOKED = r"[^?]*(?i:/|%2f|%5c|\\)(?i:\.|%2e){1,2}(?i:/|%2f|%5c|\\|;|%3b|\?|$)"
+"""What must not follow in a path, as an expression: what $novaops_crooked of templates/proxy/shared.conf.j2 takes anywhere."""
+
 _IDENTIFYING = (
     *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Real-IP", "Forwarded", "Via"),
     *("CF-Connecting-IP", "CF-IPCountry", "CF-Ray", "CF-Visitor", "CF-IPCity", "True-Client-IP", "X-Client-IP", "X-Original-Forwarded-For"),
@@ -92,7 +95,7 @@ class SiteConf:
             nginx,
             bases=[f"{origin}{provider.endpoints[0].served_at}" for origin in self.entry.origins],
             endpoints=provider.endpoints,
-            below=lambda path: quoted(f"^{re.escape(path)}/"),
+            below=lambda path: quoted(rf"^{re.escape(path)}(?!{_CROOKED})/"),
             beginning=lambda path: quoted(f"^{re.escape(path)}(/.*)$"),
             probe=provider.probe or "/",
             headers=list(provider.headers.items()),

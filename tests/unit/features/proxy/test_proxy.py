@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from novaops.errors import Refused, UsageError
 from novaops.features.proxy.facts.nginx import NginxFacts
@@ -276,6 +277,23 @@ def test_whom_it_trusts(on: NginxFacts, about: Any, file: str, folder: list[list
     old = {f"{OWN}/no-authority.pem": "-----BEGIN CERTIFICATE-----"}
     assert f"{OWN}/no-authority.pem" in files(APP, old=old), "a site that this section does not have may refer to it"
     assert f"{OWN}/no-authority.pem" not in files({**API, "state": "absent"}, old=old)
+
+
+ODD = st.sampled_from(["/", "%2f", "%2F", "%5c", "\\", ".", "%2e", "%2E", "..", ";", "%3b", "?", "v1", "a", "V1", "/v1/"])
+
+
+def test_no_request_goes_elsewhere() -> None:
+    """One expression says what two would: it begins as it should, and has no path that could be understood in two ways."""
+    [(_, _, allowed, _)] = [words for words in directives(text(API), "if") if words[0] == "($request_uri"]
+    [crooked] = [word for word in nginx_words(files(APP)[SHARED].text) if word.startswith("~*^[^?]*")]
+
+    @given(st.sampled_from(["", "/v1", "/v1/"]), st.lists(ODD, max_size=7))
+    def check(begin: str, parts: list[str]) -> None:
+        asked = begin + "".join(parts)
+        right = asked.startswith("/v1/") and not re.match(crooked.removeprefix("~*"), asked, re.IGNORECASE)
+        assert (re.match(allowed, asked) is not None) == right
+
+    check()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
