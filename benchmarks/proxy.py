@@ -25,7 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.proxy_hosts import EACH_WAY_S, KINDS, Place, laboratory, proxy, site
+from benchmarks.proxy_hosts import EACH_WAY_S, KINDS, MANY, Place, laboratory, proxy, site
 from benchmarks.proxy_streams import Crowd, more_files
 from novaops.lab.host import LabHost
 
@@ -38,7 +38,7 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=20)
     arguments.add_argument("--seconds", type=int, default=1)
     arguments.add_argument("--posts", type=int, default=30)
-    arguments.add_argument("--sites", type=int, default=20)
+    arguments.add_argument("--sites", type=int, default=20, choices=range(2, len(MANY) + 1), metavar="N")
     arguments.add_argument("--streams", type=int, default=2000)
     arguments.add_argument("--release", default="bookworm")
     arguments.add_argument("--as-installed", action="store_true", help="leave nginx the limits that its package has")
@@ -188,7 +188,7 @@ def streams(place: Place, count: int) -> Iterator[str]:
 
 def many_sites(place: Place, folder: Path, count: int) -> Iterator[str]:
     """Each deployed anew, beside those that are there."""
-    sites = [site(place, "models", f"many-{number}") for number in range(count)]
+    sites = [site(place, "models", name) for name in MANY[:count]]
     for entry in sites:
         place.world.names.names[entry["domain"]] = [place.gateway.address]
     proxy(place, folder, "deploy", sites[:1])
