@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from novaops.errors import HostFailed
-from novaops.features.proxy.facts.answer import Answered, SiteAnswer
+from novaops.features.proxy.facts.answer import OUTSIDE, Answered, SiteAnswer
 from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.providers import proof
@@ -21,6 +21,7 @@ _STATUSES = range(100, 600)
 _API_TROUBLE = {502: "cannot be reached", 503: "has no key", 504: "does not answer in time"}
 _UPSTREAM_TROUBLE = {502: "cannot be reached", 503: "does not want to answer", 504: "does not answer in time"}
 _UPSTREAM = "see why it does not answer; when it does again, nothing needs to be done to the site"
+_NOT_OURS = "nginx -T shows who has this name, port and address"
 _IN_LOG = (
     ("no live upstreams", "has no address yet", "see whether the host can resolve its name; the site asks again every 20 s"),
     ("too big header", "answers with a larger head than the site takes", "raise max_head: (32k without it), and deploy again"),
@@ -72,11 +73,17 @@ class SiteAnswers(Resource):
 
     def questions(self) -> Iterable[Question[Any]]:
         for url in self.urls:
-            yield self._known(url)
+            yield from (self._known(url, to) for to in self._ways)
             yield self._stranger(url)
 
-    def _known(self, url: str) -> SiteAnswer:
-        return SiteAnswer(url, self.to, self.after, self.certificate, self.headers, self.login, self.log)
+    @property
+    def _ways(self) -> tuple[str, ...]:
+        """As the host itself, whom others may have let in; and as somebody who is not the host, where the site is for others."""
+        to_all = self.to.startswith("127.0.0.2:")
+        return (self.to, f"{OUTSIDE}:{self.to.rpartition(':')[2]}") if to_all and not self.allowed else (self.to,)
+
+    def _known(self, url: str, to: str) -> SiteAnswer:
+        return SiteAnswer(url, to, self.after, self.certificate, self.headers, self.login, self.log)
 
     def _stranger(self, url: str) -> SiteAnswer:
         return SiteAnswer(url, self.to, self.after, self.certificate)
@@ -88,10 +95,12 @@ class SiteAnswers(Resource):
     def verify_works(self, facts: Facts) -> None:
         """Raises HostFailed when a stranger is let in, or a client gets no answer from behind the site."""
         for url in self.urls:
-            known, stranger = facts[self._known(url)], facts[self._stranger(url)]
-            if known is Missing.ABSENT or stranger is Missing.ABSENT:
+            stranger, known = facts[self._stranger(url)], [facts[self._known(url, to)] for to in self._ways]
+            answers = [answer for answer in known if answer is not Missing.ABSENT]
+            if stranger is Missing.ABSENT or len(answers) < len(known):
                 raise HostFailed(f"{self.name}: the site cannot be tested on the host", why="curl is missing.", fix="install curl")
-            for what, why, fix in (*self._lets_strangers_in(url, stranger), *self._does_not_serve(url, known)):
+            problems = (problem for answer in answers for problem in self._does_not_serve(url, answer))
+            for what, why, fix in (*self._lets_strangers_in(url, stranger), *problems):
                 raise HostFailed(f"{self.name}: {what}", why=why, fix=fix)
 
     def _lets_strangers_in(self, url: str, answered: Answered) -> Iterator[_Problem]:
@@ -106,6 +115,9 @@ class SiteAnswers(Resource):
     def _does_not_serve(self, url: str, answered: Answered) -> Iterator[_Problem]:
         if not answered.status:
             yield f"{url} does not answer", answered.error or "nginx closed the connection", self._see_log
+        elif answered.site != self.name:
+            who = f"the site {answered.site}" if answered.site else "another server of this host"
+            yield f"{url} answers {answered.status}, but that is not this site's answer", f"It comes from {who}.", _NOT_OURS
         elif not answered.whole:
             yield f"{url} answers {answered.status}, and the answer breaks off", answered.error, self._see_log
         elif not self._from_here and answered.status == HTTPStatus.FORBIDDEN:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.proxy.facts.answer import Answered, SiteAnswer
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
+from novaops.features.proxy.listen import listens
 from novaops.features.proxy.resources.api_addresses import ApiAddresses, ApiTimers
 from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_files import CONF, OWN, NginxFiles, Part, is_ours, site_files
@@ -28,7 +30,7 @@ from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Plan, Resource
 from novaops.model.question import Facts, Missing
 from novaops.secret import Secret
-from tests.support.proxy_sites import CASES, nginx
+from tests.support.proxy_sites import APP, CASES, nginx, section
 
 
 def rows(name: str) -> list[Any]:
@@ -48,7 +50,9 @@ def listener(text: str) -> Listener:
 def test_claims(case: Mapping[str, Any]) -> None:
     main, file = "/etc/nginx/nginx.conf", case.get("file", "")
     http = case.get("http", "")
-    conf = NginxConf({main: f"http {{ include {file}; }}", file: http} if file else {main: f"http {{ {http} }}"})
+    included = f"include {file}; include /etc/nginx/conf.d/*.conf;"
+    inside = f"http {{ {case.get('include', included)} {'' if file else http} }}"
+    conf = NginxConf({main: f"{case.get('main', '')} {inside}", **({file: http} if file else {})})
     on = nginx(
         tuple(case.get("version", (1, 22, 1))),
         conf=conf,
@@ -56,6 +60,7 @@ def test_claims(case: Mapping[str, Any]) -> None:
         resolvers=tuple(case.get("resolvers", ["192.0.2.53"])),
     )
     facts = Facts({Nginx(): on, Listening(): tuple(map(listener, case.get("listening", [])))}, {})
+    [wanted] = section([{**APP, "listen": case.get("listen", []), "tls": "off"}])
     claims = SitePreconditions(
         "shop",
         tuple(case.get("domains", ["shop.example.com"])),
@@ -64,6 +69,9 @@ def test_claims(case: Mapping[str, Any]) -> None:
         needs_resolver=case.get("asks", False),
         pooled_name=case.get("pool", ""),
         listen=tuple(case.get("listen", [])),
+        listens=lambda port, nginx: listens(wanted, port, nginx, [wanted]),
+        tls_ports=tuple(case.get("tls", [])),
+        is_api=case.get("api", False),
     )
     assert set(claims.questions()) == {Nginx(), Listening()}
     plan = make_plan([claims], facts)
@@ -90,7 +98,7 @@ def answered(text: Any, trouble: str = "", exit_code: int = 0, logged: str = LOG
         return Missing.ABSENT
     status, _, word = str(text).partition(" ")
     body = BODIES.get(word, f'{{"error": {{"message": "{word}"}}}}')
-    return Answered(int(status), body, trouble, logged, exit_code)
+    return Answered(int(status), body, trouble, logged, exit_code, site="gate")
 
 
 def api_behind(case: Mapping[str, Any]) -> ApiBehind | None:
@@ -132,6 +140,27 @@ def test_answers(case: Mapping[str, Any]) -> None:
         assert failure.why == "the last line of the log"
     if "trouble" in case:
         assert failure.why == case["trouble"]
+
+
+def proven(known: Answered, outside: Answered, **about: Any) -> list[str]:
+    site = SiteAnswers("gate", ("http://gate.example.com/",), "127.0.0.2:80", "/etc/x", "", "open", **about)
+    asked = [question for question in site.questions() if isinstance(question, SiteAnswer)]
+    facts = {question: outside if question.to.startswith("outside:") else known for question in asked}
+    return [failure.what for _, failure in make_plan([site], Facts(facts, {})).unproven]
+
+
+def test_the_proof_is_asked_from_outside_as_well() -> None:
+    right = Answered(200, "hello", "", "", site="gate")
+    assert proven(right, right) == []
+    assert proven(right, replace(right, status=503)) != []
+    assert proven(right, replace(right, status=0, error="refused")) == ["gate: http://gate.example.com/ does not answer"]
+
+
+def test_an_answer_of_somebody_else_is_no_proof() -> None:
+    right = Answered(200, "hello", "", "", site="gate")
+    said = ["gate: http://gate.example.com/ answers 200, but that is not this site's answer"]
+    assert proven(replace(right, site=""), right) == said
+    assert proven(right, replace(right, site="shop")) == said
 
 
 def test_a_site_without_a_plain_name_is_not_asked_for() -> None:
