@@ -10,11 +10,12 @@ from novaops.engine.desired import HostView
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.credentials import Credentials
 from novaops.features.proxy.facts.nginx import NginxFacts
-from novaops.features.proxy.listen import Pair, listens
+from novaops.features.proxy.listen import listens
 from novaops.features.proxy.resources.given_certificate import GivenCertificate
 from novaops.features.proxy.resources.letsencrypt import LETS_ENCRYPT, LetsEncrypt
 from novaops.features.proxy.resources.nginx_files import NginxFiles, Part, no_file, site_files
 from novaops.features.proxy.resources.nginx_reload import STALE, BeforeReload
+from novaops.features.proxy.resources.ports import Pair
 from novaops.features.proxy.resources.self_signed import SelfSigned
 from novaops.features.proxy.resources.site_answers import ApiBehind, SiteAnswers
 from novaops.features.proxy.settings import Site

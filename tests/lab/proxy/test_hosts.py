@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from novaops.features.proxy.resources.nginx_reload import TAKE_UP
 from novaops.lab.host import LabHost
 from novaops.lab.lab import Lab
+from novaops.shell import join
 from tests.lab.conftest import Done, Novaops
 from tests.support.proxy_sites import CASES
 from tests.support.things import write_inventory
@@ -97,3 +100,40 @@ def test_somebodys_nginx(host: LabHost, world: World, novaops: Novaops, tmp_path
     assert "strict-transport" not in head.lower()
     again = deployed(novaops, tmp_path, host, site)
     assert (again.code, again.host["status"], again.host["execs"]) == (0, "unchanged", 1), again.text
+
+
+def taken_up(host: LabHost, site: str) -> str:
+    """What the script that makes nginx use its files says of this one, and its exit code."""
+    host.run("mkdir -p /etc/nginx/conf.d && cat >/etc/nginx/conf.d/novaops-x.conf", stdin=site)
+    return host.run(f"{join(TAKE_UP)} 2>&1; echo exit $?")
+
+
+def test_what_nginx_only_warns_of(host: LabHost) -> None:
+    """Where two servers have a name, one of them never gets a request: a failure where it is a name of ours."""
+    configure(host, {"sites": "server { listen 80; server_name theirs.test a.test; } server { listen 80; server_name theirs.test; }"})
+    said = taken_up(host, 'server { listen 80; server_name "A.test"; return 204; }')
+    assert 'conflicting server name "a.test" on 0.0.0.0:80' in said
+    assert said.endswith("exit 1\n")
+    assert taken_up(host, 'server { listen 80; server_name "b.test"; return 204; }') == "exit 0\n", "the other conflict is theirs"
+
+
+def test_what_nginx_does_not_read(host: LabHost) -> None:
+    configure(host, ROWS[0])
+    said = taken_up(host, "server { listen 80; server_name x.test; }")
+    assert said == "nginx does not read /etc/nginx/conf.d/novaops-x.conf: its http needs an include for it\nexit 1\n"
+
+
+def test_a_port_that_nginx_does_not_get(host: LabHost) -> None:
+    """Its own words, wherever it writes them, and as soon as it has given up."""
+    configure(host, {"sites": "server { listen 80; server_name theirs.test; }"})
+    host.run("cat >/tmp/other.conf", stdin="pid /tmp/other.pid; error_log /dev/null; events {} http { server { listen 8099; } }")
+    host.run("nginx -c /tmp/other.conf")
+    for errors in ("error_log /var/log/nginx/error.log;", ""):
+        host.run(f"sed -i 's|error_log .*;$|{errors}|' /etc/nginx/nginx.conf && nginx -t -q && systemctl restart nginx")
+        began = time.monotonic()
+        said = taken_up(host, "server { listen 8099; server_name x.test; }")
+        assert "bind() to 0.0.0.0:8099 failed (98" in said, said
+        assert said.endswith("exit 1\n")
+        assert time.monotonic() - began < 9, "nginx gives up after 2.5 s"
+        host.run("rm /etc/nginx/conf.d/novaops-x.conf")
+    host.run("kill $(cat /tmp/other.pid)")

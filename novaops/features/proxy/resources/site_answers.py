@@ -95,9 +95,12 @@ class SiteAnswers(Resource):
     def verify_works(self, facts: Facts) -> None:
         """Raises HostFailed when a stranger is let in, or a client gets no answer from behind the site."""
         for url in self.urls:
-            stranger, known = facts[self._stranger(url)], [facts[self._known(url, to)] for to in self._ways]
-            answers = [answer for answer in known if answer is not Missing.ABSENT]
-            if stranger is Missing.ABSENT or len(answers) < len(known):
+            stranger, answers = facts[self._stranger(url)], []
+            for to in self._ways:
+                known = facts[self._known(url, to)]
+                if known is not Missing.ABSENT:
+                    answers.append(known)
+            if stranger is Missing.ABSENT or len(answers) < len(self._ways):
                 raise HostFailed(f"{self.name}: the site cannot be tested on the host", why="curl is missing.", fix="install curl")
             problems = (problem for answer in answers for problem in self._does_not_serve(url, answer))
             for what, why, fix in (*self._lets_strangers_in(url, stranger), *problems):

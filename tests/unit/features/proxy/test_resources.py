@@ -145,7 +145,7 @@ def test_answers(case: Mapping[str, Any]) -> None:
 def proven(known: Answered, outside: Answered, **about: Any) -> list[str]:
     site = SiteAnswers("gate", ("http://gate.example.com/",), "127.0.0.2:80", "/etc/x", "", "open", **about)
     asked = [question for question in site.questions() if isinstance(question, SiteAnswer)]
-    facts = {question: outside if question.to.startswith("outside:") else known for question in asked}
+    facts: dict[Any, Any] = {question: outside if question.to.startswith("outside:") else known for question in asked}
     return [failure.what for _, failure in make_plan([site], Facts(facts, {})).unproven]
 
 
