@@ -90,8 +90,9 @@ _ADDRESSES = ("real_ip_header", "set_real_ip_from")
 
 def taken_back(nginx: NginxFacts, said: Collection[str], only: Collection[str] = DEFAULTS) -> list[str]:
     """The directives by which a server gets nginx's defaults again. `said`: what it says anyway."""
-    lines = {DEFAULTS[each.name]: None for each in foreign(nginx) if each.name in DEFAULTS and each.name in only and each.name not in said}
-    return list(lines)
+    found = (each for each in foreign(nginx) if each.name in DEFAULTS and each.name in only and each.name not in said)
+    # Distributions say some of nginx's defaults in their nginx.conf.
+    return list(dict.fromkeys(DEFAULTS[each.name] for each in found if " ".join(each.words) != DEFAULTS[each.name]))
 
 
 def counts_nothing(nginx: NginxFacts) -> set[str]:

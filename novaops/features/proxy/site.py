@@ -9,6 +9,7 @@ from functools import cached_property
 from novaops.engine.desired import HostView
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.credentials import Credentials
+from novaops.features.proxy.facts.answer import OUTSIDE
 from novaops.features.proxy.facts.nginx import NginxFacts
 from novaops.features.proxy.listen import listens
 from novaops.features.proxy.resources.given_certificate import GivenCertificate
@@ -110,8 +111,7 @@ class NginxSite:
         return SiteAnswers(
             entry.name,
             tuple(f"{origin}{path}" for origin in entry.origins[:1]),
-            # Another server may have a listen of its own for 127.0.0.1. A request to 127.0.0.2 also comes from 127.0.0.1.
-            f"{bracketed(entry.listen[0]) if entry.listen else '127.0.0.2'}:{entry.port}",
+            f"{self._asked_at}:{entry.port}",
             site_files(entry.name)[0],
             self.certificate[0] if entry.encrypted else "",
             mode=auth.mode or ("open" if is_open else "basic" if auth.basic else "from" if auth.addresses else "open"),
@@ -121,6 +121,17 @@ class NginxSite:
             login=login,
             log=f"/var/log/nginx/novaops-{entry.name}.error.log",
         )
+
+    @property
+    def _asked_at(self) -> str:
+        """As others do, where all are served: a host that asks itself at 127.0.0.1 may be let in where nobody else is.
+
+        Whether a site for some networks lets the host in is only known of 127.0.0.1. A request to 127.0.0.2 comes from there too, and
+        another server may have a listen of its own for 127.0.0.1.
+        """
+        if self.entry.listen:
+            return bracketed(self.entry.listen[0])
+        return "127.0.0.2" if self.auth.addresses else OUTSIDE
 
     # -- the proof --------------------------------------------------------------------------------------------------------
 

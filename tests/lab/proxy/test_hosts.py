@@ -92,7 +92,7 @@ def test_somebodys_nginx(host: LabHost, world: World, novaops: Novaops, tmp_path
         assert host.run("cd /etc/nginx && find . | sort") == before
         return
     done = deployed(novaops, tmp_path, host, site)
-    assert (done.code, done.host["status"]) == (0, "changed"), done.text
+    assert (done.code, done.host["status"]) == (0, "changed"), done.host["error"]
     for _ in range(20):
         head, _, body = outside(host, tls).partition("\n\n")
         assert head.split(" ")[1] == "200", head

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from novaops.errors import HostFailed
-from novaops.features.proxy.facts.answer import OUTSIDE, Answered, SiteAnswer
+from novaops.features.proxy.facts.answer import Answered, SiteAnswer
 from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.providers import proof
@@ -53,7 +53,7 @@ class SiteAnswers(Resource):
     urls: tuple[str, ...]
     """What is requested; nothing where the site has no exact name."""
     to: str
-    """ADDRESS:PORT of the site on its host."""
+    """ADDRESS:PORT of the site on its host, or OUTSIDE:PORT."""
     after: str
     """The site's file: without it the site is not set up, and nothing is requested."""
     certificate: str
@@ -73,17 +73,11 @@ class SiteAnswers(Resource):
 
     def questions(self) -> Iterable[Question[Any]]:
         for url in self.urls:
-            yield from (self._known(url, to) for to in self._ways)
+            yield self._known(url)
             yield self._stranger(url)
 
-    @property
-    def _ways(self) -> tuple[str, ...]:
-        """As the host itself, whom others may have let in; and as somebody who is not the host, where the site is for others."""
-        to_all = self.to.startswith("127.0.0.2:")
-        return (self.to, f"{OUTSIDE}:{self.to.rpartition(':')[2]}") if to_all and not self.allowed else (self.to,)
-
-    def _known(self, url: str, to: str) -> SiteAnswer:
-        return SiteAnswer(url, to, self.after, self.certificate, self.headers, self.login, self.log)
+    def _known(self, url: str) -> SiteAnswer:
+        return SiteAnswer(url, self.to, self.after, self.certificate, self.headers, self.login, self.log)
 
     def _stranger(self, url: str) -> SiteAnswer:
         return SiteAnswer(url, self.to, self.after, self.certificate)
@@ -95,15 +89,10 @@ class SiteAnswers(Resource):
     def verify_works(self, facts: Facts) -> None:
         """Raises HostFailed when a stranger is let in, or a client gets no answer from behind the site."""
         for url in self.urls:
-            stranger, answers = facts[self._stranger(url)], []
-            for to in self._ways:
-                known = facts[self._known(url, to)]
-                if known is not Missing.ABSENT:
-                    answers.append(known)
-            if stranger is Missing.ABSENT or len(answers) < len(self._ways):
+            known, stranger = facts[self._known(url)], facts[self._stranger(url)]
+            if known is Missing.ABSENT or stranger is Missing.ABSENT:
                 raise HostFailed(f"{self.name}: the site cannot be tested on the host", why="curl is missing.", fix="install curl")
-            problems = (problem for answer in answers for problem in self._does_not_serve(url, answer))
-            for what, why, fix in (*self._lets_strangers_in(url, stranger), *problems):
+            for what, why, fix in (*self._lets_strangers_in(url, stranger), *self._does_not_serve(url, known)):
                 raise HostFailed(f"{self.name}: {what}", why=why, fix=fix)
 
     def _lets_strangers_in(self, url: str, answered: Answered) -> Iterator[_Problem]:

@@ -471,6 +471,11 @@ def test_what_novaops_says_itself_is_not_taken_back() -> None:
     assert "limit_req zone=novaops_no_requests" not in text(APP, on=nginx(conf=ours))
 
 
+def test_a_default_that_somebody_says_is_left() -> None:
+    assert text(APP, on=inheriting("tcp_nodelay on; limit_rate 0;")) == text(APP)
+    assert "tcp_nodelay on;" in text(APP, on=inheriting("tcp_nodelay off;"))
+
+
 def test_zones_that_count_nothing() -> None:
     shared = files(APP, on=inheriting("limit_req zone=x; limit_conn y 1;"))[SHARED].text
     assert [words[1] for name in ("limit_req_zone", "limit_conn_zone") for words in directives(shared, name)] == [
@@ -516,39 +521,39 @@ def proof(site: Mapping[str, Any]) -> SiteAnswers:
 @pytest.mark.parametrize(
     ("site", "urls", "to", "mode"),
     [
-        (API, ["https://gate.example.com/v1/models"], "127.0.0.2:443", "inject"),
-        ({**API, "path": "/"}, ["https://gate.example.com/models"], "127.0.0.2:443", "inject"),
-        (TOKEN, ["https://token.example.com/v1/models"], "127.0.0.2:443", "token"),
-        ({**API, "tls": "off", "http_port": "81"}, ["http://gate.example.com:81/v1/models"], "127.0.0.2:81", "inject"),
-        (APP, ["http://shop.example.com/"], "127.0.0.2:80", "open"),
+        (API, ["https://gate.example.com/v1/models"], "outside:443", "inject"),
+        ({**API, "path": "/"}, ["https://gate.example.com/models"], "outside:443", "inject"),
+        (TOKEN, ["https://token.example.com/v1/models"], "outside:443", "token"),
+        ({**API, "tls": "off", "http_port": "81"}, ["http://gate.example.com:81/v1/models"], "outside:81", "inject"),
+        (APP, ["http://shop.example.com/"], "outside:80", "open"),
         ({**APP, "listen": "192.0.2.7,::1"}, ["http://shop.example.com/"], "192.0.2.7:80", "open"),
         ({**APP, "listen": "2001:db8::7"}, ["http://shop.example.com/"], "[2001:db8::7]:80", "open"),
-        ({**APP, "domain": "*.a.com,b.com,c.com"}, ["http://b.com/"], "127.0.0.2:80", "open"),
-        ({**APP, "domain": "*.a.com"}, [], "127.0.0.2:80", "open"),
-        ({**APP, "auth": {"basic": {"nova": "env:PW"}}}, ["http://shop.example.com/"], "127.0.0.2:80", "basic"),
+        ({**APP, "domain": "*.a.com,b.com,c.com"}, ["http://b.com/"], "outside:80", "open"),
+        ({**APP, "domain": "*.a.com"}, [], "outside:80", "open"),
+        ({**APP, "auth": {"basic": {"nova": "env:PW"}}}, ["http://shop.example.com/"], "outside:80", "basic"),
         ({**APP, "auth": {"from": "192.0.2.0/24"}}, ["http://shop.example.com/"], "127.0.0.2:80", "from"),
         (
             {**APP, "auth": {"basic": {"nova": "env:PW"}}, "locations": [{"path": "/", "auth": "off"}]},
             ["http://shop.example.com/"],
-            "127.0.0.2:80",
+            "outside:80",
             "open",
         ),
         (
             {**APP, "auth": {"basic": {"nova": "env:PW"}}, "locations": [{"path": "/"}, {"path": "/", "exact": "yes", "auth": "off"}]},
             ["http://shop.example.com/"],
-            "127.0.0.2:80",
+            "outside:80",
             "open",
         ),
         (
             {**APP, "auth": {"basic": {"nova": "env:PW"}}, "locations": [{"path": "/x", "auth": "off"}]},
             ["http://shop.example.com/"],
-            "127.0.0.2:80",
+            "outside:80",
             "basic",
         ),
         (
             without(APP, "upstreams", locations=[{"path": "/a/", "upstreams": "127.0.0.1:1"}]),
             ["http://shop.example.com/a/"],
-            "127.0.0.2:80",
+            "outside:80",
             "open",
         ),
     ],
