@@ -92,7 +92,8 @@ def taken_back(nginx: NginxFacts, said: Collection[str], only: Collection[str] =
     """The directives by which a server gets nginx's defaults again. `said`: what it says anyway."""
     found = (each for each in foreign(nginx) if each.name in DEFAULTS and each.name in only and each.name not in said)
     # Distributions say some of nginx's defaults in their nginx.conf.
-    return list(dict.fromkeys(DEFAULTS[each.name] for each in found if " ".join(each.words) != DEFAULTS[each.name]))
+    lines = dict.fromkeys(DEFAULTS[each.name] for each in found if " ".join(each.words) != DEFAULTS[each.name])
+    return [line if line.endswith("}") else f"{line};" for line in lines]
 
 
 def counts_nothing(nginx: NginxFacts) -> set[str]:
