@@ -104,7 +104,7 @@ if [ -e {quote(question.after)} ]; then {{
 {_curl_config(question)}novaops-curl
   ); ended=$?
   printf '%s\\t%s\\t%s\\t%s' "$ended" "$(printf %s "$said" | base64 -w 0)" "$(head -c {_MOST} "$folder/{number}.body" 2>/dev/null | base64 -w 0)" "$({logged})" >{said}
-}} & else echo absent >{said}; fi
+}} & else printf absent >{said}; fi
 """
 
 
