@@ -448,3 +448,43 @@ def test_undo(gate: LabHost, world: World, deploy: Deploy, novaops: Novaops, tmp
     assert gate.run("cd /etc/nginx && find . -type f | sort | xargs sha256sum; ls sites-enabled") == before
     assert ask(gate, "app.test")[0] == 200
     assert ask(gate, "app.test")[2] != "one\n", "Debian's own page answers again"
+
+
+def test_what_is_renewed_under_the_same_path(gate: LabHost, world: World, deploy: Deploy) -> None:
+    """Nginx reads certificates, and whatever else its files name, only when it is told to: what it shows counts, not what is there."""
+    gate.run(GIVEN.format(name="given", days=40))
+    web = world.backend("web")
+    upstreams = f"{world.address}:{web.port}"
+    site = {"domain": "given.test", "upstreams": upstreams, "tls": "files", "certificate": "/root/given.crt", "key": "/root/given.key"}
+    sites = ({"name": "given", **site}, {"name": "own", "domain": "own.test", "upstreams": upstreams, "tls": "self-signed"})
+    right(deploy(*sites))
+    assert deploy(*sites).host["status"] == "unchanged"
+    old = gate.run(SHOWN.format(name="given"))
+
+    # With the times of the file before, as cp -p and rsync leave them.
+    gate.run("cp -p /root/given.crt /root/old.crt")
+    gate.run(GIVEN.format(name="given", days=80))
+    gate.run("touch -r /root/old.crt /root/given.crt /root/given.key")
+    planned = deploy(*sites, words=("deploy", "--check"))
+    assert (planned.code, planned.host["status"]) == (3, "would_change"), planned.text
+    assert gate.run(SHOWN.format(name="given")) == old
+    status = deploy(*sites, words=("status",)).host["sites"]
+    [about] = [each["certificate"] for each in status if each["site"] == "given"]
+    assert (about["days_left"], about["days_left_on_disk"]) == (39, 79)
+    right(deploy(*sites))
+    assert gate.run(SHOWN.format(name="given")) == gate.run("openssl x509 -in /root/given.crt -noout -fingerprint -sha256")
+    assert deploy(*sites).host["status"] == "unchanged"
+
+    # Of files that nobody is shown, the time of their last change counts.
+    for changed in ("/etc/nginx/conf.d/novaops-own.conf", "/root/given.key"):
+        gate.run(f"cp -p {changed} /root/same; cat /root/same >{changed}; touch -r /root/same {changed}")
+        right(deploy(*sites))
+        assert deploy(*sites).host["status"] == "unchanged"
+
+
+GIVEN = """\
+openssl req -x509 -newkey rsa:2048 -nodes -subj /CN={name} -addext subjectAltName=DNS:{name}.test \
+  -addext basicConstraints=critical,CA:FALSE -keyout /root/{name}.key -out /root/{name}.crt -days {days} 2>/dev/null
+chmod 0600 /root/{name}.key"""
+SHOWN = """\
+openssl s_client -connect 127.0.0.1:443 -servername {name}.test </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256"""
