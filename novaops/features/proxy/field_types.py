@@ -19,7 +19,10 @@ class StrictModel(BaseModel):
 
 
 def upstream_url(text: str) -> str:
-    """https://HOST[:PORT][/PATH] of an API. Raises ValueError with the offending text, unless the text may contain a secret."""
+    """https://HOST[:PORT][/PATH] of an API. Raises ValueError with the offending text, unless the text may contain a secret.
+
+    http:// passes, with a name or an address: whether the API speaks it is its provider's to say (`in_the_clear`).
+    """
     if "@" in text or "?" in text or "#" in text:
         raise ValueError("this is no URL like https://api.example.com/v1: host, port and path only. A key goes to auth: inject:")
     if any(not "!" <= c <= "~" for c in text):
@@ -28,13 +31,18 @@ def upstream_url(text: str) -> str:
         parts = urlsplit(text)
     except ValueError:
         raise ValueError(f'"{text}" is no URL like https://api.example.com/v1') from None
-    if parts.scheme != "https":
-        raise ValueError(f'"{text}" is no https:// URL: a key would travel in the clear')
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError(in_the_clear(text))
     host, _ = names.address(parts.netloc)
-    if names.is_address(host):
+    if names.is_address(host) and parts.scheme == "https":
         raise ValueError(f'"{text}" names an address: a certificate is checked against a name')
     url_path(parts.path)
     return text
+
+
+def in_the_clear(url: str) -> str:
+    """What is wrong with a URL that is not https://, for an API that is not known to be asked by plain http."""
+    return f'"{url}" is no https:// URL: a key would travel in the clear (a provider\'s file with tls: off allows http://)'
 
 
 def _matching(pattern: str, what: str) -> AfterValidator:

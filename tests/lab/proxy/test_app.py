@@ -16,7 +16,7 @@ from novaops.lab.process import wait_until
 from tests.lab.conftest import Done, Novaops
 from tests.support.things import write_inventory
 from tests.support.world import echo
-from tests.support.world.api import KEY
+from tests.support.world.api import KEY, FakeApi
 from tests.support.world.world import World
 
 CLEAN = """\
@@ -488,3 +488,21 @@ openssl req -x509 -newkey rsa:2048 -nodes -subj /CN={name} -addext subjectAltNam
 chmod 0600 /root/{name}.key"""
 SHOWN = """\
 openssl s_client -connect 127.0.0.1:443 -servername {name}.test </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256"""
+
+
+def test_an_api_without_tls(gate: LabHost, world: World, deploy: Deploy, tmp_path: Path) -> None:
+    """A server of one's own with a token, which its provider's file says to ask in the clear."""
+    llm = FakeApi(world.address, 0)
+    llm.start()
+    try:
+        (tmp_path / "providers").mkdir()
+        (tmp_path / "providers/llm.yaml").write_text("{endpoints: [{host: 127.0.0.1, path: /v1, tls: off}], probe: /v1/models}")
+        auth = {"basic": {"nova": "env:PASSWORD"}, "inject": "env:KEY"}
+        site = {"name": "llm", "domain": "llm.test", "provider": "llm", "upstream": f"http://{world.address}:{llm.port}", "auth": auth}
+        right(deploy(site))
+        assert ask(gate, "llm.test", "/v1/models", "-u", f"nova:{ENV['PASSWORD']}")[0] == 200
+        status = deploy(site, words=("status",))
+        assert status.code == 0, status.text
+        assert [one["complaint"] for one in status.host["sites"][0]["upstreams"]] == [""]
+    finally:
+        llm.stop()

@@ -25,7 +25,8 @@ for file in /etc/nginx/conf.d/novaops-*.conf; do
     number=$((number + 1))
     case $upstream in
       unix:*) set -- --unix-socket "${upstream#unix:}" http://localhost/ ;;
-      *) if [ -n "$probe" ]; then set -- "https://$upstream$probe"; else set -- "http://$upstream/"; fi ;;
+      *) if grep -q -x -F "# plain $upstream" "$file"; then set -- "http://$upstream$probe"
+         elif [ -n "$probe" ]; then set -- "https://$upstream$probe"; else set -- "http://$upstream/"; fi ;;
     esac
     {
       said=$(curl -q -s -o "$folder/$site.$number.body" --noproxy '*' -m "$seconds" --max-filesize 1000000 -K - \

@@ -53,7 +53,7 @@ def observe(host: Host, entries: Sequence[ExpectedSite]) -> list[ObservedSite]:
         names={
             each.host for wanted in entries for pool in wanted.pools for each in pool.upstreams if each.is_name or each.host == "localhost"
         },
-        apis=[f"{wanted.site.name}={api}{wanted.asked_at(api)}" for wanted in entries if wanted.present for api in wanted.apis],
+        apis=[f"{wanted.site.name}={wanted.asked_at(api)}" for wanted in entries if wanted.present for api in wanted.apis],
     )
     observers = [
         _Observer(wanted, _reach(host, here, wanted, on_host=bool(wanted.only_on) and server not in wanted.only_on), before, known)

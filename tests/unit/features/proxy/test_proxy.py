@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -368,6 +369,27 @@ def test_what_every_site_says_of_answers(site: Mapping[str, Any]) -> None:
         "busy_buffers_size": [["128k"]],
         "temp_file_write_size": [["128k"]],
     }
+
+
+PLAIN = "{endpoints: [{host: 10.0.0.5, port: 8000, path: /v1, tls: off}], probe: /v1/models}"
+
+
+def test_an_api_without_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Only its provider's file can say so: a key travels in the clear to it."""
+    (tmp_path / "providers").mkdir()
+    (tmp_path / "providers/mine.yaml").write_text(PLAIN, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    mine = without(API, "provider", provider="mine")
+    for conf, at in ((text(mine), "10.0.0.5:8000"), (text({**mine, "upstream": "http://[2001:db8::5]:81/x"}), "[2001:db8::5]:81")):
+        assert not re.search("proxy_ssl|https://novaops", conf)
+        assert directives(conf, "proxy_pass") == [["http://novaops_gate_0"]]
+        assert ["Host", at] in directives(conf, "proxy_set_header")
+        assert f"# upstream {at}\n# plain {at}\n" in conf
+    located = text({**mine, "upstream": "https://llm.example.com"})
+    assert "proxy_pass https://" in located
+    assert "# plain" not in located
+    with pytest.raises(UsageError, match="in the clear"):
+        text({**API, "upstream": "http://10.0.0.5/v1"})
 
 
 def test_how_long_a_provider_s_connections_are_kept() -> None:
