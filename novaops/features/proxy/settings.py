@@ -28,6 +28,7 @@ from novaops.features.proxy.field_types import (
     StrictTransport,
     Tls,
     Url,
+    Verify,
     in_the_clear,
     upstream_url,
 )
@@ -83,6 +84,8 @@ class Site(StrictModel):
     """An API key for tests alone: with token and passthrough novaops has no other."""
 
     upstreams: Upstreams = ()
+    verify: Verify = "on"
+    """How the certificates of https:// upstreams are checked: by what the host trusts, by a file on the host, or not at all."""
     balance: Balance = "round_robin"
     keepalive: int = Field(default=32, ge=0, le=10000)
     """Connections to upstreams that are kept open, idle, by each of nginx's workers."""
@@ -166,7 +169,13 @@ class Site(StrictModel):
         has_root = any(location.path == "/" and not location.exact for location in self.locations)
         root = () if has_root or not self.upstreams else (Location(path="/"),)
         return tuple(
-            location.model_copy(update={"upstreams": location.upstreams or self.upstreams, "balance": location.balance or self.balance})
+            location.model_copy(
+                update={
+                    "upstreams": location.upstreams or self.upstreams,
+                    "balance": location.balance or self.balance,
+                    "verify": location.verify or self.verify,
+                }
+            )
             for location in (*root, *self.locations)
         )
 

@@ -124,8 +124,9 @@ class NginxSite:
             if not (is_address(name) or name.startswith("~") or name.endswith(".*"))
         ]
         shown = (InUse(certificate, self._at, asked[0]) if asked else InUse(certificate),) if certificate else ()
+        trusted = [part.verify for part in entry.parts if (part.verify or "").startswith("/")]
         paths = [part.path for part in (*self.files.parts, *self.http_files.parts) if not part.read_anew]
-        return NginxInUse(entry.name, (*shown, *map(InUse, filter(None, (key, entry.upstream_ca, *paths)))))
+        return NginxInUse(entry.name, (*shown, *map(InUse, filter(None, (key, entry.upstream_ca, *trusted, *paths)))))
 
     @property
     def _at(self) -> str:

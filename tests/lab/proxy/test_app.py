@@ -506,3 +506,25 @@ def test_an_api_without_tls(gate: LabHost, world: World, deploy: Deploy, tmp_pat
         assert [one["complaint"] for one in status.host["sites"][0]["upstreams"]] == [""]
     finally:
         llm.stop()
+
+
+def test_a_location_of_its_own_kind(gate: LabHost, world: World, deploy: Deploy) -> None:
+    """A server with TLS below a path that it does not know, and headers both ways."""
+    secure = world.backend("secure", leaf=world.authority.leaf("right.lab.test"))
+    world.names.names.update({"right.lab.test": [world.address], "wrong.lab.test": [world.address]})
+    ca = "/etc/ssl/certs/ca-certificates.crt"
+    api: dict[str, Any] = {"path": "/api/", "upstreams": f"https://right.lab.test:{secure.port}", "strip_prefix": "true", "verify": ca}
+    api |= {"request_headers": {"X-Team": "$blue"}, "response_headers": {"X-Backend": "", "X-Seen": 'a "b"'}}
+    right(deploy({"name": "app", "domain": "app.test", "locations": [api]}))
+    status, head, body = ask(gate, "app.test", "/api/a%2Fb?c=%20")
+    assert (status, body) == (200, "secure\n")
+    assert 'x-seen: a "b"' in head
+    assert "x-backend" not in head
+    request = secure.requests[-1]
+    assert (request.target, request.header("X-Team")) == ("/a%2Fb?c=%20", "$blue")
+
+    wrong = {**api, "upstreams": f"https://wrong.lab.test:{secure.port}"}
+    refused = deploy({"name": "app", "domain": "app.test", "locations": [wrong]})
+    assert refused.code == 1, refused.text
+    assert ask(gate, "app.test", "/api/")[0] == 502
+    right(deploy({"name": "app", "domain": "app.test", "locations": [{**wrong, "verify": "off"}]}))

@@ -26,6 +26,7 @@ for file in /etc/nginx/conf.d/novaops-*.conf; do
     case $upstream in
       unix:*) set -- --unix-socket "${upstream#unix:}" http://localhost/ ;;
       *) if grep -q -x -F "# plain $upstream" "$file"; then set -- "http://$upstream$probe"
+         elif grep -q -x -F "# secure $upstream" "$file"; then set -- -k "https://$upstream/"
          elif [ -n "$probe" ]; then set -- "https://$upstream$probe"; else set -- "http://$upstream/"; fi ;;
     esac
     {

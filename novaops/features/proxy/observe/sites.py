@@ -234,9 +234,9 @@ class _Observer:
 
     def _directly(self, location: Location) -> HttpAnswer:
         """A websocket asked of the first server that takes connections, from the host."""
-        answer = HttpAnswer(trouble="it is a socket")
+        answer = HttpAnswer(trouble="it is a socket, or speaks TLS")
         for upstream in location.upstreams:
-            if not upstream.is_socket and not answer.status:
+            if not upstream.is_socket and not upstream.tls and not answer.status:
                 port = int(upstream.address.rpartition(":")[2])
                 answer = self._client.ask_server(upstream.host, port, Request(location.path, self.wanted.host, headers=_UPGRADE))
         return answer
