@@ -10,10 +10,12 @@ from pydantic import AfterValidator
 
 from novaops.engine.desired import HostView, Peers
 from novaops.features.proxy.default_server import addresses_files, default_server, no_conflicting_default, shared_conf
+from novaops.features.proxy.facts.in_use import InUse
 from novaops.features.proxy.resources.api_addresses import ApiAddresses, ApiTimers
 from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_capacity import NginxCapacity
-from novaops.features.proxy.resources.nginx_files import OWN
+from novaops.features.proxy.resources.nginx_files import DEFAULT, OWN, SHARED
+from novaops.features.proxy.resources.nginx_in_use import NginxInUse
 from novaops.features.proxy.resources.nginx_reload import BeforeReload, NginxReload
 from novaops.features.proxy.resources.selinux import HttpdMayConnect, HttpPort
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
@@ -75,6 +77,10 @@ def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resour
     yield from map(site_removed, absent)
     if not sites:
         yield shared_conf(host, settings)
+    # After all that the run itself changes for nginx.
+    if sites:
+        yield NginxInUse("(shared)", tuple(map(InUse, (SHARED, DEFAULT))))
+    yield from (site.in_use for site in sites)
     yield NginxReload(serves=bool(sites))
     yield ApiTimers(apis, without)
     yield addresses_files(host, settings, gone=True)

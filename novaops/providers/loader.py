@@ -16,6 +16,7 @@ from novaops.providers.proof import WITHOUT_KEY
 
 _SHIPPED = Path(__file__).parent
 HTTPS = 443
+HTTP = 80
 IDLE = 4
 """Seconds. Many servers close a connection that has been idle for 5 s: one that is used in that moment fails."""
 _HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
@@ -52,6 +53,24 @@ class Endpoint(StrictModel):
     port: int = Field(default=HTTPS, ge=1, le=65535)
     path: UrlPath
     at: UrlPath | None = None
+    tls: bool = True
+    """off: plain http, for a server on the host or in a network of one's own. Keys travel in the clear to it. Its port is 80."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_port(cls, value: Any) -> Any:
+        plain = isinstance(value, dict) and value.get("tls") in {False, "off"} and "port" not in value
+        return {**value, "port": HTTP} if plain else value
+
+    @property
+    def scheme(self) -> str:
+        return "https" if self.tls else "http"
+
+    @property
+    def authority(self) -> str:
+        """HOST, or HOST:PORT where that is not the scheme's own."""
+        host = names.bracketed(self.host)
+        return host if self.port == (HTTPS if self.tls else HTTP) else f"{host}:{self.port}"
 
     @property
     def served_at(self) -> str:
@@ -104,14 +123,16 @@ class Provider(StrictModel):
     def origin(self) -> str:
         """What a URL of the first endpoint begins with."""
         first = self.endpoints[0]
-        host = names.bracketed(first.host)
-        return f"https://{host}" + ("" if first.port == HTTPS else f":{first.port}")
+        return f"{first.scheme}://{first.authority}"
 
     def located(self, url: str) -> Provider:
-        """The same API at https://HOST[:PORT][/PATH]: all of its endpoints that were on the first one's host. No path: the file's own."""
+        """The same API at https://HOST[:PORT][/PATH], or http://: all of its endpoints that were on the first one's host.
+
+        No path: the file's own. Whether http:// may be is the caller's to judge.
+        """
         parts = urlsplit(url)
         host, port = names.address(parts.netloc)
-        first, path = self.endpoints[0], url_path(parts.path)
+        first, path, tls = self.endpoints[0], url_path(parts.path), parts.scheme != "http"
         base = path or first.path
 
         def moved(below: str) -> str:
@@ -122,7 +143,12 @@ class Provider(StrictModel):
                 return endpoint
             under = endpoint.path == first.path or endpoint.path.startswith(f"{first.path}/")
             return endpoint.model_copy(
-                update={"host": host, "port": port or HTTPS, "path": moved(endpoint.path) if under else endpoint.path}
+                update={
+                    "host": host,
+                    "port": port or (HTTPS if tls else HTTP),
+                    "tls": tls,
+                    "path": moved(endpoint.path) if under else endpoint.path,
+                }
             )
 
         stream = self.stream and self.stream.model_copy(update={"path": moved(self.stream.path)})

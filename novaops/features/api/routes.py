@@ -183,7 +183,7 @@ def _named(choice: ApiChoice, folders: Sequence[Path]) -> Api:
     """The API of a provider, of a URL, or of a provider that is at a URL."""
     name, upstream, probe = choice
     try:
-        called = " at ".join(filter(None, (name, upstream and upstream_url(upstream).removeprefix("https://").rstrip("/"))))
+        called = " at ".join(filter(None, (name, upstream and upstream_url(upstream).partition("://")[2].rstrip("/"))))
         return Api(called, api_of(name, upstream, probe and request_path(probe), folders), upstream or "", described=name is not None)
     except ValueError as error:
         raise UsageError(f"--upstream, --probe: {error}") from None

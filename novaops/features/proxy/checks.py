@@ -354,6 +354,16 @@ def test_all_serve(seen: ObservedSite) -> None:
         pytest.skip(skipped)
 
 
+@applies(lambda wanted: any(pool.response_headers for pool in wanted.pools))
+def test_response_headers(seen: ObservedSite) -> None:
+    """Answers with the headers that its locations say, each once"""
+    for pool in pools(seen):
+        for name, value in pool.location.response_headers.items():
+            found, wanted = pool.answer.all(name), (value,) if value else ()
+            expected = f"{name} at {pool.location.path} should be {value}" if value else f"{pool.location.path} should have no {name}"
+            assert found == wanted, f"{expected}, but the answer has {' and '.join(found) or 'none'}"
+
+
 @applies(lambda wanted: wanted.is_app and wanted.site.websockets)
 def test_websockets(seen: ObservedSite) -> None:
     """Passes websockets on"""

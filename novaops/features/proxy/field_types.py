@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -19,7 +20,10 @@ class StrictModel(BaseModel):
 
 
 def upstream_url(text: str) -> str:
-    """https://HOST[:PORT][/PATH] of an API. Raises ValueError with the offending text, unless the text may contain a secret."""
+    """https://HOST[:PORT][/PATH] of an API. Raises ValueError with the offending text, unless the text may contain a secret.
+
+    http:// passes, with a name or an address: whether the API speaks it is its provider's to say (`in_the_clear`).
+    """
     if "@" in text or "?" in text or "#" in text:
         raise ValueError("this is no URL like https://api.example.com/v1: host, port and path only. A key goes to auth: inject:")
     if any(not "!" <= c <= "~" for c in text):
@@ -28,13 +32,18 @@ def upstream_url(text: str) -> str:
         parts = urlsplit(text)
     except ValueError:
         raise ValueError(f'"{text}" is no URL like https://api.example.com/v1') from None
-    if parts.scheme != "https":
-        raise ValueError(f'"{text}" is no https:// URL: a key would travel in the clear')
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError(in_the_clear(text))
     host, _ = names.address(parts.netloc)
-    if names.is_address(host):
+    if names.is_address(host) and parts.scheme == "https":
         raise ValueError(f'"{text}" names an address: a certificate is checked against a name')
     url_path(parts.path)
     return text
+
+
+def in_the_clear(url: str) -> str:
+    """What is wrong with a URL that is not https://, for an API that is not known to be asked by plain http."""
+    return f'"{url}" is no https:// URL: a key would travel in the clear (a provider\'s file with tls: off allows http://)'
 
 
 def _matching(pattern: str, what: str) -> AfterValidator:
@@ -44,6 +53,31 @@ def _matching(pattern: str, what: str) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+_CONNECTION = frozenset(
+    {"connection", "upgrade", "keep-alive", "proxy-connection", "transfer-encoding", "te", "trailer", "expect", "content-length"}
+)
+"""Of one connection, or of how a body travels."""
+_SEEN = frozenset({"host", "x-real-ip", *(f"x-forwarded-{what}" for what in ("for", "proto", "host", "port", "prefix"))})
+"""What nginx itself saw."""
+_OWN_ANSWER = frozenset(
+    {"strict-transport-security", "content-type", "content-encoding", "set-cookie", "location", "server", "date", "vary"}
+)
+
+
+def _without(refused: frozenset[str], why: str) -> Callable[[dict[str, str]], dict[str, str]]:
+    """Headers by name, without these and without one that is there twice."""
+
+    def check(headers: dict[str, str]) -> dict[str, str]:
+        names_seen = [name.lower() for name in headers]
+        if wrong := next((name for name in headers if name.lower() in refused), None):
+            raise ValueError(f"{wrong}: {why}")
+        if twice := next((name for name in names_seen if names_seen.count(name) > 1), None):
+            raise ValueError(f"{twice} is there twice")
+        return headers
+
+    return check
 
 
 def _kilobytes(value: Any) -> int:
@@ -76,6 +110,12 @@ AcmeDirectory = Annotated[
 ]
 StrictTransport = Annotated[str, _matching(r"[A-Za-z0-9=; -]+", "value of Strict-Transport-Security like max-age=31536000")]
 LocationPath = Annotated[str, _matching(r"/[A-Za-z0-9._~@:+=,/-]*", "path of a URL like /api/")]
+Verify = Annotated[str, _matching(r'on|off|/[^\x00-\x20\x7f"\'\\;{}$]+', "on, off, or path of a file with authorities")]
+HeaderValue = Annotated[str, _matching(r"[ -~]{0,1000}", "value of a header: printable ASCII")]
+RequestHeaders = Annotated[dict[Header, HeaderValue], AfterValidator(_without(_CONNECTION | _SEEN, "the site itself says what it is"))]
+ResponseHeaders = Annotated[
+    dict[Header, HeaderValue], AfterValidator(_without(_CONNECTION | _OWN_ANSWER, "the site or its upstream says what it is"))
+]
 Url = Annotated[str, AfterValidator(upstream_url)]
 Balance = Literal["round_robin", "least_conn", "ip_hash"]
 Tls = Literal["off", "letsencrypt", "self-signed", "files"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from novaops.engine.secret_source import Reference
 from novaops.errors import UsageError
@@ -28,6 +28,8 @@ from novaops.features.proxy.field_types import (
     StrictTransport,
     Tls,
     Url,
+    Verify,
+    in_the_clear,
     upstream_url,
 )
 from novaops.features.proxy.site_rules import complaints, is_exact, repeated
@@ -82,6 +84,8 @@ class Site(StrictModel):
     """An API key for tests alone: with token and passthrough novaops has no other."""
 
     upstreams: Upstreams = ()
+    verify: Verify = "on"
+    """How the certificates of https:// upstreams are checked: by what the host trusts, by a file on the host, or not at all."""
     balance: Balance = "round_robin"
     keepalive: int = Field(default=32, ge=0, le=10000)
     """Connections to upstreams that are kept open, idle, by each of nginx's workers."""
@@ -109,6 +113,13 @@ class Site(StrictModel):
     """How long an upstream may be silent."""
     streams: int = Field(default=0, ge=0, le=100000)
     """How many requests must be held open at once; 0: as many as nginx holds as it is, some 350 with Debian's configuration."""
+
+    @field_validator("upstream")
+    @classmethod
+    def _plain_only_for_a_provider(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value and not value.startswith("https://") and not info.data.get("provider"):
+            raise ValueError(in_the_clear(value))
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Site:
@@ -158,7 +169,13 @@ class Site(StrictModel):
         has_root = any(location.path == "/" and not location.exact for location in self.locations)
         root = () if has_root or not self.upstreams else (Location(path="/"),)
         return tuple(
-            location.model_copy(update={"upstreams": location.upstreams or self.upstreams, "balance": location.balance or self.balance})
+            location.model_copy(
+                update={
+                    "upstreams": location.upstreams or self.upstreams,
+                    "balance": location.balance or self.balance,
+                    "verify": location.verify or self.verify,
+                }
+            )
             for location in (*root, *self.locations)
         )
 
@@ -192,14 +209,18 @@ class Site(StrictModel):
 
 
 def api_of(provider: str | None, upstream: str | None, probe: str | None, folders: Sequence[Path]) -> Provider:
-    """The API that these words name, at least one of the first two. Raises UsageError where there is no such provider."""
+    """The API that these words name, at least one of the first two. Raises UsageError where there is no such provider, or it wants TLS."""
     if provider is None:
+        if upstream and not upstream.startswith("https://"):
+            raise UsageError(in_the_clear(upstream))
         found = api_at(upstream or "")
     else:
         found = load(provider, folders)
         if found.own_host and upstream is None:
             example = f"https://{found.endpoints[0].host.removesuffix('.invalid')}{found.endpoints[0].path}"
             raise UsageError(f"{provider}: each user has a host of their own there", fix=f"say which: upstream: URL like {example}")
+        if upstream and upstream.startswith("http://") and found.endpoints[0].tls:
+            raise UsageError(in_the_clear(upstream))
         found = found.located(upstream) if upstream else found
     if probe is None:
         return found

@@ -11,12 +11,14 @@ from novaops.engine.desired import HostView
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.credentials import Credentials
 from novaops.features.proxy.facts.answer import OUTSIDE
+from novaops.features.proxy.facts.in_use import InUse
 from novaops.features.proxy.facts.nginx import NginxFacts
 from novaops.features.proxy.listen import listens
 from novaops.features.proxy.resources.access_kept import AccessKept
 from novaops.features.proxy.resources.given_certificate import GivenCertificate
 from novaops.features.proxy.resources.letsencrypt import LETS_ENCRYPT, LetsEncrypt
 from novaops.features.proxy.resources.nginx_files import NginxFiles, Part, no_file, site_files
+from novaops.features.proxy.resources.nginx_in_use import NginxInUse
 from novaops.features.proxy.resources.nginx_reload import STALE, BeforeReload
 from novaops.features.proxy.resources.ports import Pair
 from novaops.features.proxy.resources.self_signed import SelfSigned
@@ -111,6 +113,30 @@ class NginxSite:
     def files(self) -> NginxFiles:
         """The site itself."""
         return NginxFiles(self.entry.name, self._parts())
+
+    @property
+    def in_use(self) -> NginxInUse:
+        """All that nginx has to have read as it is: the site's own files, and those that somebody else writes."""
+        entry = self.entry
+        certificate, key = self.certificate if entry.encrypted else ("", "")
+        # One name that clients ask for: an address goes without a name, and another site may answer it.
+        asked = [
+            f"novaops.{name.lstrip('*.')}" if name.startswith(("*.", ".")) else name
+            for name in entry.domain
+            if not (is_address(name) or name.startswith("~") or name.endswith(".*"))
+        ]
+        shown = (InUse(certificate, self._at, asked[0]) if asked else InUse(certificate),) if certificate else ()
+        trusted = [part.verify for part in entry.parts if (part.verify or "").startswith("/")]
+        paths = [part.path for part in (*self.files.parts, *self.http_files.parts) if not part.read_anew]
+        return NginxInUse(entry.name, (*shown, *map(InUse, filter(None, (key, entry.upstream_ca, *trusted, *paths)))))
+
+    @property
+    def _at(self) -> str:
+        """ADDRESS:PORT where the host itself asks the site.
+
+        Another server may have a listen of its own for 127.0.0.1. A request to 127.0.0.2 also comes from 127.0.0.1.
+        """
+        return f"{bracketed(self.entry.listen[0]) if self.entry.listen else '127.0.0.2'}:{self.entry.port}"
 
     @property
     def proof(self) -> SiteAnswers:

@@ -103,7 +103,7 @@ class SiteConf:
             bases=[f"{origin}{provider.endpoints[0].served_at}" for origin in self.entry.origins],
             endpoints=provider.endpoints,
             below=lambda path: quoted(rf"^{re.escape(path)}(?!{_CROOKED})/"),
-            beginning=lambda path: quoted(f"^{re.escape(path)}(/.*)$"),
+            beginning=lambda path: quoted(f"^{re.escape(path)}(?<novaops_rest>/.*)$"),
             probe=provider.probe or "/",
             headers=list(provider.headers.items()),
             without_key="" if provider.without_key == WITHOUT_KEY else " ".join(map(str, provider.without_key)),
@@ -150,6 +150,7 @@ class SiteConf:
         resolves = by_name and nginx.version >= RESOLVE
         is_open = location.auth == "off"
         return {
+            "path": location.path,
             "places": _places(location, entry.parts),
             "upstreams": location.upstreams,
             # An older nginx looks names in a pool up once, when it starts, and does not start when DNS is down.
@@ -162,6 +163,11 @@ class SiteConf:
             "buffering": entry.buffering if location.buffering is None else location.buffering,
             "websockets": entry.websockets,
             "timeout": entry.timeout,
+            **_secured(location, nginx),
+            "strip": quoted(f"^{re.escape(location.path)}(?<novaops_rest>.*)$") if location.strip_prefix else "",
+            "request_headers": [(name, literal(value)) for name, value in location.request_headers.items()],
+            "response_headers": [(name, literal(value) if value else "") for name, value in location.response_headers.items()],
+            "told": {name.lower() for name in location.request_headers},
         }
 
     def _render(self, template: str, nginx: NginxFacts, **own: Any) -> str:
@@ -202,6 +208,15 @@ def _at_its_paths(error: tuple[int, str, str], provider: Provider) -> tuple[int,
     status, code, message = error
     paths = ", ".join(dict.fromkeys(endpoint.served_at or "/" for endpoint in provider.endpoints))
     return status, code, f"{message} The API is at {paths}."
+
+
+def _secured(location: Location, nginx: NginxFacts) -> dict[str, Any]:
+    """How upstreams are asked, and what their certificates are checked by; "" for not at all."""
+    if not any(upstream.tls for upstream in location.upstreams):
+        return {"scheme": "http", "trusted": "", "checked_name": ""}
+    name = location.upstreams[0].host
+    trusted = {"on": nginx.bundle, "off": ""}.get(location.verify or "on", location.verify)
+    return {"scheme": "https", "trusted": trusted, "checked_name": "" if is_address(name) else name}
 
 
 def own_file(name: str, suffix: str) -> str:

@@ -10,6 +10,7 @@ from novaops.formats import names
 
 if TYPE_CHECKING:
     from novaops.features.proxy.settings import Site
+    from novaops.features.proxy.upstreams import Location
 
 Value = TypeVar("Value")
 
@@ -41,7 +42,7 @@ def _kind(site: Site) -> Iterator[str]:
         and not (not kinds and site.locations and all(location.upstreams for location in site.locations))
     ):
         yield f"{' and '.join(kinds) or 'nothing'}: say one of provider:, upstream: (an API) and upstreams: (servers of your own)"
-    for key in ("locations", "balance") if site.is_api else ("path", "upstream_ca", "test_key", "probe"):
+    for key in ("locations", "balance", "verify") if site.is_api else ("path", "upstream_ca", "test_key", "probe"):
         if key in site.model_fields_set:
             yield f"{key}: that is for {'servers of your own' if site.is_api else 'an API'}"
     if twice := repeated([(location.path, location.exact) for location in site.locations]):
@@ -66,6 +67,23 @@ def _upstreams(site: Site) -> Iterator[str]:
     groups = [(site.upstreams, site.balance), *((on.upstreams or site.upstreams, on.balance or site.balance) for on in site.locations)]
     if any(balance == "ip_hash" and any(upstream.backup for upstream in upstreams) for upstreams, balance in groups):
         yield "balance: ip_hash does not support backup"
+    for part in () if site.is_api else site.parts:
+        yield from _secured(part)
+
+
+def _secured(part: Location) -> Iterator[str]:
+    """Of upstreams that speak TLS: nginx asks all of a location in one way, and checks their certificates against one name."""
+    secured = [upstream for upstream in part.upstreams if upstream.tls]
+    if secured and len(secured) < len(part.upstreams):
+        yield f"upstreams: some at {part.path} are https:// and some are not"
+    if any(upstream.is_socket for upstream in secured):
+        yield f"upstreams: https:// and a socket do not go together at {part.path}"
+    if part.verify == "off" or not secured:
+        return
+    if address := next((upstream.host for upstream in secured if names.is_address(upstream.host)), None):
+        yield f"upstreams: https://{address} is an address, and nginx checks a certificate against a name: write that, or verify: off"
+    elif len({upstream.host for upstream in secured}) > 1:
+        yield f"upstreams: those at {part.path} have several names, and nginx checks certificates against one: verify: off, or one name"
 
 
 def _tls(site: Site) -> Iterator[str]:

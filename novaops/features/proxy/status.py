@@ -11,7 +11,7 @@ from novaops.features.proxy.facts.answer import TOO_LONG
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
 from novaops.features.proxy.facts.site_state import HostSites, Reached, SiteState, SiteStates
 from novaops.features.proxy.resources.nginx_files import site_files
-from novaops.formats.x509 import Chain
+from novaops.formats.x509 import Certificate, Chain
 from novaops.model.question import Facts, Question
 from novaops.providers.proof import ApiAnswer, Asked, judge
 
@@ -61,11 +61,23 @@ def _site(site: SiteState, nginx: NginxFacts, served: HostSites) -> dict[str, An
 def _certificate(site: SiteState, now: int) -> dict[str, Any] | None:
     if not site.certificate:
         return None
+    there, complaint = _leaf(site.chain)
+    leaf = _leaf(site.shown)[0] or there
+    if leaf is None:
+        return {"path": site.certificate, "days_left": None, "days_left_on_disk": None, "names": [], "complaint": complaint}
+    if there is not None and leaf.fingerprint != there.fingerprint:
+        complaint = "nginx shows another certificate than its file has"
+    on_disk = None if there is None else there.days_left(now)
+    found = {"path": site.certificate, "days_left": leaf.days_left(now), "days_left_on_disk": on_disk}
+    return {**found, "names": list(leaf.names), "complaint": complaint}
+
+
+def _leaf(text: str) -> tuple[Certificate | None, str]:
+    """The first certificate of a PEM text, or why there is none."""
     try:
-        leaf = Chain.read(site.chain).leaf
+        return Chain.read(text).leaf, ""
     except ValueError as error:
-        return {"path": site.certificate, "days_left": None, "names": [], "complaint": str(error)}
-    return {"path": site.certificate, "days_left": leaf.days_left(now), "names": list(leaf.names), "complaint": ""}
+        return None, str(error)
 
 
 def _reached(one: Reached, api: SiteState | None) -> dict[str, Any]:
@@ -96,10 +108,9 @@ def _upstream(one: dict[str, Any]) -> str:
 def _days(certificate: dict[str, Any] | None) -> str:
     if certificate is None:
         return "none"
-    if certificate["complaint"]:
-        return str(certificate["complaint"])
     days = certificate["days_left"]
-    return "expired" if days < 0 else f"{days} days left"
+    left = "" if days is None else "expired" if days < 0 else f"{days} days left"
+    return ": ".join(filter(None, (left, str(certificate["complaint"]))))
 
 
 def _brief(errors: list[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from novaops.features.proxy.field_types import Balance, LocationPath, Seconds, StrictModel
+from novaops.features.proxy.field_types import Balance, LocationPath, RequestHeaders, ResponseHeaders, Seconds, StrictModel, Verify
 from novaops.formats import names
 
 
@@ -14,7 +14,8 @@ class Upstream(StrictModel):
     """A server of one's own."""
 
     address: str
-    """HOST:PORT, or unix:/PATH of a socket."""
+    """HOST:PORT, or unix:/PATH of a socket. Written as https://HOST:PORT where the server speaks TLS."""
+    tls: bool = False
     weight: int = Field(default=1, ge=1, le=1000)
     backup: bool = False
     """Only asked when none of the others answers."""
@@ -25,7 +26,10 @@ class Upstream(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _from_address(cls, value: Any) -> Any:
-        return {"address": value} if isinstance(value, str) else value
+        found = {"address": value} if isinstance(value, str) else value
+        if isinstance(found, dict) and str(found.get("address", "")).startswith("https://"):
+            return {**found, "address": found["address"].removeprefix("https://"), "tls": True}
+        return found
 
     @model_validator(mode="after")
     def _valid_address(self) -> Upstream:
@@ -66,3 +70,17 @@ class Location(StrictModel):
     """Without it that of the site."""
     auth: Literal["off"] | None = None
     """off: no password or network is checked here."""
+    verify: Verify | None = None
+    """How the certificates of https:// upstreams are checked. Without it as the site says."""
+    strip_prefix: bool = False
+    """Whether upstreams are asked without the path: /x in place of /api/x."""
+    request_headers: RequestHeaders = Field(default_factory=dict)
+    """What upstreams are told besides; "" takes a client's header away."""
+    response_headers: ResponseHeaders = Field(default_factory=dict)
+    """What clients are told in place of what upstreams say; "" takes a header away."""
+
+    @model_validator(mode="after")
+    def _strippable(self) -> Location:
+        if self.strip_prefix and (self.exact or self.path == "/" or not self.path.endswith("/")):
+            raise ValueError("strip_prefix: is for a path that ends in a slash, such as /api/, and is not exact")
+        return self

@@ -16,7 +16,7 @@ from novaops.lab.process import wait_until
 from tests.lab.conftest import Done, Novaops
 from tests.support.things import write_inventory
 from tests.support.world import echo
-from tests.support.world.api import KEY
+from tests.support.world.api import KEY, FakeApi
 from tests.support.world.world import World
 
 CLEAN = """\
@@ -453,3 +453,83 @@ def test_undo(gate: LabHost, world: World, deploy: Deploy, novaops: Novaops, tmp
     assert gate.run("cd /etc/nginx && find . -type f | sort | xargs sha256sum; ls sites-enabled") == before
     assert ask(gate, "app.test")[0] == 200
     assert ask(gate, "app.test")[2] != "one\n", "Debian's own page answers again"
+
+
+def test_what_is_renewed_under_the_same_path(gate: LabHost, world: World, deploy: Deploy) -> None:
+    """Nginx reads certificates, and whatever else its files name, only when it is told to: what it shows counts, not what is there."""
+    gate.run(GIVEN.format(name="given", days=40))
+    web = world.backend("web")
+    upstreams = f"{world.address}:{web.port}"
+    site = {"domain": "given.test", "upstreams": upstreams, "tls": "files", "certificate": "/root/given.crt", "key": "/root/given.key"}
+    sites = ({"name": "given", **site}, {"name": "own", "domain": "own.test", "upstreams": upstreams, "tls": "self-signed"})
+    right(deploy(*sites))
+    assert deploy(*sites).host["status"] == "unchanged"
+    old = gate.run(SHOWN.format(name="given"))
+
+    # With the times of the file before, as cp -p and rsync leave them.
+    gate.run("cp -p /root/given.crt /root/old.crt")
+    gate.run(GIVEN.format(name="given", days=80))
+    gate.run("touch -r /root/old.crt /root/given.crt /root/given.key")
+    planned = deploy(*sites, words=("deploy", "--check"))
+    assert (planned.code, planned.host["status"]) == (3, "would_change"), planned.text
+    assert gate.run(SHOWN.format(name="given")) == old
+    status = deploy(*sites, words=("status",)).host["sites"]
+    [about] = [each["certificate"] for each in status if each["site"] == "given"]
+    assert (about["days_left"], about["days_left_on_disk"]) == (39, 79)
+    right(deploy(*sites))
+    assert gate.run(SHOWN.format(name="given")) == gate.run("openssl x509 -in /root/given.crt -noout -fingerprint -sha256")
+    assert deploy(*sites).host["status"] == "unchanged"
+
+    # Of files that nobody is shown, the time of their last change counts.
+    for changed in ("/etc/nginx/conf.d/novaops-own.conf", "/root/given.key"):
+        gate.run(f"cp -p {changed} /root/same; cat /root/same >{changed}; touch -r /root/same {changed}")
+        right(deploy(*sites))
+        assert deploy(*sites).host["status"] == "unchanged"
+
+
+GIVEN = """\
+openssl req -x509 -newkey rsa:2048 -nodes -subj /CN={name} -addext subjectAltName=DNS:{name}.test \
+  -addext basicConstraints=critical,CA:FALSE -keyout /root/{name}.key -out /root/{name}.crt -days {days} 2>/dev/null
+chmod 0600 /root/{name}.key"""
+SHOWN = """\
+openssl s_client -connect 127.0.0.1:443 -servername {name}.test </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256"""
+
+
+def test_an_api_without_tls(gate: LabHost, world: World, deploy: Deploy, tmp_path: Path) -> None:
+    """A server of one's own with a token, which its provider's file says to ask in the clear."""
+    llm = FakeApi(world.address, 0)
+    llm.start()
+    try:
+        (tmp_path / "providers").mkdir()
+        (tmp_path / "providers/llm.yaml").write_text("{endpoints: [{host: 127.0.0.1, path: /v1, tls: off}], probe: /v1/models}")
+        auth = {"basic": {"nova": "env:PASSWORD"}, "inject": "env:KEY"}
+        site = {"name": "llm", "domain": "llm.test", "provider": "llm", "upstream": f"http://{world.address}:{llm.port}", "auth": auth}
+        right(deploy(site))
+        assert ask(gate, "llm.test", "/v1/models", "-u", f"nova:{ENV['PASSWORD']}")[0] == 200
+        status = deploy(site, words=("status",))
+        assert status.code == 0, status.text
+        assert [one["complaint"] for one in status.host["sites"][0]["upstreams"]] == [""]
+    finally:
+        llm.stop()
+
+
+def test_a_location_of_its_own_kind(gate: LabHost, world: World, deploy: Deploy) -> None:
+    """A server with TLS below a path that it does not know, and headers both ways."""
+    secure = world.backend("secure", leaf=world.authority.leaf("right.lab.test"))
+    world.names.names.update({"right.lab.test": [world.address], "wrong.lab.test": [world.address]})
+    ca = "/etc/ssl/certs/ca-certificates.crt"
+    api: dict[str, Any] = {"path": "/api/", "upstreams": f"https://right.lab.test:{secure.port}", "strip_prefix": "true", "verify": ca}
+    api |= {"request_headers": {"X-Team": "$blue"}, "response_headers": {"X-Backend": "", "X-Seen": 'a "b"'}}
+    right(deploy({"name": "app", "domain": "app.test", "locations": [api]}))
+    status, head, body = ask(gate, "app.test", "/api/a%2Fb?c=%20")
+    assert (status, body) == (200, "secure\n")
+    assert 'x-seen: a "b"' in head
+    assert "x-backend" not in head
+    request = secure.requests[-1]
+    assert (request.target, request.header("X-Team")) == ("/a%2Fb?c=%20", "$blue")
+
+    wrong = {**api, "upstreams": f"https://wrong.lab.test:{secure.port}"}
+    refused = deploy({"name": "app", "domain": "app.test", "locations": [wrong]})
+    assert refused.code == 1, refused.text
+    assert ask(gate, "app.test", "/api/")[0] == 502
+    right(deploy({"name": "app", "domain": "app.test", "locations": [{**wrong, "verify": "off"}]}))

@@ -53,6 +53,9 @@ def test_sensenova_has_two_hosts() -> None:
         ({"host": "api.example.com", "path": ""}, "https://api.example.com"),
         ({"host": "api.example.com", "path": "", "port": 8443}, "https://api.example.com:8443"),
         ({"host": "2001:db8::1", "path": "", "port": 8443}, "https://[2001:db8::1]:8443"),
+        ({"host": "10.0.0.5", "path": "", "tls": "off"}, "http://10.0.0.5"),
+        ({"host": "llm", "path": "", "tls": False, "port": 443}, "http://llm:443"),
+        ({"host": "llm", "path": "", "tls": "on", "port": 80}, "https://llm:80"),
     ],
 )
 def test_where_it_is(endpoint: dict[str, Any], origin: str) -> None:
@@ -108,6 +111,15 @@ def test_the_same_api_elsewhere(name: str, url: str, origin: str, probe: str, st
     found = loader.load(name).located(url)
     assert found.stream is not None
     assert (found.origin, found.probe, found.stream.path, found.own_host) == (origin, probe, stream, False)
+
+
+def test_with_and_without_tls_elsewhere() -> None:
+    plain = Provider.model_validate(
+        {"endpoints": [{"host": "127.0.0.1", "port": 8000, "path": "/v1", "tls": False}], "probe": "/v1/models"}
+    )
+    assert plain.located("http://[::1]").origin == "http://[::1]"
+    assert plain.located("http://10.0.0.5:8000/llm").origin == "http://10.0.0.5:8000"
+    assert plain.located("https://llm.example.com").origin == "https://llm.example.com"
 
 
 def test_all_of_it_moves() -> None:

@@ -120,7 +120,7 @@ if [ -e {quote(question.after)} ]; then {{
   ); ended=$?
   site=$(sed -n 's/^[Xx]-[Nn]ovaops-[Ss]ite: *//p' "$folder/{number}.head" 2>/dev/null | head -n 1)
   printf '%s\\t%s\\t%s\\t%s\\t%s' "$ended" "$(printf %s "$said" | base64 -w 0)" "$(head -c {_MOST} "$folder/{number}.body" 2>/dev/null | base64 -w 0)" "$({logged})" "$(printf %s "$site" | base64 -w 0)" >{said}
-}} & else echo absent >{said}; fi
+}} & else printf absent >{said}; fi
 """
 
 

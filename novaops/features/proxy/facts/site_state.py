@@ -44,6 +44,8 @@ class SiteState:
     """What the first upstream was asked for, where that is an API; "" for a site with servers of one's own."""
     without_key: tuple[int, ...] = WITHOUT_KEY
     """How the API answers to a request without a key."""
+    shown: str = field(default="", repr=False)
+    """The certificate that clients are shown; "" where that could not be seen."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ def _site(lines: Sequence[Sequence[str]]) -> SiteState:
         bases=tuple(all_of("base")),
         certificate=next(iter(all_of("certificate")), ""),
         chain=_text("".join(all_of("chain"))),
+        shown=_text("".join(all_of("shown"))),
         upstreams=tuple(_reached(*line[1:]) for line in lines if line[0] == "upstream"),
         errors=tuple(_text(line) for line in all_of("error")),
         probe=next(iter(all_of("probe")), ""),

@@ -22,15 +22,17 @@ logs() {
 names() {
   for name; do getent ahosts "$name" | awk -v name="$name" '{ print "address", $1, name }'; done
 }
-# SITE=HOST:PORT/PATH...: whether the site's timer runs and its file has addresses that the name has, and whether the API keeps connections.
+# SITE=[http://]HOST:PORT/PATH...: whether the site's timer runs and its file has addresses that the name has, and whether the API keeps connections.
 apis() {
   for one; do
-    site=${one%%=*} url=${one#*=}; api=${url%%/*}; unit=novaops-proxy@$site.timer
+    site=${one%%=*} url=${one#*=} scheme=https
+    case $url in http://*) scheme=http url=${url#http://} ;; esac
+    api=${url%%/*}; unit=novaops-proxy@$site.timer
     echo "timer $(systemctl is-enabled "$unit" 2>/dev/null | head -n 1) $(systemctl is-active "$unit" 2>/dev/null | head -n 1) $site"
     awk -v api="$site $api" '$1 == "server" && !/ backup/ { sub(/:[0-9]*;?$/, "", $2); gsub(/[][]/, "", $2); print "asks", $2, api }' \
       "/etc/nginx/novaops/$site.addresses/$api" 2>/dev/null
     getent ahosts "${api%:*}" | awk -v api="$site $api" '!seen[$1]++ { print "answer", $1, api }'
-    said=$(curl -q -s -k -m 8 --noproxy '*' -o /dev/null -o /dev/null -w '%{num_connects}' "https://$url" "https://$url" 2>/dev/null) # 10: one for both
+    said=$(curl -q -s -k -m 8 --noproxy '*' -o /dev/null -o /dev/null -w '%{num_connects}' "$scheme://$url" "$scheme://$url" 2>/dev/null) # 10: one for both
     echo "keeps ${said:-00} $site $api"
   done
   nginx -v 2>&1 | sed -n 's|.*nginx/\([0-9.]*\).*|version \1|p'

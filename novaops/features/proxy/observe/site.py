@@ -113,10 +113,12 @@ class ExpectedSite:
         return bool(self.auth.inject or self.site.test_key)
 
     def asked_at(self, api: str) -> str:
-        """The path to ask an API (HOST:PORT) for itself."""
+        """What to ask an API (HOST:PORT) for itself: HOST:PORT/PATH, with http:// before it where there is no TLS."""
         assert self.provider is not None
         first = self.provider.endpoints[0]
-        return (self.provider.probe if f"{first.host}:{first.port}" == api else "") or "/"
+        plain = any(f"{each.host}:{each.port}" == api and not each.tls for each in self.provider.endpoints)
+        path = (self.provider.probe if f"{first.host}:{first.port}" == api else "") or "/"
+        return f"{'http://' if plain else ''}{api}{path}"
 
     @property
     def probe(self) -> str:

@@ -53,7 +53,7 @@ def observe(host: Host, entries: Sequence[ExpectedSite]) -> list[ObservedSite]:
         names={
             each.host for wanted in entries for pool in wanted.pools for each in pool.upstreams if each.is_name or each.host == "localhost"
         },
-        apis=[f"{wanted.site.name}={api}{wanted.asked_at(api)}" for wanted in entries if wanted.present for api in wanted.apis],
+        apis=[f"{wanted.site.name}={wanted.asked_at(api)}" for wanted in entries if wanted.present for api in wanted.apis],
     )
     observers = [
         _Observer(wanted, _reach(host, here, wanted, on_host=bool(wanted.only_on) and server not in wanted.only_on), before, known)
@@ -234,9 +234,9 @@ class _Observer:
 
     def _directly(self, location: Location) -> HttpAnswer:
         """A websocket asked of the first server that takes connections, from the host."""
-        answer = HttpAnswer(trouble="it is a socket")
+        answer = HttpAnswer(trouble="it is a socket, or speaks TLS")
         for upstream in location.upstreams:
-            if not upstream.is_socket and not answer.status:
+            if not upstream.is_socket and not upstream.tls and not answer.status:
                 port = int(upstream.address.rpartition(":")[2])
                 answer = self._client.ask_server(upstream.host, port, Request(location.path, self.wanted.host, headers=_UPGRADE))
         return answer

@@ -162,6 +162,7 @@ class SiteAnswers(Resource):
         if answered.status == HTTPStatus.BAD_GATEWAY:
             known = _IN_LOG if self.api else [line for line in _IN_LOG if line[0] != _NOBODY]
             trouble, fix = next(((what, fix) for mark, what, fix in known if mark in answered.logged), (trouble, fix))
+            fix = fix if self.api else fix.replace("upstream_ca:", "verify:")
         return f"the site is up, but {who} {trouble}: {url} answers {answered.status}", answered.logged, fix
 
     @property

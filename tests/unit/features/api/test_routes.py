@@ -155,7 +155,7 @@ def test_which_apis() -> None:
         "/openai/v1/engines?x=1",
     )
     for words, said in (
-        ((None, "http://a/b"), "--upstream, --probe: .*no https"),
+        ((None, "http://a/b"), "no https:// URL"),
         (("x", None), "no provider x"),
     ):
         with pytest.raises(UsageError, match=said):

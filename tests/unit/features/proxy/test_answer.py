@@ -237,6 +237,7 @@ def test_requests_all_at_once(server: Server, tmp_path: Any) -> None:
     log.write_text("first\nlast \t line\n")
     found = asked(
         [
+            SiteAnswer("http://a.com/first", to, str(tmp_path / "not there")),
             SiteAnswer("http://a.com/", to, "/"),
             SiteAnswer("http://a.com/no", to, "/", log=str(log)),
             SiteAnswer("http://a.com/nothing", to, "/", log=str(tmp_path / "none")),
@@ -244,8 +245,8 @@ def test_requests_all_at_once(server: Server, tmp_path: Any) -> None:
             SiteAnswer("http://a.com/", to, str(tmp_path / "not there")),
         ]
     )
-    assert found[0] == Answered(200, "hello", "", "")
-    refused, nothing, dead, absent = found[1:]
+    assert found[:2] == [Missing.ABSENT, Answered(200, "hello", "", "")]
+    refused, nothing, dead, absent = found[2:]
     assert isinstance(refused, Answered)
     assert (refused.status, refused.logged, len(refused.body) <= 2000, refused.body[:3]) == (403, "last \t line", True, "no\r")
     assert nothing == Answered(204, "", "", "")

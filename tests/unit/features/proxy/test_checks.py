@@ -107,6 +107,7 @@ POOL = Pool(
     {ONE: frozenset({ONE}), TWO: frozenset({TWO})},
     answer(101),
 )
+SEEN = ("X-Seen", "yes")
 APP = ObservedSite(
     wanted(upstreams=[ONE, TWO]),
     HERE,
@@ -126,6 +127,12 @@ BASE = replace(
 BASE = replace(BASE, tried={**TOKEN.tried, "known": answer(401)})
 UNLOGGED = replace(API, api=None)
 NAMED, MAY_SEND = ("Access-Control-Allow-Origin", "https://app.example.com"), ("Access-Control-Allow-Headers", "authorization")
+
+
+def told(found: HttpAnswer) -> ObservedSite:
+    headers = {"X-Seen": "yes", "X-Gone": ""}
+    site = wanted(upstreams=[ONE, TWO], locations=[{"path": "/", "response_headers": headers}])
+    return replace(APP, wanted=site, pools=(replace(POOL, location=site.pools[0], answer=found),))
 
 
 def cors(preflight: HttpAnswer, other: HttpAnswer) -> ObservedSite:
@@ -290,6 +297,9 @@ RED: list[tuple[Callable[..., None], ObservedSite, str]] = [
     ),
     (proxy.test_all_serve, pool(logged=(Logged("", "/x", ((ONE, "502"), (TWO, "200"))),)), f"but {ONE} answered none of 4 requests"),
     (proxy.test_all_serve, pool(logged=()), f"but {ONE} and {TWO} answered none of 4 requests"),
+    (proxy.test_response_headers, told(answer(200)), "X-Seen at / should be yes, but the answer has none"),
+    (proxy.test_response_headers, told(answer(200, "", SEEN, SEEN)), "but the answer has yes and yes"),
+    (proxy.test_response_headers, told(answer(200, "", SEEN, ("X-Gone", "x"))), "should have no X-Gone"),
     (proxy.test_websockets, pool(upgrade=answer(400), direct=answer(101)), "a server behind it speaks them, but it answers 400"),
     (
         proxy.test_cors,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -335,9 +336,9 @@ def test_networks() -> None:
         ("https://a.example.net", None, "/", None),
         ("https://a.example.net/", None, "/", None),
         ("https://a.example.net/v1", None, "/v1/", None),
-        ("https://a.example.net/v1", "/", "/", ["(/.*)$", "/v1$1"]),
-        ("https://a.example.net/v1", "/a+b.c", "/a+b.c/", [r"/a\+b\.c(/.*)$", "/v1$1"]),
-        ("https://a.example.net", "/x", "/x/", ["/x(/.*)$", "$1"]),
+        ("https://a.example.net/v1", "/", "/", ["(?<novaops_rest>/.*)$", "/v1$novaops_rest"]),
+        ("https://a.example.net/v1", "/a+b.c", "/a+b.c/", [r"/a\+b\.c(?<novaops_rest>/.*)$", "/v1$novaops_rest"]),
+        ("https://a.example.net", "/x", "/x/", ["/x(?<novaops_rest>/.*)$", "$novaops_rest"]),
     ],
 )
 def test_where_it_is_served(upstream: str, path: str | None, place: str, sends: list[str] | None) -> None:
@@ -387,6 +388,85 @@ def test_what_every_site_says_of_answers(site: Mapping[str, Any]) -> None:
         "busy_buffers_size": [["128k"]],
         "temp_file_write_size": [["128k"]],
     }
+
+
+def test_upstreams_with_tls() -> None:
+    def at(*upstreams: str, **about: Any) -> str:
+        return location(text(without(APP, upstreams=list(upstreams), **about), on=nginx((1, 29))), "/")
+
+    checked = at("https://a.test:8443", "https://a.test:8444")
+    assert "proxy_pass https://novaops_shop_0;" in checked
+    assert directives(checked, "proxy_ssl_name") == [["a.test"]]
+    assert directives(checked, "proxy_ssl_verify") == [["on"]]
+    assert directives(checked, "proxy_ssl_trusted_certificate") == [["/etc/ssl/certs/ca-certificates.crt"]]
+    assert ["https://a.test:8443/", "$scheme://$host$novaops_port/"] in directives(checked, "proxy_redirect")
+    assert directives(at("https://a.test:1", verify="/my.pem"), "proxy_ssl_trusted_certificate") == [["/my.pem"]]
+    off = at("https://10.0.0.1:1", "https://b.test:1", verify="off")
+    assert directives(off, "proxy_ssl_verify") == [["off"]]
+    assert "proxy_ssl" not in at("10.0.0.1:1")
+
+
+def test_what_a_location_changes() -> None:
+    api: dict[str, Any] = {"path": "/api/", "strip_prefix": "true"}
+    api |= {"request_headers": {"X-Team": 'a "$b" \\', "Cookie": "", "True-Client-IP": "me"}}
+    api |= {"response_headers": {"X-Frame-Options": "DENY", "X-Powered-By": ""}}
+    found = location(text({**APP, "tls": "self-signed", "hsts": "max-age=1", "locations": [api]}), "/api/")
+    assert directives(found, "proxy_pass") == [["http://novaops_shop_1$novaops_uri"]]
+    told = [
+        words for words in directives(found, "proxy_set_header") if words[0] in {"X-Team", "Cookie", "True-Client-IP", "X-Forwarded-Prefix"}
+    ]
+    assert told == [["X-Forwarded-Prefix", "/api"], ["X-Team", 'a "${novaops_dollar}b" \\'], ["Cookie", ""], ["True-Client-IP", "me"]]
+    assert directives(found, "add_header") == [
+        ["Upgrade", "$novaops_switched", "always"],
+        ["Strict-Transport-Security", "max-age=1", "always"],
+        ["X-Frame-Options", "DENY", "always"],
+    ]
+    assert {"X-Frame-Options", "X-Powered-By"} <= {words[0] for words in directives(found, "proxy_hide_header")}
+    assert directives(found, "proxy_redirect")[:2] == [["/api/", "/api/"], ["/", "/api/"]]
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"upstreams": ["https://a.test:1", "a.test:2"]}, "some at / are https:// and some are not"),
+        ({"upstreams": ["https://10.0.0.1:1"]}, "https://10.0.0.1 is an address"),
+        ({"upstreams": ["https://a.test:1", "https://b.test:1"]}, "have several names"),
+        ({"upstreams": ["https://a.test"]}, "has no port"),
+        ({"upstreams": ["https://a.test:1/x"]}, "a.test:1/x"),
+        ({"verify": "maybe"}, "on, off, or"),
+        ({"locations": [{"path": "/api", "strip_prefix": "true"}]}, "ends in a slash"),
+        ({"locations": [{"path": "/a/", "request_headers": {"Host": "x"}}]}, "Host: the site itself"),
+        ({"locations": [{"path": "/a/", "request_headers": {"A": "1", "a": "2"}}]}, "a is there twice"),
+        ({"locations": [{"path": "/a/", "request_headers": {"A": "x\ny"}}]}, "printable ASCII"),
+        ({"locations": [{"path": "/a/", "response_headers": {"X y": "1"}}]}, "is no header"),
+        ({"locations": [{"path": "/a/", "response_headers": {"Set-Cookie": "1"}}]}, "Set-Cookie: the site"),
+    ],
+)
+def test_what_a_location_cannot_be(about: dict[str, Any], said: str) -> None:
+    with pytest.raises(UsageError) as found:
+        text({**APP, **about})
+    assert said in str(found.value) + found.value.why
+
+
+PLAIN = "{endpoints: [{host: 10.0.0.5, port: 8000, path: /v1, tls: off}], probe: /v1/models}"
+
+
+def test_an_api_without_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Only its provider's file can say so: a key travels in the clear to it."""
+    (tmp_path / "providers").mkdir()
+    (tmp_path / "providers/mine.yaml").write_text(PLAIN, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    mine = without(API, "provider", provider="mine")
+    for conf, at in ((text(mine), "10.0.0.5:8000"), (text({**mine, "upstream": "http://[2001:db8::5]:81/x"}), "[2001:db8::5]:81")):
+        assert not re.search("proxy_ssl|https://novaops", conf)
+        assert directives(conf, "proxy_pass") == [["http://novaops_gate_0"]]
+        assert ["Host", at] in directives(conf, "proxy_set_header")
+        assert f"# upstream {at}\n# plain {at}\n" in conf
+    located = text({**mine, "upstream": "https://llm.example.com"})
+    assert "proxy_pass https://" in located
+    assert "# plain" not in located
+    with pytest.raises(UsageError, match="in the clear"):
+        text({**API, "upstream": "http://10.0.0.5/v1"})
 
 
 def test_how_long_a_provider_s_connections_are_kept() -> None:

@@ -67,7 +67,13 @@ def test_what_a_machine_is_told() -> None:
         "site": "gate",
         "serves": ["https://gate.example.com/v1"],
         "listens": ["*:443", "*:80", "[::]:443", "[::]:80"],
-        "certificate": {"path": "/c.pem", "days_left": 29, "names": ["gate.example.com", "192.0.2.7"], "complaint": ""},
+        "certificate": {
+            "path": "/c.pem",
+            "days_left": 29,
+            "days_left_on_disk": 29,
+            "names": ["gate.example.com", "192.0.2.7"],
+            "complaint": "",
+        },
         "upstreams": [
             {"upstream": "a:443", "reachable": True, "status": 401, "complaint": ""},
             {"upstream": "b:443", "reachable": False, "status": None, "complaint": "Could not resolve host"},
@@ -123,6 +129,11 @@ def test_a_host_without_nginx() -> None:
     [
         ({}, "none"),
         ({"certificate": "/c", "chain": certificate(29.5)}, "29 days left"),
+        ({"certificate": "/c", "chain": (c := certificate(29.5)), "shown": c}, "29 days left"),
+        (
+            {"certificate": "/c", "chain": certificate(89.5), "shown": certificate(2.5)},
+            "2 days left: nginx shows another certificate than its file has",
+        ),
         ({"certificate": "/c", "chain": certificate(-0.1)}, "expired"),
     ],
 )
