@@ -16,7 +16,7 @@ from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_capacity import NginxCapacity
 from novaops.features.proxy.resources.nginx_files import DEFAULT, OWN, SHARED
 from novaops.features.proxy.resources.nginx_in_use import NginxInUse
-from novaops.features.proxy.resources.nginx_reload import BeforeReload, NginxReload
+from novaops.features.proxy.resources.nginx_reload import BeforeReload, NginxReload, Settled
 from novaops.features.proxy.resources.selinux import HttpdMayConnect, HttpPort
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
 from novaops.features.proxy.resources.site_removed import LineageRemoved, OtherTlsRemoved, site_removed
@@ -62,10 +62,16 @@ def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resour
     yield from (site.http_files for site in sites)
     if streams := sum(site.entry.streams for site in sites):
         yield BeforeReload(NginxCapacity(streams))
-    if any(site.entry.tls == "letsencrypt" for site in sites):
-        yield NginxReload(": plain http")  # where the authority looks
+    certified = [site for site in sites if site.entry.tls == "letsencrypt"]
+    if certified:
+        # Where the authority looks. It goes again where there is no certificate, which stays where nginx does not take the site.
+        yield NginxReload(": plain http", settles=False)
+        for site in certified:
+            yield from site.certificates()
+        yield Settled(": plain http")
     for site in sites:
-        yield from site.certificates()
+        if site not in certified:
+            yield from site.certificates()
     yield from (site.files for site in sites)
     apis = tuple((site.entry.name, site.apis) for site in sites if site.apis)
     without = tuple(entry.name for entry in settings if entry.name not in dict(apis))

@@ -10,7 +10,7 @@ DOLLAR = "novaops_dollar"
 """A variable that holds a dollar sign: where nginx expands variables, it has no escape for one."""
 
 
-_LONGEST_VARIABLE = 32
+_LONGEST_VARIABLE = 28
 """Characters of a name inside a variable's name: nginx's table of variables takes 46 in all, unless it is told otherwise."""
 
 

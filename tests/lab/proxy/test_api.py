@@ -630,6 +630,18 @@ def test_a_certificate_that_cannot_be_had_is_not_asked_for(gate: Gate, world: Wo
 
 
 @on_one
+def test_a_certificate_that_is_not_had_leaves_no_half_of_a_site(gate: Gate, world: World, novaops: Novaops, tmp_path: Path) -> None:
+    """Plain http was there for the authority alone."""
+    world.names.names["half.lab.test"] = [gate.host.address]
+    before = gate.host.run("ls /etc/nginx/conf.d")
+    site = {**sites(world, gate.here)[0], "name": "half", "domain": "half.lab.test", "acme": f"{world.acme.directory}-of-nobody"}
+    done = novaops("proxy", "deploy", "--json", inventory=write_inventory(tmp_path, gate.host, proxy=[site]), env=ENV)
+    assert done.code in {1, 4}, done.text
+    assert gate.host.run("ls /etc/nginx/conf.d") == before
+    assert gate.host.run("curl -sS -o /dev/null --resolve half.lab.test:80:127.0.0.1 http://half.lab.test/ || echo nobody") == "nobody\n"
+
+
+@on_one
 def test_gone_and_back_again(gate: Gate, novaops: Novaops) -> None:
     """The last one, as it takes everything away."""
     done = novaops("proxy", "remove", "--json", inventory=gate.inventory, env=ENV)

@@ -209,6 +209,10 @@ KNOWN: Sequence[Sequence[Mapping[str, Any]]] = [
     [API, {**TOKEN, "name": "GATE"}, {**API, "name": "Gate", "domain": "c.com"}],
     [{**APP, "domain": "a-rather-long-name-of-a-proxy.for-the-customers.example.com"}],
     [{**APP, "domain": f"*.{'a' * 60}.example.com"}],
+    [
+        {**API, "name": "a" * 32, "cors": ["https://a.example.com"]},
+        {**API, "name": "b" * 28, "cors": ["https://a.example.com"], "domain": "b.com"},
+    ],
     [{**API, "provider": None, "upstream": "https://api.example.com"}],
     [{**API, "path": "/"}],
     [{**API, "path": "/a+b.c"}],

@@ -70,6 +70,8 @@ class NginxReload(Resource):
     why: str = ""
     serves: bool = True
     """Whether nginx has to run, and is started where it does not."""
+    settles: bool = True
+    """Whether the changes stay from here on. Where they do not, `Settled` has to follow: what fails before it undoes them too."""
 
     @property
     def id(self) -> str:
@@ -83,6 +85,29 @@ class NginxReload(Resource):
         if not isinstance(note, FileState):
             return
         starts = (_START,) if self.serves and (unit is Missing.ABSENT or unit.active != "active") else ()
-        forget = WriteFile(STALE, None, before=note.content, permissions_before=(note.mode, note.owner, note.group))
+        forget = (_forget(note),) if self.settles else ()
         change = Change("nginx", "with the files of before", "with those that are there")
-        yield Step(self.id, (change,), (Command(TAKE_UP), *starts, forget), together=_beginning(note))
+        yield Step(self.id, (change,), (Command(TAKE_UP), *starts, *forget), together=_beginning(note))
+
+
+@dataclass(frozen=True)
+class Settled(Resource):
+    """What nginx has taken up before stays, whatever fails from here on."""
+
+    why: str
+
+    @property
+    def id(self) -> str:
+        return f"nginx:(settled{self.why})"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield FileAt(STALE)
+
+    def plan(self, facts: Facts) -> Iterable[Step]:
+        note = facts[FileAt(STALE)]
+        if isinstance(note, FileState):
+            yield Step(self.id, (Change("nginx", "may go back", "stays with these files"),), (_forget(note),), together=_beginning(note))
+
+
+def _forget(note: FileState) -> WriteFile:
+    return WriteFile(STALE, None, before=note.content, permissions_before=(note.mode, note.owner, note.group))

@@ -418,6 +418,7 @@ def test_what_a_location_changes() -> None:
     assert told == [["X-Forwarded-Prefix", "/api"], ["X-Team", 'a "${novaops_dollar}b" \\'], ["Cookie", ""], ["True-Client-IP", "me"]]
     assert directives(found, "add_header") == [
         ["Upgrade", "$novaops_switched", "always"],
+        ["X-Novaops-Site", "$novaops_shop_asked", "always"],
         ["Strict-Transport-Security", "max-age=1", "always"],
         ["X-Frame-Options", "DENY", "always"],
     ]

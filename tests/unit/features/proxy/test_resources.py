@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from novaops.engine.planner import make_plan, questions_of
+from novaops.engine.planner import first_undone, make_plan, questions_of
 from novaops.errors import HostFailed, Refused
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.listening import Listener, Listening
@@ -21,7 +21,7 @@ from novaops.features.proxy.resources.access_kept import AccessKept
 from novaops.features.proxy.resources.api_addresses import ApiAddresses, ApiTimers
 from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_files import CONF, OWN, NginxFiles, Part, is_ours, site_files
-from novaops.features.proxy.resources.nginx_reload import STALE, TAKE_UP, WHEN_UNDONE, NginxReload
+from novaops.features.proxy.resources.nginx_reload import STALE, TAKE_UP, WHEN_UNDONE, NginxReload, Settled
 from novaops.features.proxy.resources.site_answers import ApiBehind, SiteAnswers
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
 from novaops.features.proxy.resources.site_removed import LineageRemoved, site_removed
@@ -285,6 +285,19 @@ def test_what_comes_after_a_reload_is_not_done_together_with_what_came_before() 
     sites = [NginxFiles(name, (Part(f"{CONF}/{name}.conf", lambda *_: "x"),)) for name in ("one", "two")]
     plan = planned([sites[0], NginxReload(": plain http"), sites[1], NginxReload()], nginx())
     assert [step.together for step in plan.steps] == ["nginx:one", "nginx:one", "nginx:two", "nginx:two"]
+
+
+def test_plain_http_goes_again_without_a_certificate() -> None:
+    """What fails between the first reload and the certificate undoes both; what fails later leaves the certificate."""
+    sites = [NginxFiles(name, (Part(f"{CONF}/{name}.conf", lambda *_: "x"),)) for name in ("one", "two")]
+    reload = NginxReload(": plain http", settles=False)
+    plan = planned(
+        [sites[0], reload, NoDefaultPage(), Settled(": plain http"), sites[1], NginxReload()], nginx(default_page_is_debians=True)
+    )
+    assert [step.resource.partition("/")[0] for step in plan.steps] == [
+        *("nginx:one", "nginx:(reload: plain http)", "link:", "nginx:(settled: plain http)", "nginx:two", "nginx:(reload)"),
+    ]
+    assert first_undone(plan.steps) == [0, 0, 0, 0, 4, 4]
 
 
 def test_a_file_that_is_not_wanted_goes() -> None:
