@@ -75,7 +75,7 @@ def converge_hosts(
         reports = converge_all(hosts, run, tell, options.parallel or PARALLEL)
     wanted_of = {host.name for host, resources in desired if resources}
     reports = [one if one.host in wanted_of else replace(one, notes=(*one.notes, _NOTHING)) for one in reports]
-    return output.show(options, reports, started, diff=diff)
+    return output.show(options, options.noted(reports), started, diff=diff)
 
 
 _NOTHING = Note("inventory", "nothing is wanted of this host")
