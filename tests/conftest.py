@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Iterable
 from itertools import groupby
@@ -12,6 +13,8 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("novaops", max_examples=10, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("novaops")
+
+os.umask(0o022)  # playbooks that a group can write are refused, also those that tests make
 
 RUN_LENGTH = 5
 """So many neighbours of one file go into the same share, as they mostly use the same fixtures."""

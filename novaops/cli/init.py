@@ -30,7 +30,8 @@ def init(options: Options, folder: Folder = Path(), *, from_ansible: FromAnsible
         _, playbooks = options.known()
         output.document(playbooks.schema())
         return 0
-    from novaops.engine.playbooks import Playbooks, shipped
+    from novaops.engine.own_file import shipped
+    from novaops.engine.playbooks import Playbooks
     from novaops.errors import UsageError
 
     file = folder / "inventory.yaml"
@@ -41,7 +42,7 @@ def init(options: Options, folder: Folder = Path(), *, from_ansible: FromAnsible
     else:
         from novaops.engine.from_ansible import convert
 
-        made = convert(from_ansible, file, list(Playbooks(folder).by_name))
+        made = convert(from_ansible, file, list(Playbooks(folder if file.exists() else None).by_name))
         text, notes = made.text, made.notes
         said = f"{file} is written, with {made.hosts} host{'' if made.hosts == 1 else 's'}. Look at it, then: novaops -i {file} host check"
     try:

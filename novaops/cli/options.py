@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from novaops.engine.converge import RunOptions
     from novaops.engine.inventory import Host, Inventory
     from novaops.engine.playbooks import Playbooks
+    from novaops.engine.report import HostReport
     from novaops.secret import Secret
     from novaops.ssh.target import Target
 
@@ -137,9 +138,19 @@ class Options:
         from novaops.engine import inventory
         from novaops.engine import playbooks as desired
 
-        folder = self.inventory or inventory.DEFAULT_FILE
-        playbooks = desired.Playbooks(folder if folder.is_dir() else folder.parent)
-        return inventory.load(self.inventory, list(playbooks.by_name)), playbooks
+        file = inventory.found(self.inventory)
+        playbooks = desired.Playbooks(file and file.parent)
+        for own in playbooks.overriding:
+            typer.echo(f"{own} is used in the place of the one that comes with novaops", err=True)
+        return inventory.load(file, list(playbooks.by_name)), playbooks
+
+    def noted(self, reports: Iterable[HostReport]) -> list[HostReport]:
+        """The reports; for a machine with a note of each of novaops's files that is not used. People were told before."""
+        from novaops.model.plan import Note
+
+        _, playbooks = self.known()
+        notes = [Note(str(own), "is used in the place of the one that comes with novaops") for own in playbooks.overriding if self.json]
+        return [replace(one, notes=(*one.notes, *notes)) for one in reports]
 
     def sudo_password(self) -> Secret | None:
         """Asked once, before anything is contacted. The one question novaops asks, and only where a flag says so."""

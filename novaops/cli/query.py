@@ -34,7 +34,7 @@ def on_hosts(
     started = time.monotonic()
     known, _ = options.known()
     targets = options.targets(known.find(words, section))
-    return fleet.each(list(targets.values()), work, options.parallel or PARALLEL), started
+    return options.noted(fleet.each(list(targets.values()), work, options.parallel or PARALLEL)), started
 
 
 def not_there(options: Options, section: str, found: Mapping[str, Container[str]]) -> dict[str, list[Any]]:

@@ -80,7 +80,7 @@ def converge_hosts(
     reports = [one if one.host in wanted_of else replace(one, notes=(*one.notes, _NOTHING)) for one in reports]
     if remarks:
         reports = [replace(one, notes=(*one.notes, *remarks.get(one.host, ()))) for one in reports]
-    return output.show(options, reports, started, diff=diff)
+    return output.show(options, options.noted(reports), started, diff=diff)
 
 
 _NOTHING = Note("inventory", "nothing is wanted of this host")

@@ -53,7 +53,7 @@ def _show(options: Options, found: Sequence[Found], unverified: Sequence[tuple[s
     from novaops.engine import report
     from novaops.verify import report as outcome
 
-    reports = [outcome.report_of(one, names) for one, names in zip(found, unverified, strict=True)]
+    reports = options.noted(outcome.report_of(one, names) for one, names in zip(found, unverified, strict=True))
     code = outcome.exit_code(found)
     output.prepare(options, reports)
     if options.json:

@@ -11,6 +11,7 @@ from novaops.engine.guard import OPEN, SECONDS
 from novaops.engine.planner import make_plan, questions_of
 from novaops.engine.query import Progress, ask
 from novaops.engine.report import HostReport, Status
+from novaops.engine.run_script import WAIT_S
 from novaops.errors import HostFailed, LockHeld, NovaopsError, Unreachable
 from novaops.facts.runs import LastRun
 from novaops.facts.succeeds import Succeeds
@@ -196,7 +197,7 @@ class _Watcher:
         self._progress(self._host, f"{step.resource}")
 
     def waiting(self, holder: str) -> None:
-        self._progress(self._host, f"waiting for run {holder}")
+        self._progress(self._host, f"waiting for run {holder}, for {WAIT_S // 60} minutes at most")
 
     def lost(self, error: NovaopsError) -> None:
         self._progress(self._host, f"{error.what}: connecting again, the run goes on there")

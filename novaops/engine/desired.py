@@ -22,7 +22,9 @@ class HostView:
     groups: frozenset[str]
     templates: Templates
     folder: Path
-    """The inventory's: what a section names by a relative path is beside it."""
+    """The inventory's: what a section names by a relative path is beside it. Without an inventory the current one."""
+    own: Path | None = None
+    """The inventory's folder, where there is an inventory: what of the user's own is in it may be used."""
 
 
 class Peers(Mapping[str, Host]):

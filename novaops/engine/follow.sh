@@ -15,7 +15,7 @@ mkdir -p "$runs" "$pending" && chmod 700 "$state" "$runs" || { echo "novaops: ca
 if mkdir "$run" 2>/dev/null; then
   mkdir "$run/payload" "$run/kept" || no_space
   store
-  : >"$run/events" || no_space
+  true >"$run/events" || no_space
   if [ -d /run/systemd/system ] && command -v systemd-run >/dev/null &&
     systemd-run --quiet --collect --unit="novaops-$id" -p KillMode=process --description="novaops run $id" /bin/sh "$run/script" >/dev/null 2>&1
   then :

@@ -6,8 +6,10 @@ The content of a section is read by its playbook. Here it is kept unread, with t
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import shlex
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from novaops.engine import secret_source
+from novaops.engine import own_file, secret_source
 from novaops.errors import InventoryError, UsageError
 from novaops.formats import ansible, names, yaml_text
 from novaops.formats.yaml_text import Document
@@ -63,7 +65,7 @@ class Host:
         """Raises UsageError when the sudo password cannot be had."""
         reference = self.access.sudo_password
         if sudo_password is None and reference:
-            sudo_password = secret_source.resolve(reference)
+            sudo_password = secret_source.when_needed(reference)
         return Target(
             *(self.name, self.address, self.port or self.access.port, self.access.user),
             *(self.access.identity, self.access.known_hosts, sudo_password),
@@ -146,17 +148,32 @@ def adhoc(word: str) -> Host:
     return Host(word, address, access, frozenset(), {}, {}, port)
 
 
-def load(path: Path | None, sections: Sequence[str]) -> Inventory:
-    """The inventory in `path`, or in ./inventory.yaml if that is there; `sections` are the playbooks' names.
+def found(path: Path | None) -> Path | None:
+    """The inventory's file: the one in `path`, or ./inventory.yaml if that is there; else None.
 
-    Raises InventoryError for an unreadable file, an unknown key, a value of the wrong form, a cycle of groups.
+    Raises InventoryError where it was not named and is somebody else's: what it says decides where secrets go.
     """
+    if path is not None:
+        return path / DEFAULT_FILE if path.is_dir() else path
+    try:
+        owner = DEFAULT_FILE.stat()
+    except OSError:
+        return None
+    if owner.st_uid in {0, os.geteuid()} and not owner.st_mode & stat.S_IWOTH:
+        return DEFAULT_FILE
+    why = "Nobody named it, and somebody else wrote it or can write it. It says where passwords and keys go."
+    raise InventoryError(f"{DEFAULT_FILE.absolute()} is not trusted", why=why, fix=f"look at it, then name it: -i {DEFAULT_FILE}")
+
+
+def load(path: Path | None, sections: Sequence[str]) -> Inventory:
+    """The inventory in `path`, or the one that `found` finds; `sections` are the playbooks' names.
+
+    Raises InventoryError for an unreadable file, an unknown key, a value of the wrong form, a cycle of groups; UsageError for
+    commands (cmd:) where others can write the file.
+    """
+    path = found(path)
     if path is None:
-        if not DEFAULT_FILE.exists():
-            return Inventory("", {}, frozenset())
-        path = DEFAULT_FILE
-    if path.is_dir():
-        path = path / DEFAULT_FILE
+        return Inventory("", {}, frozenset())
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
@@ -166,7 +183,18 @@ def load(path: Path | None, sections: Sequence[str]) -> Inventory:
         raise InventoryError(f"there is no inventory {path}", fix=fix) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InventoryError(f"cannot read the inventory {path}", why=str(error)) from None
-    return parse(text, str(path), sections, path.parent)
+    known = parse(text, str(path), sections, path.parent)
+    if command := _command((), known.document.data):
+        own_file.refuse_of_others(path, f"the inventory has a command (line {known.document.line(command)}: cmd:), and")
+    return known
+
+
+def _command(place: yaml_text.Path, value: Any) -> yaml_text.Path:
+    """Where the first command for a secret is written, or ()."""
+    if isinstance(value, str):
+        return place if value.lstrip().startswith("cmd:") else ()
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return next((found for key, item in items if (found := _command((*place, key), item))), ())
 
 
 def parse(text: str, file: str, sections: Sequence[str], folder: Path = Path()) -> Inventory:

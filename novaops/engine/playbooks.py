@@ -14,12 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 from novaops.engine import inventory, own_file
 from novaops.engine.desired import DesiredState, HostView, Peers
 from novaops.engine.inventory import Host, Inventory
+from novaops.engine.own_file import shipped
 from novaops.engine.scope import Scope
 from novaops.engine.templates import Templates
 from novaops.errors import UsageError
 from novaops.model.plan import Note, Resource
-
-_PACKAGE = Path(__file__).parents[1]
 
 _FLAGS = {"basic": "password"}
 """Flags that have another name than the key they are for."""
@@ -185,11 +184,16 @@ def with_flags(entry: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, 
 class Playbooks:
     """Every playbook there is: the user's own beside the inventory first, then the ones that come with novaops."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` is the inventory's."""
+    def __init__(self, folder: Path | None) -> None:
+        """`folder` is the inventory's. Without an inventory it is None, and only what comes with novaops counts.
+
+        Raises UsageError where somebody else can write what would be used beside the inventory.
+        """
         self._folder = folder
-        self._folders = [folder / "playbooks", shipped("playbooks")]
-        self.templates = Templates([folder / "templates", shipped("templates")])
+        self.overriding = [] if folder is None else own_file.overriding(folder)
+        """The user's files that take the place of one of novaops's."""
+        self._folders = [*([folder / "playbooks"] if folder else []), shipped("playbooks")]
+        self.templates = Templates([*([folder / "templates"] if folder else []), shipped("templates")])
 
     @cached_property
     def by_name(self) -> Mapping[str, Playbook]:
@@ -231,7 +235,7 @@ class Playbooks:
         given = dict(settings or {})
         written = list(given) if settings is not None else list(host.sections)
         wanted = None if only is None else set(only)
-        view = HostView(host.name, host.address, host.groups, self.templates, self._folder)
+        view = HostView(host.name, host.address, host.groups, self.templates, self._folder or Path(), self._folder)
         peers = Peers(known)
         own: list[Resource] = []
         of_peers: list[tuple[Host, Resource]] = []
@@ -248,9 +252,3 @@ class Playbooks:
     ) -> list[Resource]:
         """Of the desired state what is wanted of the host itself."""
         return list(self.desired(known, host, only, settings).own)
-
-
-def shipped(kind: str) -> Path:
-    """The folder of that name that comes with novaops: inside the wheel, or beside the package in a checkout."""
-    inside = _PACKAGE / "shipped" / kind
-    return inside if inside.exists() else _PACKAGE.parent / kind

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 from novaops.engine.fresh_login import log_in
 from novaops.engine.guard import SECONDS, Answer, Guard, waits
 from novaops.engine.planner import fresh_logins, guarded_ranges
-from novaops.engine.run_script import Run, start_and_follow
+from novaops.engine.run_script import WAIT_S, Run, start_and_follow
 from novaops.errors import HostFailed, LockHeld, LoginFailed, NovaopsError, RunLost, Unreachable
 from novaops.model.plan import FreshLogin, Step
 from novaops.secret import Secret
@@ -184,7 +184,8 @@ def _read(line: str, outcome: Outcome, watcher: Watcher) -> bool:
         case "end", ["locked"]:
             raise LockHeld(
                 "another run is at work on the host",
-                fix="leave out --no-wait to wait for its end",
+                why=f"It did not end within {WAIT_S // 60} minutes." if outcome.run.wait else "",
+                fix="novaops history HOST shows which" if outcome.run.wait else "leave out --no-wait to wait for its end",
             )
         case "end", ["killed"]:
             raise HostFailed(

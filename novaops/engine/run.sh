@@ -3,6 +3,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # see above
 # shellcheck disable=SC2015 # A && B || C: C is for the failure of either
+# `true >FILE`, not `: >FILE`: where the disk is full, dash ends at once for the latter, whatever follows it.
 
 trap '' HUP PIPE
 event() { printf '%s\n' "$*" >>"$run/events"; }
@@ -23,7 +24,7 @@ candidate() { # FILE: a name beside it that no *.conf pattern takes
   printf '%s\n' "${1%/*}/.${1##*/}.novaops-new"
 }
 keep() { # FILE NAME: the file as it is now, for undo
-  if [ ! -e "$1" ]; then : >"$run/kept/$2.absent"
+  if [ ! -e "$1" ]; then true >"$run/kept/$2.absent"
   elif ! { cp -p -- "$1" "$run/kept/$2.part" && mv "$run/kept/$2.part" "$run/kept/$2"; }; then
     rm -f "$run/kept/$2.part" # first: the message below needs room too
     echo "$1 could not be kept in $run: is the disk full?"; return 1
@@ -36,8 +37,12 @@ put() { # CANDIDATE FILE: rename, on disk before it counts; under guard, what is
 }
 put_back() { # FILE NAME MARKER [THEN...]: as it was before the run, and what must follow that
   kept="$run/kept/$2"; marker=$3
-  if [ -e "$kept.absent" ]; then [ -e "$1" ] || return 0; rm -f -- "$1" || return
-  elif [ ! -e "$kept" ] || { cmp -s -- "$kept" "$1" && [ "$(permissions "$kept")" = "$(permissions "$1")" ]; }; then return 0
+  if [ -e "$kept.absent" ]; then [ -e "$1" ] || [ -e "$marker" ] || return 0
+  elif [ ! -e "$kept" ]; then return 0
+  elif cmp -s -- "$kept" "$1" && [ "$(permissions "$kept")" = "$(permissions "$1")" ]; then [ -e "$marker" ] || return 0
+  fi
+  [ $# = 3 ] || true >"$marker" # where whoever puts it back is killed before the rest, another one does that
+  if [ -e "$kept.absent" ]; then rm -f -- "$1" || return
   else
     back=$(candidate "$1")
     cp -p -- "$kept" "$back" && put "$back" "$1" || { rm -f -- "$back"; return 1; }
@@ -55,7 +60,7 @@ roll_back() { # STEP ACTION: this action and those before it, to the first one o
   [ -z "$begin" ] || [ "$begin" -gt "$first" ] || first=$begin # the guarded range that it is in
   while [ "$number" -ge "$first" ]; do
     while [ "$index" -ge 0 ]; do
-      "undo_${number}_$index" >>"$run/output" 2>&1 </dev/null 9>&-
+      "undo_${number}_$index" >>"$run/output" 2>&1 </dev/null 8>&- 9>&-
       event "undone $number $index $?"
       index=$((index - 1))
     done
@@ -76,7 +81,9 @@ take_lock() { # until this process ends; the run ends here where the plan does n
   if ! flock -n 9; then
     event "lock $(cat "$state/holder")"
     [ "$waits" ] || finish locked
-    flock 9; finish stale
+    waited=0
+    until flock -n 9; do [ $waited -lt "$wait_s" ] || finish locked; waited=$((waited + 1)); sleep 1; done
+    finish stale
   fi
   fire_guards_of_others
   printf '%s\n' "$holder" >"$state/holder"
@@ -88,7 +95,7 @@ act() { # action $index of step $number; where it fails, the run ends here
   refusal=
   "do_${number}_$index" >"$run/output" 2>&1 </dev/null 9>&-; status=$?
   if [ $status != 0 ]; then
-    [ ! -e "$run/armed" ] || rm "$run/open.$range" 2>/dev/null || sleep 3600 # the guard is at it, and ends this
+    [ ! -e "$run/armed" ] || rm "$run/open.$range" 2>/dev/null || await_guard # it ends this run; where it is killed before that, this one goes on
     if [ -n "$refusal" ]; then event "refused $number $index $(say)"; end=refused
     else event "failed $number $index $status $(say)"; end=failed
     fi

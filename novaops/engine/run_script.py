@@ -32,6 +32,9 @@ from novaops.model.journal import BORN, KEPT_RUNS, PENDING, RUNS, STATE, pending
 from novaops.model.plan import Step
 from novaops.shell import PREAMBLE, assign, here_file, join, quote, sh_file, whole
 
+WAIT_S = 1800
+"""Seconds that a run waits for another one to end. The longest runs, such as that of a large package, take minutes."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -69,6 +72,7 @@ def runner(run: Run) -> str:
         holder=f"{run.id} of {run.started_by}",
         after=run.after,
         waits="yes" if run.wait else "",
+        wait_s=WAIT_S,
         counts=" ".join(str(len(step.actions)) for step in run.steps),
         firsts=" ".join(map(str, first_undone(run.steps))),
         begins="".join(f" {steps.start} " for steps in ranges),
@@ -92,7 +96,7 @@ def _do(action: Action, name: str) -> str:
     match action:
         case Command():
             stdin = f' <"$run/payload/{name}"' if action.stdin is not None else ""
-            there = f'if {{ {action.holds}\n}}; then : >"$run/kept/{name}.there"; return; fi\n' if action.holds else ""
+            there = f'if {{ {action.holds}\n}}; then true >"$run/kept/{name}.there"; return; fi\n' if action.holds else ""
             return f"{there}{join(action.words)}{stdin}"
         case Precondition():
             return f"( {action.script}\n) || {{ refusal=yes; return 1; }}"
@@ -115,7 +119,7 @@ def _write(action: WriteFile, name: str) -> str:
         f'keep "$file" {name} || return',
     ]
     if action.content is None:
-        lines += [f": >{marker} || return"] if action.then else []
+        lines += [f"true >{marker} || return"] if action.then else []
         lines.append('rm -f -- "$file" && sync "${file%/*}/" || return')
     else:
         lines += [
@@ -125,7 +129,7 @@ def _write(action: WriteFile, name: str) -> str:
         if check:
             lines.append(f'{check} || {{ rm -f -- "$new"; return 1; }}')
         if action.then:
-            lines.append(f': >{marker} || {{ rm -f -- "$new"; return 1; }}')
+            lines.append(f'true >{marker} || {{ rm -f -- "$new"; return 1; }}')
         lines.append('put "$new" "$file" || { rm -f -- "$new"; return 1; }')
     if action.then:
         lines.append(f"{join(action.then)} || return")
@@ -140,7 +144,7 @@ def _restore(action: Restore, name: str) -> str:
         if action.kept
         else 'rm -f -- "$file" || return'
     )
-    mark, then = (f": >{marker} || return", f"{join(action.then)} || return\nrm -f -- {marker}") if action.then else (":", ":")
+    mark, then = (f"true >{marker} || return", f"{join(action.then)} || return\nrm -f -- {marker}") if action.then else (":", ":")
     return f"""\
 file=$(real {quote(action.path)}); new=$(candidate "$file")
 [ "$(hash "$file")" = {quote(action.expected)} ] || {{ echo "{_plain(action.path)} was changed since that run, and is left as it is"; refusal=yes; return 1; }}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +21,48 @@ def reference(text: Any) -> Any:
     return text
 
 
+SECONDS = 60
+"""How long a command for a secret may take."""
+
 Reference = Annotated[str, BeforeValidator(reference, json_schema_input_type=str)]
+
+
+def when_needed(reference: str) -> Secret:
+    """The same as `resolve`, but a command runs only when its secret is revealed, and once. `reveal` raises its UsageError then."""
+    return _OfCommand(reference) if reference.startswith("cmd:") else resolve(reference)
+
+
+class _OfCommand(Secret):
+    def __init__(self, reference: str) -> None:
+        self._reference = reference
+
+    @property
+    def _value(self) -> str:  # type: ignore[override] # Secret's own place for it
+        with _LOCK:
+            if self._reference not in _KNOWN:
+                _KNOWN[self._reference] = resolve(self._reference).reveal()
+            return _KNOWN[self._reference]
+
+
+_LOCK = threading.Lock()
+_KNOWN: dict[str, str] = {}
+"""By reference what the command said: one host after another asks for the same sudo password."""
+
+
+def _output(command: str) -> str:
+    """What it prints. It keeps the terminal, for it may ask there. Raises UsageError."""
+    try:
+        done = subprocess.run(  # noqa: S602 - a command of the user's own
+            command, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        raise UsageError(f"the command for a secret did not end within {SECONDS} s: {command}", fix="see what it waits for") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the command for a secret printed what is no text: {command}", why=error.reason) from None
+    if done.returncode:
+        why = f"exit status {done.returncode}: {done.stderr.strip() or 'nothing on stderr'}"
+        raise UsageError(f"the command for a secret failed: {command}", why=why)
+    return done.stdout
 
 
 def resolve(reference: str) -> Secret:
@@ -41,13 +83,7 @@ def resolve(reference: str) -> Secret:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"cannot read the secret in {rest}", why=str(error)) from None
     if kind == "cmd":
-        done = subprocess.run(rest, shell=True, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)  # noqa: S602
-        if done.returncode:
-            raise UsageError(
-                f"the command for a secret failed: {rest}",
-                why=f"exit status {done.returncode}: {done.stderr.strip() or 'nothing on stderr'}",
-            )
-        return Secret(done.stdout.removesuffix("\n"))
+        return Secret(_output(rest).removesuffix("\n"))
     raise UsageError(
         "a secret was written in plain text", why="it would be copied with the file", fix="write env:NAME, file:PATH or cmd:WORDS"
     )

@@ -26,7 +26,7 @@ LEFTOVERS = "find / -xdev -name '.*.novaops-*' 2>/dev/null || true"
 def write_inventory(folder: Path, host: LabHost, things: Sequence[Any] = (), **access: Any) -> Path:
     """An inventory with this one host, which wants `things`; `access` are keys beside it, such as user and port."""
     (folder / "playbooks").mkdir(parents=True, exist_ok=True)
-    shutil.copy(Path(__file__).parent / "playbooks/things.py", folder / "playbooks")
+    shutil.copyfile(Path(__file__).parent / "playbooks/things.py", folder / "playbooks/things.py")
     keys: dict[str, object] = {
         "address": host.address,
         "port": host.port,

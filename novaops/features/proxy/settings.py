@@ -188,14 +188,14 @@ class Site(StrictModel):
         """Whether the site speaks TLS at this port of its."""
         return self.encrypted and port == self.https_port
 
-    def api(self, folder: Path) -> Provider | None:
-        """The API as this site serves it; None for servers of one's own. `folder` holds the inventory and its `providers`.
+    def api(self, folder: Path | None) -> Provider | None:
+        """The API as this site serves it; None for servers of one's own. `folder` is the inventory's, if there is one.
 
         Raises UsageError where there is no such provider.
         """
         if not self.is_api:
             return None
-        return self.of(api_of(self.provider, self.upstream, self.probe, [folder / "providers"]))
+        return self.of(api_of(self.provider, self.upstream, self.probe, [folder / "providers"] if folder else []))
 
     def of(self, provider: Provider) -> Provider:
         """The provider as this site serves it: with `path` the first endpoint is served there."""

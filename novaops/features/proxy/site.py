@@ -53,7 +53,7 @@ class NginxSite:
 
     @cached_property
     def provider(self) -> Provider | None:
-        return self.entry.api(self.host.folder)
+        return self.entry.api(self.host.own)
 
     @property
     def auth(self) -> Auth:

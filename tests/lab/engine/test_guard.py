@@ -321,6 +321,45 @@ def test_a_step_that_hangs_is_taken_back_and_the_host_is_free(inside: Inside, no
     assert (after.code, after.host["status"]) == (0, "changed"), after.text
 
 
+KILL_THE_GUARD = "pkill -9 -f 'script [f]ire 0'"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("there", "timer"),
+    [("systemctl stop ssh", "systemd"), ("systemctl stop ssh", "sleeper"), ("systemctl stop ssh; sleep 1000", "systemd")],
+    ids=["the run waits", "the run waits, without systemd-run", "the run hangs and was killed"],
+)
+def test_a_guard_killed_at_its_work_has_a_successor(inside: Inside, novaops: Novaops, tmp_path: Path, there: str, timer: str) -> None:
+    if timer == "sleeper":
+        inside("mv /usr/bin/systemd-run /usr/bin/hidden")
+    before = inside(TREE)
+    slow = "touch /run/undoing; until [ -e /run/go ]; do sleep 0.05; done; systemctl start ssh"
+    file = write_inventory(tmp_path, inside.host, [A, with_b(there, slow)])
+    with ending(novaops.start("apply", *FIRES, inventory=file)) as process:
+        inside.wait_on("! systemctl is-active ssh")
+        process.kill()  # it would have the run take it back, without the guard
+    inside.wait_on("[ -e /run/undoing ]", WITHIN + 6)
+    inside(KILL_THE_GUARD)
+    inside("touch /run/go")
+    inside.wait_for("end rolled_back", WITHIN)
+    assert inside.events().count("end ") == 1
+    assert (inside(TREE), inside.settled(), inside("systemctl is-active ssh")) == (before, "", "active\n")
+    after = novaops("apply", "--no-wait", "--json", inventory=write_inventory(tmp_path, inside.host, [A, B]))
+    assert (after.code, after.host["status"]) == (0, "changed"), after.text
+
+
+@pytest.mark.long
+def test_a_guard_that_never_comes_is_not_waited_for(inside: Inside, novaops: Novaops, tmp_path: Path) -> None:
+    before = inside(TREE)
+    with ending(novaops.start("apply", *FIRES, inventory=write_inventory(tmp_path, inside.host, [A, DEAF]))) as process:
+        until_it_says(process, "logging in anew")
+        inside("systemctl stop 'novaops-guard-*.timer'")
+        process.kill()
+    inside.wait_for("end rolled_back", WITHIN + 15)
+    assert (inside(TREE), inside.settled(), inside("systemctl is-active ssh")) == (before, "", "active\n")
+
+
 @pytest.mark.long
 def test_a_disk_that_is_full_does_not_stop_the_guard(inside: Inside, novaops: Novaops, tmp_path: Path) -> None:
     inside("mkdir /var/lib/novaops; mount -t tmpfs -o nr_inodes=200 tmpfs /var/lib/novaops")

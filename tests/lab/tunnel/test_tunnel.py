@@ -445,6 +445,30 @@ def test_it_is_there_after_a_boot_and_large_answers_come_whole(
 
 
 @pytest.mark.long
+def test_root_works_in_no_folder_of_the_tunnels_user(ends: tuple[LabHost, LabHost], tunnel: Callable[..., Tunnels]) -> None:
+    """A home from before belongs to its user, who can put links there."""
+    client, gateway = ends
+    home = "/var/lib/novaops-tunnel"
+    up = tunnel(entry())
+    up("up")
+    owners = f"stat -c '%U %a' {home} {home}/.ssh {home}/.ssh/authorized_keys"
+    assert gateway.run(owners) == "root 755\nroot 755\nroot 644\n"
+    gateway.run(f"chown -R novaops-tunnel: {home}; chmod 0700 {home} {home}/.ssh; chmod 0600 {home}/.ssh/authorized_keys")
+    gateway.run(f"install -m 0600 {home}/.ssh/authorized_keys /root/victim; mv {home}/.ssh/authorized_keys {home}/kept")
+    gateway.run(f"ln -s /root/victim {home}/.ssh/authorized_keys")
+    refused_there = up("up", code=1)
+    assert statuses(refused_there)["newer"] == "failed", refused_there.text
+    assert gateway.run("stat -c '%U %a' /root/victim") == "root 600\n"
+    gateway.run(f"mv {home}/kept {home}/.ssh/authorized_keys; chown -R novaops-tunnel: {home}; rm /root/victim")
+    assert statuses(up("up"))["newer"] == "changed"
+    assert gateway.run(owners) == "root 755\nroot 755\nroot 644\n"
+    assert client.run(THROUGH) == "401"
+    assert set(statuses(up("up")).values()) == {"unchanged"}
+    up("down")
+    assert gateway.run(f"ls -d {home} 2>/dev/null || true") == ""
+
+
+@pytest.mark.long
 def test_two_clients_share_a_gateway(novaops: Novaops, ends: tuple[LabHost, LabHost], third: LabHost, world: World, tmp_path: Path) -> None:
     client, gateway = ends
     world.prepare(third)

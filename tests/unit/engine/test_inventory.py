@@ -11,7 +11,8 @@ import yaml
 
 from novaops.engine import inventory
 from novaops.engine.inventory import Inventory
-from novaops.engine.playbooks import Playbooks, shipped
+from novaops.engine.own_file import shipped
+from novaops.engine.playbooks import Playbooks
 from novaops.errors import InventoryError, UsageError
 from novaops.formats import yaml_text
 

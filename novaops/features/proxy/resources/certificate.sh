@@ -37,8 +37,8 @@ make() {
     printf '%s' "$configuration" | openssl req -x509 -new -sha256 -key "$new_key" -days "$days" -config /dev/stdin -out "$new_certificate" &&
     chmod 0600 "$new_key" && chmod 0644 "$new_certificate" && chown root:root "$new_key" "$new_certificate" || fail
   digest "$new_certificate" >"$kept/made" || fail
-  [ $# = 0 ] || : >"$marker" || fail
-  : >"$kept/between" && sync "$kept" || fail
+  [ $# = 0 ] || true >"$marker" || fail
+  true >"$kept/between" && sync "$kept" || fail
   put "$new_key" "$key" && put "$new_certificate" "$certificate" && rm -f -- "$kept/between" || { put_pair_back; exit 1; }
   if [ $# -gt 0 ] && ! "$@"; then
     put_pair_back && timeout 60 "$@" && rm -f -- "$marker"
@@ -50,7 +50,7 @@ take_back() {
   made=$(cat "$kept/made") || { echo "what was there before is not kept any more in $kept"; exit 1; }
   case $(digest "$certificate") in "$made" | '') ;; *) [ -e "$kept/between" ] || { echo "$certificate was changed since that run, and is left as it is"; exit 1; } ;; esac
   umask 077
-  [ $# = 0 ] || : >"$marker" || exit
+  [ $# = 0 ] || true >"$marker" || exit
   put_pair_back || exit
   [ $# = 0 ] || timeout 60 "$@" || exit
   rm -f -- "$marker"

@@ -12,7 +12,7 @@ from novaops.features.tunnel.paths import HOME, USER
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
-from novaops.shell import quote
+from novaops.shell import quote, sh_file
 
 
 @dataclass(frozen=True)
@@ -98,10 +98,17 @@ class AuthorizedKey(Resource):
         return kept.encode("utf-8", "surrogateescape") or None
 
     def _permissions(self, found: AuthorizedKeysFile) -> tuple[str, str, str]:
-        """Mode, owner and group. Outside of the user's home the file is root's, as its folder is."""
+        """Mode, owner and group. In the user's home the file is root's, as its folders are: else root would work where the user can put links."""
         if found.path.startswith(f"{HOME}/"):
-            return "0600", USER, USER
+            return "0644", "root", "root"
         return found.mode or "0644", found.owner or "root", found.group or "root"
+
+    def _take(self, found: AuthorizedKeysFile) -> Command:
+        """The home of an earlier novaops, which its user owns."""
+        names = found.path.removeprefix(f"{HOME}/").split("/")
+        places = [HOME, *("/".join((HOME, *names[:count])) for count in range(1, len(names) + 1))]
+        undo = Command(("chown", "-h", f"{USER}:{USER}", "--", *reversed(places[:-1])))
+        return Command(("sh", "-c", sh_file(__package__, "own_home.sh"), "own-home", *places), undo=undo)
 
     def _folders(self, found: AuthorizedKeysFile, wanted: bytes | None) -> Iterable[Command]:
         folder = found.path.rpartition("/")[0]
@@ -109,7 +116,8 @@ class AuthorizedKey(Resource):
         missing = [] if found.folder or wanted is None else [folder]
         if inside and not found.home and wanted is not None:
             missing = list(dict.fromkeys((HOME, folder)))
-        permissions = ("-m", "0700", "-o", USER, "-g", USER) if inside else ("-m", "0755")
+        if inside and found.home and found.home.rpartition(" ")[2] not in {"root", "made"}:
+            yield self._take(found)
         for path in missing:
             undo = Command(("rmdir", "--", path), holds=f"[ ! -e {quote(path)} ]")
-            yield Command(("install", "-d", *permissions, "--", path), holds=f"[ -d {quote(path)} ]", undo=undo)
+            yield Command(("install", "-d", "-m", "0755", "--", path), holds=f"[ -d {quote(path)} ]", undo=undo)

@@ -8,11 +8,11 @@ key() { quietly openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -
 
 authority() {
   rm -rf certs # of an authority that is gone
-  mkdir -p certs clients && : >index.txt || exit
+  mkdir -p certs clients && true >index.txt || exit
   key ca.key
   quietly openssl req -new -config openssl.cnf -key ca.key -subj "/CN=novaops VPN $name" -out ca.csr
   sign ca.csr authority "/CN=novaops VPN $name" "$YEARS" ca.crt -selfsign
-  : >index.txt; rm -f ca.csr
+  true >index.txt; rm -f ca.csr
 }
 
 server() {

@@ -63,6 +63,7 @@ from novaops.model.question import Facts, Missing, Section
 from novaops.resources.after_peer import AfterPeer
 from novaops.resources.file import File as FileResource
 from novaops.resources.unit import OwnUnit
+from novaops.shell import sh_file
 
 BOOKS = Playbooks(Path())
 API = {"name": "api", "via": "gate", "to": "api.openai.com:443", "listen": "127.0.0.1:8443"}
@@ -528,7 +529,7 @@ def test_the_gateway_waits_for_the_key_and_then_lets_it_in() -> None:
     *folders, write = step.actions
     assert [str(folder).rpartition(" ")[2] for folder in folders] == ["/var/lib/novaops-tunnel", "/var/lib/novaops-tunnel/.ssh"]
     assert isinstance(write, WriteFile)
-    assert (write.content, write.mode, write.owner) == (f"{LINE}\n".encode(), "0600", "novaops-tunnel")
+    assert (write.content, write.mode, write.owner) == (f"{LINE}\n".encode(), "0644", "root")
 
 
 def test_where_sshd_has_its_keys_elsewhere_they_are_roots() -> None:
@@ -563,11 +564,58 @@ OTHERS = b"# mine\r\nssh-rsa AAAA\xff carla\n\nopts2 ssh-ed25519 BBBB novaops:ot
     ],
 )
 def test_every_other_line_of_authorized_keys_stays(before: bytes, options: str | None, after: bytes | None) -> None:
-    found = AuthorizedKeysFile(HOME, before, "0600", "novaops-tunnel", "novaops-tunnel", folder=True, home="700 novaops-tunnel")
+    found = AuthorizedKeysFile(HOME, before, "0644", "root", "root", folder=True, home="755 root")
     admits = AuthorizedKey("box", "api", "novaops:box/api", options)
     steps = list(admits.plan(facts({AuthorizedKeys(): found}, box={TunnelKey("api"): KEY})))
     written = [action.content for step in steps for action in step.actions if isinstance(action, WriteFile)]
     assert written == ([] if after is None else [after or None])
+
+
+@pytest.mark.parametrize("options", ["opts", None])
+def test_a_home_that_its_user_owns_becomes_roots_before_root_works_in_it(options: str | None) -> None:
+    found = AuthorizedKeysFile(
+        HOME, f"{LINE}\n".encode(), "0600", "novaops-tunnel", "novaops-tunnel", folder=True, home="700 novaops-tunnel"
+    )
+    (step,) = AuthorizedKey("box", "api", "novaops:box/api", options).plan(facts({AuthorizedKeys(): found}, box={TunnelKey("api"): KEY}))
+    take, write = step.actions
+    assert isinstance(take, Command)
+    assert take.words[-3:] == ("/var/lib/novaops-tunnel", "/var/lib/novaops-tunnel/.ssh", HOME)
+    assert isinstance(write, WriteFile)
+    assert (write.mode, write.owner, write.group) == ("0644", "root", "root")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("planted", ["", "home/.ssh", "home/.ssh/keys", "hard"])
+def test_links_in_a_home_lead_root_nowhere(tmp_path: Path, planted: str) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o700)
+    (victim / "keys").write_text("root's\n")
+    (victim / "keys").chmod(0o600)
+    os.chown(victim, 7, 7)
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "keys").write_text("user's\n")
+    if planted == "hard":
+        (home / ".ssh" / "keys").unlink()
+        os.link(victim / "keys", home / ".ssh" / "keys")
+    elif planted:
+        (tmp_path / planted).rename(tmp_path / "away")
+        (tmp_path / planted).symlink_to(victim / Path(planted).name if planted.endswith("keys") else victim)
+    for each in (home, home / ".ssh"):
+        os.chown(each, 65533, 65533, follow_symlinks=False)
+    words: list[str | Path] = [
+        "sh",
+        "-c",
+        sh_file("novaops.features.tunnel.resources", "own_home.sh"),
+        "own-home",
+        home,
+        home / ".ssh",
+        home / ".ssh" / "keys",
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, bool(done.stderr)) == ((1, True) if planted else (0, False))
+    assert (victim.stat().st_uid, victim.stat().st_mode & 0o777, (victim / "keys").read_text()) == (7, 0o700, "root's\n")
+    assert home.stat().st_uid == 0
 
 
 def test_two_keys_in_one_run_go_into_one_file() -> None:

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from novaops.engine.desired import HostView
+from novaops.engine.own_file import shipped
 from novaops.engine.planner import make_plan
-from novaops.engine.playbooks import shipped
 from novaops.engine.templates import Templates
 from novaops.errors import HostFailed, NovaopsError, Refused
 from novaops.facts.file import FileAt, FileState

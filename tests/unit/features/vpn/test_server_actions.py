@@ -10,7 +10,8 @@ import pytest
 
 from novaops.engine import inventory
 from novaops.engine.desired import HostView
-from novaops.engine.playbooks import Playbooks, shipped
+from novaops.engine.own_file import shipped
+from novaops.engine.playbooks import Playbooks
 from novaops.engine.templates import Templates
 from novaops.errors import NovaopsError, Refused, UsageError
 from novaops.features.vpn.client_issue import ProfileFile, passphrase_from

@@ -17,8 +17,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from novaops.app import run
 from novaops.engine import inventory
+from novaops.engine.own_file import shipped
 from novaops.engine.planner import make_plan, questions_of
-from novaops.engine.playbooks import Playbooks, shipped
+from novaops.engine.playbooks import Playbooks
 from novaops.engine.templates import Templates
 from novaops.errors import HostFailed, Refused, UsageError
 from novaops.facts.dns import AddressesOf
