@@ -64,3 +64,10 @@ def sh_file(package: str, name: str) -> str:
     data = pkgutil.get_data(package, name)
     assert data is not None, f"{package} has no {name}"
     return re.sub(r"\A(?:#.*\n|\n)+", "", data.decode())
+
+
+def lines_of(printed: str) -> list[str]:
+    r"""The lines of what a program printed. They end at "\n" only: splitlines() also ends them at \x0c, \x1c, \x85 and U+2028,
+    which may stand in a name that somebody on the host has chosen.
+    """
+    return printed.removesuffix("\n").split("\n") if printed else []
