@@ -71,3 +71,8 @@ def lines_of(printed: str) -> list[str]:
     which may stand in a name that somebody on the host has chosen.
     """
     return printed.removesuffix("\n").split("\n") if printed else []
+
+
+def whole_lines(text: str) -> list[str]:
+    """The same lines with their ends, which put together are the text again."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)

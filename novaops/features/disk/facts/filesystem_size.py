@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from novaops.model.question import Missing, Question, Section
-from novaops.shell import join, sh_file
+from novaops.shell import join, lines_of, sh_file
 
 _SCRIPT = sh_file(__package__, "filesystem_size.sh")
 
@@ -48,7 +48,7 @@ class FilesystemSize(Question[FreeSpace]):
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, FreeSpace | Missing]:
         answers: dict[Self, FreeSpace | Missing] = {}
-        for question, line in zip(questions, section.stdout.splitlines(), strict=False):
+        for question, line in zip(questions, lines_of(section.stdout), strict=False):
             match line.split("\t"):
                 case ["absent"]:
                     answers[question] = Missing.ABSENT

@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from typing import ClassVar
 
 from novaops.features.vpn.facts.server_question import ServerQuestion, certificate_of, key_of
+from novaops.formats import ss
 from novaops.formats.x509 import Certificate
-
-_LISTENER = re.compile(r"\S+\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+)\s+\S+(?:\s+users:\((?P<users>.*)\))?\s*")
-_PROGRAM = re.compile(r'\("(?P<program>.*?)",pid=\d+,fd=\d+\)')
+from novaops.shell import lines_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,7 @@ class VpnServer(ServerQuestion[ServerState]):
     def read(self, said: Mapping[str, str]) -> ServerState:
         ca, certificate = (certificate_of(said.get(name, "")) for name in ("ca", "server"))
         until = re.search(r"nextUpdate=(.*)", said.get("crl", ""))
-        routes = (line.split() for line in said.get("routes", "").splitlines())
+        routes = (line.split() for line in lines_of(said.get("routes", "")))
         return ServerState(
             ca,
             certificate,
@@ -77,9 +76,9 @@ class VpnServer(ServerQuestion[ServerState]):
             crl_until=_date(until[1]) if until else None,
             remote=said.get("remote", "").strip(),
             token=said.get("token", "").strip(),
-            listeners=tuple(dict.fromkeys(program for line in said.get("listeners", "").splitlines() for program in _programs(line))),
+            listeners=tuple(dict.fromkeys(program for one in _listeners(said) for program, _ in one.processes or (("the kernel", 0),))),
             routes=tuple((words[0], words[words.index("dev") + 1]) for words in routes if "dev" in words and words[0] != "default"),
-            closed=tuple(said.get("closed", "").splitlines()),
+            closed=tuple(lines_of(said.get("closed", ""))),
             answers="CONNECTED,SUCCESS" in said.get("state", ""),
             now=int(said["now"]),
         )
@@ -90,11 +89,8 @@ def _date(text: str) -> int:
     return int(datetime.strptime(text.strip(), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC).timestamp())
 
 
-def _programs(line: str) -> list[str]:
-    found = _LISTENER.fullmatch(line)
-    if found is None:
-        raise ValueError(f"ss said: {line}")
-    return [user["program"] for user in _PROGRAM.finditer(found["users"] or "")] or ["the kernel"]
+def _listeners(said: Mapping[str, str]) -> tuple[ss.Socket, ...]:
+    return ss.listeners(said.get("listeners", "").encode("utf-8", "surrogateescape").strip(b"\n"))
 
 
 def overlaps(network: str, routes: Iterable[tuple[str, str]], own: str) -> tuple[str, str] | None:

@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 from novaops.features.vpn.facts.server_question import ServerQuestion
 from novaops.formats.x509 import DAY
 from novaops.model.question import Missing
+from novaops.shell import lines_of
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class VpnClients(ServerQuestion[Clients]):
 
 def issued(index: str, now: int) -> Iterable[Issued]:
     """The clients in openssl's database (index.txt). Raises ValueError for a line that it would not write."""
-    for line in index.splitlines():
+    for line in lines_of(index):
         state, until, revoked, serial, _, subject = line.split("\t")
         name = subject.removeprefix("/CN=")
         if name.startswith("server:"):
@@ -107,7 +108,7 @@ def _asn1(text: str) -> int:
 def connections(status: str) -> Iterable[Connection]:
     """The connected clients in the answer to `status 3`. Its header line names the columns."""
     columns: list[str] = []
-    for line in status.splitlines():
+    for line in lines_of(status):
         words = line.split("\t")
         if words[:2] == ["HEADER", "CLIENT_LIST"]:
             columns = words[2:]
