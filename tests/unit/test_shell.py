@@ -154,13 +154,14 @@ def test_a_secret_is_no_word() -> None:
         ("a\nb\n", ["a", "b"]),
         ("a\nb", ["a", "b"]),
         ("a\n\n", ["a", ""]),
+        ("a\r\nb\r\n", ["a", "b"]),
         ("a\x0cb\x1cc\x1dd\x1ee\x85f\u2028g\u2029h\x0bi\rj\n", ["a\x0cb\x1cc\x1dd\x1ee\x85f\u2028g\u2029h\x0bi\rj"]),
     ],
 )
 def test_lines_end_at_newlines_only(printed: str, lines: list[str]) -> None:
     assert lines_of(printed) == lines
     assert "".join(whole_lines(printed)) == printed
-    assert [line.removesuffix("\n") for line in whole_lines(printed)] == lines
+    assert [line.removesuffix("\n").removesuffix("\r") for line in whole_lines(printed)] == lines
 
 
 def test_nothing_that_reads_a_host_splits_elsewhere() -> None:
