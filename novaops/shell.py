@@ -64,3 +64,15 @@ def sh_file(package: str, name: str) -> str:
     data = pkgutil.get_data(package, name)
     assert data is not None, f"{package} has no {name}"
     return re.sub(r"\A(?:#.*\n|\n)+", "", data.decode())
+
+
+def lines_of(printed: str) -> list[str]:
+    r"""The lines of what a program printed. They end at "\n" only: splitlines() also ends them at \x0c, \x1c, \x85 and U+2028,
+    which may stand in a name that somebody on the host has chosen. A carriage return at the end of a line belongs to its end.
+    """
+    return [line.removesuffix("\r") for line in printed.removesuffix("\n").split("\n")] if printed else []
+
+
+def whole_lines(text: str) -> list[str]:
+    """The same lines with their ends, which put together are the text again."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)

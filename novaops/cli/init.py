@@ -58,7 +58,9 @@ def init(options: Options, folder: Folder = Path(), *, from_ansible: FromAnsible
 
         output.document({"hosts": [], "file": str(file), "notes": list(notes), "exit_code": 0})
     else:
+        from novaops.cli import output
+
         for note in notes:
-            typer.echo(f"! {note}")
-        typer.echo(said)
+            output.line(f"! {note}")
+        output.line(said)
     return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -267,10 +266,12 @@ def _guarded(options: Options, work: Callable[[], int | None]) -> int:
         say(options, error)
         return error.exit_code
     except KeyboardInterrupt:
+        from novaops.cli import output
         from novaops.engine.report import typed
 
         follow = typed("novaops history HOST shows how it ended", options.to_type())
-        typer.echo(f"\nInterrupted. What was begun on a host goes on there by itself: {follow}.", err=True)
+        output.complain("")
+        output.complain(f"Interrupted. What was begun on a host goes on there by itself: {follow}.")
         return 130
     except BrokenPipeError:
         sys.stderr.close()
@@ -282,15 +283,14 @@ def _guarded(options: Options, work: Callable[[], int | None]) -> int:
 
 def say(options: Options, error: NovaopsError) -> None:
     """An error that ends a call: as sentences on stderr, or as the one document."""
+    from novaops.cli import output
     from novaops.engine import report
 
     report.typed_error(error, options.to_type())
     if options.verbose > 1:
-        traceback.print_exception(error)
+        output.trace(error)
     if options.json:
-        import json
-
-        typer.echo(json.dumps(report.no_hosts_json(error), ensure_ascii=False))
+        output.document(report.no_hosts_json(error))
         return
     for _, text in report.error_lines(error):
-        typer.echo(text, err=True)
+        output.complain(text)

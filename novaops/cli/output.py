@@ -1,4 +1,7 @@
-"""The terminal: results on stdout, progress on stderr, colour where a person looks, plain lines where a machine does."""
+"""The terminal: results on stdout, progress on stderr, colour where a person looks, plain lines where a machine does.
+
+It is the one border of what is shown: all that is printed goes through `formats.visible` here, whoever wrote it.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,14 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from novaops.cli.options import Options
 from novaops.engine import report
 from novaops.engine.query import Progress
 from novaops.engine.report import HostReport
+from novaops.formats import visible
+from novaops.shell import lines_of
 
 STYLES = {
     "unchanged": "green",
@@ -56,28 +61,47 @@ def prepare(options: Options, reports: Sequence[HostReport]) -> None:
     if options.verbose > 1:
         for host in reports:
             if host.error is not None:
-                traceback.print_exception(host.error)
+                trace(host.error)
 
 
 def document(data: Any) -> None:
     """The one JSON document of a call."""
-    text = json.dumps(data, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
+    text = json.dumps(visible.document(data), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
     print(text.encode("utf-8", "replace").decode())  # a host's bytes that are no text have no place in JSON
+
+
+def trace(error: BaseException) -> None:
+    """The traceback of an error, on stderr. Indented: the message of an error may have lines that look like ours."""
+    for one in lines_of("".join(traceback.format_exception(error))):
+        complain(f"    {one}")
+
+
+def complain(text: str) -> None:
+    """A line on stderr: an error, or what is worth knowing beside the results."""
+    _plain_line(text, sys.stderr)
+
+
+def lines(text: str) -> None:
+    """A text of several lines, on stdout."""
+    for one in text.split("\n"):
+        _plain_line(one, sys.stdout)
 
 
 def line(text: str, style: str = "") -> None:
     """A line on stdout."""
+    text = visible.line(text)
     if style and colourful(sys.stdout):
         from rich.console import Console
         from rich.text import Text
 
         Console(soft_wrap=True, highlight=False).print(Text(text, style=style))
     else:
-        print(text.encode(sys.stdout.encoding or "utf-8", "replace").decode(sys.stdout.encoding or "utf-8"))
+        _plain_line(text, sys.stdout)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table on a terminal; aligned columns, with no frame, everywhere else."""
+    """A table on a terminal; aligned columns, with no frame, everywhere else. A cell is one line."""
+    rows = [[visible.line(cell.replace("\n", " ")) for cell in row] for row in rows]
     if colourful(sys.stdout):
         from rich.console import Console
         from rich.table import Table
@@ -103,20 +127,26 @@ def progress(hosts: Sequence[str]) -> Iterator[Progress]:
     from rich.progress import Progress as Bars
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.fields[host]}"), TextColumn("{task.description}", style="dim"), TimeElapsedColumn())
+    words = (TextColumn("{task.fields[host]}", markup=False), TextColumn("{task.description}", style="dim", markup=False))
+    columns = (SpinnerColumn(), *words, TimeElapsedColumn())
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks = {host: bars.add_task("waiting for its turn", host=host, total=None) for host in hosts}
+        tasks = {host: bars.add_task("waiting for its turn", host=visible.line(host), total=None) for host in hosts}
         lock = threading.Lock()
 
         def tell(host: str, doing: str) -> None:
             with lock:
-                bars.update(tasks[host], description=doing)
+                bars.update(tasks[host], description=visible.line(doing))
 
         yield tell
 
 
 def _plain(host: str, doing: str) -> None:
-    print(f"{host}: {doing}", file=sys.stderr, flush=True)
+    _plain_line(f"{host}: {doing}", sys.stderr)
+
+
+def _plain_line(text: str, stream: TextIO) -> None:
+    encoding = stream.encoding or "utf-8"
+    print(visible.line(text).encode(encoding, "replace").decode(encoding), file=stream, flush=stream is sys.stderr)
 
 
 def _diff_style(text: str) -> str:

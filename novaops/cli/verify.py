@@ -36,7 +36,7 @@ def verify(options: Options, hosts: Hosts = None, *, only: Only = None, junit: J
     targets = options.targets([one.host for one in chosen])
     with output.progress(list(targets)) as tell:
         for one in left_out:
-            typer.echo(f"{one.host.name}: not verified: there is no check for {', '.join(one.unverified)}", err=True)
+            output.complain(f"{one.host.name}: not verified: there is no check for {', '.join(one.unverified)}")
         found = runner.verify(
             list(targets.values()),
             {one.host.name: one.entries for one in chosen},

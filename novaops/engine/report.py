@@ -10,7 +10,7 @@ from typing import Any, Literal
 from novaops.engine.planner import fresh_logins
 from novaops.errors import NovaopsError, Refused, Unreachable, UsageError
 from novaops.model.plan import Change, Note, Risk, Step
-from novaops.shell import quote
+from novaops.shell import lines_of, quote
 
 Status = Literal["unchanged", "changed", "would_change", "failed", "refused", "unreachable", "rolled_back"]
 
@@ -191,7 +191,7 @@ def error_lines(error: NovaopsError, status: str = "failed", host: str = "") -> 
     where = f"{host}  {words(status)}: " if host else ""
     yield status, f"{GLYPHS.get(status, '✘')} {where}{error.what}"
     for part in (error.why, error.fix and f"→ {error.fix}"):
-        yield from (("", f"    {text}") for text in (part or "").splitlines())
+        yield from (("", f"    {text}") for text in lines_of(part or ""))
 
 
 def summary(reports: Sequence[HostReport], seconds: float) -> str:
@@ -219,6 +219,6 @@ def _change(line: ReportLine, change: Change, *, diff: bool) -> Iterator[tuple[s
     elif diff:
         import difflib
 
-        texts = ((change.before or "").splitlines(), (change.after or "").splitlines())
+        texts = (lines_of(change.before or ""), lines_of(change.after or ""))
         names = (f"{line.resource} (now)", f"{line.resource} (wanted)")
         yield from (("diff", f"    │ {text}") for text in difflib.unified_diff(*texts, *names, lineterm=""))

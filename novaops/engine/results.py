@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from novaops.engine.report import HostReport, ReportLine, Status, failure, line_of, typed, words
 from novaops.errors import HostFailed, NovaopsError, Refused, RolledBack, Unreachable
 from novaops.model.plan import Change, Note, Plan, Step
+from novaops.shell import lines_of
 
 if TYPE_CHECKING:
     from novaops.engine.run import Outcome
@@ -92,8 +93,8 @@ def ended_badly(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step])
     done = f" Done before it, and kept: {', '.join(plan.steps[n].resource for n in sorted(outcome.done))}." if outcome.done else ""
     kind = Refused if status == "refused" else HostFailed
     error = kind(
-        f"{step.resource}: {outcome.said.splitlines()[-1] if outcome.said else 'it failed'}",
-        why="\n".join([*outcome.said.splitlines()[-20:-1], back + done]),
+        f"{step.resource}: {lines_of(outcome.said)[-1] if outcome.said else 'it failed'}",
+        why="\n".join([*lines_of(outcome.said)[-20:-1], back + done]),
         fix="run this again once the cause is gone: it starts from what is there",
     )
     statuses |= dict.fromkeys(before, "changed")

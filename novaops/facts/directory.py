@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 from novaops.model.question import Missing, Question, Section
-from novaops.shell import join, sh_file
+from novaops.shell import join, lines_of, sh_file
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class DirectoryAt(Question[Directory]):
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Directory | Missing]:
         answers: dict[Self, Directory | Missing] = {}
-        for question, line in zip(questions, section.stdout.splitlines(), strict=False):
+        for question, line in zip(questions, lines_of(section.stdout), strict=False):
             match line.split("\t"):
                 case [("absent" | "empty" | "filled" | "other") as state, mode, owner, group, uid, gid, near, real]:
                     answers[question] = Directory(*(real, state, near, mode.rjust(4, "0"), owner, group, uid, gid))

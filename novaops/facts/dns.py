@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import ClassVar, Self
 
 from novaops.model.question import Missing, Question, Section, Singleton
-from novaops.shell import join
+from novaops.shell import join, lines_of
 
 _KINDS = ("inet", "inet6")
 
@@ -42,7 +42,7 @@ echo end
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[str, ...] | Missing]:
-        *lines, end = section.stdout.splitlines()
+        *lines, end = lines_of(section.stdout)
         if end != "end":
             return {}
         found: list[list[str]] = [[] for _ in questions]
@@ -63,7 +63,7 @@ class OwnAddresses(Singleton[tuple[str, ...]]):
 
     @classmethod
     def parse_one(cls, section: Section) -> tuple[str, ...] | Missing:
-        *lines, end = section.stdout.splitlines()
+        *lines, end = lines_of(section.stdout)
         if section.status or end != "end":
             return Missing.UNKNOWN
         return _addresses(line.split()[3].partition("/")[0] for line in lines if line.split()[2] in _KINDS)

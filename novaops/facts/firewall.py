@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from novaops.model.question import Missing, Section, Singleton
-from novaops.shell import sh_file
+from novaops.shell import lines_of, sh_file
 
 _TABLES_OF_OTHERS = ("firewalld", "f2b-table")
 """firewalld is asked by its own command. fail2ban's table accepts every address that is not banned."""
@@ -60,7 +60,7 @@ class Firewall(Singleton[FirewallFacts]):
 
     @classmethod
     def parse_one(cls, section: Section) -> FirewallFacts | Missing:
-        *lines, end = section.stdout.splitlines()
+        *lines, end = lines_of(section.stdout)
         if end != "end":
             return Missing.UNKNOWN
         told: dict[str, str] = {}
@@ -87,7 +87,7 @@ def _text(encoded: str) -> str:
 def _zone(told: Mapping[str, str]) -> Zone | None:
     if "zone" not in told:
         return None
-    services = {name: ports.split() for name, _, ports in (line.partition(" ") for line in told["services"].splitlines())}
+    services = {name: ports.split() for name, _, ports in (line.partition(" ") for line in lines_of(told["services"]))}
     now, boot = (_listed(told[when]) for when in ("runtime", "permanent"))
     accepts_all = now.get("target") == "ACCEPT" and boot.get("target") == "ACCEPT"
     return Zone(told["zone"].strip(), tuple(_ports(now, services)), tuple(_ports(boot, services)), accepts_all)
@@ -95,7 +95,7 @@ def _zone(told: Mapping[str, str]) -> Zone | None:
 
 def _listed(text: str) -> dict[str, str]:
     """The lines "KEY: VALUE" of --list-all."""
-    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines_of(text))}
 
 
 def _ports(listed: Mapping[str, str], services: Mapping[str, Sequence[str]]) -> Iterator[str]:

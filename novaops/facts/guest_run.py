@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from novaops.model.question import Missing, Section, Singleton
+from novaops.shell import lines_of
 
 ITERATIONS = 5_000_000
 """Measured on two cores: a KVM that emulates each instruction needs 1.2 µs for a round, so six seconds for all. Twice as many took
@@ -187,7 +188,7 @@ cat "$folder/said"
 
     @classmethod
     def parse_one(cls, section: Section) -> Ran | Missing:
-        return _answer(section.stdout.splitlines())
+        return _answer(lines_of(section.stdout))
 
 
 def _answer(lines: Sequence[str]) -> Ran | Missing:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from novaops.formats import ss
 from novaops.model.question import Missing, Section, Singleton
-from novaops.shell import sh_file
+from novaops.shell import lines_of, sh_file
 
-_LINE = re.compile(r"LISTEN\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+)\s+\S+:\S+(?:\s+users:\((?P<users>.*)\))?\s*")
-_PROCESS = re.compile(r'\("(?P<program>.*?)",pid=(?P<pid>\d+),fd=\d+\)')
+_FEWEST = 2
+"""Lines of an answer: what ss said, and the end."""
 
 _ANY = {4: frozenset({"0.0.0.0", "*"}), 6: frozenset({"::", "*"})}  # noqa: S104 - read, not bound
 
@@ -54,20 +55,15 @@ class Listening(Singleton[tuple[Listener, ...]]):
 
     @classmethod
     def parse_one(cls, section: Section) -> tuple[Listener, ...] | Missing:
-        sockets, found, rest = section.stdout.partition("\n=\n")
-        if section.status or not found or not rest.endswith("end\n"):
+        lines = lines_of(section.stdout)
+        if section.status or len(lines) < _FEWEST or lines[-1] != "end":
             return Missing.UNKNOWN
-        units = dict(line.split(" ", 1) for line in rest.splitlines()[:-1])
-        return tuple(_listener(line, units) for line in sockets.splitlines() if line)
+        units = dict(line.split(" ", 1) for line in lines[1:-1])
+        printed = base64.b64decode(lines[0], validate=True).strip(b"\n")
+        return tuple(_listener(one, units) for one in ss.listeners(printed))
 
 
-def _listener(line: str, units: Mapping[str, str]) -> Listener:
-    """Raises ValueError for a line that is none."""
-    found = _LINE.fullmatch(line)
-    if found is None:
-        raise ValueError(f"ss said: {line}")
-    address, _, _ = found["address"].partition("%")  # 127.0.0.53%lo
-    processes = list(_PROCESS.finditer(found["users"] or ""))
-    pid = processes[0]["pid"] if processes else "0"
-    programs = dict.fromkeys(process["program"] for process in processes)
-    return Listener(address.strip("[]"), int(found["port"]), tuple(programs), int(pid), units.get(pid, ""))
+def _listener(found: ss.Socket, units: Mapping[str, str]) -> Listener:
+    pid = found.processes[0][1] if found.processes else 0
+    programs = dict.fromkeys(name for name, _ in found.processes)
+    return Listener(found.address, found.port, tuple(programs), pid, units.get(str(pid), ""))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from novaops.model.question import Missing, Section, Singleton
-from novaops.shell import quote, sh_file
+from novaops.shell import lines_of, quote, sh_file
 
 TOOLS = (
     *("systemd-run", "flock", "lsblk", "wipefs", "blkid", "findmnt", "base64", "sha256sum", "stat", "readlink", "cmp", "tail"),
@@ -71,7 +71,7 @@ class Machine(Singleton[MachineFacts]):
 
     @classmethod
     def parse_one(cls, section: Section) -> MachineFacts | Missing:
-        pairs = [line.partition("=")[::2] for line in section.stdout.splitlines()]
+        pairs = [line.partition("=")[::2] for line in lines_of(section.stdout)]
         said = {key: value.strip() for key, value in pairs}
 
         def number(key: str) -> int:

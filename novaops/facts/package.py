@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from novaops.model.question import Missing, Question, Section
-from novaops.shell import join
+from novaops.shell import join, lines_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ fi
         if section.status:
             return {}
         installed = {}
-        for line in section.stdout.splitlines():
+        for line in lines_of(section.stdout):
             match line.split("\t"):
                 case [name, "installed", version]:
                     installed[name.split(":")[0]] = version

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from novaops.model.journal import BORN, RUNS, STATE
 from novaops.model.question import Missing, Section, Singleton
+from novaops.shell import lines_of
 
 
 class LastRun(Singleton[str]):
@@ -72,7 +73,7 @@ done
     @classmethod
     def parse_one(cls, section: Section) -> tuple[PastRun, ...] | Missing:
         runs: list[tuple[Any, list[str], list[bool]]] = []
-        for line in section.stdout.splitlines():
+        for line in lines_of(section.stdout):
             word, _, rest = line.partition("\t")
             if word == "run":
                 runs.append((json.loads(base64.b64decode(rest)), [], []))

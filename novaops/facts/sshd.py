@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from novaops.model.question import Missing, Question, Section, Singleton
-from novaops.shell import join, sh_file
+from novaops.shell import join, lines_of, sh_file
 
 Settings = Mapping[str, tuple[str, ...]]
 """The output of `sshd -T`: keyword in lower case → its values. Most have one; allowusers and its like have one for each name."""
@@ -162,7 +162,7 @@ class SshdEffective(Question[Settings]):
         answers: dict[Self, Settings | Missing] = {}
         left = iter(questions)
         lines: list[str] = []
-        for line in section.stdout.splitlines():
+        for line in lines_of(section.stdout):
             if line.startswith("= "):
                 question = next(left)
                 answers[question] = settings_of(lines) if line == "= 0" and lines else Missing.UNKNOWN

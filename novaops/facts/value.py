@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import ClassVar, Self
 
 from novaops.model.question import Missing, Question, Section
-from novaops.shell import quote
+from novaops.shell import lines_of, quote
 
 NOTHING = sha256(b"").hexdigest()
 """The sha256 of nothing: there is no value any more, as for the password of a removed user."""
@@ -40,5 +40,5 @@ class ValueOf(Question[Value]):
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Value | Missing]:
-        lines = section.stdout.splitlines()
+        lines = lines_of(section.stdout)
         return {q: Value(*pair) for q, pair in zip(questions, zip(lines[::2], lines[1::2], strict=False), strict=False)}

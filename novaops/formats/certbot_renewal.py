@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from novaops.shell import whole_lines
+
 _SECTION = re.compile(r"\s*(\[+)\s*(.*?)\s*\]+\s*(?:#.*)?")
 _SETTING = re.compile(r"\s*(?P<key>[^\s#=\[][^=]*?)\s*=\s*(?P<value>.*?)\s*")
 
@@ -49,7 +51,7 @@ class RenewalConf:
     def _lines(self) -> Iterator[tuple[str, str, str, str]]:
         """Each line with its section, and for a setting its key and value."""
         section = ""
-        for line in self.text.splitlines(keepends=True):
+        for line in whole_lines(self.text):
             if found := _SECTION.fullmatch(line.rstrip("\r\n")):
                 section = found[2]
                 yield line, "", "", ""

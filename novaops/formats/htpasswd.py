@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from novaops.secret import Secret
+from novaops.shell import lines_of
 
 COST = 5
 """bcrypt's cost, the default of htpasswd(1). nginx computes the hash for each request, and a cost of 10 takes about 50 ms each time.
@@ -21,7 +22,7 @@ def written(users: Mapping[str, Secret], old: str = "", keep: Container[str] = (
     """
     lines = {}
     others = []
-    for line in old.splitlines():
+    for line in lines_of(old):
         user, _, hashed = line.partition(":")
         if user in users and user not in lines and _matches(users[user], hashed):
             lines[user] = hashed
@@ -32,7 +33,7 @@ def written(users: Mapping[str, Secret], old: str = "", keep: Container[str] = (
 
 def users(text: str) -> tuple[str, ...]:
     """Whom a file lets in."""
-    return tuple(line.partition(":")[0] for line in text.splitlines() if ":" in line and not line.startswith("#"))
+    return tuple(line.partition(":")[0] for line in lines_of(text) if ":" in line and not line.startswith("#"))
 
 
 def _hash(password: Secret) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from novaops.shell import whole_lines
+
 INPUT = "INPUT"
 
 Protocol = Literal["tcp", "udp"]
@@ -108,7 +110,7 @@ class Ruleset:
 
     @cached_property
     def _lines(self) -> list[str]:
-        return self.text.splitlines(keepends=True)
+        return whole_lines(self.text)
 
     @cached_property
     def _filter(self) -> list[tuple[int, str]]:

@@ -45,6 +45,13 @@ class Certificate:
         return self.not_after - self.not_before
 
     @property
+    def pem(self) -> str:
+        """It alone, written anew from its DER: no text around it, none of the file's own lines."""
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        return str(self._parsed.public_bytes(Encoding.PEM).decode())
+
+    @property
     def public_key(self) -> str:
         """As PEM."""
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat

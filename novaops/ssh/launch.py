@@ -18,6 +18,9 @@ from novaops.ssh.target import Target
 MOST_NOISE = 1 << 20
 """Bytes before the script's own output that are read: a menu may ask again and again."""
 
+_WORD = 32
+"""Bytes of the longest word behind a mark, and more."""
+
 _WIDTH = 300
 """Characters of each line of a host's that are shown."""
 
@@ -76,7 +79,7 @@ class Launch:
         start = max(0, len(noise) - len(begin))
         noise += data
         at = noise.find(begin, start)
-        self._listen(noise)
+        self._listen(noise, start)
         if at < 0:
             return b""
         said = bytes(noise[at + len(begin) :])
@@ -94,8 +97,9 @@ class Launch:
         self._due = (b"" if self._password is None else _line(self._mark)) + self._script
         self._script = None
 
-    def _listen(self, noise: bytearray) -> None:
-        for word in re.findall(rf"{self._mark} ([a-z]+)\n".encode(), noise):
+    def _listen(self, noise: bytearray, start: int) -> None:
+        """Take what the mark says in the noise from `start` on, and in what a word before it may have begun."""
+        for word in re.findall(rf"{self._mark} ([a-z]+)\n".encode(), noise[max(0, start - _WORD) :]):
             if word != b"password":
                 self.by = word.decode()
             elif not self.asked and self._password is not None:
@@ -124,14 +128,14 @@ class Launch:
     def printed(self, most: int = 4) -> list[str]:
         """The last lines that are not output of the script, without blank ones: of sudo where it was called, else of the login's shell."""
         called = f"{self._mark} {self.by}\n" if self.by else ""
-        lines: list[str] = []
+        lines: dict[str, None] = {}  # by which a line is found at once: there may be a hundred thousand of them
         for noise in reversed(self._noise):
             text = noise.decode("utf-8", "replace")
             text = (text.rpartition(called)[2] if called else text).replace(self.command, "…")
             for line in map(str.strip, text.split("\n")):
                 if line and not line.startswith(self._mark) and "unable to resolve host" not in line and line not in lines:
-                    lines.append(line if len(line) <= _WIDTH else f"{line[:_WIDTH]}…")
-        return lines[-most:]
+                    lines[line if len(line) <= _WIDTH else f"{line[:_WIDTH]}…"] = None
+        return list(lines)[-most:]
 
     @property
     def too_noisy(self) -> bool:

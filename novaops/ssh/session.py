@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 _CHUNK = 65_536
 
+MOST_OUTPUT = 64 << 20
+"""Bytes of both streams that a script may print."""
+
+MOST_LINE = 4 << 20
+"""Bytes of a line of a run that is followed."""
+
+PATIENCE = (30.0, 4)
+"""What only looks must have ended after so many seconds, or so many times the silence that is allowed, whichever is more. The
+same holds for what a login shell prints before the script: a host that says a word now and then would hold us for ever."""
+
 _CLOSING = 0.5
 """Seconds for the server to close a channel whose command has ended. It sends that along with the exit status."""
 
@@ -98,8 +108,8 @@ class Session:
     def run(self, script: str, *, timeout: float | None = None, root: bool = True) -> Output:
         """Run `script` as root, or else as the login's own user, and wait for its end: one exec.
 
-        Raises NoRoot when the login cannot become root, ConnectionLost when the connection is lost or nothing is printed
-        for `timeout` seconds.
+        Raises NoRoot when the login cannot become root, ConnectionLost when the connection is lost, nothing is printed
+        for `timeout` seconds, or it does not end (see PATIENCE), HostFailed when it prints more than MOST_OUTPUT.
         """
         return self._run(script, timeout, root=root, patient=True)
 
@@ -119,8 +129,12 @@ class Session:
     def _run(self, script: str, timeout: float | None, *, root: bool, patient: bool) -> Output:
         streams: list[list[bytes]] = [[], []]
         with self._channel(script, root=root, patient=patient) as (channel, launch):
-            for stream, data in self._output(channel, launch, timeout or self.target.timeout):
+            printed = 0
+            for stream, data in self._output(channel, launch, timeout or self.target.timeout, ends=True):
                 streams[stream].append(data)
+                printed += len(data)
+                if printed > MOST_OUTPUT:
+                    raise HostFailed(f"{self.target} prints without end", why=f"More than {MOST_OUTPUT >> 20} MiB came, and were dropped.")
             stdout, stderr = (b"".join(parts).decode("utf-8", "surrogateescape") for parts in streams)
             status = self._status(channel)
             with channel.lock:  # the server may open the next channel only when it has closed this one
@@ -130,17 +144,22 @@ class Session:
     def follow(self, script: str, *, silence: float) -> Iterator[str]:
         """Run `script` as root and yield the lines of its stdout as they come: one exec.
 
-        Leaving the loop closes the channel. Raises ConnectionLost after `silence` seconds without output.
+        Leaving the loop closes the channel. Raises ConnectionLost after `silence` seconds without output, HostFailed for a
+        line longer than MOST_LINE.
         """
-        pending = b""
+        pending = bytearray()
         complaint = b""
         with self._channel(script) as (channel, launch):
             for stream, data in self._output(channel, launch, silence):
                 if stream:
-                    complaint += data
+                    complaint = (complaint + data)[-_CHUNK:]
                     continue
-                *lines, pending = (pending + data).split(b"\n")
-                yield from (line.decode("utf-8", "surrogateescape") for line in lines)
+                pending += data
+                if b"\n" in data:
+                    *lines, pending = pending.split(b"\n")
+                    yield from (line.decode("utf-8", "surrogateescape") for line in lines)
+                if len(pending) > MOST_LINE:
+                    raise HostFailed(f"{self.target} prints a line without end", why=f"More than {MOST_LINE >> 20} MiB of it came.")
             if status := self._status(channel):
                 raise HostFailed(
                     f"{self.target} could not start the run (exit status {status})",
@@ -209,13 +228,17 @@ class Session:
                 raise self._lost(error) from error
             # Else it ended before it read everything: what it said tells why.
 
-    def _output(self, channel: paramiko.Channel, launch: Launch, silence: float) -> Iterator[tuple[int, bytes]]:
+    def _output(self, channel: paramiko.Channel, launch: Launch, silence: float, *, ends: bool = False) -> Iterator[tuple[int, bytes]]:
         """Both streams of the script itself, without what the login shell and sudo print before it.
 
-        Raises NoRoot or HostFailed when the script was not started.
+        `ends`: the script only looks, and has to end in time. Raises NoRoot or HostFailed when the script was not started.
         """
+        patience = max(PATIENCE[0], PATIENCE[1] * silence)
+        deadline = time.monotonic() + patience
         try:
             for stream, data in self._drain(channel, silence):
+                if ends or not launch.begun:
+                    self._hurry(deadline, patience)
                 said = launch.heard(stream, data)
                 self._send(channel, launch)
                 if launch.begun and launch.held_back:
@@ -230,6 +253,12 @@ class Session:
             raise ConnectionLost(error.what, **self._printed(launch)) from error
         if not launch.begun:
             raise launch.why_not(self._status(channel), self.target, self._user)
+
+    def _hurry(self, deadline: float, patience: float) -> None:
+        """Raises ConnectionLost after the deadline."""
+        if time.monotonic() > deadline:
+            what = f"{self.target} was not done after {patience:g} s"
+            raise ConnectionLost(what, why="It still printed something now and then.", fix="--timeout gives it more time")
 
     def _printed(self, launch: Launch) -> dict[str, str]:
         """The parts of an error about a login shell or a forced command that neither runs the script nor ends."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -14,6 +15,16 @@ from novaops.ssh.explain import Place
 
 _SAME = {"curve25519-sha256": "curve25519-sha256@libssh.org"}
 """Two names of one algorithm, of which paramiko knows the second one only."""
+
+
+MOST_GREETING = 65_536
+"""Bytes that a server may say before its protocol's name: OpenSSH takes some lines, too."""
+
+_READ = 128
+"""Bytes that paramiko reads at a time there."""
+
+_SHOWN = 300
+"""Bytes of such a line that are kept. The name of the protocol has 255 at most (RFC 4253, 4.2)."""
 
 
 class HostTransport(paramiko.Transport):
@@ -28,6 +39,10 @@ class HostTransport(paramiko.Transport):
         left = super().auth_publickey(username, key, event)
         self.key = key
         return left
+
+    def _check_banner(self) -> None:
+        self.packetizer.readline = _Greeting(self.packetizer, self.banner_timeout).line  # type: ignore[method-assign]
+        super()._check_banner()  # type: ignore[misc]
 
     def _parse_kex_init(self, m: paramiko.Message) -> None:
         said = self._really_parse_kex_init(paramiko.Message(m.asbytes()))  # type: ignore[attr-defined]
@@ -44,6 +59,31 @@ class HostTransport(paramiko.Transport):
             ("kind of host key", self.host_keys_offered, tuple(ours.key_types)),
             ("cipher", self.ciphers_offered, tuple(ours.ciphers)),
         ]
+
+
+class _Greeting:
+    """The lines before the protocol begins, within limits. paramiko's own way has none: a line of 300 MB costs it minutes of processor,
+    and one byte now and then holds it for ever. Nothing is known of the server then, not even its host key.
+    """
+
+    def __init__(self, packetizer: Any, seconds: float) -> None:
+        self._packetizer = packetizer
+        self._deadline = time.monotonic() + seconds
+        self._left = MOST_GREETING
+
+    def line(self, timeout: float) -> str:
+        """Raises SSHException where the greeting is too long or too slow."""
+        pending = bytearray(self._packetizer._Packetizer__remainder)  # noqa: SLF001 - what came with the line before
+        while b"\n" not in pending[-_READ:]:
+            seconds = min(timeout, self._deadline - time.monotonic())
+            if self._left <= 0 or seconds <= 0:
+                raise paramiko.SSHException(": it greets without end")
+            data = self._packetizer._read_timeout(seconds)  # noqa: SLF001
+            self._left -= len(data)
+            pending += data
+        line, _, rest = bytes(pending).partition(b"\n")
+        self._packetizer._Packetizer__remainder = rest  # noqa: SLF001
+        return line.removesuffix(b"\r")[:_SHOWN].decode("utf-8", "replace")
 
 
 class PasswordFirst(HostTransport):

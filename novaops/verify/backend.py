@@ -9,7 +9,7 @@ from testinfra.backend.base import BaseBackend, CommandResult
 from testinfra.host import Host
 
 from novaops.errors import HostFailed
-from novaops.shell import whole
+from novaops.shell import lines_of, whole
 from novaops.ssh.session import Session
 
 
@@ -21,7 +21,7 @@ class Ran:
     status: int
 
     def __str__(self) -> str:
-        first, *more = self.command.strip().splitlines()
+        first, *more = lines_of(self.command.strip())
         return f"{first}{' …' if more else ''}  (exit status {self.status})"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import novaops
 from novaops.engine import own_file
 from novaops.errors import NovaopsError, UsageError
+from novaops.shell import lines_of
 
 FEATURES = Path(novaops.__file__).parent / "features"
 
@@ -67,7 +68,7 @@ class Claim:
     @property
     def sentence(self) -> str:
         said = inspect.getdoc(self.function) or self.function.__name__.removeprefix("test_").replace("_", " ")
-        first = said.splitlines()[0]
+        first = lines_of(said)[0]
         return first[0].lower() + first[1:]
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from novaops.errors import NovaopsError
+from novaops.formats import visible
 from novaops.verify.claims import Claim
 from novaops.verify.observed_host import ObservedHost
 
@@ -134,7 +135,7 @@ class Plugin:
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
         report: pytest.TestReport = yield
         case = item.stash[_CASE]
-        report.nodeid = f"{case.feature}.py::{case.name}"  # JUnit's class is the section, wherever its checks are kept
+        report.nodeid = visible.line(f"{case.feature}.py::{case.name}")  # JUnit's class is the section, wherever its checks are kept
         if report.when == "call" or not report.passed:
             self.checks.append(_check(case, report, call))
         return report
@@ -144,6 +145,7 @@ class Plugin:
 
 
 def _check(case: Case, report: pytest.TestReport, call: pytest.CallInfo[None]) -> Check:
+    """What the report says, as a check. Its texts are made fit for JUnit's file here: a host wrote part of them."""
     if report.passed:
         return Check(case, "unchanged")
     assert call.excinfo is not None
@@ -151,11 +153,12 @@ def _check(case: Case, report: pytest.TestReport, call: pytest.CallInfo[None]) -
     if report.skipped:
         return Check(case, "skipped", str(error))
     if isinstance(error, NovaopsError):
-        report.longrepr = str(error)
+        report.longrepr = visible.lines(str(error))
         return Check(case, "broken", error.what, error=error)
     dump = report.longreprtext
     if not isinstance(error, AssertionError):
+        report.longrepr = visible.lines(dump)
         return Check(case, "broken", f"{type(error).__name__}: {error}", dump, error)
     message = str(error) or f"this is not so: {case.name}"
-    report.longrepr = message
+    report.longrepr = visible.lines(message)
     return Check(case, "failed", message, dump, error)

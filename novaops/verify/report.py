@@ -10,6 +10,7 @@ from novaops.engine import report
 from novaops.engine.report import HostReport, ReportLine, Status
 from novaops.errors import HostFailed
 from novaops.model.plan import Note
+from novaops.shell import lines_of
 from novaops.verify.observed_host import ObservedHost
 from novaops.verify.plugin import Check
 
@@ -75,16 +76,18 @@ def host_lines(found: Found, host: HostReport, verbose: int) -> Iterator[tuple[s
         status = _status(check)
         said = check.case.claim.sentence if status == "unchanged" else check.message
         before = "not looked at: " if status == "skipped" else ""
-        yield status, f"{report.GLYPHS[status]} {observed.name}  {check.case.resource}  {before}{said}"
+        first, *more = said.split("\n")
+        yield status, f"{report.GLYPHS[status]} {observed.name}  {check.case.resource}  {before}{first}"
+        yield from (("", f"    {text}") for text in more)
         if verbose and status == "failed":
             yield "", f"    claimed: {check.case.entry} {check.case.claim.sentence}"
         if verbose > 1:
-            yield from (("", f"    {text}") for text in check.dump.splitlines())
+            yield from (("", f"    {text}") for text in lines_of(check.dump))
     if verbose:
         yield from (("", f"    $ {ran}") for ran in observed.ran)
     yield from report.host_lines(HostReport(host.host, host.status, notes=host.notes, error=host.error))
     if verbose > 1 and observed.error is not None:
-        yield from (("", f"    {text}") for text in "".join(traceback.format_exception(observed.error)).splitlines())
+        yield from (("", f"    {text}") for text in lines_of("".join(traceback.format_exception(observed.error))))
 
 
 def _status(check: Check) -> str:

@@ -13,6 +13,7 @@ import pytest
 from novaops.engine import parallel as fleet
 from novaops.engine.query import Progress
 from novaops.errors import NovaopsError
+from novaops.shell import lines_of
 from novaops.ssh.target import Target
 from novaops.verify.claims import FEATURES, Entries
 from novaops.verify.observed_host import ObservedHost
@@ -58,7 +59,7 @@ def _pytest(plugin: Plugin, junit: Path | None) -> None:
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED}:
         raise NovaopsError(
             f"verify itself went wrong: pytest ended with {pytest.ExitCode(code).name}",
-            why=(plugin.internal_error.strip().splitlines() or [""])[-1],
+            why=(lines_of(plugin.internal_error.strip()) or [""])[-1],
             fix="run it again with -vv and report what it prints",
         )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from novaops.shell import lines_of
+
 SAY = """\
 saw() {
   saw_key=$1; shift
@@ -25,7 +27,7 @@ class CommandResult:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        return tuple(self.text.splitlines())
+        return tuple(lines_of(self.text))
 
     @property
     def said(self) -> str:
@@ -37,7 +39,7 @@ def read(text: str) -> Mapping[str, CommandResult]:
     """The result of each command, by its key. Lines that belong to none are ignored."""
     found: dict[str, CommandResult] = {}
     key = ""
-    for line in text.splitlines():
+    for line in lines_of(text):
         if line.startswith("= "):
             _, key, status = line.split(" ")
             found[key] = CommandResult(int(status))

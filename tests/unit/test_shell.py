@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from novaops import shell
 from novaops.secret import Secret
-from novaops.shell import assign, here_file, join, quote, whole
+from novaops.shell import assign, here_file, join, lines_of, quote, whole, whole_lines
 
 SHELLS = ("dash", "bash")
 TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=40)
@@ -143,3 +144,30 @@ def test_a_secret_is_no_word() -> None:
     """Words are text. A secret among them is an error, not `[secret]` on the command line of a host."""
     with pytest.raises(TypeError):
         join(["printf", Secret("hunter2")])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("printed", "lines"),
+    [
+        ("", []),
+        ("\n", [""]),
+        ("a\nb\n", ["a", "b"]),
+        ("a\nb", ["a", "b"]),
+        ("a\n\n", ["a", ""]),
+        ("a\r\nb\r\n", ["a", "b"]),
+        ("a\x0cb\x1cc\x1dd\x1ee\x85f\u2028g\u2029h\x0bi\rj\n", ["a\x0cb\x1cc\x1dd\x1ee\x85f\u2028g\u2029h\x0bi\rj"]),
+    ],
+)
+def test_lines_end_at_newlines_only(printed: str, lines: list[str]) -> None:
+    assert lines_of(printed) == lines
+    assert "".join(whole_lines(printed)) == printed
+    assert [line.removesuffix("\n").removesuffix("\r") for line in whole_lines(printed)] == lines
+
+
+def test_nothing_that_reads_a_host_splits_elsewhere() -> None:
+    """splitlines() ends a line at ten characters. Names of processes, disks and files may hold nine of them."""
+    package = Path(shell.__file__).parent
+    rooms = ("facts", "features", "engine", "verify", "model", "resources", "providers")
+    files = [file for room in rooms for file in (package / room).rglob("*.py")]
+    assert files
+    assert [str(file) for file in files if "splitlines(" in file.read_text("utf-8")] == []

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from novaops.formats.names import pair
 from novaops.model.question import Missing, Question, Section
 from novaops.secret import Secret
-from novaops.shell import quote, sh_file
+from novaops.shell import lines_of, quote, sh_file
 
 NO_CURL = 7
 """Exit status of the script where the host has no curl."""
@@ -135,7 +135,7 @@ class RouteProbe(Question[RouteResult]):
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, RouteResult | Missing]:
         if section.status:
             return dict.fromkeys(questions, Missing.ABSENT) if section.status == NO_CURL else {}
-        lines = section.stdout.splitlines()
+        lines = lines_of(section.stdout)
         if len(lines) != len(questions):
             return {}
         return {
@@ -191,9 +191,9 @@ def _result(probe: RouteProbe, fields: Sequence[str]) -> RouteResult:
         raise ValueError("it was cut short")
     status, *times, address, content_type, redirect = _text(measured).split("\t", 7)
     dns, connected, secured, first = _ends(times)
-    second_try = tuple(dict.fromkeys(_text(again).splitlines()))
+    second_try = tuple(dict.fromkeys(lines_of(_text(again))))
     late = int(exit_code) == TIMED_OUT
-    notes = {word: rest for word, _, rest in (line.partition(" ") for line in _text(way).splitlines())}
+    notes = {word: rest for word, _, rest in (line.partition(" ") for line in lines_of(_text(way)))}
     local_address, _, options = notes.get("hosts-file", "").partition(" ")
     return RouteResult(
         exit_code=int(exit_code),
@@ -254,7 +254,7 @@ def _events(content: bytes, arrivals: Sequence[int], sizes: Sequence[int]) -> It
 
 def _message(text: str) -> str:
     """The error message of curl, without its name and number."""
-    lines = [line for line in text.splitlines() if line.startswith("curl: ")]
+    lines = [line for line in lines_of(text) if line.startswith("curl: ")]
     return re.sub(r"^curl: (\(\d+\) )?", "", lines[0]).strip() if lines else text.strip()
 
 

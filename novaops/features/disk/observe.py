@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from novaops.formats import disk_name
+from novaops.shell import lines_of
 from novaops.verify import output
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def _stat(host: Host, paths: Sequence[str]) -> list[_Stat | None]:
     """What each path leads to; None where there is nothing."""
     words = " ".join(["%s"] * len(paths))
     loop = f"for path in {words}; do stat -L -c '%%t:%%T %%d:%%i %%U:%%G %%u:%%g' -- \"$path\" 2>/dev/null || echo; done"
-    found = [line.split() for line in output(host, loop, *paths).splitlines()]
+    found = [line.split() for line in lines_of(output(host, loop, *paths))]
     return [_Stat(_decimal(fields[0]), fields[1], tuple(fields[2:])) if fields else None for fields in found]
 
 
@@ -206,7 +207,7 @@ rm -- "$file" && [ ! -e "$file" ]""",
     )
     if done.rc:
         return Written(complaint=done.stderr.strip() or f"exit status {done.rc}")
-    number, source, source_number = done.stdout.splitlines()
+    number, source, source_number = lines_of(done.stdout)
     # A file on btrfs has a device number that no device has: what it is on is what its mount says.
     on_btrfs = seen.mounted is not None and seen.mounted.fstype == "btrfs"
     return Written(_decimal(source_number) if on_btrfs else _major_minor(int(number)), source)
@@ -234,7 +235,7 @@ def _errors(text: str) -> dict[str, tuple[str, ...]]:
     """The errors of findmnt --verify, by the path they are about. Warnings are none."""
     errors: dict[str, tuple[str, ...]] = {}
     place = ""
-    for line in text.splitlines():
+    for line in lines_of(text):
         if line.startswith("/"):
             place = line
         elif match := re.match(r"\s+\[E\] (.*)", line):
@@ -245,7 +246,7 @@ def _errors(text: str) -> dict[str, tuple[str, ...]]:
 def _probed(host: Host, uuid: str) -> dict[str, dict[str, str]]:
     """The devices that have `uuid` now, not by blkid's cache, and their tags."""
     text = output(host, "blkid -c /dev/null -o export -t %s", f"UUID={uuid}", expected=(0, 2))
-    blocks = (dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.split("\n\n"))
+    blocks = (dict(line.split("=", 1) for line in lines_of(block) if "=" in line) for block in text.split("\n\n"))
     return {tags.pop("DEVNAME"): tags for tags in blocks if "DEVNAME" in tags}
 
 

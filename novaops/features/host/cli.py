@@ -113,5 +113,5 @@ def ssh_config(options: Options, hosts: Hosts = None) -> int:
     if options.json:
         output.document({"hosts": [{"host": host.name, "ssh_config": block(host, playbooks.templates)} for host in found], "exit_code": 0})
     else:
-        output.line("\n\n".join(block(host, playbooks.templates) for host in found))
+        output.lines("\n\n".join(block(host, playbooks.templates) for host in found))
     return 0

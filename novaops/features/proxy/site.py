@@ -32,6 +32,7 @@ from novaops.formats.nginx_quoting import exactly, literal, quoted
 from novaops.model.plan import Resource
 from novaops.providers.loader import Provider
 from novaops.secret import Secret
+from novaops.shell import lines_of
 
 _RELOAD = ("systemctl", "try-reload-or-restart", "nginx.service")
 """For a new certificate: nothing where nginx does not run yet."""
@@ -255,7 +256,7 @@ class NginxSite:
     def _map(self, shown: Mapping[str, str], old: str) -> Secret:
         """Who shows what: a line of a `map` for each client, after those of others that stay."""
         gone = {*shown, *self.entry.without}
-        kept = [line for line in old.splitlines() if not {*_clients(line)} <= gone] if self.entry.others == "keep" else []
+        kept = [line for line in lines_of(old) if not {*_clients(line)} <= gone] if self.entry.others == "keep" else []
         return Secret("".join([*(f"{line}\n" for line in kept), *(f"{exactly(text)} {quoted(who)};\n" for who, text in shown.items())]))
 
 

@@ -41,11 +41,15 @@ def open_here(options: Options, host: SingleHost, *, to: To = None, listen: List
         try:
             return _open(options, host, to or ["openai"], listen or [], stop)
         except KeyboardInterrupt:
-            typer.echo("\nInterrupted before anything was open.", err=True)
+            from novaops.cli import output
+
+            output.complain("")
+            output.complain("Interrupted before anything was open.")
             return 130
 
 
 def _open(options: Options, word: str, to: list[str], listen: list[str], stop: _StopSignal) -> int:
+    from novaops.cli import output
     from novaops.engine import report
     from novaops.errors import NovaopsError
     from novaops.features.tunnel.local_settings import forwards
@@ -63,7 +67,7 @@ def _open(options: Options, word: str, to: list[str], listen: list[str], stop: _
 
     from novaops.features.tunnel.local_forward import LocalTunnel
 
-    with LocalTunnel(target, wanted, lambda sentence: typer.echo(sentence, err=True)) as tunnel:
+    with LocalTunnel(target, wanted, output.complain) as tunnel:
         stop.defer()
         _show(options, target.name, tunnel.forwards)
         try:
@@ -72,7 +76,7 @@ def _open(options: Options, word: str, to: list[str], listen: list[str], stop: _
             # On stderr with --json too: the one document was printed when the tunnel was open.
             report.typed_error(error, options.to_type())
             for _, text in report.error_lines(error):
-                typer.echo(text, err=True)
+                output.complain(text)
             return error.exit_code
     return 0
 

@@ -19,6 +19,7 @@ from novaops.features.vpn.observe import (
     observe,
 )
 from novaops.features.vpn.settings import Link, Vpn
+from novaops.shell import lines_of
 from novaops.verify import applies
 from novaops.verify.sections import CommandResult
 
@@ -179,7 +180,7 @@ def test_nothing_left(seen: ObservedAbsent) -> None:
     """Has left no device, no routes, no files and no units behind"""
     for kind, ended in seen.left.items():
         found = ended.text.strip()
-        assert not found, f"there should be no {kind} of it any more, but there is: {found.splitlines()[0].strip()}"
+        assert not found, f"there should be no {kind} of it any more, but there is: {lines_of(found)[0].strip()}"
 
 
 @applies(_link)

@@ -110,6 +110,7 @@ class Issue:
         if report.status != "changed":
             return report
         text = client_profile.profile(self.server, name, facts.known(resource.question), asked.key)
+        client_profile.check(text, self.passphrase)
         try:
             self.file.write(draft, text)
         except OSError as error:

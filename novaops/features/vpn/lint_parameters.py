@@ -9,6 +9,7 @@ import re
 
 from novaops.features.vpn.findings import Examined
 from novaops.features.vpn.profile import Option
+from novaops.shell import lines_of
 
 _NUMBER = r"[0-9]{1,10}"
 _WORD = r".+"
@@ -98,7 +99,7 @@ def _complaint(option: Option) -> str:
 
 def _fingerprints(option: Option, found: Examined) -> None:
     """Each line of a block, or the parameter."""
-    lines = [option.parameter] if option.block is None else option.block.splitlines()
+    lines = [option.parameter] if option.block is None else lines_of(option.block)
     hashes = [line.strip() for line in lines if line.strip() and line.strip()[0] not in "#;"]
     size = _SHA256
     if option.name == "verify-hash" and option.block is None and option.words[2:3] not in ((), ("SHA256",)):

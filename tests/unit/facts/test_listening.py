@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -10,6 +14,7 @@ from hypothesis import strategies as st
 
 from novaops.facts.dns import AddressesOf, OwnAddresses
 from novaops.facts.listening import Listener, Listening
+from novaops.formats import ss
 from novaops.model.question import Question
 from tests.unit.facts.test_facts import framed, outcome, read
 
@@ -19,12 +24,12 @@ LISTEN 0      511    0.0.0.0:80 0.0.0.0:* users:(("nginx",pid=694,fd=5),("nginx"
 LISTEN 0      128    0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=34,fd=3))                                                \n\
 LISTEN 0      4096   127.0.0.53%lo:53   0.0.0.0:*    users:(("systemd-resolve",pid=605,fd=14))
 LISTEN 0      511       [::]:80    [::]:* users:(("nginx",pid=694,fd=6),("nginx",pid=693,fd=6))
-LISTEN 0      511          *:443      *:* users:(("apache2",pid=5,fd=4),("it's (a) \\"name\\"",pid=7,fd=4))
+LISTEN 0      511          *:443      *:* users:(("apache2",pid=5,fd=4),("it's (a) "name"",pid=7,fd=4))
 LISTEN 0      64     0.0.0.0:2049 0.0.0.0:*
 LISTEN 0 4096 [fe80::1%eth0]:546 [::]:* users:(("systemd",pid=1,fd=8))
 """
 
-UNITS = "=\n1 init.scope\n34 ssh.service\n605 \n693 nginx.service\n694 nginx.service\nend\n"
+UNITS = "1 init.scope\n34 ssh.service\n605 \n693 nginx.service\n694 nginx.service\nend\n"
 
 IP = """\
 1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever
@@ -36,27 +41,78 @@ IP = """\
 """
 
 
+def encoded(printed: str) -> str:
+    return base64.b64encode(printed.encode()).decode() + "\n"
+
+
 def answers(questions: list[Any], stdout: str, status: int = 0) -> list[Any]:
     facts = read(questions, *framed(questions[0], stdout, status=status))
     return [outcome(facts, question) for question in questions]
 
 
 def test_who_listens() -> None:
-    (found,) = answers([Listening()], SS + UNITS)
+    (found,) = answers([Listening()], encoded(SS) + UNITS)
     assert found == (
         Listener(EVERY, 80, ("nginx",), 694, "nginx.service"),
         Listener(EVERY, 22, ("sshd",), 34, "ssh.service"),
         Listener("127.0.0.53", 53, ("systemd-resolve",), 605),
         Listener("::", 80, ("nginx",), 694, "nginx.service"),
-        Listener("*", 443, ("apache2", 'it\'s (a) \\"name\\"'), 5),
+        Listener("*", 443, ("apache2", 'it\'s (a) "name"'), 5),
         Listener(EVERY, 2049, ()),
         Listener("fe80::1", 546, ("systemd",), 1, "init.scope"),
     )
-    assert answers([Listening()], "\n=\nend\n") == [()]
+    assert answers([Listening()], encoded("\n") + "end\n") == [()]
 
 
 def test_own_addresses() -> None:
     assert answers([OwnAddresses()], IP + "end\n") == [("10.0.0.2", "127.0.0.1", "192.0.2.10", "::1", "2001:db8::a")]
+
+
+NAMES = ["a\nb", "\nend", "\nLISTEN 0 1 *:8", 'x",pid=1,fd=3)', '"),("ssh",pid=1', "\x0c\x1c\x85\u2028", "\x1b[2K", "", "\\\n\t)", "))\n"]
+"""What somebody may call a process: 15 bytes of any kind but NUL."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_process_of_any_name_hides_nothing(name: str) -> None:
+    """Neither the others nor itself."""
+    theirs = f'LISTEN 0 5 0.0.0.0:81 0.0.0.0:* users:(("{name}",pid=666,fd=3),("{name}",pid=667,fd=3))\n'
+    (found,) = answers([Listening()], encoded(theirs + SS + theirs) + "666 \n667 \n1 init.scope\n" + UNITS)
+    (own,) = answers([Listening()], encoded(SS) + UNITS)
+    assert found == (Listener(EVERY, 81, (name,), 666), *own, Listener(EVERY, 81, (name,), 666))
+
+
+@given(st.lists(st.binary(max_size=15).filter(lambda name: b"\0" not in name), min_size=1, max_size=3))
+def test_every_name_is_read_back(names: list[bytes]) -> None:
+    users = b",".join(b'("%s",pid=%d,fd=3)' % (name, number) for number, name in enumerate(names, 2))
+    line = b"LISTEN 0 5 [::1]:81 [::]:* users:(%s)\n" % users
+    expected = tuple((name.decode("utf-8", "surrogateescape"), number) for number, name in enumerate(names, 2))
+    assert [one.processes for one in ss.listeners(line + line)] == [expected, expected]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names of processes are set as on Linux")
+@pytest.mark.parametrize("name", ["a\nb", "\nend", "\nLISTEN 0 1 *:8", 'x",pid=1,fd=3)'])
+def test_a_real_process_of_such_a_name(name: str) -> None:
+    code = """
+import ctypes, socket, sys
+ctypes.CDLL(None).prctl(15, sys.argv[1].encode(), 0, 0, 0)
+one = socket.create_server(("127.0.0.1", 0))
+print(one.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as own,
+        subprocess.Popen([sys.executable, "-c", code, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process,
+    ):
+        assert process.stdout
+        port = int(process.stdout.readline())
+        done = subprocess.run(["sh", "-c", Listening.script_one()], capture_output=True, text=True, check=True)
+        (found,) = answers([Listening()], done.stdout)
+        assert process.stdin
+        process.stdin.close()
+    by_port = {one.port: one for one in found}
+    assert by_port[port].pid == process.pid
+    assert own.getsockname is not None
+    assert len(by_port) > 1
 
 
 def test_addresses_of_names() -> None:
@@ -77,10 +133,11 @@ end
 @pytest.mark.parametrize(
     ("question", "stdout"),
     [
-        (Listening(), SS),
+        (Listening(), encoded(SS)),
         (Listening(), SS + "end\n"),
-        (Listening(), SS + UNITS.removesuffix("end\n")),
-        (Listening(), SS + "LISTEN 0\n" + UNITS),
+        (Listening(), encoded(SS) + UNITS.removesuffix("end\n")),
+        (Listening(), encoded(SS + "LISTEN 0\n") + UNITS),
+        (Listening(), encoded(SS)[:-9] + "\n" + UNITS),
         (Listening(), ""),
         (OwnAddresses(), IP),
         (OwnAddresses(), "1: lo    inet nothing\nend\n"),

@@ -78,6 +78,15 @@ def test_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["conftest.py", "found.xml", "pytest.ini"]
 
 
+def test_what_a_host_says_is_fit_for_junit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Also where XML would take it: C1 and bidi controls are characters of XML."""
+    junit = tmp_path / "found.xml"
+    visits(monkeypatch, {"bad": HostFailed("a\x1b[2K\x9b2J\u202eb\u2028c", why="1\n2\x85")}, junit=junit)
+    written = junit.read_text("utf-8")
+    assert "a\\x1b[2K\\x9b2J\\u202eb\\u2028c\n1\n2\\x85" in written
+    assert not set("\x1b\x9b\u202e\u2028\x85") & set(written)
+
+
 def test_a_check_that_breaks_is_no_drift(monkeypatch: pytest.MonkeyPatch) -> None:
     found = visits(monkeypatch, {"lab": replace(RIGHT, owners=("nova",), wanted=Entry(owner="nova:nova"))})
     assert outcome.exit_code(found) == 1

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable, Signature
 from novaops.model.question import Missing, Section, Singleton
-from novaops.shell import sh_file
+from novaops.shell import lines_of, sh_file
 
 ENDS = sh_file(__package__, "device_ends.sh")
 """sh functions: `edge_of`, `fingerprint`, `blank_ends`, `knows_only_the_partition`."""
@@ -34,11 +34,11 @@ class BlockDevices(Singleton[DeviceTable]):
             return Missing.UNKNOWN
         head, _, rest = section.stdout.partition("\njson\n")
         tree, rest_start = json.JSONDecoder().raw_decode(rest)
-        fresh_uuid, *lines = head.splitlines()
+        fresh_uuid, *lines = lines_of(head)
         swaps = tuple(line.split("\t")[1] for line in lines if line.startswith("swap\t"))
         links = _links(line.split("\t")[1:] for line in lines if line.startswith("link\t"))
         users = [line.split("\t", 2)[1:] for line in lines if line.startswith("user\t")]
-        details = dict(_details(rest[rest_start:].splitlines()))
+        details = dict(_details(lines_of(rest[rest_start:])))
         devices: dict[str, BlockDevice] = {}
         if any(entry["size"] is None for entry, _ in _walk(tree["blockdevices"], None)):
             return Missing.UNKNOWN

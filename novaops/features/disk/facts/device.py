@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from novaops.model.question import Missing, Question, Section
-from novaops.shell import join
+from novaops.shell import join, lines_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ done
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Device | Missing]:
         answers: dict[Self, Device | Missing] = {}
-        for question, line in zip(questions, section.stdout.splitlines(), strict=False):
+        for question, line in zip(questions, lines_of(section.stdout), strict=False):
             kind, _, real = line.partition("\t")
             answers[question] = Missing.ABSENT if line == "absent" else Device(real, kind) if real else Missing.UNKNOWN
         return answers

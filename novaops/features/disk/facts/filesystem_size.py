@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from novaops.model.question import Missing, Question, Section, Singleton
-from novaops.shell import join, sh_file
+from novaops.shell import join, lines_of, sh_file
 
 _SCRIPT = sh_file(__package__, "filesystem_size.sh")
 
@@ -46,7 +46,7 @@ class FilesystemSize(Question[FilesystemExtent]):
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, FilesystemExtent | Missing]:
-        lines = section.stdout.splitlines()
+        lines = lines_of(section.stdout)
         return {question: _answer(line) for question, line in zip(questions, lines, strict=False)}
 
 
@@ -61,7 +61,7 @@ class MountedFilesystems(Singleton[tuple[FilesystemExtent, ...]]):
 
     @classmethod
     def parse_one(cls, section: Section) -> tuple[FilesystemExtent, ...] | Missing:
-        answers = map(_answer, section.stdout.splitlines())
+        answers = map(_answer, lines_of(section.stdout))
         return tuple(answer for answer in answers if isinstance(answer, FilesystemExtent))
 
 

@@ -56,7 +56,7 @@ class Mounts(Singleton[MountTable]):
 
     @classmethod
     def parse_one(cls, section: Section) -> MountTable | Missing:
-        *lines, cut = section.stdout.split("\n")  # no splitlines: a path may have a form feed in it
+        *lines, cut = section.stdout.split("\n")  # a path may have a form feed in it
         if section.status or cut or not lines:
             return Missing.UNKNOWN
         return MountTable(tuple(map(_read_line, lines)))

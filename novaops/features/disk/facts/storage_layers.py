@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from novaops.model.question import Missing, Section, Singleton
-from novaops.shell import sh_file
+from novaops.shell import lines_of, sh_file
 
 _SCRIPT = sh_file(__package__, "storage_layers.sh")
 
@@ -171,7 +171,7 @@ class StorageLayers(Singleton[Layers]):
 
     @classmethod
     def parse_one(cls, section: Section) -> Layers | Missing:
-        rows = [line.split("\t") for line in section.stdout.splitlines()]
+        rows = [line.split("\t") for line in lines_of(section.stdout)]
         named: dict[str, list[list[str]]] = {}
         for word, *fields in rows:
             named.setdefault(word, []).append(fields)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from novaops.shell import join, sh_file
+from novaops.shell import join, lines_of, sh_file
 from novaops.verify import output
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _BAN = sh_file(__package__, "fail2ban.sh")
 def observe(host: Host, server: str, port: str) -> Ban:
     """A real ban, of an address of the loopback that nobody else uses. It is lifted when this returns."""
     unit = dict(
-        line.split("=", 1) for line in output(host, "systemctl show -p ActiveState,UnitFileState fail2ban.service").splitlines() if line
+        line.split("=", 1) for line in lines_of(output(host, "systemctl show -p ActiveState,UnitFileState fail2ban.service")) if line
     )
     running, enabled = unit.get("ActiveState", ""), unit.get("UnitFileState", "")
     if not watches(host):
@@ -65,7 +65,7 @@ def observe(host: Host, server: str, port: str) -> Ban:
     if ignoring := next((word for word in ignored(host) if _covers(word, banned)), ""):
         return Ban(running, enabled, jail=True, address=banned, ignored=ignoring)
     arguments = join((port, server, banned, other, str(TRIES)))
-    said = dict(line.partition(" ")[::2] for line in output(host, f"set -- {arguments}\n{_BAN}").splitlines())
+    said = dict(line.partition(" ")[::2] for line in lines_of(output(host, f"set -- {arguments}\n{_BAN}")))
     words = {name: said.get(name, "").strip() for name in ("before", "during", "after", "meanwhile")}
     return Ban(running, enabled, jail=True, address=banned, listed="listed" in said, **words)
 
@@ -77,7 +77,7 @@ def watches(host: Host) -> bool:
 
 def ignored(host: Host) -> list[str]:
     """The addresses and networks that fail2ban never bans."""
-    return [line[2:].strip() for line in output(host, "fail2ban-client get sshd ignoreip").splitlines() if line.startswith(("|-", "`-"))]
+    return [line[2:].strip() for line in lines_of(output(host, "fail2ban-client get sshd ignoreip")) if line.startswith(("|-", "`-"))]
 
 
 @contextmanager

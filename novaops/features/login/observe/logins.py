@@ -16,6 +16,7 @@ from novaops.engine.secret_source import resolve
 from novaops.errors import HostFailed, NovaopsError, PasswordsAccepted, Unreachable
 from novaops.features.login.observe import fail2ban
 from novaops.features.login.observe.fail2ban import Ban
+from novaops.shell import lines_of
 from novaops.ssh.session import Session
 from novaops.verify import output
 from novaops.verify.reach import endpoints
@@ -287,7 +288,7 @@ def _judged(host: Host, questions: Iterable[Question], server: str, port: str) -
     """What sshd says of its configuration files as they are now."""
     words = [word for question in dict.fromkeys(questions) for word in question]
     text = output(host, _JUDGE.format(words=" ".join(["%s"] * len(words))), server, port, *words)
-    blocks = [block.splitlines() for block in f"\n{text}".split("\n= ")[1:]]
+    blocks = [lines_of(block) for block in f"\n{text}".split("\n= ")[1:]]
     return {_question(head): dict(line.partition(" ")[::2] for line in lines) for head, *lines in blocks}
 
 

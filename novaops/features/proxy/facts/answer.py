@@ -8,7 +8,7 @@ from typing import ClassVar, Self
 
 from novaops.model.question import Missing, Question, Section
 from novaops.secret import Secret
-from novaops.shell import quote
+from novaops.shell import lines_of, quote
 
 SECONDS = 15
 """How long an answer may take, in seconds."""
@@ -95,7 +95,7 @@ case $outside in '') outside=127.0.0.2 ;; *:*) outside="[$outside]" ;; esac
         if section.status:
             return dict.fromkeys(questions, Missing.ABSENT) if section.status == 7 else {}  # noqa: PLR2004 - see script
         answers: dict[Self, Answered | Missing] = {}
-        for question, line in zip(questions, section.stdout.splitlines(), strict=False):
+        for question, line in zip(questions, lines_of(section.stdout), strict=False):
             if line == "absent":
                 answers[question] = Missing.ABSENT
                 continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from novaops.model.question import Missing, Question, Section
-from novaops.shell import quote, sh_file
+from novaops.shell import lines_of, quote, sh_file
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class CertificateAt(Question[CertificateFacts]):
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, CertificateFacts | Missing]:
-        now, *lines = section.stdout.splitlines()
+        now, *lines = lines_of(section.stdout)
         found: dict[Self, CertificateFacts | Missing] = {}
         for question, line in zip(questions, lines, strict=False):
             found[question] = Missing.ABSENT if line == "absent" else _facts(line.split(" "), int(now))
@@ -85,8 +85,8 @@ def _text(encoded: str) -> str:
 
 def _reason(said: str) -> str:
     """What openssl says is wrong, without the number and the depth around it."""
-    for line in said.splitlines():
+    for line in lines_of(said):
         _, found, reason = line.partition("lookup:")
         if found:
             return reason.strip()
-    return said.strip().splitlines()[-1] if said.strip() else "openssl does not say why"
+    return lines_of(said.strip())[-1] if said.strip() else "openssl does not say why"

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from novaops.formats.nginx_conf import NginxConf
 from novaops.model.question import Missing, Section, Singleton
-from novaops.shell import quote, sh_file
+from novaops.shell import lines_of, quote, sh_file
 
 Version = tuple[int, ...]
 
@@ -90,7 +90,7 @@ class Nginx(Singleton[NginxFacts]):
     @classmethod
     def parse_one(cls, section: Section) -> NginxFacts | Missing:
         about, _, dump = section.stdout.partition("\nconf=\n")
-        pairs = [line.partition("=")[::2] for line in about.splitlines()]
+        pairs = [line.partition("=")[::2] for line in lines_of(about)]
         said = dict(pairs)
         if "os_ID" not in said:
             return Missing.UNKNOWN

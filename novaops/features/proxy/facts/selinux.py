@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from novaops.model.question import Missing, Section, Singleton
+from novaops.shell import lines_of
 
 MAY_CONNECT = "httpd_can_network_connect"
 
@@ -59,7 +60,7 @@ echo end
 
     @classmethod
     def parse_one(cls, section: Section) -> Selinux | Missing:
-        lines = section.stdout.splitlines()
+        lines = lines_of(section.stdout)
         if lines == ["absent"]:
             return Missing.ABSENT
         mode, *rest, told, end = lines

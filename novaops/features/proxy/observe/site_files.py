@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from novaops.errors import HostFailed
 from novaops.secret import Secret
-from novaops.shell import join, quote, sh_file, whole
+from novaops.shell import join, lines_of, quote, sh_file, whole
 from novaops.verify.backend import output
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def read_before(text: str) -> Before:
     version: tuple[int, ...] = ()
     timers: dict[str, tuple[str, str]] = {}
     apis: dict[str, dict[str, ObservedApi]] = {}
-    lines = iter(text.splitlines())
+    lines = iter(lines_of(text))
     for line in lines:
         kind, _, rest = line.partition(" ")
         match kind:
@@ -244,7 +244,7 @@ def read_after(text: str) -> After:
     opened: list[tuple[str, str]] = []
     verified: dict[str, str] = {}
     for block in f"\n{text}".split("\n= ")[1:]:
-        head, *lines = block.splitlines()
+        head, *lines = lines_of(block)
         kind, _, rest = head.partition(" ")
         match kind:
             case "log":

@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 from novaops.facts.sshd import EFFECTIVE
 from novaops.features.tunnel.paths import FOLDER, HOME, UNITS, USER, header
 from novaops.model.question import Missing, Question, Section, Singleton
-from novaops.shell import join, sh_file
+from novaops.shell import join, lines_of, sh_file
 
 _PUBLIC = re.compile(r"(?:sk-)?(?:ssh|ecdsa)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}")
 
@@ -46,7 +46,7 @@ echo end
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, KeyFacts | Missing]:
-        *lines, end = section.stdout.splitlines() or [""]
+        *lines, end = lines_of(section.stdout) or [""]
         if section.status or end != "end":
             return {}
         return {question: _key(line) for question, line in zip(questions, lines, strict=True)}
@@ -78,7 +78,7 @@ echo end
 
     @classmethod
     def parse_one(cls, section: Section) -> tuple[str, ...] | Missing:
-        *lines, end = section.stdout.splitlines() or [""]
+        *lines, end = lines_of(section.stdout) or [""]
         if section.status or end != "end":
             return Missing.UNKNOWN
         return tuple(line for line in lines if _PUBLIC.fullmatch(line))
@@ -102,7 +102,7 @@ class AuthorizedKeysFile:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        return tuple((self.content or b"").decode("utf-8", "surrogateescape").splitlines())
+        return tuple(lines_of((self.content or b"").decode("utf-8", "surrogateescape")))
 
 
 class AuthorizedKeys(Singleton[AuthorizedKeysFile]):
@@ -114,7 +114,7 @@ class AuthorizedKeys(Singleton[AuthorizedKeysFile]):
 
     @classmethod
     def parse_one(cls, section: Section) -> AuthorizedKeysFile | Missing:
-        lines = section.stdout.splitlines()
+        lines = lines_of(section.stdout)
         if section.status or lines[-1:] != ["end"]:
             return Missing.UNKNOWN
         said = {row[0]: row[1:] for row in (line.split("\t") for line in lines)}
@@ -150,7 +150,7 @@ class TunnelFiles(Question[tuple[TunnelFile, ...]]):
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, tuple[TunnelFile, ...] | Missing]:
-        lines = section.stdout.splitlines()
+        lines = lines_of(section.stdout)
         if section.status or lines[-1:] != ["end"]:
             return {}
         groups: list[list[TunnelFile]] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from novaops.model.question import Missing, Question, Section
-from novaops.shell import join, quote, sh_file
+from novaops.shell import join, lines_of, quote, sh_file
 
 
 @dataclass(frozen=True)
@@ -29,5 +29,5 @@ class TargetReached(Question[str]):
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, str | Missing]:
-        answers = (line.partition(" ") for line in section.stdout.splitlines())
+        answers = (line.partition(" ") for line in lines_of(section.stdout))
         return {q: "" if word == "yes" else why or "no connection" for q, (word, _, why) in zip(questions, answers, strict=False)}

@@ -9,11 +9,15 @@ from typing import ClassVar, Self
 
 from novaops.features.tunnel.diagnosis import PROHIBITED, lines_of_connection
 from novaops.features.tunnel.paths import FOLDER
+from novaops.formats import ss
 from novaops.model.question import Missing, Question, Section, Singleton
-from novaops.shell import join, sh_file
+from novaops.shell import join, lines_of, sh_file
 
 FRESH = 15
 """Seconds that a tunnel which has just begun is given to come up."""
+
+_PLACE = 3
+"""The column of ss in which ADDRESS:PORT stands."""
 
 PROBES = "\n" + sh_file(__package__, "probes.sh")
 """Functions of sh. The check of each tunnel has the same ones, so that it and the status never disagree."""
@@ -120,7 +124,7 @@ echo end
 
 
 def _read(section: Section) -> dict[str, TunnelFacts | None] | None:
-    lines = [line for line in section.stdout.splitlines() if line]
+    lines = [line for line in lines_of(section.stdout) if line]
     if section.status or lines[-1:] != ["end"]:
         return None
     rows = [line.split("\t") for line in lines[:-1]]
@@ -137,7 +141,9 @@ def _tunnel(name: str, rows: Sequence[Sequence[str]]) -> TunnelFacts:
     unit = dict(row[1].split("=", 1) for row in rows if row[0] == "unit")
     entered = int(unit["ActiveEnterTimestampMonotonic"]) / 1e6
     pid, age = (int(word) for word in said.get("ssh", ("0", "0")))
-    link = dict(word.split(":", 1) for word in said.get("link", [""])[0].split(" ") if word.startswith("bytes_") and ":" in word)
+    words = (word.partition(":")[::2] for word in said.get("link", [""])[0].split(" "))
+    link = {key: int(value) for key, value in words if value.isdecimal()}
+    sockets = {one.place: one for one in ss.listeners(base64.b64decode(said.get("processes", [""])[0]).strip(b"\n"))}
     forwards = zip(
         *([row for row in rows if row[0] == word] for word in ("forward", "answer", "direct", "listener", "addresses")), strict=True
     )
@@ -150,23 +156,29 @@ def _tunnel(name: str, rows: Sequence[Sequence[str]]) -> TunnelFacts:
         since=float(said["up"][0]) - entered if unit["ActiveState"] == "active" and entered else None,
         restarts=int(unit.get("NRestarts") or 0),
         checked=said["check"][0] == "active",
-        forwards=tuple(_forward(*five) for five in forwards),
+        forwards=tuple(_forward(*five, sockets=sockets) for five in forwards),
         ssh=pid,
         ssh_age=age,
-        sent=int(link.get("bytes_sent", 0)) if "link" in said else -1,
-        received=int(link.get("bytes_received", 0)) if "link" in said else -1,
+        sent=link.get("bytes_sent", 0) if "link" in said else -1,
+        received=link.get("bytes_received", 0) if "link" in said else -1,
         journal=_journal(base64.b64decode(said.get("journal", [""])[0]).decode("utf-8", "replace")),
     )
 
 
 def _forward(
-    forward: Sequence[str], answer: Sequence[str], direct: Sequence[str], listener: Sequence[str], addresses: Sequence[str]
+    forward: Sequence[str],
+    answer: Sequence[str],
+    direct: Sequence[str],
+    listener: Sequence[str],
+    addresses: Sequence[str],
+    *,
+    sockets: Mapping[str, ss.Socket],
 ) -> ForwardState:
     _, _address, _port, _kind, url, to, listen, alias, alias_port = forward
     word, status, seconds, error = (*answer[1:], "", "", "", "")[:4]
-    line = "\t".join(listener[1:])
-    program, _, rest = line.partition('users:(("')[2].partition('"')
-    pid = rest.partition("pid=")[2].partition(",")[0]
+    columns = " ".join(listener[1:]).split()
+    found = sockets.get(columns[_PLACE]) if len(columns) > _PLACE else None
+    program, pid = found.processes[0] if found and found.processes else ("", 0)
     return ForwardState(
         to=to,
         listen=listen,
@@ -176,8 +188,8 @@ def _forward(
         status=int(status or 0),
         seconds=float((seconds or "0").replace(",", ".")),
         error=error,
-        listener=program or ("somebody" if line else ""),
-        pid=int(pid or 0),
+        listener=program or ("somebody" if columns else ""),
+        pid=pid,
         direct="yes" if direct[1] == "yes" else direct[-1],
         addresses=addresses[1],
     )
@@ -186,7 +198,7 @@ def _forward(
 def _journal(text: str) -> tuple[tuple[float, str], ...]:
     """Lines are `TIME HOST PROGRAM[PID]: TEXT`. Others, such as the rest of a line with a line break, are skipped."""
     found = []
-    for line in text.splitlines():
+    for line in lines_of(text):
         time, _, rest = line.partition(" ")
         program, colon, said = rest.partition(": ")
         if colon and time.replace(".", "", 1).isdecimal():

@@ -4,7 +4,8 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # ssh and age are set by youngest, of probes.sh
 : "${configs:?}" "${fresh:?}"
-listeners=$(ss -l -t -n -p -H)
+listeners=$(ss -l -t -n -H) # without the names of processes, which may look like lines of it
+processes=$(ss -l -t -n -p -H | base64 -w 0)
 folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
 all_answer() { # NAME: whether every forward answers; the answers are files of the folder
   rm -f "$folder/$1"/*; mkdir -p "$folder/$1"
@@ -39,6 +40,7 @@ tunnel() { # NAME WAIT
   fi
   printf 'tunnel\t%s\tpresent\n' "$1"
   direction=$(sed -n 's/^# direction //p' "$forwards")
+  printf 'processes\t%s\n' "$processes"
   sed -n 's/^# \(via\|supervisor\|direction\) /\1\t/p' "$forwards"
   systemctl show -p ActiveState,SubState,NRestarts,ActiveEnterTimestampMonotonic,MainPID -- "$unit" | sed 's/^/unit\t/'
   printf 'check\t%s\n' "$(systemctl is-active -- "novaops-tunnel-$1-check.timer")"

@@ -12,7 +12,7 @@ from novaops.features.tunnel.paths import HOME, USER
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
-from novaops.shell import quote, sh_file
+from novaops.shell import quote, sh_file, whole_lines
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class AuthorizedKey(Resource):
     def _wanted(self, found: AuthorizedKeysFile, facts: Facts) -> bytes | None:
         new = self._new(facts)
         text = (found.content or b"").decode("utf-8", "surrogateescape")
-        kept = "".join(line for line in text.splitlines(keepends=True) if not self._is_own(line.rstrip("\n")))
+        kept = "".join(line for line in whole_lines(text) if not self._is_own(line.rstrip("\n")))
         if new is not None:
             if [line for line in text.split("\n") if self._is_own(line)] == [new]:
                 return found.content

@@ -12,7 +12,7 @@ from novaops.features.tunnel.paths import FOLDER, UNITS
 from novaops.model.action import Action, Command, WriteFile
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
-from novaops.shell import join, quote
+from novaops.shell import join, lines_of, quote
 
 _STOP = """\
 for unit do
@@ -53,7 +53,7 @@ class StaleTunnelFiles(Resource):
             return
         if self.via_unknown:
             said = "\n".join((file.content or b"").decode("utf-8", "replace") for file in left if file.path.endswith(".forwards"))
-            via = next((line.removeprefix("# via ") for line in said.splitlines() if line.startswith("# via ")), "GATEWAY")
+            via = next((line.removeprefix("# via ") for line in lines_of(said) if line.startswith("# via ")), "GATEWAY")
             raise Refused(
                 f"{self.name}: it is not known which gateway it goes through",
                 why="Its key would stay there, in authorized_keys.",

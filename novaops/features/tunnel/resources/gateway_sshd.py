@@ -18,6 +18,7 @@ from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
 from novaops.resources.sshd_access import LoginContext, to_everything
 from novaops.resources.sshd_file import TESTS, taken_up
+from novaops.shell import lines_of
 
 _CLIENT_SPECIFIED = "GatewayPorts clientspecified"
 
@@ -141,7 +142,7 @@ class GatewaySshd(Resource):
 
 
 def _value(text: str, keyword: str) -> str:
-    return next((line.split(None, 1)[1].lower() for line in text.splitlines() if line.strip().lower().startswith(f"{keyword} ")), "")
+    return next((line.split(None, 1)[1].lower() for line in lines_of(text) if line.strip().lower().startswith(f"{keyword} ")), "")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from novaops.features.tunnel.paths import config_file, hosts_comment, unit
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
-from novaops.shell import sh_file
+from novaops.shell import sh_file, whole_lines
 
 HOSTS = "/etc/hosts"
 
@@ -64,7 +64,7 @@ class HostsEntries(Resource):
             return
         found = facts[FileAt(HOSTS)]
         old = found if isinstance(found, FileState) else None
-        kept = "".join(line for line in text.splitlines(keepends=True) if not self._is_own(line))
+        kept = "".join(line for line in whole_lines(text) if not self._is_own(line))
         if wanted:
             kept += "\n" if kept and not kept.endswith("\n") else ""
             kept += "".join(f"{line}\n" for line in wanted)

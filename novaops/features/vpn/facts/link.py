@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from novaops.model.question import Missing, Section, Singleton
-from novaops.shell import sh_file
+from novaops.shell import lines_of, sh_file
 
 TIMEOUT = 8
 """Seconds for the API to answer."""
@@ -77,7 +77,7 @@ class LinkStates(Singleton[Links]):
 
     @classmethod
     def parse_one(cls, section: Section) -> Links | Missing:
-        lines = [line.split("\t") for line in section.stdout.splitlines()]
+        lines = [line.split("\t") for line in lines_of(section.stdout)]
         if not lines or lines[-1] != ["end"]:
             return Missing.UNKNOWN
         begins = [number for number, line in enumerate(lines) if line[0] == "link"]

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import ClassVar
 
 from novaops.model.question import Missing, Section, Singleton
+from novaops.shell import lines_of
 
 PROTOCOL = 86
 """The `proto` of novaops' own routes, by which they can be told and removed. Not one of a routing daemon, such as BGP's 186: FRR would
@@ -32,7 +33,7 @@ class Nearby(Singleton[Near]):
 
     @classmethod
     def parse_one(cls, section: Section) -> Near | Missing:
-        lines = [line.split() for line in section.stdout.splitlines()]
+        lines = [line.split() for line in lines_of(section.stdout)]
         if not lines or lines[-1] != ["end"]:
             return Missing.UNKNOWN
         gateways, networks = [], []

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from novaops.formats.x509 import DAY, Certificate, RevocationList, day
+from novaops.shell import lines_of
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def compared(pem: str | None, ca: Certificate | None, every: Sequence[Issued], n
 
 def recorded(index: str, now: int) -> Iterable[Issued]:
     """The certificates in openssl's database (index.txt). Raises ValueError for a line that it would not write."""
-    for line in index.splitlines():
+    for line in lines_of(index):
         state, until, revoked, serial, _, subject = line.split("\t")
         name = subject.removeprefix("/CN=")
         ends = _asn1(until)

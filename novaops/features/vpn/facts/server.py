@@ -11,11 +11,11 @@ from typing import ClassVar
 from novaops.features.vpn.facts.revocations import compared, recorded
 from novaops.features.vpn.facts.server_clients import Clients, clients_of, connections
 from novaops.features.vpn.facts.server_question import ServerQuestion, certificate_of, key_of
+from novaops.formats import ss
 from novaops.formats.x509 import Certificate
+from novaops.shell import lines_of
 
-_LISTENER = re.compile(r"\S+\s+\d+\s+\d+\s+(?P<address>\S+):(?P<port>\d+)\s+\S+(?:\s+users:\((?P<users>.*)\))?\s*")
 _KEPT = re.compile(r"[0-9A-Fa-f]+\.pem")
-_PROGRAM = re.compile(r'\("(?P<program>.*?)",pid=\d+,fd=\d+\)')
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class VpnServer(ServerQuestion[ServerState]):
         states: dict[int, str] = {int(one.serial, 16): one.state for one in every}
         kept = [name.removesuffix(".pem") for name in said.get("certs", "").split() if _KEPT.fullmatch(name)]
         own = int(ca.serial, 16) if ca is not None else 0
-        routes = (line.split() for line in said.get("routes", "").splitlines())
+        routes = (line.split() for line in lines_of(said.get("routes", "")))
         return ServerState(
             ca,
             certificate,
@@ -93,19 +93,16 @@ class VpnServer(ServerQuestion[ServerState]):
             list_is_closed="crl_closed" in said,
             remote=said.get("remote", "").strip(),
             token=said.get("token", "").strip(),
-            listeners=tuple(dict.fromkeys(program for line in said.get("listeners", "").splitlines() for program in _programs(line))),
+            listeners=tuple(dict.fromkeys(program for one in _listeners(said) for program, _ in one.processes or (("the kernel", 0),))),
             routes=tuple((words[0], words[words.index("dev") + 1]) for words in routes if "dev" in words and words[0] != "default"),
-            closed=tuple(said.get("closed", "").splitlines()),
+            closed=tuple(lines_of(said.get("closed", ""))),
             answers="CONNECTED,SUCCESS" in said.get("state", ""),
             now=now,
         )
 
 
-def _programs(line: str) -> list[str]:
-    found = _LISTENER.fullmatch(line)
-    if found is None:
-        raise ValueError(f"ss said: {line}")
-    return [user["program"] for user in _PROGRAM.finditer(found["users"] or "")] or ["the kernel"]
+def _listeners(said: Mapping[str, str]) -> tuple[ss.Socket, ...]:
+    return ss.listeners(said.get("listeners", "").encode("utf-8", "surrogateescape").strip(b"\n"))
 
 
 def overlaps(network: str, routes: Iterable[tuple[str, str]], own: str) -> tuple[str, str] | None:

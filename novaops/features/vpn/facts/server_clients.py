@@ -10,6 +10,7 @@ from typing import ClassVar
 from novaops.features.vpn.facts.revocations import Issued, Revocations, compared, recorded
 from novaops.features.vpn.facts.server_question import ServerQuestion, certificate_of
 from novaops.model.question import Missing
+from novaops.shell import lines_of
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def clients_of(every: Iterable[Issued]) -> Iterable[Issued]:
 def connections(status: str) -> Iterable[Connection]:
     """The connected clients in the answer to `status 3`. Its header line names the columns."""
     columns: list[str] = []
-    for line in status.splitlines():
+    for line in lines_of(status):
         words = line.split("\t")
         if words[:2] == ["HEADER", "CLIENT_LIST"]:
             columns = words[2:]

@@ -11,7 +11,7 @@ from typing import Self
 from novaops.features.vpn.paths import SERVERS, SOCKETS
 from novaops.formats.x509 import Certificate, Chain
 from novaops.model.question import Answer, Missing, Question, Section
-from novaops.shell import join, quote, sh_file
+from novaops.shell import join, lines_of, quote, sh_file
 
 TALK = """\
 use IO::Socket::UNIX;
@@ -57,12 +57,12 @@ class ServerQuestion(Question[Answer]):
 def _sections(section: Section, number: int) -> list[dict[str, str]]:
     """What was printed for each question, by its keys. Raises ValueError when something is missing."""
     found: list[dict[str, str]] = [{}]
-    for line in section.stdout.splitlines():
+    for line in lines_of(section.stdout):
         key, _, rest = line.partition(" ")
         if key == "end":
             found.append({})
         else:
-            found[-1][key] = rest if key == "now" else base64.b64decode(rest, validate=True).decode("utf-8", "replace")
+            found[-1][key] = rest if key == "now" else base64.b64decode(rest, validate=True).decode("utf-8", "surrogateescape")
     if len(found) != number + 1 or any("now" not in one for one in found[:-1]):
         raise ValueError("the answer is cut off")
     return found[:-1]

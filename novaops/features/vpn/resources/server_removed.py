@@ -16,7 +16,7 @@ from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.resources.open_port import SAVED, OpenPort, saved, write
-from novaops.shell import join, quote
+from novaops.shell import join, lines_of, quote, whole_lines
 
 _Pair = tuple[Change, Action]
 
@@ -66,7 +66,7 @@ class PortClosed(Resource):
     def _is_its_own(self, facts: Facts) -> bool:
         """The port may be a default: where the configuration does not say it, it may be another server's."""
         conf = facts[self._configuration]
-        lines = (conf.content or b"").decode("utf-8", "replace").splitlines() if isinstance(conf, FileState) else []
+        lines = lines_of((conf.content or b"").decode("utf-8", "replace")) if isinstance(conf, FileState) else []
         return f"port {self.question.port}" in lines and any(line.startswith(f"proto {self.question.protocol}") for line in lines)
 
     def _ufw(self, facts: Facts) -> Iterator[_Pair]:
@@ -90,7 +90,7 @@ class PortClosed(Resource):
                 before = (file.content or b"").decode("utf-8", "surrogateescape")
                 lines = {rule.line for rule in Ruleset(before).rules if rule.text == join(accepting(port, rule.chain, protocol))}
                 if lines:
-                    after = "".join(line for number, line in enumerate(before.splitlines(keepends=True)) if number not in lines)
+                    after = "".join(line for number, line in enumerate(whole_lines(before)) if number not in lines)
                     content = after.encode("utf-8", "surrogateescape")
                     yield Change(path, f"port {self._name} is let in", None), write(program, path, file, content)
 

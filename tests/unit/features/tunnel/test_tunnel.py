@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -1013,13 +1014,16 @@ def test_the_line_to_use(words: tuple[str, str, str, str], line: str) -> None:
 
 
 def test_what_the_host_prints_is_read_back() -> None:
+    stranger = 'LISTEN 0 128 *:5 *:* users:(("\nLISTEN 0 1 *:8",pid=9,fd=4))\n'
+    own = 'LISTEN 0 128 127.0.0.1:8443 0.0.0.0:* users:(("ssh",pid=7,fd=4))\n'
+    processes = base64.b64encode((stranger + own).encode()).decode()
     printed = (
         "tunnel\tapi\tpresent\nvia\tgate\nsupervisor\tautossh\ndirection\t-L\n"
         "unit\tActiveState=active\nunit\tSubState=running\nunit\tNRestarts=2\nunit\tActiveEnterTimestampMonotonic=10000000\nunit\tMainPID=5\n"
-        "check\tactive\nup\t100.50\n"
+        f"processes\t{processes}\ncheck\tactive\nup\t100.50\n"
         "forward\t127.0.0.1\t8443\thttps\thttps://a.b/\ta.b:443\t127.0.0.1:8443\t-\t-\n"
         "answer\tyes\t401\t0.25\t\ndirect\t\n"
-        'listener\tLISTEN 0 128 127.0.0.1:8443 0.0.0.0:* users:(("ssh",pid=7,fd=4))\n'
+        "listener\tLISTEN 0 128 127.0.0.1:8443 0.0.0.0:*\n"
         "addresses\t\n"
         "ssh\t7\t60\nlink\t0 0 10.0.0.1:5 10.0.0.2:22 users cubic bytes_sent:100 bytes_acked:99 bytes_received:2000 x\n"
         "journal\tMTcwMC4xIGJveCBzc2hbN106IGhlbGxvOiB4Cg==\n\n"

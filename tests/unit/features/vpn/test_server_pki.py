@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from novaops.engine.playbooks import shipped
+from novaops.engine.own_file import shipped
 from novaops.engine.templates import Templates
 from novaops.features.vpn.client_profile import ask
 from novaops.features.vpn.facts.revocations import compared, recorded
