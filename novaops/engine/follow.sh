@@ -9,7 +9,7 @@ no_space() { rm -rf "$run"; echo "novaops: the run could not be stored in $run: 
 guard_is_open() { # the guard of this run has still something to decide, or is at work
   [ -e "$run/armed" ] && { [ "$(cut -d ' ' -f 1 "$run/born")" = "$(cat /proc/sys/kernel/random/boot_id)" ] || [ -e "$boot_unit" ]; }
 }
-alive() { [ "$(born "$pid")" = "$(cat "$run/born")" ]; }
+alive() { birth=$(cat "$run/born" 2>/dev/null) && [ -n "$birth" ] && [ "$(born "$pid")" = "$birth" ]; }
 command -v flock >/dev/null || { echo 'novaops: flock is missing: install util-linux' >&2; exit 73; }
 mkdir -p "$runs" "$pending" && chmod 700 "$state" "$runs" || { echo "novaops: cannot write to $state" >&2; exit 74; }
 if mkdir "$run" 2>/dev/null; then

@@ -10,10 +10,16 @@ event() { printf '%s\n' "$*" >>"$run/events"; }
 say() { tail -c 2000 "$run/output" | base64 | tr -d '\n'; }
 finish() { # END
   rm -rf "$run/payload" "$run/output" "$run/script"
-  # shellcheck disable=SC2012 # novaops gives these names: letters, digits and hyphens
-  ls "$runs" | sort | head -n "-$kept_runs" | while read -r old; do rm -rf "${runs:?}/$old"; done # now: this run may have undone the oldest
+  in_order | head -n "-$kept_runs" | while read -r _ old; do [ "$old" = "$id" ] || rm -rf "${runs:?}/$old"; done # now: this run may have undone the oldest
   sync "$run/events"; event "end $1"; rm -f "$run/armed"; exit
 }
+in_order() { # the runs, "PLACE ID", the oldest first: by the host's own count, since the clocks of operators differ
+  for one in "$runs"/*/; do
+    one=${one%/}; place=0; [ ! -s "$one/place" ] || read -r place <"$one/place"
+    printf '%s %s\n' "$place" "${one##*/}"
+  done | sort -k 1,1n -k 2
+}
+count_of_runs() { cat "$state/count" 2>/dev/null || echo 0; }
 fail() { event "failed $number $index 1 $(echo "$1" | base64 -w 0)"; finish failed; }
 
 real() { readlink -f -- "$1" || printf '%s\n' "$1"; }
@@ -88,7 +94,8 @@ take_lock() { # until this process ends; the run ends here where the plan does n
   fire_guards_of_others
   printf '%s\n' "$holder" >"$state/holder"
   [ "$(cat "$state/last" 2>/dev/null)" = "$after" ] || finish stale
-  echo "$id" >"$state/last.new" && mv "$state/last.new" "$state/last" || fail "cannot write to $state: is the disk full?"
+  echo "$(($(count_of_runs) + 1))" >"$state/count.new" && mv "$state/count.new" "$state/count" && count_of_runs >"$run/place" &&
+    echo "$id" >"$state/last.new" && mv "$state/last.new" "$state/last" || fail "cannot write to $state: is the disk full?"
 }
 act() { # action $index of step $number; where it fails, the run ends here
   event "action $number $index"
@@ -109,6 +116,7 @@ main() { # [fire RANGE]
   [ "$1" != fire ] || fire "$2"
   born $$ >"$run/born"; echo $$ >"$run/pid.new" && mv "$run/pid.new" "$run/pid"
   number=0 index=0 range=-1 begin=
+  count_of_runs >"$run/place" # of a run that ends here; another one gets its own place under the lock
   take_lock
   for count in $counts; do
     case $begins in *" $number "*) range=$((range + 1)) begin=$number; arm || { forget; fail 'the guard could not be armed'; } ;; esac

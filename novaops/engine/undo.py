@@ -75,8 +75,8 @@ def _changed_after(run: PastRun, runs: Sequence[PastRun]) -> dict[str, str]:
     """The files that later runs changed, and the last run that did."""
     return {
         action["path"]: other.id
-        for other in runs
-        if other.id > run.id and not undone_by(other, runs)
+        for other in runs[runs.index(run) + 1 :]
+        if not undone_by(other, runs)
         for number, index in other.applied
         if (action := other.manifest["steps"][number]["actions"][index])["kind"] == "file"
     }

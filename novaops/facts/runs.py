@@ -55,7 +55,7 @@ class PastRun:
 
 
 class Runs(Singleton[tuple[PastRun, ...]]):
-    """Every run in the journal, oldest first."""
+    """Every run in the journal, oldest first: by the host's own count, which each run gets under its lock. Ids have the operator's clock."""
 
     family: ClassVar[str] = "runs"
 
@@ -64,21 +64,23 @@ class Runs(Singleton[tuple[PastRun, ...]]):
         return f"""\
 {BORN}for run in {RUNS}/*/; do
   [ -e "$run/plan.json" ] || continue
-  printf 'run\\t'; base64 <"$run/plan.json" | tr -d '\\n'; echo
-  ! {{ [ -s "$run/pid" ] && [ -e "$run/script" ] && [ "$(born "$(cat "$run/pid")")" = "$(cat "$run/born")" ]; }} || echo running
+  place=0; [ ! -s "$run/place" ] || read -r place <"$run/place"
+  printf 'run\\t%s\\t' "$place"; base64 <"$run/plan.json" | tr -d '\\n'; echo
+  ! {{ [ -s "$run/pid" ] && [ -e "$run/script" ] && [ -s "$run/born" ] && [ "$(born "$(cat "$run/pid")")" = "$(cat "$run/born")" ]; }} || echo running
   [ ! -e "$run/events" ] || sed 's/^/event\\t/' "$run/events"
 done
 """
 
     @classmethod
     def parse_one(cls, section: Section) -> tuple[PastRun, ...] | Missing:
-        runs: list[tuple[Any, list[str], list[bool]]] = []
+        runs: list[tuple[Any, list[str], list[bool], int]] = []
         for line in lines_of(section.stdout):
             word, _, rest = line.partition("\t")
             if word == "run":
-                runs.append((json.loads(base64.b64decode(rest)), [], []))
+                place, _, plan = rest.rpartition("\t")
+                runs.append((json.loads(base64.b64decode(plan)), [], [], int(place or 0)))
             elif word == "event":
                 runs[-1][1].append(rest)
             elif word == "running":
                 runs[-1][2].append(True)
-        return tuple(PastRun(m, tuple(e), bool(r)) for m, e, r in runs)
+        return tuple(PastRun(m, tuple(e), bool(r)) for m, e, r, _ in sorted(runs, key=lambda run: run[3]))
