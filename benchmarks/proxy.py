@@ -1,6 +1,7 @@
 """A site that `novaops proxy deploy` made, against the best by hand, an upstream with keepalive: in the same nginx, in one run.
 
-    .venv/bin/python benchmarks/proxy.py [--rounds 20] [--seconds 1] [--posts 30] [--streams 2000] [--sites 20] [--release bookworm]
+    .venv/bin/python benchmarks/proxy.py [--rounds 20] [--seconds 1] [--posts 30] [--streams 2000] [--sites 20]
+        [--only answers,far,streams,sites] [--release bookworm]
 
 Prints as ratios: requests per second, the slowest of a hundred answers, the first byte from an API that is 100 ms away; then what
 becomes of many streams of events held open at once, and what many sites cost. All of it passes between containers of the lab and
@@ -25,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.proxy_hosts import EACH_WAY_S, KINDS, Place, laboratory, proxy, site
+from benchmarks.proxy_hosts import EACH_WAY_S, KINDS, MANY, Place, laboratory, proxy, site
 from benchmarks.proxy_streams import Crowd, more_files
 from novaops.lab.host import LabHost
 
@@ -38,9 +39,10 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=20)
     arguments.add_argument("--seconds", type=int, default=1)
     arguments.add_argument("--posts", type=int, default=30)
-    arguments.add_argument("--sites", type=int, default=20)
+    arguments.add_argument("--sites", type=int, default=20, choices=range(2, len(MANY) + 1), metavar="N")
     arguments.add_argument("--streams", type=int, default=2000)
     arguments.add_argument("--release", default="bookworm")
+    arguments.add_argument("--only", default="answers,far,streams,sites", help="some of these tables")
     arguments.add_argument("--as-installed", action="store_true", help="leave nginx the limits that its package has")
     given = arguments.parse_args()
     more_files()
@@ -50,10 +52,15 @@ def main() -> None:
     ):
         version = place.gateway.run("nginx -v 2>&1").strip().rpartition("/")[2]
         print(f"{platform.machine()}, {os.cpu_count()} processors, nginx {version}, {given.rounds} rounds of {given.seconds} s, medians\n")
-        table(("answers of 0.6 kB", "by hand", "novaops", "ratio", "target"), answers(place, given.rounds, given.seconds))
-        table((f"an API {2000 * EACH_WAY_S:.0f} ms away", "by hand", "novaops", "ratio", "target"), first_bytes(place, given.posts))
-        table((f"{given.streams} streams at once", "by hand", "novaops", "target"), streams(place, given.streams))
-        table(("sites", "1", str(given.sites), "ratio", "target"), many_sites(place, Path(folder), given.sites))
+        ratio = ("by hand", "novaops", "ratio", "target")
+        tables: dict[str, tuple[tuple[str, ...], Iterator[str]]] = {
+            "answers": (("answers of 0.6 kB", *ratio), answers(place, given.rounds, given.seconds)),
+            "far": ((f"an API {2000 * EACH_WAY_S:.0f} ms away", *ratio), first_bytes(place, given.posts)),
+            "streams": ((f"{given.streams} streams at once", "by hand", "novaops", "target"), streams(place, given.streams)),
+            "sites": (("sites", "1", str(given.sites), "ratio", "target"), many_sites(place, Path(folder), given.sites)),
+        }
+        for name in given.only.split(","):
+            table(*tables[name])
     sys.exit(1 if MISSED else 0)
 
 
@@ -188,7 +195,7 @@ def streams(place: Place, count: int) -> Iterator[str]:
 
 def many_sites(place: Place, folder: Path, count: int) -> Iterator[str]:
     """Each deployed anew, beside those that are there."""
-    sites = [site(place, "models", f"many-{number}") for number in range(count)]
+    sites = [site(place, "models", name) for name in MANY[:count]]
     for entry in sites:
         place.world.names.names[entry["domain"]] = [place.gateway.address]
     proxy(place, folder, "deploy", sites[:1])

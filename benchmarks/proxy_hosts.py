@@ -24,6 +24,9 @@ KINDS = ("hand", "ours")
 EACH_WAY_S = 0.05
 """How long a packet to or from the API that is far away is on its way."""
 
+MANY = [f"many-{number}" for number in range(50)]
+"""Sites that are deployed to see what that takes."""
+
 CERTIFICATE = "/etc/ssl/benchmark.pem"
 MODELS = json.dumps({"object": "list", "data": [{"id": f"model-{n}", "object": "model", "owned_by": "lab"} for n in range(10)]})
 
@@ -50,6 +53,7 @@ def laboratory(folder: Path, release: str, capacity: int) -> Iterator[Place]:
         world = World(lab, folder / "world")
         hosts = {name: lab.up(name, "container", release) for name in ("gateway", "upstream", "client")}
         names = [f"{kind}-{what}.lab.test" for kind in KINDS for what in PORTS]
+        names += [f"{name}.lab.test" for name in MANY]
         leaf = world.authority.leaf(*(f"{what}.lab.test" for what in PORTS), *names)
         world.names.names["models.lab.test"] = [hosts["upstream"].address]
         world.names.names["events.lab.test"] = [world.address]

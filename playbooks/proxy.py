@@ -52,7 +52,7 @@ def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resour
     del peers
     settings, sites = prepared.settings, prepared.sites
     if sites:
-        yield from _needed([site.entry for site in sites], tuple(entry.name for entry in settings))
+        yield from _needed(sites, tuple(entry.name for entry in settings))
         yield shared_conf(host, settings)
         yield addresses_files(host, settings)
         # Before a site may start nginx, which does not start where something else has the page's port.
@@ -92,14 +92,20 @@ def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resour
     yield from (site.proof for site in sites)
 
 
-def _needed(entries: list[Site], deployed: tuple[str, ...]) -> Iterator[Resource]:
+def _needed(sites: list[NginxSite], deployed: tuple[str, ...]) -> Iterator[Resource]:
     """What must be so before the first site."""
-    for entry in entries:
+    entries = [site.entry for site in sites]
+    for site, entry in zip(sites, entries, strict=True):
         groups = [entry.upstreams, *(location.upstreams for location in entry.locations)]
         pooled = [upstream.address for group in groups if len(group) > 1 for upstream in group if upstream.is_name]
         needs_resolver = entry.is_api or any(upstream.is_name for upstream in entry.all_upstreams)
         pooled_name = pooled[0] if pooled else ""
-        yield SitePreconditions(entry.name, entry.domain, entry.ports, deployed, needs_resolver, pooled_name, entry.listen)
+        yield SitePreconditions(
+            *(entry.name, entry.domain, entry.ports, deployed, needs_resolver, pooled_name, entry.listen),
+            listens=site.listens,
+            tls_ports=tuple(port for port in entry.ports if entry.is_tls(port)),
+            is_api=entry.is_api,
+        )
     yield from (Package("ca-certificates"), Package("curl"), Package("nginx"))
     if any(entry.tls == "letsencrypt" for entry in entries):
         yield Package("certbot")

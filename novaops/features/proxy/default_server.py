@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from novaops.engine.desired import HostView
 from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, REJECT_HANDSHAKE, RESOLVE, NginxFacts
-from novaops.features.proxy.listen import Pair, listen_words, other_sites
+from novaops.features.proxy.inherited import OF_CONNECTIONS, counts_nothing, taken_back
+from novaops.features.proxy.listen import listen_words, other_sites
 from novaops.features.proxy.resources.api_addresses import EVERY, SCRIPT, UNIT
 from novaops.features.proxy.resources.nginx_files import DEFAULT, NO_AUTHORITY, SHARED, NginxFiles, Part
+from novaops.features.proxy.resources.ports import Pair
 from novaops.features.proxy.resources.site_preconditions import foreign_servers
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.site import NginxSite
@@ -38,7 +40,7 @@ def shared_conf(host: HostView, settings: Sequence[Site]) -> NginxFiles:
             return None
         served = [name for entry in present for name in entry.domain] + [name for server in others for name in server.names]
         long_names = any(len(name) > _LONGEST_NAME for name in served) and not set(nginx.conf.files_with(_HASH_SIZE)) - {SHARED}
-        return str(host.templates.render("proxy/shared.conf.j2", long_names=long_names))
+        return str(host.templates.render("proxy/shared.conf.j2", long_names=long_names, counts_nothing=counts_nothing(nginx)))
 
     def no_authority(nginx: NginxFacts, old: str) -> str | None:
         """Once it is there it stays for as long as there are sites, as one that this section does not have may refer to it."""
@@ -104,6 +106,7 @@ def default_server(host: HostView, settings: Sequence[Site], present: Sequence[N
                 http=listen_words(pair for pair in pairs if not tls[pair]),
                 encrypted=[(certificate, listen_words(group)) for certificate, group in encrypted.items()],
                 http2=nginx.version < HTTP2_DIRECTIVE and any(server.http2 for server in ours),
+                inherited=taken_back(nginx, (), OF_CONNECTIONS),
                 quoted=quoted,
             )
         )

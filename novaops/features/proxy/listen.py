@@ -6,12 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from novaops.features.proxy.facts.nginx import NginxFacts
 from novaops.features.proxy.resources.nginx_files import DEFAULT, SHARED, is_ours, site_files
+from novaops.features.proxy.resources.ports import Pair, dual_stack
 from novaops.features.proxy.settings import Site
 from novaops.formats.names import bracketed
 from novaops.formats.nginx_conf import NginxServer
-
-Pair = tuple[str, int]
-"""An address as nginx writes it ("*" for all of IPv4), and a port."""
 
 _ANY = "0.0.0.0"  # noqa: S104 - what is written for nginx
 _WILDCARDS = frozenset({"*", "[::]"})
@@ -22,12 +20,15 @@ def listens(entry: Site, port: int, nginx: NginxFacts, deployed: Sequence[Site])
 
     nginx sends a request to the servers of the most specific `listen` only. So a site on all addresses also names each address that
     another server names. Loopback addresses of foreign servers are left out: they serve the host itself, such as nginx's status page.
+    Where somebody has IPv4 and IPv6 in one socket, the site shares that socket.
     """
     if entry.listen:
         yield from (("*" if address == _ANY else bracketed(address), port) for address in entry.listen)
         return
-    yield ("*", port)
-    if nginx.ipv6:
+    both_at_once = dual_stack(nginx, port)
+    if not both_at_once:
+        yield ("*", port)
+    if nginx.ipv6 or both_at_once:
         yield ("[::]", port)
     others = [server for server in nginx.conf.servers() if not is_ours(server.file)] + list(other_sites(nginx, deployed))
     named = {

@@ -10,15 +10,17 @@ from functools import cached_property
 from novaops.engine.desired import HostView
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.credentials import Credentials
+from novaops.features.proxy.facts.answer import OUTSIDE
 from novaops.features.proxy.facts.in_use import InUse
 from novaops.features.proxy.facts.nginx import NginxFacts
-from novaops.features.proxy.listen import Pair, listens
+from novaops.features.proxy.listen import listens
 from novaops.features.proxy.resources.access_kept import AccessKept
 from novaops.features.proxy.resources.given_certificate import GivenCertificate
 from novaops.features.proxy.resources.letsencrypt import LETS_ENCRYPT, LetsEncrypt
 from novaops.features.proxy.resources.nginx_files import NginxFiles, Part, no_file, site_files
 from novaops.features.proxy.resources.nginx_in_use import NginxInUse
 from novaops.features.proxy.resources.nginx_reload import STALE, BeforeReload
+from novaops.features.proxy.resources.ports import Pair
 from novaops.features.proxy.resources.self_signed import SelfSigned
 from novaops.features.proxy.resources.site_answers import ApiBehind, SiteAnswers
 from novaops.features.proxy.settings import Site
@@ -145,7 +147,7 @@ class NginxSite:
         return SiteAnswers(
             entry.name,
             tuple(f"{origin}{path}" for origin in entry.origins[:1]),
-            self._at,
+            f"{self._asked_at}:{entry.port}",
             site_files(entry.name)[0],
             self.certificate[0] if entry.encrypted else "",
             mode=auth.mode or ("open" if is_open else "basic" if auth.basic else "from" if auth.addresses else "open"),
@@ -156,6 +158,17 @@ class NginxSite:
             log=f"/var/log/nginx/novaops-{entry.name}.error.log",
             gathers=not entry.is_api and entry.buffering,
         )
+
+    @property
+    def _asked_at(self) -> str:
+        """As others do, where all are served: a host that asks itself at 127.0.0.1 may be let in where nobody else is.
+
+        Whether a site for some networks lets the host in is only known of 127.0.0.1. A request to 127.0.0.2 comes from there too, and
+        another server may have a listen of its own for 127.0.0.1.
+        """
+        if self.entry.listen:
+            return bracketed(self.entry.listen[0])
+        return "127.0.0.2" if self.auth.addresses else OUTSIDE
 
     # -- the proof --------------------------------------------------------------------------------------------------------
 

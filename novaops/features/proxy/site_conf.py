@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, RESOLVE, NginxFacts
+from novaops.features.proxy.inherited import taken_back
 from novaops.features.proxy.listen import listen_words, listens
 from novaops.features.proxy.resources.api_addresses import folder
 from novaops.features.proxy.resources.nginx_files import NO_AUTHORITY, OWN
@@ -34,10 +36,13 @@ _ERRORS = (
 )
 """nginx's own answers in front of an API: status, code, message."""
 
+_CROOKED = r"[^?]*(?i:/|%2f|%5c|\\)(?i:\.|%2e){1,2}(?i:/|%2f|%5c|\\|;|%3b|\?|$)"
+"""What must not follow in a path, as an expression: what $novaops_crooked of templates/proxy/shared.conf.j2 takes anywhere."""
+
 _IDENTIFYING = (
     *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Real-IP", "Forwarded", "Via"),
     *("CF-Connecting-IP", "CF-IPCountry", "CF-Ray", "CF-Visitor", "CF-IPCity", "True-Client-IP", "X-Client-IP", "X-Original-Forwarded-For"),
-    *("Cookie", "Referer", "Origin", "Proxy", "Proxy-Authorization"),
+    *("Cookie", "Referer", "Origin", "Proxy", "Proxy-Authorization", "X-Novaops-Asks"),
 )
 """Headers that tell an API who or where the client is. They are not passed on to it."""
 
@@ -47,9 +52,12 @@ _SPOOFABLE = (
     *("X-Forwarded-Protocol", "X-Forwarded-By", "X-Forwarded-Client-Cert", "X-Url-Scheme", "X-Scheme", "Front-End-Https"),
     *("Remote-User", "X-Remote-User", "X-Authenticated-User", "X-Auth-Request-User", "X-Auth-Request-Email", "X-WebAuth-User"),
     *("X-Cluster-Client-IP", "Fastly-Client-IP", "Fly-Client-IP", "X-Appengine-User-IP", "X-Envoy-External-Address"),
-    *("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Accel-Internal", "HTTP2-Settings"),
+    *("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Accel-Internal", "HTTP2-Settings", "X-Novaops-Asks"),
 )
 """Headers by which a client could pose as somebody else to a server that trusts its proxy. They are not passed on to it."""
+
+_SAID = frozenset({"satisfy", "add_header", "proxy_intercept_errors"})
+"""What the template of every site says in the server itself, of all that http may say."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,7 @@ class SiteConf:
             listens=listen_words(listens(entry, entry.http_port, nginx, self.deployed)),
             webroot=WEBROOT if entry.tls == "letsencrypt" else "",
             redirect=entry.redirect,
+            inherited=taken_back(nginx, ()),
             port="" if entry.https_port == 443 else f":{entry.https_port}",  # noqa: PLR2004 - of https
         )
 
@@ -90,9 +99,10 @@ class SiteConf:
         return self._render(
             "api",
             nginx,
+            inherited=taken_back(nginx, self._said(nginx) | {"error_page", "client_body_timeout"}),
             bases=[f"{origin}{provider.endpoints[0].served_at}" for origin in self.entry.origins],
             endpoints=provider.endpoints,
-            below=lambda path: quoted(f"^{re.escape(path)}/"),
+            below=lambda path: quoted(rf"^{re.escape(path)}(?!{_CROOKED})/"),
             beginning=lambda path: quoted(f"^{re.escape(path)}(?<novaops_rest>/.*)$"),
             probe=provider.probe or "/",
             headers=list(provider.headers.items()),
@@ -113,11 +123,17 @@ class SiteConf:
             withheld=[*_IDENTIFYING, *filter(None, (own, "Authorization" if replaces_login else ""))],
         )
 
+    def _said(self, nginx: NginxFacts) -> frozenset[str]:
+        entry = self.entry
+        return _SAID | ({"http2"} if entry.encrypted and entry.http2 and nginx.version >= HTTP2_DIRECTIVE else frozenset())
+
     def _app(self, nginx: NginxFacts) -> str:
         entry = self.entry
+        said = self._said(nginx) | ({"error_page"} if self._auth.basic else set())
         return self._render(
             "app",
             nginx,
+            inherited=taken_back(nginx, said),
             bases=entry.origins,
             locations=[self._location(number, part, nginx) for number, part in enumerate(entry.parts)],
             guarded=entry.auth is not None,
@@ -135,7 +151,7 @@ class SiteConf:
         is_open = location.auth == "off"
         return {
             "path": location.path,
-            "exact": location.exact,
+            "places": _places(location, entry.parts),
             "upstreams": location.upstreams,
             # An older nginx looks names in a pool up once, when it starts, and does not start when DNS is down.
             "pool": f"novaops_{variable(entry.name)}_{number}" if resolves or not by_name else "",
@@ -211,6 +227,18 @@ def own_file(name: str, suffix: str) -> str:
 def _optional(path: str) -> str:
     """A pattern that only this file matches: nginx starts although a pattern matches nothing, and not without a file that it names."""
     return f"{path[:-1]}[{path[-1]}]"
+
+
+def _places(location: Location, parts: Sequence[Location]) -> list[str]:
+    """The path and what is below it, as nginx's locations: one for /public alone would also take /publicadmin."""
+    if location.exact or location.path.endswith("/"):
+        return [_place(location)]
+    places = [f"= {location.path}", f"{location.path}/"]
+    return [place for place in places if place not in {_place(other) for other in parts}]
+
+
+def _place(location: Location) -> str:
+    return f"= {location.path}" if location.exact else location.path
 
 
 def _cookie_domains(entry: Site) -> str:

@@ -340,8 +340,8 @@ def test_a_step_that_fails_takes_its_whole_stretch_back(inside: Inside, novaops:
     before = inside(TREE)
     things = [{**C, "path": "/srv/c"}, A, with_b("false"), {**C, "path": "/srv/d"}]
     done = novaops("apply", "--json", inventory=write_inventory(tmp_path, inside.host, things))
-    assert (done.code, done.host["status"], statuses(done)) == (1, "failed", ["changed", "skipped", "failed", "skipped"]), done.text
-    assert "What the step had done was taken back. Done before it, and kept: file:/srv/c." in done.host["error"]["why"]
+    assert (done.code, done.host["status"], statuses(done)) == (1, "failed", ["changed", "rolled_back", "failed", "skipped"]), done.text
+    assert "What it and file:/etc/a had done was taken back. Done before it, and kept: file:/srv/c." in done.host["error"]["why"]
     assert inside("cat /srv/c; ls /srv") == "new c\nc\n"
     assert (inside(TREE), inside.settled()) == (before, "")
 

@@ -191,6 +191,7 @@ def test_parts_of_a_site(gate: LabHost, world: World, deploy: Deploy) -> None:
         "locations": [
             {"path": "/api/", "upstreams": at["api"]},
             {"path": "/health", "exact": "true", "auth": "off"},
+            {"path": "/public", "auth": "off"},
         ],
     }
     right(deploy(site))
@@ -202,6 +203,10 @@ def test_parts_of_a_site(gate: LabHost, world: World, deploy: Deploy) -> None:
     assert ask(gate, "app.test", "/api/x")[0] == 401
     assert ask(gate, "app.test", "/health")[0] == 200
     assert ask(gate, "app.test", "/health/more")[0] == 401
+    for path in ("/public", "/public?x", "/public/", "/public/x", "//public/x"):
+        assert ask(gate, "app.test", path)[0] == 200, path
+    for path in ("/publicadmin", "/public.bak", "/public%61", "/publi", "/Public/x", "/public;x"):
+        assert ask(gate, "app.test", path)[0] == 401, path
     assert all(request.header("Authorization") is None for request in (*web.requests, *api.requests))
 
 

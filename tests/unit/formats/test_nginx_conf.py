@@ -36,6 +36,33 @@ def test_servers(case: Mapping[str, Any]) -> None:
     assert found[: 1 if case.get("first") else None] == case["servers"]
     assert list(conf.value("user")) == case.get("user", [])
     assert list(conf.files_with("server_names_hash_bucket_size")) == case.get("table", [])
+    assert list(conf.unread) == case.get("unread", [])
+
+
+@pytest.mark.parametrize(
+    ("http", "other", "reads"),
+    [
+        ("include /etc/nginx/conf.d/*.conf;", "", True),
+        ("include conf.d/novaops*;", "", True),
+        ("include sites-enabled/*;", "", False),
+        ("include sites-enabled/*;", "include /etc/nginx/conf.d/*.conf;", True),
+        ("include /etc/nginx/conf.d/*/*.conf; include conf.d/*.vhost; include /etc/nginx/*.d;", "", False),
+        ("server { include conf.d/*.conf; }", "", False),
+        ("include none/*;", "include conf.d/*.conf;", False),
+    ],
+)
+def test_what_nginx_would_read(http: str, other: str, *, reads: bool) -> None:
+    conf = NginxConf.read(dump({MAIN: f"include conf.d/*.conf;\n\nhttp {{ {http} }}", "/etc/nginx/sites-enabled/x": other}))
+    assert conf.reads("/etc/nginx/conf.d/novaops-x.conf") is reads
+    assert conf.http_place == f"{MAIN}:3"
+
+
+@pytest.mark.parametrize("opened", ["[[", "[==[", "--[[", "{", '"', "--"])
+def test_lua_is_read_in_linear_time(opened: str) -> None:
+    text = "init_by_lua_block { " + f"{opened} [=[ " * 100_000
+    began = time.process_time()
+    assert NginxConf.read(dump({MAIN: f"http {{ {text} }}"})).unread
+    assert time.process_time() - began < 1.5
 
 
 @given(WORDS, WORDS)
@@ -44,7 +71,7 @@ def test_words_are_nginx_s(one: tuple[str, str], other: tuple[str, str]) -> None
     """Spelled in any way: each is the word that nginx reads."""
     text = f"x {one[0]}\n\t{other[0]} # ; }} {{\n; y {one[0]} {{ z {other[0]};}}"
     assert nginx_words(text) == ["x", one[1], other[1], ";", "y", one[1], "{", "z", other[1], ";", "}"]
-    first, second = _parse(text, "f")
+    first, second = _parse(text, "f").directives
     assert first.words == ["x", one[1], other[1]]
     assert second.words == ["y", one[1]]
     assert second.block is not None

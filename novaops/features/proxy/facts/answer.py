@@ -19,6 +19,13 @@ TOO_LONG = 63
 TIMED_OUT = 28
 """curl's exit code for a request that took too long."""
 
+
+ASKS = "X-Novaops-Asks: yes"
+"""A header to which a site says in X-Novaops-Site which one it is."""
+
+OUTSIDE = "outside"
+"""In place of an address: the host's own one, at which others reach it. A request to it does not come from a loopback address."""
+
 _MOST = 2000
 """How many bytes of a body are read."""
 
@@ -37,6 +44,8 @@ class Answered:
     """curl's. An answer is whole with 0, and with TOO_LONG as far as it was read."""
     content_type: str = ""
     redirect: str = ""
+    site: str = ""
+    """Which site of novaops' it says it is, which every site says to who asks; "" for anybody else's answer."""
 
     @property
     def is_stream(self) -> bool:
@@ -54,7 +63,7 @@ class SiteAnswer(Question[Answered]):
 
     url: str
     to: str
-    """ADDRESS:PORT to connect to, whatever the name in the URL resolves to; "" for what it resolves to."""
+    """ADDRESS:PORT to connect to, whatever the name in the URL resolves to, ADDRESS may be OUTSIDE; "" for what the name resolves to."""
     after: str
     certificate: str = ""
     """The only certificate file that is trusted; "" for the authorities that the host trusts."""
@@ -75,6 +84,8 @@ if ! command -v curl >/dev/null; then
   {"; ".join("echo absent" for _ in questions)}; exit 7
 fi
 folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
+outside=$( (ip -o -4 route get 192.0.2.1; ip -o -6 route get 2001:db8::1) 2>/dev/null | sed -n 's/.* src \\([^ ]*\\).*/\\1/p' | head -n 1)
+case $outside in '') outside=127.0.0.2 ;; *:*) outside="[$outside]" ;; esac
 {asked}wait
 {shown}
 """
@@ -89,21 +100,26 @@ folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
                 answers[question] = Missing.ABSENT
                 continue
             exit_code, *encoded = line.split("\t")
-            measured, body, logged = (_text(part) for part in encoded)
+            measured, body, logged, site = (_text(part) for part in encoded)
             status, content_type, redirect, error = measured.split("\t", 3)
-            answers[question] = Answered(int(status), body.strip(), error.strip(), logged.strip(), int(exit_code), content_type, redirect)
+            answers[question] = Answered(
+                int(status), body.strip(), error.strip(), logged.strip(), int(exit_code), content_type, redirect, site.strip()
+            )
         return answers
 
 
 def _one(number: int, question: SiteAnswer) -> str:
     said = f'"$folder/{number}.said"'
+    place, _, port = question.to.rpartition(":")
+    to = f'--connect-to "::$outside:{int(port)}" ' if place == OUTSIDE else ""
     logged = f"tail -n 1 -- {quote(question.log)} 2>/dev/null | base64 -w 0" if question.log else ":"
     return f"""\
 if [ -e {quote(question.after)} ]; then {{
-  said=$(curl -q -s -K - -o "$folder/{number}.body" 2>/dev/null <<'novaops-curl'
+  said=$(curl -q -s -K - {to}-o "$folder/{number}.body" -D "$folder/{number}.head" 2>/dev/null <<'novaops-curl'
 {_curl_config(question)}novaops-curl
   ); ended=$?
-  printf '%s\\t%s\\t%s\\t%s' "$ended" "$(printf %s "$said" | base64 -w 0)" "$(head -c {_MOST} "$folder/{number}.body" 2>/dev/null | base64 -w 0)" "$({logged})" >{said}
+  site=$(sed -n 's/^[Xx]-[Nn]ovaops-[Ss]ite: *//p' "$folder/{number}.head" 2>/dev/null | head -n 1)
+  printf '%s\\t%s\\t%s\\t%s\\t%s' "$ended" "$(printf %s "$said" | base64 -w 0)" "$(head -c {_MOST} "$folder/{number}.body" 2>/dev/null | base64 -w 0)" "$({logged})" "$(printf %s "$site" | base64 -w 0)" >{said}
 }} & else printf absent >{said}; fi
 """
 
@@ -116,12 +132,13 @@ def _curl_config(question: SiteAnswer) -> str:
         ("max-time", str(SECONDS)),
     ]
     options += [("noproxy", "*"), ("max-filesize", "1000000")]
-    if question.to:
+    if question.to and not question.to.startswith(f"{OUTSIDE}:"):
         options.append(("connect-to", f"::{question.to}"))
     if question.certificate:
         options.append(("cacert", question.certificate))
     if question.login:
         options.append(("user", question.login.reveal()))
+    options.append(("header", ASKS))
     for name, value in question.headers:
         options.append(("header", f"{name}: {value.reveal() if isinstance(value, Secret) else value}"))
     return "".join(f'{name} = "{_escaped(value)}"\n' for name, value in options)

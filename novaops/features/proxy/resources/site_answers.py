@@ -22,6 +22,7 @@ _API_TROUBLE = {502: "cannot be reached", 503: "has no key", 504: "does not answ
 _UPSTREAM_TROUBLE = {502: "cannot be reached", 503: "does not want to answer", 504: "does not answer in time"}
 _UPSTREAM = "see why it does not answer; when it does again, nothing needs to be done to the site"
 _NOBODY = "no live upstreams"
+_NOT_OURS = "nginx -T shows who has this name, port and address"
 _IN_LOG = (
     (_NOBODY, "has no address yet that answers", "see whether the host can resolve its name; the site asks again every 20 s"),
     ("too big header", "answers with a larger head than the site takes", "raise max_head: (32k without it), and deploy again"),
@@ -53,7 +54,7 @@ class SiteAnswers(Resource):
     urls: tuple[str, ...]
     """What is requested; nothing where the site has no exact name."""
     to: str
-    """ADDRESS:PORT of the site on its host."""
+    """ADDRESS:PORT of the site on its host, or OUTSIDE:PORT."""
     after: str
     """The site's file: without it the site is not set up, and nothing is requested."""
     certificate: str
@@ -115,6 +116,9 @@ class SiteAnswers(Resource):
     def _does_not_serve(self, url: str, answered: Answered) -> Iterator[_Problem]:
         if not answered.status:
             yield f"{url} does not answer", answered.error or "nginx closed the connection", self._see_log
+        elif answered.site != self.name:
+            who = f"the site {answered.site}" if answered.site else "another server of this host"
+            yield f"{url} answers {answered.status}, but that is not this site's answer", f"It comes from {who}.", _NOT_OURS
         elif not answered.whole:
             yield f"{url} answers {answered.status}, and the answer breaks off", answered.error, self._see_log
         elif not self._from_here and answered.status == HTTPStatus.FORBIDDEN:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from novaops.errors import Refused
 from novaops.facts.listening import Listening
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, RESOLVE, Nginx, NginxFacts
-from novaops.features.proxy.resources.nginx_files import DEFAULT, is_ours, site_files
+from novaops.features.proxy.inherited import other_addresses, stays
+from novaops.features.proxy.resources.nginx_files import CONF, DEFAULT, SHARED, is_ours, site_files
+from novaops.features.proxy.resources.ports import Pair, troubles
 from novaops.formats.names import covers
 from novaops.formats.nginx_conf import NginxServer
 from novaops.model.plan import ListensAt, Resource, Step
@@ -33,6 +35,10 @@ class SitePreconditions(Resource):
     """A name that is one of several upstreams; "" where there is none."""
     listen: tuple[str, ...] = ()
     """The addresses that it listens on; none for all of the host."""
+    listens: Callable[[int, NginxFacts], Iterable[Pair]] | None = field(default=None, repr=False, compare=False)
+    """Where it listens at a port, as nginx is told; None for `listen` as it is."""
+    tls_ports: tuple[int, ...] = ()
+    is_api: bool = False
 
     @property
     def id(self) -> str:
@@ -47,9 +53,12 @@ class SitePreconditions(Resource):
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         nginx = facts.known(Nginx())
+        self._refuse_unread(nginx)
         self._refuse_taken_names(nginx)
         self._refuse_taken_ports(facts)
+        self._refuse_ports_of_nginx(nginx, facts)
         self._refuse_shadowing(nginx)
+        self._refuse_inherited(nginx)
         if self.needs_resolver and not nginx.resolvers:
             raise Refused(
                 f"{self.name}: the host has no name server",
@@ -63,6 +72,30 @@ class SitePreconditions(Resource):
                 fix="write addresses, or use nginx 1.27.3 or newer",
             )
         return ()
+
+    def _refuse_unread(self, nginx: NginxFacts) -> None:
+        if nginx.conf.files and not all(map(nginx.conf.reads, (SHARED, site_files(self.name)[0], DEFAULT))):
+            raise Refused(
+                f"{self.name}: http of {nginx.conf.http_place} includes nothing of {CONF}",
+                why="nginx would never read the site's file.",
+                fix=f"write `include {CONF}/*.conf;` there",
+            )
+
+    def _refuse_ports_of_nginx(self, nginx: NginxFacts, facts: Facts) -> None:
+        if self.listens is None:
+            return
+        pairs = [pair for port in self.ports for pair in self.listens(port, nginx)]
+        listening = facts.known(Listening())
+        for what, why, fix in troubles(pairs, self.tls_ports, nginx, listening):
+            raise Refused(f"{self.name}: {what}", why=why, fix=fix)
+
+    def _refuse_inherited(self, nginx: NginxFacts) -> None:
+        for directive in stays(nginx, is_api=self.is_api):
+            raise Refused(
+                f"{self.name}: {directive.name} of {directive.place} would apply to this site as well",
+                why="It stands in http, and nginx has no way to take it back for one server.",
+                fix="move it into the servers that need it",
+            )
 
     def _refuse_taken_names(self, nginx: NginxFacts) -> None:
         for server in nginx.conf.servers():
@@ -116,6 +149,10 @@ class SitePreconditions(Resource):
 
     def notes(self, facts: Facts) -> Iterator[str]:
         nginx = facts.known(Nginx())
+        for place in nginx.conf.unread:
+            yield f"{place} is not understood from there on: names and ports that are taken there are only seen when nginx tests all of it"
+        if directive := other_addresses(nginx):
+            yield f"clients' addresses are those that {directive.place} has nginx believe ({' '.join(directive.words)})"
         for server in foreign_servers(nginx):
             default = [listen for listen in server.listens if listen.is_default and listen.port in self.ports]
             if default:

@@ -5,13 +5,27 @@
 
 command -v nginx >/dev/null || exit 0
 set -- /run/novaops-proxy/*/changed # addresses that are taken up by the same reload
-said=$(nginx -t 2>&1) || { printf '%s\n' "$said" | grep -E '\[(emerg|crit|alert)\]' || printf '%s\n' "$said"; exit 1; }
+test_says=$(nginx -T 2>&1) || { printf '%s\n' "$test_says" | grep -E '\[(emerg|crit|alert)\]' || printf '%s\n' "$test_says"; exit 1; }
+read_files=$(printf '%s\n' "$test_says" | grep '^# configuration file ')
+for file in /etc/nginx/conf.d/00-novaops.conf /etc/nginx/conf.d/novaops*.conf; do
+  [ -e "$file" ] || continue
+  printf '%s\n' "$read_files" | grep -q -x -F "# configuration file $file:" || { echo "nginx does not read $file: its http needs an include for it"; exit 1; }
+done
+# Two servers have a name: nginx only warns, and one of them never gets a request.
+printf '%s\n' "$test_says" | sed -n 's/.*\[warn\].*conflicting server name "\(.*\)" on \(.*\), ignored.*/"\1" \2/p' | while read -r name at; do
+  ! grep -q -i -F "$name" /etc/nginx/conf.d/novaops*.conf || echo "nginx: conflicting server name $name on $at: another server has it, and nginx would ignore one of the two"
+done | grep . && exit 1
 children() { cat "/proc/$1/task/$1/children" 2>/dev/null || pgrep -P "$1"; }
 serves() { ! tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -q 'worker process is shutting down' && [ -e "/proc/$1/cmdline" ]; }
 systemctl is-active -q nginx.service || exit 0
 main=$(systemctl show -p MainPID --value nginx.service)
 before=" $(children "$main" | tr '\n' ' ') "
 marked=$(wc -c </var/log/nginx/error.log 2>/dev/null || echo 0)
+cursor=$(journalctl -q -n 1 -o cat --show-cursor 2>/dev/null | sed -n 's/^-- cursor: //p')
+logged() { # since the reload: in the log file, or where nginx was built to write to its standard error, in the journal
+  { tail -c +"$((marked + 1))" /var/log/nginx/error.log
+    [ -z "$cursor" ] || journalctl -q -u nginx.service -o cat --after-cursor="$cursor"; } 2>/dev/null | grep -E '\[(emerg|alert|crit)\]'
+}
 systemctl reload nginx.service || exit
 tries=0
 while [ $tries -lt 100 ]; do
@@ -24,8 +38,10 @@ while [ $tries -lt 100 ]; do
   done
   [ "$new$old" != 10 ] || { for changed; do rm -f "${changed%/*}"/*; done; exit 0; }
   tries=$((tries + 1)); sleep 0.1
+  # nginx has tried five times, or has not begun to.
+  case $tries in *0) ! logged | grep -v 'emerg.* bind() to ' | grep -q emerg || break ;; esac
 done
 echo 'nginx was told to read its configuration again, and goes on with the old one'
-! tail -c +"$((marked + 1))" /var/log/nginx/error.log | grep -q 'bind() to .*(98' || echo 'a restart of nginx may do it, where nginx itself has the port: from one address to all of them, or back, it cannot reload'
-tail -c +"$((marked + 1))" /var/log/nginx/error.log | grep -E '\[(emerg|alert|crit)\]' | tail -n 1
+! logged | grep -q 'bind() to .*(98' || echo 'a restart of nginx may do it, where nginx itself has the port: from one address to all of them, or back, it cannot reload'
+logged | grep -v 'still could not bind' | tail -n 1
 exit 1

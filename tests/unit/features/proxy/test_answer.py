@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from novaops.features.proxy.facts.answer import Answered, SiteAnswer
+from novaops.features.proxy.facts.answer import OUTSIDE, Answered, SiteAnswer
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
 from novaops.features.proxy.facts.site_state import Reached, SiteState, SiteStates
 from novaops.model.question import Missing, Section
@@ -139,19 +139,19 @@ def encoded(text: str) -> str:
 QUESTIONS = [SiteAnswer(f"https://a.com/{number}", "127.0.0.1:443", "/x") for number in range(3)]
 
 
-def line(ended: int, measured: str, body: str = "", logged: str = "") -> str:
-    return "\t".join((str(ended), encoded(measured), encoded(body), encoded(logged)))
+def line(ended: int, measured: str, body: str = "", logged: str = "", site: str = "") -> str:
+    return "\t".join((str(ended), encoded(measured), encoded(body), encoded(logged), encoded(site)))
 
 
 def test_answers_in_their_order() -> None:
     lines = [
-        line(0, "200\ttext/plain\t\t", "hello"),
+        line(0, "200\ttext/plain\t\t", "hello", site="shop\r\n"),
         "absent",
         line(6, "000\t\t\tCould not resolve host: a.com", "", "connect() failed"),
     ]
     found = SiteAnswer.parse(QUESTIONS, Section("\n".join([*lines, ""]), "", 0))
     assert list(found.values()) == [
-        Answered(200, "hello", "", "", 0, "text/plain"),
+        Answered(200, "hello", "", "", 0, "text/plain", site="shop"),
         Missing.ABSENT,
         Answered(0, "", "Could not resolve host: a.com", "connect() failed", 6),
     ]
@@ -167,12 +167,12 @@ def test_no_curl_and_no_answer() -> None:
     assert SiteAnswer.parse(QUESTIONS, Section("", "mktemp: no space", 1)) == {}
     assert list(SiteAnswer.parse(QUESTIONS, Section("absent\n", "", 0))) == QUESTIONS[:1], "what was cut off is not known"
     with pytest.raises(ValueError, match=r"."):  # which the probe makes UNKNOWN
-        SiteAnswer.parse(QUESTIONS, Section("\t\t\t\n", "", 0))
+        SiteAnswer.parse(QUESTIONS, Section("\t\t\t\t\n", "", 0))
 
 
 def test_bytes_that_are_no_text() -> None:
     body = base64.b64encode(b"\xff\xfe\0").decode()
-    [found] = SiteAnswer.parse(QUESTIONS[:1], Section(f"0\t{encoded('200' + chr(9) * 3)}\t{body}\t\n", "", 0)).values()
+    [found] = SiteAnswer.parse(QUESTIONS[:1], Section(f"0\t{encoded('200' + chr(9) * 3)}\t{body}\t\t\n", "", 0)).values()
     assert isinstance(found, Answered)
     assert found.body.startswith("\ufffd")
 
@@ -194,6 +194,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.seen.append(self)
         status, body = (204, b"") if self.path == "/nothing" else (403, b"no\r\n\0" * 1000) if self.path == "/no" else (200, b"hello\n")
         self.send_response(status)
+        if self.headers["X-Novaops-Asks"] and self.path == "/mine":
+            self.send_header("x-novaops-Site", "shop")
         self.end_headers()
         self.wfile.write(body)
 
@@ -252,6 +254,17 @@ def test_requests_all_at_once(server: Server, tmp_path: Any) -> None:
     assert (dead.status, dead.body) == (0, "")
     assert "127.0.0.1" in dead.error
     assert absent is Missing.ABSENT
+
+
+@needs_curl
+def test_who_answers(server: Server) -> None:
+    """A site says which one it is. From outside it is asked at the host's own address, which does not lead to 127.0.0.1."""
+    port = server.server_port
+    ways = [("/mine", "127.0.0.1"), ("/other", "127.0.0.1"), ("/mine", OUTSIDE)]
+    found = asked([SiteAnswer(f"http://a.com{path}", f"{to}:{port}", "/") for path, to in ways])
+    assert [answer.site for answer in found if isinstance(answer, Answered)][:2] == ["shop", ""]
+    [outside] = [request.client_address[0] for request in server.seen if request.path == "/mine"][1:] or [""]
+    assert outside != "127.0.0.1"
 
 
 PASSWORDS = st.text(st.sampled_from("ab \"'\\$`%#@:;{}[]()&|<>!?*é汉~-=\t"), min_size=1, max_size=12)

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from novaops.errors import Refused, UsageError
 from novaops.features.proxy.facts.nginx import NginxFacts
+from novaops.features.proxy.inherited import DEFAULTS
 from novaops.features.proxy.resources.site_answers import SiteAnswers
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
 from novaops.formats.nginx_conf import NginxConf
@@ -279,6 +281,23 @@ def test_whom_it_trusts(on: NginxFacts, about: Any, file: str, folder: list[list
     assert f"{OWN}/no-authority.pem" not in files({**API, "state": "absent"}, old=old)
 
 
+ODD = st.sampled_from(["/", "%2f", "%2F", "%5c", "\\", ".", "%2e", "%2E", "..", ";", "%3b", "?", "v1", "a", "V1", "/v1/"])
+
+
+def test_no_request_goes_elsewhere() -> None:
+    """One expression says what two would: it begins as it should, and has no path that could be understood in two ways."""
+    [(_, _, allowed, _)] = [words for words in directives(text(API), "if") if words[0] == "($request_uri"]
+    [crooked] = [word for word in nginx_words(files(APP)[SHARED].text) if word.startswith("~*^[^?]*")]
+
+    @given(st.sampled_from(["", "/v1", "/v1/"]), st.lists(ODD, max_size=7))
+    def check(begin: str, parts: list[str]) -> None:
+        asked = begin + "".join(parts)
+        right = asked.startswith("/v1/") and not re.match(crooked.removeprefix("~*"), asked, re.IGNORECASE)
+        assert (re.match(allowed, asked) is not None) == right
+
+    check()
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_where_it_is_asked(version: tuple[int, ...]) -> None:
     """An older nginx has the addresses from a file of the host's; without that file it starts all the same."""
@@ -303,7 +322,7 @@ def test_the_client_s_own_key_goes_through(auth: Any) -> None:
 def test_a_token_stays_at_the_edge() -> None:
     conf = api(auth={"token": "env:TOKEN", "header": "X-My-Key"})
     assert ["X-My-Key", ""] in directives(conf, "proxy_set_header")
-    assert directives(conf, "map") == [["$http_x_my_key", "$novaops_gate_user"]]
+    assert ["$http_x_my_key", "$novaops_gate_user"] in directives(conf, "map")
 
 
 def test_networks() -> None:
@@ -399,6 +418,7 @@ def test_what_a_location_changes() -> None:
     assert told == [["X-Forwarded-Prefix", "/api"], ["X-Team", 'a "${novaops_dollar}b" \\'], ["Cookie", ""], ["True-Client-IP", "me"]]
     assert directives(found, "add_header") == [
         ["Upgrade", "$novaops_switched", "always"],
+        ["X-Novaops-Site", "$novaops_shop_asked", "always"],
         ["Strict-Transport-Security", "max-age=1", "always"],
         ["X-Frame-Options", "DENY", "always"],
     ]
@@ -481,6 +501,24 @@ def test_a_location_that_asks_nobody() -> None:
     assert "allow" not in location(conf, "= /health")
 
 
+@pytest.mark.parametrize(
+    ("locations", "places"),
+    [
+        ([{"path": "/public", "auth": "off"}], ["/", "= /public", "/public/"]),
+        ([{"path": "/public/", "auth": "off"}], ["/", "/public/"]),
+        ([{"path": "/public", "exact": "true", "auth": "off"}], ["/", "= /public"]),
+        ([{"path": "/a", "auth": "off"}, {"path": "/a", "exact": "true"}, {"path": "/a/"}], ["/", "/a/", "= /a"]),
+        ([{"path": "/a", "upstreams": "127.0.0.1:1"}], ["/", "= /a", "/a/"]),
+        ([{"path": "/a"}, {"path": "/a/b", "auth": "off"}], ["/", "= /a", "/a/", "= /a/b", "/a/b/"]),
+    ],
+)
+def test_a_location_is_a_path_and_what_is_below_it(locations: Any, places: list[str]) -> None:
+    conf = text({**APP, "auth": {"from": "192.0.2.0/24"}, "locations": locations})
+    found = [" ".join(words) for words in directives(conf, "location")]
+    assert sorted(found) == sorted(places)
+    assert "allow 192.0.2.0/24" in location(conf, "/")
+
+
 # -- TLS --------------------------------------------------------------------------------------------------------------
 
 
@@ -507,13 +545,12 @@ def test_a_wrong_path_is_told_the_right_one() -> None:
 
 
 def test_hsts() -> None:
-    year = ["Strict-Transport-Security", "max-age=31536000", "always"]
-    assert directives(text({**API, "tls": "letsencrypt"}), "add_header") == [SWITCHED, year]
-    assert directives(text(API), "add_header") == [SWITCHED]
-    assert directives(text({**API, "hsts": "max-age=1; x"}), "add_header") == [
-        SWITCHED,
-        ["Strict-Transport-Security", "max-age=1; x", "always"],
-    ]
+    def said(**about: Any) -> list[list[str]]:
+        return [words for words in directives(text({**API, **about}), "add_header") if words[0] != "X-Novaops-Site"]
+
+    assert said(tls="letsencrypt") == [SWITCHED, ["Strict-Transport-Security", "max-age=31536000", "always"]]
+    assert said() == [SWITCHED]
+    assert said(hsts="max-age=1; x") == [SWITCHED, ["Strict-Transport-Security", "max-age=1; x", "always"]]
 
 
 @pytest.mark.parametrize("site", [API, APP])
@@ -528,6 +565,50 @@ def test_where_events_pass_as_they_come(site: dict[str, Any]) -> None:
     conf = text({**APP, **site})
     assert ("proxy_buffering off" in conf) is bool(site)
     assert "proxy_buffering off" in text({**APP, "buffering": "off"})
+
+
+# -- what others say for all servers ------------------------------------------------------------------------------------
+
+
+def inheriting(http: str) -> NginxFacts:
+    return nginx(conf=NginxConf({"/etc/nginx/nginx.conf": f"http {{ {http} }}"}))
+
+
+@pytest.mark.parametrize("site", [API, APP, {**APP, "auth": {"basic": {"nova": "env:PW"}}, "tls": "self-signed"}])
+def test_a_site_takes_back_what_it_inherits(site: Mapping[str, Any]) -> None:
+    """Each directive is said once in a server, however often somebody has said it; and not at all where nobody has."""
+    everything = NginxConf({"/etc/nginx/nginx.conf": "http {" + "".join(f"{name} x; {name} y;" for name in DEFAULTS) + "}"})
+    for path, written in files(site, on=nginx(conf=everything)).items():
+        if "/conf.d/novaops" not in path:
+            continue
+        for server in written.text.split("\nserver {\n")[1:]:
+            top = re.sub(r"(?s)    location .*?\n    }\n", "", server)
+            said = [line.split()[0] for line in top.splitlines() if re.match(r"    [a-z]", line)]
+            twice = {name for name in said if said.count(name) > 1} - {"listen", "error_page", "add_header", "if"}
+            assert not twice, path
+            if "novaops.conf" not in path:
+                assert {DEFAULTS[name].split()[0] for name in DEFAULTS} <= set(said)
+    alone = files(site)
+    assert not any(" limit_rate " in written.text or "novaops_nothing" in written.text for written in alone.values())
+
+
+def test_what_novaops_says_itself_is_not_taken_back() -> None:
+    ours = NginxConf({"/etc/nginx/nginx.conf": f"http {{ include {SHARED}; }}", SHARED: "limit_req zone=x; sub_filter a b;"})
+    assert "limit_req zone=novaops_no_requests" not in text(APP, on=nginx(conf=ours))
+
+
+def test_a_default_that_somebody_says_is_left() -> None:
+    assert text(APP, on=inheriting("tcp_nodelay on; limit_rate 0;")) == text(APP)
+    assert "tcp_nodelay on;" in text(APP, on=inheriting("tcp_nodelay off;"))
+
+
+def test_zones_that_count_nothing() -> None:
+    shared = files(APP, on=inheriting("limit_req zone=x; limit_conn y 1;"))[SHARED].text
+    assert [words[1] for name in ("limit_req_zone", "limit_conn_zone") for words in directives(shared, name)] == [
+        "zone=novaops_no_requests:64k",
+        "zone=novaops_wrong:2m",
+        "zone=novaops_no_connections:64k",
+    ]
 
 
 # -- secrets that cannot be used --------------------------------------------------------------------------------------
@@ -566,39 +647,39 @@ def proof(site: Mapping[str, Any]) -> SiteAnswers:
 @pytest.mark.parametrize(
     ("site", "urls", "to", "mode"),
     [
-        (API, ["https://gate.example.com/v1/models"], "127.0.0.2:443", "inject"),
-        ({**API, "path": "/"}, ["https://gate.example.com/models"], "127.0.0.2:443", "inject"),
-        (TOKEN, ["https://token.example.com/v1/models"], "127.0.0.2:443", "token"),
-        ({**API, "tls": "off", "http_port": "81"}, ["http://gate.example.com:81/v1/models"], "127.0.0.2:81", "inject"),
-        (APP, ["http://shop.example.com/"], "127.0.0.2:80", "open"),
+        (API, ["https://gate.example.com/v1/models"], "outside:443", "inject"),
+        ({**API, "path": "/"}, ["https://gate.example.com/models"], "outside:443", "inject"),
+        (TOKEN, ["https://token.example.com/v1/models"], "outside:443", "token"),
+        ({**API, "tls": "off", "http_port": "81"}, ["http://gate.example.com:81/v1/models"], "outside:81", "inject"),
+        (APP, ["http://shop.example.com/"], "outside:80", "open"),
         ({**APP, "listen": "192.0.2.7,::1"}, ["http://shop.example.com/"], "192.0.2.7:80", "open"),
         ({**APP, "listen": "2001:db8::7"}, ["http://shop.example.com/"], "[2001:db8::7]:80", "open"),
-        ({**APP, "domain": "*.a.com,b.com,c.com"}, ["http://b.com/"], "127.0.0.2:80", "open"),
-        ({**APP, "domain": "*.a.com"}, [], "127.0.0.2:80", "open"),
-        ({**APP, "auth": {"basic": {"nova": "env:PW"}}}, ["http://shop.example.com/"], "127.0.0.2:80", "basic"),
+        ({**APP, "domain": "*.a.com,b.com,c.com"}, ["http://b.com/"], "outside:80", "open"),
+        ({**APP, "domain": "*.a.com"}, [], "outside:80", "open"),
+        ({**APP, "auth": {"basic": {"nova": "env:PW"}}}, ["http://shop.example.com/"], "outside:80", "basic"),
         ({**APP, "auth": {"from": "192.0.2.0/24"}}, ["http://shop.example.com/"], "127.0.0.2:80", "from"),
         (
             {**APP, "auth": {"basic": {"nova": "env:PW"}}, "locations": [{"path": "/", "auth": "off"}]},
             ["http://shop.example.com/"],
-            "127.0.0.2:80",
+            "outside:80",
             "open",
         ),
         (
             {**APP, "auth": {"basic": {"nova": "env:PW"}}, "locations": [{"path": "/"}, {"path": "/", "exact": "yes", "auth": "off"}]},
             ["http://shop.example.com/"],
-            "127.0.0.2:80",
+            "outside:80",
             "open",
         ),
         (
             {**APP, "auth": {"basic": {"nova": "env:PW"}}, "locations": [{"path": "/x", "auth": "off"}]},
             ["http://shop.example.com/"],
-            "127.0.0.2:80",
+            "outside:80",
             "basic",
         ),
         (
             without(APP, "upstreams", locations=[{"path": "/a/", "upstreams": "127.0.0.1:1"}]),
             ["http://shop.example.com/a/"],
-            "127.0.0.2:80",
+            "outside:80",
             "open",
         ),
     ],

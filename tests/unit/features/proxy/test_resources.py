@@ -16,6 +16,7 @@ from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.proxy.facts.answer import Answered, SiteAnswer
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
+from novaops.features.proxy.listen import listens
 from novaops.features.proxy.resources.access_kept import AccessKept
 from novaops.features.proxy.resources.api_addresses import ApiAddresses, ApiTimers
 from novaops.features.proxy.resources.default_page import NoDefaultPage
@@ -30,7 +31,7 @@ from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Plan, Resource
 from novaops.model.question import Facts, Missing
 from novaops.secret import Secret
-from tests.support.proxy_sites import CASES, nginx
+from tests.support.proxy_sites import APP, CASES, nginx, section
 
 
 def rows(name: str) -> list[Any]:
@@ -50,7 +51,9 @@ def listener(text: str) -> Listener:
 def test_claims(case: Mapping[str, Any]) -> None:
     main, file = "/etc/nginx/nginx.conf", case.get("file", "")
     http = case.get("http", "")
-    conf = NginxConf({main: f"http {{ include {file}; }}", file: http} if file else {main: f"http {{ {http} }}"})
+    included = f"include {file}; include /etc/nginx/conf.d/*.conf;"
+    inside = f"http {{ {case.get('include', included)} {'' if file else http} }}"
+    conf = NginxConf({main: f"{case.get('main', '')} {inside}", **({file: http} if file else {})})
     on = nginx(
         tuple(case.get("version", (1, 22, 1))),
         conf=conf,
@@ -58,6 +61,7 @@ def test_claims(case: Mapping[str, Any]) -> None:
         resolvers=tuple(case.get("resolvers", ["192.0.2.53"])),
     )
     facts = Facts({Nginx(): on, Listening(): tuple(map(listener, case.get("listening", [])))}, {})
+    [wanted] = section([{**APP, "listen": case.get("listen", []), "tls": "off"}])
     claims = SitePreconditions(
         "shop",
         tuple(case.get("domains", ["shop.example.com"])),
@@ -66,6 +70,9 @@ def test_claims(case: Mapping[str, Any]) -> None:
         needs_resolver=case.get("asks", False),
         pooled_name=case.get("pool", ""),
         listen=tuple(case.get("listen", [])),
+        listens=lambda port, nginx: listens(wanted, port, nginx, [wanted]),
+        tls_ports=tuple(case.get("tls", [])),
+        is_api=case.get("api", False),
     )
     assert set(claims.questions()) == {Nginx(), Listening()}
     plan = make_plan([claims], facts)
@@ -93,7 +100,7 @@ def answered(text: Any, trouble: str = "", exit_code: int = 0, logged: str = LOG
         return Missing.ABSENT
     status, _, word = str(text).partition(" ")
     body = BODIES.get(word, f'{{"error": {{"message": "{word}"}}}}')
-    return Answered(int(status), body, trouble, logged, exit_code)
+    return Answered(int(status), body, trouble, logged, exit_code, site="gate")
 
 
 def api_behind(case: Mapping[str, Any]) -> ApiBehind | None:
@@ -137,6 +144,14 @@ def test_answers(case: Mapping[str, Any]) -> None:
         assert failure.why == case["trouble"]
 
 
+def test_an_answer_of_somebody_else_is_no_proof() -> None:
+    for other in ("", "shop"):
+        site = SiteAnswers("gate", ("http://gate.example.com/",), "outside:80", "/etc/x", "", "open")
+        facts: dict[Any, Any] = dict.fromkeys(site.questions(), Answered(200, "hello", "", "", site=other))
+        [(_, failure)] = make_plan([site], Facts(facts, {})).unproven
+        assert failure.what == "gate: http://gate.example.com/ answers 200, but that is not this site's answer"
+
+
 def test_a_site_without_a_plain_name_is_not_asked_for() -> None:
     site = SiteAnswers("gate", (), "127.0.0.1:80", "/etc/x", "", "open")
     assert list(site.questions()) == []
@@ -153,7 +168,7 @@ def test_an_answer_that_is_not_known_is_no_proof() -> None:
 def test_a_stream_that_nginx_gathers_is_told() -> None:
     site = SiteAnswers("gate", (URL,), "127.0.0.1:80", "/etc/x", "", "open", gathers=True)
     known, stranger = (question for question in site.questions() if isinstance(question, SiteAnswer))
-    stream = Answered(200, "data: 1", "timed out", "", 28, "text/event-stream; charset=utf-8")
+    stream = Answered(200, "data: 1", "timed out", "", 28, "text/event-stream; charset=utf-8", "", "gate")
     plan = make_plan([site], Facts({known: stream, stranger: stream}, {}))
     assert not plan.unproven, "a stream goes on for as long as it likes"
     assert ["which nginx gathers" in note.text for note in plan.notes] == [True]

@@ -1,0 +1,118 @@
+"""What servers inherit from http: how a site takes back what others have said for all servers. Pure.
+
+Only what is really there is taken back, so that nothing is written that an nginx without that module does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from novaops.features.proxy.facts.nginx import NginxFacts
+from novaops.features.proxy.resources.nginx_files import is_ours
+from novaops.formats.nginx_conf import Directive
+
+NOTHING = "$novaops_nothing"
+"""A variable without a value: a key that nothing is counted by, and a text that is replaced nowhere."""
+
+_LUA = {
+    f"{phase}_by_lua{form}": f"{phase}_by_lua_block {{ return }}"
+    for phase in ("server_rewrite", "rewrite", "access", "header_filter", "body_filter")
+    for form in ("", "_file", "_block")
+}
+
+_OFF = (
+    *("auth_basic", "auth_request", "auth_jwt", "auth_oidc", "auth_pam", "auth_ldap", "auth_gss", "auth_digest", "modsecurity"),
+    *("expires", "userid", "ssi", "charset", "override_charset", "mirror", "dav_methods", "disable_symlinks", "recursive_error_pages"),
+    *("limit_req_dry_run", "client_body_in_file_only", "client_body_in_single_buffer", "underscores_in_headers", "pagespeed"),
+    *("passenger_enabled", "ssl", "http2", "ssl_verify_client", "ssl_early_data", "ssl_reject_handshake", "ssl_ocsp"),
+    *("proxy_intercept_errors", "proxy_bind", "proxy_store", "proxy_cache", "proxy_redirect", "proxy_cookie_domain", "proxy_cookie_path"),
+    *("proxy_cookie_flags", "proxy_ignore_client_abort", "proxy_force_ranges"),
+)
+_ON = (
+    *("chunked_transfer_encoding", "ignore_invalid_headers", "merge_slashes", "tcp_nodelay", "lingering_close", "add_header_inherit"),
+    *("add_trailer_inherit", "proxy_buffering", "proxy_request_buffering", "proxy_pass_request_headers", "proxy_pass_request_body"),
+    "proxy_ssl_session_reuse",
+)
+
+DEFAULTS: Mapping[str, str] = {
+    **{name: f"{name} off" for name in _OFF},
+    **{name: f"{name} on" for name in _ON},
+    **_LUA,
+    "satisfy": "satisfy all",
+    "allow": "allow all",
+    "deny": "allow all",
+    # A list is inherited unless the server has one of its own.
+    "error_page": "error_page 599 /",
+    "add_header": 'add_header X-Novaops-Site ""',
+    "add_before_body": 'add_before_body ""',
+    "add_after_body": 'add_after_body ""',
+    "sub_filter": f'sub_filter {NOTHING} ""',
+    "limit_req": "limit_req zone=novaops_no_requests",
+    "limit_conn": "limit_conn novaops_no_connections 1",
+    "limit_rate": "limit_rate 0",
+    "limit_rate_after": "limit_rate_after 0",
+    "slice": "slice 0",
+    "send_timeout": "send_timeout 60s",
+    "client_body_timeout": "client_body_timeout 60s",
+    "client_header_timeout": "client_header_timeout 60s",
+    "client_body_buffer_size": "client_body_buffer_size 16k",
+    "client_header_buffer_size": "client_header_buffer_size 1k",
+    "large_client_header_buffers": "large_client_header_buffers 4 8k",
+    # What nginx hides in any case, and does not hide in any case.
+    "proxy_hide_header": "proxy_hide_header X-Pad",
+    "proxy_pass_header": "proxy_pass_header X-Novaops-None",
+    "proxy_ignore_headers": "proxy_ignore_headers Vary",
+    "proxy_method": "proxy_method $request_method",
+    "proxy_limit_rate": "proxy_limit_rate 0",
+    "proxy_max_temp_file_size": "proxy_max_temp_file_size 1024m",
+    "proxy_next_upstream_tries": "proxy_next_upstream_tries 0",
+    "proxy_next_upstream_timeout": "proxy_next_upstream_timeout 0",
+    "proxy_ssl_ciphers": "proxy_ssl_ciphers DEFAULT",
+}
+"""By directive: what a server says to have nginx's own default again. The values are those of nginx.org/en/docs/dirindex.html."""
+
+OF_CONNECTIONS = frozenset(
+    {
+        "client_header_timeout",
+        "client_header_buffer_size",
+        "large_client_header_buffers",
+        "underscores_in_headers",
+        "ignore_invalid_headers",
+    }
+)
+"""What nginx takes from the default server, as it does not know yet whose request it reads."""
+
+_FOR_GOOD = ("proxy_set_body", "subs_filter", "auth_require", "auth_jwt_require", "more_set_input_headers", "more_clear_input_headers")
+_FOR_GOOD_TO_APIS = ("proxy_ssl_certificate", "proxy_ssl_certificate_key", "proxy_ssl_crl")
+
+_ADDRESSES = ("real_ip_header", "set_real_ip_from")
+
+
+def taken_back(nginx: NginxFacts, said: Collection[str], only: Collection[str] = DEFAULTS) -> list[str]:
+    """The directives by which a server gets nginx's defaults again. `said`: what it says anyway."""
+    found = (each for each in foreign(nginx) if each.name in DEFAULTS and each.name in only and each.name not in said)
+    # Distributions say some of nginx's defaults in their nginx.conf.
+    lines = dict.fromkeys(DEFAULTS[each.name] for each in found if " ".join(each.words) != DEFAULTS[each.name])
+    return [line if line.endswith("}") else f"{line};" for line in lines]
+
+
+def counts_nothing(nginx: NginxFacts) -> set[str]:
+    """Which of the zones and variables are needed that `DEFAULTS` refers to."""
+    return {each.name for each in foreign(nginx)} & {"limit_req", "limit_conn", "sub_filter"}
+
+
+def stays(nginx: NginxFacts, *, is_api: bool) -> Iterator[Directive]:
+    """What no server can take back."""
+    names = _FOR_GOOD + (_FOR_GOOD_TO_APIS if is_api else ())
+    return (each for each in foreign(nginx) if each.name in names)
+
+
+def other_addresses(nginx: NginxFacts) -> Directive | None:
+    """What makes nginx believe a header in which an address of the client stands. That is wanted behind a balancer."""
+    found = {each.name: each for each in foreign(nginx) if each.name in _ADDRESSES}
+    return found.get("real_ip_header", found["set_real_ip_from"]) if "set_real_ip_from" in found else None
+
+
+def foreign(nginx: NginxFacts) -> Iterator[Directive]:
+    """What stands in http itself, by others than novaops."""
+    return (each for each in nginx.conf.of_http if not is_ours(each.file))
