@@ -157,7 +157,7 @@ def test_what_a_person_reads(here: Gate, world: World, novaops: Novaops) -> None
     assert head.split() == ["ROUTE", "DNS", "TCP", "TLS", "HTTP", "TTFB", "STREAMS", "VERDICT"]
     assert "✓ reachable" in direct
     assert "yes: 5 events from " in direct
-    assert "✘ box does not take the user or token of the inventory → novaops proxy deploy puts them there" in inject
+    assert f"✘ box does not take the user or token of the inventory → novaops -i {here.inventory} proxy deploy puts them there" in inject
     assert "✘ reachable through box, but answers do not stream: 5 events came in 1 lump" in token
     assert "✓ reachable through box" in passthrough
     assert sum("; the fastest" in line for line in done.out.splitlines()) == 1
@@ -177,7 +177,8 @@ def test_one_working_route_is_enough_and_none_is_not(here: Gate, world: World, n
     done = novaops("api", "check", "box", inventory=here.inventory, env=ENV)
     assert done.code == 1
     assert f"api.openai.com:443 ({world.address}) refuses the connection" in done.out
-    assert done.out.count("✘ box cannot reach the API, or does not trust its certificate → novaops proxy status") == len(MODES)
+    said = f"✘ box cannot reach the API, or does not trust its certificate → novaops -i {here.inventory} proxy status"
+    assert done.out.count(said) == len(MODES)
 
 
 def test_all_that_goes_wrong_on_the_way(here: Gate, world: World, novaops: Novaops, tmp_path: Path) -> None:
