@@ -81,7 +81,8 @@ def distinct(disks: list[Disk]) -> list[Disk]:
         if disk.state not in {"mounted", "defined"} or disk.binds:
             continue
         device = "" if disk.device == "auto" else _one_name(disk.device)
-        for key, value in (("device", device), ("label", disk.label), ("wipe", disk.wipe)):
+        wipe = disk.wipe if disk.device == "auto" else ""  # members of one pool, each named, have one identity
+        for key, value in (("device", device), ("label", disk.label), ("wipe", wipe)):
             if value and (other := taken.setdefault((key, value), disk.path)) != disk.path:
                 raise ValueError(f"{other} and {disk.path} both have the {key} {getattr(disk, key)}")
     return disks

@@ -39,6 +39,7 @@ members_of_pools() {
   active=$(cat /sys/block/dm-*/dm/uuid 2>/dev/null | sed -n 's/^LVM-\(.\{32\}\).*/\1/p' | sort -u)
   { [ -n "$active" ] && command -v pvs >/dev/null; } || return 0
   timeout 10 pvs --readonly --noheadings --separator '	' -o pv_name,vg_name,vg_uuid | while read -r node group uuid; do
+    [ "$uuid" ] || continue # in no group
     case $active in *"$(printf '%s' "$uuid" | tr -d -)"*) ;; *) continue ;; esac
     node=$(readlink -f -- "$node"); node=${node##*/}
     set -- "/sys/class/block/$node/holders/"*

@@ -22,6 +22,8 @@ from novaops.features.vpn.configuration import SecretFiles, configuration
 from novaops.features.vpn.credentials import checked_login, login_of
 from novaops.features.vpn.findings import Examined, Given
 from novaops.features.vpn.lint import examine
+from novaops.features.vpn.lint_options import apply
+from novaops.features.vpn.lint_parameters import examine_parameters
 from novaops.features.vpn.profile import Option, Profile, text_of
 from novaops.secret import Secret
 
@@ -222,17 +224,18 @@ OPTIONS: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parents[3] /
 
 @pytest.mark.parametrize("name", sorted(OPTIONS))
 def test_every_option_that_openvpn_knows_has_a_rule_of_its_own(name: str) -> None:
-    found = examine(whole(*BARE.splitlines(), f"{name} x"), Given(NOW, user=True))
+    found = Examined()
+    apply(Option((name, "x"), 4), found)
     assert not [one for one in found.findings if "does not know what it does" in one.what]
 
 
 @pytest.mark.parametrize("name", sorted(name for name, about in OPTIONS.items() if about["most"] is not None))
 def test_too_many_parameters_are_seen_before_openvpn_sees_them(name: str) -> None:
     """For whatever is kept: lint says no where the run would."""
-    words = ["1"] * (OPTIONS[name]["most"] + 1)
-    found = examine(whole("client", "remote vpn.example.com", "remote-cert-tls server", " ".join([name, *words])), Given(NOW, user=True))
-    kept = [one for one in found.kept if one.line == 4]
-    assert not kept or found.refusals or kept[0].name != name
+    found = Examined()
+    apply(Option((name, *["1"] * (OPTIONS[name]["most"] + 1)), 4), found)
+    examine_parameters(found)
+    assert not found.kept or found.refusals or found.kept[0].name != name
 
 
 def test_encrypted_keys() -> None:
