@@ -8,7 +8,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -186,7 +186,7 @@ class Session:
             self._send(channel, launch)
             yield channel, launch
         finally:
-            channel.close()
+            _close(channel)
 
     def _open_channel(self, transport: paramiko.Transport, *, patient: bool) -> paramiko.Channel:
         """With MaxSessions 1 a server opens a channel only when the command of the one before has ended there: `patient` waits for that.
@@ -212,10 +212,12 @@ class Session:
                 return channel
 
     def _lost(self, error: Exception) -> ConnectionLost:
-        return ConnectionLost(f"the connection to {self.target} was lost", why=str(error))
+        return ConnectionLost(f"the connection to {self.target} was lost", why=str(error) or "It ended while something was sent.")
 
     def _send(self, channel: paramiko.Channel, launch: Launch) -> None:
         """Send what the launch has due, and the end of the input after the last of it."""
+        import paramiko
+
         due, last = launch.due()
         if not due:
             return
@@ -223,7 +225,7 @@ class Session:
             channel.sendall(due)
             if last:
                 channel.shutdown_write()
-        except OSError as error:
+        except (paramiko.SSHException, OSError, EOFError) as error:  # EOFError: the socket took no more of it
             if not channel.eof_received and not channel.closed and channel.get_transport().is_active():
                 raise self._lost(error) from error
             # Else it ended before it read everything: what it said tells why.
@@ -291,13 +293,21 @@ class Session:
                 continue
             left = deadline - time.monotonic()
             if left <= 0:
-                channel.close()
+                _close(channel)
                 raise ConnectionLost(
                     f"{self.target} said nothing for {silence:g} s",
                     why="The command did not end, or the connection is dead.",
                     fix="--timeout gives it more time",
                 )
             select.select([channel], [], [], min(left, 0.5))
+
+
+def _close(channel: paramiko.Channel) -> None:
+    """Close it; the server is told where the connection still takes that."""
+    import paramiko
+
+    with suppress(paramiko.SSHException, OSError, EOFError):
+        channel.close()
 
 
 def _execute(transport: paramiko.Transport, channel: paramiko.Channel, command: str) -> None:
