@@ -78,7 +78,13 @@ def deployed(novaops: Novaops, folder: Path, host: LabHost, site: Mapping[str, A
     return novaops("proxy", "deploy", "--json", *words, inventory=inventory, env={})
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in ROWS])
+FIRST = 5
+"""So many are tried each time, the others with the long tests."""
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=case["name"], marks=[pytest.mark.long] * (number >= FIRST)) for number, case in enumerate(ROWS)]
+)
 def test_somebodys_nginx(host: LabHost, world: World, novaops: Novaops, tmp_path: Path, case: Mapping[str, Any]) -> None:
     configure(host, case)
     tls = case.get("tls", "off")
