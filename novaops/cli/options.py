@@ -140,7 +140,9 @@ class Options:
         file = inventory.found(self.inventory)
         playbooks = desired.Playbooks(file and file.parent)
         for own in playbooks.overriding:
-            typer.echo(f"{own} is used in the place of the one that comes with novaops", err=True)
+            from novaops.cli import output
+
+            output.complain(f"{own} is used in the place of the one that comes with novaops")
         return inventory.load(file, list(playbooks.by_name)), playbooks
 
     def noted(self, reports: Iterable[HostReport]) -> list[HostReport]:

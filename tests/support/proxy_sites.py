@@ -60,7 +60,7 @@ class Written:
 
 def resources(*sites: Mapping[str, Any]) -> list[Resource]:
     """All that is wanted of the host. The secrets are taken from the environment."""
-    host = HostView("canada", "192.0.2.1", frozenset(), BOOKS.templates, Path())
+    host = HostView("canada", "192.0.2.1", frozenset(), BOOKS.templates, Path(), Path())
     playbook = BOOKS.by_name["proxy"]
     return list(playbook.module.desired(host, playbook.prepare(host, section(list(sites))), {}))
 

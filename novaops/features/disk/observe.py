@@ -172,7 +172,7 @@ def _paths(host: Host, device: str) -> list[str]:
     if device == "auto" or device.startswith(("/", "ID=")):
         return [] if device == "auto" else [device.replace("ID=", "/dev/disk/by-id/", 1)]
     if "=" in device:
-        return output(host, "findfs %s", device, expected=(0, 1)).splitlines()
+        return lines_of(output(host, "findfs %s", device, expected=(0, 1)))
     return sorted(disk_name.links(device))
 
 

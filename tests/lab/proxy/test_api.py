@@ -444,7 +444,7 @@ def test_a_broken_configuration_of_somebody_else(gate: Gate, world: World, secon
 @on_one
 def test_dns_that_is_dead_while_a_site_is_set_up(gate: Gate, world: World, novaops: Novaops, tmp_path: Path) -> None:
     """The site is there, is said not to work, and works as soon as DNS does."""
-    late = {**sites(world, gate.here)[0], "name": "late", "domain": "late.lab.test", "tls": "self-signed"}
+    late = {**sites(world, gate.here)[MODES.index("inject")], "name": "late", "domain": "late.lab.test", "tls": "self-signed"}
     late = {key: value for key, value in late.items() if key not in {"acme", "email"}}
     inventory = write_inventory(tmp_path, gate.host, proxy=[late])
     world.names.stop()

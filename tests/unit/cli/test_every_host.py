@@ -177,9 +177,13 @@ def test_no_word_means_more_than_it_says(words: list[str], what: str, capfd: pyt
         ("{a: {}, b: {disk: [{path: /d}]}}", ["plan", "a"], "nothing is wanted of a"),
         ("{a: {disk: []}}", ["apply", "a"], "nothing is wanted of a"),
         ("{a: {disk: [{path: /d}]}}", ["apply", "a", "--only", "login"], "nothing is wanted of a"),
-        ("{a: {vpn: [{name: office, serve: true}]}}", ["vpn", "up"], "nothing is wanted of a"),
-        ("{a: {vpn: [{name: office, serve: true}]}}", ["vpn", "down", "a"], "nothing is wanted of a"),
-        ("{a: {vpn: [{name: l, profile: l.ovpn, routes: [h.example.com]}]}}", ["vpn", "serve"], "nothing is wanted of a"),
+        ("{a: {vpn: [{name: office, serve: true}]}}", ["vpn", "up"], "no entry of the inventory is for this verb"),
+        ("{a: {vpn: [{name: office, serve: true}]}}", ["vpn", "down", "a"], "no entry of the inventory is for this verb"),
+        (
+            "{a: {vpn: [{name: l, profile: l.ovpn, routes: [h.example.com]}]}}",
+            ["vpn", "serve"],
+            "no entry of the inventory is for this verb",
+        ),
         ("{}", ["apply"], "inventory.yaml has no hosts"),
     ],
 )

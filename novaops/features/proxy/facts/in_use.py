@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from novaops.model.question import Missing, Question, Section
-from novaops.shell import join, quote, sh_file
+from novaops.shell import join, lines_of, quote, sh_file
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class InUse(Question[Use]):
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Use | Missing]:
-        lines = [line.split("\t") for line in section.stdout.splitlines()]
+        lines = [line.split("\t") for line in lines_of(section.stdout)]
         if ["asked"] not in lines:
             return {}
         changed = {line[1] for line in lines if line[0] == "changed"}
