@@ -170,6 +170,9 @@ def test_no_word_means_more_than_it_says(words: list[str], what: str, capfd: pyt
     assert (document["hosts"], document["error"]["what"]) == ([], what)
 
 
+NONE_FITS = "no entry of the inventory is for this verb"
+
+
 @pytest.mark.parametrize(
     ("hosts", "words", "what"),
     [
@@ -177,8 +180,8 @@ def test_no_word_means_more_than_it_says(words: list[str], what: str, capfd: pyt
         ("{a: {}, b: {disk: [{path: /d}]}}", ["plan", "a"], "nothing is wanted of a"),
         ("{a: {disk: []}}", ["apply", "a"], "nothing is wanted of a"),
         ("{a: {disk: [{path: /d}]}}", ["apply", "a", "--only", "login"], "nothing is wanted of a"),
-        ("{a: {vpn: [{name: office, serve: true}]}}", ["vpn", "up"], "no entry of the inventory is for this verb"),
-        ("{a: {vpn: [{name: office, serve: true}]}}", ["vpn", "down", "a"], "no entry of the inventory is for this verb"),
+        ("{a: {vpn: [{name: office, serve: true}]}}", ["vpn", "up"], NONE_FITS),
+        ("{a: {vpn: [{name: office, serve: true}]}}", ["vpn", "down", "a"], NONE_FITS),
         (
             "{a: {vpn: [{name: l, profile: l.ovpn, routes: [h.example.com]}]}}",
             ["vpn", "serve"],
