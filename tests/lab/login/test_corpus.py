@@ -42,7 +42,7 @@ DENY_REFUSED = {
     "s13": "nova: AuthenticationMethods publickey,keyboard-interactive:pam needs a password ← /etc/ssh/sshd_config:17",
 }
 BROKEN = {"s19": "Bad configuration option"}
-SHORT = {"s11", "s17", "s18", "s19"}
+SHORT = {"s11", "s17"}
 
 Call = Callable[..., Done]
 

@@ -47,6 +47,7 @@ def test_right_after_the_engines_work(name: str, request: pytest.FixtureRequest,
     assert "penalty" not in host.run("journalctl -o cat | grep -i 'drop connection' || true")
 
 
+@pytest.mark.long
 def test_without_pam(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
     """There keyboard-interactive asks for nothing: it is not offered, and verify does not ask for it. And back again with PAM."""
     inventory = write_inventory(tmp_path, container, login={"users": [{"name": "netlab", "password": "env:PW"}], "others": "denied"})
