@@ -28,10 +28,12 @@ class LoopMount:
         assert self.shell.stdout
         self.shell.stdin.write(f"{join(words)}; status=$?; echo; echo end $status\n")
         self.shell.stdin.flush()
-        lines = list(iter(self.shell.stdout.readline, "")) if self.shell.poll() is not None else []
-        while not (lines and lines[-1].startswith("end ")):
-            lines.append(self.shell.stdout.readline())
-        assert lines[-1] == f"end {status}\n", (words, lines)
+        lines: list[str] = []
+        for line in iter(self.shell.stdout.readline, ""):
+            lines.append(line)
+            if line.startswith("end "):
+                break
+        assert lines[-1:] == [f"end {status}\n"], (words, lines)
         return "".join(lines[:-2])
 
     def mount(self, options: str) -> None:
@@ -57,7 +59,8 @@ def loop_mount(kind: str, folder: Path) -> Iterator[LoopMount]:
     if probe.returncode:
         pytest.skip(f"no loop mounts here: {probe.stderr}")
     host = LoopMount(image, kind)
-    host.mount("defaults")
-    yield host
-    host.run("umount", "--", str(host.at))
-    host.shell.communicate("exit\n", timeout=30)
+    try:
+        host.mount("defaults")
+        yield host
+    finally:
+        host.shell.communicate("exit\n", timeout=30)  # with its namespace its mounts end

@@ -25,10 +25,10 @@ def test_an_option_that_the_kernel_does_not_know_is_named(mounted: LoopMount) ->
         pytest.skip("dmesg says nothing here")
     other = mounted.at.parent / "other"
     other.mkdir()
-    device = mounted.seen().source
-    line = FstabLine(device, str(other), "ext4", ("nodiscrad", "nofail"))
     mounted.run("umount", "--", str(mounted.at))
-    mounted.run("losetup", "--", device, str(mounted.image))
+    attach = ("losetup", "--find", "--show", str(mounted.image))  # any that is free now: another test may have taken the one of before
+    device = subprocess.run(attach, capture_output=True, text=True, check=True).stdout.strip()
+    line = FstabLine(device, str(other), "ext4", ("nodiscrad", "nofail"))
     said = mounted.run(*mounting.trial(line, str(other)).words, status=32)
     assert "the kernel: ext4: Unknown parameter 'nodiscrad'" in said
     mounted.run(*mounting.trial(FstabLine(device, str(other), "ext4", ("noatime", "nofail")), str(other)).words)
