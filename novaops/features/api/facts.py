@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
+from novaops.formats import curl
 from novaops.formats.names import pair
 from novaops.model.question import Missing, Question, Section
 from novaops.secret import Secret
@@ -17,8 +18,6 @@ from novaops.shell import lines_of, quote, sh_file
 
 NO_CURL = 7
 """Exit status of the script where the host has no curl."""
-TIMED_OUT = 28
-"""curl's exit code for a request that took too long."""
 _SHOWN_BYTES = 4000
 """Of an answer that are kept; route.sh has the same number."""
 _MEASURED = (
@@ -177,11 +176,7 @@ def _curl_config(probe: RouteProbe, url: str, body: str = "") -> str:
         options.append(("user", probe.login.reveal()))
     for name, value in probe.headers:
         options.append(("header", f"{name}: {value.reveal() if isinstance(value, Secret) else value}"))
-    return "\n".join(["http1.1", *(f'{name} = "{_escaped(value)}"' for name, value in options)])
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    return "http1.1\n" + curl.config(options).removesuffix("\n")
 
 
 def _result(probe: RouteProbe, fields: Sequence[str]) -> RouteResult:
@@ -192,7 +187,7 @@ def _result(probe: RouteProbe, fields: Sequence[str]) -> RouteResult:
     status, *times, address, content_type, redirect = _text(measured).split("\t", 7)
     dns, connected, secured, first = _ends(times)
     second_try = tuple(dict.fromkeys(lines_of(_text(again))))
-    late = int(exit_code) == TIMED_OUT
+    late = int(exit_code) == curl.TIMED_OUT
     notes = {word: rest for word, _, rest in (line.partition(" ") for line in lines_of(_text(way)))}
     local_address, _, options = notes.get("hosts-file", "").partition(" ")
     return RouteResult(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from novaops.features.api.facts import TIMED_OUT, RouteProbe, StreamResult
+from novaops.features.api.facts import RouteProbe, StreamResult
+from novaops.formats.curl import TIMED_OUT
 from novaops.providers.answer import read_error
 
 APART = 20

@@ -6,13 +6,12 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 
-from novaops.features.api.facts import TIMED_OUT, RouteProbe, RouteResult
+from novaops.features.api.facts import RouteProbe, RouteResult
+from novaops.formats.curl import TIMED_OUT, TOO_LONG
 from novaops.formats.names import pair
 from novaops.providers import proof
 from novaops.providers.proof import ApiAnswer, Asked, Rule, Verdict, first
 
-_TOO_LONG = 63
-"""curl's exit code for an answer longer than it was to fetch. Its beginning says enough."""
 _VPN_DEVICES = "vpn-"
 """What the names of the VPNs' devices begin with."""
 
@@ -96,7 +95,7 @@ def judge(route: ApiRoute, probe: RouteProbe, result: RouteResult) -> Verdict:
     if result.exit_code and not result.http_status:
         seen = [word for word, holds in _observations(route, probe, result).items() if holds]
         return first(UNANSWERED, result.exit_code, seen, _words(route, probe, result))
-    if result.exit_code not in {0, _TOO_LONG}:
+    if result.exit_code not in {0, TOO_LONG}:
         return Verdict(works=False, text=f"an answer began ({result.http_status}), and broke off: {result.error}")
     asked = Asked(
         path="/" + route.url.partition("://")[2].partition("/")[2],

@@ -7,10 +7,10 @@ from itertools import zip_longest
 from typing import Any
 
 from novaops.errors import HostFailed
-from novaops.features.proxy.facts.answer import TOO_LONG
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
 from novaops.features.proxy.facts.site_state import HostSites, Reached, SiteState, SiteStates
 from novaops.features.proxy.resources.nginx_files import site_files
+from novaops.formats.curl import TOO_LONG
 from novaops.formats.x509 import Certificate, Chain
 from novaops.model.question import Facts, Question
 from novaops.providers.proof import ApiAnswer, Asked, judge

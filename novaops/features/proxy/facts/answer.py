@@ -6,18 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from novaops.formats import curl
 from novaops.model.question import Missing, Question, Section
 from novaops.secret import Secret
 from novaops.shell import lines_of, quote
 
 SECONDS = 15
 """How long an answer may take, in seconds."""
-
-TOO_LONG = 63
-"""curl's exit code for an answer longer than it was to fetch."""
-
-TIMED_OUT = 28
-"""curl's exit code for a request that took too long."""
 
 
 ASKS = "X-Novaops-Asks: yes"
@@ -54,7 +49,7 @@ class Answered:
     @property
     def whole(self) -> bool:
         """A stream of events may go on for as long as it likes."""
-        return self.status > 0 and (self.exit_code in {0, TOO_LONG} or (self.exit_code == TIMED_OUT and self.is_stream))
+        return self.status > 0 and (self.exit_code in {0, curl.TOO_LONG} or (self.exit_code == curl.TIMED_OUT and self.is_stream))
 
 
 @dataclass(frozen=True)
@@ -141,11 +136,7 @@ def _curl_config(question: SiteAnswer) -> str:
     options.append(("header", ASKS))
     for name, value in question.headers:
         options.append(("header", f"{name}: {value.reveal() if isinstance(value, Secret) else value}"))
-    return "".join(f'{name} = "{_escaped(value)}"\n' for name, value in options)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
+    return curl.config(options)
 
 
 def _text(encoded: str) -> str:
