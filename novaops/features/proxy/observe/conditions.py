@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from http import HTTPStatus
 
 import pytest
 
 from novaops.features.proxy.observe.site import ObservedSite, Pool
+from novaops.providers import proof
 from novaops.verify.http import HttpAnswer
 
 
@@ -59,8 +59,5 @@ def streamed(seen: ObservedSite) -> HttpAnswer:
 
 def own_error(answer: HttpAnswer) -> str | None:
     """The message of an error of the proxy's own; None for an answer of the API's."""
-    try:
-        error = json.loads(answer.body)["error"]
-        return str(error.get("message", "")) if error.get("type") == "novaops_proxy" else None
-    except (ValueError, LookupError, TypeError, AttributeError):
-        return None
+    error = proof.own_error(answer.text)
+    return None if error is None else error.message
