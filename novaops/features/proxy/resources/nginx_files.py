@@ -66,7 +66,8 @@ class NginxFiles(Resource):
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         nginx = facts.known(Nginx())
-        steps = [step for part in self.parts for step in self._file(part, nginx, facts).plan(facts)]
+        files = [(part, self._file(part, nginx, facts)) for part in self.parts]
+        steps = [step for _, file in files for step in file.plan(facts)]
         if not steps:
             return
         if nginx.broken and not _names_ours(nginx.broken) and not self._mentions(nginx.broken, facts):
@@ -81,7 +82,7 @@ class NginxFiles(Resource):
             for change in step.changes
             if change.before is not None or change.field in {"file", "content", "then"}  # the permissions of a new file say nothing
         ]
-        changes += (change for part in self.parts for change in self._access(part, nginx, facts))
+        changes += (change for part, file in files for change in _access(part, file, facts))
         step = Step(self.id, tuple(changes), tuple(action for step in steps for action in step.actions))
         read_anew = {part.path for part in self.parts if part.read_anew}
         needs_reload = any(isinstance(action, WriteFile) and action.path not in read_anew for action in step.actions)
@@ -93,22 +94,22 @@ class NginxFiles(Resource):
         texts = [(file.content or b"").decode("utf-8", "replace") for file in found if isinstance(file, FileState)]
         return any(f'"{path}"' in text for path in re.findall(r'"(/[^"]+)"', complaint) for text in texts)
 
-    def _access(self, part: Part, nginx: NginxFacts, facts: Facts) -> Iterable[Change]:
-        """Who gains and who loses access by a file."""
-        if part.who is None:
-            return
-        found = facts[FileAt(part.path)]
-        old = "" if found is Missing.ABSENT else (found.content or b"").decode("utf-8", "replace")
-        new = part.content(nginx, old)
-        before, after = part.who(old), part.who("" if new is None else payload(new).decode("utf-8", "replace"))
-        if set(before) != set(after):
-            yield Change("who may use it", ", ".join(before) or None, ", ".join(after) or None)
-
     def _file(self, part: Part, nginx: NginxFacts, facts: Facts) -> File:
         found = facts[FileAt(part.path)]
         old = "" if found is Missing.ABSENT else (found.content or b"").decode("utf-8", "replace")
         group = nginx.worker_group if part.for_workers else "root"
         return File(part.path, part.content(nginx, old), part.mode, group=group, then=part.followed_by)
+
+
+def _access(part: Part, file: File, facts: Facts) -> Iterable[Change]:
+    """Who gains and who loses access by a file."""
+    if part.who is None:
+        return
+    found = facts[FileAt(part.path)]
+    old = "" if found is Missing.ABSENT else (found.content or b"").decode("utf-8", "replace")
+    before, after = part.who(old), part.who("" if file.content is None else payload(file.content).decode("utf-8", "replace"))
+    if set(before) != set(after):
+        yield Change("who may use it", ", ".join(before) or None, ", ".join(after) or None)
 
 
 def is_ours(file: str) -> bool:
