@@ -142,7 +142,7 @@ def statuses(done: Done) -> list[str]:
 def test_a_fresh_login_confirms_and_nothing_is_left(inside: Inside, novaops: Novaops, tmp_path: Path, timer: str) -> None:
     if timer == "sleeper":
         inside("mv /usr/bin/systemd-run /usr/bin/hidden")
-    inside("echo 'LogLevel VERBOSE' >/etc/ssh/sshd_config.d/verbose.conf; systemctl reload ssh")
+    inside("echo 'LogLevel VERBOSE' >/etc/ssh/sshd_config.d/verbose.conf; systemctl restart ssh")
     file = write_inventory(tmp_path, inside.host, [A, B, C])
     done = novaops("apply", "--json", inventory=file)
     assert (done.code, done.host["status"], statuses(done)) == (0, "changed", ["changed"] * 3), done.text
@@ -193,9 +193,9 @@ def test_without_a_fresh_login_the_host_is_as_before(inside: Inside, novaops: No
 
 
 FAULTS_OUTSIDE = {
-    "a DenyUsers file": "echo 'DenyUsers root' >/etc/ssh/sshd_config.d/x.conf; systemctl reload ssh",
+    "a DenyUsers file": "echo 'DenyUsers root' >/etc/ssh/sshd_config.d/x.conf; systemctl restart ssh",
     "no login shell": "chsh -s /usr/sbin/nologin root",
-    "no room for the session": "echo 'MaxSessions 0' >/etc/ssh/sshd_config.d/x.conf; systemctl reload ssh",
+    "no room for the session": "echo 'MaxSessions 0' >/etc/ssh/sshd_config.d/x.conf; systemctl restart ssh",
 }
 
 
@@ -418,7 +418,7 @@ def test_the_word_is_nowhere_but_on_its_way(inside: Inside, novaops: Novaops, tm
     del novaops
     word = "the-word-of-this-run-and-of-no-other"
     monkeypatch.setattr("novaops.engine.run._guard", lambda seconds: Guard(Secret(word), seconds))
-    inside("echo 'LogLevel DEBUG3' >/etc/ssh/sshd_config.d/verbose.conf; systemctl reload ssh")
+    inside("echo 'LogLevel DEBUG3' >/etc/ssh/sshd_config.d/verbose.conf; systemctl restart ssh")
     watch = "until [ -e /run/go ]; do cat /proc/[0-9]*/cmdline 2>/dev/null; done >/run/seen"
     inside(f"setsid sh -c {quote(watch)} </dev/null >/dev/null 2>&1 &")
     report = in_process(inside, tmp_path, [Twice()])

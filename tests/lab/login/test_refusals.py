@@ -116,7 +116,7 @@ printf 'match  USER="netlab"\n\tPasswordAuthentication  no\n' >sshd_config.d/99-
 def test_what_only_looks_as_if_it_were_in_the_way(box: Box, here: Call) -> None:
     box.made_so(ODD)
     try:
-        there = box.inside(f"systemctl reload ssh; {SNAPSHOT}")
+        there = box.inside(f"systemctl restart ssh; {SNAPSHOT}")
         done = here("login", *NETLAB)
         assert (done.code, done.host["status"], done.host["execs"], done.host["fresh_logins"]) == (0, "changed", 3, 1), done.text
         assert lets_in(box.inside.host, "netlab", "not it", PW) == [False, True]
@@ -124,7 +124,7 @@ def test_what_only_looks_as_if_it_were_in_the_way(box: Box, here: Call) -> None:
         assert here("undo", "box").code == 0
         assert box.inside(SNAPSHOT) == there
     finally:
-        box.inside(f"{MEND}systemctl reload ssh")
+        box.inside(f"{MEND}systemctl restart ssh")
 
 
 def test_everyone_is_everyone_but_root(box: Box, here: Call) -> None:
@@ -146,4 +146,4 @@ def test_everyone_is_everyone_but_root(box: Box, here: Call) -> None:
         box.inside("rm /etc/ssh/sshd_config.d/10-x.conf")
         assert told("root") == root
     finally:
-        box.inside(f"{MEND}systemctl reload ssh")
+        box.inside(f"{MEND}systemctl restart ssh")

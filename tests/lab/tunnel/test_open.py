@@ -68,7 +68,7 @@ def test_the_api_and_what_is_refused(novaops: Novaops, container: LabHost, world
 @pytest.mark.long
 def test_an_sshd_that_forbids_it(novaops: Novaops, container: LabHost, tmp_path: Path) -> None:
     inventory = write_inventory(tmp_path, container)
-    container.run("echo 'AllowTcpForwarding no' >/etc/ssh/sshd_config.d/00-no.conf; systemctl reload ssh")
+    container.run("echo 'AllowTcpForwarding no' >/etc/ssh/sshd_config.d/00-no.conf; systemctl restart ssh")
     done = novaops("tunnel", "open", "box", "--to", "127.0.0.1:22", "--json", inventory=inventory)
     error: dict[str, Any] = done.json["error"]
     assert (done.code, error["what"]) == (1, f"box ({container.address}) does not forward to 127.0.0.1:22")

@@ -386,7 +386,7 @@ def test_a_check_that_the_gateway_forbids_says_nothing_against_the_tunnel(
     ends: tuple[LabHost, LabHost], tunnel: Callable[..., Tunnels], supervisor: str
 ) -> None:
     client, gateway = ends
-    own = "sed -i -e '/^Include/d' /etc/ssh/sshd_config; echo 'AllowTcpForwarding remote' >>/etc/ssh/sshd_config; systemctl reload ssh"
+    own = "sed -i -e '/^Include/d' /etc/ssh/sshd_config; echo 'AllowTcpForwarding remote' >>/etc/ssh/sshd_config; systemctl restart ssh"
     gateway.run(own)
     up = tunnel(entry(reverse=True, to="127.0.0.1:22", listen=9000, supervisor=supervisor, every=5))
     done = up("up")
@@ -530,7 +530,7 @@ def test_the_newer_debian_as_client(novaops: Novaops, ends: tuple[LabHost, LabHo
     shut_off(client, world)
     up = Tunnels(novaops, write(tmp_path, client, gateway, [entry(via="box", transparent=True)]))
     was = [before(host) for host in ends]
-    gateway.run("echo 'PermitOpen none' >>/etc/ssh/sshd_config; systemctl reload ssh")
+    gateway.run("echo 'PermitOpen none' >>/etc/ssh/sshd_config; systemctl restart ssh")
     assert max(execs(up("up")).values()) <= 5
     assert client.run(f"{AT} https://api.lab.test/v1/models") == "401"
     assert execs(up("up")) == {"box": 1, "newer": 1}

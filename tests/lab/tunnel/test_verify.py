@@ -46,7 +46,7 @@ def test_right_after_the_engines_work_and_two_faults(novaops: Novaops, ends: tup
     assert "the gateway should let the tunnel's key listen nowhere else, but it took a port for it" in failed
 
 
-NO_DROP_IN = "rm -f /etc/ssh/sshd_config.d/*novaops-tunnel*; systemctl reload ssh"
+NO_DROP_IN = "rm -f /etc/ssh/sshd_config.d/*novaops-tunnel*; systemctl restart ssh"
 
 FAULTS = {
     "a shell": (
