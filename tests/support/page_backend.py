@@ -38,11 +38,9 @@ class PageBackend:
         self.answering: Callable[[Question], Sequence[Event]] | None = None
 
     def providers(self) -> Sequence[ProviderChoice]:
-        local = ProviderChoice("local", usable=True, parameters=("temperature", "top_p", "max_tokens"))
-        return [local, ProviderChoice("openai", usable=False, hint="set OPENAI_API_KEY and start novaops again")]
-
-    def routes(self) -> Sequence[str]:
-        return ["direct", "canada", "proxy:canada/openai"]
+        routes = ("direct", "canada", "proxy:canada/openai")
+        local = ProviderChoice("local", usable=True, routes=routes, model="smollm2-135m", parameters=("temperature", "top_p", "max_tokens"))
+        return [local, ProviderChoice("openai", usable=False)]
 
     def kinds(self) -> Sequence[str]:
         return [".txt", ".md", ".pdf"]
@@ -51,6 +49,8 @@ class PageBackend:
         return 1 << 20
 
     def check(self, choice: Choice) -> float:
+        if choice.provider == "openai":
+            raise UsageError("openai asks for a key, and there is none", fix="say where it is: --key env:NAME")
         if choice.via == "canada":
             raise Unreachable("canada does not answer", why="Nothing came within 8 s.", fix="novaops host check canada says more")
         return 12.4

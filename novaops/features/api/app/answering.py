@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import closing, suppress
 from dataclasses import asdict
 from typing import Any
@@ -18,7 +18,7 @@ from novaops.features.api.app.sentences import bug, document
 _KINDS: dict[type[Any], str] = {Text: "text", Passages: "passages", Used: "used", Ended: "ended"}
 
 
-async def lines(begin: Callable[[], Generator[Event]]) -> AsyncIterator[str]:
+async def lines(begin: Callable[[], Generator[Event]]) -> AsyncGenerator[str]:
     """The events that `begin` gives as lines, with the milliseconds since the beginning. An error is the last line.
 
     A thread of its own begins, reads and closes them, as only the thread that is inside of a generator can.

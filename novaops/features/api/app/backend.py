@@ -21,8 +21,9 @@ class ProviderChoice:
     name: str
     usable: bool
     """Whether there is what it asks for, such as a key."""
-    hint: str = ""
-    """What to do where it is not."""
+    routes: Sequence[str] = ("direct",)
+    model: str = ""
+    """The one that is asked where the question names none."""
     parameters: Sequence[str] = ()
     """Those of Question.parameters that it has."""
 
@@ -80,8 +81,6 @@ class Backend(Protocol):
     """Every method raises NovaopsError, whose sentences are shown beside what caused them."""
 
     def providers(self) -> Sequence[ProviderChoice]: ...
-
-    def routes(self) -> Sequence[str]: ...
 
     def kinds(self) -> Sequence[str]:
         """The ends of the names of files that can be read: ".pdf"."""

@@ -89,7 +89,6 @@ class Page:
             known = self.backend
             return {
                 "providers": [asdict(each) for each in known.providers()],
-                "routes": list(known.routes()),
                 "chosen": asdict(self.chosen),
                 "bases": list(known.bases()),
                 "kinds": list(known.kinds()),

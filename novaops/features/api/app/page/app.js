@@ -82,7 +82,8 @@ function problem({ what, why, fix }, again) {
 
 // --- Connection.
 
-let known = { providers: [], routes: [], bases: [], kinds: [], largest: 0 };
+let known = { providers: [], bases: [], kinds: [], largest: 0 };
+const provider = () => known.providers.find((each) => each.name === $("provider").value);
 const choice = () => ({ provider: $("provider").value, via: $("via").value });
 const routeName = (via) => (via === "direct" ? t("direct") : via);
 const PARAMETERS = {
@@ -106,13 +107,7 @@ let measurement = 0;
 
 async function measure() {
   const mine = ++measurement;
-  const chosen = known.providers.find((each) => each.name === $("provider").value);
   $("connection-problem").replaceChildren();
-  if (chosen && !chosen.usable) {
-    shownStatus("bad", "unusable");
-    $("connection-problem").append(problem({ what: chosen.hint }));
-    return;
-  }
   shownStatus("", "checking");
   try {
     const { ms } = await call("POST", path("check"), choice());
@@ -127,9 +122,23 @@ async function measure() {
   if (mine === measurement) $("models").replaceChildren(...found.models.map((value) => make("option", { value })));
 }
 
+// What depends on the provider.
+function showProvider(via) {
+  fill($("via"), provider().routes.map((each) => [each, routeName(each)]));
+  if (provider().routes.includes(via)) $("via").value = via;
+  $("model").value = "";
+  $("models").replaceChildren();
+  showModelHint();
+  showParameters();
+  measure();
+}
+
+function showModelHint() {
+  $("model").placeholder = provider()?.model || t("modelHint");
+}
+
 function showParameters() {
-  const chosen = known.providers.find((each) => each.name === $("provider").value);
-  const fields = Object.entries(PARAMETERS).filter(([name]) => chosen?.parameters.includes(name));
+  const fields = Object.entries(PARAMETERS).filter(([name]) => provider().parameters.includes(name));
   $("parameters").replaceChildren(
     ...fields.map(([name, limits]) => {
       const input = make("input", { name, inputMode: "decimal", autocomplete: "off", ...limits });
@@ -146,7 +155,13 @@ function parameters() {
 }
 
 function fill(select, values) {
+  const before = select.value;
   select.replaceChildren(...values.map(([value, text]) => make("option", { value, textContent: text })));
+  if (values.some(([value]) => value === before)) select.value = before;
+}
+
+function showProviders() {
+  fill($("provider"), known.providers.map(({ name, usable }) => [name, usable ? name : `${name} · ${t("unusable")}`]));
 }
 
 // --- Knowledge bases and their documents.
@@ -580,7 +595,9 @@ function changeTheme() {
 function changeLanguage() {
   language = language === "zh" ? "en" : "zh";
   sayAll();
+  showProviders();
   for (const option of $("via").options) option.textContent = routeName(option.value);
+  showModelHint();
   showComposer();
 }
 
@@ -616,12 +633,7 @@ function wire() {
     // An input method that composes Chinese takes Enter for itself.
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing && !running) submit(event);
   });
-  on("provider", "change", () => {
-    $("model").value = "";
-    $("models").replaceChildren();
-    showParameters();
-    measure();
-  });
+  on("provider", "change", () => showProvider($("via").value));
   on("via", "change", measure);
   on("check", "click", measure);
   on("add-base", "click", () => askName());
@@ -659,16 +671,13 @@ async function start() {
     $("connection-problem").append(problem(error));
     return;
   }
-  fill($("provider"), known.providers.map(({ name }) => [name, name]));
-  fill($("via"), known.routes.map((via) => [via, routeName(via)]));
+  showProviders();
   $("provider").value = known.chosen.provider;
-  $("via").value = known.chosen.via;
   $("kinds").textContent = known.kinds.map((kind) => kind.slice(1)).join(" · ");
-  showParameters();
+  showProvider(known.chosen.via);
   showBases();
   $("ask").focus();
   document.documentElement.dataset.ready = "yes";
-  measure();
 }
 
 start();
