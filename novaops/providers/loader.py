@@ -114,7 +114,9 @@ class Chat(StrictModel):
     model: str | None = None
     """Without --model; else the one of `stream`."""
     parameters: dict[Parameter, str] = _COMMON
-    """Our name of a parameter, and the API's. One that is not here is refused: most servers ignore what they do not know."""
+    """Our name of a parameter, and the API's; `metadata.user_id` is a field inside another. One that is not here is refused: most
+    servers ignore what they do not know.
+    """
     usage: dict[str, Any] = {}
     """What a streaming request must have so that the answer says what it cost."""
     web_search: dict[str, Any] | None = None

@@ -18,6 +18,7 @@ _BLOCKS = {"text": ("text", False), "thinking": ("thinking", True)}
 
 class Anthropic:
     path = "/messages"
+    models = "/models"
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         if request.knowledge:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from typing import Any, Self
 
@@ -41,20 +41,31 @@ class ChatClient:
     def close(self) -> None:
         self.http.close()
 
-    def chat(self, request: ChatRequest) -> Iterator[Event]:
-        request = replace(request, model=request.model or self.http.provider.model)
-        if not request.model:
-            raise UsageError(f"{self.http.name}: which model?", fix="--model NAME says it")
-        fields = parameters(request, self._chat, self.http.name)
-        body = merged(self._form.body(request), fields)
+    def chat(self, request: ChatRequest) -> Generator[Event]:
+        body = self.check(request)
         return self._streamed(body) if request.stream else self._whole(body)
 
-    def _whole(self, body: dict[str, Any]) -> Iterator[Event]:
+    def check(self, request: ChatRequest) -> dict[str, Any]:
+        """The body of the request; nothing is sent. Raises UsageError for what the provider does not have."""
+        request = replace(request, model=request.model or self.http.provider.model)
+        if not request.model:
+            raise UsageError(f"{self.http.name}: which model?", fix="--model NAME says it; novaops api models lists them")
+        return merged(self._form.body(request), parameters(request, self._chat, self.http.name))
+
+    def models(self) -> list[str]:
+        """The names of the models that this key may use, or that are on offer. Raises ApiFailed, Unreachable."""
+        document = self.http.document("GET", self._form.models)
+        listed = document.get("data") if isinstance(document, dict) else None
+        if not isinstance(listed, list):
+            raise ApiFailed(f"{self.http.name} answers with no list of models")
+        return sorted(str(one["id"]) for one in listed if isinstance(one, dict) and "id" in one)
+
+    def _whole(self, body: dict[str, Any]) -> Generator[Event]:
         document = self.http.document("POST", self._form.path, json=body, model=body["model"])
         self._refuse_error(document)
         yield from self._form.events(document)
 
-    def _streamed(self, body: dict[str, Any]) -> Iterator[Event]:
+    def _streamed(self, body: dict[str, Any]) -> Generator[Event]:
         """A stream is complete when it says so, or when each answer that has begun is finished."""
         open_choices, finished = set(), False
         for event in self.http.events(self._form.path, body):

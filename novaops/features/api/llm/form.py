@@ -10,7 +10,9 @@ from novaops.features.api.llm.protocol import ChatRequest, Event, Message
 
 class Form(Protocol):
     path: str
-    """Below that of the first endpoint."""
+    """Of a chat, below that of the first endpoint."""
+    models: str
+    """Of the list of models."""
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         """Without the parameters. Raises UsageError for what the form cannot say."""

@@ -12,6 +12,7 @@ from novaops.features.api.llm.protocol import ChatRequest, Delta, Event, Finishe
 
 class OpenAi:
     path = "/chat/completions"
+    models = "/models"
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         if request.knowledge:
@@ -20,6 +21,7 @@ class OpenAi:
         return {"model": request.model, "messages": messages, "stream": request.stream}
 
     def events(self, document: Any) -> Iterator[Event]:
+        usage = document.get("usage")
         for choice in document.get("choices") or ():
             number = choice.get("index", 0)
             said = choice.get("delta") or choice.get("message") or {}
@@ -28,7 +30,8 @@ class OpenAi:
                     yield Delta(str(text), number, reasoning)
             if choice.get("finish_reason"):
                 yield Finished(str(choice["finish_reason"]), number)
-        if usage := document.get("usage"):
+            usage = choice.get("usage") or usage
+        if usage:
             yield Usage(usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0))
 
     def is_last(self, document: Any) -> bool:

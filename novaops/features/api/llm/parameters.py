@@ -21,13 +21,13 @@ def parameters(request: ChatRequest, chat: Chat, name: str) -> dict[str, Any]:
         theirs = known.get(ours)
         if theirs is None:
             raise _no_parameter(ours, name, list(known))
-        fields[theirs] = value
+        fields = merged(fields, _nested(theirs, value))
     if request.web_search:
         if chat.web_search is None:
             raise UsageError(f"{name} does not search the web by itself", fix="leave --web-search out, or take another --provider")
-        fields |= chat.web_search
+        fields = merged(fields, chat.web_search)
     if request.stream:
-        fields |= chat.usage
+        fields = merged(fields, chat.usage)
     return fields
 
 
@@ -38,6 +38,12 @@ def merged(body: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
         before = found.get(key)
         found[key] = merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
     return found
+
+
+def _nested(name: str, value: Any) -> dict[str, Any]:
+    """A field, or one inside another: `metadata.user_id`."""
+    outer, dot, inner = name.partition(".")
+    return {outer: _nested(inner, value) if dot else value}
 
 
 def _no_parameter(ours: str, name: str, known: list[str]) -> UsageError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -110,7 +110,7 @@ Event = Delta | Passage | Usage | Finished
 class Client(Protocol):
     """One provider by one route."""
 
-    def chat(self, request: ChatRequest) -> Iterator[Event]:
+    def chat(self, request: ChatRequest) -> Generator[Event]:
         """The events of the answer, as they come. Closing the iterator ends the request.
 
         Raises UsageError for a parameter that the provider does not have, before anything is sent; ApiFailed; Unreachable.

@@ -10,6 +10,7 @@ from novaops.features.api.llm.protocol import ChatRequest, Delta, Event, Finishe
 
 class SenseNova:
     path = "/llm/chat-completions"
+    models = "/llm/models"
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         messages = [{"role": message.role, "content": message.text} for message in request.messages]
