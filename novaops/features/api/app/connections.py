@@ -47,6 +47,10 @@ class Connections:
     def providers(self) -> Sequence[ProviderChoice]:
         return [self._described(name) for name in self._names()]
 
+    def default(self, provider: str) -> Choice:
+        """By the chosen route where that leads there too."""
+        return Choice(provider, self.chosen.via if self.chosen.via in self._routes(provider) else DIRECT)
+
     @contextmanager
     def http(self, choice: Choice) -> Iterator[tuple[Access, Http]]:
         """An open way. What an error of it says has no secret in it. One that is lost is opened anew at the next use."""
@@ -103,7 +107,7 @@ class Connections:
     def _described(self, name: str) -> ProviderChoice:
         routes = self._routes(name)
         try:
-            access = self.access(Choice(name, self.chosen.via if self.chosen.via in routes else DIRECT))
+            access = self.access(self.default(name))
         except UsageError:
             return ProviderChoice(name, usable=False, routes=routes)
         known = access.route.provider

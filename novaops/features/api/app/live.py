@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,6 +21,7 @@ from novaops.features.api.knowledge.search import search
 from novaops.features.api.llm.chat import ChatClient
 from novaops.features.api.llm.protocol import ChatRequest, Delta, Finished, Message, Parameters, Usage
 from novaops.features.api.llm.protocol import Event as ApiEvent
+from novaops.features.api.remote.embeddings import Embeddings
 
 _PARAMETERS = TypeAdapter(Parameters)
 
@@ -55,7 +56,8 @@ class LiveBackend:
         parameters = _parameters(question)
         context = ""
         if question.base:
-            found = prompt.fitting(search(question.base, question.messages[-1][1]))
+            with self._embedder(question.base) as embedder:
+                found = prompt.fitting(search(question.base, question.messages[-1][1], embedder=embedder))
             yield Passages([backend.Passage(each.text, each.source) for each in found])
             context = prompt.context(found) if found else ""
         messages = tuple(Message(role, text) for role, text in question.messages)
@@ -77,10 +79,21 @@ class LiveBackend:
         return [Document(each.name, each.passages) for each in bases.list_documents(base)]
 
     def add(self, base: str, file: Path) -> None:
-        bases.add_document(base, file)
+        with self._embedder(base) as embedder:
+            bases.add_document(base, file, embedder=embedder)
 
     def remove(self, base: str, document: str) -> None:
         bases.remove_document(base, document)
+
+    @contextmanager
+    def _embedder(self, base: str) -> Iterator[Embeddings | None]:
+        """What makes the vectors of a base that has some."""
+        provider, _, model = bases.describe(base).embeddings.partition("/")
+        if not provider:
+            yield None
+            return
+        with self._connections.http(self._connections.default(provider)) as (_, http):
+            yield Embeddings(http, model)
 
 
 def _parameters(question: Question) -> Parameters:

@@ -23,12 +23,12 @@ class Passage:
     document: str
     place: str
     found_by: str
-    """"key", "text" or "vector"."""
+    """"key", "text" or "vector"; "provider" where the provider searched."""
 
     @property
     def source(self) -> str:
         """As people read it: manual.pdf, page 3."""
-        return f"{self.document}, {self.place}"
+        return ", ".join(filter(None, (self.document, self.place)))
 
 
 def search(name: str, text: str, count: int = COUNT, *, embedder: Embedder | None = None) -> list[Passage]:
