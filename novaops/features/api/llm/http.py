@@ -16,7 +16,7 @@ import httpx2
 from novaops.errors import Unreachable
 from novaops.features.api.llm import failure, sse
 from novaops.features.api.llm.protocol import ApiFailed, Credential, KeyPair
-from novaops.features.api.llm.route import Route
+from novaops.features.api.llm.route import Route, is_local
 from novaops.features.api.llm.token import token
 from novaops.formats import names
 from novaops.providers.answer import is_html
@@ -61,7 +61,7 @@ class Http:
             limits=httpx2.Limits(keepalive_expiry=self.provider.idle),
             headers={"User-Agent": "novaops"},
             verify=_trust(route),
-            trust_env=not route.forwards and not _is_local(route.url("")),
+            trust_env=not route.forwards and not is_local(urlsplit(route.url("")).hostname or ""),
         )
 
     def __enter__(self) -> Self:
@@ -198,11 +198,6 @@ def _trust(route: Route) -> ssl.SSLContext:
 
 def _plain(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-def _is_local(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host == "localhost" or host.startswith("127.") or host == "::1"
 
 
 def _wait(response: httpx2.Response) -> float | None:

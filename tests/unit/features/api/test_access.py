@@ -71,6 +71,12 @@ def test_flags_win(chosen: Chosen) -> None:
     assert chosen(DEFAULTS, key="env:PW").credential == Secret("pw")
 
 
+def test_the_route_of_the_inventory_leads_elsewhere(chosen: Chosen) -> None:
+    """Not to what listens on this machine, unless a flag says so."""
+    assert chosen(DEFAULTS, provider="local", key="env:PW").through is None
+    assert chosen(DEFAULTS, provider="local", key="env:PW", via="canada").leads == {("127.0.0.1", 8765): ("127.0.0.1", 8765)}
+
+
 def test_a_url_alone_asks_for_no_key(chosen: Chosen) -> None:
     access = chosen(upstream="https://llm.example.com/v1")
     assert (access.credential, access.route.url("/models")) == (None, "https://llm.example.com/v1/models")

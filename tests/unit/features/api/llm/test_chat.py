@@ -95,7 +95,7 @@ LACKS = {"openai": ["repetition_penalty"], "anthropic": ["repetition_penalty", "
 @pytest.mark.parametrize("name", FORMS)
 def test_bodies(name: str, connect: Connect) -> None:
     """All that can be said in each form; and what it cannot say is refused before anything is sent."""
-    values = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 9, "repetition_penalty": 1.1, "n": 2, "seed": 3, "user": "u"}
+    values: dict[str, Any] = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 9, "repetition_penalty": 1.1, "n": 2, "seed": 3, "user": "u"}
     given = {field: value for field, value in values.items() if field not in LACKS[name]}
     messages = (Message("system", "be brief"), Message("user", "hi"))
     native = {"knowledge": ("kb-1",), "web_search": True} if name == "sensenova" else {}
@@ -103,7 +103,7 @@ def test_bodies(name: str, connect: Connect) -> None:
     assert connect(name).check(request) == {"model": "m", "stream": True, **BODIES[name]}
     for field in LACKS[name]:
         with pytest.raises(UsageError, match=f"{name} has no parameter for {flag_of(field)}"):
-            connect(name).chat(ask(parameters=Parameters(**{field: 1})))
+            connect(name).chat(ask(parameters=Parameters(**dict[str, Any]({field: 1}))))
 
 
 def test_what_a_provider_does_not_have(api: LlmApi, connect: Connect) -> None:
