@@ -58,9 +58,12 @@ class Access:
 
 def choose(options: Options, flags: ApiFlags) -> Access:
     """Raises UsageError, InventoryError."""
+    from novaops.features.api.llm.route import is_local
+
     known, playbooks = options.known()
     name, provider, own = _provider(known, flags)
-    access = _route(options, playbooks, name, provider, flags.via or known.api.route)
+    here = is_local(provider.endpoints[0].host)  # the inventory's route leads to what is elsewhere
+    access = _route(options, playbooks, name, provider, flags.via or ("direct" if here else known.api.route))
     credential = _credential(known, provider, name, flags, own=own) if access.route.sends_key else None
     return replace(access, credential=credential, model=(known.api.model or "") if own else "")
 
