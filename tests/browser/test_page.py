@@ -159,9 +159,9 @@ def test_a_base_is_made_filled_and_asked(tab: Tab, backend: PageBackend, tmp_pat
     tab.ask("How?")
     tab.answered()
     assert backend.questions[-1].base == "mine"
-    assert tab.text(".passages summary") == "Passages from “mine” (1)"
+    assert tab.text(".passages").splitlines() == ["Passages from “mine”", "1 · router.pdf, page 7"]
     tab.one(".passages summary").click()
-    assert tab.text(".passages li").splitlines() == ["router.pdf, page 7", "Hold the button for ten seconds."]
+    assert tab.text(".passages blockquote") == "Hold the button for ten seconds."
 
 
 def test_what_cannot_be_added_says_why_beside_the_list(tab: Tab, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -98,11 +99,13 @@ class LiveBackend:
 
 def _parameters(question: Question) -> Parameters:
     """Raises UsageError for one that does not exist, or a value that it cannot have."""
+    fix = "leave it empty for the provider's default"
+    if unknown := set(question.parameters) - {each.name for each in fields(Parameters)}:
+        raise UsageError(f"there is no parameter {min(unknown)}", fix=fix)
     try:
         return _PARAMETERS.validate_python(dict(question.parameters))
-    except (ValidationError, TypeError) as error:
-        named = error.errors()[0]["loc"][0] if isinstance(error, ValidationError) else error
-        raise UsageError(f"the value of {named} cannot be used", fix="leave it empty for the provider's default") from None
+    except ValidationError as error:
+        raise UsageError(f"the value of {error.errors()[0]['loc'][0]} cannot be used", fix=fix) from None
 
 
 def _shown(events: Iterator[ApiEvent], redactor: Redactor) -> Generator[Event]:

@@ -7,10 +7,11 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 from novaops.errors import NovaopsError
+from novaops.formats import visible
 
 
 def document(error: NovaopsError) -> dict[str, Any]:
-    return {"code": error.code, "what": error.what, "why": error.why, "fix": error.fix}
+    return visible.document({"code": error.code, "what": error.what, "why": error.why, "fix": error.fix})  # type: ignore[no-any-return]
 
 
 def refusal(error: NovaopsError, status: int) -> JSONResponse:

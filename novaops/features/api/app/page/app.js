@@ -436,10 +436,12 @@ async function* events(answer) {
   }
 }
 
+// One line for each passage, with its number and source; its text when it is opened.
 function passageList(passages, into) {
-  const title = say(make("summary"), passages.length ? "passages" : "noPassages", { n: passages.length, base: into });
-  const items = passages.map(({ text, source }) => make("li", {}, make("cite", { textContent: source }), make("blockquote", { textContent: text })));
-  return make("details", { className: "aside passages" }, title, make("ol", {}, ...items));
+  const title = say(make("h4"), passages.length ? "passages" : "noPassages", { base: into });
+  const items = passages.map(({ text, source }, index) =>
+    make("details", {}, make("summary", { textContent: `${index + 1} · ${source}` }), make("blockquote", { textContent: text })));
+  return make("section", { className: "aside passages" }, title, ...items);
 }
 
 class Turn {
@@ -451,17 +453,18 @@ class Turn {
     this.via = $("via").value;
     this.text = make("div", { className: "text" }, say(make("p", { className: "waiting" }), "thinking"));
     this.extras = make("div");
+    this.sources = make("div");
     this.meta = make("div", { className: "meta" });
     this.errors = make("div");
     this.element = make("article", { className: "turn" },
       make("h3", { className: "hidden" }, say(make("span"), "you")), make("div", { className: "said", textContent: question }),
-      make("h3", { className: "hidden" }, say(make("span"), "answer")), this.extras, this.text, this.errors, this.meta);
+      make("h3", { className: "hidden" }, say(make("span"), "answer")), this.extras, this.text, this.sources, this.errors, this.meta);
   }
 
   take(event) {
     const kinds = {
       text: () => this.takeText(event),
-      passages: () => following(() => this.extras.append(passageList(event.passages, this.base))),
+      passages: () => following(() => this.sources.append(passageList(event.passages, this.base))),
       used: () => (this.used = event),
       ended: () => (this.ended = event),
       error: () => this.fail(event),
