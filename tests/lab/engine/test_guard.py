@@ -126,7 +126,7 @@ def through(inside: Inside, folder: Path, relay: Relay, *things: Thing) -> Path:
     return write_inventory(folder, inside.host, things, address=relay.address, port=relay.port, known_hosts=str(known))
 
 
-def end_of(process: subprocess.Popen[str], timeout: float = 60) -> Done:
+def end_of(process: subprocess.Popen[str], timeout: float = 180) -> Done:
     out, err = process.communicate(timeout=timeout)
     return Done(process.returncode, out, err)
 
