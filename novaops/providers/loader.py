@@ -132,6 +132,8 @@ class Provider(StrictModel):
     """Headers that every request must have, such as the version of an API."""
     stream: Stream | None = None
     chat: Chat = Chat()
+    start: str = Field(default="", max_length=200)
+    """For an API on the user's own machine: the command that starts it."""
     own_host: bool = False
     """Whether each user has a host of their own there, which `upstream:` names."""
     idle: int = Field(default=IDLE, ge=1, le=3600)
