@@ -58,9 +58,12 @@ class Access:
 
 def choose(options: Options, flags: ApiFlags) -> Access:
     """Raises UsageError, InventoryError."""
+    from novaops.features.api.llm.route import is_local
+
     known, playbooks = options.known()
     name, provider, own = _provider(known, flags)
-    access = _route(options, playbooks, name, provider, flags.via or known.api.route)
+    here = is_local(provider.endpoints[0].host)  # the inventory's route leads to what is elsewhere
+    access = _route(options, playbooks, name, provider, flags.via or ("direct" if here else known.api.route))
     credential = _credential(known, provider, name, flags, own=own) if access.route.sends_key else None
     return replace(access, credential=credential, model=(known.api.model or "") if own else "")
 
@@ -127,7 +130,8 @@ def _credential(known: Inventory, provider: Provider, name: str, flags: ApiFlags
         with suppress(UsageError):
             return KeyPair(secret(provider.key.pair[0]).reveal(), secret(provider.key.pair[1]))
     places = " or ".join(filter(None, (provider.key.source, provider.key.pair and " with ".join(provider.key.pair))))
-    raise UsageError(f"{name} asks for a key, and there is none in {places}", fix=f"say where it is: --key {_SOURCE}")
+    fix = f"{provider.start} makes one" if provider.start else f"say where it is: --key {_SOURCE}"
+    raise UsageError(f"{name} asks for a key, and there is none in {places}", fix=fix)
 
 
 def _route(options: Options, playbooks: Playbooks, name: str, provider: Provider, word: str) -> Access:

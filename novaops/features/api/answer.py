@@ -30,7 +30,8 @@ class Answer:
         elif isinstance(event, Passage):
             self.passages.append(event)
         else:
-            self.usage = event
+            before = self.usage or event
+            self.usage = Usage(max(before.prompt_tokens, event.prompt_tokens), max(before.answer_tokens, event.answer_tokens))
 
     @property
     def text(self) -> str:

@@ -45,8 +45,9 @@ def model_file(given: Path | None) -> tuple[Path, str]:
     if given is not None:
         if not given.is_file():
             raise UsageError(f"there is no file {given}", fix="--model names a model in the GGUF format")
-        if given.open("rb").read(4) != b"GGUF":
-            raise UsageError(f"{given} is no model in the GGUF format")
+        with given.open("rb") as file:
+            if file.read(4) != b"GGUF":
+                raise UsageError(f"{given} is no model in the GGUF format")
         return given, given.stem
     package = importlib.util.find_spec(_PACKAGE)  # not imported: its own dependencies are not needed, and not installed
     files = sorted(Path(package.origin).parent.glob("*.gguf")) if package and package.origin else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ import httpx2
 from novaops.errors import Unreachable
 from novaops.features.api.llm import failure, sse
 from novaops.features.api.llm.protocol import ApiFailed, Credential, KeyPair
-from novaops.features.api.llm.route import Route
+from novaops.features.api.llm.route import Route, is_local
 from novaops.features.api.llm.token import token
 from novaops.formats import names
 from novaops.providers.answer import is_html
@@ -59,7 +60,8 @@ class Http:
             timeout=httpx2.Timeout(self._silence, connect=self._connect),
             limits=httpx2.Limits(keepalive_expiry=self.provider.idle),
             headers={"User-Agent": "novaops"},
-            trust_env=not route.forwards and not _is_local(route.url("")),
+            verify=_trust(route),
+            trust_env=not route.forwards and not is_local(urlsplit(route.url("")).hostname or ""),
         )
 
     def __enter__(self) -> Self:
@@ -153,7 +155,9 @@ class Http:
         except httpx2.ConnectTimeout:
             raise failure.not_connected(there, "", late=self._connect) from None
         except (httpx2.ConnectError, httpx2.ProxyError) as error:
-            raise failure.not_connected(there, str(error)) from None
+            found = failure.not_connected(there, str(error))
+            found.fix = f"{self.provider.start} starts it" if self.provider.start else found.fix
+            raise found from None
         except httpx2.TimeoutException:
             raise failure.silent(self.name, self._silence) from None
         except httpx2.HTTPError as error:
@@ -187,13 +191,15 @@ class Http:
         return replace(asked, puts_in=not self.route.sends_key, by=self.route.name)
 
 
+def _trust(route: Route) -> ssl.SSLContext:
+    """Whose certificates are accepted: SSL_CERT_FILE counts on every route. Reading them takes 0.1 s; without TLS, nobody's."""
+    urls = (route.url("", number) for number in range(len(route.provider.endpoints)))
+    encrypted = any(url.startswith("https:") for url in urls)
+    return httpx2.create_ssl_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 def _plain(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
-
-
-def _is_local(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host == "localhost" or host.startswith("127.") or host == "::1"
 
 
 def _wait(response: httpx2.Response) -> float | None:

@@ -90,7 +90,7 @@ class Passage:
 
 @dataclass(frozen=True)
 class Usage:
-    """What the request cost. A provider may say it more than once: the last one counts."""
+    """What the request cost. A provider may say it in parts, 0 for what it does not say yet: the largest numbers count."""
 
     prompt_tokens: int
     answer_tokens: int

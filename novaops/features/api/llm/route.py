@@ -37,5 +37,10 @@ def direct(provider: Provider) -> Route:
     return Route(provider)
 
 
+def is_local(host: str) -> bool:
+    """Whether it is this machine itself."""
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
 def _origin(endpoint: Endpoint) -> str:
     return f"{endpoint.scheme}://{endpoint.authority}"
