@@ -151,6 +151,8 @@ class Provider(StrictModel):
     """None: the API keeps no files."""
     knowledge: Literal["openai", "sensenova"] | None = "openai"
     """The form of its knowledge bases; None: it has none."""
+    start: str = Field(default="", max_length=200)
+    """For an API on the user's own machine: the command that starts it."""
     own_host: bool = False
     """Whether each user has a host of their own there, which `upstream:` names."""
     idle: int = Field(default=IDLE, ge=1, le=3600)

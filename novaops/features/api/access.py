@@ -130,7 +130,8 @@ def _credential(known: Inventory, provider: Provider, name: str, flags: ApiFlags
         with suppress(UsageError):
             return KeyPair(secret(provider.key.pair[0]).reveal(), secret(provider.key.pair[1]))
     places = " or ".join(filter(None, (provider.key.source, provider.key.pair and " with ".join(provider.key.pair))))
-    raise UsageError(f"{name} asks for a key, and there is none in {places}", fix=f"say where it is: --key {_SOURCE}")
+    fix = f"{provider.start} makes one" if provider.start else f"say where it is: --key {_SOURCE}"
+    raise UsageError(f"{name} asks for a key, and there is none in {places}", fix=fix)
 
 
 def _route(options: Options, playbooks: Playbooks, name: str, provider: Provider, word: str) -> Access:

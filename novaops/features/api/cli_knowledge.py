@@ -66,7 +66,7 @@ def ls(
 @verb(app)
 def create(
     options: Options,
-    name: Annotated[str, typer.Argument(metavar="NAME")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="How it is called.")],
     *,
     api: ApiFlags,
     embeddings: Annotated[
@@ -139,7 +139,8 @@ def _added_here(options: Options, _: str, name: str, files: Sequence[Path], api:
     with embedder_of(options, base.describe(name).embeddings, api.via) as embedder:
         for path in files:
             added = base.add_document(name, path, embedder=embedder)
-            yield added.document, added.status, f"{added.passages} passages" if added.status == "changed" else "", added.notes
+            count = f"{added.passages} passage{'s' if added.passages != 1 else ''}" if added.status == "changed" else ""
+            yield added.document, added.status, count, added.notes
 
 
 def _added_there(options: Options, provider: str, name: str, files: Sequence[Path], api: ApiFlags) -> Iterator[Added]:
@@ -195,7 +196,14 @@ def rm(
 
 
 @verb(app)
-def search(options: Options, kb: Base, text: Annotated[str, typer.Argument(metavar="TEXT")], *, api: ApiFlags, count: Count = 5) -> int:
+def search(
+    options: Options,
+    kb: Base,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Any text; it has no special characters.")],
+    *,
+    api: ApiFlags,
+    count: Count = 5,
+) -> int:
     """The passages that fit a text best: those whose key it names, then those that have its words, or its meaning."""
     from novaops.cli import output
     from novaops.features.api.knowledge.ask import BaseRef

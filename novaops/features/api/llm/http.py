@@ -155,7 +155,9 @@ class Http:
         except httpx2.ConnectTimeout:
             raise failure.not_connected(there, "", late=self._connect) from None
         except (httpx2.ConnectError, httpx2.ProxyError) as error:
-            raise failure.not_connected(there, str(error)) from None
+            found = failure.not_connected(there, str(error))
+            found.fix = f"{self.provider.start} starts it" if self.provider.start else found.fix
+            raise found from None
         except httpx2.TimeoutException:
             raise failure.silent(self.name, self._silence) from None
         except httpx2.HTTPError as error:

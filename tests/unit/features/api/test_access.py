@@ -37,6 +37,7 @@ DEFAULTS = "api: {provider: deepseek, key: env:MINE, model: m, route: canada}"
 def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"OPENAI_API_KEY": "sk-1", "MINE": "sk-2", "PW": "pw", "DEEPSEEK_API_KEY": "sk-3"}.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOME", "/nonexistent")
     for name in ("SENSENOVA_API_KEY", "SENSENOVA_ACCESS_KEY_ID", "SENSENOVA_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -125,6 +126,7 @@ def test_by_a_site(chosen: Chosen) -> None:
         ({"upstream": "ftp://x"}, "--upstream: "),
         ({"key": "sk-plain"}, "in plain text"),
         ({"key": "env:NOT_SET_AT_ALL"}, "NOT_SET_AT_ALL is not set"),
+        ({"provider": "local"}, "novaops api serve makes one"),
         ({"key_id": "env:PW"}, "--key-id is there without --key"),
         ({"via": "nowhere"}, "has no host or group nowhere"),
         ({"via": "gateways"}, "that is a group"),

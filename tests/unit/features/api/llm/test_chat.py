@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 from collections import deque
+from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +24,7 @@ from tests.support.llm_api import KEY, PROMPT_TOKENS, LlmApi
 if TYPE_CHECKING:
     from tests.unit.features.api.llm.conftest import Connect
 
+HERE = Path(__file__).parents[5]
 ASKED = ChatRequest((Message("user", "Say hello."),))
 PIECES = ("Hé", "llo 漢", "🌍\n")
 FORMS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages", "sensenova": "/v1/llm/chat-completions"}
@@ -335,6 +338,9 @@ def test_nobody_listens(connect: Connect) -> None:
     client = connect(route=direct(load("openai").located(f"http://127.0.0.1:{port}")))
     with pytest.raises(Unreachable, match=f"127.0.0.1:{port} refuses the connection"):
         list(client.chat(ASKED))
+    client = connect("local", route=direct(load("local").located(f"http://127.0.0.1:{port}")))
+    with pytest.raises(Unreachable, match="novaops api serve starts it"):
+        list(client.chat(ASKED))
 
 
 def test_a_connection_that_the_server_closed_meanwhile(api: LlmApi, connect: Connect) -> None:
@@ -364,3 +370,14 @@ def test_models(api: LlmApi, connect: Connect) -> None:
     api.answers = [(200, {}, b"{}")]
     with pytest.raises(ApiFailed, match="no list of models"):
         connect().models()
+
+
+def test_the_page_says_which_provider_has_which_parameter() -> None:
+    rows = [line.strip("| ").split(" | ") for line in (HERE / "docs/api.md").read_text("utf-8").splitlines() if line.startswith("| ")]
+    names = [field.name for field in fields(Parameters)]
+    shipped = {file.stem: load(file.stem).chat for file in (HERE / "novaops/providers").glob("*.yaml")}
+    said = {row[0]: row[1:] for row in rows if row[0] in shipped and len(row) == len(names) + 2}
+    assert said == {
+        name: [*("✓" if one in chat.parameters else "–" for one in names), "✓" if chat.web_search else "–"]
+        for name, chat in shipped.items()
+    }
