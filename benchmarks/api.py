@@ -21,7 +21,7 @@ from contextlib import closing
 from pathlib import Path
 
 from novaops.features.api.chat import ask
-from novaops.features.api.llm.chat import ChatClient
+from novaops.features.api.llm.chat import ChatClient, body
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.protocol import ChatRequest, Message, Parameters
 from novaops.features.api.llm.route import direct
@@ -118,10 +118,8 @@ def has_text(line: bytes) -> bool:
 
 
 def curl_words(provider: Provider, key: str) -> list[str]:
-    client = ChatClient(Http("local", None, direct(provider)))
-    url, body = direct(provider).url("/chat/completions"), json.dumps(client.check(ASKED))
-    client.close()
-    return ["curl", "-sN", "-H", f"Authorization: Bearer {key}", "-H", "Content-Type: application/json", "-d", body, url]
+    url, asked = direct(provider).url("/chat/completions"), json.dumps(body(ASKED, provider, "local"))
+    return ["curl", "-sN", "-H", f"Authorization: Bearer {key}", "-H", "Content-Type: application/json", "-d", asked, url]
 
 
 if __name__ == "__main__":
