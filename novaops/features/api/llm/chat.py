@@ -51,8 +51,12 @@ class ChatClient:
         self.http.close()
 
     def chat(self, request: ChatRequest) -> Generator[Event]:
-        asked = body(request, self.http.provider, self.http.name)
+        asked = self.check(request)
         return self._streamed(asked) if request.stream else self._whole(asked)
+
+    def check(self, request: ChatRequest) -> dict[str, Any]:
+        """The body of the request; nothing is sent. See `body`."""
+        return body(request, self.http.provider, self.http.name)
 
     def models(self) -> list[str]:
         """The names of the models that this key may use, or that are on offer. Raises ApiFailed, Unreachable."""
