@@ -51,7 +51,6 @@ def serve_page(
             output.trace(error)
 
     connections = Connections(options, api, output.complain)
-    connections.providers()  # what is wrong in the inventory is said now, and not on the page
     try:
         serve(LiveBackend(connections), connections.chosen, port, opened, tell)
     finally:

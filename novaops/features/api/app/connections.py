@@ -25,6 +25,7 @@ class Connections:
     """The provider and the route of the command line are as its flags say; others as the inventory and their files do."""
 
     def __init__(self, options: Options, flags: ApiFlags, tell: Callable[[str], None]) -> None:
+        """Raises UsageError for what the flags say wrongly, InventoryError."""
         self._options = options
         self._flags = flags
         self._tell = tell
@@ -35,17 +36,22 @@ class Connections:
         own = self._inventory.api
         name = flags.provider or flags.upstream or own.provider or own.upstream or DEFAULT
         self.chosen = Choice(name, flags.via or own.route)
+        self._names = self._offered()
+        self._any = loader.load(DEFAULT)
+        self._sites = list(self._all_sites())
+        if flags.given():
+            self.access(self.chosen)
 
     def access(self, choice: Choice) -> Access:
         """Raises UsageError, also for what the page does not offer."""
-        if choice.provider not in self._names() or choice.via not in self._routes(choice.provider):
+        if choice.provider not in self._names or choice.via not in self._routes(choice.provider):
             raise UsageError(f"there is no route {choice.via} to {choice.provider} here")
         own = choice.provider == self.chosen.provider
         said = {name: getattr(self._flags, name) for name in ApiFlags.names()} if own else {"provider": choice.provider}
         return choose(self._options, ApiFlags(**{**said, "via": choice.via}))
 
     def providers(self) -> Sequence[ProviderChoice]:
-        return [self._described(name) for name in self._names()]
+        return [self._described(name) for name in self._names]
 
     def default(self, provider: str) -> Choice:
         """By the chosen route where that leads there too."""
@@ -82,27 +88,25 @@ class Connections:
         if found:
             found[1].close()
 
-    def _names(self) -> list[str]:
+    def _offered(self) -> list[str]:
         """The chosen one first. A provider where each user has a host of their own is offered only if that was said."""
         names = [name for name in loader.listed(self._folders) if not loader.load(name, self._folders).own_host]
         return list(dict.fromkeys([self.chosen.provider, *names]))
 
-    def _routes(self, provider: str) -> list[str]:
-        found = [DIRECT, *self._inventory.hosts, *self._sites(provider)]
-        return list(dict.fromkeys([*found, self.chosen.via] if provider == self.chosen.provider else found))
-
-    def _sites(self, provider: str) -> Iterator[str]:
-        """Every site of the inventory that has this API behind it."""
-        own = provider == self.chosen.provider
-        upstream = (
-            (self._flags.upstream or (self._inventory.api.upstream if self._inventory.api.provider == provider else None)) if own else None
-        )
-        api = Api(provider, loader.load(DEFAULT), upstream or "")  # what it is behind is judged by its name and URL only
+    def _all_sites(self) -> Iterator[tuple[str, Site]]:
+        """Every site of the inventory that leads to an API, as --via names it."""
         for host in self._inventory.hosts.values():
             if "proxy" in host.sections:
                 for site in self._playbooks.by_name["proxy"].settings(self._inventory, host):
-                    if isinstance(site, Site) and site.state == "present" and site.is_api and site.origins and api.is_behind(site):
-                        yield f"proxy:{host.name}/{site.name}"
+                    if isinstance(site, Site) and site.state == "present" and site.is_api and site.origins:
+                        yield f"proxy:{host.name}/{site.name}", site
+
+    def _routes(self, provider: str) -> list[str]:
+        own, said = provider == self.chosen.provider, self._inventory.api
+        upstream = self._flags.upstream or (said.upstream if said.provider in {None, provider} else None)
+        api = Api(provider, self._any, (upstream if own else None) or "")  # is_behind judges by its name and URL only
+        found = [DIRECT, *self._inventory.hosts, *(name for name, site in self._sites if api.is_behind(site))]
+        return list(dict.fromkeys([*found, self.chosen.via] if own else found))
 
     def _described(self, name: str) -> ProviderChoice:
         routes = self._routes(name)

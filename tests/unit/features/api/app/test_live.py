@@ -102,6 +102,21 @@ def test_only_what_the_page_offers_can_be_chosen(connections: Connections) -> No
             connections.access(choice)
 
 
+@pytest.mark.parametrize(
+    "said", [{"provider": "nothing"}, {"via": "nowhere", "provider": "local"}, {"provider": "openai"}, {"key": "env:NOT_SET"}]
+)
+def test_a_wrong_flag_is_said_at_the_start(connections: Connections, tmp_path: Path, said: dict[str, str]) -> None:
+    del connections
+    with pytest.raises(UsageError):
+        Connections(Options(inventory=tmp_path / "inventory.yaml"), ApiFlags(**said), lambda _: None)
+
+
+def test_without_flags_a_key_may_be_missing(connections: Connections, tmp_path: Path) -> None:
+    del connections
+    plain = Connections(Options(inventory=tmp_path / "inventory.yaml"), ApiFlags(), lambda _: None)
+    assert (plain.chosen, plain.providers()[0].usable) == (Choice("openai", "direct"), False)
+
+
 def test_routes_are_those_of_the_inventory(connections: Connections) -> None:
     found = {each.name: each for each in connections.providers()}
     assert next(iter(found)) == "local", "the chosen one is the first"
