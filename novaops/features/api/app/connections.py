@@ -59,15 +59,14 @@ class Connections:
 
     @contextmanager
     def http(self, choice: Choice) -> Iterator[tuple[Access, Http]]:
-        """An open way. What an error of it says has no secret in it. One that is lost is opened anew at the next use."""
+        """An open way. What an error of it says has no secret in it. A lost ssh connection is opened anew at the next use."""
         access = self.access(choice)
         redactor = redactor_of(access)
         try:
             yield access, self._opened(choice, access)
-        except Unreachable as error:
-            self._close(choice)
-            raise redactor.error(error) from None
         except NovaopsError as error:
+            if isinstance(error, Unreachable) and access.through:
+                self._close(choice)
             raise redactor.error(error) from None
 
     def close(self) -> None:
