@@ -21,7 +21,7 @@ from contextlib import closing
 from pathlib import Path
 
 from novaops.features.api.chat import ask
-from novaops.features.api.llm.chat import ChatClient
+from novaops.features.api.llm.chat import ChatClient, body
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.protocol import ChatRequest, Message, Parameters
 from novaops.features.api.llm.route import direct
@@ -83,11 +83,14 @@ def started(api: LlmApi, provider: Provider, key: str, rounds: int) -> None:
         "env:KEY",
     ]
 
+    settings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}  # compiled once, as for a user
+
     def arrives(command: list[str]) -> float:
         began = time.monotonic()
-        subprocess.run(command, check=True, capture_output=True, env={**os.environ, "KEY": key}, input=b"")
+        subprocess.run(command, check=True, capture_output=True, env={**settings, "KEY": key}, input=b"")
         return api.requests[-1].at - began
 
+    arrives(words)
     found = {"curl": [arrives(curl_words(provider, key)) for _ in range(rounds)], "novaops": [arrives(words) for _ in range(rounds)]}
     middle = {name: statistics.median(times) * 1000 for name, times in found.items()}
     print(f"| from the start of the process to the request | {middle['curl']:.0f} | {middle['novaops']:.0f} | | |", flush=True)
@@ -118,10 +121,8 @@ def has_text(line: bytes) -> bool:
 
 
 def curl_words(provider: Provider, key: str) -> list[str]:
-    client = ChatClient(Http("local", None, direct(provider)))
-    url, body = direct(provider).url("/chat/completions"), json.dumps(client.check(ASKED))
-    client.close()
-    return ["curl", "-sN", "-H", f"Authorization: Bearer {key}", "-H", "Content-Type: application/json", "-d", body, url]
+    url, asked = direct(provider).url("/chat/completions"), json.dumps(body(ASKED, provider, "local"))
+    return ["curl", "-sN", "-H", f"Authorization: Bearer {key}", "-H", "Content-Type: application/json", "-d", asked, url]
 
 
 if __name__ == "__main__":

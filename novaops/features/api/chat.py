@@ -108,15 +108,15 @@ def converse(client: Client, request: ChatRequest, of: str, *, reasoning: bool, 
 def _question() -> str | None:
     """What is typed next; None at the end."""
     try:
-        text = input("> ").strip()
+        text = input("> ").strip().encode().decode()
     except EOFError:
         output.complain("")
         return None
     except KeyboardInterrupt:
         output.complain("")
         return ""
-    except UnicodeDecodeError:
-        output.complain("That is no text.")
+    except UnicodeError:
+        output.complain("That is no text in UTF-8.")
         return ""
     return None if text in {"/exit", "/quit"} else text
 
@@ -129,8 +129,8 @@ def text_of(word: str) -> str:
         elif word.startswith("@"):
             text = Path(word[1:]).expanduser().read_text("utf-8-sig")
         else:
-            return word
-    except UnicodeDecodeError as error:
+            text = word.encode().decode()
+    except UnicodeError as error:
         raise UsageError(f"{_named(word)} is no text in UTF-8", why=str(error)) from None
     except OSError as error:
         raise UsageError(f"{_named(word)} cannot be read", why=error.strerror or str(error)) from None
@@ -140,4 +140,4 @@ def text_of(word: str) -> str:
 
 
 def _named(word: str) -> str:
-    return "standard input" if word == "-" else word[1:]
+    return "standard input" if word == "-" else word[1:] if word.startswith("@") else "the text"

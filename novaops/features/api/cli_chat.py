@@ -65,8 +65,8 @@ def chat(
     from novaops.cli import output
     from novaops.errors import UsageError
     from novaops.features.api.access import choose, opened
-    from novaops.features.api.chat import text_of
-    from novaops.features.api.llm.chat import ChatClient
+    from novaops.features.api.chat import STOPPED, text_of
+    from novaops.features.api.llm.chat import ChatClient, body
     from novaops.features.api.llm.protocol import ChatRequest, Message, Parameters
 
     if text is None and (options.json or not sys.stdin.isatty()):
@@ -83,10 +83,16 @@ def chat(
         tuple(content.knowledge or ()),
         web_search,
     )
-    with opened(access, options.timeout, output.complain) as http:
-        client = ChatClient(http)
-        client.check(request)
-        return _once(options, client, request, access) if question else _conversation(options, client, request, access)
+    body(request, access.route.provider, access.name)  # what the provider does not have is refused before a route is opened
+    talk = _once if question else _conversation
+    try:
+        with opened(access, options.timeout, output.complain) as http:
+            client = ChatClient(http)
+            return talk(options, client, request, access)
+    except KeyboardInterrupt:
+        output.complain("")
+        output.complain("Stopped.")
+        return STOPPED
 
 
 def _once(options: Options, client: ChatClient, request: ChatRequest, access: Access) -> int:

@@ -14,14 +14,23 @@ from novaops.features.api.llm.form import Form
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.openai import OpenAi
 from novaops.features.api.llm.parameters import merged, parameters
-from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Client, Credential, Event, Finished
+from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Client, Credential, Delta, Event, Finished
 from novaops.features.api.llm.route import Route
 from novaops.features.api.llm.sensenova import SenseNova
 from novaops.features.api.llm.sse import DONE, ServerEvent
 from novaops.providers.answer import read_error
+from novaops.providers.loader import Provider
 
 FORMS: dict[str, Form] = {"openai": OpenAi(), "anthropic": Anthropic(), "sensenova": SenseNova()}
 """By the word of a provider's file."""
+
+
+def body(request: ChatRequest, provider: Provider, name: str) -> dict[str, Any]:
+    """The body of the request. Raises UsageError for what the provider of that name does not have."""
+    request = replace(request, model=request.model or provider.model)
+    if not request.model:
+        raise UsageError(f"{name}: which model?", fix="--model NAME says it; novaops api models lists them")
+    return merged(FORMS[provider.chat.form].body(request), parameters(request, provider.chat, name))
 
 
 class ChatClient:
@@ -42,15 +51,12 @@ class ChatClient:
         self.http.close()
 
     def chat(self, request: ChatRequest) -> Generator[Event]:
-        body = self.check(request)
-        return self._streamed(body) if request.stream else self._whole(body)
+        asked = self.check(request)
+        return self._streamed(asked) if request.stream else self._whole(asked)
 
     def check(self, request: ChatRequest) -> dict[str, Any]:
-        """The body of the request; nothing is sent. Raises UsageError for what the provider does not have."""
-        request = replace(request, model=request.model or self.http.provider.model)
-        if not request.model:
-            raise UsageError(f"{self.http.name}: which model?", fix="--model NAME says it; novaops api models lists them")
-        return merged(self._form.body(request), parameters(request, self._chat, self.http.name))
+        """The body of the request; nothing is sent. See `body`."""
+        return body(request, self.http.provider, self.http.name)
 
     def models(self) -> list[str]:
         """The names of the models that this key may use, or that are on offer. Raises ApiFailed, Unreachable."""
@@ -60,29 +66,35 @@ class ChatClient:
             raise ApiFailed(f"{self.http.name} answers with no list of models")
         return sorted(str(one["id"]) for one in listed if isinstance(one, dict) and "id" in one)
 
-    def _whole(self, body: dict[str, Any]) -> Generator[Event]:
-        document = self.http.document("POST", self._form.path, json=body, model=body["model"])
+    def _whole(self, asked: dict[str, Any]) -> Generator[Event]:
+        document = self.http.document("POST", self._form.path, json=asked, model=asked["model"])
         self._refuse_error(document)
-        yield from self._form.events(document)
+        yield from self._events(document)
 
-    def _streamed(self, body: dict[str, Any]) -> Generator[Event]:
+    def _streamed(self, asked: dict[str, Any]) -> Generator[Event]:
         """A stream is complete when it says so, or when each answer that has begun is finished."""
-        open_choices, finished = set(), False
-        for event in self.http.events(self._form.path, body):
+        begun: set[int] = set()
+        finished: set[int] = set()
+        for event in self.http.events(self._form.path, asked):
             if event.data.strip() == DONE:
                 return
             document = self._document(event)
-            for found in self._form.events(document):
+            for found in self._events(document):
                 if isinstance(found, Finished):
-                    finished = True
-                    open_choices.discard(found.choice)
-                elif choice := getattr(found, "choice", None):
-                    open_choices.add(choice)
+                    finished.add(found.choice)
+                elif isinstance(found, Delta):
+                    begun.add(found.choice)
                 yield found
             if self._form.is_last(document):
                 return
-        if not finished or open_choices:
+        if not finished or begun - finished:
             raise failure.cut(self.http.name, "The stream ended before the answer did.")
+
+    def _events(self, document: Any) -> list[Event]:
+        try:
+            return list(self._form.events(document))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise failure.cut(self.http.name, f"It is not in the form of {self._chat.form}: {json.dumps(document)[:80]}") from None
 
     def _document(self, event: ServerEvent) -> dict[str, Any]:
         try:

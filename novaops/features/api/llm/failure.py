@@ -67,8 +67,8 @@ def refused(asked: Asked, status: int, headers: Mapping[str, str], body: str, no
         "clock": isinstance(asked.credential, KeyPair) and abs(skew) > TOLERANCE,
         "no-key": asked.credential is None and not asked.puts_in,
         "puts-in": asked.puts_in,
-        "model": bool(asked.model) and ("model" in said or not error.message),
-        "quota": "quota" in said or "balance" in said or "billing" in said,
+        "model": bool(asked.model) and ("model" in said or "deployment" in said),
+        "quota": "quota" in f"{error.kind} {error.code}" or "balance" in said or "billing" in said,
     }
     wait = headers.get("retry-after", "")
     words: dict[str, object] = {

@@ -14,6 +14,7 @@ import pytest
 from novaops.errors import Unreachable, UsageError
 from novaops.features.api.answer import Answer
 from novaops.features.api.llm import http
+from novaops.features.api.llm.chat import body
 from novaops.features.api.llm.parameters import flag_of
 from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Delta, Finished, KeyPair, Message, Parameters, Usage
 from novaops.features.api.llm.route import Route, direct
@@ -103,7 +104,7 @@ def test_bodies(name: str, connect: Connect) -> None:
     messages = (Message("system", "be brief"), Message("user", "hi"))
     native = {"knowledge": ("kb-1",), "web_search": True} if name == "sensenova" else {}
     request = ask(messages=messages, model="m", context="facts", parameters=Parameters(**given), **native)
-    assert connect(name).check(request) == {"model": "m", "stream": True, **BODIES[name]}
+    assert body(request, load(name), name) == {"model": "m", "stream": True, **BODIES[name]}
     for field in LACKS[name]:
         with pytest.raises(UsageError, match=f"{name} has no parameter for {flag_of(field)}"):
             connect(name).chat(ask(parameters=Parameters(**dict[str, Any]({field: 1}))))
@@ -184,9 +185,26 @@ CUT = "the answer of openai was cut off in the middle"
         [event(content="a"), b"data: no json\n\n"],
         [event(content="a"), b"data: 5\n\n"],
         [event(content="a"), END, b'data: {"choices":[{"index":1,"delta":{"content":"b"}}]}\n\n'],
+        [event(content="a"), END.replace(b'"index":0', b'"index":1')],
+        [event(content="a"), b'data: {"choices":"x"}\n\n'],
+        [event(content="a"), b'data: {"choices":[1]}\n\n'],
+        [event(content="a"), b'data: {"choices":[{"delta":"x"}]}\n\n'],
+        [event(content="a"), b'data: {"usage":1}\n\n'],
         [],
     ],
-    ids=["no-end", "half-an-event", "no-json", "a-number", "one-of-two", "nothing"],
+    ids=[
+        "no-end",
+        "half-an-event",
+        "no-json",
+        "a-number",
+        "one-of-two",
+        "the-other-of-two",
+        "no-list",
+        "no-choice",
+        "no-delta",
+        "no-usage",
+        "nothing",
+    ],
 )
 def test_streams_that_are_not(chunks: list[bytes], api: LlmApi, connect: Connect) -> None:
     """What came before the cut is there."""
@@ -241,6 +259,13 @@ REFUSALS = [
         "the quota of openai is used up",
         "account",
     ),
+    (
+        429,
+        b'{"error":{"message":"Quota exceeded for requests per minute"}}',
+        "openai had too many requests (429): Quota",
+        "try again later",
+    ),
+    (404, b"", "openai has nothing at /v1/chat/completions (404)", "--upstream"),
     (429, b'{"error":{"message":"Rate limit reached"}}', "openai had too many requests (429): Rate limit", "try again later"),
     (500, b"oops", "openai is in trouble (500)", "try again"),
     (502, PAGE, "something else than openai answers: 502 and a web page (“502 Bad Gateway”)", "api check"),
