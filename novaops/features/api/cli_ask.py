@@ -40,12 +40,15 @@ def ask(
     from novaops.features.api.chat import Printer, text_of
     from novaops.features.api.chat import ask as asked_of
     from novaops.features.api.cli_knowledge import at_provider
+    from novaops.features.api.knowledge import base
     from novaops.features.api.knowledge.ask import BaseRef
     from novaops.features.api.llm.chat import ChatClient
     from novaops.features.api.llm.protocol import ChatRequest, Message, Parameters
 
     ref = BaseRef.parse(kb)
     question = text_of(text)
+    if not ref.provider:
+        base.describe(ref.name)  # the API's key is asked for only where there is something to ask about
     access = choose(options, at_provider(api, ref.provider) if ref.provider else api)
     messages = [Message("system", text_of(system))] if system else []
     wanted = model or access.model or access.route.provider.model

@@ -90,14 +90,15 @@ def add_document(
             raise UsageError(f"the knowledge base {name} has vectors, and its model was not given")
         tell("reading")
         document = read_document(path, limits)
-        same = connection.execute("SELECT name FROM documents WHERE digest = ?", (document.digest,)).fetchone()
-        if same:
-            notes = [] if same[0] == document.name else [f"the same file is there as {same[0]}"]
-            return Added(document.name, "unchanged", 0, notes)
+        if there := _same(connection, document):
+            return there
         passages = list(split(document.parts))
         packed = _vectors(embedder, passages, tell)
         tell("storing")
         with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if there := _same(connection, document):  # another process was faster
+                return there
             _delete(connection, document.name)
             _insert(connection, document, passages, packed)
     return Added(document.name, "changed", len(passages), document.notes)
@@ -109,6 +110,14 @@ def remove_document(name: str, document: str) -> None:
         if not _delete(connection, document):
             known = ", ".join(row[0] for row in connection.execute("SELECT name FROM documents ORDER BY name LIMIT 20"))
             raise UsageError(f"{name} has no document {document}", why=f"There are: {known}." if known else "It is empty.")
+
+
+def _same(connection: sqlite3.Connection, document: Document) -> Added | None:
+    """How it ended, where the very same file is there."""
+    found = connection.execute("SELECT name FROM documents WHERE digest = ?", (document.digest,)).fetchone()
+    if found is None:
+        return None
+    return Added(document.name, "unchanged", 0, [] if found[0] == document.name else [f"the same file is there as {found[0]}"])
 
 
 def _vectors(embedder: Embedder | None, passages: Sequence[Part], tell: Callable[[str], None]) -> Sequence[bytes | None]:

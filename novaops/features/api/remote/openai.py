@@ -10,7 +10,7 @@ from novaops.errors import UsageError
 from novaops.features.api.knowledge.search import Passage
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.protocol import ApiFailed
-from novaops.features.api.remote.protocol import RemoteBase, RemoteFile, Upload, state
+from novaops.features.api.remote.protocol import RemoteBase, RemoteFile, Upload, segment, state
 
 _READY = frozenset({"processed", "completed"})
 _FAILED = frozenset({"error", "failed", "cancelled", "deleted", "expired"})
@@ -28,7 +28,7 @@ class OpenAiFiles:
             return [_file(each) for each in _all(self._http, "/files")]
 
     def get(self, file: str) -> RemoteFile:
-        return _file(self._http.document("GET", f"/files/{file}"))
+        return _file(self._http.document("GET", f"/files/{segment(file)}"))
 
     def upload(self, upload: Upload) -> RemoteFile:
         content = {"data": {"purpose": upload.purpose}, "files": {"file": (upload.name, upload.content, upload.type)}}
@@ -36,7 +36,7 @@ class OpenAiFiles:
             return _file(self._http.document("POST", "/files", **content))
 
     def remove(self, file: str) -> None:
-        self._http.document("DELETE", f"/files/{file}")
+        self._http.document("DELETE", f"/files/{segment(file)}")
 
 
 class VectorStores:
@@ -48,26 +48,26 @@ class VectorStores:
             return [_base(each) for each in _all(self._http, "/vector_stores")]
 
     def get(self, base: str) -> RemoteBase:
-        return _base(self._ask("GET", f"/{base}"))
+        return _base(self._ask("GET", f"/{segment(base)}"))
 
     def create(self, name: str) -> RemoteBase:
         with _offered(self._http, "has no knowledge bases"):
             return _base(self._ask("POST", "", json={"name": name}))
 
     def remove(self, base: str) -> None:
-        self._ask("DELETE", f"/{base}")
+        self._ask("DELETE", f"/{segment(base)}")
 
     def files(self, base: str) -> Sequence[RemoteFile]:
-        return [_file(each) for each in _all(self._http, f"/vector_stores/{base}/files")]
+        return [_file(each) for each in _all(self._http, f"/vector_stores/{segment(base)}/files")]
 
     def add(self, base: str, file: str) -> None:
-        self._ask("POST", f"/{base}/files", json={"file_id": file})
+        self._ask("POST", f"/{segment(base)}/files", json={"file_id": file})
 
     def take_out(self, base: str, file: str) -> None:
-        self._ask("DELETE", f"/{base}/files/{file}")
+        self._ask("DELETE", f"/{segment(base)}/files/{segment(file)}")
 
     def search(self, base: str, text: str, count: int) -> Sequence[Passage]:
-        document = self._ask("POST", f"/{base}/search", json={"query": text, "max_num_results": count})
+        document = self._ask("POST", f"/{segment(base)}/search", json={"query": text, "max_num_results": count})
         return [_passage(each) for each in document.get("data") or ()]
 
     def _ask(self, method: str, below: str, **content: Any) -> Any:

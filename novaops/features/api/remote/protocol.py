@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, Protocol
+from urllib.parse import quote
 
+from novaops.errors import UsageError
 from novaops.features.api.knowledge.search import Passage
 
 State = Literal["ready", "pending", "failed"]
@@ -80,6 +82,13 @@ class BaseStore(Protocol):
     def search(self, base: str, text: str, count: int) -> Sequence[Passage]:
         """Raises UsageError where the provider searches only on the way to an answer."""
         ...
+
+
+def segment(number: str) -> str:
+    """An id as one piece of a path. Raises UsageError for what is none."""
+    if number.strip(".") == "":
+        raise UsageError(f"“{number}” is no id of a file or a knowledge base")
+    return quote(number, safe="")
 
 
 def state(word: str, ready: frozenset[str], failed: frozenset[str]) -> State:

@@ -12,7 +12,7 @@ from novaops.errors import UsageError
 from novaops.features.api.knowledge.search import Passage
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.protocol import ApiFailed
-from novaops.features.api.remote.protocol import RemoteBase, RemoteFile, Upload, state
+from novaops.features.api.remote.protocol import RemoteBase, RemoteFile, Upload, segment, state
 
 _BASES = "/llm/knowledge-bases"
 _READY = frozenset({"valid", "available"})
@@ -31,14 +31,14 @@ class SenseNovaFiles:
         return [_file(each) for each in document.get("files") or document.get("data") or ()]
 
     def get(self, file: str) -> RemoteFile:
-        return _file(self._ask("GET", f"/{file}"))
+        return _file(self._ask("GET", f"/{segment(file)}"))
 
     def upload(self, upload: Upload) -> RemoteFile:
         fields = {"scheme": upload.purpose, "description": upload.name[:_DESCRIPTION], "user_provided_filename": upload.name}
         return _file(self._ask("POST", "", data=fields, files={"file": (upload.name, upload.content, upload.type)}))
 
     def remove(self, file: str) -> None:
-        self._ask("DELETE", f"/{file}")
+        self._ask("DELETE", f"/{segment(file)}")
 
     def _ask(self, method: str, below: str, **content: Any) -> Any:
         return self._http.document(method, f"/files{below}", endpoint=self._endpoint, **content) or {}
@@ -53,17 +53,17 @@ class SenseNovaBases:
         return [_base(each) for each in document.get("knowledge_bases") or document.get("data") or ()]
 
     def get(self, base: str) -> RemoteBase:
-        return _base(self._ask("GET", f"/{base}"))
+        return _base(self._ask("GET", f"/{segment(base)}"))
 
     def create(self, name: str) -> RemoteBase:
         return _base(self._ask("POST", "", json={"description": name[:_DESCRIPTION], "files": []}))
 
     def remove(self, base: str) -> None:
-        self._ask("DELETE", f"/{base}")
+        self._ask("DELETE", f"/{segment(base)}")
 
     def files(self, base: str) -> Sequence[RemoteFile]:
         """The base as a whole has a state; while it takes in one file, all of it is at work."""
-        document = self._ask("GET", f"/{base}")
+        document = self._ask("GET", f"/{segment(base)}")
         whole = _base(document)
         return [RemoteFile(each, state=whole.state, said=whole.said) for each in _files_of(document)]
 
@@ -79,11 +79,11 @@ class SenseNovaBases:
 
     def _put(self, base: str, change: Callable[[Sequence[str]], Sequence[str]]) -> None:
         """Its files are given as a whole."""
-        document = self._ask("GET", f"/{base}")
+        document = self._ask("GET", f"/{segment(base)}")
         files = _files_of(document)
         wanted = change(files)
         if tuple(wanted) != tuple(files):
-            self._ask("PUT", f"/{base}", json={"description": _base(document).name, "files": [*wanted]})
+            self._ask("PUT", f"/{segment(base)}", json={"description": _base(document).name, "files": [*wanted]})
 
     def _ask(self, method: str, below: str, **content: Any) -> Any:
         return self._http.document(method, f"{_BASES}{below}", **content) or {}

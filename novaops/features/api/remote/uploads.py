@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -32,7 +33,6 @@ PATIENCE = 600.0
 """Seconds that are waited for a file. The same command waits on."""
 _POLLS = (0.5, 1.0, 2.0, 5.0)
 """Seconds between two looks; the last one goes on."""
-_CHUNK = 1 << 20
 _GONE = 404
 
 Sent = Callable[[int, int], None]
@@ -155,7 +155,9 @@ def _known(store: FileStore, record: Path) -> RemoteFile | None:
 
 
 def _remember(record: Path, found: RemoteFile) -> None:
-    record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    half = record.with_suffix(f".{os.getpid()}")
-    half.write_text(json.dumps({"id": found.id}), "utf-8")
-    half.replace(record)
+    """Where that cannot be written, the file is sent once more another time: no reason to fail now."""
+    with suppress(OSError):
+        record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        half = record.with_suffix(f".{os.getpid()}")
+        half.write_text(json.dumps({"id": found.id}), "utf-8")
+        half.replace(record)

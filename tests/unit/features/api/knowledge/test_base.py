@@ -156,3 +156,15 @@ def test_passages_in_a_prompt() -> None:
     assert chosen == passages[:1]
     assert prompt.context(chosen).endswith("\n\n[1] a.pdf, page 1\n" + "x" * 8000)
     assert prompt.fitting([Passage("z" * 99_999, "a", "b", "text")])
+
+
+def test_two_processes_that_add_the_same_file(tmp_path: Path) -> None:
+    base.create("b")
+    file = write(tmp_path, "a.txt", "text")
+
+    def other(doing: str) -> None:
+        if doing == "storing":
+            base.add_document("b", file)
+
+    assert base.add_document("b", file, tell=other).status == "unchanged"
+    assert len(base.list_documents("b")) == 1

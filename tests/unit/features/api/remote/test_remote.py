@@ -247,3 +247,11 @@ def test_the_openai_client_understands_the_stand_in(there: Stand, tmp_path: Path
         assert client.files.delete(made.id).deleted
     with sdk(there, "sk-wrong") as client, pytest.raises(openai.AuthenticationError):
         client.files.list()
+
+
+@pytest.mark.parametrize("number", ["..", "", "a/../../b?c#d"])
+def test_an_id_is_one_piece_of_a_path(there: Stand, reach: Reach, number: str) -> None:
+    for store in (stores.files(reach("openai"))[0], stores.bases(reach("openai"))):
+        with pytest.raises((UsageError, ApiFailed)):
+            store.get(number)
+    assert all(path.count("/") <= 3 and ".." not in path.split("/") for _, path in there.requests)
