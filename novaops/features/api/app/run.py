@@ -40,12 +40,16 @@ def listen(port: int) -> socket.socket:
 
 
 def server(backend: Backend, session: Session, chosen: Choice, tell: Callable[[Exception], None] = lambda _: None) -> uvicorn.Server:
-    """HTTP/1.1 only, as that is what `api check` measures. Nothing is logged: a request's line may have the token."""
+    """HTTP/1.1 only, as that is what `api check` measures.
+
+    Nothing is logged: a request's line may have the token, and exceptions go to `tell`.
+    """
     config = uvicorn.Config(
         application(backend, session, chosen, tell),
         http="h11",
         ws="none",
         log_config=None,
+        log_level="critical",  # it logs each answer that Ctrl-C ends, with a traceback
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from novaops.errors import UsageError
+from novaops.features.api.app import run
 from novaops.features.api.app.backend import Event, Question, Text
-from novaops.features.api.app.run import listen, serve
+from novaops.features.api.app.run import listen
+from novaops.features.api.app.session import Session
 from tests.support.page_backend import CHOSEN, KEY, WAIT, PageBackend
-from tests.support.page_server import Client, served
+from tests.support.page_server import Client, Served, served
 
 
 @pytest.fixture
@@ -201,14 +206,36 @@ def test_a_port_in_use_is_a_sentence() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_in_order(backend: PageBackend, number: int) -> None:
-    links: list[str] = []
+def test_a_signal_ends_it_in_order(
+    backend: PageBackend, number: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In the middle of an answer, and without a word."""
+    sessions: list[Session] = []
+
+    def session(port: int) -> Session:
+        sessions.append(Session(port))
+        return sessions[0]
+
+    monkeypatch.setattr(run, "Session", session)
+    folders = set(Path(tempfile.gettempdir()).glob("novaops-app-*"))
+    threads: list[threading.Thread] = []
+
+    def ask(port: int) -> None:
+        with streaming(Served(port, sessions[0]).user(), "slowly on and on") as answer:
+            backend.go_on.release()
+            answer.readline()
+            os.kill(os.getpid(), number)
+            with suppress(http.client.HTTPException, OSError):
+                answer.read()
 
     def opened(link: str) -> None:
-        links.append(link)
-        threading.Timer(0.3, lambda: signal.raise_signal(number)).start()
+        threads.append(threading.Thread(target=ask, args=(int(link.rpartition(":")[2].partition("/")[0]),)))
+        threads[0].start()
 
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
-    serve(backend, CHOSEN, 0, opened, lambda _: None)
-    assert links[0].startswith("http://127.0.0.1:")
+    run.serve(backend, CHOSEN, 0, opened, lambda _: None)
+    threads[0].join()
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+    assert caplog.records == []
+    assert set(Path(tempfile.gettempdir()).glob("novaops-app-*")) <= folders
+    backend.go_on.release()
