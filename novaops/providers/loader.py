@@ -103,6 +103,9 @@ Parameter = Literal["temperature", "top_p", "max_tokens", "repetition_penalty", 
 _COMMON: dict[Parameter, str] = {"temperature": "temperature", "top_p": "top_p", "max_tokens": "max_tokens"}
 
 
+_PURPOSES = {"knowledge": "assistants", "fine-tune": "fine-tune", "batch": "batch", "user-data": "user_data", "vision": "vision"}
+
+
 class Chat(StrictModel):
     """How a client of ours chats there."""
 
@@ -120,6 +123,18 @@ class Chat(StrictModel):
     """What a request must have so that the model searches the web. Without it the API is taken not to."""
 
 
+class Files(StrictModel):
+    """How a client of ours keeps files there."""
+
+    form: Literal["openai", "sensenova"] = "openai"
+    endpoint: int = Field(default=0, ge=0)
+    """Which endpoint takes them, counted from 0."""
+    purposes: dict[str, str] = _PURPOSES
+    """What a file is for, and the API's word. `knowledge.json` goes before `knowledge` for files whose names end so."""
+    most: int = Field(default=512 << 20, ge=1)
+    """Bytes of one file."""
+
+
 class Provider(StrictModel):
     """One file of a folder `providers`. The paths are those at the provider, as a client of its first endpoint requests them."""
 
@@ -132,6 +147,10 @@ class Provider(StrictModel):
     """Headers that every request must have, such as the version of an API."""
     stream: Stream | None = None
     chat: Chat = Chat()
+    files: Files | None = Files()
+    """None: the API keeps no files."""
+    knowledge: Literal["openai", "sensenova"] | None = "openai"
+    """The form of its knowledge bases; None: it has none."""
     start: str = Field(default="", max_length=200)
     """For an API on the user's own machine: the command that starts it."""
     own_host: bool = False
