@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from novaops.formats.names import is_address
@@ -136,7 +135,6 @@ class RevocationList:
         """The list in the text. Raises ValueError where there is none, or one without an end."""
         from cryptography import x509
 
-        _quiet()
         parsed = x509.load_pem_x509_crl(pem.encode())
         if parsed.next_update_utc is None:
             raise ValueError("it does not say until when it is valid")
@@ -202,21 +200,10 @@ def _instead(text: str) -> str:
     return "there is no certificate in it: no line says BEGIN CERTIFICATE"
 
 
-@cache
-def _quiet() -> None:
-    """No warnings of what a later version may refuse, such as negative serial numbers: they would stand between novaops's own lines."""
-    import warnings
-
-    from cryptography.utils import CryptographyDeprecationWarning
-
-    warnings.filterwarnings("ignore", category=CryptographyDeprecationWarning)
-
-
 def _read(block: str, number: int) -> Certificate:
     """One certificate, from what follows its first line."""
     from cryptography import x509
 
-    _quiet()
     body, end, _ = block.partition(_END)
     if not end:
         raise ValueError(f"certificate {number} in it is cut off: no line says END CERTIFICATE")

@@ -350,6 +350,9 @@ def test_certificates_are_renewed(office: Office, container: LabHost) -> None:
     assert office.server.run("openssl crl -in /etc/openvpn/server/vpn.crl.pem -noout -text").count("Serial Number:") == 2
     wait_on(alpha.host, f"ping -c 1 -W 1 -I {alpha.device} 10.86.0.1", 60)
     assert office.serve()["status"] == "unchanged"
+    office.server.run("cd /etc/openvpn/server/vpn && cp -p server.crt put-back && mv put-back server.crt")
+    assert changes(office("serve", "newer")) == ["loaded"], "the server runs with what it has read before"
+    assert office.serve()["status"] == "unchanged"
 
 
 FIREWALLS: dict[str, Callable[[LabHost], object]] = {}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -105,21 +102,6 @@ def test_two_that_issued_each_other_are_no_endless_path() -> None:
 )
 def test_covers(authority: Authority, names: tuple[str, ...], domain: str, *, expected: bool) -> None:
     assert Chain.read(authority.leaf(*names).certificate.read_text()).leaf.covers(domain) is expected
-
-
-def test_a_negative_serial_number_is_read_without_a_word(leaf: Leaf) -> None:
-    """Old authorities gave such: what reads one must not make Python warn on stderr."""
-    pem = pems(leaf.certificate)[0]
-    der = bytearray(ssl.PEM_cert_to_DER_cert(pem))
-    serial = f"{Chain.read(pem).leaf.serial:0>2}"
-    serial = serial if len(serial) % 2 == 0 else f"0{serial}"
-    at = der.index(bytes.fromhex(serial))
-    der[at] |= 0x80
-    read = "import sys; from novaops.formats.x509 import Chain; print(Chain.read(sys.stdin.read()).leaf.serial)"
-    said = subprocess.run(
-        [sys.executable, "-c", read], input=ssl.DER_cert_to_PEM_cert(bytes(der)), capture_output=True, text=True, check=True
-    )
-    assert (said.stdout[0], said.stderr) == ("-", "")
 
 
 def test_a_name_in_the_subject_alone_counts_for_nothing(authority: Authority) -> None:
