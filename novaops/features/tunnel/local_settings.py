@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from novaops.errors import UsageError
-from novaops.features.tunnel.settings import LOOPBACK, PortForward, default_url
+from novaops.features.tunnel.field_types import LOOPBACK
+from novaops.features.tunnel.settings import PortForward, default_url
 from novaops.formats import names
 from novaops.formats.names import bracketed, pair
 

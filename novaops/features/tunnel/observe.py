@@ -157,6 +157,8 @@ def _requests(expected: ExpectedTunnel) -> str:
         target, is_tcp = quote(forward.target), forward.kind == "tcp"
         if is_tcp:
             words = ["stays_open", address, str(port)]
+        elif forward.reaches:
+            words = ["request", "--noproxy", "", "--socks5-hostname", names.pair(address, port), forward.check]
         elif forward.to_site:
             words = ["request", forward.check]
         else:
