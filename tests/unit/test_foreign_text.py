@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.targets import TARGETS, families, question
@@ -33,7 +33,6 @@ def test_a_shape_that_has_been_the_end_of_parsers(name: str, shape: bytes) -> No
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@settings(max_examples=20, deadline=None)
 @given(data=TEXTS)
 def test_any_text(name: str, data: bytes) -> None:
     TARGETS[name](data)

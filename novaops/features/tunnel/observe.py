@@ -48,7 +48,7 @@ class ExpectedTunnel:
     @property
     def ports(self) -> tuple[int, ...]:
         """Where it must not listen any more when it is absent."""
-        written = [self.tunnel.listen, *(forward.listen for forward in self.tunnel.forwards)]
+        written = [self.tunnel.listen, self.tunnel.socks, *(forward.listen for forward in self.tunnel.forwards)]
         return tuple(int(listen.rpartition(":")[2]) for listen in written if listen and not self.tunnel.reverse)
 
 
