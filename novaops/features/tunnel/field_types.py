@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator
 
 from novaops.formats import names
+from novaops.formats.forward import LOOPBACK
 from novaops.formats.names import pair
 
-LOOPBACK = "127.0.0.1"
 ANY = "*"
 
 _FIRST_UNPRIVILEGED = 1024

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from novaops.features.tunnel.field_types import ANY, LOOPBACK, Check, Listener, Reach, Target, gateway_name, host_port
+from novaops.features.tunnel.field_types import ANY, Check, Listener, Reach, Target, gateway_name, host_port
 from novaops.features.tunnel.paths import alias_address
 from novaops.formats import names
+from novaops.formats.forward import LOOPBACK, PortForward
 from novaops.formats.names import bracketed, pair, reached
 
 LEFT_ALONE = ""
@@ -175,31 +176,6 @@ def split(text: str) -> tuple[str, int]:
     """HOST and PORT of a text that has been validated."""
     host, _, port = text.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-@dataclass(frozen=True)
-class PortForward:
-    """A listener, and where what comes in there is forwarded to."""
-
-    host: str
-    """The target, as the end that connects to it resolves the name."""
-    port: int
-    listen: str = LOOPBACK
-    listen_port: int = 0
-    """0: any free port."""
-
-    @property
-    def target(self) -> str:
-        return pair(self.host, self.port)
-
-    @property
-    def listens(self) -> str:
-        return pair(self.listen, self.listen_port)
-
-    @property
-    def entrance(self) -> tuple[str, int]:
-        """Where the host with the listener connects to it itself."""
-        return reached(self.listen), self.listen_port
 
 
 @dataclass(frozen=True)
