@@ -10,12 +10,13 @@ from pydantic import AfterValidator
 from novaops.engine.desired import HostView, Peers
 from novaops.features.tunnel.client import clients
 from novaops.features.tunnel.client_files import client_files
+from novaops.features.tunnel.distinct import distinct
 from novaops.features.tunnel.gateway import gateways
 from novaops.features.tunnel.paths import FOLDER
 from novaops.features.tunnel.resources.account import TunnelUser, TunnelUserRemoved
 from novaops.features.tunnel.resources.cleanup import StaleTunnelFiles
 from novaops.features.tunnel.resources.hosts_file import HostsEntries
-from novaops.features.tunnel.settings import Tunnel, distinct
+from novaops.features.tunnel.settings import Tunnel
 from novaops.model.plan import Resource
 from novaops.resources.directory import Directory
 from novaops.resources.package import Package

@@ -64,7 +64,7 @@ def _sections(mark: str, stdout: str) -> dict[str, tuple[str, int]]:
         head, newline, rest = part.partition("\n")
         if head.startswith("= "):
             name = next(reversed(found), None)
-            if name is not None and newline:
+            if name is not None and newline and head[2:].isascii() and head[2:].isdecimal():
                 found[name] = (found[name][0].removesuffix("\n"), int(head[2:]))
         elif head != "end":
             found[head] = (rest, -1)

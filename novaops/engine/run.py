@@ -25,6 +25,9 @@ from novaops.ssh.session import ConnectionLost, Session
 REATTACH_TIMEOUTS = 4
 """A lost host is tried again for so many times `--timeout`: two minutes by default."""
 
+_SHOWN = 200
+"""Characters of a line of a host's that are shown."""
+
 SILENCE = (3.0, 20.0)
 """Seconds without a line after which the connection counts as dead: `--timeout`, but not less or more than these.
 A healthy run prints `alive` every second."""
@@ -93,8 +96,9 @@ def carry_out(session: Session, run: Run, watcher: Watcher) -> Outcome:
                 seen += 1
                 if _read(line, outcome, watcher):
                     return outcome
-                if line.startswith("guarded ") and (not lost or session.run_beside(whole(waits(run.id))).status == 0):
-                    _confirm(session, outcome, int(line.split(" ")[1]), watcher)
+                guarded = _guarded(line, outcome)
+                if guarded is not None and (not lost or session.run_beside(whole(waits(run.id))).status == 0):
+                    _confirm(session, outcome, guarded, watcher)
             raise ConnectionLost(f"the connection to {session.target} was lost")  # noqa: TRY301 - the same as a loss noticed below
         except (ConnectionLost, Unreachable) as error:
             deadline = deadline or time.monotonic() + REATTACH_TIMEOUTS * timeout
@@ -156,28 +160,66 @@ def _run_lost(session: Session, run: Run, error: NovaopsError) -> RunLost:
 
 
 def _read(line: str, outcome: Outcome, watcher: Watcher) -> bool:
-    """Apply one event to the outcome; True for the last one."""
+    """Apply one event to the outcome; True for the last one. Raises HostFailed for what no run writes, and for the ends that are errors."""
+    try:
+        return _apply(line, outcome, watcher)
+    except ValueError:
+        raise _no_event(line, outcome) from None
+
+
+def _guarded(line: str, outcome: Outcome) -> int | None:
+    """The number of the guarded range whose fresh login is due; None for another event."""
+    word, *rest = line.split(" ")
+    if word != "guarded":
+        return None
+    try:
+        return _number("".join(rest[:1]), len(guarded_ranges(outcome.run.steps)))
+    except ValueError:
+        raise _no_event(line, outcome) from None
+
+
+def _no_event(line: str, outcome: Outcome) -> HostFailed:
+    return HostFailed(
+        f"the host reports of run {outcome.run.id} what no run reports: {line[:_SHOWN]}",
+        why="Something there writes into its events, or its disk is damaged. What became of the run is not known.",
+        fix="look at the host before you trust it: novaops history HOST, and what is there now",
+    )
+
+
+def _step(number: str, outcome: Outcome) -> int:
+    """Raises ValueError for the number of no step."""
+    return _number(number, len(outcome.run.steps))
+
+
+def _number(text: str, end: int) -> int:
+    """Raises ValueError for what is no number from 0 up to, and not with, `end`."""
+    if not (text.isascii() and text.isdecimal()) or int(text) >= end:
+        raise ValueError(text)
+    return int(text)
+
+
+def _apply(line: str, outcome: Outcome, watcher: Watcher) -> bool:
     word, *rest = line.split(" ")
     match word, rest:
         case "lock", _:
             watcher.waiting(line.removeprefix("lock "))
         case "step", [number]:
-            watcher.step(int(number), outcome.run.steps[int(number)])
+            watcher.step(_step(number, outcome), outcome.run.steps[_step(number, outcome)])
         case "done", [number]:
-            outcome.done.add(int(number))
+            outcome.done.add(_step(number, outcome))
         case "fired", _:
             outcome.fired = True
         case "failed", [number, _, status, text]:
-            outcome.failed = int(number)
+            outcome.failed = _step(number, outcome)
             outcome.said = _decoded(text) or f"exit status {status}"
         case "failed", [number, _, status]:
-            outcome.failed, outcome.said = int(number), f"exit status {status}"
+            outcome.failed, outcome.said = _step(number, outcome), f"exit status {status}"
         case "refused", [number, _, *text]:
-            outcome.failed, outcome.said = int(number), _decoded("".join(text))
+            outcome.failed, outcome.said = _step(number, outcome), _decoded("".join(text))
         case "undone", [number, _, status]:
             outcome.all_undone = outcome.all_undone and status == "0"
-            outcome.undone.add(int(number))
-            outcome.done.discard(int(number))
+            outcome.undone.add(_step(number, outcome))
+            outcome.done.discard(_step(number, outcome))
         case "end", [("ok" | "failed" | "refused" | "rolled_back" | "stale") as end]:
             outcome.end = end
             return True

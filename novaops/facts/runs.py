@@ -67,14 +67,19 @@ class Runs(Singleton[tuple[PastRun, ...]]):
   place=0; [ ! -s "$run/place" ] || read -r place <"$run/place"
   printf 'run\\t%s\\t' "$place"; base64 <"$run/plan.json" | tr -d '\\n'; echo
   ! {{ [ -s "$run/pid" ] && [ -e "$run/script" ] && [ -s "$run/born" ] && [ "$(born "$(cat "$run/pid")")" = "$(cat "$run/born")" ]; }} || echo running
-  [ ! -e "$run/events" ] || sed 's/^/event\\t/' "$run/events"
+  [ ! -e "$run/events" ] || {{ sed 's/^/event\\t/' "$run/events"; echo; }}
 done
+echo end
 """
 
     @classmethod
     def parse_one(cls, section: Section) -> tuple[PastRun, ...] | Missing:
+        """Raises ValueError for what the script does not print: whoever prints nothing must not pass for a host without runs."""
         runs: list[tuple[Any, list[str], list[bool], int]] = []
-        for line in lines_of(section.stdout):
+        lines = [line for line in lines_of(section.stdout) if line]
+        if lines[-1:] != ["end"]:
+            raise ValueError("the list of runs is cut off")
+        for line in lines[:-1]:
             word, _, rest = line.partition("\t")
             if word == "run":
                 place, _, plan = rest.rpartition("\t")
@@ -83,4 +88,6 @@ done
                 runs[-1][1].append(rest)
             elif word == "running":
                 runs[-1][2].append(True)
+            else:
+                raise ValueError(f"this is no run: {line[:200]}")
         return tuple(PastRun(m, tuple(e), bool(r)) for m, e, r, _ in sorted(runs, key=lambda run: run[3]))

@@ -6,6 +6,7 @@ What a text means (a number, a switch) is decided by the schema: so `tls: off` s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -34,12 +35,25 @@ class Document:
 def load(text: str, name: str) -> Document:
     """Raises InventoryError, with `name` and the line, for what is no YAML or has a key twice."""
     try:
+        _refuse_depth(text, name)
         node = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         raise _not_yaml(error, text, name) from None
     lines: dict[Path, int] = {}
     data = _value(node, (), lines, name) if node is not None else None
     return Document(data, lines)
+
+
+def _refuse_depth(text: str, name: str) -> None:
+    """Raises InventoryError where values are nested so deep that libyaml, which calls itself for each, would run out of stack."""
+    if text.count("[") + text.count("{") < _DEEPEST and not _INDENTED.search(text):
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise InventoryError(f"{name}:{line}: this is nested more than {_DEEPEST} deep")
 
 
 def _not_yaml(error: yaml.YAMLError, text: str, name: str) -> InventoryError:
@@ -58,6 +72,9 @@ def _not_yaml(error: yaml.YAMLError, text: str, name: str) -> InventoryError:
 
 _DEEPEST = 50
 """An alias can stand inside its own anchor; nothing sensible is nested this deep."""
+
+_INDENTED = re.compile(rf"^[ ?:-]{{{_DEEPEST}}}", re.MULTILINE)
+"""How a line begins whose value may be so deep."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -76,7 +76,7 @@ def image_for(recipe: Recipe, on_progress: Callable[[str], None], cache: Path | 
 def _build(recipe: Recipe, scratch: Path, final: Path, on_progress: Callable[[str], None]) -> None:
     scratch.chmod(0o777)
     partial = _partial(final)
-    shutil.rmtree(partial, ignore_errors=True)  # of a process that was killed
+    _clear(partial)
     partial.mkdir()
     for path, content in recipe.files.items():
         file = scratch / "files" / path
@@ -91,6 +91,14 @@ def _build(recipe: Recipe, scratch: Path, final: Path, on_progress: Callable[[st
         # Copied by cp because it keeps the holes: 8 GB of which half a gigabyte is there.
         subprocess.run(["cp", "--sparse=always", scratch / "root.ext4", image.disk], check=True)
     partial.rename(final)
+
+
+def _clear(partial: Path) -> None:
+    """Remove what a build left that was killed, with the file systems that it had mounted there."""
+    mounted = (line.split()[1] for line in Path("/proc/self/mounts").read_text("utf-8", "surrogateescape").splitlines())
+    for place in sorted((place for place in mounted if place.startswith(f"{partial}/")), reverse=True):
+        subprocess.run([program("umount"), place], check=False, capture_output=True)
+    shutil.rmtree(partial, ignore_errors=True)
 
 
 def _partial(final: Path) -> Path:

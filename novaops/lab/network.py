@@ -83,7 +83,7 @@ def network_down(lab: Path) -> str:
 
 
 def masquerade(network: Network) -> str:
-    """The nft table that lets the subnet out under the machine's own address."""
+    """The nft table that lets the subnet out under the machine's own address, and nobody but this machine in."""
     return f"""\
 add table ip {network.bridge}
 delete table ip {network.bridge}
@@ -91,6 +91,10 @@ table ip {network.bridge} {{
     chain out {{
         type nat hook postrouting priority srcnat;
         ip saddr {network.subnet} ip daddr != {network.subnet} masquerade
+    }}
+    chain others {{
+        type filter hook forward priority filter;
+        oifname "{network.bridge}" iifname != "{network.bridge}" ct state new drop
     }}
 }}
 """

@@ -18,9 +18,8 @@ RELEASES = ("bookworm", "trixie")
 LOCALE = "fr_FR.ISO-8859-15"
 """Hostile on purpose: what reads English or assumes UTF-8 fails here first."""
 
-SUDO_PASSWORD = "lab-password"  # noqa: S105  # a fixture, known to everybody
 USERS = ("nova", "operator", "plain")
-"""nova: sudo without a password; operator: sudo with `SUDO_PASSWORD`; plain: no sudo. All have the lab's key, as root has."""
+"""nova: sudo without a password; operator: sudo with one; plain: no sudo. All have the lab's key, as root has, and none a password."""
 
 _PACKAGES = (
     "btrfs-progs", "ca-certificates", "dbus", "e2fsprogs", "fdisk", "iproute2", "iputils-ping", "kmod", "libpam-systemd",
@@ -167,7 +166,6 @@ def _commands(kind: Kind) -> tuple[str, ...]:
     return (
         'cp -rT "$SCRATCH/files" "$1"',
         f'chroot "$1" sh -ec "{users}"',
-        f'echo operator:{SUDO_PASSWORD} | chroot "$1" chpasswd',
         'chroot "$1" locale-gen >&2',
         'chmod 0440 "$1/etc/sudoers.d/lab"',
         # xfsprogs wants Python for one of its scripts; a host of novaops has none, so neither has the lab's.

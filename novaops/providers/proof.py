@@ -86,6 +86,12 @@ PROXY_ERRORS = (
     Rule({"bad_gateway"}, "", "{by} cannot reach the API, or does not trust its certificate", _LAST_ERROR),
     Rule({"timeout"}, "", "{by} got no answer of the API in time", _LAST_ERROR),
     Rule({"no_key"}, "", "{by} has lost the key of the API", "novaops proxy deploy puts it there"),
+    Rule(
+        {"busy"},
+        "",
+        "{by} turns requests away, by a limit of nginx's own (limit_conn or limit_req)",
+        "novaops proxy deploy takes that back for its site; nginx -T shows who sets it",
+    ),
     Rule(None, "", "{by} passes nothing on at {path} ({status})"),
 )
 """By the code of an error of the site's own: the request did not come to the API, or no answer came back."""

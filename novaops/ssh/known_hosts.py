@@ -12,9 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-USER_FILE = Path("~/.ssh/known_hosts")
-SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")
-
 
 @dataclass(frozen=True)
 class Entry:

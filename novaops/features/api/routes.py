@@ -137,7 +137,8 @@ def by_tunnel(query: RouteQuery) -> Iterator[ApiRoute]:
                 if (host, site.name) == (tunnel.via, tunnel.site) and query.api.is_behind(site):
                     yield _to_site(query, name, host, site, forward)
             continue
-        leading = [forward for forward in tunnel.resolved_forwards() if (forward.host, forward.port) == (first.host.lower(), first.port)]
+        to_api = [forward for forward in tunnel.resolved_forwards() if (forward.host, forward.port) == (first.host.lower(), first.port)]
+        leading = [forward for forward in to_api if not forward.reaches]  # a SOCKS proxy is asked in another way
         for forward in leading:
             own = name if len(leading) == 1 else f"{name} {forward.listens}"
             yield _to_api(query, own, "tunnel", by=left, connect_to=_entrance(forward))

@@ -31,10 +31,13 @@ _ERRORS = (
     (429, "rate_limited", "This proxy limits how many requests a client may make."),
     (413, "too_large", "The request is larger than this proxy takes."),
     (502, "bad_gateway", "The API gave no answer that could be passed on: the error log of the site on the proxy says why."),
-    (503, "no_key", "This proxy has lost the key of the API."),
+    (503, "busy", "This proxy turns the request away: a limit of this nginx, for all its sites (limit_conn or limit_req)."),
     (504, "timeout", "The API did not answer in time."),
 )
 """nginx's own answers in front of an API: status, code, message."""
+
+_NO_KEY = ("no_key", "This proxy has lost the key of the API.")
+"""A 503, too: code and message of a site that should put a key in, and has none."""
 
 _CROOKED = r"[^?]*(?i:/|%2f|%5c|\\)(?i:\.|%2e){1,2}(?i:/|%2f|%5c|\\|;|%3b|\?|$)"
 """What must not follow in a path, as an expression: what $novaops_crooked of templates/proxy/shared.conf.j2 takes anywhere."""
@@ -119,6 +122,7 @@ class SiteConf:
             addresses=lambda api: quoted(_optional(f"{folder(self.entry.name)}/{api}")),
             trusted=self.entry.upstream_ca or (NO_AUTHORITY if nginx.trust_folder else nginx.bundle),
             trust_folder="" if self.entry.upstream_ca else nginx.trust_folder,
+            no_key=_NO_KEY,
             errors=[_at_its_paths(error, provider) if error[0] == HTTPStatus.NOT_FOUND else error for error in _ERRORS],
             withheld=[*_IDENTIFYING, *filter(None, (own, "Authorization" if replaces_login else ""))],
         )

@@ -35,6 +35,10 @@ class TunnelFlags(Flags):
     ] = None
     to: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where it leads, as the gateway resolves it.")] = None
     site: Annotated[str | None, typer.Option(metavar="NAME", help="Or to a site of the gateway's proxy: section.")] = None
+    socks: Annotated[
+        str | None,
+        typer.Option(metavar="[ADDRESS:]PORT", help="Or to any host, as ssh -D: where clients find the SOCKS proxy; with --ask URL."),
+    ] = None
     listen: Annotated[str | None, typer.Option(metavar="[ADDRESS:]PORT", help="Where clients find it.")] = None
     supervisor: Annotated[str | None, typer.Option(help="autossh or systemd: what starts ssh again.")] = None
     transparent: Annotated[

@@ -13,6 +13,7 @@ from novaops.engine.desired import HostView
 from novaops.engine.inventory import Host
 from novaops.errors import UsageError
 from novaops.features.proxy.settings import Site
+from novaops.features.tunnel.distinct import alias_parts
 from novaops.features.tunnel.facts.reach import TargetReached
 from novaops.features.tunnel.gateway_sessions import NO_LISTENER
 from novaops.features.tunnel.paths import HOME, config_file, key_comment, unit
@@ -21,7 +22,7 @@ from novaops.features.tunnel.resources.hosts_file import HostsEntries
 from novaops.features.tunnel.resources.permission import after_permission
 from novaops.features.tunnel.resources.port_preconditions import PortsFree
 from novaops.features.tunnel.resources.targets_reached import TargetsReached
-from novaops.features.tunnel.settings import ResolvedForward, Tunnel, alias_parts
+from novaops.features.tunnel.settings import ResolvedForward, Tunnel
 from novaops.features.tunnel.status import usage
 from novaops.formats import names
 from novaops.formats.names import pair
@@ -103,7 +104,9 @@ class TunnelClient:
             yield self.after_permission(OwnUnit(name))
 
     def connected(self) -> Resource:
-        lines = (usage(one.target, one.listens, one.check, one.local_alias) for one in self.forwards if not one.reverse)
+        lines = (
+            usage(one.target, one.listens, one.check, one.local_alias, socks=bool(one.reaches)) for one in self.forwards if not one.reverse
+        )
         return TunnelConnected(self.name, tuple(filter(None, lines)), self.gateway, self.key_line)
 
     def hosts_entries(self) -> Resource:

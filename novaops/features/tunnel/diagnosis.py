@@ -84,6 +84,7 @@ _CURL_ERRORS: Sequence[tuple[str, str]] = (
     (r"curl: \((?:60|51|58|77|35)\).*", "the certificate, or TLS, is not right"),
     (r"curl: \(7\).*|onnection refused", "nothing listens"),
     (r"curl: \(28\).*", "no answer came in time"),
+    (r"curl: \(97\).*", "the SOCKS proxy did not get there"),
     (r"curl: \((?:52|56)\).*|closed at once", "the connection was closed without an answer"),
 )
 

@@ -48,7 +48,7 @@ class ExpectedTunnel:
     @property
     def ports(self) -> tuple[int, ...]:
         """Where it must not listen any more when it is absent."""
-        written = [self.tunnel.listen, *(forward.listen for forward in self.tunnel.forwards)]
+        written = [self.tunnel.listen, self.tunnel.socks, *(forward.listen for forward in self.tunnel.forwards)]
         return tuple(int(listen.rpartition(":")[2]) for listen in written if listen and not self.tunnel.reverse)
 
 
@@ -157,6 +157,8 @@ def _requests(expected: ExpectedTunnel) -> str:
         target, is_tcp = quote(forward.target), forward.kind == "tcp"
         if is_tcp:
             words = ["stays_open", address, str(port)]
+        elif forward.reaches:
+            words = ["request", "--noproxy", "", "--socks5-hostname", names.pair(address, port), forward.check]
         elif forward.to_site:
             words = ["request", forward.check]
         else:

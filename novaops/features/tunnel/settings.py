@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from novaops.features.tunnel.field_types import ANY, Check, Listener, Reach, Target, gateway_name, host_port
 from novaops.features.tunnel.paths import alias_address
 from novaops.formats import names
 from novaops.formats.forward import LOOPBACK, PortForward
@@ -18,6 +19,8 @@ from novaops.formats.names import bracketed, pair, reached
 LEFT_ALONE = ""
 """`via` of a tunnel that is to be taken away on the client only (`tunnel down --only-here`). No inventory can say it."""
 
+SOCKS = "socks"
+
 ANY_SITE = "127.0.0.1:80"
 """Stands for the address of the gateway's site where only the client's end matters."""
 
@@ -25,58 +28,7 @@ _HTTPS = frozenset({443, 8443})
 _HTTP = frozenset({80, 8080})
 _WITHOUT_NUMBER = frozenset({443, 80})
 """The default ports of https and http, which a URL leaves out."""
-_FIRST_UNPRIVILEGED = 1024
-"""Ports below are root's, and no part of a tunnel runs as root."""
-
-
-def _target(text: str) -> str:
-    host, port = names.address(text)
-    if port is None:
-        raise ValueError(f'"{text}" has no port: HOST:PORT')
-    return pair(host, port)
-
-
-def _listener(value: Any) -> str:
-    if not isinstance(value, (str, int)):
-        raise ValueError(f"{names.shown(value)} is neither a port nor ADDRESS:PORT")  # noqa: TRY004 - pydantic takes ValueErrors
-    text = str(value)
-    address, colon, digits = text.rpartition(":")
-    plain = address.removeprefix("[").removesuffix("]") if address.startswith("[") else address
-    if colon and (not address or (":" in plain and plain == address)):
-        raise ValueError(f'"{text}" is neither a port nor ADDRESS:PORT')
-    host = LOOPBACK if plain in {"", "localhost"} else names.ip_address(plain)
-    port = names.port(digits)
-    if port < _FIRST_UNPRIVILEGED:
-        raise ValueError(f'"{text}": ports below {_FIRST_UNPRIVILEGED} are root\'s, and no part of a tunnel runs as root')
-    return pair(host, port)
-
-
-def _host_port(text: str) -> str:
-    host, port = names.address(text)
-    return host if port is None else pair(host, port)
-
-
-def _check(text: str) -> str:
-    if text == "tcp":
-        return text
-    if any(not "!" <= c <= "~" or c in "\"'\\`<>{}|^@" for c in text):
-        raise ValueError(f'"{text}" is no URL: it has blanks or strange characters in it')
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise ValueError(f'"{text}" is neither tcp nor a URL like https://api.example.com/')
-    names.address(parts.netloc)
-    return text
-
-
-def _via(text: str) -> str:
-    if not text or any(c.isspace() or not c.isprintable() or c in "\"',\\" for c in text):
-        raise ValueError(f'"{text}" is no host')
-    return text
-
-
-Target = Annotated[str, AfterValidator(_target)]
-Listener = Annotated[str, BeforeValidator(_listener, json_schema_input_type=str | int)]
-Check = Annotated[str, AfterValidator(_check)]
+_WEB = (f"{ANY}:80", f"{ANY}:443")
 
 
 class StrictModel(BaseModel):
@@ -96,9 +48,9 @@ class Tunnel(StrictModel):
 
     name: names.Name
     state: Literal["present", "absent"] = "present"
-    via: Annotated[str, AfterValidator(_via)] | None = None
+    via: Annotated[str, AfterValidator(gateway_name)] | None = None
     """The gateway: a host of the inventory, or user@address."""
-    via_address: Annotated[str, AfterValidator(_host_port)] | None = None
+    via_address: Annotated[str, AfterValidator(host_port)] | None = None
     """HOST[:PORT] at which the client reaches the gateway, where that is not the inventory's address."""
     to: Target | None = None
     """HOST:PORT, as the gateway resolves it."""
@@ -109,6 +61,10 @@ class Tunnel(StrictModel):
     forwards: tuple[Forward, ...] = ()
     site: names.Name | None = None
     """A site of the gateway's proxy: section that listens on its loopback, instead of `to`."""
+    socks: Listener | None = None
+    """[ADDRESS:]PORT of a SOCKS proxy, as `ssh -D`, instead of `to`."""
+    reaches: tuple[Reach, ...] = ()
+    """HOST:PORT that the SOCKS proxy may connect to, as its clients name them, with * for any; default: ports 80 and 443 of any host."""
     reverse: bool = False
     """As `ssh -R`: `listen` is on the gateway, and `to` is reached from the client."""
     supervisor: Literal["autossh", "systemd"] = "autossh"
@@ -120,24 +76,45 @@ class Tunnel(StrictModel):
     @model_validator(mode="after")
     def _fits(self) -> Tunnel:
         if self.state == "present":
-            for error in (*self._end_errors(), *self._direction_errors()):
+            for error in (*self._end_errors(), *self._socks_errors(), *self._direction_errors()):
                 raise ValueError(error)
         return self
 
     def _end_errors(self) -> Iterator[str]:
         if self.via is None:
             yield "via: the host that it goes through has to be said"
-        kinds = [key for key in ("to", "forwards", "site") if getattr(self, key)]
+        kinds = [key for key in ("to", "forwards", "site", "socks") if getattr(self, key)]
         if len(kinds) != 1:
-            yield f"{' and '.join(kinds) or 'to'}: say one of to: (with listen:), forwards: and site: (with listen:)"
+            yield f"{' and '.join(kinds) or 'to'}: say one of to: (with listen:), forwards:, site: (with listen:) and socks:"
         for key in ("listen", "check"):
             if self.forwards and getattr(self, key):
                 yield f"{key}: with forwards: each of them has its own"
-        if not self.forwards and self.listen is None:
+        if not self.forwards and not self.socks and self.listen is None:
             yield "listen: where clients find it has to be said, such as 127.0.0.1:8443"
         listeners = [forward.listen for forward in self.forwards]
         if twice := next((one for one in listeners if listeners.count(one) > 1), None):
             yield f"forwards: {twice} is there twice"
+
+    def _socks_errors(self) -> Iterator[str]:
+        if not self.socks:
+            if self.reaches:
+                yield "reaches: only with socks: the other kinds lead to one port each"
+            return
+        if self.listen:
+            yield f"listen: not with socks: which says itself where clients find it, {self.socks}"
+        if twice := next((key for key in ("reverse", "transparent") if getattr(self, key)), None):
+            yield f"{twice}: not with socks: its clients say themselves where they want to go"
+        if not self.check or self.check == "tcp":
+            yield "check: with socks: say which URL has to answer through it, such as https://api.openai.com/"
+            return
+        host, port = url_target(self.check)
+        if not any(reach in _matching(host, port) for reach in self.permitted):
+            yield f"check: {pair(host, port)} is not among what reaches: allows: {', '.join(self.permitted)}"
+
+    @property
+    def permitted(self) -> tuple[str, ...]:
+        """What its SOCKS proxy may connect to; () where it has none."""
+        return (self.reaches or _WEB) if self.socks else ()
 
     def _direction_errors(self) -> Iterator[str]:
         if self.reverse and self.site:
@@ -153,6 +130,8 @@ class Tunnel(StrictModel):
 
     def resolved_forwards(self, site: str = "") -> tuple[ResolvedForward, ...]:
         """Its forwards with all defaults filled in. `site` is ADDRESS:PORT of the gateway's site."""
+        if self.socks and self.check:
+            return (ResolvedForward(*url_target(self.check), *split(self.socks), self.check, tunnel=self.name, reaches=self.permitted),)
         written = self.forwards or (Forward(to=site or self.to or "", listen=self.listen or "", check=self.check),)
         return tuple(self._resolve(one) for one in written)
 
@@ -182,6 +161,17 @@ def _default_check(host: str, port: int) -> str:
     return url if url.startswith("http:") or (url and not names.is_address(host)) else "tcp"
 
 
+def url_target(url: str) -> tuple[str, int]:
+    """Host and port that a URL leads to."""
+    parts = urlsplit(url)
+    return (parts.hostname or "").lower(), parts.port or {"https": 443, "http": 80}[parts.scheme]
+
+
+def _matching(host: str, port: int) -> frozenset[str]:
+    """Each way to allow it."""
+    return frozenset({pair(host, port), f"{bracketed(host)}:{ANY}", f"{ANY}:{port}", f"{ANY}:{ANY}"})
+
+
 def split(text: str) -> tuple[str, int]:
     """HOST and PORT of a text that has been validated."""
     host, _, port = text.rpartition(":")
@@ -198,6 +188,8 @@ class ResolvedForward(PortForward):
     transparent: bool = False
     tunnel: str = ""
     to_site: bool = False
+    reaches: tuple[str, ...] = ()
+    """What a SOCKS proxy may connect to; () for one port, the target's. Its target is what its check requests."""
 
     @property
     def is_plain(self) -> bool:
@@ -222,12 +214,16 @@ class ResolvedForward(PortForward):
 
     @property
     def kind(self) -> str:
-        """tcp, http or https."""
+        """tcp, http, https, or socks: what is requested through a SOCKS proxy."""
+        if self.reaches:
+            return SOCKS
         return "tcp" if self.check == "tcp" else urlsplit(self.check).scheme
 
     @property
     def ssh_forwards(self) -> tuple[tuple[str, str, str], ...]:
         """Lines of an ssh_config: keyword, listener, target."""
+        if self.reaches:
+            return (("DynamicForward", self.listens, ""),)
         if not self.reverse:
             return (("LocalForward", self.listens, self.target),)
         return (("RemoteForward", self.listens, self.target), ("LocalForward", pair(*self.probe_address), pair(*self.entrance)))
@@ -235,53 +231,21 @@ class ResolvedForward(PortForward):
     @property
     def key_permissions(self) -> tuple[str, ...]:
         """Options of the key on the gateway."""
+        if self.reaches:
+            return tuple(f'permitopen="{reach}"' for reach in self.reaches)
         if self.reverse:
             return (f'permitlisten="{self.listens}"', f'permitopen="{pair(*self.entrance)}"')
         return (f'permitopen="{self.target}"',)
 
 
-def distinct(tunnels: list[Tunnel]) -> list[Tunnel]:
-    """The tunnels, if no two of them need the same listener, name or unit. Raises ValueError."""
-    names.each_once("name", [tunnel.name for tunnel in tunnels])
-    listeners: dict[str, str] = {}
-    names_taken: dict[str, str] = {}
-    units: dict[str, str] = {}
-    for tunnel in tunnels:
-        for stem in _unit_stems(tunnel):
-            if (other := units.setdefault(stem, tunnel.name)) != tunnel.name:
-                raise ValueError(f"{other} and {tunnel.name} would both have a unit {stem}: choose another name")
-        if tunnel.state == "absent":
-            continue
-        for forward in tunnel.resolved_forwards(ANY_SITE if tunnel.site else ""):
-            listener = f"{tunnel.via if forward.reverse else ''} {forward.listens}"
-            if (other := listeners.setdefault(listener, tunnel.name)) != tunnel.name:
-                raise ValueError(f"listen: {other} and {tunnel.name} both have {forward.listens}")
-            if forward.transparent and (other := names_taken.setdefault(forward.target, tunnel.name)) != tunnel.name:
-                raise ValueError(f"transparent: {other} and {tunnel.name} both take {forward.target}")
-    return tunnels
-
-
-def _unit_stems(tunnel: Tunnel) -> tuple[str, ...]:
-    """The names of its units, without `novaops-tunnel-` and the suffix."""
-    aliases: tuple[str, ...] = ()
-    if tunnel.transparent and tunnel.state == "present":
-        aliases = tuple(f"{tunnel.name}-{part}" for part in alias_parts(tunnel.resolved_forwards()))
-    return (tunnel.name, f"{tunnel.name}-check", *aliases)
-
-
-def alias_parts(forwards: tuple[ResolvedForward, ...]) -> tuple[str, ...]:
-    """What tells the units of local aliases apart: the port; where two have the same port, the forward's number before it."""
-    ports = [forward.port for forward in forwards]
-    return tuple(str(port) if ports.count(port) == 1 else f"{number}-{port}" for number, port in enumerate(ports, 1))
-
-
 def default_name(flags: Mapping[str, Any]) -> str | None:
-    """A name for a tunnel that only flags describe: the site, or the distinctive label of `to`. None where neither is given."""
+    """A name for a tunnel that only flags describe: the site, socks, or the distinctive label of `to`. None where none is given."""
     if site := flags.get("site"):
         return str(site)
-    host = str(flags.get("to", "")).rpartition(":")[0].strip("[]")
-    if not host:
-        return None
+    if "to" not in flags:
+        return SOCKS if SOCKS in flags else None
+    to = str(flags["to"])
+    host = (to.rpartition(":")[0] or to).strip("[]:")  # without a port it is refused by its own name
     labels = host.split(".")
     is_address = labels[-1].isdecimal() or ":" in host
     return host.replace(":", "-").strip("-") if is_address or len(labels) == 1 else labels[-2]

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from novaops.features.tunnel.diagnosis import TunnelRef, ssh_error
 from novaops.features.tunnel.facts.state import ForwardState, TunnelFacts, Tunnels
 from novaops.features.tunnel.resources.connection import diagnose
-from novaops.features.tunnel.settings import Tunnel, split
+from novaops.features.tunnel.settings import Tunnel, split, url_target
 from novaops.formats.names import pair, reached
 from novaops.formats.size import human
 from novaops.model.question import Facts, Question
@@ -36,7 +36,8 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
         about = [f"{tunnel['tunnel']} via {tunnel['via']}", f"{tunnel['supervisor']}, {_since(tunnel)}"]
         carried = [_carried(tunnel)]
         for number, forward in enumerate(tunnel["forwards"]):
-            route = f"{forward['listen']} {'←' if tunnel['reverse'] else '→'} {forward['to']}"
+            to = f"SOCKS, asked for {forward['to']}" if forward["socks"] else forward["to"]
+            route = f"{forward['listen']} {'←' if tunnel['reverse'] else '→'} {to}"
             error = forward["why"] or (tunnel["last_error"] if number == 0 else "")
             state = "UP" if forward["up"] else "DOWN"
             lines.append((about.pop(0) if about else "", route, state, _answer(forward), carried.pop(0) if carried else "", error))
@@ -61,20 +62,29 @@ def not_set_up(entry: Tunnel, host: str) -> dict[str, Any]:
     down = {"up": False, "proven": False, "why": f"not set up: novaops tunnel up {host}", "fix": f"novaops tunnel up {host}"}
     nothing = {"listener": "", "status": None, "ms": None, "front": "", "use": ""}
     forwards = [
-        {"to": one.to or f"site {entry.site}", "listen": one.listen, "asked": one.check or "", **nothing, **down}
-        for one in entry.forwards or (entry,)
+        {"to": to, "listen": listen, "asked": check or "", "socks": bool(entry.socks), **nothing, **down}
+        for to, listen, check in _written(entry)
     ]
     about = {"tunnel": entry.name, "via": entry.via, "reverse": entry.reverse, "supervisor": entry.supervisor, "state": _NOT_SET_UP}
     numbers = {"since_s": None, "connected_s": None, "restarts": 0, "checked": False, "sent": 0, "received": 0}
     return {**about, **numbers, "last_error": "", "forwards": forwards}
 
 
-def usage(to: str, listens: str, check: str, local_alias: str) -> str:
+def _written(entry: Tunnel) -> list[tuple[str, str | None, str | None]]:
+    """Target, listener and check of each forward, as the inventory has them."""
+    if entry.socks:
+        return [(pair(*url_target(entry.check or "")), entry.socks, entry.check)]
+    return [(one.to or f"site {entry.site}", one.listen, one.check) for one in entry.forwards or (entry,)]
+
+
+def usage(to: str, listens: str, check: str, local_alias: str, *, socks: bool = False) -> str:
     """What to type, or to set, to use a forward; "" where the protocol is not known. The certificate is always checked."""
     host, port = split(to)
     address, listen_port = split(listens)
     here = pair(reached(address), listen_port)
     url = urlsplit(check)
+    if socks:
+        return f"ALL_PROXY=socks5h://{here} curl {check}"
     if url.scheme == "http" and url.netloc == here:
         return f"base URL: http://{here}/v1"
     if url.scheme not in {"http", "https"}:
@@ -107,6 +117,7 @@ def _forward(tunnel: TunnelFacts, forward: ForwardState) -> dict[str, Any]:
     return {
         "to": forward.to,
         "listen": forward.listen,
+        "socks": forward.socks,
         "up": found is None,
         "proven": forward.up,
         "listener": forward.listener,
@@ -114,7 +125,7 @@ def _forward(tunnel: TunnelFacts, forward: ForwardState) -> dict[str, Any]:
         "status": forward.status or None,
         "ms": round(forward.seconds * 1000) if forward.status else None,
         "front": forward.local_alias,
-        "use": "" if tunnel.reverse else usage(forward.to, forward.listen, forward.url or "tcp", forward.local_alias),
+        "use": "" if tunnel.reverse else usage(forward.to, forward.listen, forward.url or "tcp", forward.local_alias, socks=forward.socks),
         "why": found.cause if found else "",
         "fix": found.fix if found else "",
     }

@@ -26,6 +26,8 @@ from novaops.resources.package import Package
 from novaops.resources.unit import Unit
 
 _RELOAD = ("systemctl", "daemon-reload")
+_PASSED = "0x40000000"
+"""The bit of a packet's mark by which a server's table of nftables says that it has seen the packet."""
 _SYSCTL = "# managed by novaops\nnet.ipv4.ip_forward = 1\n"
 
 
@@ -74,6 +76,7 @@ def _present(entry: Server, host: HostView, renewal: Renewal) -> Iterator[Resour
         network=entry.network,
         table=f"novaops_vpn_{entry.name}",
         reaches=entry.reaches,
+        passed=_PASSED,
         kept=paths.ip_forward_before,
     )
     yield Forwarding(entry.name)

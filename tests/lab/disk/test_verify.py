@@ -17,6 +17,7 @@ import pytest
 from novaops.lab.disk import Disk
 from novaops.lab.host import LabHost
 from novaops.lab.lab import Lab
+from tests.support.doors import OPERATOR_PASSWORD, with_operator_password
 
 pytestmark = pytest.mark.lab
 
@@ -222,7 +223,8 @@ def test_blanks_and_links(mounted: Rehearsal) -> None:
 
 @pytest.mark.long
 def test_sudo_password(mounted: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LAB_SUDO", "lab-password")
+    with_operator_password(mounted.host)
+    monkeypatch.setenv("LAB_SUDO", OPERATOR_PASSWORD)
     mounted.inventory(DISK, user="operator", access=", sudo_password: env:LAB_SUDO")
     assert mounted.verify().code == 0
     mounted.inventory(DISK, user="plain")

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from novaops.lab.host import LabHost
-from novaops.lab.recipe import SUDO_PASSWORD
 from tests.lab.conftest import Novaops
+from tests.support.doors import OPERATOR_PASSWORD, passwd, with_operator_password
 from tests.support.things import LEFTOVERS, ending, wait_on, write_inventory
 
 A_FILE = {"path": "/etc/novaops-test", "content": "here\n"}
@@ -25,8 +25,14 @@ STRANGE = "a'b\"c\\d\\n $(id) `id` %s %% é汉 !x #;& "
 """Quotes, backslashes, blanks (one at the end), expansions, formats, and more than ASCII."""
 
 
-def set_password(host: LabHost, user: str, password: str) -> None:
-    host.run("chpasswd", stdin=f"{user}:{password}\n")
+@pytest.fixture
+def container(container: LabHost) -> LabHost:
+    return with_operator_password(container)
+
+
+@pytest.fixture
+def newer(newer: LabHost) -> LabHost:
+    return with_operator_password(newer)
 
 
 def failures(host: LabHost) -> int:
@@ -46,11 +52,11 @@ def test_sudo_without_a_password_is_as_good_as_root(container: LabHost, novaops:
 
 
 def test_the_password_comes_from_where_the_inventory_says(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
-    (tmp_path / "password").write_text(SUDO_PASSWORD + "\n", "utf-8")
+    (tmp_path / "password").write_text(OPERATOR_PASSWORD + "\n", "utf-8")
     sources = {"env:LAB_PASSWORD": "changed", f"file:{tmp_path}/password": "unchanged", f"cmd:cat {tmp_path}/password": "unchanged"}
     for source, status in sources.items():
         file = write_inventory(tmp_path, container, [A_FILE], user="operator", sudo_password=source)
-        done = novaops("apply", "--json", inventory=file, env={"LAB_PASSWORD": SUDO_PASSWORD})
+        done = novaops("apply", "--json", inventory=file, env={"LAB_PASSWORD": OPERATOR_PASSWORD})
         assert (done.code, done.host["status"]) == (0, status), (source, done.text)
     assert failures(container) == 0
 
@@ -58,10 +64,10 @@ def test_the_password_comes_from_where_the_inventory_says(container: LabHost, no
 def test_the_password_is_asked_for_on_a_terminal(container: LabHost, tmp_path: Path) -> None:
     file = write_inventory(tmp_path, container, [A_FILE], user="operator")
     command = [sys.executable, "-m", "novaops", "-i", str(file), "apply", "--ask-sudo-password"]
-    code, said = on_a_terminal(command, asked="sudo password: ", answer=SUDO_PASSWORD)
+    code, said = on_a_terminal(command, asked="sudo password: ", answer=OPERATOR_PASSWORD)
     assert code == 0, said
     assert "changed" in said
-    assert SUDO_PASSWORD not in said
+    assert OPERATOR_PASSWORD not in said
 
 
 def on_a_terminal(command: list[str], asked: str, answer: str) -> tuple[int, str]:
@@ -110,7 +116,7 @@ def test_a_password_that_nobody_gave(container: LabHost, novaops: Novaops, tmp_p
 
 
 def test_without_rights_no_password_helps(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
-    set_password(container, "plain", "its-own")
+    passwd(container, "plain", "its-own")
     file = write_inventory(tmp_path, container, [A_FILE], user="plain", **FROM_ENVIRONMENT)
     done = novaops("apply", "--json", inventory=file, env={"LAB_PASSWORD": "its-own"})
     assert done.code == 1
@@ -145,7 +151,7 @@ def two_shells(container: LabHost) -> LabHost:
 
 def test_a_strange_password_goes_through_every_shell(two_shells: LabHost, novaops: Novaops, tmp_path: Path) -> None:
     """Also where sudo forgets at once, so that each call needs the password again."""
-    set_password(two_shells, "operator", STRANGE)
+    passwd(two_shells, "operator", STRANGE)
     two_shells.run("echo 'Defaults timestamp_timeout=0' >/etc/sudoers.d/forgets; chmod 0440 /etc/sudoers.d/forgets")
     for number, shell in enumerate(("/bin/dash", "/bin/bash", "/bin/tcsh")):
         two_shells.run(f"usermod -s {shell} operator; usermod -s {shell} nova")
@@ -159,7 +165,7 @@ def test_a_strange_password_goes_through_every_shell(two_shells: LabHost, novaop
 
 # -- every sudo has habits of its own ---------------------------------------------------------------------------------
 
-RIGHT, WRONG = {"LAB_PASSWORD": SUDO_PASSWORD}, {"LAB_PASSWORD": "not-it"}
+RIGHT, WRONG = {"LAB_PASSWORD": OPERATOR_PASSWORD}, {"LAB_PASSWORD": "not-it"}
 
 
 def becomes_root_as_told(host: LabHost, novaops: Novaops, folder: Path, habit: str) -> None:
@@ -243,8 +249,8 @@ SAMPLE = "until [ -e /run/enough ]; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/env
 
 
 def test_the_password_is_nowhere(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
-    password = f"{SUDO_PASSWORD}-battery-71"
-    set_password(container, "operator", password)
+    password = f"{OPERATOR_PASSWORD}-battery-71"
+    passwd(container, "operator", password)
     things = [A_FILE, {"path": "/etc/novaops-test-2", "content": "x\n", "then": ["sleep", "0.3"]}]
     file = write_inventory(tmp_path, container, things, user="operator", **FROM_ENVIRONMENT)
     with (tmp_path / "sampled").open("w+b") as sampled:

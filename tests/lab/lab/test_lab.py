@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,12 +15,13 @@ import pytest
 from novaops.errors import HostFailed
 from novaops.lab.disk import Disk
 from novaops.lab.host import LabHost
-from novaops.lab.image import cache_directory
+from novaops.lab.image import _clear, cache_directory
 from novaops.lab.kvm import why_not
 from novaops.lab.lab import Lab
 from novaops.lab.network import STAYS_ON
 from novaops.lab.requirements import missing_packages, program
 from novaops.lab.vm import VirtualMachine
+from tests.support.doors import OPERATOR_PASSWORD, with_operator_password
 from tests.support.relay import Relay
 
 pytestmark = pytest.mark.lab
@@ -50,7 +52,9 @@ def check_logins(host: LabHost) -> None:
     for user in ("root", "nova", "operator", "plain"):
         assert host.run("id --user --name", user=user).strip() == user
     assert host.run("sudo -n id -u", user="nova").strip() == "0"
-    assert host.run("sudo -S -p '' id -u", user="operator", stdin="lab-password\n").strip() == "0"
+    assert host.run("grep -v -E '^[^:]+:[!*]' /etc/shadow || true") == "", "nobody has a password"
+    with_operator_password(host)
+    assert host.run("sudo -S -p '' id -u", user="operator", stdin=f"{OPERATOR_PASSWORD}\n").strip() == "0"
     for user in ("operator", "plain"):
         with pytest.raises(HostFailed):
             host.run("sudo -n id", user=user)
@@ -72,6 +76,37 @@ def test_a_vm_comes_up_whatever_kvm_is_worth_here(lab: Lab) -> None:
     lab.reset("lab")
     with pytest.raises(HostFailed):
         host.run("ls /kept")
+
+
+NEIGHBOUR = """\
+space=neighbour-$$
+ip netns add $space && ip link add n$$ type veth peer name m$$ netns $space || exit 99
+trap 'ip netns del $space; ip link del n$$ 2>/dev/null' EXIT
+ip addr add 198.18.7.1/30 dev n$$ && ip link set n$$ up && ip -n $space addr add 198.18.7.2/30 dev m$$ || exit 99
+ip -n $space link set m$$ up && ip -n $space route add default via 198.18.7.1 || exit 99
+ip netns exec $space timeout 3 bash -c 'exec 3<>/dev/tcp/198.18.7.1/'"$2" || exit 99
+ip netns exec $space timeout 3 bash -c 'exec 3<>/dev/tcp/'"$1"'/22'
+"""
+
+
+def is_reached_by_a_neighbour(host: LabHost) -> bool:
+    """Whether somebody next to this machine, who sends packets for the bridge to it, comes to the container's sshd."""
+    with socket.create_server(("0.0.0.0", 0)) as control:  # noqa: S104 - so that it is seen that packets come here
+        words = ["sh", "-c", NEIGHBOUR, "neighbour", host.address, str(control.getsockname()[1])]
+        code = subprocess.run(words, check=False, timeout=30).returncode
+    assert code != 99, "the neighbour does not even come to this machine"
+    return code == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_build_that_was_killed_is_cleared_away_with_its_mounts(tmp_path: Path) -> None:
+    inside = tmp_path / "image.partial" / "root" / "dev"
+    inside.mkdir(parents=True)
+    for place in (inside, inside / "shm"):
+        place.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "none", place], check=True)
+    _clear(tmp_path / "image.partial")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.long
@@ -114,6 +149,7 @@ def test_containers(lab: Lab) -> None:
     check_logins(web)
     assert web.run("systemctl is-system-running --wait").strip() == "running"
     db.run(f"ping -c 1 -W 5 {web.address}")
+    assert not is_reached_by_a_neighbour(web)
     web.run("touch /kept")
     web.reboot()
     web.run("ls /kept")

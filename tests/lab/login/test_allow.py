@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from novaops.lab.host import LabHost
-from novaops.lab.recipe import SUDO_PASSWORD
 from tests.lab.conftest import Novaops
-from tests.support.doors import CLOUD_INIT, SNAPSHOT, activated_by_socket, lets_in, offered, passwd, reload, settings
+from tests.support.doors import CLOUD_INIT, OPERATOR_PASSWORD, SNAPSHOT, activated_by_socket, lets_in, offered, passwd, reload, settings
 from tests.support.things import LEFTOVERS, ending, wait_on, write_inventory
 
 PW = {"PW": "wired-Fjord$8 'kite\" é"}
@@ -275,9 +274,9 @@ def test_each_switch_on_and_off_and_taken_back(container: LabHost, novaops: Nova
 def test_sudo_with_a_password_is_enough(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
     """The caller's address is found although sudo hides it, and the operator's own fresh login needs no root."""
     file = write_inventory(tmp_path, container, user="operator", login={"users": ["operator"]}, **SUDO)
-    done = novaops("apply", "--json", inventory=file, env={"SUDO": SUDO_PASSWORD})
+    done = novaops("apply", "--json", inventory=file, env={"SUDO": OPERATOR_PASSWORD})
     assert (done.code, done.host["execs"], done.host["fresh_logins"]) == (0, 3, 1), done.text
-    assert lets_in(container, "operator", SUDO_PASSWORD) == [True]
+    assert lets_in(container, "operator", OPERATOR_PASSWORD) == [True]
 
 
 def test_a_session_of_the_user_does_not_keep_undo_from_a_clear_answer(container: LabHost, novaops: Novaops) -> None:

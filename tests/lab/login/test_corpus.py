@@ -17,15 +17,14 @@ from novaops.app import run
 from novaops.lab.container import Container
 from novaops.lab.host import LabHost
 from novaops.lab.lab import Lab
-from novaops.lab.recipe import SUDO_PASSWORD
 from tests.lab.conftest import Done
 from tests.lab.engine.test_guard import Inside
-from tests.support.doors import SNAPSHOT, lets_in, transport
+from tests.support.doors import OPERATOR_PASSWORD, SNAPSHOT, lets_in, transport
 from tests.support.things import write_inventory
 
 CASES = Path(__file__).parents[2] / "cases" / "sshd"
 PW = "wired-Fjord-88"
-USERS = {"root": "", "nova": PW, "operator": SUDO_PASSWORD, "plain": "", "pat": PW}
+USERS = {"root": "", "nova": PW, "operator": OPERATOR_PASSWORD, "plain": "", "pat": PW}
 """The accounts, with their passwords; "" for none. All but pat have a key."""
 
 KEEP = "rm -rf /root/etc; mkdir /root/etc; cp -a /etc/ssh /etc/passwd /etc/shadow /etc/group /etc/gshadow /etc/subuid /etc/subgid /root/etc"
@@ -91,7 +90,7 @@ def inside(lab: Lab, _container: LabHost) -> Inside:
     assert isinstance(host, Container)
     found = Inside(host)
     found("useradd -m -s /bin/bash pat; ssh-keygen -A")
-    host.run("chpasswd", stdin=f"nova:{PW}\npat:{PW}\n")
+    host.run("chpasswd", stdin=f"nova:{PW}\npat:{PW}\noperator:{OPERATOR_PASSWORD}\n")
     found("mkdir /etc/ssh/authorized_keys; for user in root nova; do cp /root/.ssh/authorized_keys /etc/ssh/authorized_keys/$user; done")
     found("chmod 644 /etc/ssh/authorized_keys/*")
     found(KEEP)

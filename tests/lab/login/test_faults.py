@@ -18,11 +18,10 @@ import pytest
 from novaops.lab.container import Container, _init_of
 from novaops.lab.host import LabHost
 from novaops.lab.lab import Lab
-from novaops.lab.recipe import SUDO_PASSWORD
 from novaops.shell import quote
 from tests.lab.conftest import Done, Novaops
 from tests.lab.engine.test_guard import WITHIN, Inside, end_of, through
-from tests.support.doors import SNAPSHOT, activated_by_socket, lets_in, settings
+from tests.support.doors import OPERATOR_PASSWORD, SNAPSHOT, activated_by_socket, lets_in, settings
 from tests.support.relay import Relay
 from tests.support.things import LEFTOVERS, ending
 
@@ -219,15 +218,15 @@ def test_a_link_that_is_cut_before_the_login(victim: Victim) -> None:
 
 def test_deny_without_a_key_that_works(victim: Victim) -> None:
     before = victim.state()
-    assert lets_in(victim.host, "operator", SUDO_PASSWORD) == [True]
+    assert lets_in(victim.host, "operator", OPERATOR_PASSWORD) == [True]
     done = victim.broken(f"printf 'Match User root\\n AuthorizedKeysFile none\\n' >{NO_KEYS}; systemctl restart ssh", "deny")
     assert "the login was refused" in rolled_back(done)
-    assert lets_in(victim.host, "operator", SUDO_PASSWORD) == [True]
+    assert lets_in(victim.host, "operator", OPERATOR_PASSWORD) == [True]
     victim.inside(f"rm {NO_KEYS}; systemctl restart ssh")
     victim.is_back(before)
     denied = victim.login("deny")
     assert (denied.code, denied.host["status"]) == (0, "changed"), denied.text
-    assert lets_in(victim.host, "operator", SUDO_PASSWORD) == [False]
+    assert lets_in(victim.host, "operator", OPERATOR_PASSWORD) == [False]
     assert victim.novaops("undo", victim.host.name).code == 0
     assert victim.state() == before
 

@@ -9,6 +9,7 @@ import pytest
 from novaops.lab.host import LabHost
 from tests.lab.conftest import Done, Novaops
 from tests.lab.tunnel.test_tunnel import ends, entry, write
+from tests.support.things import holds, wait_on
 from tests.support.world.world import World
 
 __all__ = ["ends"]
@@ -96,6 +97,44 @@ def test_what_is_wrong_is_said(novaops: Novaops, ends: tuple[LabHost, LabHost], 
     done = novaops("verify", "box", "--json", inventory=inventory)
     assert done.code == 3, done.text
     assert any(sentence in message for message in said(done, "failed")), said(done, "failed")
+
+
+@pytest.mark.long
+def test_a_socks_proxy_reaches_the_web_and_nothing_else(novaops: Novaops, ends: tuple[LabHost, LabHost], tmp_path: Path) -> None:
+    client, gateway = ends
+    socks = {"name": "api", "via": "newer", "socks": 1080, "check": "https://api.lab.test/v1/models"}
+    inventory = write(tmp_path, client, gateway, [socks])
+    up(novaops, inventory)
+    assert novaops("plan", inventory=inventory).code == 0
+    proxied = "curl -sS -o /dev/null -w '%{http_code}' -m 10 --noproxy '' --socks5-hostname 127.0.0.1:1080"
+    assert client.run(f"{proxied} https://api.lab.test/v1/models") == "401"
+    assert not holds(client, f"{proxied} telnet://127.0.0.1:22 </dev/null")
+    done = novaops("verify", "box", "--json", inventory=inventory)
+    assert (done.code, said(done, "failed"), said(done, "skipped")) == (0, [], []), done.text
+    state = novaops("tunnel", "status", "box", "--json", inventory=inventory)
+    (forward,) = state.host["tunnels"][0]["forwards"]
+    assert (state.code, forward["up"], forward["socks"], forward["status"]) == (0, True, True, 401), state.text
+    assert client.run(f"{forward['use']} -sS -o /dev/null -w '%{{http_code}}'") == "401"
+
+    gateway.run(f"sed -i 's/permitopen=[^ ]* ssh-/permitlisten=\"localhost:1\" ssh-/' {keys(gateway)}")
+    client.run("systemctl restart novaops-tunnel-api")
+    wait_on(client, f"{proxied} https://api.lab.test/v1/models")
+    done = novaops("verify", "box", "--json", inventory=inventory)
+    assert "the gateway should forbid another port than the tunnel's, but it did not" in "\n".join(said(done, "failed"))
+    gateway.run(f"sed -i 's/port-forwarding,/port-forwarding,permitopen=\"a.b:1\",/' {keys(gateway)}")
+    client.run("systemctl restart novaops-tunnel-api")
+    wait_on(client, "ss -Hltn | grep -q :1080")
+    down = novaops("tunnel", "status", "box", "--json", inventory=inventory)
+    assert (down.code, "refuses to forward to api.lab.test:443" in down.text) == (1, True), down.text
+    up(novaops, inventory)
+    assert client.run(f"{proxied} https://api.lab.test/v1/models") == "401"
+
+    wait_on(client, "[ $(ps -o etimes= -C ssh | sort -n | head -n 1) -ge 3 ]")
+    client.run(f"cd {FOLDER} && cp -p api.key put-back && mv put-back api.key")
+    done = novaops("apply", "--json", inventory=inventory)
+    fields = [change["field"] for host in done.json["hosts"] for step in host["steps"] for change in step["changes"]]
+    assert (done.code, fields) == (0, ["loaded"]), "ssh runs with the key that it has read before"
+    assert novaops("plan", inventory=inventory).code == 0
 
 
 @pytest.mark.long

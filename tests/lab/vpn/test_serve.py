@@ -30,7 +30,7 @@ install() { apt-get install -y -q --no-install-recommends %s; }
 { install || { apt-get update -q && install; }; } >/dev/null 2>&1"""
 FILTERS = """\
 { nft list ruleset; iptables-save; } 2>/dev/null | sed -E -e '/^[#:]/d' -e 's/(counter )?packets [0-9]+ bytes [0-9]+//'
-cat /proc/sys/net/ipv4/ip_forward; ls /etc/sysctl.d /etc/systemd/system; cat /etc/iptables/rules.v4 2>/dev/null || true"""
+cat /proc/sys/net/ipv4/ip_forward; ls /etc/sysctl.d /etc/systemd/system; ip rule; cat /etc/iptables/rules.v4 2>/dev/null || true"""
 
 
 def install(host: LabHost, *packages: str) -> None:
@@ -45,6 +45,7 @@ class Client:
     name: str
     profile: Path
     passphrase: str = ""
+    namespace: str = ""
 
     @property
     def device(self) -> str:
@@ -68,7 +69,20 @@ class Client:
     @property
     def through(self) -> bool:
         """Whether it is in: the server answers at its own address in the VPN."""
-        return holds(self.host, f"ping -c 1 -W 1 -I {self.device} 10.86.0.1")
+        return self.reaches("10.86.0.1")
+
+    def reaches(self, address: str) -> bool:
+        inside = f"ip netns exec {self.namespace} " if self.namespace else ""
+        return holds(self.host, f"{inside}ping -c 2 -i 0.2 -W 1 -I {self.device} {address}")
+
+    def moves_away(self) -> str:
+        """Its device to a network namespace, as on a host of its own; the address that it has."""
+        self.namespace = f"of-{self.name}"
+        address = self.host.run(f"ip -4 -o addr show dev {self.device} | awk '{{print $4}}'").strip()
+        into = f"ip netns add {self.namespace}; ip link set {self.device} netns {self.namespace}"
+        inside = f"ip -n {self.namespace}"
+        self.host.run(f"{into}; {inside} addr add {address} dev {self.device}; {inside} link set {self.device} up")
+        return address.partition("/")[0]
 
     def comes_in(self) -> bool:
         return wait_until(lambda: self.through, 30)
@@ -175,6 +189,7 @@ def test_a_client_goes_out_by_the_server_until_it_is_revoked(office: Office, con
         client.connect()
     assert alpha.comes_in()
     assert omega.comes_in()
+    assert_a_flush_opens_nothing(office, alpha, omega)
     assert api.saw(alpha) != office.server.address, "nothing moves by itself"
     api.is_reached_by(alpha)
     assert api.saw(alpha) == office.server.address
@@ -192,6 +207,24 @@ def test_a_client_goes_out_by_the_server_until_it_is_revoked(office: Office, con
         "omega": ("valid", True),
     }
     assert office("client", "revoke", "newer", "alpha").host["status"] == "unchanged"
+
+
+def assert_a_flush_opens_nothing(office: Office, alpha: Client, omega: Client) -> None:
+    """Whoever flushes nftables: clients are kept apart at once, and until the rules are back; then all is as before."""
+    keeper, other = "novaops-vpn-vpn-forward.service", omega.moves_away()
+    assert omega.through
+    assert not alpha.reaches(other), "by the table of nftables"
+    office.server.run(f"systemctl kill -s STOP {keeper}; nft flush ruleset")
+    assert not alpha.reaches(other), "by policy routing"
+    assert alpha.through, "the server itself may be asked as before"
+    office.server.run(f"systemctl kill -s CONT {keeper}")
+    table = "nft list table ip novaops_vpn_vpn"
+    wait_on(office.server, table, 30)
+    wait_on(office.server, "sh /etc/novaops/vpn-server/vpn.sh check")
+    office.server.run(f"systemctl kill -s KILL {keeper}")
+    wait_on(office.server, f"systemctl is-active {keeper} | grep -q activating")
+    assert holds(office.server, table), "killed, it takes nothing away from a server that runs"
+    wait_on(office.server, f"systemctl is-active {keeper}")
 
 
 FOLDER = "/etc/openvpn/server"
@@ -317,6 +350,9 @@ def test_certificates_are_renewed(office: Office, container: LabHost) -> None:
     assert office.server.run("openssl crl -in /etc/openvpn/server/vpn.crl.pem -noout -text").count("Serial Number:") == 2
     wait_on(alpha.host, f"ping -c 1 -W 1 -I {alpha.device} 10.86.0.1", 60)
     assert office.serve()["status"] == "unchanged"
+    office.server.run("cd /etc/openvpn/server/vpn && cp -p server.crt put-back && mv put-back server.crt")
+    assert changes(office("serve", "newer")) == ["loaded"], "the server runs with what it has read before"
+    assert office.serve()["status"] == "unchanged"
 
 
 FIREWALLS: dict[str, Callable[[LabHost], object]] = {}
@@ -381,6 +417,27 @@ def test_all_of_it_survives_a_reboot(office: Office, container: LabHost, api: Ap
     assert office.serve()["status"] == "unchanged"
     office.server.run("nft flush ruleset")
     wait_on(office.server, "nft list table ip novaops_vpn_vpn", 30)
+
+
+@pytest.mark.long
+def test_a_flush_does_not_open_the_server_itself_where_clients_reach_one_network(
+    office: Office, container: LabHost, inventory: Callable[[str, str], Path]
+) -> None:
+    install(container, "openvpn")
+    own = office.server.address
+    known = inventory("newer", f"vpn: [{{name: vpn, serve: true, address: {own}, reaches: [198.51.100.0/24, 10.86.0.1]}}]")
+    assert office.novaops("--json", "apply", "newer", inventory=known).code == 0
+    alpha = office.client(container, "alpha")
+    alpha.connect()
+    assert alpha.comes_in()
+    office.server.run("ip addr add 198.18.0.1/32 dev lo; ip addr add 198.51.100.1/32 dev lo")
+    alpha.host.run(f"ip route add 198.18.0.1 dev {alpha.device}; ip route add 198.51.100.1 dev {alpha.device}")
+    for flush in ("true", "systemctl kill -s STOP novaops-vpn-vpn-forward.service; nft flush ruleset"):
+        office.server.run(flush)
+        assert (alpha.through, alpha.reaches("198.51.100.1"), alpha.reaches("198.18.0.1")) == (True, True, False), flush
+    office.server.run("systemctl kill -s CONT novaops-vpn-vpn-forward.service")
+    wait_on(office.server, "sh /etc/novaops/vpn-server/vpn.sh check", 30)
+    assert office.novaops("--json", "plan", "newer", inventory=known).code == 0
 
 
 @pytest.mark.long

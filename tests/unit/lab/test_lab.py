@@ -190,6 +190,7 @@ def test_state_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_the_masquerade_is_for_the_lab_alone() -> None:
     text = masquerade(Network("nova-12345678", "10.213.7.0/24"))
     assert "ip saddr 10.213.7.0/24 ip daddr != 10.213.7.0/24 masquerade" in text
+    assert 'oifname "nova-12345678" iifname != "nova-12345678" ct state new drop' in text
     assert Network("b", "10.213.7.0/24").free_address(["10.213.7.10"]) == "10.213.7.11"
 
 

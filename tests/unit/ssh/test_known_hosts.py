@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from novaops.ssh import known_hosts
 from novaops.ssh.known_hosts import add, entries, fingerprint, host_name, matching
 
 
@@ -184,7 +183,3 @@ def test_who_has_the_lock_is_waited_for(tmp_path: Path) -> None:
         assert file.read_bytes() == b""
         fcntl.flock(stream, fcntl.LOCK_UN)
         assert added.result(timeout=5)
-
-
-def test_the_files_that_ssh_reads() -> None:
-    assert [str(file) for file in (known_hosts.USER_FILE, known_hosts.SYSTEM_FILE)] == ["~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"]

@@ -21,6 +21,16 @@ _STATUSES = range(100, 600)
 _API_TROUBLE = {502: "cannot be reached", 503: "has no key", 504: "does not answer in time"}
 _UPSTREAM_TROUBLE = {502: "cannot be reached", 503: "does not want to answer", 504: "does not answer in time"}
 _UPSTREAM = "see why it does not answer; when it does again, nothing needs to be done to the site"
+_BUSY = (
+    "the site is up, but nginx itself turns requests away, by a limit of its own: {url} answers 503",
+    "novaops proxy deploy takes limits of other files back for its site; nginx -T shows who sets them (limit_conn, limit_req)",
+)
+_WANTS_CERTIFICATE = (
+    "{url} asks its clients for a certificate of their own, which the site does not",
+    "novaops proxy deploy takes that back for its site; nginx -T shows who sets it (ssl_verify_client)",
+)
+_NO_CERTIFICATE = "SSL certificate"
+"""What nginx's page says, of a client that shows no certificate or a wrong one, with 400."""
 _NOBODY = "no live upstreams"
 _NOT_OURS = "nginx -T shows who has this name, port and address"
 _IN_LOG = (
@@ -101,8 +111,17 @@ class SiteAnswers(Resource):
             known, stranger = facts[self._known(url)], facts[self._stranger(url)]
             if known is Missing.ABSENT or stranger is Missing.ABSENT:
                 raise HostFailed(f"{self.name}: the site cannot be tested on the host", why="curl is missing.", fix="install curl")
-            for what, why, fix in (*self._lets_strangers_in(url, stranger), *self._does_not_serve(url, known)):
+            for what, why, fix in (
+                *self._wants_certificate(url, known),
+                *self._lets_strangers_in(url, stranger),
+                *self._does_not_serve(url, known),
+            ):
                 raise HostFailed(f"{self.name}: {what}", why=why, fix=fix)
+
+    def _wants_certificate(self, url: str, answered: Answered) -> Iterator[_Problem]:
+        if answered.status == HTTPStatus.BAD_REQUEST and _NO_CERTIFICATE in answered.body:
+            what, fix = _WANTS_CERTIFICATE
+            yield what.format(url=url), answered.body[:200], fix
 
     def _lets_strangers_in(self, url: str, answered: Answered) -> Iterator[_Problem]:
         wanted = 403 if not self._from_here else 401 if self.mode in {"keys", "inject", "token", "basic"} else None
@@ -137,6 +156,9 @@ class SiteAnswers(Resource):
     def _api_behind(self, api: ApiBehind, url: str, answered: Answered) -> Iterator[_Problem]:
         """What an answer has to be is said in `providers/proof.py`."""
         own = proof.own_error(answered.body)
+        if own is not None and own.code == "busy":
+            yield _BUSY[0].format(url=url), answered.logged, _BUSY[1]
+            return
         if own is not None and answered.status in _API_TROUBLE:
             yield self._no_answer(api.name, _API_TROUBLE[answered.status], url, answered)
             return

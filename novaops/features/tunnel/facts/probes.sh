@@ -17,8 +17,11 @@ through() { # ADDRESS PORT KIND URL: "yes", or "no", with status, seconds and wh
       fi
       printf '%s\t0\t0\t%s\n' "$1" "$(printf %s "$said" | tail -n 1)" ;;
     *)
-      said=$(curl -q -sS -o /dev/null --noproxy '*' -m 8 --max-filesize 1000000 --connect-to "::$1:$2" \
-        -w '\n%{http_code} %{time_total}' -- "$4" 2>&1)
+      if [ "$3" = socks ]; then set -- "$4" --noproxy '' --socks5-hostname "$1:$2" # the name is looked up at the other end
+      else set -- "$4" --noproxy '*' --connect-to "::$1:$2"
+      fi
+      asked=$1; shift
+      said=$(curl -q -sS -o /dev/null "$@" -m 8 --max-filesize 1000000 -w '\n%{http_code} %{time_total}' -- "$asked" 2>&1)
       last=${said##*"$newline"}
       case $last in
         000* | *[!0-9.,\ ]* | '') printf 'no\t0\t0\t%s\n' "$(printf '%s\n' "$said" | grep -m 1 '^curl: ' || echo 'curl did not run: is it installed?')" ;;

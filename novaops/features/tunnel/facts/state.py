@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 
 from novaops.features.tunnel.diagnosis import PROHIBITED, lines_of_connection
 from novaops.features.tunnel.paths import FOLDER
+from novaops.features.tunnel.settings import SOCKS
 from novaops.formats import ss
 from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.shell import join, lines_of, sh_file
@@ -50,6 +51,8 @@ class ForwardState:
     """Of a reverse forward without an answer: what the target itself says on this host, "yes" or the error; "" where it was not asked."""
     addresses: str = ""
     """What a name with a local alias resolves to on this host, apart by commas."""
+    socks: bool = False
+    """Whether it is a SOCKS proxy; then `to` is what was requested through it."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class TunnelFacts:
     received: int
     journal: tuple[tuple[float, str], ...]
     """The unit's last lines since the boot: when (seconds since 1970), and what."""
+    stale: tuple[str, ...] = ()
+    """The files that have changed since its ssh read them."""
 
     @property
     def is_unasked(self) -> bool:
@@ -161,6 +166,7 @@ def _tunnel(name: str, rows: Sequence[Sequence[str]]) -> TunnelFacts:
         ssh_age=age,
         sent=link.get("bytes_sent", 0) if "link" in said else -1,
         received=link.get("bytes_received", 0) if "link" in said else -1,
+        stale=tuple(row[1] for row in rows if row[0] == "stale"),
         journal=_journal(base64.b64decode(said.get("journal", [""])[0]).decode("utf-8", "replace")),
     )
 
@@ -174,7 +180,7 @@ def _forward(
     *,
     sockets: Mapping[str, ss.Socket],
 ) -> ForwardState:
-    _, _address, _port, _kind, url, to, listen, alias, alias_port = forward
+    _, _address, _port, kind, url, to, listen, alias, alias_port = forward
     word, status, seconds, error = (*answer[1:], "", "", "", "")[:4]
     columns = " ".join(listener[1:]).split()
     found = sockets.get(columns[_PLACE]) if len(columns) > _PLACE else None
@@ -192,6 +198,7 @@ def _forward(
         pid=pid,
         direct="yes" if direct[1] == "yes" else direct[-1],
         addresses=addresses[1],
+        socks=kind == SOCKS,
     )
 
 

@@ -59,6 +59,11 @@ tunnel() { # NAME WAIT
   youngest "$unit"
   if [ -n "$ssh" ]; then
     printf 'ssh\t%s\t%s\n' "$ssh" "$age"
+    now=$(date +%s)
+    for file in "$configs/$1.conf" "$configs/$1.key" "$configs/$1.known_hosts"; do # what this ssh has read when it began
+      changed=$(stat -L -c %Z -- "$file" 2>/dev/null) || continue
+      if [ "$changed" -gt $((now - age + 1)) ] && [ "$changed" -le "$now" ]; then printf 'stale\t%s\n' "$file"; fi
+    done
     port=$(sed -n 's/^ *Port //p' "$configs/$1.conf" 2>/dev/null)
     ss -t -n -p -i -H -O state established 2>/dev/null | awk -v pid="pid=$ssh," -v port=":$port\$" 'index($0, pid) && $4 ~ port' | head -n 1 | sed 's/^/link\t/'
   fi

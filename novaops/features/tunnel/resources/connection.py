@@ -45,21 +45,23 @@ class TunnelConnected(Resource):
         yield self.gateway, AuthorizedKeys()
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        """A connection keeps the permissions with which it began. One that began with too few is restarted once the gateway's line is right."""
+        """A connection keeps what ssh read and the permissions that it had when it began. It is made anew once the gateway's line is right."""
         tunnel = facts[TunnelNamed(self.name)]
-        if tunnel is Missing.ABSENT or all(forward.up for forward in tunnel.forwards):
+        if tunnel is Missing.ABSENT or not (change := self._change(tunnel)):
             return
-        if tunnel.reverse or not tunnel.ssh or PROHIBITED not in "\n".join(lines_of_connection([text for _, text in tunnel.journal])):
-            return
-        name = unit(self.name)
-        restart = Step(
-            self.id,
-            (Change("connection", f"{self.gateway} refuses to forward", "a new one"),),
-            (Command(("systemctl", "restart", "--", name)),),
-        )
+        restart = Step(self.id, (change,), (Command(("systemctl", "restart", "--", unit(self.name))),))
         if not is_permitted(facts, self.name, self.gateway, self.key_line):
             raise WaitingForPeer(f"{self.gateway}'s permission", (restart,))
         yield restart
+
+    def _change(self, tunnel: TunnelFacts) -> Change | None:
+        """Why the connection has to be made anew."""
+        if tunnel.stale:
+            return Change("loaded", f"{', '.join(tunnel.stale)} of before", "as on the disk")
+        if tunnel.reverse or not tunnel.ssh or all(forward.up for forward in tunnel.forwards):
+            return None
+        said = "\n".join(lines_of_connection([text for _, text in tunnel.journal]))
+        return Change("connection", f"{self.gateway} refuses to forward", "a new one") if PROHIBITED in said else None
 
     def verify_works(self, facts: Facts) -> None:
         """Raises HostFailed where one of the forwards gets no answer."""

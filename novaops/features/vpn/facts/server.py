@@ -49,6 +49,8 @@ class ServerState:
     """Tables of nftables that pass nothing on but what they name."""
     answers: bool = False
     """Whether its management says that it is up."""
+    stale: tuple[str, ...] = ()
+    """The files that have changed since the server read them. It reads the list of revoked certificates for each client anew."""
     now: int = 0
 
     @property
@@ -96,6 +98,7 @@ class VpnServer(ServerQuestion[ServerState]):
             listeners=tuple(dict.fromkeys(program for one in _listeners(said) for program, _ in one.processes or (("the kernel", 0),))),
             routes=tuple((words[0], words[words.index("dev") + 1]) for words in routes if "dev" in words and words[0] != "default"),
             closed=tuple(lines_of(said.get("closed", ""))),
+            stale=tuple(lines_of(said.get("stale", ""))),
             answers="CONNECTED,SUCCESS" in said.get("state", ""),
             now=now,
         )

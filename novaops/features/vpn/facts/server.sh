@@ -7,6 +7,15 @@ file() { [ ! -r "$2" ] || echo "$1 $(base64 -w 0 "$2")"; }
 text() { key=$1; shift; echo "$key $("$@" 2>/dev/null | base64 -w 0)"; }
 public_half() { openssl pkey -in "$1" -pubout 2>/dev/null; }
 closed_tables() { nft list ruleset | awk '$1 == "table" { table = $2 " " $3 } /hook forward .*policy drop/ { print table }'; }
+stale() { # UNIT FILE...: those that have changed since its process began to run
+  [ "$(systemctl is-active -- "$1")" = active ] || return
+  began=$(date -d "$(TZ=UTC0 systemctl show -p ExecMainStartTimestamp --value -- "$1")" +%s) && now=$(date +%s) || return
+  shift
+  for one; do
+    changed=$(stat -L -c %Z -- "$one" 2>/dev/null) || continue
+    if [ "$changed" -gt $((began + 1)) ] && [ "$changed" -le "$now" ]; then echo "$one"; fi
+  done
+}
 talk() { command -v perl >/dev/null && perl -e "$TALK" "$@"; }
 
 server() { # NAME PORT PROTOCOL
@@ -22,6 +31,7 @@ server() { # NAME PORT PROTOCOL
   text routes ip -4 -o route show table main
   text state talk "$SOCKETS/$1.sock" state 'status 3'
   text closed closed_tables
+  text stale stale "openvpn-server@$1.service" "$folder.conf" "$folder/ca.crt" "$folder/server.crt" "$folder/server.key" "$folder/tls-crypt.key"
   date '+now %s'; echo end
 }
 

@@ -9,7 +9,9 @@ from typing import Any
 from novaops.errors import HostFailed
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.vpn.facts.server import VpnServer
-from novaops.model.plan import Resource, Step
+from novaops.features.vpn.paths import ServerPaths
+from novaops.model.action import Command
+from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.unit import Unit
 
@@ -27,7 +29,7 @@ class NewUnit(Unit):
 
 @dataclass(frozen=True)
 class ServerAnswers(Resource):
-    """The server runs, listens, and says that it is up. Changes nothing."""
+    """The server runs with what is on the disk, listens, and says that it is up."""
 
     question: VpnServer
 
@@ -39,8 +41,10 @@ class ServerAnswers(Resource):
         yield self.question
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        del facts
-        return ()
+        server, unit = facts.known(self.question), ServerPaths(self.question.name).unit
+        if server.stale:
+            change = Change("loaded", f"{', '.join(server.stale)} of before", "as on the disk")
+            yield Step(self.id, (change,), (Command(("systemctl", "restart", "--", unit)),))
 
     def verify_works(self, facts: Facts) -> None:
         question, server = self.question, facts.known(self.question)

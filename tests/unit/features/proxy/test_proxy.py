@@ -481,8 +481,8 @@ def test_how_long_a_provider_s_connections_are_kept() -> None:
 def test_without_a_location_for_the_rest_the_rest_is_closed() -> None:
     """Else nginx serves the files of its own root: "Welcome to nginx!"."""
     parts = without(APP, "upstreams", locations=[{"path": "/a", "upstreams": "127.0.0.1:1"}])
-    assert "return 404;" in location(text(parts), "/")
-    assert "return 404;" not in text(APP)
+    assert """return 404 "This proxy serves nothing here, but what is below /a\\n";""" in location(text(parts), "/")
+    assert "return 404" not in text(APP)
     assert directives(text(APP), "location") == [["/"]]
 
 

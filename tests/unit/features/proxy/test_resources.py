@@ -90,7 +90,12 @@ URL = "https://gate.example.com/v1/models"
 SITE, HTTP = site_files("shop")
 
 
-BODIES = {"ours": '{"error": {"type": "novaops_proxy", "message": "it is ours"}}', "models": '{"data": []}', "page": "<html>hello"}
+BODIES = {
+    "ours": '{"error": {"type": "novaops_proxy", "message": "it is ours"}}',
+    "busy": '{"error": {"type": "novaops_proxy", "code": "busy"}}',
+    "models": '{"data": []}',
+    "page": "<html>hello",
+}
 """Words that stand for a whole body; any other word is the message of an error."""
 LOGGED = "the last line of the log"
 

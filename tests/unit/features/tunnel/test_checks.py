@@ -80,6 +80,16 @@ def test_what_is_right_is_green(seen: ObservedTunnel) -> None:
     assert len(about) == (12 if seen is RIGHT else 2)
 
 
+def test_the_port_of_a_socks_proxy_is_to_be_free_when_it_is_gone() -> None:
+    assert wanted(state="absent", to=None, listen=None, socks=1080).ports == (1080,)
+
+
+def test_no_port_is_another_one_where_a_socks_proxy_reaches_all() -> None:
+    socks = {"to": None, "listen": None, "socks": 1080, "check": "https://a.b/"}
+    assert Claim(claims.test_no_other_port).about(wanted(**socks))
+    assert not Claim(claims.test_no_other_port).about(wanted(**socks, reaches=["*:*"]))
+
+
 def test_each_claim_is_made_of_one_kind_or_the_other() -> None:
     assert all(Claim(claim).about(RIGHT.expected) != Claim(claim).about(GONE.expected) for claim in every())
     assert not Claim(claims.test_unchanged).about(wanted())

@@ -34,6 +34,7 @@ from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.tunnel import cli as tunnel_verbs
 from novaops.features.tunnel import status as tunnels
 from novaops.features.tunnel.client import key_options
+from novaops.features.tunnel.distinct import distinct
 from novaops.features.tunnel.facts.ends import (
     AuthorizedKeys,
     AuthorizedKeysFile,
@@ -58,7 +59,7 @@ from novaops.features.tunnel.resources.permission import after_permission
 from novaops.features.tunnel.resources.pinned_host_keys import PinnedHostKeys
 from novaops.features.tunnel.resources.port_preconditions import GatewayPortsFree, PortsFree
 from novaops.features.tunnel.resources.targets_reached import TargetsReached
-from novaops.features.tunnel.settings import Tunnel, distinct
+from novaops.features.tunnel.settings import Tunnel, default_name
 from novaops.model.action import Command, WriteFile, payload
 from novaops.model.question import Facts, Missing, Section
 from novaops.resources.after_peer import AfterPeer
@@ -68,6 +69,7 @@ from novaops.shell import sh_file
 
 BOOKS = Playbooks(Path())
 API = {"name": "api", "via": "gate", "to": "api.openai.com:443", "listen": "127.0.0.1:8443"}
+SOCKS = {"name": "any", "via": "gate", "socks": "127.0.0.1:1080", "check": "https://api.openai.com/v1/models"}
 PUBLIC = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFkU"
 
 
@@ -117,6 +119,19 @@ def file_of(wanted: DesiredState, path: str) -> str:
         ({**API, "transparent": True, "to": "192.0.2.9:443"}, "0", "transparent: 192.0.2.9 is no name"),
         ({**API, "transparent": True, "reverse": True}, "0", "transparent: not with reverse"),
         ({**API, "to": None, "site": "x", "reverse": True}, "0", "site: not with reverse"),
+        ({**API, "to": "socks"}, "0/to", "has no port: HOST:PORT; a SOCKS proxy is socks: 127.0.0.1:1080"),
+        ({**SOCKS, "to": "a.b:443"}, "0", "to and socks: say one of"),
+        ({**SOCKS, "listen": 9000}, "0", "listen: not with socks"),
+        ({**SOCKS, "reverse": True}, "0", "reverse: not with socks"),
+        ({**SOCKS, "transparent": True}, "0", "transparent: not with socks"),
+        ({**SOCKS, "check": None}, "0", "check: with socks: say which URL"),
+        ({**SOCKS, "check": "tcp"}, "0", "check: with socks: say which URL"),
+        ({**SOCKS, "check": "https://a.b:8443/"}, "0", "check: a.b:8443 is not among what reaches: allows: *:80, *:443"),
+        ({**SOCKS, "reaches": ["a.b"]}, "0/reaches/0", '"a.b" has no port: HOST:PORT, with * for any'),
+        ({**SOCKS, "reaches": ["a b:1"]}, "0/reaches/0", "is no host name"),
+        ({**SOCKS, "reaches": ['a",permitopen="c:1']}, "0/reaches/0", "is no"),
+        ({**SOCKS, "socks": "127.0.0.1:80"}, "0/socks", "ports below 1024 are root's"),
+        ({**API, "reaches": ["a.b:1"]}, "0", "reaches: only with socks"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_key(entry: dict[str, Any], place: str, said: str) -> None:
@@ -132,6 +147,7 @@ def test_what_is_wrong_is_said_with_its_key(entry: dict[str, Any], place: str, s
     [
         ([API, API], "api is there twice"),
         ([API, {**API, "name": "b"}], "listen: api and b both have 127.0.0.1:8443"),
+        ([API, {**SOCKS, "socks": 8443}], "listen: api and any both have 127.0.0.1:8443"),
         (
             [{**API, "transparent": True}, {**API, "name": "b", "listen": 9000, "transparent": True}],
             "transparent: api and b both take api.openai.com:443",
@@ -142,6 +158,44 @@ def test_what_is_wrong_is_said_with_its_key(entry: dict[str, Any], place: str, s
 def test_two_tunnels_want_nothing_of_each_other(others: list[dict[str, Any]], said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
         distinct([Tunnel(**other) for other in others])
+
+
+@pytest.mark.parametrize(
+    ("reaches", "check", "permitted"),
+    [
+        ([], "https://a.b/", ["*:80", "*:443"]),
+        (["A.b:443", "*:5432"], "https://a.b/", ["a.b:443", "*:5432"]),
+        (["a.b:*"], "http://A.B:8000/x", ["a.b:*"]),
+        (["*:*"], "https://[2001:db8::1]/", ["*:*"]),
+        (["[2001:db8::1]:443"], "https://[2001:db8::1]/", ["[2001:db8::1]:443"]),
+    ],
+)
+def test_a_socks_proxy_reaches_what_its_key_allows(reaches: list[str], check: str, permitted: list[str]) -> None:
+    (forward,) = Tunnel.model_validate({**SOCKS, "reaches": reaches, "check": check}).resolved_forwards()
+    assert forward.key_permissions == tuple(f'permitopen="{one}"' for one in permitted)
+    assert (forward.ssh_forwards, forward.kind) == ((("DynamicForward", "127.0.0.1:1080", ""),), "socks")
+
+
+def test_a_socks_proxy_on_its_client() -> None:
+    wanted = wishes(SOCKS)
+    assert "    DynamicForward 127.0.0.1:1080\n" in file_of(wanted, "/etc/novaops/tunnel/any.conf")
+    columns = ("127.0.0.1", "1080", "socks", SOCKS["check"], "api.openai.com:443", "127.0.0.1:1080", "-", "-")
+    assert "\t".join(columns) in file_of(wanted, "/etc/novaops/tunnel/any.forwards")
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        ({"to": "api.openai.com:443"}, "openai"),
+        ({"to": "192.0.2.7:1"}, "192.0.2.7"),
+        ({"to": "socks"}, "socks"),
+        ({"socks": "1080"}, "socks"),
+        ({"site": "x"}, "x"),
+        ({}, None),
+    ],
+)
+def test_the_name_of_a_tunnel_that_only_flags_describe(flags: dict[str, str], name: str | None) -> None:
+    assert default_name(flags) == name
 
 
 def test_a_listener_may_be_just_a_port() -> None:
@@ -919,6 +973,19 @@ def test_a_connection_with_too_few_rights_is_made_anew_once_the_gateway_is_right
     assert made == (["systemctl restart -- novaops-tunnel-api.service"] if what == "restarts" else [])
 
 
+def test_a_connection_with_files_of_before_is_made_anew_once_the_gateway_is_right() -> None:
+    """Whoever puts another key in place leaves the old one in the memory of an ssh that runs."""
+    read = replace(state(forward=UP), stale=("/etc/novaops/tunnel/api.key",))
+    connected = TunnelConnected("api", (), "gate", "opts {} novaops:box/api")
+    known = {TunnelNamed("api"): read, TunnelKey("api"): KEY}
+    gate = {AuthorizedKeys(): AuthorizedKeysFile(HOME, f"opts {PUBLIC} novaops:box/api\n".encode())}
+    (step,) = connected.plan(facts(known, gate=gate))
+    assert [one.before for one in step.changes] == ["/etc/novaops/tunnel/api.key of before"]
+    with pytest.raises(WaitingForPeer):
+        list(connected.plan(facts(known, gate={AuthorizedKeys(): AuthorizedKeysFile(HOME, b"")})))
+    assert not list(connected.plan(facts({**known, TunnelNamed("api"): replace(read, stale=())}, gate=gate)))
+
+
 def test_an_answer_of_somebody_else_is_no_answer() -> None:
     trouble = diagnose(state(), replace(UP, listener="nginx"))
     assert trouble is not None
@@ -1036,4 +1103,11 @@ def test_what_the_host_prints_is_read_back() -> None:
     assert (found.since, found.restarts, found.ssh, found.sent, found.received) == (90.5, 2, 7, 100, 2000)
     assert found.journal == ((1700.1, "ssh: hello: x"),)
     assert found.forwards == (replace(UP, to="a.b:443", url="https://a.b/", seconds=0.25),)
+    socks = TunnelNamed.parse([TunnelNamed("api")], Section(printed.replace("\thttps\t", "\tsocks\t"), "", 0))[TunnelNamed("api")]
+    assert isinstance(socks, TunnelFacts)
+    stale = Section(printed.replace("ssh\t7\t60\n", "ssh\t7\t60\nstale\t/etc/a.key\n"), "", 0)
+    assert getattr(TunnelNamed.parse([TunnelNamed("api")], stale)[TunnelNamed("api")], "stale", ()) == ("/etc/a.key",)
+    assert tunnels.details(facts({Tunnels(): (socks,)}))["tunnels"][0]["forwards"][0]["use"] == (
+        "ALL_PROXY=socks5h://127.0.0.1:8443 curl https://a.b/"
+    )
     assert TunnelNamed.parse([TunnelNamed("api")], Section(printed[:-4], "", 0)) == {}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import ssl
+import subprocess
+import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -25,7 +28,9 @@ from novaops.features.vpn.lint import examine
 from novaops.features.vpn.lint_options import apply
 from novaops.features.vpn.lint_parameters import examine_parameters
 from novaops.features.vpn.profile import Option, Profile, text_of
+from novaops.formats.x509 import Chain
 from novaops.secret import Secret
+from tests.support.world.authority import Authority
 
 NOW = int(dt.datetime(2026, 11, 22, tzinfo=dt.UTC).timestamp())
 CASES = yaml.safe_load((Path(__file__).parents[3] / "cases/vpn/lint.yaml").read_text("utf-8"))
@@ -342,3 +347,15 @@ def test_no_script_gets_in_whatever_is_around_it(options: list[tuple[str, str]])
     kept = examine(profile, Given(NOW)).kept
     assert not [option.name for option in kept if option.name in DANGEROUS]
     assert [option.words for option in Profile.read(text_of(kept).encode()).options] == [option.words for option in kept]
+
+
+def test_a_negative_serial_number_makes_nobody_warn_on_stderr(tmp_path: Path) -> None:
+    """Old authorities gave such numbers, and cryptography says so to whoever reads one."""
+    pem = Authority(tmp_path).root.read_text()
+    serial = Chain.read(pem).leaf.serial
+    der = bytearray(ssl.PEM_cert_to_DER_cert(pem))
+    der[der.index(bytes.fromhex(serial.zfill(len(serial) + len(serial) % 2)))] |= 0x80
+    profile = tmp_path / "a.ovpn"
+    profile.write_text(f"client\ndev tun\nremote a.example.com 1194\n<ca>\n{ssl.DER_cert_to_PEM_cert(bytes(der))}</ca>\n")
+    done = subprocess.run([sys.executable, "-m", "novaops", "vpn", "lint", str(profile)], capture_output=True, text=True, check=False)
+    assert (done.stderr, "Warning" in done.stdout) == ("", False)

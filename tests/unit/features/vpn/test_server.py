@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import os
+import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -47,6 +49,7 @@ from novaops.model.action import Command
 from novaops.model.plan import Plan
 from novaops.model.question import Facts, Missing, Section
 from novaops.secret import Secret
+from novaops.shell import sh_file
 
 QUESTION = VpnServer("vpn", "vpn-vpn", 1194, "udp")
 NOW = 1_800_000_000
@@ -406,6 +409,36 @@ def test_a_taken_port_and_a_taken_network_are_refused() -> None:
     assert "this connection comes from, 10.86.0.2" in refusal(ServerState(), caller="10.86.0.2")
     assert refusal(ServerState(listeners=("openvpn",)), "active", "10.86.0.2") == "", "who comes by the VPN itself"
     assert refusal(ServerState(), caller="2001:db8::1") == ""
+
+
+def test_a_server_that_runs_with_files_of_before_is_restarted() -> None:
+    """Whoever renews its certificate in place, or puts a copy back, leaves the old one in memory."""
+    assert not list(ServerAnswers(QUESTION).plan(facts()))
+    (step,) = ServerAnswers(QUESTION).plan(facts(stale=("/etc/openvpn/server/vpn/server.crt",)))
+    assert [(one.field, one.before) for one in step.changes] == [("loaded", "/etc/openvpn/server/vpn/server.crt of before")]
+    assert [action.words for action in step.actions if isinstance(action, Command)] == [
+        ("systemctl", "restart", "--", "openvpn-server@vpn.service")
+    ]
+
+
+def stale(tmp_path: Path, began: int, *files: Path, state: str = "active") -> list[str]:
+    """What server.sh says of files, of a process that began `began` seconds ago."""
+    stubs = f"""
+systemctl() {{ case $1 in is-active) echo {state} ;; *) command date -u -d "-{began} seconds" '+%a %Y-%m-%d %H:%M:%S UTC' ;; esac; }}
+"""
+    script = f'{sh_file("novaops.features.vpn.facts", "server.sh")}\n{stubs}\nstale unit "$@"'
+    words = ["sh", "-c", script, "stale", *map(str, files), str(tmp_path / "absent")]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.split()
+
+
+def test_what_has_changed_since_a_process_began(tmp_path: Path) -> None:
+    new = tmp_path / "server.crt"
+    new.write_text("x")
+    assert stale(tmp_path, 60, new) == [str(new)]
+    assert stale(tmp_path, 0, new) == []
+    assert stale(tmp_path, 60, new, state="inactive") == []
+    os.utime(new, (1, 1))
+    assert stale(tmp_path, 60, new) == [str(new)], "a copy that was put back is as old as it says"
 
 
 def test_a_server_that_does_not_answer_is_not_proven() -> None:
