@@ -15,7 +15,7 @@ from novaops.engine import inventory, peers
 from novaops.engine.converge import UNCONFIRMED, RunOptions
 from novaops.engine.desired import DesiredState
 from novaops.engine.peers import DesiredHost, converge_all
-from novaops.engine.planner import make_plan, peer_questions_of
+from novaops.engine.planner import make_plan
 from novaops.engine.playbooks import Playbooks
 from novaops.engine.report import HostReport
 from novaops.errors import HostFailed, NovaopsError, Refused, Unreachable, UsageError, WaitingForPeer
@@ -432,9 +432,7 @@ def test_groups_never_wait_for_each_other(hosts: Hosts) -> None:
 
 def test_hosts_that_ask_in_a_row_are_one_group() -> None:
     wanted = {"a": [Thing("x", "b", "y")], "c": [Thing("z")], "b": [Thing("y", "d", "w")], "d": [Thing("w")]}
-    asked = {name: peer_questions_of(resources) for name, resources in wanted.items()}
-    groups = peers._groups([DesiredHost(Target(name, "192.0.2.1"), resources) for name, resources in wanted.items()], asked)
-    assert [[host.target.name for host in group] for group in groups] == [["a", "b", "d"], ["c"]]
+    assert peers.together(wanted) == [["a", "b", "d"], ["c"]]
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
