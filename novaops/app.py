@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from novaops.cli import apply, history, init, verify
+from novaops.cli import apply, history, init, report, verify
 from novaops.cli.options import GLOBAL_OPTIONS, Options, say, with_global_options
 from novaops.errors import UsageError
 from novaops.features.api import cli as api
@@ -63,6 +63,7 @@ app.add_typer(api.app, name="api")
 apply.register(app)
 verify.register(app)
 history.register(app)
+app.add_typer(report.app, name="report")
 app.add_typer(lab.app, name="lab")
 
 
