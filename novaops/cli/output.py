@@ -45,6 +45,10 @@ ROUTINE = frozenset({"connecting", "looking", "proving"})
 ENDS = frozenset(map(report.words, report.EXIT_CODES))
 
 
+_WHOLE_LINES = threading.Lock()
+"""print writes a line and its end apart, and hosts tell what they are at from threads of their own."""
+
+
 def colourful(stream: Any) -> bool:
     return bool(stream.isatty()) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
@@ -190,7 +194,9 @@ def progress(hosts: Sequence[str]) -> Iterator[Progress]:
 
 def _plain_line(text: str, stream: TextIO) -> None:
     encoding = stream.encoding or "utf-8"
-    print(visible.line(text).encode(encoding, "replace").decode(encoding), file=stream, flush=stream is sys.stderr)
+    shown = visible.line(text).encode(encoding, "replace").decode(encoding)
+    with _WHOLE_LINES:
+        print(shown, file=stream, flush=stream is sys.stderr)
 
 
 def _diff_style(text: str) -> str:

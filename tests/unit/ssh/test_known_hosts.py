@@ -32,7 +32,9 @@ def found_by_ssh(file: Path, host: str) -> list[int]:
 
 
 def found_here(file: Path, host: str) -> list[int]:
-    return [entry.line for entry in matching(host, entries([file]))]
+    found = matching(host, entries([file]))
+    assert known_hosts.find(host, [file]) == found
+    return [entry.line for entry in found]
 
 
 LINES = [
@@ -188,3 +190,21 @@ def test_who_has_the_lock_is_waited_for(tmp_path: Path) -> None:
 
 def test_the_files_that_ssh_reads() -> None:
     assert [str(file) for file in (known_hosts.USER_FILE, known_hosts.SYSTEM_FILE)] == ["~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"]
+
+
+def test_a_file_is_read_once_for_each_of_its_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "known_hosts"
+    file.write_text("".join(f"{line(f'host{number}.example')}\n" for number in range(50)))
+    reads: list[Path] = []
+    read = Path.read_text
+
+    def counted(path: Path, *words: str) -> str:
+        reads.append(path)
+        return read(path, *words)
+
+    monkeypatch.setattr(Path, "read_text", counted)
+    assert [len(known_hosts.find(f"host{number}.example", [file])) for number in range(60)] == [1] * 50 + [0] * 10
+    assert reads == [file]
+    add(file, "host55.example", "ssh-ed25519", key(1))
+    assert len(known_hosts.find("host55.example", [file])) == 1
+    assert known_hosts.find("host1.example", [tmp_path / "none"]) == []
