@@ -32,7 +32,7 @@ class Begun:
         """From now on the host may carry out the run. Raises NotBegun after `close`."""
         with self._changed:
             if self._closed:
-                raise NotBegun("interrupted before anything was done there")
+                raise NotBegun("interrupted")
             self._runs[host] = _Run(run)
 
     def seen(self, host: str) -> None:

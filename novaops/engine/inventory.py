@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from novaops.engine import own_file, secret_source
+from novaops.engine import last_run, own_file, secret_source
 from novaops.engine.limit import Limit, shortened
 from novaops.errors import InventoryError, UsageError
 from novaops.formats import ansible, names, yaml_text
@@ -109,6 +109,8 @@ class Inventory:
         """The hosts that one word means, whatever the limit. Raises UsageError."""
         if not word.strip():
             raise UsageError("the name of a host is empty", why="An unset variable of the shell leaves an empty word.", fix=_NAME_ONE)
+        if word == last_run.FAILED:
+            raise UsageError(f"{word} is no host", fix=f"--limit {word} leaves, of the hosts that are meant, those that failed")
         if word in self.hosts:
             yield self.hosts[word]
         elif word in self.groups:

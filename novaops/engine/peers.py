@@ -164,6 +164,8 @@ class PeerHost:
         report, left = self.report, self.convergence.left(why)
         if report is not None and self.ended:
             return self.final()
+        if report is not None and report.run and not left.run:
+            left = failure(self.name, HostFailed(f"{why}: what waits for its peers was not begun", fix="run this again"))
         if report is not None:
             left = replace(left, lines=report.lines, notes=report.notes, run=left.run or report.run)
         return replace(left, execs=self.session.execs)

@@ -116,7 +116,7 @@ class _RollOut:
         self._rollout = rollout
         self._begun = begun
         self._progress = progress
-        self._failed: set[str] = set()
+        self._failed: list[str] = []
         self._done: dict[int, list[HostReport]] = {}
         """The reports by the number of the group."""
 
@@ -128,7 +128,7 @@ class _RollOut:
                     pass
         except KeyboardInterrupt:
             self._begun.close()
-            raise Interrupted(self._reports("interrupted before anything was done there")) from None
+            raise Interrupted(self._reports("interrupted")) from None
         finally:
             # After Ctrl-C nobody waits for runs that go on by themselves; otherwise all is done by now.
             executor.shutdown(wait=False, cancel_futures=True)
@@ -139,12 +139,12 @@ class _RollOut:
         return [report for number, group in enumerate(self._groups) for report in done.get(number) or group.so_far(why)]
 
     def _turn(self, number: int) -> None:
-        group, most = self._groups[number], self._rollout.stop_after
-        if most is not None and len(self._failed) >= most:
-            self._done[number] = group.so_far(f"stopped after {len(self._failed)} failed: {', '.join(sorted(self._failed))}")
+        group, most, failed = self._groups[number], self._rollout.stop_after, sorted(self._failed)
+        if most is not None and len(failed) >= most:
+            self._done[number] = group.so_far(f"stopped after {len(failed)} failed: {', '.join(failed)}")
             return
         reports = group.reports()
-        self._failed |= {report.host for report in reports if report.exit_code not in RIGHT}
+        self._failed += [report.host for report in reports if report.exit_code not in RIGHT]
         self._done[number] = reports
         if len(self._groups) > 1:
             for report in reports:
@@ -174,5 +174,7 @@ def components(names: Sequence[Name], meets: Callable[[Name], Sequence[Name]]) -
         for other in meets(name):
             merged = group_of[name] | group_of[other]
             group_of.update(dict.fromkeys(merged, merged))
-    groups = {id(group): group for group in (group_of[name] for name in names)}
-    return [[name for name in names if name in group] for group in groups.values()]
+    found: dict[int, list[Name]] = {}
+    for name in names:
+        found.setdefault(id(group_of[name]), []).append(name)
+    return list(found.values())

@@ -75,7 +75,7 @@ def test_what_failed_is_run_again(capfd: pytest.CaptureFixture[str]) -> None:
         (["apply", "--shard", "3/2"], '--shard "3/2" is no shard'),
         (["undo", "web", "--shard", "x"], '--shard "x" is no shard'),
         (["verify", "--shard", "0/2"], '--shard "0/2" is no shard'),
-        (["apply", "@failed"], "@failed is not a host"),
+        (["apply", "@failed"], "@failed is no host"),
     ],
 )
 def test_a_wrong_word_contacts_nobody(words: list[str], what: str, capfd: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from novaops.engine import inventory, peers
 from novaops.engine.converge import UNCONFIRMED, RunOptions
 from novaops.engine.desired import DesiredState
 from novaops.engine.peers import DesiredHost, converge_all
-from novaops.engine.planner import make_plan
+from novaops.engine.planner import make_plan, peer_questions_of
 from novaops.engine.playbooks import Playbooks
 from novaops.engine.report import HostReport
 from novaops.errors import HostFailed, NovaopsError, Refused, Unreachable, UsageError, WaitingForPeer
@@ -428,6 +428,23 @@ def test_groups_never_wait_for_each_other(hosts: Hosts) -> None:
     reports = go({**apart, **tunnel()}, parallel=8)
     assert set(statuses(reports).values()) == {"changed"}
     assert hosts.deeds.index(("client", "way")) < hosts.deeds.index(("away", "key"))
+
+
+@pytest.mark.usefixtures("hosts")
+def test_who_is_interrupted_between_two_passes_is_not_right() -> None:
+    """What was done stays in its report; what waits for the peer was not begun."""
+    wanted = [DesiredHost(Target(name, "192.0.2.1"), resources) for name, resources in tunnel().items()]
+    options = RunOptions()
+    asked = {host.target.name: peer_questions_of(host.resources) for host in wanted}
+    client, gate = (peers._peer_host(host, asked, options, lambda *_: None) for host in wanted)
+    for host in (client, gate):
+        host.connect()
+    client.plan = client.convergence.plan({"gate": gate.convergence.facts})
+    client.apply({"gate": gate.convergence.facts})
+    first, second = client.so_far("interrupted"), gate.so_far("interrupted")
+    assert (first.status, second.status) == ("failed", "not_begun")
+    assert str(first.error).startswith("interrupted: what waits for its peers was not begun")
+    assert [line.status for line in first.lines if line.resource == "thing:key"] == ["changed"]
 
 
 def test_hosts_that_ask_in_a_row_are_one_group() -> None:
