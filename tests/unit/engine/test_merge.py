@@ -123,7 +123,10 @@ def test_junit_has_a_case_for_each_resource() -> None:
         name: (suite.get("tests"), suite.get("failures"), suite.get("errors"), suite.get("skipped")) for name, suite in suites.items()
     }
     assert counts == {
-        "a": ("1", "0", "0", "0"), "b": ("1", "0", "0", "0"), "c": ("1", "0", "1", "0"), "d": ("3", "1", "1", "1"),
+        "a": ("1", "0", "0", "0"),
+        "b": ("1", "0", "0", "0"),
+        "c": ("1", "0", "1", "0"),
+        "d": ("3", "1", "1", "1"),
         "novaops": ("1", "0", "1", "0"),
     }
     error = suites["c"].find("testcase/error")
