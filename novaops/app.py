@@ -33,7 +33,7 @@ VERBS = {
     "proxy": ("features.proxy.cli", "Reverse proxies with nginx: deploy, status, remove."),
     "tunnel": ("features.tunnel.cli", "Tunnels over ssh: up, status, down, open."),
     "vpn": ("features.vpn.cli", "OpenVPN for named routes only: up, status, down, lint; and servers."),
-    "api": ("features.api.cli", "LLM APIs: can a host reach one, and by which route?"),
+    "api": ("features.api.cli", "LLM APIs: which routes a host has to one, and questions to its models."),
     "report": ("cli.report", "Reports of --json."),
     "lab": ("lab.cli", "Throwaway hosts on this machine, to rehearse on."),
 }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from novaops.errors import UsageError
-from novaops.features.tunnel.settings import LOOPBACK, PortForward, default_url
+from novaops.features.tunnel.settings import default_url
 from novaops.formats import names
+from novaops.formats.forward import LOOPBACK, PortForward
 from novaops.formats.names import bracketed, pair
 
 EVE = "eve"
@@ -29,9 +30,6 @@ class LocalForward(PortForward):
         if url.startswith("https:"):
             return f"curl --connect-to {self.target}:{here} {url}"
         return f"http://{here}/" if url else ""
-
-    def at(self, port: int) -> LocalForward:
-        return replace(self, listen_port=port)
 
 
 def forwards(to: Sequence[str], listen: Sequence[str], api: Callable[[str], tuple[str, int]]) -> list[LocalForward]:

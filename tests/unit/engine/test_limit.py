@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def known(limit: str) -> Inventory:
     plain = parse(GROUPS, "inventory.yaml", [])
-    return Inventory(plain.file, plain.hosts, plain.groups, plain.document, Limit.read(limit, plain))
+    return replace(plain, limit=Limit.read(limit, plain))
 
 
 def ended(inventory: str = "inventory.yaml", **statuses: Status) -> None:
