@@ -6,25 +6,96 @@ import gc
 import os
 import sys
 import warnings
+from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
-from typing import Annotated
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from novaops.cli import apply, history, init, verify
 from novaops.cli.options import GLOBAL_OPTIONS, Options, say, with_global_options
 from novaops.errors import UsageError
-from novaops.features.api import cli as api
-from novaops.features.disk import cli as disk
-from novaops.features.host import cli as host
-from novaops.features.login import cli as login
-from novaops.features.proxy import cli as proxy
-from novaops.features.tunnel import cli as tunnel
-from novaops.features.vpn import cli as vpn
-from novaops.lab import cli as lab
+
+if TYPE_CHECKING:
+    from novaops import features, lab  # noqa: F401 - what VERBS names, for those who follow the imports
+
+VERBS = {
+    "init": ("cli.init", "Write an inventory.yaml, ready to edit: a commented example, or the hosts of an inventory of Ansible's."),
+    "plan": ("cli.apply", "Show what apply would change."),
+    "apply": ("cli.apply", "Make hosts as the inventory wants them, and prove it."),
+    "verify": ("cli.verify", "Check independently whether hosts are as the inventory wants them."),
+    "history": ("cli.history", "What novaops did to a host, the newest run first."),
+    "undo": ("cli.history", "Take a run back, and prove it: of a group each host's newest one."),
+    "host": ("features.host.cli", "Hosts: list, look at, trust."),
+    "disk": ("features.disk.cli", "Data disks: format, mount, fstab, grow."),
+    "login": ("features.login.cli", "Password logins over ssh: allow, deny, status."),
+    "proxy": ("features.proxy.cli", "Reverse proxies with nginx: deploy, status, remove."),
+    "tunnel": ("features.tunnel.cli", "Tunnels over ssh: up, status, down, open."),
+    "vpn": ("features.vpn.cli", "OpenVPN for named routes only: up, status, down, lint; and servers."),
+    "api": ("features.api.cli", "LLM APIs: which routes a host has to one, and questions to its models."),
+    "report": ("cli.report", "Reports of --json."),
+    "lab": ("lab.cli", "Throwaway hosts on this machine, to rehearse on."),
+}
+"""Where each verb is, and what --help says of it: only the one that is called is imported."""
+
+
+class _Commands(MutableMapping[str, Any]):
+    """The verbs as typer's commands, each made when it is asked for: to make all of them takes as long as to import typer."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = _command(name, import_module(f"novaops.{VERBS[name][0]}"))
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._made or name in VERBS
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VERBS)
+
+    def __len__(self) -> int:
+        return len(VERBS)
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._made[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._made[name]
+
+
+def _command(name: str, module: Any) -> Any:
+    """What a module adds to the command line: a group of its own, or single verbs."""
+    group = getattr(module, "app", None)
+    if group is None:
+        group = typer.Typer()
+        group.callback()(lambda: None)
+        module.register(group)
+        return typer.main.get_group(group).commands[name]
+    made = typer.main.get_group(group)
+    made.name = name
+    return made
+
+
+class Tree(TyperGroup):
+    """All verbs. Its help is written from the table."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**{**attributes, "commands": _Commands()})
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        del ctx
+        room = formatter.width - 6 - max(map(len, VERBS))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, TyperCommand(name, help=text).get_short_help_str(room)) for name, (_, text) in VERBS.items()])
+
 
 app = typer.Typer(
     name="novaops",
+    cls=Tree,
     help="Take a Linux host from “I can ssh into it” to “it does its job, and I can prove it”.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -50,20 +121,6 @@ def root(context: typer.Context, *, version: Version = False) -> None:
     """Take a Linux host from “I can ssh into it” to “it does its job, and I can prove it”."""
     del version
     context.obj = Options(**{name: context.params[name] for name in GLOBAL_OPTIONS})
-
-
-init.register(app)
-app.add_typer(host.app, name="host")
-app.add_typer(disk.app, name="disk")
-app.add_typer(login.app, name="login")
-app.add_typer(proxy.app, name="proxy")
-app.add_typer(tunnel.app, name="tunnel")
-app.add_typer(vpn.app, name="vpn")
-app.add_typer(api.app, name="api")
-apply.register(app)
-verify.register(app)
-history.register(app)
-app.add_typer(lab.app, name="lab")
 
 
 def main() -> None:

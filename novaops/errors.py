@@ -9,7 +9,9 @@
     │   ├── LockHeld                  1     another run is in progress on the host
     │   ├── RunLost                   1     the connection went away and the run could not be followed to its end
     │   ├── RolledBack                1     a fresh login did not work, and the host rolled the change back
-    │   └── WaitingForPeer            1     something needs what another host does not have yet
+    │   ├── WaitingForPeer            1     something needs what another host does not have yet
+    │   ├── GoingOn                   1     interrupted: a run goes on by itself on the host
+    │   └── NotBegun                  1     nothing was done on the host, because the command ended before
     ├── Refused                       4     going on could lose data or cut someone off
     └── Unreachable                   5     no ssh session: network, host key or login
         ├── UnknownHostKey            5
@@ -100,6 +102,14 @@ class WaitingForPeer(HostFailed):
     def __init__(self, what: str, steps: Sequence[Any] = ()) -> None:
         super().__init__(what)
         self.steps = tuple(steps)
+
+
+class GoingOn(HostFailed):
+    code = "going-on"
+
+
+class NotBegun(HostFailed):
+    code = "not-begun"
 
 
 class Refused(NovaopsError):

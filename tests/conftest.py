@@ -20,6 +20,15 @@ settings.load_profile("novaops")
 
 os.umask(0o022)  # playbooks that a group can write are refused, also those that tests make
 
+
+@pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What novaops remembers of runs stays with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 RUN_LENGTH = 5
 """So many neighbours of one file go into the same share, as they mostly use the same fixtures."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from novaops.cli.options import Diff, GuardedRun, Hosts, Only, Options, sections, verb
+from novaops.cli.options import Diff, GuardedRun, Hosts, Only, Options, Shard, sections, verb
 
 if TYPE_CHECKING:
     from novaops.engine.converge import RunOptions
@@ -17,11 +17,12 @@ def register(app: typer.Typer) -> None:
     verb(app)(apply)
 
 
-def plan(options: Options, hosts: Hosts = None, *, only: Only = None, diff: Diff = False) -> int:
+def plan(options: Options, hosts: Hosts = None, *, only: Only = None, diff: Diff = False, shard: Shard = None) -> int:
     """Show what apply would change. Exit 3 if it would change something."""
     from novaops.engine.converge import RunOptions
+    from novaops.engine.rollout import read
 
-    return _converge(options, hosts, only, RunOptions(check=True), diff=diff)
+    return _converge(options, hosts, only, RunOptions(check=True, rollout=read(shard=shard)), diff=diff)
 
 
 def apply(options: Options, hosts: Hosts = None, *, only: Only = None, run: GuardedRun) -> int:

@@ -31,16 +31,23 @@ def undo(options: Options, host: OneHost, run: Run = "", *, how: GuardedRun) -> 
     import time
 
     from novaops.cli import output
-    from novaops.cli.options import PARALLEL
-    from novaops.engine import parallel
-    from novaops.engine.undo import undo as undo_run
+    from novaops.cli.options import INTERRUPTED, PARALLEL
+    from novaops.engine.rollout import Interrupted, roll_out
+    from novaops.engine.undo import Undo
 
     started = time.monotonic()
     known, _ = options.known()
     hosts = known.find([host])
     if run and len(hosts) > 1:
         raise UsageError(f"run {run} is one host's, and {host} is a group of {len(hosts)}", fix=f"novaops undo HOST {run}")
-    targets = options.targets(hosts)
+    going, code = how.options(), None
+    targets = options.targets([one for one in hosts if going.rollout.has(one.name)])
     with output.progress(list(targets)) as tell:
-        work = parallel.each(targets.values(), lambda target: undo_run(target, run, how.options(), tell), options.parallel or PARALLEL)
-    return output.show(options, work, started, diff=how.diff)
+        groups = [Undo(target, run, going, tell) for target in targets.values()]
+        try:
+            reports = roll_out(groups, going.rollout, going.begun, tell, options.parallel or PARALLEL)
+        except Interrupted as stop:
+            reports, code = stop.reports, INTERRUPTED
+    if not how.check:
+        output.remember(known, reports)
+    return output.show(options, reports, started, diff=how.diff, code=code, shard=str(going.rollout.shard or ""))

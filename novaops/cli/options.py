@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PARALLEL = 16
 TIMEOUT = 30.0
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
 
 Hosts = Annotated[list[str] | None, typer.Argument(metavar="HOST", help="Names or groups of the inventory, or user@address[:port].")]
 OneHost = Annotated[str, typer.Argument(metavar="HOST", help="A name of the inventory, a group (all its hosts), or user@address[:port].")]
@@ -36,6 +38,12 @@ Guard = Annotated[
 ]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Fail at once when another run is at work on the host.")]
 
+
+Serial = Annotated[
+    str | None, typer.Option(metavar="N|N%", help="Work in batches of so many hosts. A batch begins when the one before it has ended.")
+]
+StopAfter = Annotated[int | None, typer.Option(min=1, metavar="N", help="Begin no host any more once so many have failed.")]
+Shard = Annotated[str | None, typer.Option(metavar="I/N", help="The I-th of N parts of the hosts only; the others are for other machines.")]
 
 Only = Annotated[str | None, typer.Option("--only", metavar="SECTION,...", help="These sections only.")]
 
@@ -89,7 +97,20 @@ class Run(Group):
         return RunOptions(self.check, not self.no_wait)
 
 
-class GuardedRun(Run):
+class RollingRun(Run):
+    """The same for a verb that many hosts at once are given to."""
+
+    serial: Serial = None
+    stop_after: StopAfter = None
+    shard: Shard = None
+
+    def options(self) -> RunOptions:
+        from novaops.engine.rollout import read
+
+        return replace(super().options(), rollout=read(self.serial, self.stop_after, self.shard))
+
+
+class GuardedRun(RollingRun):
     """The same for a verb that may do what could lock somebody out."""
 
     guard: Guard = SECONDS
@@ -116,6 +137,7 @@ class Options:
     parallel: int | None = None
     timeout: float | None = None
     ask_sudo_password: bool = False
+    limit: str | None = None
 
     def over(self, before: Options) -> Options:
         """These, with what only `before` has: options given after the verb win over those before it."""
@@ -136,6 +158,7 @@ class Options:
     def _known(self) -> tuple[Inventory, Playbooks]:
         from novaops.engine import inventory
         from novaops.engine import playbooks as desired
+        from novaops.engine.limit import Limit
 
         file = inventory.found(self.inventory)
         playbooks = desired.Playbooks(file and file.parent)
@@ -143,7 +166,8 @@ class Options:
             from novaops.cli import output
 
             output.complain(f"{own} is used in the place of the one that comes with novaops")
-        return inventory.load(file, list(playbooks.by_name)), playbooks
+        known = inventory.load(file, list(playbooks.by_name))
+        return known if self.limit is None else replace(known, limit=Limit.read(self.limit, known)), playbooks
 
     def noted(self, reports: Iterable[HostReport]) -> list[HostReport]:
         """The reports; for a machine with a note of each of novaops's files that is not used. People were told before."""
@@ -198,6 +222,18 @@ def _global_parameters() -> dict[str, inspect.Parameter]:
             Annotated[
                 float | None,
                 typer.Option("--timeout", min=0.1, help=f"Seconds a host may be silent [default: {TIMEOUT:g}].", rich_help_panel=panel),
+            ],
+            None,
+        ),
+        "limit": (
+            Annotated[
+                str | None,
+                typer.Option(
+                    "--limit",
+                    metavar="HOST,...",
+                    help="Of the hosts that are meant only these; @failed: what failed last.",
+                    rich_help_panel=panel,
+                ),
             ],
             None,
         ),
@@ -274,7 +310,7 @@ def _guarded(options: Options, work: Callable[[], int | None]) -> int:
         follow = typed("novaops history HOST shows how it ended", options.to_type())
         output.complain("")
         output.complain(f"Interrupted. What was begun on a host goes on there by itself: {follow}.")
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 1

@@ -11,16 +11,20 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from novaops.cli.options import Options
-from novaops.engine import report
+from novaops.engine import last_run, report
 from novaops.engine.query import Progress
 from novaops.engine.report import HostReport
+from novaops.errors import NovaopsError
 from novaops.formats import visible
 from novaops.shell import lines_of
+
+if TYPE_CHECKING:
+    from novaops.engine.inventory import Inventory
 
 STYLES = {
     "unchanged": "green",
@@ -30,25 +34,61 @@ STYLES = {
     "rolled_back": "bold red",
     "refused": "bold magenta",
     "unreachable": "bold red",
+    "going_on": "yellow",
 }
+
+
+MANY = 20
+"""With more hosts than that only those at work are shown on a terminal, and elsewhere nothing of what every host goes through."""
+
+ROUTINE = frozenset({"connecting", "looking", "proving"})
+ENDS = frozenset(map(report.words, report.EXIT_CODES))
+
+
+_WHOLE_LINES = threading.Lock()
+"""print writes a line and its end apart, and hosts tell what they are at from threads of their own."""
 
 
 def colourful(stream: Any) -> bool:
     return bool(stream.isatty()) and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
-def show(options: Options, reports: Sequence[HostReport], started: float, *, diff: bool = False) -> int:
-    """Print the reports, and give the exit code."""
-    code = report.exit_code(reports)
+def show(
+    options: Options, reports: Sequence[HostReport], started: float, *, diff: bool = False, code: int | None = None, shard: str = ""
+) -> int:
+    """Print the reports, and give the exit code: that of the reports unless `code` is given.
+
+    `shard` is the part of all hosts that they are of.
+    """
+    code = report.exit_code(reports) if code is None else code
     prepare(options, reports)
     if options.json:
-        document(report.as_json(reports))
+        document({**report.as_json(reports, code), **({"shard": shard} if shard else {})})
         return code
-    for host in reports:
-        for style, text in report.host_lines(host, diff=diff, verbose=options.verbose > 0):
-            line(text, STYLES.get(style, _diff_style(text) if style == "diff" else ""))
-    line(report.summary(reports, time.monotonic() - started))
+    _show_lines(report.lines(reports, diff=diff, verbose=options.verbose > 0))
+    line(report.summary(reports, time.monotonic() - started) + (f", shard {shard}" if shard else ""))
     return code
+
+
+def show_merged(reports: Sequence[HostReport], errors: Sequence[NovaopsError]) -> None:
+    """Print reports that were made elsewhere, and what is wrong with whole parts of them."""
+    _show_lines(report.lines(reports))
+    for error in errors:
+        _show_lines(report.error_lines(error))
+    line(report.summary(reports))
+
+
+def _show_lines(lines: Iterable[tuple[str, str]]) -> None:
+    for style, text in lines:
+        line(text, STYLES.get(style, _diff_style(text) if style == "diff" else ""))
+
+
+def remember(known: Inventory, reports: Sequence[HostReport]) -> None:
+    """Keep which hosts failed, for --limit @failed. Where that cannot be kept it is said, and nothing else depends on it."""
+    try:
+        last_run.record(known.file, reports)
+    except OSError as error:
+        complain(f"--limit {last_run.FAILED} will not know this run: {error}")
 
 
 def prepare(options: Options, reports: Sequence[HostReport]) -> None:
@@ -129,7 +169,14 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def progress(hosts: Sequence[str]) -> Iterator[Progress]:
     """Tell what each host is at, on stderr: a live line for each on a terminal, a plain line for each change elsewhere."""
     if not colourful(sys.stderr):
-        yield _plain
+        over = threading.Event()
+
+        def tell_plainly(host: str, doing: str) -> None:
+            if not over.is_set() and not (len(hosts) > MANY and doing in ROUTINE):
+                _plain_line(f"{host}: {doing}", sys.stderr)
+
+        yield tell_plainly
+        over.set()  # after Ctrl-C threads of hosts may still be at work
         return
     from rich.console import Console
     from rich.progress import Progress as Bars
@@ -138,23 +185,26 @@ def progress(hosts: Sequence[str]) -> Iterator[Progress]:
     words = (TextColumn("{task.fields[host]}", markup=False), TextColumn("{task.description}", style="dim", markup=False))
     columns = (SpinnerColumn(), *words, TimeElapsedColumn())
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks = {host: bars.add_task("waiting for its turn", host=visible.line(host), total=None) for host in hosts}
+        many, ended = len(hosts) > MANY, set[str]()
+        tasks = {host: bars.add_task("waiting for its turn", host=visible.line(host), total=None, visible=not many) for host in hosts}
+        count = bars.add_task("", host=f"0 of {len(hosts)} hosts", total=None, visible=many)
         lock = threading.Lock()
 
         def tell(host: str, doing: str) -> None:
             with lock:
-                bars.update(tasks[host], description=visible.line(doing))
+                if doing in ENDS:
+                    ended.add(host)
+                    bars.update(count, host=f"{len(ended)} of {len(hosts)} hosts")
+                bars.update(tasks[host], description=visible.line(doing), visible=not many or doing not in ENDS)
 
         yield tell
 
 
-def _plain(host: str, doing: str) -> None:
-    _plain_line(f"{host}: {doing}", sys.stderr)
-
-
 def _plain_line(text: str, stream: TextIO) -> None:
     encoding = stream.encoding or "utf-8"
-    print(visible.line(text).encode(encoding, "replace").decode(encoding), file=stream, flush=stream is sys.stderr)
+    shown = visible.line(text).encode(encoding, "replace").decode(encoding)
+    with _WHOLE_LINES:
+        print(shown, file=stream, flush=stream is sys.stderr)
 
 
 def _diff_style(text: str) -> str:

@@ -8,15 +8,16 @@ from dataclasses import replace
 from typing import Any
 
 from novaops.cli import output
-from novaops.cli.options import PARALLEL, Options, Run
+from novaops.cli.options import INTERRUPTED, PARALLEL, Options, Run
 from novaops.engine.converge import RunOptions
 from novaops.engine.desired import DesiredState, bring_together
 from novaops.engine.inventory import Host, Inventory
-from novaops.engine.peers import DesiredHost, converge_all
+from novaops.engine.peers import DesiredHost, converge_all, together
 from novaops.engine.playbooks import Playbooks
+from novaops.engine.rollout import Interrupted
 from novaops.engine.scope import Scope
 from novaops.errors import UsageError
-from novaops.model.plan import Note
+from novaops.model.plan import Note, Resource
 
 Desired = Callable[[Callable[[Any], DesiredState], Host, Any], DesiredState]
 """What a verb makes of the entries of one host: of the way to the desired state of entries, the host, and its entries."""
@@ -72,15 +73,28 @@ def converge_hosts(
     desired = bring_together(known.find(words, section), lambda host: wanted(known, playbooks, host))
     if not any(resources for _, resources in desired):
         raise _fits_none(remarks) if remarks else _nothing_wanted(known, [host.name for host, _ in desired], section)
+    desired = _of_shard(run, desired)
     targets = options.targets([host for host, _ in desired])
+    code = None
     with output.progress(list(targets)) as tell:
         hosts = [DesiredHost(targets[host.name], resources) for host, resources in desired]
-        reports = converge_all(hosts, run, tell, options.parallel or PARALLEL)
+        try:
+            reports = converge_all(hosts, run, tell, options.parallel or PARALLEL)
+        except Interrupted as stop:
+            reports, code = stop.reports, INTERRUPTED
     wanted_of = {host.name for host, resources in desired if resources}
     reports = [one if one.host in wanted_of else replace(one, notes=(*one.notes, _NOTHING)) for one in reports]
     if remarks:
         reports = [replace(one, notes=(*one.notes, *remarks.get(one.host, ()))) for one in reports]
-    return output.show(options, options.noted(reports), started, diff=diff)
+    if not run.check:
+        output.remember(known, reports)
+    return output.show(options, options.noted(reports), started, diff=diff, code=code, shard=str(run.rollout.shard or ""))
+
+
+def _of_shard(run: RunOptions, desired: Sequence[tuple[Host, list[Resource]]]) -> list[tuple[Host, list[Resource]]]:
+    """Those of the hosts that are in the shard. Each is in one shard only, whatever the shards want of each other."""
+    here = {name for names in together({host.name: its for host, its in desired}) if run.rollout.has(*names) for name in names}
+    return [(host, its) for host, its in desired if host.name in here]
 
 
 _NOTHING = Note("inventory", "nothing is wanted of this host")

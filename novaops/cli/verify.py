@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from novaops.cli.options import PARALLEL, Hosts, Only, Options, sections, verb
+from novaops.cli.options import PARALLEL, Hosts, Only, Options, Shard, sections, verb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,14 +23,19 @@ def register(app: typer.Typer) -> None:
     verb(app)(verify)
 
 
-def verify(options: Options, hosts: Hosts = None, *, only: Only = None, junit: Junit = None, reboot: Reboot = False) -> int:
+def verify(
+    options: Options, hosts: Hosts = None, *, only: Only = None, junit: Junit = None, reboot: Reboot = False, shard: Shard = None
+) -> int:
     """Check independently whether hosts are as the inventory wants them. Exit 3 if one is not."""
     from novaops.cli import output
+    from novaops.engine import rollout
     from novaops.verify import runner, selection
 
     started = time.monotonic()
     known, playbooks = options.known()
     chosen, left_out = selection.choose(known, playbooks, hosts or [], sections(only, playbooks.by_name) or [])
+    part = rollout.read(shard=shard)
+    chosen, left_out = ([one for one in some if part.has(one.host.name)] for some in (chosen, left_out))
     if junit is not None:
         selection.refuse_unwritable(junit)
     targets = options.targets([one.host for one in chosen])
@@ -45,10 +50,10 @@ def verify(options: Options, hosts: Hosts = None, *, only: Only = None, junit: J
             junit=junit,
             reboot=reboot,
         )
-    return _show(options, found, [one.unverified for one in chosen], started)
+    return _show(options, found, [one.unverified for one in chosen], started, shard or "")
 
 
-def _show(options: Options, found: Sequence[Found], unverified: Sequence[tuple[str, ...]], started: float) -> int:
+def _show(options: Options, found: Sequence[Found], unverified: Sequence[tuple[str, ...]], started: float, shard: str) -> int:
     from novaops.cli import output
     from novaops.engine import report
     from novaops.verify import report as outcome
@@ -57,7 +62,7 @@ def _show(options: Options, found: Sequence[Found], unverified: Sequence[tuple[s
     code = outcome.exit_code(found)
     output.prepare(options, reports)
     if options.json:
-        output.document(outcome.as_json(found, reports, code))
+        output.document({**outcome.as_json(found, reports, code), **({"shard": shard} if shard else {})})
         return code
     for one, host in zip(found, reports, strict=True):
         for style, text in outcome.host_lines(one, host, options.verbose):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from novaops.engine import results
+from novaops.engine.begun import Begun
 from novaops.engine.guard import OPEN, SECONDS
 from novaops.engine.planner import make_plan, questions_of
 from novaops.engine.query import Progress, ask
 from novaops.engine.report import HostReport, Status
+from novaops.engine.rollout import ALL_AT_ONCE, Rollout
 from novaops.engine.run_script import WAIT_S
 from novaops.errors import HostFailed, LockHeld, NovaopsError, Unreachable
 from novaops.facts.runs import LastRun
@@ -45,6 +47,9 @@ class RunOptions:
     """The id of the run that this one rolls back; "" for an ordinary run."""
     guard: int = SECONDS
     """Seconds a host waits for the fresh login that confirms a change which could lock somebody out."""
+    rollout: Rollout = ALL_AT_ONCE
+    begun: Begun = field(default_factory=Begun, compare=False)
+    """The runs of all hosts of the command."""
 
 
 class Convergence:
@@ -72,6 +77,14 @@ class Convergence:
     @property
     def _host(self) -> str:
         return self._session.target.name
+
+    def left(self, why: str) -> HostReport:
+        """The report where nothing more will be done, because of `why`."""
+        return self._options.begun.left(self._host, why)
+
+    def over(self) -> None:
+        """What came of its run is in the host's report."""
+        self._options.begun.ended(self._host)
 
     def probe(self) -> None:
         """One exec. Raises HostFailed, Unreachable."""
@@ -113,7 +126,8 @@ class Convergence:
         now: set[str] = set()
         while True:
             run = new_run(plan.steps, self.facts.known(LastRun()), wait=options.wait, undoes=options.undoes, guard=options.guard)
-            outcome = carry_out(self._session, run, _Watcher(self._host, self._progress))
+            options.begun.begin(self._host, run.id)
+            outcome = carry_out(self._session, run, _Watcher(self._host, self._progress, options.begun))
             self._logins += outcome.logins
             if outcome.end == "rolled_back":
                 as_before = self._as_before(plan, outcome, peers)
@@ -188,15 +202,18 @@ def _wait_for_the_guard(session: Session, options: RunOptions, progress: Progres
 
 
 class _Watcher:
-    def __init__(self, host: str, progress: Progress) -> None:
+    def __init__(self, host: str, progress: Progress, begun: Begun) -> None:
         self._host = host
         self._progress = progress
+        self._begun = begun
 
     def step(self, number: int, step: Step) -> None:
         del number
+        self._begun.seen(self._host)
         self._progress(self._host, f"{step.resource}")
 
     def waiting(self, holder: str) -> None:
+        self._begun.seen(self._host)
         self._progress(self._host, f"waiting for run {holder}, for {WAIT_S // 60} minutes at most")
 
     def lost(self, error: NovaopsError) -> None:

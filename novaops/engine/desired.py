@@ -37,7 +37,7 @@ class Peers(Mapping[str, Host]):
         """Raises UsageError for what is no host, or a group."""
         if name in self._known.groups:
             raise UsageError(f"{name} is a group, where one host is needed")
-        (host,) = self._known.find([name])
+        (host,) = self._known.meant(name)
         return host
 
     def __iter__(self) -> Iterator[str]:

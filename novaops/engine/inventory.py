@@ -17,7 +17,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from novaops.engine import own_file, secret_source
+from novaops.engine import last_run, own_file, secret_source
+from novaops.engine.limit import Limit, shortened
 from novaops.errors import InventoryError, UsageError
 from novaops.formats import ansible, names, yaml_text
 from novaops.formats.yaml_text import Document
@@ -98,14 +99,19 @@ class Inventory:
     groups: frozenset[str]
     document: Document = field(repr=False, default_factory=lambda: Document(None, {}))
     api: ApiDefaults = field(default_factory=ApiDefaults)
+    limit: Limit | None = None
+    """What --limit leaves of the hosts that are meant."""
 
     def find(self, words: Iterable[str], section: str | None = None) -> list[Host]:
         """The hosts with these names or in these groups, each once, in the order given; without words every host with `section`.
 
-        The words never mean more than they say. Raises UsageError for an empty one, for a group without hosts, and for a name that is
-        neither a host nor a group nor an address.
+        The words never mean more than they say, and a limit leaves some of what they mean. Raises UsageError for an empty one, for a
+        group without hosts, for a name that is neither a host nor a group nor an address, and where the limit leaves no host.
         """
-        words = list(words)
+        found = self._found(list(words), section)
+        return self.limit.of(found) if self.limit else found
+
+    def _found(self, words: Sequence[str], section: str | None) -> list[Host]:
         if not words:
             found = [host for host in self.hosts.values() if section is None or section in host.sections]
             if not found:
@@ -113,13 +119,16 @@ class Inventory:
             return found
         chosen: dict[str, Host] = {}
         for word in words:
-            for host in self._meant(word):
+            for host in self.meant(word):
                 chosen.setdefault(host.name, host)
         return list(chosen.values())
 
-    def _meant(self, word: str) -> Iterator[Host]:
+    def meant(self, word: str) -> Iterator[Host]:
+        """The hosts that one word means, whatever the limit. Raises UsageError."""
         if not word.strip():
             raise UsageError("the name of a host is empty", why="An unset variable of the shell leaves an empty word.", fix=_NAME_ONE)
+        if word == last_run.FAILED:
+            raise UsageError(f"{word} is no host", fix=f"--limit {word} leaves, of the hosts that are meant, those that failed")
         if word in self.hosts:
             yield self.hosts[word]
         elif word in self.groups:
@@ -136,7 +145,7 @@ class Inventory:
             close = difflib.get_close_matches(word, [*self.hosts, *self.groups], 1)
             raise UsageError(
                 f"{self.file} has no host or group {word}",
-                why=f"Did you mean {close[0]}?" if close else f"It has {', '.join(self.hosts) or 'no hosts'}.",
+                why=f"Did you mean {close[0]}?" if close else f"It has {shortened(list(self.hosts)) or 'no hosts'}.",
                 fix=f"user@{word} reaches a host that is not in the inventory",
             )
 

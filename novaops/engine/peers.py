@@ -13,6 +13,7 @@ from novaops.engine.converge import Convergence, RunOptions
 from novaops.engine.planner import peer_questions_of
 from novaops.engine.query import Progress
 from novaops.engine.report import HostReport, failure
+from novaops.engine.rollout import Interrupted, components, roll_out
 from novaops.errors import HostFailed, InternalError, NovaopsError
 from novaops.model.plan import Plan, Resource
 from novaops.model.question import Facts, Question
@@ -34,14 +35,24 @@ class DesiredHost:
 def converge_all(hosts: Sequence[DesiredHost], options: RunOptions, progress: Progress, limit: int) -> list[HostReport]:
     """Make each host as wanted, and prove it: at most `limit` hosts at a time. Groups never wait for each other.
 
-    Errors are values of the reports, in the order of the hosts.
+    Errors are values of the reports, in the order of the hosts. Raises Interrupted.
     """
     turns = Turns(limit)
     asked = {host.target.name: peer_questions_of(host.resources) for host in hosts}
-    groups = [PeerGroup([_peer_host(host, asked, options, progress) for host in group], options, turns) for group in _groups(hosts, asked)]
-    found = parallel.each(groups, PeerGroup.reports, limit)
-    reports = {report.host: report for group in found for report in group}
-    return [reports[host.target.name] for host in hosts]
+    by_name = {host.target.name: host for host in hosts}
+    groups = [
+        PeerGroup([_peer_host(by_name[name], asked, options, progress) for name in names], options, turns)
+        for names in together({name: host.resources for name, host in by_name.items()})
+    ]
+    try:
+        return _in_order(by_name, roll_out(groups, options.rollout, options.begun, progress, limit))
+    except Interrupted as stop:
+        raise Interrupted(_in_order(by_name, stop.reports)) from None
+
+
+def _in_order(names: Iterable[str], reports: Iterable[HostReport]) -> list[HostReport]:
+    of = {report.host: report for report in reports}
+    return [of[name] for name in names]
 
 
 def converge_in(session: Session, resources: Sequence[Resource], options: RunOptions, progress: Progress) -> tuple[HostReport, Facts]:
@@ -75,15 +86,9 @@ _Asked = Mapping[str, Mapping[str, Sequence[Question[Any]]]]
 """By a host's name: what its resources ask, by the name of the peer they ask."""
 
 
-def _groups(hosts: Sequence[DesiredHost], asked: _Asked) -> list[list[DesiredHost]]:
-    """The connected components of who asks whom, in the order of the hosts."""
-    group_of = {host.target.name: {host.target.name} for host in hosts}
-    for name, peers in asked.items():
-        for peer in peers:
-            merged = group_of[name] | group_of[peer]
-            group_of.update(dict.fromkeys(merged, merged))
-    groups = {id(group): group for group in (group_of[host.target.name] for host in hosts)}
-    return [[host for host in hosts if host.target.name in group] for group in groups.values()]
+def together(resources: Mapping[str, Sequence[Resource]]) -> list[list[str]]:
+    """The names of the hosts that ask each other, by what is wanted of each host; all in the order given."""
+    return components(list(resources), lambda name: list(peer_questions_of(resources[name])))
 
 
 def _peer_host(host: DesiredHost, asked: _Asked, options: RunOptions, progress: Progress) -> PeerHost:
@@ -137,6 +142,7 @@ class PeerHost:
         """Carry out what its plan has for now. Raises NovaopsError."""
         assert self.plan is not None
         self.report = self.convergence.apply(self.plan, facts)
+        self.convergence.over()
         self.probed = time.monotonic()
         if self.report.run:
             self.changed = self.probed
@@ -148,9 +154,21 @@ class PeerHost:
 
     def fail(self, error: NovaopsError) -> None:
         """Its part is over. What it has done before stays in its report."""
+        self.convergence.over()
         report, before = failure(self.name, error), self.report
         self.report = replace(report, lines=before.lines, notes=before.notes, run=before.run) if before else report
         self.error, self.ended = error, True
+
+    def so_far(self, why: str) -> HostReport:
+        """The report where nothing more will be done, because of `why`. Its thread may still be at work."""
+        report, left = self.report, self.convergence.left(why)
+        if report is not None and self.ended:
+            return self.final()
+        if report is not None and report.run and not left.run:
+            left = failure(self.name, HostFailed(f"{why}: what waits for its peers was not begun", fix="run this again"))
+        if report is not None:
+            left = replace(left, lines=report.lines, notes=report.notes, run=left.run or report.run)
+        return replace(left, execs=self.session.execs)
 
     def final(self) -> HostReport:
         """The report, with the execs and seconds it took."""
@@ -165,6 +183,14 @@ class PeerGroup:
         self._options = options
         self._turns = turns
         self._hosts = {host.name: host for host in hosts}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._hosts)
+
+    def so_far(self, why: str) -> list[HostReport]:
+        """How each host stands where nothing more will be done."""
+        return [host.so_far(why) for host in self._hosts.values()]
 
     def reports(self) -> list[HostReport]:
         """A report for each host. Errors are values of the reports."""

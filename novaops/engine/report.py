@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from novaops.engine.planner import fresh_logins
-from novaops.errors import NovaopsError, Refused, Unreachable, UsageError
+from novaops.errors import GoingOn, NotBegun, NovaopsError, Refused, Unreachable, UsageError
 from novaops.model.plan import Change, Note, Risk, Step
 from novaops.shell import lines_of, quote
 
-Status = Literal["unchanged", "changed", "would_change", "failed", "refused", "unreachable", "rolled_back"]
+Status = Literal["unchanged", "changed", "would_change", "failed", "refused", "unreachable", "rolled_back", "going_on", "not_begun"]
 
 GLYPHS: dict[str, str] = {
     "unchanged": "✓",
@@ -22,6 +22,8 @@ GLYPHS: dict[str, str] = {
     "refused": "!",
     "unreachable": "✘",
     "rolled_back": "✘",
+    "going_on": "~",
+    "not_begun": " ",
     "skipped": " ",
 }
 EXIT_CODES: dict[str, int] = {
@@ -29,11 +31,15 @@ EXIT_CODES: dict[str, int] = {
     "changed": 0,
     "failed": 1,
     "rolled_back": 1,
+    "going_on": 1,
+    "not_begun": 1,
     "would_change": 3,
     "refused": 4,
     "unreachable": 5,
 }
 WORST_FIRST = (2, 1, 4, 5, 3, 0)
+RIGHT = frozenset({0, 3})
+"""The exit codes of hosts on which nothing failed."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,9 @@ class HostReport:
 
 def failure(host: str, error: NovaopsError, **counted: Any) -> HostReport:
     """The report of a host on which nothing could be planned or done."""
-    status: Status = "refused" if isinstance(error, Refused) else "unreachable" if error.exit_code == Unreachable.exit_code else "failed"
-    return HostReport(host, status, error=error, **counted)
+    kinds: dict[type[NovaopsError], Status] = {Refused: "refused", GoingOn: "going_on", NotBegun: "not_begun"}
+    found = next((status for kind, status in kinds.items() if isinstance(error, kind)), None)
+    return HostReport(host, found or ("unreachable" if error.exit_code == Unreachable.exit_code else "failed"), error=error, **counted)
 
 
 _COMMAND = re.compile(r"\bnovaops (?=(?:host|disk|login|proxy|tunnel|vpn|api|apply|plan|verify|history|undo)\b)")
@@ -164,6 +171,19 @@ def no_hosts_json(error: NovaopsError) -> dict[str, Any]:
 # -- for people -------------------------------------------------------------------------------------------------------
 
 
+def lines(reports: Sequence[HostReport], *, diff: bool = False, verbose: bool = False) -> Iterator[tuple[str, str]]:
+    """The lines of all hosts, as (style, text). Hosts on which nothing was begun share one for each reason."""
+    waiting: dict[str, list[str]] = {}
+    for report in reports:
+        if report.status == "not_begun" and report.error and not report.lines:
+            waiting.setdefault(report.error.what, []).append(report.host)
+        else:
+            yield from host_lines(report, diff=diff, verbose=verbose)
+    for why, hosts in waiting.items():
+        yield "", f"  not begun: {', '.join(hosts)}"
+        yield "", f"    {why}"
+
+
 def host_lines(report: HostReport, *, diff: bool = False, verbose: bool = False) -> Iterator[tuple[str, str]]:
     """Each line of a host, as (style, text). The style is the status; "" for continuation lines."""
     for line in report.lines:
@@ -194,7 +214,7 @@ def error_lines(error: NovaopsError, status: str = "failed", host: str = "") -> 
         yield from (("", f"    {text}") for text in lines_of(part or ""))
 
 
-def summary(reports: Sequence[HostReport], seconds: float) -> str:
+def summary(reports: Sequence[HostReport], seconds: float | None = None) -> str:
     """3 hosts: 1 unchanged, 2 changed (7 execs, 6.2 s)"""
     counts: dict[str, int] = {}
     for report in reports:
@@ -204,7 +224,8 @@ def summary(reports: Sequence[HostReport], seconds: float) -> str:
     execs = sum(report.execs for report in reports)
     logins = sum(report.logins for report in reports)
     fresh = f", {logins} fresh login{'' if logins == 1 else 's'}" if logins else ""
-    return f"{hosts}: {said} ({execs} exec{'' if execs == 1 else 's'}{fresh}, {seconds:.1f} s)"
+    took = "" if seconds is None else f", {seconds:.1f} s"
+    return f"{hosts}{': ' if said else ''}{said} ({execs} exec{'' if execs == 1 else 's'}{fresh}{took})"
 
 
 def words(status: str) -> str:

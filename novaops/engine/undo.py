@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from novaops.engine.converge import RunOptions
@@ -32,6 +32,26 @@ def undo(target: Target, run: str, options: RunOptions, progress: Progress) -> H
         return report
 
     return with_session(target, progress, work)
+
+
+@dataclass(frozen=True)
+class Undo:
+    """A host on which `run` is undone, as one group of a roll-out."""
+
+    target: Target
+    run: str
+    options: RunOptions
+    progress: Progress
+
+    @property
+    def names(self) -> list[str]:
+        return [self.target.name]
+
+    def reports(self) -> list[HostReport]:
+        return [undo(self.target, self.run, self.options, self.progress)]
+
+    def so_far(self, why: str) -> list[HostReport]:
+        return [self.options.begun.left(self.target.name, why)]
 
 
 def choose(runs: Sequence[PastRun], wanted: str, host: str) -> PastRun | None:

@@ -39,11 +39,11 @@ def file_to_write(place: Place) -> Path | None:
 
 def known_entries(place: Place) -> list[known_hosts.Entry]:
     """The entries for the host. A key under its name without the port is known too where there is none with it, as to ssh."""
-    found = list(known_hosts.entries(known_hosts_files(place)))
-    entries = known_hosts.matching(known_as(place.hop), found)
+    files = known_hosts_files(place)
+    entries = known_hosts.find(known_as(place.hop), files)
     if place.hop.host_key_alias or any(not entry.marker for entry in entries):
         return entries
-    return [*entries, *known_hosts.matching(place.hop.hostname, found)]
+    return [*entries, *known_hosts.find(place.hop.hostname, files)]
 
 
 def check_host_key(place: Place, key_type: str, key: bytes) -> None:

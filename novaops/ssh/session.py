@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from novaops.errors import HostFailed, NovaopsError
 from novaops.ssh.early_connect import early_connect
 from novaops.ssh.launch import Launch, shell_hint
+from novaops.ssh.lean_fabric import lean_fabric
 from novaops.ssh.target import Target
 
 if TYPE_CHECKING:
@@ -86,7 +87,8 @@ class Session:
         Raises Unreachable; PasswordsAccepted when the server accepts passwords.
         """
         early = early_connect(self.target)
-        from novaops.ssh.connection import connect, key_of  # takes 0.2 s, in which ssh is asked for the way, and the TCP connection is made
+        with lean_fabric():  # takes 0.2 s, in which ssh is asked for the way, and the TCP connection is made
+            from novaops.ssh.connection import connect, key_of
 
         self._used = False
         self.connection = connect(self.target, early, key=self.key, no_passwords=no_passwords)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from novaops.cli.options import Flags, Hosts, OneHost, Options, Run, verb
+from novaops.cli.options import Flags, Hosts, OneHost, Options, RollingRun, verb
 from novaops.engine.scope import Scope
 
 if TYPE_CHECKING:
@@ -47,13 +47,13 @@ class DiskFlags(Flags):
 
 
 @verb(app)
-def mount(options: Options, host: OneHost, *, path: Path = None, flags: DiskFlags, run: Run) -> int:
+def mount(options: Options, host: OneHost, *, path: Path = None, flags: DiskFlags, run: RollingRun) -> int:
     """Format a blank disk, mount it, write fstab, and prove it. A disk that holds anything is never formatted."""
     return _converge(options, host, path, {"state": "mounted", **flags.given()}, run, MOUNT)
 
 
 @verb(app)
-def grow(options: Options, host: OneHost, *, path: Path = None, run: Run) -> int:
+def grow(options: Options, host: OneHost, *, path: Path = None, run: RollingRun) -> int:
     """Let the file system, and each layer beneath it, fill the disk, after the provider made that larger."""
     from novaops.engine.desired import DesiredState
     from novaops.features.disk.resources.growth import growths
@@ -65,13 +65,13 @@ def grow(options: Options, host: OneHost, *, path: Path = None, run: Run) -> int
 
 
 @verb(app)
-def unmount(options: Options, host: OneHost, *, path: GonePath = None, run: Run) -> int:
+def unmount(options: Options, host: OneHost, *, path: GonePath = None, run: RollingRun) -> int:
     """Unmount, and take the line out of fstab. The data stays on the disk, untouched."""
     return _converge(options, host, path, {"state": "absent"}, run, UNMOUNT)
 
 
 def _converge(
-    options: Options, host: str, path: str | None, flags: dict[str, Any], run: Run, scope: Scope, desired: Desired | None = None
+    options: Options, host: str, path: str | None, flags: dict[str, Any], run: RollingRun, scope: Scope, desired: Desired | None = None
 ) -> int:
     from novaops.cli.section_verb import converge_entries
 

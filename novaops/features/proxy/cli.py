@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from novaops.cli.options import Flags, Hosts, Options, Run, verb
+from novaops.cli.options import Flags, Hosts, Options, RollingRun, verb
 from novaops.engine.scope import Scope
 
 app = typer.Typer(help="Reverse proxies with nginx: deploy, status, remove.", no_args_is_help=True, rich_markup_mode=None)
@@ -44,7 +44,7 @@ class AuthFlags(Flags):
     password: Annotated[str | None, typer.Option(metavar="SOURCE", help=f"{Source}: that user's password.")] = None
     inject: Annotated[str | None, typer.Option(metavar="SOURCE", help="The API's key, which the site puts in for its users.")] = None
     token: Annotated[str | None, typer.Option(metavar="SOURCE", help="Or a token of the site's own; the client's key goes through.")] = None
-    limit: Annotated[str | None, typer.Option(metavar="N/min", help="How many requests each client may make: 60/min, 5/s.")] = None
+    rate: Annotated[str | None, typer.Option(metavar="N/min", help="How many requests each client may make: 60/min, 5/s.")] = None
     auth: Annotated[str | None, typer.Option(metavar="off", help="A site with servers of your own is to be open to everybody.")] = None
     remove_user: Annotated[
         str | None, typer.Option("--remove-user", metavar="NAME,...", help="Whom the site does not let in any more.")
@@ -59,7 +59,7 @@ class AuthFlags(Flags):
         if (self.user is None) != (not secrets) or len(secrets) > 1:
             raise UsageError("--user belongs together with one of --password and --key")
         auth: dict[str, Any] = {} if self.user is None else {"basic" if self.key is None else "keys": {self.user: secrets[0]}}
-        said = {"inject": self.inject, "token": self.token, "limit": self.limit, "from": self.from_}
+        said = {"inject": self.inject, "token": self.token, "limit": self.rate, "from": self.from_}
         auth |= {key: value for key, value in said.items() if value is not None}
         if self.from_ is not None and self.user is None and self.token is None:
             auth["passthrough"] = "true"
@@ -70,7 +70,7 @@ class AuthFlags(Flags):
 
 
 @verb(app)
-def deploy(options: Options, hosts: Hosts = None, *, name: Name = None, site: SiteFlags, auth: AuthFlags, run: Run) -> int:
+def deploy(options: Options, hosts: Hosts = None, *, name: Name = None, site: SiteFlags, auth: AuthFlags, run: RollingRun) -> int:
     """Make each site of the hosts' proxy: sections answer, and prove it by a request that went through it."""
     state = {"state": "present"} if name else {}  # otherwise as each entry says
     said = {**site.given(), **auth.given()}
@@ -92,12 +92,12 @@ def status(options: Options, hosts: Hosts = None) -> int:
 
 
 @verb(app)
-def remove(options: Options, hosts: Hosts = None, *, name: Name = None, run: Run) -> int:
+def remove(options: Options, hosts: Hosts = None, *, name: Name = None, run: RollingRun) -> int:
     """Take sites away, with their passwords and keys. nginx itself, and every other site of it, stays."""
     return _converge(options, hosts, name, {"state": "absent"}, run, REMOVE)
 
 
-def _converge(options: Options, hosts: list[str] | None, name: str | None, flags: dict[str, Any], run: Run, scope: Scope) -> int:
+def _converge(options: Options, hosts: list[str] | None, name: str | None, flags: dict[str, Any], run: RollingRun, scope: Scope) -> int:
     from novaops.cli.section_verb import converge_entries
 
     return converge_entries(options, hosts or [], run, scope, name, flags)

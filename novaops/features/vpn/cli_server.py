@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from novaops.cli.options import Flags, Group, Hosts, OneHost, Options, Run, SingleHost, verb
+from novaops.cli.options import Flags, Group, Hosts, OneHost, Options, RollingRun, Run, SingleHost, verb
 from novaops.engine.scope import Scope
 from novaops.features.vpn.kind import is_server
 
@@ -67,7 +67,7 @@ def serve(
     name: Annotated[str | None, typer.Option("--name", help="The server [default: vpn, or those of the inventory].")] = None,
     flags: ServerFlags,
     change: ServerChange,
-    run: Run,
+    run: RollingRun,
 ) -> int:
     """Make the hosts VPN servers with a small authority of their own, and prove it."""
     import secrets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import signal
 import time
@@ -246,11 +247,12 @@ def test_the_run_ends_without_novaops(container: LabHost, novaops: Novaops, tmp_
     with ending(novaops.start("apply", inventory=file)) as process:
         wait_on(container, "[ -e /run/begun ]")
         process.send_signal(number)
-        _, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=10)
     assert process.returncode == code
     if number == signal.SIGINT:
-        assert f"Interrupted. What was begun on a host goes on there by itself: novaops -i {file} history HOST shows how it ended." in err
-        assert "Traceback" not in err
+        assert re.search(r"^~ box  going on: interrupted: run \S+ goes on there by itself$", out, re.MULTILINE)
+        assert f"→ novaops -i {file} history box shows how it ended" in out
+        assert "Traceback" not in out + err
     let_go(container)
     wait_on(container, "grep -q '^end ok' /var/lib/novaops/runs/*/events")
     again = novaops("apply", "--json", inventory=file)

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 import typer
+from typer.core import TyperCommand
 from typer.testing import CliRunner, Result
 
+from novaops.app import VERBS as VERBS_AT_THE_TOP
 from novaops.app import app, run
 from novaops.cli.options import Options
 
 HEAVY = ["fabric", "paramiko", "jinja2", "pydantic", "pytest", "yaml", "rich", "bcrypt", "cryptography", "invoke"]
-GLOBAL = ["--inventory", "--json", "--verbose", "--parallel", "--timeout", "--ask-sudo-password"]
+GLOBAL = ["--inventory", "--json", "--verbose", "--parallel", "--timeout", "--limit", "--ask-sudo-password"]
 
 
 def call(*words: str) -> Result:
@@ -51,6 +53,13 @@ def test_every_verb_takes_the_global_options(words: tuple[str, ...], command: An
     del words
     offered = {name for parameter in command.params for name in parameter.opts}
     assert offered >= set(GLOBAL)
+
+
+@pytest.mark.parametrize("name", VERBS_AT_THE_TOP)
+def test_the_table_of_verbs_says_what_each_says_of_itself(name: str) -> None:
+    command = typer.main.get_command(app).commands[name]  # type: ignore[attr-defined]
+    assert command.name == name
+    assert command.get_short_help_str(200) == TyperCommand(name, help=VERBS_AT_THE_TOP[name][1]).get_short_help_str(200)
 
 
 def test_the_verbs_of_the_design() -> None:

@@ -6,6 +6,8 @@ import io
 import json
 import re
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,3 +95,25 @@ def test_nothing_prints_beside_the_border() -> None:
         if beside.search(line) and "fingerprint(" not in line and 'print("slow' not in line
     }
     assert found <= {"app.py", "cli/output.py"}
+
+
+def test_lines_of_many_threads_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(io.StringIO):
+        encoding = "utf-8"
+
+        def write(self, text: str) -> int:
+            time.sleep(0)  # another thread's turn
+            return super().write(text)
+
+    monkeypatch.setattr(sys, "stderr", slow := Slow())
+
+    def complain(number: int) -> None:
+        for _ in range(50):
+            output.complain(f"<{number}>")
+
+    threads = [threading.Thread(target=complain, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(slow.getvalue().splitlines()) == sorted(f"<{n}>" for n in range(8) for _ in range(50))

@@ -430,11 +430,26 @@ def test_groups_never_wait_for_each_other(hosts: Hosts) -> None:
     assert hosts.deeds.index(("client", "way")) < hosts.deeds.index(("away", "key"))
 
 
+@pytest.mark.usefixtures("hosts")
+def test_who_is_interrupted_between_two_passes_is_not_right() -> None:
+    """What was done stays in its report; what waits for the peer was not begun."""
+    wanted = [DesiredHost(Target(name, "192.0.2.1"), resources) for name, resources in tunnel().items()]
+    options = RunOptions()
+    asked = {host.target.name: peer_questions_of(host.resources) for host in wanted}
+    client, gate = (peers._peer_host(host, asked, options, lambda *_: None) for host in wanted)
+    for host in (client, gate):
+        host.connect()
+    client.plan = client.convergence.plan({"gate": gate.convergence.facts})
+    client.apply({"gate": gate.convergence.facts})
+    first, second = client.so_far("interrupted"), gate.so_far("interrupted")
+    assert (first.status, second.status) == ("failed", "not_begun")
+    assert str(first.error).startswith("interrupted: what waits for its peers was not begun")
+    assert [line.status for line in first.lines if line.resource == "thing:key"] == ["changed"]
+
+
 def test_hosts_that_ask_in_a_row_are_one_group() -> None:
     wanted = {"a": [Thing("x", "b", "y")], "c": [Thing("z")], "b": [Thing("y", "d", "w")], "d": [Thing("w")]}
-    asked = {name: peer_questions_of(resources) for name, resources in wanted.items()}
-    groups = peers._groups([DesiredHost(Target(name, "192.0.2.1"), resources) for name, resources in wanted.items()], asked)
-    assert [[host.target.name for host in group] for group in groups] == [["a", "b", "d"], ["c"]]
+    assert peers.together(wanted) == [["a", "b", "d"], ["c"]]
 
 
 @pytest.mark.parametrize("parallel", [1, 3])

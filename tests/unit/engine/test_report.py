@@ -29,8 +29,18 @@ LINE = ReportLine(
     "mount:/data", "changed", (Change("mounted", None, "UUID=1"), Change("options", "rw", "ro"), Change("fstab", "UUID=1 /data", None))
 )
 
-ORDER = ["failed", "rolled_back", "refused", "unreachable", "would_change", "changed", "unchanged"]
-CODES = {"failed": 1, "rolled_back": 1, "refused": 4, "unreachable": 5, "would_change": 3, "changed": 0, "unchanged": 0}
+ORDER = ["failed", "rolled_back", "going_on", "not_begun", "refused", "unreachable", "would_change", "changed", "unchanged"]
+CODES = {
+    "failed": 1,
+    "rolled_back": 1,
+    "going_on": 1,
+    "not_begun": 1,
+    "refused": 4,
+    "unreachable": 5,
+    "would_change": 3,
+    "changed": 0,
+    "unchanged": 0,
+}
 
 
 @pytest.mark.parametrize(("worse", "better"), list(itertools.combinations(ORDER, 2)))
@@ -50,6 +60,8 @@ def test_every_status_has_its_code_its_glyph_and_its_word() -> None:
         "refused": ("!", "refused"),
         "unreachable": ("✘", "unreachable"),
         "rolled_back": ("✘", "rolled back"),
+        "going_on": ("~", "going on"),
+        "not_begun": (" ", "not begun"),
     }
 
 

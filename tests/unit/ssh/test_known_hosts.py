@@ -31,7 +31,9 @@ def found_by_ssh(file: Path, host: str) -> list[int]:
 
 
 def found_here(file: Path, host: str) -> list[int]:
-    return [entry.line for entry in matching(host, entries([file]))]
+    found = matching(host, entries([file]))
+    assert known_hosts.find(host, [file]) == found
+    return [entry.line for entry in found]
 
 
 LINES = [
@@ -183,3 +185,21 @@ def test_who_has_the_lock_is_waited_for(tmp_path: Path) -> None:
         assert file.read_bytes() == b""
         fcntl.flock(stream, fcntl.LOCK_UN)
         assert added.result(timeout=5)
+
+
+def test_a_file_is_read_once_for_each_of_its_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "known_hosts"
+    file.write_text("".join(f"{line(f'host{number}.example')}\n" for number in range(50)))
+    reads: list[Path] = []
+    read = Path.read_text
+
+    def counted(path: Path, *words: str) -> str:
+        reads.append(path)
+        return read(path, *words)
+
+    monkeypatch.setattr(Path, "read_text", counted)
+    assert [len(known_hosts.find(f"host{number}.example", [file])) for number in range(60)] == [1] * 50 + [0] * 10
+    assert reads == [file]
+    add(file, "host55.example", "ssh-ed25519", key(1))
+    assert len(known_hosts.find("host55.example", [file])) == 1
+    assert known_hosts.find("host1.example", [tmp_path / "none"]) == []

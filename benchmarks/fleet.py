@@ -1,0 +1,105 @@
+"""Many hosts at once: novaops over a simulated fleet, healthy and with sick hosts in it, and `ssh host true` over the healthy one.
+
+    .venv/bin/python benchmarks/fleet.py [--hosts 100] [--rounds 3] [--parallel 64]
+
+The endpoints are ports of this machine that lead to one container. Of the sick fleet a twentieth each is dead, slow, refuses
+connections, and has another host key. Prints a table; the command ends with status 1 where a report is wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from novaops.lab.host import LabHost
+from novaops.lab.lab import Lab
+from tests.support.fleet import Fleet, counts_of, fleet, prepare
+
+HERE = Path(__file__).parent
+SSH_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Measured:
+    seconds: float
+    mebibytes: int
+    out: str
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    arguments.add_argument("--hosts", type=int, default=100)
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--parallel", type=int, default=64)
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_STATE_HOME"] = f"{folder}/state"
+        lab = Lab(Path(folder) / ".lab")
+        try:
+            host = lab.up("reference", "container")
+            print(f"{platform.machine()}, {os.cpu_count()} processors, {given.hosts} hosts, {given.rounds} rounds, medians\n")
+            print("| | seconds | memory | right |\n|---|---|---|---|")
+            right = [
+                row(host, Path(folder) / kind, given.rounds, given.parallel, counts)
+                for kind, counts in (("healthy", {"fine": given.hosts}), ("sick", counts_of(given.hosts)))
+            ]
+        finally:
+            lab.down()
+    sys.exit(0 if all(right) else 1)
+
+
+def row(host: LabHost, folder: Path, rounds: int, parallel: int, counts: dict[str, int]) -> bool:
+    """Measure one fleet. Whether every report was right."""
+    folder.mkdir()
+    prepare(host, folder, HERE / "playbooks/reference.py")
+    with fleet(folder, host, counts, "reference: {}") as made:
+        novaops = [sys.executable, "-m", "novaops", "-i", str(made.inventory), "apply"]
+        subprocess.run([*novaops, made.of("fine")[0]], check=True, capture_output=True)
+        ours = [measured([*novaops, "--json", "--parallel", str(parallel), "--timeout", "10"]) for _ in range(rounds)]
+        right = all(judged(made, one.out) for one in ours)
+        show(f"`novaops apply`, nothing to do, {folder.name}", ours, "yes" if right else "NO")
+        if folder.name == "healthy":
+            show(f"`xargs -P {SSH_AT_ONCE} ssh … true`, healthy", [measured(by_ssh(made, host)) for _ in range(rounds)], "")
+    return right
+
+
+def by_ssh(made: Fleet, host: LabHost) -> list[str]:
+    options = f"-F none -i {host.identity} -o UserKnownHostsFile={made.known_hosts} -o IdentitiesOnly=yes -o IdentityAgent=none"
+    ports = " ".join(map(str, made.ports.values()))
+    return ["sh", "-c", f"printf '%s\\n' {ports} | xargs -P {SSH_AT_ONCE} -I PORT ssh {options} -p PORT root@127.0.0.1 true"]
+
+
+def judged(made: Fleet, out: str) -> bool:
+    """Whether the healthy hosts are right, and each sick one is not, with a reason."""
+    hosts = {one["host"]: one for one in json.loads(out)["hosts"]}
+    fine = all(hosts[name]["status"] == "unchanged" for name in made.of("fine", "slow"))
+    return fine and all(hosts[name]["error"]["what"] for name in made.of("dead", "refuses", "changed"))
+
+
+def measured(command: Sequence[str]) -> Measured:
+    started = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout
+        out = process.stdout.read()
+        _, _, used = os.wait4(process.pid, 0)
+        process.returncode = 0
+    return Measured(time.perf_counter() - started, used.ru_maxrss >> 10, out)
+
+
+def show(name: str, all_of: Sequence[Measured], right: str) -> None:
+    seconds = statistics.median(one.seconds for one in all_of)
+    print(f"| {name} | {seconds:.1f} | {max(one.mebibytes for one in all_of)} MiB | {right} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

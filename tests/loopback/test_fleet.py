@@ -1,0 +1,91 @@
+"""A fleet with sick hosts in it: the right ones are right, each sick one is named with its reason, and none holds up the others."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.fleet import Fleet, counts_of, fleet
+from tests.support.private_sshd import PROGRAM, private_sshd
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0 or not Path(PROGRAM).exists(), reason="only root can start an sshd that lets root in")
+
+REASONS = {
+    "dead": r"no answer from 127\.0\.0\.1:\d+ within \d+ s",
+    "refuses": r"nothing answers at 127\.0\.0\.1:\d+",
+    "changed": "the host key of .* has changed",
+    "drips": "",
+}
+"""What the error of each kind of sick host says."""
+
+THINGS = Path(__file__).parents[1] / "support/playbooks/things.py"
+
+
+@contextmanager
+def hosts(folder: Path, counts: Mapping[str, int]) -> Iterator[Fleet]:
+    """Endpoints that are this machine, and want of it what is there."""
+    (folder / "playbooks").mkdir()
+    shutil.copyfile(THINGS, folder / "playbooks/things.py")
+    (folder / "right").write_text("as wanted")
+    (folder / "right").chmod(0o644)
+    wanted = f"things: [{{path: '{folder}/right', content: as wanted, mode: '0644'}}]"
+    with private_sshd(folder) as sshd, fleet(folder, sshd, counts, wanted) as made:
+        yield made
+
+
+def novaops(made: Fleet, *words: str) -> tuple[int, Any, str, int]:
+    """The exit code, the document, stderr, and the most memory it had, in MiB."""
+    command = [sys.executable, "-m", "novaops", "-i", str(made.inventory), "--json", *words]
+    with (made.folder / "err").open("w") as err, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, text=True) as process:
+        assert process.stdout
+        out = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, json.loads(out), (made.folder / "err").read_text(), used.ru_maxrss >> 10
+
+
+def judged(made: Fleet, reports: list[Any]) -> None:
+    """Every host, in the order of the inventory, as it really is."""
+    assert [host["host"] for host in reports] == list(made.kinds)
+    for host in reports:
+        reason, error = REASONS.get(made.kinds[host["host"]]), host["error"]
+        assert host["status"] == ("unchanged" if reason is None else "unreachable"), (host["host"], made.kinds[host["host"]], error)
+        assert error is None or host["host"] in error["what"]
+        assert reason is None or re.search(reason, error["what"]), error
+
+
+def test_sixty_hosts_and_some_of_them_sick(tmp_path: Path) -> None:
+    with hosts(tmp_path, {"drips": 1, **counts_of(60)}) as made:
+        fine, sick = made.of("fine", "slow"), made.of(*REASONS)
+        code, document, err, _ = novaops(made, "apply", "--timeout", "20", "--parallel", "8")
+        assert code == 5
+        judged(made, document["hosts"])
+        told = [line.partition(":")[0] for line in err.splitlines() if line.endswith((": unchanged", ": unreachable"))]
+        assert sorted(told) == sorted(made.kinds)
+        [drips] = made.of("drips")
+        assert set(told[: told.index(drips)]) & {name for name in fine if name > drips}, "the ends of others are told while it drips"
+        again = novaops(made, "plan", "--limit", "@failed", "--timeout", "2")[1]
+        assert [host["host"] for host in again["hosts"]] == sick
+        code, careful, *_ = novaops(made, "apply", "--timeout", "2", "--stop-after", "1", "--serial", "4", *sick)
+        statuses = [host["status"] for host in careful["hosts"]]
+        assert (set(statuses[:4]) <= {"unreachable", "not_begun"}, set(statuses[4:]), code) == (True, {"not_begun"}, 1)
+
+
+@pytest.mark.long
+def test_a_thousand_hosts(tmp_path: Path) -> None:
+    """Of 1,000 hosts 150 are sick and 50 slow; the memory is that of novaops alone."""
+    with hosts(tmp_path, counts_of(1000)) as made:
+        code, document, _, memory = novaops(made, "apply", "--timeout", "60")
+        assert code == 5
+        judged(made, document["hosts"])
+        assert memory < 400

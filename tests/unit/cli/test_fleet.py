@@ -1,0 +1,182 @@
+"""Many hosts from the command line: --limit, --serial, --stop-after, --shard, and what is said of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from novaops.app import run
+from novaops.cli import output
+from novaops.engine import last_run
+from novaops.engine.report import HostReport
+from novaops.errors import UsageError
+from novaops.ssh.target import Target
+from novaops.verify import runner
+
+FILE = "{path: /etc/x, content: x, then: ''}"
+TUNNEL = "[{name: api, via: gate, via_address: '192.0.2.9:22', to: 'api.example.com:443', listen: '127.0.0.1:8443'}]"
+DISK = "[{path: /mnt/data}]"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Twelve hosts whose port refuses every connection; three of them are a group of peers."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    hosts = "".join(f"  web{n}: {{disk: {DISK}, groups: [web]}}\n" for n in range(9))
+    hosts += f"  left: {{tunnel: {TUNNEL}}}\n  right: {{tunnel: {TUNNEL}}}\n  gate: {{disk: {DISK}}}\n"
+    (tmp_path / "inventory.yaml").write_text(
+        f"defaults: {{address: 127.0.0.1, port: {port}, known_hosts: known, user: root}}\nhosts:\n{hosts}"
+    )
+    (tmp_path / "known").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path
+
+
+def call(capfd: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any]:
+    code = run([*words, "--json", "--timeout", "2"])
+    return code, json.loads(capfd.readouterr().out)
+
+
+def names(document: Any) -> list[str]:
+    return [host["host"] for host in document["hosts"]]
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_failed_is_run_again(capfd: pytest.CaptureFixture[str]) -> None:
+    assert call(capfd, "plan", "--limit", "@failed")[1]["error"]["what"] == "--limit @failed: no run with inventory.yaml is remembered"
+    call(capfd, "plan", "web1")
+    assert call(capfd, "plan", "--limit", "@failed")[0] == 2, "a plan is no run"
+    assert call(capfd, "apply", "web3", "web1")[0] == 5
+    code, document = call(capfd, "apply", "--limit", "@failed")
+    assert (code, names(document)) == (5, ["web1", "web3"])
+    last_run.record("inventory.yaml", [HostReport("web1", "changed")])
+    assert names(call(capfd, "disk", "ls", "--limit", "@failed")[1]) == ["web3"]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["apply", "web1", "--limit", "web2"], "--limit web2 leaves no host"),
+        (["apply", "--limit", ""], "there is an empty word after --limit"),
+        (["apply", "--limit", "nosuch"], "inventory.yaml has no host or group nosuch"),
+        (["apply", "--serial", "0"], '--serial "0" is no size of a batch'),
+        (["apply", "--serial", "120%"], '--serial "120%" is no size of a batch'),
+        (["apply", "--shard", "3/2"], '--shard "3/2" is no shard'),
+        (["undo", "web", "--shard", "x"], '--shard "x" is no shard'),
+        (["verify", "--shard", "0/2"], '--shard "0/2" is no shard'),
+        (["apply", "@failed"], "@failed is no host"),
+    ],
+)
+def test_a_wrong_word_contacts_nobody(words: list[str], what: str, capfd: pytest.CaptureFixture[str]) -> None:
+    code, document = call(capfd, *words)
+    assert (code, document["hosts"], document["error"]["what"]) == (2, [], what)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("verb", [("apply",), ("plan",), ("undo", "web"), ("disk", "mount", "web", "--path", "/mnt/data")])
+def test_shards_divide_the_hosts(verb: Sequence[str], capfd: pytest.CaptureFixture[str]) -> None:
+    whole = names(call(capfd, *verb)[1])
+    parts = [call(capfd, *verb, "--shard", f"{number}/3")[1] for number in (1, 2, 3)]
+    assert [part["shard"] for part in parts] == ["1/3", "2/3", "3/3"]
+    assert sorted(name for part in parts for name in names(part)) == sorted(whole)
+    assert all(names(part) == [name for name in whole if name in names(part)] for part in parts)
+    assert sum(bool(part["hosts"]) for part in parts) > 1
+    if verb[0] in {"apply", "plan"}:
+        assert any({"left", "right", "gate"} <= set(names(part)) for part in parts), "peers stay together"
+
+
+@pytest.mark.usefixtures("folder")
+def test_verify_has_shards_and_limits(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    asked: list[list[str]] = []
+
+    def verify(targets: Sequence[Target], *_: object, **__: object) -> None:
+        asked.append([target.name for target in targets])
+        raise UsageError("far enough")
+
+    monkeypatch.setattr(runner, "verify", verify)
+    for words in ([], ["--shard", "1/2"], ["--shard", "2/2"], ["--limit", "web2"]):
+        assert call(capfd, "verify", *words)[1]["error"]["what"] == "far enough"
+    whole, first, second, limited = asked
+    assert (sorted(first + second), limited) == (sorted(whole), ["web2"])
+    assert first
+    assert second
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_shard_without_hosts_is_right(capfd: pytest.CaptureFixture[str]) -> None:
+    found = [call(capfd, "plan", "web1", "--shard", f"{number}/2") for number in (1, 2)]
+    assert sorted((code, names(document)) for code, document in found) == [(0, []), (5, ["web1"])]
+    assert run(["plan", "web1", "--shard", "1/2", "--timeout", "2"]) in {0, 5}
+    assert run(["plan", "web1", "--shard", "2/2", "--timeout", "2"]) in {0, 5}
+    assert "\n0 hosts (0 execs, 0.0 s), shard " in "\n" + capfd.readouterr().out
+
+
+@pytest.mark.usefixtures("folder")
+def test_none_is_begun_after_the_first_failure(capfd: pytest.CaptureFixture[str]) -> None:
+    code, document = call(capfd, "apply", "web", "--serial", "2", "--stop-after", "1", "--parallel", "1")
+    statuses = [host["status"] for host in document["hosts"]]
+    assert (code, statuses) == (1, ["unreachable"] + ["not_begun"] * 8)
+    assert document["hosts"][1]["error"]["code"] == "not-begun"
+    assert last_run.failed("inventory.yaml") == ["web0"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_reports_of_two_batches_are_in_the_order_of_the_inventory(capfd: pytest.CaptureFixture[str]) -> None:
+    _, document = call(capfd, "apply", "--serial", "25%")
+    assert names(document) == [*(f"web{n}" for n in range(9)), "left", "right", "gate"]
+
+
+def test_what_cannot_be_kept_is_said(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (folder / "state").touch()
+    assert run(["apply", "web1", "--timeout", "2"]) == 5
+    assert "--limit @failed will not know this run" in capfd.readouterr().err
+
+
+# -- progress ---------------------------------------------------------------------------------------------------------
+
+
+def tell_all(hosts: Sequence[str]) -> None:
+    with output.progress(hosts) as tell:
+        for host in hosts:
+            for doing in ("connecting", "looking", "waiting for run x", "unchanged"):
+                tell(host, doing)
+    tell(hosts[0], "after the end")
+
+
+@pytest.mark.parametrize(("count", "lines"), [(1, 4), (output.MANY, 4 * output.MANY), (output.MANY + 1, 2 * (output.MANY + 1))])
+def test_of_many_hosts_the_routine_is_not_told(count: int, lines: int, capsys: pytest.CaptureFixture[str]) -> None:
+    tell_all([f"host{n}" for n in range(count)])
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == lines
+    assert "host0: unchanged" in said
+    assert "host0: waiting for run x" in said
+
+
+def test_of_many_hosts_a_terminal_shows_those_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        encoding = "utf-8"
+
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    hosts = [f"host{n}" for n in range(output.MANY + 5)]
+    with output.progress(hosts) as tell:
+        tell("host3", "looking")
+        tell("host4", "unchanged")
+        [bars] = [cell.cell_contents for cell in tell.__closure__ or () if hasattr(cell.cell_contents, "tasks")]  # type: ignore[attr-defined]
+        assert [task.fields["host"] for task in bars.tasks if task.visible] == ["host3", f"1 of {len(hosts)} hosts"]
+    assert "host3" in terminal.getvalue()
