@@ -16,6 +16,7 @@ from novaops.cli.options import GLOBAL_OPTIONS, Options, say, with_global_option
 from novaops.errors import UsageError
 from novaops.features.api import cli as api
 from novaops.features.disk import cli as disk
+from novaops.features.eve import cli as eve
 from novaops.features.host import cli as host
 from novaops.features.login import cli as login
 from novaops.features.proxy import cli as proxy
@@ -60,6 +61,7 @@ app.add_typer(proxy.app, name="proxy")
 app.add_typer(tunnel.app, name="tunnel")
 app.add_typer(vpn.app, name="vpn")
 app.add_typer(api.app, name="api")
+app.add_typer(eve.app, name="eve")
 apply.register(app)
 verify.register(app)
 history.register(app)
