@@ -86,8 +86,7 @@ def test_another_run_goes_on_where_the_first_was_cut(eve: Eve, image: Path, monk
         assert relay.passed["up"] < image.stat().st_size - there + (1 << 20)
 
 
-@pytest.mark.parametrize("kind", ["vmdk", "vhd", "raw"])
-@pytest.mark.parametrize("here", [True, False], ids=["here", "on-the-host"])
+@pytest.mark.parametrize(("kind", "here"), [("vmdk", True), ("vhd", False), ("raw", True)])
 def test_other_formats_become_qcow2(eve: Eve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, *, here: bool) -> None:
     plain, given = tmp_path / "plain.img", tmp_path / f"vyos-1.5.{kind}"
     plain.write_bytes(guest.boot_sector() + bytes(1 << 20))
