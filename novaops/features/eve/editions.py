@@ -43,3 +43,8 @@ def editions() -> tuple[Edition, ...]:
 def edition_for(os_id: str, os_version: str) -> Edition | None:
     """The edition that is made for that system."""
     return next((one for one in editions() if one.os == f"{os_id} {os_version}"), None)
+
+
+def packages() -> tuple[str, ...]:
+    """What counts as EVE-NG where it is installed, whatever the edition."""
+    return tuple(dict.fromkeys(name for one in editions() for name in one.packages))
