@@ -47,7 +47,7 @@ class Resolved:
 def prepare(host: HostView, settings: Eve) -> Resolved:
     """Read the password of admin. Raises UsageError, or Refused for one that is too weak."""
     del host
-    admin = resolve(settings.admin)
+    admin = resolve(settings.web_password)
     if weak := weakness(admin.reveal(), "admin"):
         raise Refused(f"the password of EVE-NG's admin {weak}", fix="choose a longer one, such as: openssl rand -base64 15")
     return Resolved(settings, admin)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 HEADERS = ("", "SUBJECT", "FINDING")
 
@@ -18,11 +18,12 @@ class Finding:
     fix: str = ""
 
 
-def rows(findings: Iterable[Mapping[str, str]]) -> list[tuple[str, ...]]:
-    """Findings, as mappings, as rows of a table with HEADERS."""
+def rows(details: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """The findings of a report's details as rows of a table with HEADERS."""
     glyphs = {"ok": "✓", "note": "!", "problem": "✘"}
-    return [(glyphs[f["verdict"]], f["subject"], f["text"] + (f" → {f['fix']}" if f["fix"] else "")) for f in findings]
+    found = details["findings"]
+    return [(glyphs[one["verdict"]], one["subject"], one["text"] + (f" → {one['fix']}" if one["fix"] else "")) for one in found]
 
 
-def has_problem(findings: Iterable[Mapping[str, str]]) -> bool:
-    return any(f["verdict"] == "problem" for f in findings)
+def has_problem(details: Mapping[str, Any]) -> bool:
+    return any(one["verdict"] == "problem" for one in details.get("findings", ()))

@@ -17,7 +17,7 @@ Source = typer.Option(metavar="SOURCE", help="env:NAME, file:PATH or cmd:WORDS: 
 
 
 class InstallFlags(Flags):
-    admin: Annotated[str | None, Source] = None
+    web_password: Annotated[str | None, Source] = None
     data: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="The disk for the images: auto (the one blank disk), or as in `disk mount`.")
     ] = None

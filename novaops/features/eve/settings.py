@@ -63,7 +63,7 @@ def _data(value: Any) -> Any:
 class Eve(StrictModel):
     """The section."""
 
-    admin: Reference
+    web_password: Reference
     """The password of the web user admin: env:NAME, file:PATH or cmd:WORDS."""
     repository: Repository = Repository()
     data: Annotated[DataDisk, BeforeValidator(_data, json_schema_input_type=str | DataDisk)] | None = None

@@ -62,8 +62,8 @@ def check(options: Options, hosts: Hosts = None) -> int:
     from novaops.model import finding
 
     reports, started = on_hosts(options, hosts or [], lambda target: check_host(target, silent))
-    code = show_rows(options, reports, started, finding.HEADERS, lambda found: finding.rows(found["findings"]))
-    return code or int(any(finding.has_problem(report.details.get("findings", ())) for report in reports))
+    code = show_rows(options, reports, started, finding.HEADERS, finding.rows)
+    return code or int(any(finding.has_problem(report.details) for report in reports))
 
 
 @verb(app)

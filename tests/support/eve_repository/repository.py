@@ -1,8 +1,8 @@
 """Build the packages below packages/, sign them with a key made for the test, and serve them over http.
 
-The folders are trees of files as dpkg-deb takes them. What they do as the real packages do: the first configuration of eve-ng-guacamole fails
-on request, root's and admin's passwords become `eve`, sshd gets `PermitRootLogin yes`, the first login of root starts a wizard that makes
-new ssh host keys, and a kernel becomes the default.
+The folders are trees of files as dpkg-deb takes them. They do what the real packages do: the first configuration of
+eve-ng-guacamole fails on request, root's and admin's passwords become `eve`, sshd gets `PermitRootLogin yes`, the first login of root
+starts a wizard that makes new ssh host keys, and a kernel becomes the default.
 """
 
 from __future__ import annotations

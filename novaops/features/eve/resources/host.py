@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.facts.guest_run import GuestRun
 from novaops.facts.machine import Machine, MachineFacts
-from novaops.facts.nested import nested_virtualization
 from novaops.facts.package import PackageNamed
+from novaops.features.eve.candidate import Wish, candidate, questions
 from novaops.features.eve.editions import Edition, editions
 from novaops.features.eve.resources.after_install import installed
+from novaops.features.eve.sizing import class_named
+from novaops.features.eve.verdict import NODES_CAN_RUN, judge
 from novaops.formats.size import human
 from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Question
 
 
-def edition_of(machine: MachineFacts) -> Edition:
+def edition_for_host(machine: MachineFacts) -> Edition:
     """The edition that is made for the host. Raises Refused where none is, or none that novaops installs."""
     found = next((one for one in editions() if one.os == f"{machine.os_id} {machine.os_version}"), None)
     made = " or ".join(f"{one.os.replace('ubuntu', 'Ubuntu')} ({one.title})" for one in editions() if one.support == "installed")
@@ -43,14 +44,12 @@ class EveHost(Resource):
         return "eve:host"
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield from (Machine(), GuestRun())
+        yield from questions()
         yield from map(PackageNamed, self.packages)
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         machine = facts.known(Machine())
-        edition_of(machine)
-        if machine.architecture != "x86_64":
-            raise Refused(f"EVE-NG is made for x86_64, and this host is {machine.architecture}")
+        edition_for_host(machine)
         if installed(facts, self.packages):
             return ()
         if not machine.booted_with_systemd:
@@ -60,13 +59,18 @@ class EveHost(Resource):
                 f"the root disk has {human(machine.root_free)} free, and the packages need {human(self.room)}",
                 fix="make the disk larger at the provider, then: novaops disk grow HOST --path /",
             )
-        run = facts[GuestRun()]
-        nested = nested_virtualization(machine, run)
-        if self.needs_nested and nested.verdict not in {"yes", "unproven"}:
-            raise Refused("no node of EVE-NG could run here", why=nested.text, fix=nested.fix)
+        waived = () if self.needs_nested else (NODES_CAN_RUN,)
+        found = judge(candidate(facts), Wish(class_named(None)))
+        problems = [one for one in found if one.verdict == "problem" and one.subject not in waived]
+        if problems:
+            raise Refused(
+                "EVE-NG would not work here: novaops eve check HOST has all of it",
+                why="\n".join(f"{one.subject}: {one.text}" for one in problems),
+                fix="; ".join(dict.fromkeys(one.fix for one in problems if one.fix)),
+            )
         return ()
 
     def notes(self, facts: Facts) -> Iterable[str]:
-        edition = edition_of(facts.known(Machine()))
+        edition = edition_for_host(facts.known(Machine()))
         if not installed(facts, self.packages):
             yield f"{edition.title} is the edition for {edition.os}; it runs {edition.nodes} nodes at once without a licence"

@@ -10,7 +10,7 @@ from novaops.facts.machine import Machine
 from novaops.facts.package import PackageNamed
 from novaops.features.eve.paths import SOURCES, VERSIONS
 from novaops.features.eve.resources.after_install import installed
-from novaops.features.eve.resources.host import edition_of
+from novaops.features.eve.resources.host import edition_for_host
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
@@ -40,7 +40,7 @@ class EvePackages(Resource):
     def plan(self, facts: Facts) -> Iterable[Step]:
         if installed(facts, self.packages):
             return
-        names = (self.named,) if self.named else edition_of(facts.known(Machine())).packages
+        names = (self.named,) if self.named else edition_for_host(facts.known(Machine())).packages
         there = f"dpkg-query -W -f '${{db:Status-Status}}\\n' {join(self.packages)} 2>/dev/null | grep -qx installed"
         undo = Command(("sh", "-c", _REMOVE, "remove", *self.packages), holds=f"! {{ {there}; }}")
         words = ("sh", "-c", _INSTALL, "install", str(self.lock_wait), VERSIONS, SOURCES, *names)

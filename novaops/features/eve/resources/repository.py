@@ -12,7 +12,7 @@ from novaops.facts.machine import Machine
 from novaops.features.eve.editions import editions
 from novaops.features.eve.facts.signing_key import SigningKey
 from novaops.features.eve.paths import KEYRING, SOURCES
-from novaops.features.eve.resources.host import edition_of
+from novaops.features.eve.resources.host import edition_for_host
 from novaops.formats import openpgp
 from novaops.model.action import WriteFile
 from novaops.model.plan import Change, Resource, Step
@@ -42,7 +42,7 @@ class PinnedKey(Resource):
         return [self.url] if self.url else dict.fromkeys(one.key for one in editions() if one.support == "installed")
 
     def plan(self, facts: Facts) -> Iterator[Step]:
-        edition = edition_of(facts.known(Machine()))
+        edition = edition_for_host(facts.known(Machine()))
         found = facts[FileAt(KEYRING)]
         if isinstance(found, FileState):
             self._check(found.content or b"", KEYRING)
@@ -94,6 +94,6 @@ class Sources(Resource):
         yield from (Machine(), FileAt(SOURCES))
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        edition = edition_of(facts.known(Machine()))
+        edition = edition_for_host(facts.known(Machine()))
         line = f"deb [arch=amd64 signed-by={KEYRING}] {self.url or edition.repository} {self.suite or edition.suite} {self.component}\n"
         return File(SOURCES, f"# managed by novaops (novaops eve install)\n{line}").plan(facts)
