@@ -37,7 +37,7 @@ class Kernels(Singleton[KernelFacts]):
         return f"""\
 {ENTRIES}
 echo "running $(uname -r)"
-eve=$(ls /boot | sed -n 's/^vmlinuz-//p' | grep -e eve | sort -V | tail -n 1)
+eve=$(ls /boot | sed -n 's/^vmlinuz-\\([A-Za-z0-9.+~_-]*\\)$/\\1/p' | grep -e eve | sort -V | tail -n 1)
 echo "eve $eve"
 if [ -e /boot/grub/grub.cfg ] && command -v grub-reboot >/dev/null && command -v update-grub >/dev/null; then
   echo grub yes

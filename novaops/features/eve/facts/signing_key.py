@@ -40,7 +40,7 @@ for url in {join(q.url for q in questions)}; do
   if said=$(timeout {SECONDS * 2} $helper -o Acquire::Retries=0 -o Acquire::http::Timeout={SECONDS} -o Acquire::https::Timeout={SECONDS} \\
     -o APT::Sandbox::User=root download-file "$url" "$folder/key" 2>&1)
   then echo "key $(head -c 65536 "$folder/key" | base64 | tr -d '\\n')"
-  else echo "failed $(printf '%s' "$said" | grep -e '^E:' -e '^Err' | tail -n 1 | base64 | tr -d '\\n')"
+  else echo "failed $(printf '%s' "$said" | grep -e '^ ' -e '^E:' | head -n 1 | sed 's/^ *//' | base64 | tr -d '\\n')"
   fi
   rm -rf "$folder"
 done

@@ -109,10 +109,9 @@ def _unit(release: str) -> str:
 [Unit]
 Description=The kernel {release} is booted for the first time: without a login of novaops the other one is booted again
 ConditionPathExists={TRIED}
-ConditionKernelVersion={release}
 
 [Service]
-ExecStart=/bin/sh -c 'sleep {MINUTES * 60}; exec systemctl reboot'
+ExecStart=/bin/sh -c '[ "$(uname -r)" = {release} ] || exit 0; sleep {MINUTES * 60}; exec systemctl reboot'
 
 [Install]
 WantedBy=multi-user.target
