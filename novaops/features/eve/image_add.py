@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from novaops.engine.report import HostReport, ReportLine
 from novaops.errors import HostFailed, Refused, Unreachable
-from novaops.features.eve.api_access import Access, open_api
+from novaops.features.eve.api_access import Access, open_api, page
 from novaops.features.eve.image_host import ImageHost, OnHost
 from novaops.features.eve.image_names import LICENCE, check_template
 from novaops.features.eve.image_source import ImageSource, Part, Prepared
@@ -39,6 +40,10 @@ class ImageAdd:
     wait: float = 300.0
     step: int = 1
     """How many percent of an upload pass between two words about it."""
+
+    @cached_property
+    def _page(self) -> tuple[int, str]:
+        return page(self.session, self.access.port)
 
     def run(self) -> HostReport:
         """Raises Refused before anything is sent; HostFailed, Unreachable."""
@@ -113,7 +118,7 @@ class ImageAdd:
 
     def _check_template(self) -> None:
         """Raises UsageError for a template that this EVE-NG does not have."""
-        with open_api(self.session, self.access) as api:
+        with open_api(self.session, self.access, at=self._page) as api:
             check_template(self.prepared.name.template, api.templates())
 
     def _prove(self) -> bool:
@@ -122,7 +127,7 @@ class ImageAdd:
         if name.name == LICENCE:
             return False
         self.tell("asking EVE-NG for it")
-        with open_api(self.session, self.access) as api:
+        with open_api(self.session, self.access, at=self._page) as api:
             title = api.templates().get(name.template, MISSING)
             listed = api.template(name.template).get("options", {}).get("image", {}).get("list") or {}
             if title.endswith(MISSING) or name.name not in listed:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from novaops.errors import HostFailed
-from novaops.features.eve import image_paths
+from novaops.features.eve import paths
 from novaops.features.eve.image_names import FOLDERS, ImageName
 from novaops.features.eve.image_source import Part
 from novaops.shell import assign, lines_of, quote, sh_file, whole
@@ -36,7 +36,7 @@ class ImageHost:
 
     @property
     def _place(self) -> str:
-        return f"{image_paths.ADDONS}/{FOLDERS[self.name.kind]}"
+        return f"{paths.ADDONS}/{FOLDERS[self.name.kind]}"
 
     def look(self, parts: Sequence[Part] = (), *, prepare: bool = False) -> OnHost:
         """Without `parts` the image's own files are not looked at. `prepare` makes the directory that takes the upload.
@@ -45,7 +45,7 @@ class ImageHost:
         """
         assert self.session.connection is not None
         values = assign(
-            addons=image_paths.ADDONS,
+            addons=paths.ADDONS,
             folder=FOLDERS[self.name.kind],
             name=self.name.name,
             owner=str(self.session.connection.user),
@@ -56,7 +56,7 @@ class ImageHost:
         words = [line.split(" ", 2) for line in lines_of(printed)]
         if ["no-eve"] in words:
             what = f"{self.session.target} has no EVE-NG"
-            raise HostFailed(what, why=f"There is no {image_paths.ADDONS}.", fix="novaops eve install HOST makes one")
+            raise HostFailed(what, why=f"There is no {paths.ADDONS}.", fix="novaops eve install HOST makes one")
         (room,) = [int(line[1]) for line in words if line[0] == "room"]
         return OnHost(
             room,
@@ -76,8 +76,8 @@ class ImageHost:
         """Raises HostFailed; then nothing of the image is there but what was before."""
         lines = [f"{part.sha256} {part.convert or ('as-is' if part.checked else _unchecked(part))} {part.name}" for part in parts]
         values = assign(
-            addons=image_paths.ADDONS,
-            wrapper=image_paths.WRAPPER,
+            addons=paths.ADDONS,
+            wrapper=paths.WRAPPER,
             folder=FOLDERS[self.name.kind],
             name=self.name.name,
             directory="yes" if self.name.kind == "qemu" else "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from novaops.engine.report import HostReport, ReportLine
 from novaops.errors import HostFailed, Refused, UsageError
-from novaops.features.eve import image_paths
+from novaops.features.eve import paths
 from novaops.features.eve.image_names import FOLDERS, LICENCE, Kind, data
 from novaops.formats.size import human
 from novaops.model.plan import Change
@@ -24,9 +24,7 @@ def kind_of(name: str) -> Kind:
 
 def remove(session: Session, name: str, *, check: bool) -> HostReport:
     """Raises Refused where a lab names it."""
-    values = assign(
-        addons=image_paths.ADDONS, labs=image_paths.LABS, folder=FOLDERS[kind_of(name)], name=name, check="yes" if check else ""
-    )
+    values = assign(addons=paths.ADDONS, labs=paths.LABS, folder=FOLDERS[kind_of(name)], name=name, check="yes" if check else "")
     done = session.run(whole(values + sh_file(__package__, "image_remove.sh")))
     if done.status:
         raise HostFailed(f"the image {name} was not removed", why=done.stderr.strip())
@@ -34,7 +32,7 @@ def remove(session: Session, name: str, *, check: bool) -> HostReport:
     resource = f"image:{name}"
     if lines == ["absent"]:
         return HostReport(session.target.name, "unchanged", (ReportLine(resource, "unchanged"),))
-    if labs := [line.removeprefix("lab ").removeprefix(image_paths.LABS) for line in lines if line.startswith("lab ")]:
+    if labs := [line.removeprefix("lab ").removeprefix(paths.LABS) for line in lines if line.startswith("lab ")]:
         raise Refused(
             f"labs use the image {name}: {', '.join(labs)}", why="Their nodes could not start without it.", fix="delete the labs first"
         )

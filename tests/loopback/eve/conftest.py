@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from novaops.app import run
-from novaops.features.eve import image_paths
+from novaops.features.eve import paths
 from tests.loopback.conftest import Host
 from tests.support.eve import StandIn
 from tests.support.eve_standin import __file__ as package
@@ -56,8 +56,8 @@ def standin(tmp_path: Path) -> Iterator[StandIn]:
 def eve(tmp_path: Path, host: Host, standin: StandIn, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Eve:
     monkeypatch.setenv("EVE_PASSWORD", "eve")
     monkeypatch.setenv("UNL_ROOT", str(standin.root))
-    monkeypatch.setattr(image_paths, "ADDONS", str(standin.root / "addons"))
-    monkeypatch.setattr(image_paths, "LABS", str(standin.root / "labs"))
-    monkeypatch.setattr(image_paths, "TEMPLATES", str(standin.root / "html/templates"))
-    monkeypatch.setattr(image_paths, "WRAPPER", str(Path(package).with_name("unl_wrapper")))
+    monkeypatch.setattr(paths, "ADDONS", str(standin.root / "addons"))
+    monkeypatch.setattr(paths, "LABS", str(standin.root / "labs"))
+    monkeypatch.setattr(paths, "TEMPLATES", str(standin.root / "html/templates"))
+    monkeypatch.setattr(paths, "WRAPPER", str(Path(package).with_name("unl_wrapper")))
     return Eve(tmp_path, host, standin, capsys)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from novaops.features.eve import image_paths
+from novaops.features.eve import paths
 from novaops.features.eve.image_names import FOLDERS, LICENCE, Kind, problem
 from novaops.model.question import Missing, Section, Singleton
 from novaops.shell import assign, lines_of
@@ -49,7 +49,7 @@ class ImagesThere(Singleton[Images]):
     @classmethod
     def script_one(cls) -> str:
         return (
-            assign(addons=image_paths.ADDONS, templates=image_paths.TEMPLATES)
+            assign(addons=paths.ADDONS, templates=paths.TEMPLATES)
             + """\
 [ -d "$addons" ] || { echo absent; exit 0; }
 echo "room $(df -PB1 "$addons" | awk 'NR == 2 { print $4 }')"
