@@ -195,7 +195,7 @@ class EveApi:
         return Answer(asked, came.status_code, came.headers.get("content-type", ""), came.content)
 
 
-_PASSWORD = "give the password that is set there: --web-password env:NAME, or admin: of the section eve"  # noqa: S105 - advice
+_PASSWORD = "give the password that is set there: --web-password env:NAME, or web_password of the section eve"  # noqa: S105 - advice
 
 
 def pinned(certificate: str) -> ssl.SSLContext:

@@ -20,7 +20,7 @@ _USER = "admin"
 class WebLogin(Group):
     web_user: Annotated[str, typer.Option(help="Who logs in to EVE-NG's page.")] = _USER
     web_password: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="env:NAME, file:PATH or cmd:WORDS [default: admin: of the section eve].")
+        str | None, typer.Option(metavar="SOURCE", help="env:NAME, file:PATH or cmd:WORDS [default: web_password of the section eve].")
     ] = None
     web_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Where the page listens on the host [default: 443 with TLS, else 80].")
@@ -32,12 +32,12 @@ class WebLogin(Group):
         from novaops.features.eve.api_access import Access
 
         section = host.sections.get("eve")
-        reference = self.web_password or (section.get("admin") if isinstance(section, dict) else None)
+        reference = self.web_password or (section.get("web_password") if isinstance(section, dict) else None)
         if not reference:
             raise UsageError(
                 f"EVE-NG's API on {host.name} wants a login",
                 why="No password is known for it, and the default one is not tried.",
-                fix="give --web-password env:NAME, or write admin: env:NAME into the section eve of the host",
+                fix="give --web-password env:NAME, or write web_password: into the section eve of the host",
             )
         return Access(secret_source.resolve(reference), self.web_user, self.web_port)
 

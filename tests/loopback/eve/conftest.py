@@ -32,12 +32,17 @@ class Eve:
 
     def __call__(self, *words: str, asks: bool = True) -> tuple[int, Any]:
         """The exit code, and the only host of the document. `asks`: the verb asks the API."""
-        web = ("--web-password", "env:EVE_PASSWORD", "--web-port", str(self.standin.port)) if asks else ()
-        web = (*web, "--host", "eve") if words[0] == "lab" else web
-        code = run(["-i", str(self._inventory), "--json", "eve", *words, *web])
-        printed = self._capsys.readouterr().out
+        code, printed = self.plain("--json", *words, asks=asks)
         document = json.loads(printed) if printed else {}
         return code, (document.get("hosts") or [document])[0]
+
+    def plain(self, *words: str, asks: bool = True) -> tuple[int, str]:
+        """The exit code, and what a person reads on stdout."""
+        web = ("--web-password", "env:EVE_PASSWORD", "--web-port", str(self.standin.port)) if asks else ()
+        web = (*web, "--host", "eve") if "lab" in words else web
+        before = [word for word in words if word == "--json"]
+        code = run(["-i", str(self._inventory), *before, "eve", *words[len(before) :], *web])
+        return code, self._capsys.readouterr().out
 
 
 def made(root: Path, edition: str) -> Iterator[StandIn]:

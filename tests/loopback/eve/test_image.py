@@ -64,8 +64,9 @@ def test_after_a_cut_nothing_is_sent_again(eve: Eve, image: Path) -> None:
         eve.reached_at(relay.port)
         code, host = eve("image", "add", str(image), "eve")
         assert (code, host["error"]) == (0, None)
-        assert relay.connections == 2
-        assert relay.passed["up"] < size + (3 << 20), "what is in the buffers of a cut connection is lost, and no more"
+        cuts = relay.connections - 1
+        assert cuts
+        assert relay.passed["up"] < size + cuts * (3 << 20), "what is in the buffers of a cut connection is lost, and no more"
     assert (placed(eve, "vyos-1.4") / "virtioa.qcow2").read_bytes() == image.read_bytes()
 
 
