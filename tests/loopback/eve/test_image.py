@@ -138,3 +138,17 @@ def test_an_image_that_a_lab_uses_stays(eve: Eve, image: Path) -> None:
     assert eve("image", "rm", "vyos-1.4", "eve", asks=False)[0] == 0
     assert not placed(eve, "vyos-1.4").exists()
     assert eve("image", "rm", "vyos-1.4", "eve", asks=False)[1]["status"] == "unchanged"
+
+
+def test_an_image_of_iol_and_its_licence(eve: Eve, tmp_path: Path) -> None:
+    image, licence = tmp_path / "L3-ADVENTERPRISEK9-M-15.4.bin", tmp_path / "iourc"
+    image.write_bytes(b"\x7fELF" + bytes(1000))
+    licence.write_text("[license]\neve-ng = 972f30267ef51616;\n")
+    code, host = eve("image", "add", str(image), "eve")
+    assert (code, host["error"]) == (0, None)
+    assert stat.S_IMODE((eve.standin.root / "addons/iol/bin" / image.name).stat().st_mode) == 0o755
+    assert eve("image", "add", str(licence), "eve")[0] == 0
+    licence.write_text("[license]\neve-ng = 0000000000000000;\n")
+    assert eve("image", "add", str(licence), "eve")[1]["status"] == "changed"
+    assert eve("image", "rm", image.name, "eve", asks=False)[0] == 0
+    assert [path.name for path in (eve.standin.root / "addons/iol/bin").iterdir()] == ["iourc"]
