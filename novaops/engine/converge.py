@@ -107,6 +107,7 @@ class Convergence:
 
     def _carry_out(self, plan: Plan, peers: Mapping[str, Facts | NovaopsError]) -> HostReport:
         """Carry the plan out, and whatever is found to be left of it, until a look finds nothing."""
+        from novaops.engine.reboot import reboot
         from novaops.engine.run import carry_out, new_run  # only here: a host that is right already need not wait for it
 
         options, stale = self._options, 0
@@ -120,6 +121,9 @@ class Convergence:
                 return results.rolled_back(self._host, plan, outcome, self._done, self._logins, as_before=as_before)
             if outcome.end not in {"ok", "stale"}:
                 return results.ended_badly(self._host, plan, outcome, self._done)
+            if outcome.end == "ok" and any(step.reboots for step in plan.steps):
+                self._progress(self._host, "rebooting")
+                reboot(self._session)
             self._progress(self._host, "proving" if outcome.end == "ok" else "looking again: another run came in between")
             self._look_after(run.id, outcome)
             remaining = self.plan(peers)

@@ -42,8 +42,9 @@ class EveApi:
         self._warn = warn
         self._trouble = trouble
         self._timeout = timeout
-        verify = pinned(certificate) if certificate else ssl.create_default_context()
-        self._http = httpx2.Client(base_url=f"{url}/api", verify=verify, timeout=timeout, follow_redirects=False, trust_env=False)
+        self._http = httpx2.Client(
+            base_url=f"{url}/api", verify=pinned(certificate), timeout=timeout, follow_redirects=False, trust_env=False
+        )
 
     def __enter__(self) -> Self:
         try:
@@ -198,10 +199,11 @@ _PASSWORD = "give the password that is set there: --web-password env:NAME, or we
 
 
 def pinned(certificate: str) -> ssl.SSLContext:
-    """TLS that takes this certificate and no other. Neither its name nor its dates count: it was read on the host."""
+    """TLS that takes this certificate and no other; none at all for "". Neither its name nor its dates count: it was read on the host."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.load_verify_locations(cadata=certificate)
+    if certificate:
+        context.load_verify_locations(cadata=certificate)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
     return context
 

@@ -49,3 +49,8 @@ def edition_of(package: str, version: str) -> Edition | None:
     """The edition that an installed package is. None for one that is not in the file, such as EVE-NG Pro 6."""
     major = version.partition(".")[0]
     return next((one for one in editions() if package in one.packages and str(one.major) == major), None)
+
+
+def packages() -> tuple[str, ...]:
+    """What counts as EVE-NG where it is installed, whatever the edition."""
+    return tuple(dict.fromkeys(name for one in editions() for name in one.packages))

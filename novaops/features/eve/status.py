@@ -9,8 +9,10 @@ from typing import Any
 from novaops.errors import HostFailed, NovaopsError
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.eve.editions import Edition, edition_of
+from novaops.features.eve.facts.images import Image, ImagesThere
 from novaops.features.eve.facts.installation import EveInstallation, Installation
 from novaops.features.eve.facts.site import EveSite, EveSiteAt
+from novaops.features.eve.image_status import trouble
 from novaops.formats.size import human
 from novaops.model.finding import Finding
 from novaops.model.question import Facts, Missing, Question
@@ -44,6 +46,7 @@ class Web:
 class EveHost:
     site: EveSite
     installation: Installation
+    images: tuple[Image, ...]
     units: Mapping[str, UnitFacts]
     """The services that are there, by name. Empty: systemd could not be asked."""
 
@@ -53,7 +56,7 @@ class EveHost:
 
 
 def questions() -> tuple[Question[Any], ...]:
-    return EveSiteAt(), EveInstallation(), *(UnitNamed(name) for name in (PAGE, *DATABASES, *OTHERS))
+    return EveSiteAt(), EveInstallation(), ImagesThere(), *(UnitNamed(name) for name in (PAGE, *DATABASES, *OTHERS))
 
 
 def eve_host(facts: Facts) -> EveHost | None:
@@ -61,9 +64,9 @@ def eve_host(facts: Facts) -> EveHost | None:
     site = facts.known(EveSiteAt())
     if not site.package:
         return None
-    return EveHost(
-        site, facts.known(EveInstallation()), {name: unit for name in (PAGE, *DATABASES, *OTHERS) if (unit := _unit(facts, name))}
-    )
+    images = facts[ImagesThere()]
+    units = {name: unit for name in (PAGE, *DATABASES, *OTHERS) if (unit := _unit(facts, name))}
+    return EveHost(site, facts.known(EveInstallation()), () if images is Missing.ABSENT else images.images, units)
 
 
 def _unit(facts: Facts, name: str) -> UnitFacts | None:
@@ -150,20 +153,19 @@ def _services(host: EveHost) -> Iterator[Finding]:
 
 
 def _images(host: EveHost) -> Finding:
-    images = host.installation.images
-    if not images:
-        return Finding(
-            "images", "note", "there is none, so no node can be made", "novaops eve image add HOST FILE --template T --version V"
-        )
-    size = human(sum(one.size for one in images))
-    return Finding("images", "ok", f"{len(images)} with {size}: {_few([one.name for one in images])}")
+    if not host.images:
+        return Finding("images", "note", "there is none, so no node can be made", "novaops eve image add FILE HOST")
+    text = f"{len(host.images)} with {human(sum(one.size for one in host.images))}: {_few([one.name for one in host.images])}"
+    if wrong := [one.name for one in host.images if trouble(one)]:
+        return Finding("images", "note", f"{text}; nodes cannot use {_few(wrong)}", "novaops eve image ls HOST says why")
+    return Finding("images", "ok", text)
 
 
 def templates(host: EveHost, web: Web) -> dict[str, bool]:
     """By name whether it has an image: as the API says, else by the names of the images."""
     if web.templates is not None:
         return dict(web.templates)
-    names = [one.name for one in host.installation.images if one.kind == "qemu"]
+    names = [one.name for one in host.images if one.kind == "qemu"]
     return {template: any(name.startswith(f"{template}-") for name in names) for template in host.installation.templates}
 
 
@@ -182,7 +184,7 @@ def _disk(host: EveHost) -> Finding:
     if site.disk_free >= site.disk_size * LITTLE:
         return Finding("disk", "ok", text)
     return Finding(
-        "disk", "note", text, "novaops eve image rm HOST NAME removes an image; novaops disk grow HOST takes what a larger disk has"
+        "disk", "note", text, "novaops eve image rm NAME HOST removes an image; novaops disk grow HOST takes what a larger disk has"
     )
 
 
@@ -215,7 +217,7 @@ def details(host: EveHost | None, web: Web) -> dict[str, Any]:
         "api_version": web.version or None,
         "kernel": host.installation.kernel,
         "services": {name: unit.active for name, unit in host.units.items()},
-        "images": [asdict(one) for one in host.installation.images],
+        "images": [{"image": one.name, "kind": one.kind, "bytes": one.size, "trouble": trouble(one)} for one in host.images],
         "templates": templates(host, web),
         "default_passwords": {
             "web": web.default_password,

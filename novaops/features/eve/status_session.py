@@ -10,6 +10,7 @@ from novaops.engine.report import HostReport
 from novaops.errors import NovaopsError
 from novaops.features.eve.api_access import Access, open_api
 from novaops.features.eve.api_answer import LoginRefused
+from novaops.features.eve.paths import DEFAULT_PASSWORD
 from novaops.features.eve.status import Web, details, eve_host, questions
 from novaops.model.finding import has_problem
 from novaops.secret import Secret
@@ -17,7 +18,6 @@ from novaops.ssh.session import Session
 from novaops.ssh.target import Target
 
 _ADMIN = "admin"
-_DEFAULT = "eve"
 _KINDS = ("iol", "dynamips", "qemu", "docker", "vpcs")
 _MISSING = ".missing"
 """The end of a title whose template has no image."""
@@ -38,8 +38,8 @@ def ask_web(session: Session, access: Access | None, port: int | None, warn: Cal
     """What the API says to that login, and whether admin still has the password that everybody knows."""
     web = _ask(session, access, warn) if access else Web()
     if access and access.user == _ADMIN and web.trouble is None:
-        return replace(web, default_password=access.password.reveal() == _DEFAULT)
-    by_default = _ask(session, Access(Secret(_DEFAULT), _ADMIN, port), warn)
+        return replace(web, default_password=access.password.reveal() == DEFAULT_PASSWORD)
+    by_default = _ask(session, Access(Secret(DEFAULT_PASSWORD), _ADMIN, port), warn)
     if by_default.trouble is None:
         return replace(web if access and web.trouble is None else by_default, default_password=True)
     refused = isinstance(by_default.trouble, LoginRefused)

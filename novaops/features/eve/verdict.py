@@ -8,12 +8,15 @@ from novaops.features.eve.advice import providers
 from novaops.features.eve.budget import budget
 from novaops.features.eve.candidate import Candidate, Wish
 from novaops.features.eve.editions import Edition, editions
-from novaops.features.eve.facts.site import ADDONS
 from novaops.features.eve.networks import collisions, taken_networks
+from novaops.features.eve.paths import ADDONS
 from novaops.features.eve.prices import cheapest
 from novaops.features.eve.sizing import GIB, SHOWN, Capacity, ImageClass, needed, sizes
 from novaops.formats.size import human
 from novaops.model.finding import Finding
+
+NODES_CAN_RUN = "nodes can run"
+"""The subject of the finding whether the host can run virtual machines of its own."""
 
 
 def judge(host: Candidate, wish: Wish) -> Iterator[Finding]:
@@ -47,10 +50,10 @@ def _nested(host: Candidate) -> Finding:
     """Only a guest that has just run in time is proof."""
     nested = host.nested
     if nested.verdict == "yes":
-        return Finding("nodes can run", "ok", nested.text)
+        return Finding(NODES_CAN_RUN, "ok", nested.text)
     provider = providers().get(host.machine.cloud)
     fix = f"{provider.title}: {provider.rule}" if nested.at_provider and provider else nested.fix
-    return Finding("nodes can run", "problem", nested.text, fix)
+    return Finding(NODES_CAN_RUN, "problem", nested.text, fix)
 
 
 def _room(host: Candidate, wish: Wish) -> Iterator[Finding]:

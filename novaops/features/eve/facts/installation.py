@@ -1,26 +1,23 @@
-"""An EVE-NG host as it shows itself without its API: kernel, images, templates, and whether default passwords still stand."""
+"""An EVE-NG host as it shows itself without its API: kernel, templates, and whether default passwords still stand."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from novaops.features.eve import paths
 from novaops.model.question import Missing, Section, Singleton
-from novaops.shell import lines_of, sh_file
+from novaops.shell import assign, lines_of, sh_file
 
 Password = Literal["default", "other", "unknown"]
 
 _PASSWORDS: dict[str, Password] = {"default": "default", "other": "other"}
-_SCRIPT = sh_file(__package__, "installation.sh")
-
-
-@dataclass(frozen=True)
-class Image:
-    kind: str
-    """qemu, iol or dynamips."""
-    name: str
-    size: int
-    """Bytes that it takes on the disk."""
+_SCRIPT = assign(
+    configured=paths.CONFIGURED,
+    templates=paths.TEMPLATES,
+    password=paths.DEFAULT_PASSWORD,
+    database_password=paths.DEFAULT_DATABASE_PASSWORD,
+) + sh_file(__package__, "installation.sh")
 
 
 @dataclass(frozen=True)
@@ -28,8 +25,8 @@ class Installation:
     kernel: str
     configured: bool
     """Whether the wizard of the first login is over, or is to be skipped."""
-    images: tuple[Image, ...]
     templates: tuple[str, ...]
+    """Names."""
     root: Password
     """Of the system's root."""
     database: Password
@@ -52,12 +49,7 @@ class EveInstallation(Singleton[Installation]):
         return Installation(
             kernel=said.get("kernel", ""),
             configured="configured" in said,
-            images=tuple(Image(line[1], line[2], int(line[3])) for line in lines if line[0] == "image" and len(line) == len(_IMAGE)),
             templates=tuple(line[1] for line in lines if line[0] == "template"),
             root=_PASSWORDS.get(said.get("root", ""), "unknown"),
             database=_PASSWORDS.get(said.get("database", ""), "unknown"),
         )
-
-
-_IMAGE = ("image", "kind", "name", "size")
-"""The fields of its line. One more is a name with a tab in it, which EVE-NG could not use."""

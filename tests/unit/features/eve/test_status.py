@@ -9,17 +9,19 @@ import pytest
 
 from novaops.errors import HostFailed
 from novaops.facts.unit import UnitFacts
-from novaops.features.eve.facts.installation import Image, Installation
-from novaops.features.eve.facts.site import ADDONS, EveSite
+from novaops.features.eve.facts.images import Image
+from novaops.features.eve.facts.installation import Installation
+from novaops.features.eve.facts.site import EveSite
+from novaops.features.eve.paths import ADDONS
 from novaops.features.eve.sizing import GIB
 from novaops.features.eve.status import EveHost, Web, details, judge
 from novaops.model.finding import Finding, has_problem
 
 UP = UnitFacts("loaded", "active", "enabled")
 DOWN = UnitFacts("loaded", "failed", "enabled")
-IMAGES = (Image("qemu", "vios-15.9", 2 * GIB), Image("iol", "L3-15.5.bin", GIB))
-INSTALLED = Installation("6.7.5-eveng-6-ksm+", True, IMAGES, ("vios", "vyos"), "other", "other")  # noqa: FBT003
-COMMUNITY = EveHost(EveSite("eve-ng", "6.2.0-4", ADDONS, 50 * GIB, 30 * GIB), INSTALLED, {"apache2": UP, "mysql": UP, "guacd": UP})
+IMAGES = (Image("qemu", "vios-15.9", {"virtioa.qcow2": 2 * GIB}, (), ""), Image("iol", "L3-15.5.bin", {"L3-15.5.bin": GIB}, (), ""))
+INSTALLED = Installation("6.7.5-eveng-6-ksm+", True, ("vios", "vyos"), "other", "other")  # noqa: FBT003
+COMMUNITY = EveHost(EveSite("eve-ng", "6.2.0-4", ADDONS, 50 * GIB, 30 * GIB), INSTALLED, IMAGES, {"apache2": UP, "mysql": UP, "guacd": UP})
 PRO = replace(COMMUNITY, site=EveSite("eve-ng-pro", "7.2.0-18", ADDONS, 50 * GIB, 30 * GIB))
 WEB = Web("6.2.0-4", 3, {"vios": True, "vyos": False}, default_password=False)
 
@@ -75,7 +77,13 @@ def test_without_eve_there_is_one_finding() -> None:
         (replace(COMMUNITY, units={}), WEB, "services", ("note", "systemd does not say which services run")),
         (COMMUNITY, WEB, "services", ("ok", "apache2, mysql, guacd are active")),
         (COMMUNITY, WEB, "images", ("ok", "2 with 3 GiB: vios-15.9, L3-15.5.bin")),
-        (having(images=()), WEB, "images", ("note", "there is none, so no node can be made")),
+        (replace(COMMUNITY, images=()), WEB, "images", ("note", "there is none, so no node can be made")),
+        (
+            replace(COMMUNITY, images=(IMAGES[0], replace(IMAGES[1], unreadable=("L3-15.5.bin",)))),
+            WEB,
+            "images",
+            ("note", "2 with 3 GiB: vios-15.9, L3-15.5.bin; nodes cannot use L3-15.5.bin"),
+        ),
         (COMMUNITY, WEB, "templates", ("ok", "1 with an image (vios), 1 without")),
         (COMMUNITY, Web(), "templates", ("ok", "1 with an image (vios), 1 without, by the images' names")),
         (COMMUNITY, WEB, "disk", ("ok", f"30 GiB of 50 GiB free at {ADDONS}")),
@@ -104,8 +112,10 @@ def test_how_many_run_is_not_guessed() -> None:
 
 
 def test_a_long_list_is_cut() -> None:
-    images = tuple(Image("qemu", f"linux-{number}", GIB) for number in range(9))
-    assert found("images", having(images=images)) == [("ok", "9 with 9 GiB: linux-0, linux-1, linux-2, linux-3, linux-4 and 4 more")]
+    images = tuple(replace(IMAGES[0], name=f"linux-{number}", files={"hda.qcow2": GIB}) for number in range(9))
+    assert found("images", replace(COMMUNITY, images=images)) == [
+        ("ok", "9 with 9 GiB: linux-0, linux-1, linux-2, linux-3, linux-4 and 4 more")
+    ]
 
 
 def test_every_problem_has_a_next_step() -> None:
