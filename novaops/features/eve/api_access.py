@@ -29,9 +29,14 @@ class Access:
 
 
 @contextmanager
-def open_api(session: Session, access: Access, warn: Callable[[str], None] = lambda _: None) -> Iterator[EveApi]:
-    """A client that is logged in. Raises ApiFailed, HostFailed: one exec, and a port of 127.0.0.1 here while it is open."""
-    port, certificate = page(session, access.port)
+def open_api(
+    session: Session, access: Access, warn: Callable[[str], None] = lambda _: None, *, at: tuple[int, str] | None = None
+) -> Iterator[EveApi]:
+    """A client that is logged in. Raises ApiFailed, HostFailed: one exec, and a port of 127.0.0.1 here while it is open.
+
+    `at` is what `page` has said before: then it needs no exec.
+    """
+    port, certificate = at or page(session, access.port)
     with Forward(session, port) as forward:
         url = f"{'https' if certificate else 'http'}://127.0.0.1:{forward.port}"
         api = EveApi(

@@ -11,7 +11,7 @@ import httpx2
 
 from novaops.errors import HostFailed, NovaopsError
 from novaops.features.eve import api_paths
-from novaops.features.eve.api_answer import Answer, ApiFailed, NotThere, SessionTaken
+from novaops.features.eve.api_answer import Answer, ApiFailed, LoginRefused, NotThere, SessionTaken
 from novaops.features.eve.api_paths import Flavour
 from novaops.secret import Secret
 
@@ -42,8 +42,9 @@ class EveApi:
         self._warn = warn
         self._trouble = trouble
         self._timeout = timeout
-        verify = pinned(certificate) if certificate else ssl.create_default_context()
-        self._http = httpx2.Client(base_url=f"{url}/api", verify=verify, timeout=timeout, follow_redirects=False, trust_env=False)
+        self._http = httpx2.Client(
+            base_url=f"{url}/api", verify=pinned(certificate), timeout=timeout, follow_redirects=False, trust_env=False
+        )
 
     def __enter__(self) -> Self:
         try:
@@ -71,7 +72,7 @@ class EveApi:
         except ApiFailed as error:
             if not answer.message:
                 raise
-            raise ApiFailed(f"EVE-NG did not let {self.user} log in", why=error.why, fix=_PASSWORD) from None
+            raise LoginRefused(f"EVE-NG did not let {self.user} log in", why=error.why, fix=_PASSWORD) from None
 
     def status(self) -> dict[str, Any]:
         """`version`, and how many nodes run of each kind: iol, dynamips, qemu, docker, vpcs."""
@@ -198,10 +199,11 @@ _PASSWORD = "give the password that is set there: --web-password env:NAME, or we
 
 
 def pinned(certificate: str) -> ssl.SSLContext:
-    """TLS that takes this certificate and no other. Neither its name nor its dates count: it was read on the host."""
+    """TLS that takes this certificate and no other; none at all for "". Neither its name nor its dates count: it was read on the host."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.load_verify_locations(cadata=certificate)
+    if certificate:
+        context.load_verify_locations(cadata=certificate)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
     return context
 

@@ -3,6 +3,9 @@
 ADDONS = "/opt/unetlab/addons"
 """The images. Nodes run in a chroot of the host, and see what is mounted here; a link that leads out of it they do not."""
 WRAPPER = "/opt/unetlab/wrappers/unl_wrapper"
+LABS = "/opt/unetlab/labs"
+TEMPLATES = "/opt/unetlab/html/templates"
+"""A file for each kind of node, in a directory for each maker of processors."""
 CONFIGURED = "/opt/ovf/.configured"
 """The wizard of the first login leaves where this file is. It asks for an address and a name, and makes new ssh host keys."""
 

@@ -180,11 +180,11 @@ class Topology(StrictModel):
         return self
 
     def _check(self, link: Link) -> None:
-        if len(link.ends) < 2:  # noqa: PLR2004 - a link has two ends
-            raise ValueError(f"links: {link.name or 'a link'} has fewer than two ends")
         for end in link.ends:
             if end.node not in self.nodes and not _CLOUD.fullmatch(end.node):
                 raise ValueError(f"links: {end} is neither a node nor a network of EVE-NG such as pnet0")
+        if len(link.ends) < 2:  # noqa: PLR2004 - a link has two ends
+            raise ValueError(f"links: {link.name or 'a link'} has fewer than two ends")
         if sum(self.is_cloud(end) for end in link.ends) > 1:
             raise ValueError(f"links: {link.name} joins two networks of EVE-NG")
 
@@ -196,7 +196,7 @@ def _link(value: Any, nodes: Mapping[str, Any]) -> Any:
     if isinstance(value, dict) and value and set(value) <= {*nodes} | {key for key in value if _CLOUD.fullmatch(key)}:
         value = list(value)  # netlab: {r1: {...}, r2: {...}}, whose addresses are a matter of the nodes' own configuration
     if isinstance(value, str):
-        value = next(_halves(value, nodes), value)
+        value = next(_halves(value, nodes), [value])
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return {"ends": [dict(zip(("node", "interface"), one.split(":", 1), strict=False)) for one in value]}
     return value
