@@ -5,6 +5,7 @@ Some of them are code, and the others say where secrets go. So they count only w
 
 from __future__ import annotations
 
+import grp
 import importlib.machinery
 import importlib.util
 import os
@@ -110,8 +111,18 @@ def refuse_of_others(path: Path, what: str) -> None:
         above = place not in {path.absolute(), real}
         if stat.S_ISLNK(found.st_mode) or (above and found.st_mode & stat.S_ISVTX):
             continue
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        if found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _private(found.st_gid)):
             raise _refusal(what, path, place, f"can be written by others (mode {stat.S_IMODE(found.st_mode):04o})", "chmod", "go-w")
+
+
+def _private(gid: int) -> bool:
+    """Whether a group is this user's alone, as Ubuntu makes one for each user and lets its umask give it write access."""
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    others = (account.pw_name for account in pwd.getpwall() if account.pw_gid == gid and account.pw_uid != user.pw_uid)
+    return (user.pw_gid, user.pw_name) == (gid, group.gr_name) and not {*group.gr_mem, *others} - {user.pw_name}
 
 
 def _refusal(what: str, path: Path, place: Path, wrong: str, *fix: str) -> UsageError:

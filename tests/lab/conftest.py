@@ -57,7 +57,7 @@ class Novaops:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
 
-    def __call__(self, *words: str, inventory: Path | None = None, timeout: float = 180, env: dict[str, str] | None = None) -> Done:
+    def __call__(self, *words: str, inventory: Path | None = None, timeout: float = 900, env: dict[str, str] | None = None) -> Done:
         with self.start(*words, inventory=inventory, env=env) as process:
             try:
                 out, err = process.communicate(timeout=timeout)

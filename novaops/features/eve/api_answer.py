@@ -25,6 +25,12 @@ class NotThere(ApiFailed):
     code = "eve-not-there"
 
 
+class LoginRefused(ApiFailed):
+    """It does not let that user in with that password."""
+
+    code = "eve-login"
+
+
 class SessionTaken(ApiFailed):
     """Another login of the same user ends our session each time. EVE-NG keeps one for each user."""
 

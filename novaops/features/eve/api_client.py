@@ -11,7 +11,7 @@ import httpx2
 
 from novaops.errors import HostFailed, NovaopsError
 from novaops.features.eve import api_paths
-from novaops.features.eve.api_answer import Answer, ApiFailed, NotThere, SessionTaken
+from novaops.features.eve.api_answer import Answer, ApiFailed, LoginRefused, NotThere, SessionTaken
 from novaops.features.eve.api_paths import Flavour
 from novaops.secret import Secret
 
@@ -72,7 +72,7 @@ class EveApi:
         except ApiFailed as error:
             if not answer.message:
                 raise
-            raise ApiFailed(f"EVE-NG did not let {self.user} log in", why=error.why, fix=_PASSWORD) from None
+            raise LoginRefused(f"EVE-NG did not let {self.user} log in", why=error.why, fix=_PASSWORD) from None
 
     def status(self) -> dict[str, Any]:
         """`version`, and how many nodes run of each kind: iol, dynamips, qemu, docker, vpcs."""

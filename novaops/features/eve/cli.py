@@ -8,6 +8,7 @@ import typer
 
 from novaops.cli.options import Hosts, Options, verb
 from novaops.features.eve import cli_image, cli_install, cli_lab
+from novaops.features.eve.web_login import WebLogin
 
 app = typer.Typer(help="EVE-NG: check, install, status, images, labs.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -42,6 +43,22 @@ def check(
             for line in lines:
                 output.line(line)
     return code
+
+
+@verb(app)
+def status(options: Options, hosts: Hosts = None, *, web: WebLogin) -> int:
+    """What EVE-NG is there, and whether it works: services, images, nodes, default passwords. Exit 1 where something is wrong."""
+    from novaops.cli import output
+    from novaops.cli.query import on_hosts, show_rows
+    from novaops.features.eve.status_session import status_host
+    from novaops.model import finding
+
+    known, _ = options.known()
+    access = {host.name: web.known_access(host) for host in known.find(hosts or [], "eve")}
+    reports, started = on_hosts(
+        options, hosts or [], lambda target: status_host(target, access[target.name], web.web_port, output.complain), section="eve"
+    )
+    return show_rows(options, reports, started, finding.HEADERS, finding.rows)
 
 
 for module in (cli_install, cli_image, cli_lab):

@@ -26,20 +26,25 @@ class WebLogin(Group):
         int | None, typer.Option(min=1, max=65535, help="Where the page listens on the host [default: 443 with TLS, else 80].")
     ] = None
 
-    def access(self, host: Host) -> Access:
-        """Raises UsageError where no password is known."""
+    def known_access(self, host: Host) -> Access | None:
+        """None where no password is known. Raises UsageError where it cannot be had."""
         from novaops.engine import secret_source
         from novaops.features.eve.api_access import Access
 
         section = host.sections.get("eve")
         reference = self.web_password or (section.get("web_password") if isinstance(section, dict) else None)
-        if not reference:
+        return Access(secret_source.resolve(reference), self.web_user, self.web_port) if reference else None
+
+    def access(self, host: Host) -> Access:
+        """Raises UsageError where no password is known."""
+        access = self.known_access(host)
+        if access is None:
             raise UsageError(
                 f"EVE-NG's API on {host.name} wants a login",
                 why="No password is known for it, and the default one is not tried.",
                 fix="give --web-password env:NAME, or write web_password: into the section eve of the host",
             )
-        return Access(secret_source.resolve(reference), self.web_user, self.web_port)
+        return access
 
 
 def one_host(options: Options, word: str | None) -> tuple[Host, Target]:

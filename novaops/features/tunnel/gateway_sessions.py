@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from novaops.features.tunnel.facts.ends import AuthorizedKeys
 from novaops.features.tunnel.paths import FOLDER, SESSIONS_UNIT, UNITS, USER
+from novaops.model.action import Command
 from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.resources.directory import Directory
@@ -37,6 +38,13 @@ def sessions(templates: Any) -> Iterator[Resource]:
     yield OwnUnit(SESSIONS_UNIT)
 
 
+_NO_FOLDER = Command(
+    ("sh", "-c", 'rmdir -- "$0" "${0%/*}" 2>/dev/null; true', FOLDER),
+    undo=Command(("install", "-d", "-m", "0755", "--", FOLDER), holds=f"[ -d {FOLDER} ]"),
+)
+"""Without the folder where nothing else is in it; undo needs it again before it puts the files back."""
+
+
 @dataclass(frozen=True)
 class SessionsRemoved(Resource):
     """No such service, once no key may listen here any more."""
@@ -61,5 +69,7 @@ class SessionsRemoved(Resource):
         lines = facts.known(AuthorizedKeys()).lines
         if any("permitlisten=" in line and NO_LISTENER not in line for line in lines):
             return
-        for part in self._parts:
-            yield from (replace(step, resource=self.id) for step in part.plan(facts))
+        steps = [replace(step, resource=self.id) for part in self._parts for step in part.plan(facts)]
+        if steps:
+            steps[-1] = replace(steps[-1], actions=(*steps[-1].actions, _NO_FOLDER))
+        yield from steps

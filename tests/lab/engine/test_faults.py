@@ -209,7 +209,7 @@ def test_a_link_that_stalls_is_noticed_and_the_run_followed_on(container: LabHos
             relay.fault = Fault("stall", 0)
             until_it_says(process, "connecting again, the run goes on there")
             let_go(container)
-            out, _ = process.communicate(timeout=60)
+            out, _ = process.communicate(timeout=180)
         assert (process.returncode, '"status": "changed"' in out) == (0, True), out
         assert relay.connections == 2
     assert container.run("wc -l </run/begun") == "1\n"
@@ -223,7 +223,7 @@ def test_a_link_that_never_comes_back(container: LabHost, novaops: Novaops, tmp_
             wait_on(container, "[ -e /run/begun ]")
             relay.refusing = True
             relay.cut()
-            out, _ = process.communicate(timeout=60)
+            out, _ = process.communicate(timeout=180)
         assert process.returncode == 1, out
         assert "could not be reached again to see how run" in out
         assert "What was begun goes on there by itself." in out

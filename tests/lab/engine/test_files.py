@@ -121,7 +121,7 @@ def test_a_run_killed_before_then_is_finished_by_the_next(
     with ending(novaops.start("apply", "--json", inventory=file)) as killed:
         wait_on(container, "[ -e /run/begun ]")
         container.run("kill -9 $(cat /var/lib/novaops/runs/*/pid)")
-        out, _ = killed.communicate(timeout=60)
+        out, _ = killed.communicate(timeout=180)
     assert (killed.returncode, "was killed on the host before its end" in out) == (1, True)
     assert container.run(f"cat {TARGET} 2>/dev/null || true") == (content or "")
     let_go(container)
@@ -143,7 +143,7 @@ def test_a_file_that_somebody_changes_meanwhile_is_refused(container: LabHost, n
         wait_on(container, "[ -e /run/begun ]")
         container.run(f"echo somebody >{TARGET}")
         let_go(container)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=180)
     assert process.returncode == 4, out
     assert f"{TARGET} was changed by someone since it was looked at" in out
     assert container.run(f"cat {TARGET}; ls /run/reloaded 2>&1 || true; {LEFTOVERS}").startswith("somebody\nls:")

@@ -82,14 +82,14 @@ class Inside:
     def holds(self, test: str) -> bool:
         return self._done(test, check=False).returncode == 0
 
-    def wait_on(self, test: str, deadline_s: float = 20) -> None:
+    def wait_on(self, test: str, deadline_s: float = 90) -> None:
         assert wait_until(lambda: self.holds(test), deadline_s), f"{test} did not come true within {deadline_s} s\n{self.events()}"
 
     def events(self) -> str:
         """Those of the newest run."""
         return self('cat "$(ls -d /var/lib/novaops/runs/* | tail -n 1)/events"')
 
-    def wait_for(self, event: str, deadline_s: float = 20) -> None:
+    def wait_for(self, event: str, deadline_s: float = 90) -> None:
         self.wait_on(f"grep -q '^{event}' \"$(ls -d /var/lib/novaops/runs/* | tail -n 1)/events\"", deadline_s)
 
     def settled(self) -> str:
@@ -126,7 +126,7 @@ def through(inside: Inside, folder: Path, relay: Relay, *things: Thing) -> Path:
     return write_inventory(folder, inside.host, things, address=relay.address, port=relay.port, known_hosts=str(known))
 
 
-def end_of(process: subprocess.Popen[str], timeout: float = 60) -> Done:
+def end_of(process: subprocess.Popen[str], timeout: float = 180) -> Done:
     out, err = process.communicate(timeout=timeout)
     return Done(process.returncode, out, err)
 

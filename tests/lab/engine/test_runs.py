@@ -54,8 +54,8 @@ def test_two_at_once_both_end_right(container: LabHost, novaops: Novaops, tmp_pa
         with ending(novaops.start("apply", "--json", inventory=wanting(tmp_path, container, other))) as second:
             said = until_it_says(second, "waiting for run")
             let_go(container)
-            out, _ = second.communicate(timeout=60)
-        first_out, _ = first.communicate(timeout=60)
+            out, _ = second.communicate(timeout=180)
+        first_out, _ = first.communicate(timeout=180)
     assert (first.returncode, second.returncode) == (0, 0), first_out + out
     assert f"waiting for run {json.loads(first_out)['hosts'][0]['run']} of " in said
     assert json.loads(out)["hosts"][0]["status"] == ("unchanged" if same else "changed")
@@ -68,7 +68,7 @@ def test_the_lock_of_a_dead_run_holds_nobody_up(container: LabHost, novaops: Nov
     with at_work(novaops, container, wanting(tmp_path, container, SLOW_FILE)) as first:
         if death == "killed":
             container.run("kill -9 $(cat /var/lib/novaops/runs/*/pid)")
-            first.communicate(timeout=60)
+            first.communicate(timeout=180)
         else:
             first.kill()
             container.stop()

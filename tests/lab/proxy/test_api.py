@@ -135,7 +135,7 @@ def curl(gate: Gate, mode: str, path: str, *words: str, let_in: bool = True, sch
 
 def answer(gate: Gate, mode: str, path: str, *words: str, **more: Any) -> tuple[int, str]:
     """Status and body."""
-    out, _ = curl(gate, mode, path, "-w", "\n%{http_code}", *words, **more).communicate(timeout=60)
+    out, _ = curl(gate, mode, path, "-w", "\n%{http_code}", *words, **more).communicate(timeout=180)
     body, _, status = out.rpartition("\n")
     return int(status), body
 

@@ -105,7 +105,7 @@ def test_a_host_that_is_gone(novaops: Novaops, container: LabHost, tmp_path: Pat
     inventory = write_inventory(tmp_path, container)
     with opened(novaops, inventory, "box", "--to", "127.0.0.1:22", "--timeout", "5") as (process, _):
         container.run(end.format(port=_own_port(process.pid)))
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=180)
         assert process.returncode == 5
         assert "was lost, and the tunnel with it" in err
 

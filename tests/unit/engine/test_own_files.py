@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,7 @@ def test_what_is_only_added_is_not_said(folder: Path) -> None:
     assert run("host", "ls")[2] == ""
 
 
+@as_root
 @pytest.mark.parametrize("kind", FILES)
 @pytest.mark.parametrize("mode", [0o020, 0o002])
 @pytest.mark.parametrize("which", ["file", "folder", "above"])
@@ -95,6 +98,7 @@ def test_what_others_can_write_is_refused(folder: Path, kind: str, mode: int, wh
     beside_an_inventory(folder)
     file = put(folder, kind)
     open_one = {"file": file, "folder": folder / kind, "above": folder}[which]
+    os.chown(open_one, -1, STRANGER)
     open_one.chmod(open_one.stat().st_mode | mode)
     code, _, said = run("host", "ls")
     assert code == 2
@@ -102,6 +106,37 @@ def test_what_others_can_write_is_refused(folder: Path, kind: str, mode: int, wh
     assert f"chmod go-w {open_one}" in said
     open_one.chmod(open_one.stat().st_mode & ~0o022)
     assert run("host", "ls")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("group", "primary", "members", "accounts", "private"),
+    [
+        pytest.param("anna", 1000, [], {}, True, id="made by useradd"),
+        pytest.param("anna", 1000, ["anna"], {}, True, id="lists its owner"),
+        pytest.param("anna", 1000, ["bert"], {}, False, id="somebody else was added"),
+        pytest.param("anna", 1000, [], {"bert": 1000}, False, id="somebody else's primary group"),
+        pytest.param("staff", 1000, [], {}, False, id="a group of another name, whose members a directory service may not list"),
+        pytest.param("anna", 100, [], {}, False, id="not the primary group"),
+    ],
+)
+def test_a_private_group_may_write(
+    monkeypatch: pytest.MonkeyPatch,
+    group: str,
+    primary: int,
+    members: list[str],
+    accounts: dict[str, int],
+    private: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    """What umask 002 leaves on Ubuntu, where each user has a group of the same name."""
+
+    def account(name: str, uid: int, gid: int) -> pwd.struct_passwd:
+        return pwd.struct_passwd((name, "x", uid, gid, "", "/", "/bin/sh"))
+
+    anna = account("anna", os.geteuid(), primary)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: anna)
+    monkeypatch.setattr(pwd, "getpwall", lambda: [anna, *(account(name, STRANGER, gid) for name, gid in accounts.items())])
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group((group, "x", gid, members)))
+    assert own_file._private(1000) is private
 
 
 @as_root
@@ -171,10 +206,12 @@ def test_a_command_runs_only_where_its_secret_is_needed(folder: Path, words: tup
     assert not (folder / "ran").exists()
 
 
+@as_root
 @pytest.mark.parametrize("where", ["inventory.yaml", "."])
 def test_no_commands_of_an_inventory_that_others_can_write(folder: Path, where: str) -> None:
     (folder / "inventory.yaml").write_text(COMMAND)
     (folder / "inventory.yaml").chmod(0o644)
+    os.chown(folder / where, -1, STRANGER)
     (folder / where).chmod((folder / where).stat().st_mode | 0o020)
     with pytest.raises(UsageError) as error:
         inventory.load(folder / "inventory.yaml", [])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from novaops.features.eve.paths import ADDONS
 from novaops.model.question import Missing, Section, Singleton
-from novaops.shell import lines_of, sh_file
+from novaops.shell import assign, lines_of, sh_file
 
-_SCRIPT = sh_file(__package__, "site.sh")
+_SCRIPT = assign(path=ADDONS) + sh_file(__package__, "site.sh")
 
 
 @dataclass(frozen=True)

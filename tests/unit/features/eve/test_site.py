@@ -11,7 +11,8 @@ import pytest
 
 from novaops.engine import probe
 from novaops.features.eve.candidate import questions
-from novaops.features.eve.facts.site import ADDONS, EveSite, EveSiteAt
+from novaops.features.eve.facts.site import EveSite, EveSiteAt
+from novaops.features.eve.paths import ADDONS
 from novaops.model.question import Missing, Section
 
 DPKG = r"""#!/bin/sh
