@@ -80,7 +80,7 @@ def desired(host: HostView, resolved: Resolved, peers: Peers) -> Iterator[Resour
         yield AfterInstall(Hostname(settings.hostname, settings.domain or ""), names)
     if settings.ntp:
         yield Directory("/etc/systemd/timesyncd.conf.d")
-        restart = ("systemctl", "try-restart", "systemd-timesyncd.service")
+        restart = ("sh", "-c", "! systemctl cat systemd-timesyncd >/dev/null 2>&1 || exec systemctl try-restart systemd-timesyncd")
         yield File("/etc/systemd/timesyncd.conf.d/novaops-eve.conf", f"[Time]\nNTP={' '.join(settings.ntp)}\n", then=restart)
     if settings.network == "pnet0":
         yield AfterInstall(ManagementBridge(), names)

@@ -145,7 +145,7 @@ def test_verify_finds_what_somebody_opened_again(made: tuple[Box, Done, str]) ->
     box, _, _ = made
     box.host.run("systemctl stop novaops-eve-ports.service; rm /etc/ssh/sshd_config.d/00-novaops-eve.conf; systemctl restart ssh")
     box.host.run("echo root:eve | chpasswd; echo 'PasswordAuthentication yes' >/etc/ssh/sshd_config.d/zz.conf; systemctl restart ssh")
-    box.host.run("""echo "UPDATE users SET password = SHA2('eve', 256);" | mariadb eve_ng_db""")
+    box.host.run("""echo "UPDATE users SET password = SHA2('eve', 256);" | MYSQL_PWD=eve-ng mariadb -u root eve_ng_db""")
     done = box("verify", **WANTED)
     assert done.code == 3, done.text
     drifted = [str(step["message"]) for step in done.host["steps"] if step["status"] == "failed"]

@@ -23,6 +23,9 @@ _COMMENT = "# managed by novaops (novaops eve install)\n"
 _IFUPDOWN = "/etc/systemd/system/networking.service.d/novaops-eve.conf"
 """What the packages bring for ifupdown would make the same bridge once more."""
 
+RULES = "/etc/udev/rules.d/99-novaops-eve.rules"
+"""Read after those of netplan, which name the card by its MAC address too: the last name counts."""
+
 _CARDS = ("", "veth")
 _EMPTY = range(1, 10)
 
@@ -34,7 +37,6 @@ def files(card: ManagementFacts) -> dict[str, str]:
     bridge = "[NetDev]\nName={}\nKind=bridge\n{}\n[Bridge]\nSTP=no\nForwardDelaySec=0\n"
     names = " ".join(f"pnet{number}" for number in _EMPTY)
     found = {
-        "05-novaops-eth0.link": f"{match}[Link]\nName=eth0\n",
         "05-novaops-eth0.network": f"{match}[Network]\nBridge=pnet0\nLinkLocalAddressing=no\n",
         "05-novaops-pnet0.netdev": bridge.format("pnet0", f"MACAddress={card.mac}\n"),
         "04-novaops-pnet0.network": f"[Match]\nName=pnet0\n\n{_without_match(card.network)}",
@@ -43,6 +45,7 @@ def files(card: ManagementFacts) -> dict[str, str]:
     }
     return {
         **{f"{FOLDER}/{name}": text for name, text in found.items()},
+        RULES: f'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{{address}}=="{card.mac}", NAME="eth0"\n',
         _IFUPDOWN: f"[Unit]\nConditionPathExists=!{FOLDER}/05-novaops-pnet0.netdev\n",
     }
 
@@ -97,7 +100,7 @@ class ManagementBridge(Resource):
         written: list[Action] = [
             a for path, text in files(card).items() for s in File(path, _COMMENT + text).plan(facts) for a in s.actions
         ]
-        folder = Command(("mkdir", "-p", "--", FOLDER, _IFUPDOWN.rpartition("/")[0]))
+        folder = Command(("mkdir", "-p", "--", *(path.rpartition("/")[0] for path in (FOLDER + "/", RULES, _IFUPDOWN))))
         # Undone in reverse: first the files are taken away, then the network is put up without them.
         actions = (Command(("true",), undo=down), folder, *written, up)
         changes = (
