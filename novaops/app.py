@@ -34,6 +34,7 @@ VERBS = {
     "tunnel": ("features.tunnel.cli", "Tunnels over ssh: up, status, down, open."),
     "vpn": ("features.vpn.cli", "OpenVPN for named routes only: up, status, down, lint; and servers."),
     "api": ("features.api.cli", "LLM APIs: which routes a host has to one, and questions to its models."),
+    "eve": ("features.eve.cli", "EVE-NG: check, install, status, images, labs."),
     "report": ("cli.report", "Reports of --json."),
     "lab": ("lab.cli", "Throwaway hosts on this machine, to rehearse on."),
 }

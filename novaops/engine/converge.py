@@ -134,8 +134,7 @@ class Convergence:
                 return results.rolled_back(self._host, plan, outcome, self._done, self._logins, as_before=as_before)
             if outcome.end not in {"ok", "stale"}:
                 return results.ended_badly(self._host, plan, outcome, self._done)
-            self._progress(self._host, "proving" if outcome.end == "ok" else "looking again: another run came in between")
-            self._look_after(run.id, outcome)
+            self._look_after(run.id, outcome, reboots=outcome.end == "ok" and any(step.reboots for step in plan.steps))
             remaining = self.plan(peers)
             if outcome.end == "ok":
                 self._done += plan.steps
@@ -157,9 +156,18 @@ class Convergence:
                     return self._as_found(remaining)
             plan = remaining
 
-    def _look_after(self, run: str, outcome: Outcome) -> None:
-        """Ask the host after a run, over a new connection where the old one was lost. Raises ConnectionLost that says how the run ended."""
+    def _look_after(self, run: str, outcome: Outcome, *, reboots: bool) -> None:
+        """Ask the host after a run, over a new connection where the old one was lost, and after a reboot where one is wanted.
+
+        Raises Unreachable, ConnectionLost, that say how the run ended.
+        """
+        from novaops.engine.reboot import reboot
+
         try:
+            if reboots:
+                self._progress(self._host, "rebooting")
+                reboot(self._session)
+            self._progress(self._host, "proving" if outcome.end == "ok" else "looking again: another run came in between")
             try:
                 self.facts = ask(self._session, self._questions)
             except ConnectionLost:
@@ -170,7 +178,7 @@ class Convergence:
             raise type(error)(
                 error.what,
                 why=f"{error.why}\nRun {run} had ended: {outcome.end}. Whether all is right was not seen.".strip(),
-                fix="run this again",
+                fix=error.fix or "run this again",
             ) from error
 
     def _as_before(self, plan: Plan, outcome: Outcome, peers: Mapping[str, Facts | NovaopsError]) -> bool | None:

@@ -72,8 +72,7 @@ class LocalTunnel(Generic[Forward]):
         self._connection = connect(self.target, early_connect(self.target))
         transport: paramiko.Transport = self._connection.transport
         log = _ChannelLog(transport)
-        for forward in self.forwards:
-            _reach(transport, forward, self.target, log)
+        self.forwards = tuple(_reached(transport, forward, self.target, log) for forward in self.forwards)
         self._forwarder = Forwarder(transport, self.forwards, self._listeners, lambda forward: self._failed(forward, log))
         self._forwarder.start()
         ports = [listener.getsockname()[1] for listener in self._listeners]
@@ -151,6 +150,17 @@ def _listen(forward: PortForward) -> socket.socket:
             fix="give another port, or leave --listen out",
         ) from None
     return made
+
+
+def _reached(transport: paramiko.Transport, forward: Forward, target: Target, log: _ChannelLog) -> Forward:
+    """The first of the forward's ways that the host reaches. Raises as `_reach`, for the last one."""
+    *others, last = forward.ways
+    for way in others:
+        with suppress(HostFailed):
+            _reach(transport, way, target, log)
+            return way
+    _reach(transport, last, target, log)
+    return last
 
 
 def _reach(transport: paramiko.Transport, forward: PortForward, target: Target, log: _ChannelLog) -> None:

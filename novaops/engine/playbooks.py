@@ -75,6 +75,13 @@ class Playbook:
             flag = {"name": "user"}.get(named[-1], named[-1]) if named else ""
             raise UsageError(f"--{flag}: {inventory.message(first)}" if flag else inventory.message(first)) from None
 
+    def section_with(self, known: Inventory, host: Host, flags: Mapping[str, Any]) -> Any:
+        """The host's section, which is one mapping, with `flags` over it. Raises UsageError that names the flag, or InventoryError."""
+        written = host.sections.get(self.name)
+        if not flags and self.name in host.sections:
+            return self.settings(known, host)
+        return self.read(with_flags(written if isinstance(written, dict) else {}, flags))
+
     def overridden(
         self, known: Inventory, host: Host, key: str, value: str | None, flags: Mapping[str, Any], scope: Scope | None = None
     ) -> Any:

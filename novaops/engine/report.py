@@ -85,7 +85,7 @@ def failure(host: str, error: NovaopsError, **counted: Any) -> HostReport:
     return HostReport(host, found or ("unreachable" if error.exit_code == Unreachable.exit_code else "failed"), error=error, **counted)
 
 
-_COMMAND = re.compile(r"\bnovaops (?=(?:host|disk|login|proxy|tunnel|vpn|api|apply|plan|verify|history|undo)\b)")
+_COMMAND = re.compile(r"\bnovaops (?=(?:host|disk|login|proxy|tunnel|vpn|api|eve|apply|plan|verify|history|undo)\b)")
 _OF_HOST = re.compile(r"(\bnovaops (?:[a-z-]+ ){1,3})HOST\b(?![:\[])")
 
 _ADVICE = frozenset({"fix", "why", "trouble"})

@@ -34,5 +34,10 @@ class PortForward:
         """Where the host with the listener connects to it itself."""
         return reached(self.listen), self.listen_port
 
+    @property
+    def ways(self) -> tuple[Self, ...]:
+        """Where it may lead, the best one first."""
+        return (self,)
+
     def at(self, port: int) -> Self:
         return replace(self, listen_port=port)

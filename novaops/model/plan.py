@@ -64,6 +64,8 @@ class Step:
     """From the first to the last step with the same word here, all steps are done, or those that were are undone."""
     fresh_logins: tuple[FreshLogin, ...] = ()
     """Of a step that could lock somebody out: what must work afterwards. Empty: the login by which novaops came."""
+    reboots: bool = False
+    """Whether the host is rebooted when the run is done. What is left to do is planned on what it answers after that."""
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class ObservedHost:
 
     def reboot(self) -> None:
         """Reboot it, with `before_reboot` and `after_reboot` of each feature that has them."""
-        from novaops.verify.reboot import reboot
+        from novaops.engine.reboot import reboot
 
         started = time.monotonic()
         marking = [feature for feature in self.entries if hasattr(feature.module, "before_reboot")]

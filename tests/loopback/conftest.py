@@ -247,7 +247,7 @@ class Host:
         for thread in outputs:
             thread.start()
         with process.stdin:
-            with suppress(BrokenPipeError, OSError):
+            with suppress(OSError, EOFError):
                 while data := channel.recv(65_536):
                     process.stdin.write(data)
                     process.stdin.flush()

@@ -22,6 +22,10 @@ from typing import TYPE_CHECKING, Any
 import paramiko
 import pytest
 
+from novaops.engine.local_forward import LocalTunnel
+from novaops.errors import HostFailed
+from novaops.features.tunnel import local_settings
+
 if TYPE_CHECKING:
     from tests.loopback.conftest import Host
 
@@ -268,6 +272,22 @@ def test_a_target_that_refuses(host: Host) -> None:
     assert done.returncode == 1
     error = json.loads(done.stdout)["error"]
     assert error["what"] == f"loop (127.0.0.1) does not reach 127.0.0.1:{port}"
+
+
+def test_eves_page_is_led_to_where_it_listens(host: Host, echo: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        nothing = free.getsockname()[1]
+    for ports in ((echo.port, nothing), (nothing, echo.port)):
+        monkeypatch.setattr(local_settings, "EVE_PORTS", ports)
+        (wanted,) = local_settings.forwards(["eve"], [], lambda _: ("", 0))
+        with LocalTunnel(host.target(), [wanted], print) as tunnel:
+            (forward,) = tunnel.forwards
+            assert forward.port == echo.port
+            assert asked(forward.listen_port, b"page") == b"page"
+    monkeypatch.setattr(local_settings, "EVE_PORTS", (nothing, nothing))
+    with pytest.raises(HostFailed) as failed, LocalTunnel(host.target(), [wanted], print):
+        pass
+    assert f"does not reach 127.0.0.1:{nothing}" in failed.value.what
 
 
 def test_a_server_that_forwards_nothing(host: Host, echo: Service) -> None:

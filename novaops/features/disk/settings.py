@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from novaops.features.disk.resources.filesystem import LABEL_LENGTH
 from novaops.formats import names
 from novaops.formats.fstab import split_options
+
+LABEL_LENGTH = {"ext4": 16, "xfs": 12, "btrfs": 255}
+"""Bytes: ext4(5), xfs_admin(8), btrfs-filesystem(8)."""
 
 _TAG = re.compile(r"""(UUID|LABEL|PARTUUID|PARTLABEL|ID)=(["']?)([^"']+)\2""", re.IGNORECASE)
 _TAG_NAME = re.compile("(UUID|LABEL|PARTUUID|PARTLABEL|ID)=", re.IGNORECASE)

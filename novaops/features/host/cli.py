@@ -58,13 +58,12 @@ def check(options: Options, hosts: Hosts = None) -> int:
     """What works on a host, what will not, and why: system, sudo, tools, idle disks, nested virtualization."""
     from novaops.cli.query import on_hosts, show_rows
     from novaops.engine.query import silent
-    from novaops.features.host import status
     from novaops.features.host.check import check_host
+    from novaops.model import finding
 
     reports, started = on_hosts(options, hosts or [], lambda target: check_host(target, silent))
-    code = show_rows(options, reports, started, ("", "SUBJECT", "FINDING"), status.rows)
-    problem = any(f["verdict"] == "problem" for report in reports for f in report.details.get("findings", ()))
-    return code or int(problem)
+    code = show_rows(options, reports, started, finding.HEADERS, finding.rows)
+    return code or int(any(finding.has_problem(report.details) for report in reports))
 
 
 @verb(app)

@@ -7,10 +7,10 @@ from typing import Any
 from novaops.errors import NoRoot
 from novaops.facts.guest_run import GuestRun
 from novaops.facts.machine import Machine, MachineFacts
+from novaops.facts.nested import nested_virtualization
 from novaops.features.disk import status as disks
-from novaops.features.host.finding import Finding
-from novaops.features.host.nested import nested_virtualization
 from novaops.formats.size import human
+from novaops.model.finding import Finding
 from novaops.model.question import Facts, Missing, Question
 
 NEEDED_TOOLS = (
@@ -54,6 +54,7 @@ def check(facts: Facts, no_root: NoRoot | None = None) -> list[Finding]:
     """What a person should know before relying on this host. `no_root` is why the login cannot become root there."""
     machine = facts.known(Machine())
     run = facts[GuestRun()]
+    nested = nested_virtualization(machine, run)
     return [
         Finding("system", "ok", f"{machine.os}, Linux {machine.kernel}, {machine.architecture}"),
         Finding("cloud", "ok", _cloud(machine)),
@@ -61,13 +62,8 @@ def check(facts: Facts, no_root: NoRoot | None = None) -> list[Finding]:
         *_tools(machine),
         *_room(machine),
         *([] if no_root else _disks(facts)),
-        nested_virtualization(machine, run),
+        Finding("nested virtualization", "ok" if nested.verdict == "yes" else "note", nested.text, nested.fix),
     ]
-
-
-def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
-    glyphs = {"ok": "✓", "note": "!", "problem": "✘"}
-    return [(glyphs[f["verdict"]], f["subject"], f["text"] + (f" → {f['fix']}" if f["fix"] else "")) for f in found["findings"]]
 
 
 def _root(machine: MachineFacts, no_root: NoRoot | None) -> Finding:

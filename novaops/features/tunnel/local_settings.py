@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from novaops.errors import UsageError
 from novaops.features.tunnel.settings import default_url
@@ -13,8 +14,8 @@ from novaops.formats.forward import LOOPBACK, PortForward
 from novaops.formats.names import bracketed, pair
 
 EVE = "eve"
-EVE_PAGE = (LOOPBACK, 80)
-"""Where EVE-NG serves its web page, on its own host."""
+EVE_PORTS = (443, 80)
+"""Where EVE-NG serves its web page on its own host: by TLS, to which plain http then only leads; or by plain http alone."""
 
 _LAST_PORT = 65535
 
@@ -23,10 +24,19 @@ _LAST_PORT = 65535
 class LocalForward(PortForward):
     """A port of this machine that leads through the host."""
 
+    page: bool = False
+    """EVE-NG's web page, at the first of EVE_PORTS at which the host listens."""
+
+    @property
+    def ways(self) -> tuple[Self, ...]:
+        return tuple(replace(self, port=port) for port in EVE_PORTS) if self.page else (self,)
+
     @property
     def usage(self) -> str:
         """What to type, once the port is known; "" where the protocol is not known."""
         here, url = pair(*self.entrance), default_url(self.host, self.port)
+        if self.page and url.startswith("https:"):
+            return f"https://{here}/ in a browser, which warns: the certificate is EVE-NG's own"
         if url.startswith("https:"):
             return f"curl --connect-to {self.target}:{here} {url}"
         return f"http://{here}/" if url else ""
@@ -48,12 +58,13 @@ def forwards(to: Sequence[str], listen: Sequence[str], api: Callable[[str], tupl
     fixed = [one for one in listeners if one[1]]
     if twice := next((one for one in fixed if fixed.count(one) > 1), None):
         raise UsageError(f"--listen {pair(*twice)} is there twice", fix="give each its own port")
-    return [LocalForward(*target, *listener) for target, listener in zip(targets, listeners or [(LOOPBACK, 0)] * len(targets), strict=True)]
+    places = zip(to, targets, listeners or [(LOOPBACK, 0)] * len(targets), strict=True)
+    return [LocalForward(*target, *listener, page=word == EVE) for word, target, listener in places]
 
 
 def _target(word: str, api: Callable[[str], tuple[str, int]]) -> tuple[str, int]:
     if word == EVE:
-        return EVE_PAGE
+        return LOOPBACK, EVE_PORTS[0]
     try:
         host, port = names.address(word)
     except ValueError as error:

@@ -10,9 +10,9 @@ from pathlib import Path
 from novaops.engine.desired import HostView
 from novaops.engine.secret_source import resolve
 from novaops.errors import Refused, UsageError
+from novaops.facts.nearby import PROTOCOL
 from novaops.features.vpn.configuration import SecretFiles, configuration
 from novaops.features.vpn.credentials import checked_login, proxy_file
-from novaops.features.vpn.facts.nearby import PROTOCOL
 from novaops.features.vpn.findings import Examined, Given
 from novaops.features.vpn.lint import examine
 from novaops.features.vpn.paths import LINKS, UNITS, LinkPaths

@@ -14,7 +14,7 @@ import pytest
 
 from novaops.facts.guest_run import FIRMWARE_STATUS, GuestRun, Ran
 from novaops.facts.machine import Machine, MachineFacts
-from novaops.features.host.nested import nested_virtualization
+from novaops.facts.nested import nested_virtualization
 from novaops.features.host.status import questions
 from novaops.model.question import Missing, Section
 
@@ -151,56 +151,56 @@ EMULATING = {"cpu_flag": "", "kvm_module": "", "kvm_nested": ""}
         (
             {},
             Ran("fast", 0.0042),
-            "ok",
+            "yes",
             "yes: svm, kvm_amd, /dev/kvm answers with API version 12, and ran a test guest in 0.004 s; its guests may",
         ),
-        ({"kvm_answer": "unasked"}, Ran("fast", 0.0), "ok", "yes: svm, kvm_amd, /dev/kvm opens, and ran a test guest in 0.001 s"),
+        ({"kvm_answer": "unasked"}, Ran("fast", 0.0), "yes", "yes: svm, kvm_amd, /dev/kvm opens, and ran a test guest in 0.001 s"),
         (
             EMULATING,
             Ran("slow"),
-            "note",
+            "slow",
             "yes, but slower than emulation: /dev/kvm answers with API version 12, but a test guest of 5,000,000 loops",
         ),
-        ({}, Ran("slow"), "note", "yes, but slower than emulation: svm, kvm_amd, "),
+        ({}, Ran("slow"), "slow", "yes, but slower than emulation: svm, kvm_amd, "),
         (
             {},
             Ran("unproven", why="there is no perl"),
-            "note",
+            "unproven",
             "it should, not proven: svm, kvm_amd, /dev/kvm answers with API version 12; there is",
         ),
         (
             {"kvm_answer": "cannot open: Permission denied"},
             Ran("unproven", why=DENIED),
-            "note",
+            "unproven",
             f"it should, not proven: svm, kvm_amd, /dev/kvm is there; {DENIED}",
         ),
-        ({"kvm_answer": "cannot open"}, Ran("unproven", why="no"), "note", "no: /dev/kvm does not answer: cannot open"),
-        (EMULATING, Ran("unproven", why="no"), "note", "no: the processor shows neither vmx nor svm"),
+        ({"kvm_answer": "cannot open"}, Ran("unproven", why="no"), "no", "no: /dev/kvm does not answer: cannot open"),
+        (EMULATING, Ran("unproven", why="no"), "no", "no: the processor shows neither vmx nor svm"),
         (
             {},
             Ran("failed", why="KVM_RUN ended with exit reason 17"),
-            "note",
+            "no",
             "no: /dev/kvm does not run a test guest: KVM_RUN ended with exit reason 17",
         ),
         (
             {"kvm_answer": "cannot open: Operation not permitted"},
             Ran("failed", why="open"),
-            "note",
+            "no",
             "no: /dev/kvm does not answer: cannot open: Operation",
         ),
         (
             {"kvm_device": "absent", "kvm_module": ""},
             Missing.ABSENT,
-            "note",
+            "no",
             "no: the processor has svm, but the module kvm_amd is not loaded, there is no",
         ),
-        ({"kvm_device": "regular file"}, Missing.ABSENT, "note", "no: /dev/kvm is a regular file"),
+        ({"kvm_device": "regular file"}, Missing.ABSENT, "no", "no: /dev/kvm is a regular file"),
     ],
 )
-def test_what_host_check_says(fields: dict[str, str], run: Any, verdict: str, text: str) -> None:
-    finding = nested_virtualization(machine(**fields), run)
-    assert finding.verdict == verdict
-    assert finding.text.startswith(text)
+def test_the_verdict_on_nested_virtualization(fields: dict[str, str], run: Any, verdict: str, text: str) -> None:
+    found = nested_virtualization(machine(**fields), run)
+    assert found.verdict == verdict
+    assert found.text.startswith(text)
 
 
 def test_only_host_check_and_facts_pay_for_the_guest() -> None:

@@ -24,8 +24,6 @@ from novaops.shell import join, quote, sh_file
 MAKERS = {"ext4": "e2fsprogs", "xfs": "xfsprogs", "btrfs": "btrfs-progs"}
 """Each file system that can be made, and the package that makes it."""
 
-LABEL_LENGTH = {"ext4": 16, "xfs": 12, "btrfs": 255}
-"""Bytes: ext4(5), xfs_admin(8), btrfs-filesystem(8)."""
 
 _SAME_DISK = ENDS + USERS + sh_file(__package__, "same_disk.sh")
 

@@ -10,10 +10,10 @@ from typing import Any
 from novaops.errors import HostFailed, Refused
 from novaops.facts.dns import AddressesOf
 from novaops.facts.file import FileAt, FileState
+from novaops.facts.nearby import Nearby
 from novaops.facts.succeeds import Succeeds
 from novaops.features.vpn.diagnosis import diagnose
 from novaops.features.vpn.facts.link import LinkStates
-from novaops.features.vpn.facts.nearby import Nearby
 from novaops.features.vpn.paths import LINKS, LinkPaths
 from novaops.features.vpn.resources import link_commands as commands
 from novaops.formats.names import is_address

@@ -26,7 +26,7 @@ def one(to: str, *listen: str) -> LocalForward:
     [
         ("openai", ("api.openai.com", 443)),
         ("sensenova", ("api.sensenova.cn", 443)),
-        ("eve", ("127.0.0.1", 80)),
+        ("eve", ("127.0.0.1", 443)),
         ("db.internal:5432", ("db.internal", 5432)),
         ("localhost:25", ("localhost", 25)),
         ("[2001:db8::7]:443", ("2001:db8::7", 443)),
@@ -88,12 +88,21 @@ def test_a_wrong_word_is_named(to: list[str], listen: list[str], said: str) -> N
         ("api.lab.test:8443", "9", "curl --connect-to api.lab.test:8443:127.0.0.1:9 https://api.lab.test:8443/"),
         ("[2001:db8::7]:443", "[::1]:9", "curl --connect-to [2001:db8::7]:443:[::1]:9 https://[2001:db8::7]/"),
         ("openai", "0.0.0.0:9", "curl --connect-to api.openai.com:443:127.0.0.1:9 https://api.openai.com/"),
-        ("eve", "9", "http://127.0.0.1:9/"),
+        ("eve", "9", "https://127.0.0.1:9/ in a browser, which warns: the certificate is EVE-NG's own"),
+        ("127.0.0.1:443", "9", "curl --connect-to 127.0.0.1:443:127.0.0.1:9 https://127.0.0.1/"),
         ("db:5432", "9", ""),
     ],
 )
 def test_the_line_that_uses_it(to: str, listen: str, use: str) -> None:
     assert one(to, listen).usage == use
+
+
+def test_eves_page_may_be_at_two_ports() -> None:
+    assert [(way.port, way.usage.partition(" ")[0]) for way in one("eve", "9").ways] == [
+        (443, "https://127.0.0.1:9/"),
+        (80, "http://127.0.0.1:9/"),
+    ]
+    assert len(one("openai").ways) == 1
 
 
 @given(st.text(max_size=30), st.text(max_size=30))

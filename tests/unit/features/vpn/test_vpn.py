@@ -24,11 +24,11 @@ from novaops.engine.templates import Templates
 from novaops.errors import HostFailed, Refused, UsageError
 from novaops.facts.dns import AddressesOf
 from novaops.facts.file import FileAt, FileState
+from novaops.facts.nearby import Near, Nearby
 from novaops.facts.succeeds import Succeeds
 from novaops.features.vpn import status as vpns
 from novaops.features.vpn.diagnosis import diagnose
 from novaops.features.vpn.facts.link import LinkRoute, Links, LinkState, LinkStates
-from novaops.features.vpn.facts.nearby import Near, Nearby
 from novaops.features.vpn.link import lint_file, read_profile
 from novaops.features.vpn.paths import LinkPaths
 from novaops.features.vpn.resources.link import VpnLink, VpnRemoved

@@ -22,6 +22,8 @@ class Near:
     gateways: tuple[str, ...]
     networks: tuple[tuple[str, str], ...]
     """Those that are reached without a gateway, and the device of each."""
+    routed: tuple[tuple[str, str], ...] = ()
+    """Those that are reached by a gateway, and the device that leads to it."""
 
 
 class Nearby(Singleton[Near]):
@@ -36,11 +38,13 @@ class Nearby(Singleton[Near]):
         lines = [line.split() for line in lines_of(section.stdout)]
         if not lines or lines[-1] != ["end"]:
             return Missing.UNKNOWN
-        gateways, networks = [], []
+        gateways, networks, routed = [], [], []
         for words in lines[:-1]:
             after = dict(pairwise(words))
             if "via" in after:
                 gateways.append(after["via"])
+                if words[0] not in _NO_NETWORK:
+                    routed.append((words[0], after.get("dev", "")))
             elif words[0] not in _NO_NETWORK and after.get("proto") != str(PROTOCOL):
                 networks.append((words[0], after.get("dev", "")))
-        return Near(tuple(dict.fromkeys(g for g in gateways if g != "inet6")), tuple(networks))
+        return Near(tuple(dict.fromkeys(g for g in gateways if g != "inet6")), tuple(networks), tuple(routed))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Literal
 
 from novaops.facts.guest_run import ITERATIONS, SECONDS, Ran
 from novaops.facts.machine import KVM_NUMBER, MachineFacts
-from novaops.features.host.finding import Finding
 from novaops.model.question import Missing
 
 _ADVICE = {
@@ -35,27 +35,39 @@ Reason = tuple[str, str]
 """What speaks against it, and what to do about that; "" where that follows from another reason."""
 
 
-def nested_virtualization(machine: MachineFacts, run: Ran | Literal[Missing.ABSENT]) -> Finding:
-    """Whether the host can run virtual machines of its own. "yes" is only said where it has just run one, and in time."""
-    subject = "nested virtualization"
+@dataclass(frozen=True)
+class Nested:
+    """Whether a host can run virtual machines of its own."""
+
+    verdict: Literal["yes", "slow", "unproven", "no"]
+    """yes: it has just run one, in time. slow: slower than emulation. unproven: nothing speaks against it, and none was run."""
+    text: str
+    fix: str = ""
+    at_provider: bool = False
+    """Whether it is the machine beneath that has to change."""
+
+
+def nested_virtualization(machine: MachineFacts, run: Ran | Literal[Missing.ABSENT]) -> Nested:
+    """The verdict, with what speaks for or against it. "yes" is only said where a guest has just run, and in time."""
     has = ", ".join(filter(None, [machine.cpu_flag, machine.kvm_module, _kvm_says(machine)]))
     if run is not Missing.ABSENT and run.outcome == "fast":
         deeper = {"Y": "; its guests may have guests too", "N": "; its guests may not have guests"}.get(machine.kvm_nested, "")
-        return Finding(subject, "ok", f"yes: {has}, and ran a test guest in {max(run.seconds, 0.001):.3f} s{deeper}")
+        return Nested("yes", f"yes: {has}, and ran a test guest in {max(run.seconds, 0.001):.3f} s{deeper}")
     if run is not Missing.ABSENT and run.outcome == "slow":
         text = f"yes, but slower than emulation: {has}, but a test guest of {ITERATIONS:,} loops did not end in {SECONDS} s"
         beneath = _ADVICE.get(machine.cloud, "the hypervisor beneath has to pass the processor's own vmx or svm on, not emulate it")
-        return Finding(subject, "note", text, f"qemu -accel tcg is faster here; or {beneath}")
+        return Nested("slow", text, f"qemu -accel tcg is faster here; or {beneath}", at_provider=True)
     denied = run is not Missing.ABSENT and run.outcome == "unproven" and "Permission denied" in machine.kvm_answer
     reasons = [*_of_processor(machine), *_of_device(machine, denied=denied)]
     if run is not Missing.ABSENT and run.outcome == "failed" and not reasons:
         reasons.append((f"/dev/kvm does not run a test guest: {run.why}", _after_failure(run.why)))
     if reasons:
-        fixes = dict.fromkeys(fix for _, fix in reasons if fix)
-        return Finding(subject, "note", f"no: {', '.join(text for text, _ in reasons)}", "; then ".join(fixes))
+        fix = "; then ".join(dict.fromkeys(fix for _, fix in reasons if fix))
+        at_provider = _without_flag(machine) and machine.virtualization != "none"
+        return Nested("no", f"no: {', '.join(text for text, _ in reasons)}", fix, at_provider=at_provider)
     if run is Missing.ABSENT:
-        return Finding(subject, "note", f"it should, not proven: {has}; no test guest was run")
-    return Finding(subject, "note", f"it should, not proven: {has}; {run.why}", _to_prove(machine, run.why, denied=denied))
+        return Nested("unproven", f"it should, not proven: {has}; no test guest was run")
+    return Nested("unproven", f"it should, not proven: {has}; {run.why}", _to_prove(machine, run.why, denied=denied))
 
 
 def _kvm_says(machine: MachineFacts) -> str:
@@ -66,10 +78,10 @@ def _kvm_says(machine: MachineFacts) -> str:
 
 def _of_processor(machine: MachineFacts) -> Iterator[Reason]:
     """On other processors than Intel's and AMD's neither a flag nor a module tells; there /dev/kvm is all there is."""
-    if machine.architecture not in {"", "x86_64", "i686"}:
+    if not _of_x86(machine):
         return
     contained = machine.virtualization in _CONTAINERS
-    if not machine.cpu_flag:
+    if _without_flag(machine):
         firmware = "switch VT-x or AMD-V (SVM) on in the firmware's setup"
         beneath = firmware if machine.virtualization == "none" else "the hypervisor beneath must pass vmx or svm on to this host"
         yield "the processor shows neither vmx nor svm", _ADVICE.get(machine.cloud, beneath)
@@ -84,6 +96,14 @@ def _of_processor(machine: MachineFacts) -> Iterator[Reason]:
             yield text, f"modprobe {module}"
 
 
+def _of_x86(machine: MachineFacts) -> bool:
+    return machine.architecture in {"", "x86_64", "i686"}
+
+
+def _without_flag(machine: MachineFacts) -> bool:
+    return _of_x86(machine) and not machine.cpu_flag
+
+
 def _other_kernel(machine: MachineFacts) -> str:
     if machine.os_id == "ubuntu":
         return f"apt-get install linux-modules-extra-{machine.kernel}"
@@ -96,7 +116,7 @@ def _of_device(machine: MachineFacts, *, denied: bool) -> Iterator[Reason]:
     anew = f", and {_GIVE_IT}" if contained else f" && {_MAKE_IT}"
     kind = machine.kvm_device
     if kind == "absent":
-        here = machine.kvm_module or machine.architecture not in {"", "x86_64", "i686"}
+        here = machine.kvm_module or not _of_x86(machine)
         on_arm = _ADVICE.get(machine.cloud, "the firmware or hypervisor beneath has to start Linux with virtualization (Arm: at EL2)")
         yield "there is no /dev/kvm", "" if not here else _GIVE_IT if contained else _MAKE_IT if machine.kvm_module else on_arm
     elif kind != "character":

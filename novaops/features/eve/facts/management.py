@@ -1,0 +1,52 @@
+"""The network card by which the host is reached, and what has its address."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import ClassVar
+
+from novaops.model.question import Missing, Section, Singleton
+
+
+@dataclass(frozen=True)
+class ManagementFacts:
+    device: str
+    """What the default route leads through."""
+    mac: str
+    kind: str
+    """"" for a card, else what `ip link` calls it: bridge, vlan, bond, veth."""
+    network: str
+    """The text of the file by which systemd-networkd gives it its address; "" where networkd does not."""
+    bridge: bool
+    """Whether there is something named pnet0."""
+
+
+class Management(Singleton[ManagementFacts]):
+    """ABSENT where there is no default route."""
+
+    family: ClassVar[str] = "eve-management"
+
+    @classmethod
+    def script_one(cls) -> str:
+        return """\
+device=$(ip -4 route show default 2>/dev/null | sed -n 's/.* dev \\([^ ]*\\).*/\\1/p' | head -n 1)
+[ -n "$device" ] || { echo '[]'; exit 0; }
+ip -d -j link show dev "$device" || exit
+[ ! -e /sys/class/net/pnet0 ] || echo bridge
+file=$(networkctl status --no-pager "$device" 2>/dev/null | sed -n 's/^ *Network File: //p')
+case $file in /*) echo file; cat "$file" ;; esac
+"""
+
+    @classmethod
+    def parse_one(cls, section: Section) -> ManagementFacts | Missing:
+        head, _, text = section.stdout.partition("\nfile\n")
+        first, _, more = head.strip().partition("\n")
+        try:
+            links = json.loads(first)
+        except ValueError:
+            return Missing.UNKNOWN
+        if not links:
+            return Missing.ABSENT
+        link = links[0]
+        return ManagementFacts(link["ifname"], link.get("address", ""), link.get("linkinfo", {}).get("info_kind", ""), text, bool(more))

@@ -1,0 +1,104 @@
+"""The host's side of an upload: what is there, and putting in place what arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from novaops.errors import HostFailed
+from novaops.features.eve import paths
+from novaops.features.eve.image_names import FOLDERS, ImageName
+from novaops.features.eve.image_source import Part
+from novaops.shell import assign, lines_of, quote, sh_file, whole
+from novaops.ssh.session import Session
+
+_SLOWEST = 20 << 20
+"""Bytes a second that a host sums, converts and checks, at the least."""
+_REFUSED = 65
+"""The exit status of image_finish.sh for what did not arrive whole, or is damaged."""
+
+
+@dataclass(frozen=True)
+class OnHost:
+    """What the host has of an image."""
+
+    room: int
+    """Bytes."""
+    parts: Mapping[str, int] = field(default_factory=dict)
+    """By sha256 how many bytes of it an upload has left."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """By name the sha256 of each file of the image, where that is there."""
+
+
+class ImageHost:
+    def __init__(self, session: Session, name: ImageName) -> None:
+        self.session, self.name = session, name
+
+    @property
+    def _place(self) -> str:
+        return f"{paths.ADDONS}/{FOLDERS[self.name.kind]}"
+
+    def look(self, parts: Sequence[Part] = (), *, prepare: bool = False) -> OnHost:
+        """Without `parts` the image's own files are not looked at. `prepare` makes the directory that takes the upload.
+
+        Raises HostFailed.
+        """
+        assert self.session.connection is not None
+        values = assign(
+            addons=paths.ADDONS,
+            folder=FOLDERS[self.name.kind],
+            name=self.name.name,
+            owner=str(self.session.connection.user),
+            compare="yes" if parts else "",
+            prepare="yes" if prepare else "",
+        )
+        printed = self._run(values + sh_file(__package__, "image_begin.sh"), parts)
+        words = [line.split(" ", 2) for line in lines_of(printed)]
+        if ["no-eve"] in words:
+            what = f"{self.session.target} has no EVE-NG"
+            raise HostFailed(what, why=f"There is no {paths.ADDONS}.", fix="novaops eve install HOST makes one")
+        (room,) = [int(line[1]) for line in words if line[0] == "room"]
+        return OnHost(
+            room,
+            {line[1]: int(line[2]) for line in words if line[0] == "part"},
+            {line[2]: line[1] for line in words if line[0] == "file"},
+        )
+
+    def writer(self, part: Part, offset: int) -> str:
+        """A command that writes its standard input into the file that takes the upload, from that byte on.
+
+        Whatever a writer before it may still have to write has the same place in the file, and the same content.
+        """
+        file = quote(f"{self._place}/.novaops-upload/{part.sha256}")
+        return f"exec dd of={file} bs=1M seek={offset} oflag=seek_bytes conv=notrunc status=none"
+
+    def finish(self, parts: Sequence[Part]) -> None:
+        """Raises HostFailed; then nothing of the image is there but what was before."""
+        lines = [f"{part.sha256} {part.convert or ('as-is' if part.checked else _unchecked(part))} {part.name}" for part in parts]
+        values = assign(
+            addons=paths.ADDONS,
+            wrapper=paths.WRAPPER,
+            folder=FOLDERS[self.name.kind],
+            name=self.name.name,
+            directory="yes" if self.name.kind == "qemu" else "",
+            parts="\n".join(lines),
+        )
+        self._run(values + sh_file(__package__, "image_finish.sh"), parts)
+
+    def clear(self) -> None:
+        """Take away what an upload has left."""
+        self._run(f"rm -rf {quote(f'{self._place}/.novaops-upload')}", ())
+
+    def _run(self, script: str, parts: Sequence[Part]) -> str:
+        """Raises HostFailed."""
+        seconds = self.session.target.timeout + sum(part.size for part in parts) / _SLOWEST
+        done = self.session.run(whole(script), timeout=seconds)
+        if done.status:
+            kept = "Nothing was put in place, and what was sent is gone." if done.status == _REFUSED else "Nothing was put in place."
+            what = f"the image {self.name.name} was not put in place on {self.session.target}"
+            raise HostFailed(what, why=f"{done.stderr.strip()}\n{kept}".strip())
+        return done.stdout
+
+
+def _unchecked(part: Part) -> str:
+    return "qcow2" if part.name.endswith(".qcow2") else "as-is"

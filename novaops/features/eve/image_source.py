@@ -1,0 +1,197 @@
+"""The files of an image on the operator's machine: looked at, checked, and made what EVE-NG takes, before anything is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+from novaops.errors import Refused, UsageError
+from novaops.features.eve.disk_format import CONVERTED, HEAD, TAIL, Format, damage, format_of, licence_damage
+from novaops.features.eve.image_names import LICENCE, ImageName, Said, image_name
+
+_CHUNK = 1 << 20
+_LEAKS = 3
+"""qemu-img check: clusters are lost, and nothing else is wrong."""
+_NOT_CHECKED = 63
+
+Tell = Callable[[str], None]
+
+_DISK = re.compile(r"\.(vmdk|vhd|vhdx|vdi|qcow2|img|raw)$", re.IGNORECASE)
+"""A disk in an appliance, by its name."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file as it was given, or as it was unpacked."""
+
+    path: Path
+    label: str
+    """Its name, for messages; within a directory DIRECTORY/NAME."""
+    format: Format
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file as it is sent."""
+
+    name: str
+    path: Path
+    size: int
+    sha256: str
+    convert: Format | None
+    """What the host has to convert it from; None: it is sent as it stays."""
+    checked: bool
+    """Whether qemu-img has looked at it here."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    name: ImageName
+    sources: Sequence[Source]
+
+
+class ImageSource:
+    """The files given. A context manager: what was unpacked or converted is in a directory that is gone at the end."""
+
+    def __init__(self, files: Sequence[Path], said: Said, tell: Tell = lambda _: None) -> None:
+        self.files, self.said, self._tell = files, said, tell
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def look(self) -> Prepared:
+        """What the files are, and how they are to be named. Raises UsageError, and Refused for a file that is damaged."""
+        sources = [source for file in self.files for source in self._unpacked(file)]
+        name = image_name([source.label for source in sources], self.said)
+        for source in sources:
+            _check_kind(source, name)
+        return Prepared(name, sources)
+
+    def parts(self, prepared: Prepared) -> Iterator[Part]:
+        """Each file, checked, converted and summed. Raises Refused for a damaged one."""
+        qemu_img = shutil.which("qemu-img")
+        for source, name in zip(prepared.sources, prepared.name.files, strict=True):
+            path, convert, checked = source.path, None, False
+            if prepared.name.kind == "qemu" and source.format in {"qcow2", *CONVERTED}:
+                if qemu_img:
+                    path, checked = self._as_qcow2(qemu_img, source), True
+                elif source.format != "qcow2":
+                    convert = source.format
+            elif prepared.name.kind == "dynamips" and zipfile.is_zipfile(source.path):
+                path = self._unzipped(source)
+            self._tell(f"summing {source.label}")
+            yield Part(name, path, path.stat().st_size, _sha256(path), convert, checked)
+
+    def _scratch(self) -> Path:
+        return Path(self._stack.enter_context(TemporaryDirectory(prefix="novaops-")))
+
+    def _unpacked(self, file: Path) -> list[Source]:
+        if file.is_dir():
+            inside = sorted(path for path in file.iterdir() if path.is_file() and not path.name.startswith("."))
+            if not inside:
+                raise UsageError(f"{file} has no files")
+            return [_source(path, f"{file.resolve().name}/{path.name}") for path in inside]
+        source = _source(file, file.name)
+        return self._from_ova(source) if source.format == "ova" else [source]
+
+    def _from_ova(self, source: Source) -> list[Source]:
+        """The disks of an appliance, in the order in which its description names them."""
+        self._tell(f"unpacking {source.label}")
+        scratch = self._scratch()
+        try:
+            with tarfile.open(source.path) as archive:
+                members = {member.name: member for member in archive.getmembers() if member.isfile()}
+                described = next((name for name in members if name.lower().endswith(".ovf")), None)
+                read = archive.extractfile(members[described]) if described else None
+                text = read.read().decode("utf-8", "replace") if read else ""
+                named = dict.fromkeys(re.findall(r'href="([^"]+)"', text))
+                disks = [name for name in (*named, *sorted(set(members) - set(named))) if name in members and _DISK.search(name)]
+                for disk in disks:
+                    archive.extract(members[disk], scratch, filter="data")
+        except (tarfile.TarError, OSError) as error:
+            raise Refused(f"{source.label} cannot be unpacked", why=str(error)) from error
+        if not disks:
+            raise Refused(f"{source.label} has no disk in it", why=f"It has {', '.join(members) or 'nothing'}.")
+        stem = source.path.stem
+        return [_source(scratch / disk, stem if len(disks) == 1 else f"{stem}/{Path(disk).name}") for disk in disks]
+
+    def _as_qcow2(self, qemu_img: str, source: Source) -> Path:
+        self._tell(f"checking {source.label}")
+        done = _run(qemu_img, "check", "-f", source.format, str(source.path))
+        if done.returncode not in {0, _LEAKS, _NOT_CHECKED}:
+            said = (done.stdout + done.stderr).strip()
+            raise Refused(f"{source.label} is damaged: nothing was sent", why=said[-500:], fix="copy or download it again")
+        if source.format == "qcow2":
+            return source.path
+        self._tell(f"converting {source.label} to qcow2")
+        made = self._scratch() / "disk.qcow2"
+        done = _run(qemu_img, "convert", "-f", source.format, "-O", "qcow2", str(source.path), str(made))
+        if done.returncode:
+            raise Refused(f"{source.label} cannot be converted: nothing was sent", why=done.stderr.strip()[-500:])
+        return made
+
+    def _unzipped(self, source: Source) -> Path:
+        self._tell(f"unpacking {source.label}")
+        made = self._scratch() / "image"
+        with zipfile.ZipFile(source.path) as archive, made.open("wb") as file:
+            (first, *others) = archive.namelist()
+            if others:
+                raise Refused(f"{source.label} has several files in it", why=f"It has {', '.join([first, *others][:5])}.")
+            with archive.open(first) as packed:
+                shutil.copyfileobj(packed, file, _CHUNK)
+        return made
+
+
+def _run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, errors="replace")
+
+
+def _source(path: Path, label: str) -> Source:
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+            size = path.stat().st_size
+            file.seek(max(0, size - TAIL))
+            tail = file.read(TAIL)
+    except OSError as error:
+        raise UsageError(f"the image cannot be read: {path}", why=error.strerror or str(error)) from None
+    kind = format_of(head, tail)
+    if why := damage(kind, head, size):
+        raise Refused(f"{label} is damaged: nothing was sent", why=f"{why[0].upper()}{why[1:]}.", fix="copy or download it again")
+    return Source(path, label, kind)
+
+
+def _check_kind(source: Source, name: ImageName) -> None:
+    """Raises Refused for a file that cannot be what it is named."""
+    if name.name == LICENCE:
+        why = licence_damage(source.path.read_text("utf-8", "replace"))
+        if why:
+            raise Refused(f"{source.label} is no licence file of IOL", why=f"{why[0].upper()}{why[1:]}.")
+        return
+    allowed = {"qemu": {"qcow2", "iso", *CONVERTED}, "iol": {"elf"}, "dynamips": {"elf", "zip", "raw", "unknown"}}[name.kind]
+    if source.format not in allowed:
+        what = "nothing that is known here" if source.format == "unknown" else source.format
+        raise Refused(f"{source.label} is no image of {name.template}: it is {what}", fix="images are qcow2, vmdk, vhd, ova, raw or iso")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

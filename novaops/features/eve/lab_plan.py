@@ -1,0 +1,224 @@
+"""What has to be done so that EVE-NG has the lab that a file describes. Pure: facts in, changes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from novaops.errors import Refused
+from novaops.features.eve.topology import End, Link, Topology
+
+AUTHOR = "novaops"
+"""The author of the labs that `lab up` makes. A lab of another author is somebody's own."""
+RUNNING = 2
+MISSING = ".missing"
+_KINDS = ("iol", "dynamips", "qemu", "docker", "vpcs")
+
+
+@dataclass(frozen=True)
+class FoundNode:
+    number: int
+    name: str
+    template: str
+    image: str
+    status: int
+    url: str
+    interfaces: tuple[tuple[str, int], ...]
+    """Each one's name, and the number of its network, 0 for none."""
+
+    @property
+    def runs(self) -> bool:
+        return self.status == RUNNING
+
+    def index(self, wanted: str) -> int | None:
+        """The interface of that name or number: `e1`, `eth1` and `1` are the second one where none is called so."""
+        names = [name.lower() for name, _ in self.interfaces]
+        if wanted.lower() in names:
+            return names.index(wanted.lower())
+        plain = re.fullmatch(r"(?:e|eth|ethernet)?(\d+)", wanted.lower())
+        return int(plain[1]) if plain and int(plain[1]) < len(names) else None
+
+
+@dataclass(frozen=True)
+class FoundNetwork:
+    number: int
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class FoundLab:
+    """The lab as it is now."""
+
+    author: str | None
+    """None: there is no such lab."""
+    nodes: Mapping[str, FoundNode] = field(default_factory=dict)
+    networks: Sequence[FoundNetwork] = ()
+
+    @property
+    def exists(self) -> bool:
+        return self.author is not None
+
+    def members(self, network: int) -> set[tuple[str, int]]:
+        """The interfaces in a network: node and number."""
+        return {
+            (node.name, index)
+            for node in self.nodes.values()
+            for index, (_, connected) in enumerate(node.interfaces)
+            if connected == network
+        }
+
+
+@dataclass(frozen=True)
+class FoundServer:
+    """What the whole EVE-NG says of itself."""
+
+    running: int
+    limit: int
+    templates: Mapping[str, str]
+    """Titles by name; one that ends in MISSING has no image."""
+    images: Mapping[str, Sequence[str]]
+    """By the templates that the file names."""
+    ethernets: Mapping[str, int]
+    """How many interfaces a node of each of these templates has."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """qemu, iol, dynamips or docker, by template."""
+
+
+def running_nodes(status: Mapping[str, Any]) -> int:
+    """How many nodes run on the whole server."""
+    return sum(int(status.get(kind) or 0) for kind in _KINDS)
+
+
+def refuse_foreign(topology: Topology, found: FoundLab) -> None:
+    """Raises Refused for a lab that novaops has not made."""
+    if found.exists and found.author != AUTHOR:
+        raise Refused(
+            f"there is a lab {topology.path} already, and novaops has not made it",
+            why=f"Its author is {found.author or 'nobody'}.",
+            fix="give this one another name: in the file",
+        )
+
+
+def refuse_unfit(topology: Topology, found: FoundLab, server: FoundServer) -> None:
+    """Raises Refused for what cannot come to run: before anything is made or started."""
+    refuse_foreign(topology, found)
+    for name in topology.nodes:
+        node = topology.node(name)
+        _refuse_image(name, str(node.template), node.image, server)
+        there = found.nodes.get(name)
+        if there and (there.template != node.template or (node.image and there.image != node.image)):
+            raise Refused(
+                f"the lab has a node {name} of {there.image or there.template}, where the file says {node.image or node.template}",
+                why="A node keeps its image, and what is on its disks would be lost with it.",
+                fix="take the lab down first, or give the node another name",
+            )
+    starting = sum(not (name in found.nodes and found.nodes[name].runs) for name in topology.nodes)
+    if starting and server.running + starting > server.limit:
+        raise Refused(
+            f"{starting} nodes are to be started, and {server.running} run: this EVE-NG runs {server.limit} at once",
+            why="Nothing was started.",
+            fix="stop others, take fewer nodes; or with a licence of EVE-NG 7 write licensed: true into the file",
+        )
+
+
+def _refuse_image(node: str, template: str, image: str | None, server: FoundServer) -> None:
+    title = server.templates.get(template)
+    if title is None:
+        raise Refused(f"node {node}: this EVE-NG has no template {template}", fix=f"it has {', '.join(sorted(server.templates))}")
+    have = server.images.get(template, ())
+    if title.endswith(MISSING) or (image and image not in have):
+        what = f"there is no image {image}" if image and have else f"there is no image for the template {template}"
+        why = f"It has {', '.join(have)}." if have else ""
+        raise Refused(f"node {node}: {what}", why=why, fix=f"novaops eve image add FILE HOST --template {template}")
+
+
+def numbered(topology: Topology) -> list[tuple[Link, tuple[End, ...]]]:
+    """Each link with an interface for every end: those that name none take the next of the node that no link names."""
+    taken: dict[str, set[str]] = {}
+    for link in topology.links:
+        for end in link.ends:
+            if end.interface is not None:
+                number = re.search(r"(\d+)$", end.interface)
+                taken.setdefault(end.node, set()).add(number[1] if number else end.interface)
+    return [(link, tuple(_with_interface(topology, end, taken) for end in link.ends)) for link in topology.links]
+
+
+def _with_interface(topology: Topology, end: End, taken: dict[str, set[str]]) -> End:
+    if end.interface is not None or topology.is_cloud(end):
+        return end
+    own = taken.setdefault(end.node, set())
+    free = next(str(number) for number in range(len(own) + 1) if str(number) not in own)
+    own.add(free)
+    return End(node=end.node, interface=free)
+
+
+def node_body(topology: Topology, name: str, server: FoundServer) -> dict[str, Any]:
+    """What EVE-NG is told of a new node: with as many interfaces as its links need."""
+    node = topology.node(name)
+    said = {"type": server.kinds.get(str(node.template), "qemu"), **node.given(), "name": name}
+    ends = [end.interface or "" for _, ends in numbered(topology) for end in ends if end.node == name]
+    numbers = [int(found[1]) for found in (re.fullmatch(r"(?:e|eth|ethernet)?(\d+)", one.lower()) for one in ends) if found]
+    needed = max([len(ends), *(number + 1 for number in numbers)])
+    if "ethernet" not in said and needed > server.ethernets.get(str(node.template), 0):
+        said["ethernet"] = needed
+    place = list(topology.nodes).index(name)
+    return {"left": 100 + 200 * (place % 5), "top": 100 + 200 * (place // 5), **said}
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A link that is to be made: these interfaces into that network."""
+
+    link: Link
+    network: int | None
+    """None: a new one."""
+    kind: str
+    name: str
+    connect: tuple[tuple[str, int], ...]
+    """Node and number of the interface."""
+
+
+def wires(topology: Topology, found: FoundLab) -> Iterator[Wire]:
+    """The links that are not as the file says, once every node is there. Raises Refused."""
+    for link, ends in numbered(topology):
+        cloud = next((end.node for end in ends if topology.is_cloud(end)), None)
+        inner = [(end.node, _index(found.nodes[end.node], end)) for end in ends if not topology.is_cloud(end)]
+        now = {found.nodes[node].interfaces[index][1] for node, index in inner} - {0}
+        network = _network(link, cloud, inner, now, found)
+        connect = tuple(one for one in inner if found.nodes[one[0]].interfaces[one[1]][1] != network)
+        if network is None or connect:
+            yield Wire(link, network, cloud or "bridge", cloud or link.name, connect)
+
+
+def _index(node: FoundNode, end: End) -> int:
+    found = node.index(end.interface or "")
+    if found is None:
+        names = ", ".join(name for name, _ in node.interfaces)
+        raise Refused(f"links: {end.node} has no interface {end.interface}", why=f"It has {names}.", fix="or give it more: ethernet")
+    return found
+
+
+def _network(link: Link, cloud: str | None, inner: list[tuple[str, int]], now: set[int], found: FoundLab) -> int | None:
+    """The network that the ends are to be in; None where it has to be made. Raises Refused where one of them is elsewhere."""
+    if cloud is not None:
+        known = next((one.number for one in found.networks if one.kind == cloud), None)
+        if now - {known}:
+            raise _elsewhere(link)
+        return known
+    empty = next((one.number for one in found.networks if one.name == link.name and not found.members(one.number)), None)
+    if not now:
+        return empty
+    if len(now) > 1 or found.members(min(now)) - set(inner):
+        raise _elsewhere(link)
+    return min(now)
+
+
+def _elsewhere(link: Link) -> Refused:
+    return Refused(
+        f"the link {link} cannot be made",
+        why="One of its interfaces is connected to something else in that lab.",
+        fix="take that link away in the lab, or give it other interfaces in the file",
+    )

@@ -1,0 +1,12 @@
+# What EVE-NG's host looks like, as lines of WORD VALUE. Arguments: ADDONS, CONFIGURED, and novaops's file of sshd.
+# shellcheck shell=sh
+for unit in apache2 mysql; do echo "unit $unit $(systemctl is-active "$unit" 2>/dev/null)"; done
+echo "addons $(findmnt -n -o SOURCE --mountpoint "$1" 2>/dev/null | tail -n 1)"
+[ ! -L "$1" ] || echo link
+[ ! -e "$2" ] || echo configured
+echo "kernel $(uname -r)"
+echo "newest $(ls /boot | sed -n 's/^vmlinuz-//p' | grep -e eve | sort -V | tail -n 1)"
+echo "way $(ip -4 route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1)"
+[ ! -e /sys/class/net/pnet0/brif/eth0 ] || echo member
+echo "root $(sshd -T 2>/dev/null | sed -n 's/^permitrootlogin //p')"
+echo "kept $(sed -n 's/^PermitRootLogin //p' "$3" 2>/dev/null)"

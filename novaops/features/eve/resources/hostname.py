@@ -1,0 +1,68 @@
+"""The host's name and domain, which the wizard of the first login would have asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from novaops.facts.file import FileAt, FileState
+from novaops.facts.machine import Machine
+from novaops.model.action import Action, Command, WriteFile
+from novaops.model.plan import Change, Resource, Step
+from novaops.model.question import Facts, Question
+from novaops.resources.file import File
+from novaops.shell import quote, whole_lines
+
+HOSTS = "/etc/hosts"
+CLOUD_INIT = "/etc/cloud/cloud.cfg.d/99-novaops-eve.cfg"
+_COMMENT = "# managed by novaops (novaops eve install)"
+
+
+@dataclass(frozen=True)
+class Hostname(Resource):
+    name: str
+    domain: str
+
+    @property
+    def id(self) -> str:
+        return "eve:hostname"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield from (Machine(), FileAt(HOSTS), FileAt(CLOUD_INIT))
+
+    def plan(self, facts: Facts) -> Iterator[Step]:
+        changes: list[Change] = []
+        actions: list[Action] = []
+        if (now := facts.known(Machine()).hostname) != self.name:
+            changes.append(Change("hostname", now, self.name))
+            actions.append(_set(self.name, _set(now)))
+        found = facts[FileAt(HOSTS)]
+        old = found if isinstance(found, FileState) else None
+        text = ((old.content if old else None) or b"").decode("utf-8", "surrogateescape")
+        if (wanted := self._hosts(text)) != text:
+            changes.append(Change("hosts", None, self._line))
+            kept = (old.mode, old.owner, old.group) if old else ("0644", "root", "root")
+            content = wanted.encode("utf-8", "surrogateescape")
+            actions.append(WriteFile(HOSTS, content, *kept, before=old.content if old else None, permissions_before=kept if old else None))
+        for step in File(CLOUD_INIT, f"{_COMMENT}\npreserve_hostname: true\n").plan(facts):
+            changes.append(Change("cloud-init", None, "leaves the name as it is"))
+            actions += [Command(("mkdir", "-p", "--", CLOUD_INIT.rpartition("/")[0])), *step.actions]
+        if changes:
+            yield Step(self.id, tuple(changes), tuple(actions))
+
+    @property
+    def _line(self) -> str:
+        names = f"{self.name}.{self.domain} {self.name}" if self.domain else self.name
+        return f"127.0.1.1 {names} {_COMMENT}"
+
+    def _hosts(self, text: str) -> str:
+        """Its own line is the one with the comment; the others stay."""
+        if self._line in text.split("\n"):
+            return text
+        others = "".join(line for line in whole_lines(text) if not line.rstrip("\n").endswith(_COMMENT))
+        return f"{others}{'' if not others or others.endswith(chr(10)) else chr(10)}{self._line}\n"
+
+
+def _set(name: str, undo: Command | None = None) -> Command:
+    return Command(("hostnamectl", "set-hostname", "--", name), holds=f'[ "$(uname -n)" = {quote(name)} ]', undo=undo)

@@ -1,0 +1,69 @@
+"""How root may log in over ssh. The packages write `PermitRootLogin yes` into sshd's main file; a file that is read first outweighs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from novaops.errors import HostFailed, Refused
+from novaops.facts.file import FileAt, FileState
+from novaops.facts.sshd import SshdEffective, SshdState
+from novaops.features.eve.paths import SSHD
+from novaops.model.plan import Change, Resource, Risk, Step
+from novaops.model.question import Facts, Missing, Question
+from novaops.resources.file import File
+from novaops.resources.sshd_file import TESTS, taken_up
+
+_KEYWORD = "PermitRootLogin"
+_OTHER_NAMES = {"without-password": "prohibit-password"}
+
+
+@dataclass(frozen=True)
+class RootLogin(Resource):
+    wanted: str
+    """as-is: what counts now. Once the file is there: what it says."""
+
+    @property
+    def id(self) -> str:
+        return "eve:root-login"
+
+    def questions(self) -> Iterable[Question[Any]]:
+        yield from (SshdState(), SshdEffective("root"), FileAt(SSHD))
+
+    def plan(self, facts: Facts) -> Iterator[Step]:
+        sshd = facts.known(SshdState())
+        if not sshd.directory:
+            raise Refused(
+                f"sshd of this host reads no {SSHD.rpartition('/')[0]}",
+                why=f"The packages set {_KEYWORD} yes, and nothing would outweigh it.",
+            )
+        effective = _effective(facts)
+        wanted = self._value(facts)
+        text = f"# managed by novaops (novaops eve install): the packages write {_KEYWORD} yes into {'/etc/ssh/sshd_config'}\n{_KEYWORD} {wanted}\n"
+        file = File(SSHD, text, "0600", check=("sh", "-c", f'{TESTS}tests -f "$1"', "sshd-accepts", "{}"), then=taken_up(sshd))
+        for step in file.plan(facts):
+            yield replace(
+                step, resource=self.id, changes=(Change(_KEYWORD, None if effective == wanted else effective, wanted),), risk=Risk.LOCKOUT
+            )
+
+    def verify_works(self, facts: Facts) -> None:
+        wanted, found = self._value(facts), _effective(facts)
+        if found != wanted:
+            raise HostFailed(
+                f"sshd has {_KEYWORD} {found} for root, though {SSHD} says {wanted}", fix=f"look for {_KEYWORD} in the other files of sshd"
+            )
+
+    def _value(self, facts: Facts) -> str:
+        if self.wanted != "as-is":
+            return self.wanted
+        found = facts[FileAt(SSHD)]
+        text = (found.content or b"").decode("utf-8", "replace") if isinstance(found, FileState) else ""
+        said = [line.split(" ")[1] for line in text.splitlines() if line.startswith(f"{_KEYWORD} ")]
+        return said[0] if said else _effective(facts)
+
+
+def _effective(facts: Facts) -> str:
+    settings = facts[SshdEffective("root")]
+    said = "" if settings is Missing.ABSENT else settings.get(_KEYWORD.lower(), ("",))[0]
+    return _OTHER_NAMES.get(said, said)

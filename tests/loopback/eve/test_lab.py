@@ -1,0 +1,171 @@
+"""`eve lab` through a real ssh connection, against the stand-in, whose nodes boot under qemu."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from novaops.features.eve import lab_run
+from tests.loopback.eve.conftest import Eve, made
+from tests.support.eve import StandIn
+from tests.support.eve_standin import guest
+from tests.support.eve_standin.state import Fault
+
+LAB = """\
+nodes:
+  r1: {template: linux, image: linux-guest}
+  r2: {template: linux}
+links:
+  - r1:e1-r2:e0
+  - [r1, pnet0]
+validate:
+  - {from: r1, ping: 10.0.0.2, within: 20}
+"""
+
+
+@pytest.fixture
+def pro(tmp_path: Path) -> Iterator[StandIn]:
+    yield from made(tmp_path / "pro", "pro")
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> str:
+    file = tmp_path / "triangle.yml"
+    file.write_text(LAB)
+    return str(file)
+
+
+def statuses(host: Any) -> set[str]:
+    return {step["status"] for step in host["steps"]}
+
+
+def test_a_lab_is_made_started_proven_and_taken_away(eve: Eve, lab: str) -> None:
+    assert eve("lab", "up", lab, "--check")[0] == 3
+    known = eve.standin.eve
+    assert not known.labs
+
+    code, host = eve("lab", "up", lab, "--wait", "30")
+    assert (code, host["error"]) == (0, None)
+    assert statuses(host) == {"changed"}
+    assert len(known.running) == 2
+    made_lab = known.labs["/triangle.unl"]
+    kinds = {end: made_lab.networks[number]["type"] for end, number in made_lab.wires.items()}
+    assert kinds == {(1, 1): "bridge", (2, 0): "bridge", (1, 0): "pnet0"}
+    assert [network["visibility"] for network in made_lab.networks.values()] == [0, 1]
+
+    changing = len(eve.standin.calls("POST") + eve.standin.calls("PUT"))
+    code, host = eve("lab", "up", lab)
+    assert (code, statuses(host)) == (0, {"unchanged"})
+    assert len(eve.standin.calls("POST") + eve.standin.calls("PUT")) == changing
+
+    assert eve("lab", "validate", lab)[0] == 0
+    code, host = eve("lab", "status", lab)
+    assert code == 0
+    assert [node["state"] for node in host["nodes"]] == ["running", "running"]
+
+    assert eve("lab", "down", lab, "--check")[0] == 3
+    assert eve("lab", "down", lab)[0] == 0
+    assert not known.labs
+    assert len(known.running) == 0
+    code, host = eve("lab", "down", lab)
+    assert (code, host["error"], host["status"]) == (0, None, "unchanged")
+
+
+def test_on_eve_ng_7_with_a_certificate_of_its_own(eve: Eve, pro: StandIn, lab: str) -> None:
+    eve.standin = pro
+    code, host = eve("lab", "up", lab, "--wait", "30")
+    assert (code, host["error"]) == (0, None)
+    assert eve("lab", "down", lab)[0] == 0
+    assert len(pro.eve.running) == 0
+    assert any(call.endswith("/stop/stopmode=3") for call in pro.calls("GET"))
+
+
+ONE = "nodes: {r1: {template: linux}}\n"
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> str:
+    file = tmp_path / "one.yml"
+    file.write_text(ONE)
+    return str(file)
+
+
+def test_a_node_that_stays_at_status_0_is_no_success(eve: Eve, one: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab_run, "_START_SECONDS", 1.0)
+    (eve.standin.root / "addons/qemu/linux-guest/hda.qcow2").rename(eve.standin.root / "addons/qemu/linux-guest/disk.qcow2")
+    code, host = eve("lab", "up", one)
+    assert (code, host["status"]) == (1, "failed")
+    assert host["error"]["what"] == "r1 does not come to run"
+    assert "linux-guest" in host["error"]["why"]
+
+
+def test_a_console_that_says_nothing_is_no_success(eve: Eve, one: str) -> None:
+    file = eve.standin.root / "addons/qemu/linux-guest/hda.qcow2"
+    file.write_bytes(guest.qcow2(b"\xf4\xeb\xfd".ljust(510, b"\0") + b"\x55\xaa"))  # hlt, for ever
+    code, host = eve("lab", "up", one, "--wait", "0")
+    assert (code, host["error"]["what"]) == (1, "r1 runs, and its console says nothing")
+    assert eve("lab", "validate", one)[0] == 1
+
+
+def test_the_limit_is_said_before_anything_is_made(eve: Eve, pro: StandIn, tmp_path: Path) -> None:
+    eve.standin = pro
+    eight = tmp_path / "eight.yml"
+    eight.write_text("defaults: {template: linux}\nnodes: [a, b, c, d, e, f, g, h]\n")
+    code, host = eve("lab", "up", str(eight))
+    assert (code, host["status"]) == (4, "refused")
+    assert host["error"]["what"] == "8 nodes are to be started, and 0 run: this EVE-NG runs 7 at once"
+    assert pro.calls("POST") == []
+
+
+def test_a_lab_of_somebody_else_stays_as_it_is(eve: Eve, one: str) -> None:
+    eve.standin.eve.create_lab({"name": "one", "author": "ana"})
+    for verb in ("up", "down"):
+        code, host = eve("lab", verb, one)
+        assert (code, host["status"]) == (4, "refused")
+    assert list(eve.standin.eve.labs) == ["/one.unl"]
+
+
+def test_what_somebody_has_added_to_a_lab_stays(eve: Eve, one: str) -> None:
+    assert eve("lab", "up", one, "--wait", "30")[0] == 0
+    eve.standin.eve.labs["/one.unl"].add_node({"name": "mine", "template": "linux", "image": "linux-guest"})
+    code, host = eve("lab", "down", one)
+    assert code == 0
+    assert host["notes"] == [{"resource": "lab:/one.unl", "text": "stays, for it has mine, which are not in the file"}]
+    assert [node["name"] for node in eve.standin.eve.labs["/one.unl"].nodes.values()] == ["mine"]
+
+
+def test_keep_stops_the_nodes_and_up_starts_them_again(eve: Eve, one: str) -> None:
+    assert eve("lab", "up", one, "--wait", "30")[0] == 0
+    assert eve("lab", "down", one, "--keep")[0] == 0
+    assert len(eve.standin.eve.running) == 0
+    assert eve("lab", "status", one)[0] == 1
+    code, host = eve("lab", "up", one, "--wait", "30")
+    assert (code, [step["status"] for step in host["steps"]]) == (0, ["unchanged", "changed"])
+
+
+def test_a_console_is_joined_to_the_terminal(eve: Eve, one: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert eve("lab", "up", one, "--wait", "30")[0] == 0
+    read, write = os.pipe()
+    os.write(write, b"show version\r")
+    os.close(write)
+    with os.fdopen(read) as typed:
+        monkeypatch.setattr("sys.stdin", typed)
+        code, printed = eve.plain("lab", "connect", "r1", one)
+    assert code == 0
+    assert "show version" in printed
+    assert guest.REPLY in printed
+    code, host = eve("lab", "connect", "r9", one)
+    assert (code, host["error"]["what"]) == (1, "the lab /one.unl has no node r9")
+
+
+def test_another_login_in_between_does_no_harm(eve: Eve, one: str) -> None:
+    eve.standin.eve.faults.append(Fault("POST /api/labs/one.unl/nodes", "logged-out", times=1))
+    code, host = eve("lab", "up", one, "--wait", "30")
+    assert (code, host["error"]) == (0, None)
+    eve.standin.eve.faults.append(Fault("GET /api/labs/one.unl/nodes", "logged-out"))
+    code, host = eve("lab", "status", one)
+    assert (code, host["error"]["code"]) == (1, "eve-session")

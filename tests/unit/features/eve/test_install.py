@@ -1,0 +1,155 @@
+"""Every file below tests/cases/eve is one case of `eve install`; its name is the sentence.
+
+want       the section, beyond a password and the pinned fingerprint
+host       fields of the machine that differ from a Google VM with Ubuntu 22.04
+installed  PACKAGE: VERSION
+facts      what else the host answered: key, keyring, root, admin, kernels, card, unit; see `_answers`
+steps      "RESOURCE  FIELD: BEFORE → AFTER", a line for each change; [] when all is right already
+refused    what (and why, fix), of the first refusal
+also       notes, guarded (the resources that are done under guard), reboots, wrong (what verify_works says)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from novaops.engine.planner import make_plan, questions_of
+from novaops.facts.directory import Directory, DirectoryAt
+from novaops.facts.file import FileAt, FileState
+from novaops.facts.guest_run import GuestRun, Ran
+from novaops.facts.machine import Machine
+from novaops.facts.nearby import Nearby
+from novaops.facts.package import PackageNamed
+from novaops.facts.sshd import Caller, CallerFacts, Sshd, SshdEffective, SshdState
+from novaops.facts.unit import UnitFacts, UnitNamed
+from novaops.features.disk.facts.block_devices import BlockDevices
+from novaops.features.disk.facts.mounts import Mounts
+from novaops.features.disk.facts.storage_layers import StorageLayers
+from novaops.features.eve.facts.kernels import KernelFacts, Kernels
+from novaops.features.eve.facts.management import Management, ManagementFacts
+from novaops.features.eve.facts.signing_key import OfferedKey, SigningKey
+from novaops.features.eve.facts.site import EveSiteAt
+from novaops.features.eve.facts.web_admin import WebAdmin
+from novaops.features.eve.paths import GATE, KEYRING, SSHD
+from novaops.features.eve.resources.admin import hash_of
+from novaops.features.eve.resources.ports import UNIT, UNIT_FILE
+from novaops.model.plan import Plan, Risk
+from novaops.model.question import Facts, Missing, Question
+from novaops.secret import Secret
+from tests.support.eve_repository.keys import FINGERPRINT, KEY
+from tests.unit import test_cases
+from tests.unit.features.eve.support import NEAR, RAN, SITE, machine
+
+CASES = Path(__file__).parents[3] / "cases" / "eve"
+PASSWORD = "wired-Fjord-8-kite"  # noqa: S105 - a test's
+GIB = 1024**3
+NETWORK = "[Match]\nName=ens4\n\n[Network]\nDHCP=yes\n"
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(yaml.safe_load(file.read_text("utf-8")), id=file.stem) for file in sorted(CASES.glob("*.yaml"))]
+)
+def test_case(case: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(case) <= {"want", "host", "installed", "facts", "disks", "steps", "refused", "notes", "guarded", "reboots", "wrong"}
+    plan = planned(case, monkeypatch)
+    if "refused" in case:
+        said = case["refused"] if isinstance(case["refused"], dict) else {"what": case["refused"]}
+        assert plan.refusals, test_cases.shown(plan)
+        assert {key: getattr(plan.refusals[0][1], key) for key in said} == said
+    else:
+        assert not plan.refusals
+    if "steps" in case:
+        assert test_cases.shown(plan) == case["steps"]
+    if "notes" in case:
+        assert [f"{note.resource}: {note.text}" for note in plan.notes] == case["notes"]
+    if "guarded" in case:
+        assert [step.resource for step in plan.steps if step.risk is Risk.LOCKOUT] == case["guarded"]
+    if "wrong" in case:
+        assert [failure.what for _, failure in plan.unproven] == case["wrong"]
+    assert [step.resource for step in plan.steps if step.reboots] == case.get("reboots", [])
+    test_cases.undoing_can_be_told([action for step in plan.steps for action in step.actions])
+    secrets = [PASSWORD, hash_of(Secret(PASSWORD)).reveal()]
+    assert not [one for one in secrets if one in repr(plan) or one in "".join(str(a) for s in plan.steps for a in s.actions)]
+
+
+def planned(case: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> Plan:
+    monkeypatch.setenv("WEB", PASSWORD)
+    playbook = test_cases.load_playbook("eve")
+    section = {"web_password": "env:WEB", "repository": {"fingerprint": FINGERPRINT}, **(case.get("want") or {})}
+    settings = TypeAdapter(playbook.Settings).validate_python(section)
+    resources = list(playbook.desired(None, playbook.prepare(None, settings), {}))
+    return make_plan(resources, Facts({question: _answer(question, case) for question in questions_of(resources)}, {}))
+
+
+Said = Mapping[str, Any]
+
+
+def _answer(question: Question[Any], case: Mapping[str, Any]) -> Any:
+    if isinstance(question, BlockDevices | Mounts | StorageLayers):
+        return test_cases.answer(question, case)
+    found = _ANSWERS[type(question)]
+    return found(question, case.get("facts") or {}, case) if callable(found) else found
+
+
+def _kernels(_: Kernels, said: Said, case: Said) -> KernelFacts:
+    del case
+    empty = dict.fromkeys(("running", "eve", "entry", "saved", "tried"), "")
+    return KernelFacts(**{**empty, "grub": True, "running": "6.8.0-gcp", **said.get("kernels", {})})
+
+
+def _card(_: Management, said: Said, case: Said) -> ManagementFacts | Missing:
+    del case
+    usual = {"device": "ens4", "mac": "42:01:0a:00:00:02", "kind": "", "network": NETWORK, "bridge": False}
+    return ManagementFacts(**{**usual, **said.get("card", {})}) if said.get("card", {}) is not None else Missing.ABSENT
+
+
+def _unit(question: UnitNamed, said: Said, case: Said) -> UnitFacts | Missing:
+    del case
+    if question.name == GATE and "/etc/novaops/eve.nft" not in said.get("files", {}):
+        return Missing.ABSENT
+    return UnitFacts("loaded", said.get("unit", "active"), "enabled")
+
+
+def _offered(said: str) -> OfferedKey:
+    return {"other": OfferedKey(b"no key at all", ""), "unreachable": OfferedKey(b"", "E: Could not connect")}[said]
+
+
+def _file(question: FileAt, said: Mapping[str, Any], case: Mapping[str, Any]) -> FileState | Missing:
+    """What `said.files` has; a folder where a folder is wanted."""
+    text = (said.get("files") or {}).get(question.path)
+    if question.path in {"/etc/novaops", "/etc/apt/keyrings", "/opt/ovf"}:
+        return FileState("directory", "0755", "root", "root")
+    if question.path == "/etc/fstab":
+        return test_cases.answer(question, case)  # type: ignore[no-any-return]
+    if text is None:
+        return Missing.ABSENT
+    contents = {KEYRING: KEY if text == "pinned" else b"", UNIT_FILE: UNIT.encode()}
+    mode = "0600" if question.path == SSHD or question.path.endswith(".nft") else "0644"
+    return FileState("regular file", mode, "root", "root", contents.get(question.path, str(text).encode()))
+
+
+_HASHES = {"none": Missing.ABSENT, "default": hash_of(Secret("eve")), "own": hash_of(Secret(PASSWORD))}
+
+_ANSWERS: dict[type[Any], Any] = {
+    GuestRun: lambda _, said, __: Ran("slow") if said.get("kvm") == "slow" else RAN,
+    EveSiteAt: SITE,
+    Nearby: NEAR,
+    Caller: CallerFacts("198.51.100.7", "10.0.0.2", 22, "ana"),
+    SshdState: Sshd("/usr/sbin/sshd", (9, 6), "", {}, {"ssh.service": "active"}, accept=False, directory=True, nologin=False),
+    Machine: lambda _, __, case: machine(**{"booted_with_systemd": True, "root_free": 40 * GIB, "cloud": "google", **case.get("host", {})}),
+    PackageNamed: lambda question, _, case: {"nftables": "1", **case.get("installed", {})}.get(question.name, Missing.ABSENT),
+    SigningKey: lambda _, said, __: _offered(said["key"]) if "key" in said else OfferedKey(KEY, ""),
+    SshdEffective: lambda _, said, __: {"permitrootlogin": (said.get("root", "without-password"),), "port": ("22",)},
+    WebAdmin: lambda _, said, __: _HASHES[said.get("admin", "none")],
+    Kernels: _kernels,
+    Management: _card,
+    UnitNamed: _unit,
+    FileAt: _file,
+    DirectoryAt: lambda question, _, __: Directory(question.path, "absent", "/opt", "0755", "root", "root", "0", "0"),
+}

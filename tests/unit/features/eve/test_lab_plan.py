@@ -1,0 +1,128 @@
+from dataclasses import replace
+
+import pytest
+
+from novaops.errors import Refused
+from novaops.features.eve import lab_plan, topology
+from novaops.features.eve.lab_plan import FoundLab, FoundNetwork, FoundNode, FoundServer
+
+LAB = topology.parse(
+    """\
+nodes:
+  r1: {template: vyos, image: vyos-1}
+  r2: {template: vyos}
+  r3: {template: linux}
+links:
+  - r1:e1-r2
+  - [r1, r2, r3]
+  - r3-pnet0
+""",
+    "lab.yml",
+)
+SERVER = FoundServer(
+    0, 63, {"vyos": "VyOS", "linux": "Linux", "vios": "vIOS.missing"}, {"vyos": ["vyos-1"], "linux": ["linux-1"]}, {"vyos": 2, "linux": 1}
+)
+
+
+def node(name: str, number: int, *networks: int, status: int = 2) -> FoundNode:
+    template = "linux" if name == "r3" else "vyos"
+    return FoundNode(
+        number, name, template, f"{template}-1", status, "telnet://h:1", tuple((f"e{n}", net) for n, net in enumerate(networks))
+    )
+
+
+def lab(*nodes: FoundNode, networks: tuple[FoundNetwork, ...] = (), author: str = "novaops") -> FoundLab:
+    return FoundLab(author, {one.name: one for one in nodes}, networks)
+
+
+NETWORKS = (FoundNetwork(1, "r1-r2", "bridge"), FoundNetwork(2, "r1-r2-r3", "bridge"), FoundNetwork(3, "pnet0", "pnet0"))
+COMPLETE = lab(node("r1", 1, 2, 1), node("r2", 2, 1, 2), node("r3", 3, 2, 3), networks=NETWORKS)
+
+
+def test_what_is_as_the_file_says_is_left_alone() -> None:
+    assert list(lab_plan.wires(LAB, COMPLETE)) == []
+    lab_plan.refuse_unfit(LAB, COMPLETE, replace(SERVER, running=63))
+
+
+def test_ends_without_an_interface_take_the_next_that_no_link_names() -> None:
+    assert [[str(end) for end in ends] for _, ends in lab_plan.numbered(LAB)] == [
+        ["r1:e1", "r2:0"],
+        ["r1:0", "r2:1", "r3:0"],
+        ["r3:1", "pnet0"],
+    ]
+
+
+def test_a_new_node_has_as_many_interfaces_as_its_links_need() -> None:
+    assert "ethernet" not in lab_plan.node_body(LAB, "r1", SERVER)
+    assert lab_plan.node_body(LAB, "r3", SERVER)["ethernet"] == 2
+
+
+def test_only_the_ends_that_are_missing_are_connected() -> None:
+    found = lab(node("r1", 1, 0, 1), node("r2", 2, 0, 0), node("r3", 3, 0, 0), networks=NETWORKS[:1])
+    wires = list(lab_plan.wires(LAB, found))
+    assert [(wire.network, wire.kind, wire.connect) for wire in wires] == [
+        (1, "bridge", (("r2", 0),)),
+        (None, "bridge", (("r1", 0), ("r2", 1), ("r3", 0))),
+        (None, "pnet0", (("r3", 1),)),
+    ]
+
+
+def test_a_network_that_a_cut_run_has_left_is_used() -> None:
+    found = lab(node("r1", 1, 0, 0), node("r2", 2, 0, 0), node("r3", 3, 0, 0), networks=NETWORKS)
+    assert [wire.network for wire in lab_plan.wires(LAB, found)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        (node("r1", 1, 2, 9), node("r2", 2, 1, 2), node("r3", 3, 2, 3)),
+        (node("r1", 1, 2, 1), node("r2", 2, 1, 2), node("r3", 3, 2, 3), node("other", 4, 1)),
+        (node("r1", 1, 2, 1), node("r2", 2, 1, 2), node("r3", 3, 2, 2)),
+    ],
+    ids=["two networks", "somebody else in it", "another cloud"],
+)
+def test_what_is_connected_elsewhere_is_not_pulled_out(nodes: tuple[FoundNode, ...]) -> None:
+    with pytest.raises(Refused, match="cannot be made"):
+        list(lab_plan.wires(LAB, lab(*nodes, networks=NETWORKS)))
+
+
+def test_an_interface_that_is_not_there() -> None:
+    found = lab(node("r1", 1, 0), node("r2", 2, 0, 0), node("r3", 3, 0, 0))
+    with pytest.raises(Refused, match="r1 has no interface e1"):
+        list(lab_plan.wires(LAB, found))
+
+
+@pytest.mark.parametrize(("wanted", "index"), [("e1", 1), ("E1", 1), ("eth1", 1), ("1", 1), ("Gi0/1", None), ("e7", None)])
+def test_interfaces_by_name_or_number(wanted: str, index: int | None) -> None:
+    assert node("r1", 1, 0, 0).index(wanted) == index
+
+
+@pytest.mark.parametrize(
+    ("found", "server", "what"),
+    [
+        (lab(author="somebody"), SERVER, "novaops has not made it"),
+        (lab(author=""), SERVER, "novaops has not made it"),
+        (FoundLab(None), replace(SERVER, templates={"linux": "Linux"}), "node r1: this EVE-NG has no template vyos"),
+        (
+            FoundLab(None),
+            replace(SERVER, templates={**SERVER.templates, "vyos": "VyOS.missing"}, images={}),
+            "no image for the template vyos",
+        ),
+        (FoundLab(None), replace(SERVER, images={"vyos": ["vyos-2"], "linux": ["linux-1"]}), "there is no image vyos-1"),
+        (FoundLab(None), replace(SERVER, limit=2), "3 nodes are to be started, and 0 run: this EVE-NG runs 2 at once"),
+        (FoundLab(None), replace(SERVER, running=5, limit=7), "3 nodes are to be started, and 5 run: this EVE-NG runs 7 at once"),
+        (lab(replace(node("r1", 1, 0), image="vyos-9")), SERVER, "the lab has a node r1 of vyos-9, where the file says vyos-1"),
+        (lab(replace(node("r2", 1, 0), template="vios")), SERVER, "the lab has a node r2"),
+    ],
+)
+def test_what_cannot_come_to_run_is_refused_before_anything_is_made(found: FoundLab, server: FoundServer, what: str) -> None:
+    with pytest.raises(Refused) as caught:
+        lab_plan.refuse_unfit(LAB, found, server)
+    assert what in caught.value.what
+
+
+def test_running_nodes_do_not_count_twice() -> None:
+    found = lab(node("r1", 1, 2, 1), node("r2", 2, 1, 2), node("r3", 3, 2, 3, status=0))
+    lab_plan.refuse_unfit(LAB, found, replace(SERVER, running=2, limit=3))
+    with pytest.raises(Refused):
+        lab_plan.refuse_unfit(LAB, found, replace(SERVER, running=3, limit=3))
