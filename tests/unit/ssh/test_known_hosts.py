@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from novaops.ssh import known_hosts
 from novaops.ssh.known_hosts import add, entries, fingerprint, host_name, matching
 
 
