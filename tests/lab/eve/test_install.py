@@ -166,6 +166,23 @@ def test_it_is_the_same_after_a_reboot(made: tuple[Box, Done, str]) -> None:
 
 
 @pytest.mark.long
+def test_undo_takes_it_back_run_by_run(made: tuple[Box, Done, str]) -> None:
+    """The last of these tests on this host."""
+    box, _, keys = made
+    for _ in range(8):
+        done = box("undo")
+        assert done.code == 0, done.text
+        if done.host["status"] == "unchanged":
+            break
+    assert box.host.run("dpkg-query -W -f '${db:Status-Status} ${Package}\\n' 'eve-ng*' | grep ^installed || true") == ""
+    gone = ("/etc/apt/sources.list.d/novaops-eve.list", "/etc/apt/keyrings/novaops-eve.gpg", "/opt/ovf/.configured", "/etc/novaops/eve.nft")
+    box.host.run(" && ".join(f"[ ! -e {path} ]" for path in gone))
+    box.host.run("! nft list tables | grep novaops_eve; ! findmnt /opt/unetlab/addons; [ ! -e /sys/class/net/pnet0 ]")
+    assert box.host.run("sshd -T | grep -x 'permitrootlogin without-password'")
+    assert (box.host.run("uname -n").strip(), box.host.run(KEYS)) == ("eve", keys)
+
+
+@pytest.mark.long
 def test_apt_says_why_it_takes_no_list(box: Box) -> None:
     """The key is pinned and right. But the lists have expired, are signed by somebody else, and are gone."""
     pinned = {"fingerprint": box.repository.fingerprint}
