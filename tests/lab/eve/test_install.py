@@ -166,7 +166,7 @@ def test_it_is_the_same_after_a_reboot(made: tuple[Box, Done, str]) -> None:
 
 
 @pytest.mark.long
-def test_undo_takes_it_back_run_by_run(made: tuple[Box, Done, str]) -> None:
+def test_undo_takes_it_back_run_by_run_after_the_reboot_too(made: tuple[Box, Done, str]) -> None:
     """The last of these tests on this host."""
     box, _, keys = made
     for _ in range(8):
