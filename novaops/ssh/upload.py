@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ def send_file(session: Session, path: Path, script: str, offset: int, sent: Call
     session.execs += 1
     try:
         channel = transport.open_session(timeout=session.target.timeout)
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        raise _lost(session, error) from error
+    try:
         channel.settimeout(session.target.timeout)
         channel.exec_command(f"env LC_ALL=C sh -c {quote(script)}")
         with path.open("rb") as file:
@@ -42,17 +46,22 @@ def send_file(session: Session, path: Path, script: str, offset: int, sent: Call
         channel.shutdown_write()
         status = channel.recv_exit_status()
     except (paramiko.SSHException, OSError, EOFError) as error:
-        if transport.is_active() and "channel" in locals() and channel.exit_status_ready():
+        if transport.is_active() and channel.exit_status_ready():
             raise _failed(session, channel) from error
-        raise ConnectionLost(f"the connection to {session.target} was lost", why=str(error) or "It ended while a file was sent.") from error
+        raise _lost(session, error) from error
+    finally:
+        with suppress(paramiko.SSHException, OSError, EOFError):
+            channel.close()
     if status == -1:
-        raise ConnectionLost(f"the connection to {session.target} was lost", why="It ended while a file was sent.")
+        raise _lost(session)
     if status:
         raise _failed(session, channel)
-    channel.close()
+
+
+def _lost(session: Session, error: Exception | None = None) -> ConnectionLost:
+    return ConnectionLost(f"the connection to {session.target} was lost", why=str(error or "") or "It ended while a file was sent.")
 
 
 def _failed(session: Session, channel: paramiko.Channel) -> HostFailed:
     said = channel.recv_stderr(_MOST_ERROR).decode("utf-8", "replace").strip() if channel.recv_stderr_ready() else ""
-    channel.close()
     return HostFailed(f"{session.target} could not write what was sent", why=said)

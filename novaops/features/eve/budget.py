@@ -26,13 +26,14 @@ class Budget:
     @property
     def text(self) -> str:
         use, total = self.cost.use, self.cost.total
-        what = f"{use.machine.name} with {use.disk_gb} GB of {use.disk}"
+        which = "Google's" if not self.own else "this, which looks like Google's"
+        what = f"{which} {use.machine.name}, with {use.disk_gb} GB of {use.disk}"
         months = "a month" if use.months == 1 else f"{use.months} months"
-        text = f"about {total:.0f} USD for {months} of {what}{'' if self.own else ' at Google'}, running all the time"
+        text = f"about {total:.0f} USD for {months} of {what}, running all the time"
         if self.credit is not None:
             text += f": {_against(total, self.credit)}"
             text += f" (it lasts {self.cost.days(self.credit)} days)" if total > self.credit else ""
-        return f"{text}; an estimate with Google's prices of {prices().date}"
+        return f"{text}; an estimate, with prices of {prices().date}"
 
     @property
     def cheaper_text(self) -> str:
@@ -56,8 +57,8 @@ class Budget:
 
 
 def _against(total: float, credit: float) -> str:
-    left = round(credit) - round(total)
-    return f"{-left} over the credit of {credit:g}" if left < 0 else f"{left} of {credit:g} left"
+    left = credit - total
+    return f"{-left:.0f} over the credit of {credit:g}" if left < 0 else f"{left:.0f} of {credit:g} left"
 
 
 def budget(host: Candidate, wish: Wish) -> Budget | None:

@@ -35,28 +35,28 @@ class Wish:
 class Candidate:
     machine: MachineFacts
     nested: Nested
-    site: EveSite | None
-    """None: it could not be asked for."""
+    site: EveSite
     near: Near | None
+    """None: the host could not say."""
     caller: str
     """The address that the operator's connection comes from; "" when it is not known."""
 
     @property
     def installed(self) -> bool:
-        return self.site is not None and self.site.package != ""
+        return self.site.package != ""
 
     @property
     def edition(self) -> Edition | None:
         """The one that is installed, or else the one that is made for the host's system."""
-        if self.site and self.site.package:
+        if self.installed:
             return edition_of(self.site.package, self.site.version)
         return edition_for(self.machine.os_id, self.machine.os_version)
 
     @property
     def free(self) -> Room:
         """What there is for EVE-NG and its nodes."""
-        disk = float(self.site.disk_free) if self.site else 0
-        return Room(self.machine.processors, self.machine.memory, disk if self.installed else disk - sizes().system.disk_gib * GIB)
+        eve = 0 if self.installed else sizes().system.disk_gib * GIB
+        return Room(self.machine.processors, self.machine.memory, self.site.disk_free - eve)
 
     def capacities(self) -> dict[str, Capacity]:
         """By class of images how many nodes fit."""
@@ -68,12 +68,12 @@ def questions() -> tuple[Question[Any], ...]:
 
 
 def candidate(facts: Facts) -> Candidate:
-    """Raises HostFailed where the host does not say what machine it is. All else may be unknown."""
+    """Raises HostFailed where the host does not say what machine it is, and what is on it. Its networks may be unknown."""
     machine = facts.known(Machine())
     run = facts[GuestRun()]
     caller = _known(facts, Caller())
     nested = nested_virtualization(machine, run)
-    return Candidate(machine, nested, _known(facts, EveSiteAt()), _known(facts, Nearby()), caller.address if caller else "")
+    return Candidate(machine, nested, facts.known(EveSiteAt()), _known(facts, Nearby()), caller.address if caller else "")
 
 
 def _known(facts: Facts, question: Question[Answer]) -> Answer | None:

@@ -41,7 +41,7 @@ def details(host: Candidate, wish: Wish, findings: list[Finding]) -> dict[str, A
         "nested": host.nested.verdict,
         "findings": [asdict(one) for one in findings],
         "edition": edition.model_dump(include={"name", "title", "suite", "nodes", "licence_usd_a_year", "support"}) if edition else None,
-        "installed": host.site.version if host.site and host.installed else None,
+        "installed": host.site.version or None,
         "capacity": {name: asdict(one) for name, one in host.capacities().items()},
         "cost": estimate.as_json() if estimate else None,
         "advice": _advice(host, wish),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
 from novaops.engine.report import HostReport, ReportLine
-from novaops.errors import HostFailed, Refused, Unreachable
+from novaops.errors import HostFailed, NovaopsError, Refused, Unreachable
 from novaops.features.eve.api_access import Access, open_api, page
 from novaops.features.eve.image_host import ImageHost, OnHost
 from novaops.features.eve.image_names import LICENCE, check_template
@@ -148,8 +149,11 @@ class ImageAdd:
         """Start a node in a lab of its own, which is gone afterwards. Raises HostFailed where it does not answer."""
         try:
             lab.up()
-        finally:
-            lab.down()
+        except NovaopsError:
+            with suppress(NovaopsError):
+                lab.down()
+            raise
+        lab.down()
 
 
 class _Meter:

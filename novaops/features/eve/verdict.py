@@ -31,7 +31,7 @@ def judge(host: Candidate, wish: Wish) -> Iterator[Finding]:
 
 def _system(host: Candidate) -> Finding:
     system, edition = host.machine.os, host.edition
-    if host.site and host.installed:
+    if host.installed:
         remark = f", {edition.remark}" if edition and edition.remark else ""
         return Finding("system", "ok", f"{system} with {host.site.package} {host.site.version}{remark}")
     if host.machine.architecture != "x86_64":
@@ -58,9 +58,6 @@ def _nested(host: Candidate) -> Finding:
 
 def _room(host: Candidate, wish: Wish) -> Iterator[Finding]:
     machine, site, least = host.machine, host.site, sizes().least
-    if site is None:
-        yield Finding("room", "note", f"{machine.processors} processors, {human(machine.memory)} of memory; the disk is not known")
-        return
     fits = host.capacities()
     each = ", ".join(f"{name} {one.nodes}" for name, one in fits.items())
     has = f"{machine.processors} processors, {human(machine.memory)} of memory, {human(site.disk_free)} free at {site.disk_path}"

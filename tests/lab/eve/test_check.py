@@ -72,7 +72,7 @@ def test_a_vm_that_can_and_what_spoils_it(nested: LabHost, novaops: Novaops) -> 
     nested.run(AS_JAMMY)
     code, host = checked(novaops, nested.name)
     assert (code, host["execs"], host["nested"], host["advice"]) == (0, 1, "yes", None), host
-    assert of("cost", host)["text"].startswith("about 118 USD for a month of n2-standard-4 with 50 GB of pd-standard at Google")
+    assert of("cost", host)["text"].startswith("about 118 USD for a month of Google's n2-standard-4, with 50 GB of pd-standard")
     code, host = checked(novaops, nested.name, "--nodes", "20")
     assert (code, of("nodes", host)["verdict"]) == (1, "problem")
 

@@ -7,6 +7,7 @@ import io
 import os
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +49,7 @@ class EveHost:
         self.reached_by(None)
 
     def reached_by(self, relay: Relay | None, user: str = "nova") -> None:
-        access = {"user": user, "eve": {"web_password": "env:EVE_PASSWORD", "repository": {}}}
+        access: dict[str, Any] = {"user": user, "eve": {"web_password": "env:EVE_PASSWORD", "repository": {}}}
         if relay is not None:
             known = self.folder / "known_hosts"
             key = " ".join(self.host.host_key.split()[:2])

@@ -28,7 +28,7 @@ def machine(**fields: Any) -> MachineFacts:
     return MachineFacts(**{**usual, **fields})
 
 
-def host(run: Any = RAN, site: EveSite | None = SITE, near: Near | None = NEAR, caller: str = "", **fields: Any) -> Candidate:
+def host(run: Any = RAN, site: EveSite = SITE, near: Near | None = NEAR, caller: str = "", **fields: Any) -> Candidate:
     about = machine(**fields)
     return Candidate(about, nested_virtualization(about, run), site, near, caller)
 

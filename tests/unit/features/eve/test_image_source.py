@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from novaops.errors import NovaopsError, Refused, UsageError
-from novaops.features.eve import image_source
 from novaops.features.eve.image_names import Said
 from novaops.features.eve.image_source import ImageSource, Part
 from tests.support.eve_standin import guest
@@ -78,7 +77,7 @@ def test_a_packed_image_of_dynamips_is_unpacked(tmp_path: Path) -> None:
 
 
 def test_without_qemu_img_the_host_converts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_source.shutil, "which", lambda _: None)
+    monkeypatch.setattr("novaops.features.eve.image_source.shutil.which", lambda _: None)
     (tmp_path / "vyos-1.vmdk").write_bytes(vmdk(tmp_path, 1))
     (tmp_path / "vyos-2.qcow2").write_bytes(guest.disk())
     assert [(part.convert, part.checked) for name in ("vyos-1.vmdk", "vyos-2.qcow2") for part in parts([tmp_path / name])[1]] == [

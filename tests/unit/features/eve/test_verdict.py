@@ -168,8 +168,8 @@ def test_eve_7_takes_more_networks() -> None:
 
 
 def test_what_cannot_be_asked_is_a_note() -> None:
-    findings = list(judge(host(site=None, near=None), wish(nodes=5)))
-    assert [one.subject for one in findings if one.verdict == "note"] == ["room", "networks"]
+    findings = list(judge(host(near=None), wish(nodes=5)))
+    assert [one.subject for one in findings if one.verdict == "note"] == ["networks"]
 
 
 NO_FLAG: dict[str, Any] = {"cpu_flag": "", "kvm_module": "", "kvm_device": "absent"}
