@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.support.local_model import Local
 
 settings.register_profile("novaops", max_examples=10, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("novaops")
@@ -59,3 +63,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     others = long - share_of(long, *share)
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in others])
     items[:] = [item for item in items if item.nodeid not in others]
+
+
+@pytest.fixture(scope="session")
+def local_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
+    """A real model behind a real server of OpenAI's language, as `novaops api serve` runs it."""
+    from tests.support.local_model import serving
+
+    with serving(tmp_path_factory.mktemp("local-model")) as local:
+        yield local

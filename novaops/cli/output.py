@@ -87,6 +87,14 @@ def lines(text: str) -> None:
         _plain_line(one, sys.stdout)
 
 
+def piece(text: str, stream: TextIO | None = None) -> None:
+    """A part of a text of several lines, at once: on stdout unless said otherwise."""
+    stream = stream or sys.stdout
+    encoding = stream.encoding or "utf-8"
+    stream.write(visible.lines(text.replace("\r", "")).encode(encoding, "replace").decode(encoding))
+    stream.flush()
+
+
 def line(text: str, style: str = "") -> None:
     """A line on stdout."""
     text = visible.line(text)

@@ -30,6 +30,7 @@ DEFAULT_FILE = Path("inventory.yaml")
 _ADDRESS = re.compile(r"[.:]|^localhost$")
 """What a word has that can only be an address: a domain, a port, an IP address."""
 
+_TOP = ("defaults", "groups", "hosts", "api")
 _NAME_ONE = "name it as user@address, or by its name in an inventory"
 
 
@@ -47,6 +48,22 @@ class Access(BaseModel):
     sudo_password: str | None = None
     """env:NAME, file:PATH or cmd:WORDS."""
     groups: list[names.Name] = []
+
+
+class ApiDefaults(BaseModel):
+    """`api:` of the inventory: which API the verbs of `novaops api` talk to from this machine, unless a flag says otherwise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    provider: names.Name | None = None
+    upstream: str | None = None
+    """Where the provider's API is for this user: https://HOST[:PORT]/PATH."""
+    model: str | None = None
+    key: secret_source.Reference | None = None
+    key_id: secret_source.Reference | None = None
+    """The id of an access key, whose secret is `key`."""
+    route: str = "direct"
+    """direct, HOST, or proxy:HOST/SITE."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,7 @@ class Inventory:
     hosts: Mapping[str, Host]
     groups: frozenset[str]
     document: Document = field(repr=False, default_factory=lambda: Document(None, {}))
+    api: ApiDefaults = field(default_factory=ApiDefaults)
 
     def find(self, words: Iterable[str], section: str | None = None) -> list[Host]:
         """The hosts with these names or in these groups, each once, in the order given; without words every host with `section`.
@@ -203,8 +221,8 @@ def parse(text: str, file: str, sections: Sequence[str], folder: Path = Path()) 
         document = yaml_text.load(text, file)
         blank = Inventory(file, {}, frozenset(), document)
         top = _mapping(blank, (), document.data)
-        if unknown := set(top) - {"defaults", "groups", "hosts"}:
-            raise blank.error((min(unknown),), _unknown(min(unknown), ("defaults", "groups", "hosts")))
+        if unknown := set(top) - set(_TOP):
+            raise blank.error((min(unknown),), _unknown(min(unknown), _TOP))
     except InventoryError:
         if not ansible.looks_like_ansible(text):
             raise
@@ -222,7 +240,14 @@ def parse(text: str, file: str, sections: Sequence[str], folder: Path = Path()) 
     groups = frozenset(layers) | {group for host in hosts.values() for group in host.groups}
     if both := groups & set(hosts):
         raise blank.error(("hosts", min(both)), "this is the name of a group too")
-    return Inventory(file, hosts, groups, document)
+    return Inventory(file, hosts, groups, document, _api_defaults(blank, top))
+
+
+def _api_defaults(inventory: Inventory, top: Mapping[str, Any]) -> ApiDefaults:
+    try:
+        return ApiDefaults.model_validate(_mapping(inventory, ("api",), top.get("api")))
+    except ValidationError as error:
+        raise invalid(inventory, ("api",), error) from None
 
 
 @dataclass(frozen=True)

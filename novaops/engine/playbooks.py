@@ -220,6 +220,7 @@ class Playbooks:
             found = TypeAdapter(form).json_schema(ref_template="#/$defs/{model}")
             definitions.update(found.pop("$defs", {}))
             properties.update(found["properties"] if name == "access" else {name: found})
+        definitions["api"] = TypeAdapter(inventory.ApiDefaults).json_schema()
         definitions["layer"] = {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
         layer = {"$ref": "#/$defs/layer"}
         layers = {"type": ["object", "null"], "additionalProperties": layer}
@@ -227,7 +228,7 @@ class Playbooks:
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "novaops inventory",
             "type": "object",
-            "properties": {"defaults": layer, "groups": layers, "hosts": layers},
+            "properties": {"defaults": layer, "groups": layers, "hosts": layers, "api": {"$ref": "#/$defs/api"}},
             "additionalProperties": False,
             "$defs": definitions,
         }

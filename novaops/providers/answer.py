@@ -23,7 +23,8 @@ class ApiError:
     message: str = ""
 
 
-def read_error(body: str) -> ApiError:
+def read_error(body: str, longest: int = _LONGEST) -> ApiError:
+    """`longest`: the characters of the message that are kept."""
     try:
         document = json.loads(body)
     except ValueError:
@@ -32,8 +33,8 @@ def read_error(body: str) -> ApiError:
         return ApiError(is_json=isinstance(document, list))
     error = document.get("error", document)
     if not isinstance(error, dict):
-        return ApiError(is_json=True, message=_printable(error))
-    message = next(filter(None, (_printable(error.get(key)) for key in ("message", "detail", "msg"))), "")
+        return ApiError(is_json=True, message=_printable(error, longest))
+    message = next(filter(None, (_printable(error.get(key), longest) for key in ("message", "detail", "msg"))), "")
     return ApiError(is_json=True, kind=_printable(error.get("type")), code=_printable(error.get("code")), message=message)
 
 
@@ -49,9 +50,9 @@ def html_title(body: str) -> str:
     return f" (“{title}”)" if title else ""
 
 
-def _printable(value: Any) -> str:
+def _printable(value: Any, longest: int = _LONGEST) -> str:
     """The value in one line, without anything that a terminal would obey."""
     if not isinstance(value, (str, int)) or isinstance(value, bool):
         return ""
     text = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,6 +19,7 @@ HTTPS = 443
 HTTP = 80
 IDLE = 4
 """Seconds. Many servers close a connection that has been idle for 5 s: one that is used in that moment fails."""
+_SOURCE = r"^(env|file):."
 _HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
 
 
@@ -82,6 +83,10 @@ class Key(StrictModel):
 
     header: str = Field(default="Authorization", pattern=_HEADER)
     scheme: str = Field(default="Bearer", pattern=r"^[A-Za-z0-9-]*$")
+    source: str | None = Field(default=None, pattern=_SOURCE)
+    """Where a client finds its key if nobody says."""
+    pair: tuple[Annotated[str, Field(pattern=_SOURCE)], Annotated[str, Field(pattern=_SOURCE)]] | None = None
+    """The same for an access key's id and its secret, which sign a token for each request."""
 
     def value(self, key: str) -> str:
         return f"{self.scheme} {key}" if self.scheme else key
@@ -92,6 +97,42 @@ class Stream(StrictModel):
 
     path: RequestPath
     body: dict[str, Any]
+
+
+Parameter = Literal["temperature", "top_p", "max_tokens", "repetition_penalty", "n", "seed", "user"]
+_COMMON: dict[Parameter, str] = {"temperature": "temperature", "top_p": "top_p", "max_tokens": "max_tokens"}
+
+
+_PURPOSES = {"knowledge": "assistants", "fine-tune": "fine-tune", "batch": "batch", "user-data": "user_data", "vision": "vision"}
+
+
+class Chat(StrictModel):
+    """How a client of ours chats there."""
+
+    form: Literal["openai", "anthropic", "sensenova"] = "openai"
+    """The form of requests and answers."""
+    model: str | None = None
+    """Without --model; else the one of `stream`."""
+    parameters: dict[Parameter, str] = _COMMON
+    """Our name of a parameter, and the API's; `metadata.user_id` is a field inside another. One that is not here is refused: most
+    servers ignore what they do not know.
+    """
+    usage: dict[str, Any] = {}
+    """What a streaming request must have so that the answer says what it cost."""
+    web_search: dict[str, Any] | None = None
+    """What a request must have so that the model searches the web. Without it the API is taken not to."""
+
+
+class Files(StrictModel):
+    """How a client of ours keeps files there."""
+
+    form: Literal["openai", "sensenova"] = "openai"
+    endpoint: int = Field(default=0, ge=0)
+    """Which endpoint takes them, counted from 0."""
+    purposes: dict[str, str] = _PURPOSES
+    """What a file is for, and the API's word. `knowledge.json` goes before `knowledge` for files whose names end so."""
+    most: int = Field(default=512 << 20, ge=1)
+    """Bytes of one file."""
 
 
 class Provider(StrictModel):
@@ -105,6 +146,13 @@ class Provider(StrictModel):
     headers: dict[Annotated[str, Field(pattern=_HEADER)], Annotated[str, Field(pattern=r"^[ -~]{1,256}$")]] = {}
     """Headers that every request must have, such as the version of an API."""
     stream: Stream | None = None
+    chat: Chat = Chat()
+    files: Files | None = Files()
+    """None: the API keeps no files."""
+    knowledge: Literal["openai", "sensenova"] | None = "openai"
+    """The form of its knowledge bases; None: it has none."""
+    start: str = Field(default="", max_length=200)
+    """For an API on the user's own machine: the command that starts it."""
     own_host: bool = False
     """Whether each user has a host of their own there, which `upstream:` names."""
     idle: int = Field(default=IDLE, ge=1, le=3600)
@@ -154,6 +202,11 @@ class Provider(StrictModel):
         stream = self.stream and self.stream.model_copy(update={"path": moved(self.stream.path)})
         update = {"endpoints": tuple(map(there, self.endpoints)), "probe": moved(self.probe), "stream": stream, "own_host": False}
         return self.model_copy(update=update)
+
+    @property
+    def model(self) -> str:
+        """The model that is asked where nobody names one; "" where none is known."""
+        return self.chat.model or (str(self.stream.body.get("model", "")) if self.stream else "")
 
     @property
     def probed_at(self) -> str:

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 import paramiko
 import pytest
 
+from novaops.engine.local_forward import LocalTunnel
 from novaops.errors import HostFailed
 from novaops.features.tunnel import local_settings
-from novaops.features.tunnel.local_forward import LocalTunnel
 
 if TYPE_CHECKING:
     from tests.loopback.conftest import Host
@@ -322,8 +322,8 @@ def test_the_connection_to_the_host_is_lost(host: Host, echo: Service) -> None:
 
 def test_a_host_that_says_nothing_any_more_is_given_up(host: Host, echo: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection is there, and nobody answers: 15 s between two questions, and the time-out."""
+    from novaops.engine import local_forward
     from novaops.errors import Unreachable
-    from novaops.features.tunnel import local_forward
     from novaops.features.tunnel.local_settings import LocalForward
 
     monkeypatch.setattr(local_forward, "KEEPALIVE", 0.5)

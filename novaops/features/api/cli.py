@@ -1,4 +1,4 @@
-"""novaops api: the API of a provider, as a host can reach it."""
+"""novaops api: the API of a provider, as a host can reach it, and as a client on this machine uses it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Annotated
 import typer
 
 from novaops.cli.options import TIMEOUT, Hosts, Options, verb
+from novaops.features.api import cli_ask, cli_chat, cli_files, cli_knowledge, cli_serve
 
-app = typer.Typer(help="LLM APIs: can a host reach one, and by which route?", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="LLM APIs: which routes a host has to one, and questions to its models.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @verb(app)
@@ -44,3 +47,10 @@ def check(
     return show_rows(
         options, reports, started, status.headers(several_apis=several), lambda found: status.rows(found, several_apis=several)
     )
+
+
+cli_chat.register(app)
+cli_serve.register(app)
+cli_ask.register(app)
+app.add_typer(cli_files.app, name="files")
+app.add_typer(cli_knowledge.app, name="knowledge")

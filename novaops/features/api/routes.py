@@ -17,7 +17,7 @@ from novaops.features.tunnel.settings import ResolvedForward, Tunnel
 from novaops.features.vpn.settings import Link
 from novaops.formats.names import pair, reached
 from novaops.providers import loader
-from novaops.providers.loader import Provider, request_path
+from novaops.providers.loader import Key, Provider, request_path
 from novaops.secret import Secret
 
 NO_KEY = "no key (--key env:NAME)"
@@ -116,7 +116,7 @@ def by_proxy(query: RouteQuery) -> Iterator[ApiRoute]:
         name = f"proxy {host}/{site.name}"
         if not site.origins:
             yield ApiRoute(query.api.name, name, "proxy", "", untried=f"{', '.join(site.domain)} is a pattern, and no name to ask for")
-        elif _on_loopback(site) and host != query.host:
+        elif on_loopback(site) and host != query.host:
             untried = f"it listens only on {', '.join(site.listen)} of {host}"
             yield ApiRoute(query.api.name, name, "proxy", site.origins[0], untried=untried)
         else:
@@ -189,7 +189,7 @@ def _named(choice: ApiChoice, folders: Sequence[Path]) -> Api:
         raise UsageError(f"--upstream, --probe: {error}") from None
 
 
-def _on_loopback(site: Site) -> bool:
+def on_loopback(site: Site) -> bool:
     return bool(site.listen) and all(address == "::1" or address.startswith("127.") for address in site.listen)
 
 
@@ -223,18 +223,25 @@ def _to_site(query: RouteQuery, name: str, host: str, site: Site, forward: Resol
 
 
 def _credentials(query: RouteQuery, site: Site) -> tuple[Secret | None, list[tuple[str, Secret]], str]:
-    """The first user of the site, or its first token; where it cannot be had, why."""
-    if site.auth is None:
-        return None, [], ""
+    """What the site asks for; where it cannot be had, why."""
     try:
-        for user, reference in site.auth.basic.items():
-            return Secret(f"{user}:{query.secret(reference).reveal()}"), [], ""
-        form = query.api.provider.key
-        for who, reference in site.auth.keys.items():
-            own = sendable(query.secret(reference), f"the key of {who}")
-            return None, [(form.header, Secret(form.value(own.reveal())))], ""
-        for who, reference in site.auth.token.items():
-            return None, [(site.auth.header, sendable(query.secret(reference), f"the token of {who}"))], ""
+        return *site_credentials(site, query.api.provider.key, query.secret), ""
     except UsageError as error:
         return None, [], error.what
-    return None, [], ""
+
+
+def site_credentials(site: Site, form: Key, secret: Callable[[str], Secret]) -> tuple[Secret | None, list[tuple[str, Secret]]]:
+    """The first user of the site as USER:PASSWORD, or the header with its first key or token. `secret` resolves a reference.
+
+    Raises UsageError where that cannot be had.
+    """
+    if site.auth is None:
+        return None, []
+    for user, reference in site.auth.basic.items():
+        return Secret(f"{user}:{secret(reference).reveal()}"), []
+    for who, reference in site.auth.keys.items():
+        own = sendable(secret(reference), f"the key of {who}")
+        return None, [(form.header, Secret(form.value(own.reveal())))]
+    for who, reference in site.auth.token.items():
+        return None, [(site.auth.header, sendable(secret(reference), f"the token of {who}"))]
+    return None, []

@@ -43,6 +43,5 @@ def collisions(near: Near, caller: str, edition: str | None) -> Iterator[tuple[T
 
 def _within(reached: Iterable[tuple[str, str]], taken: IPv4Network) -> Iterator[str]:
     for network, what in reached:
-        found = ip_network(network, strict=False)
-        if found.version == taken.version and found.overlaps(taken):
+        if ip_network(network, strict=False).overlaps(taken):
             yield what

@@ -65,7 +65,7 @@ def _open(options: Options, word: str, to: list[str], listen: list[str], stop: _
     wanted = forwards(to, listen, api)
     target = _host(known, word).target(options.timeout or TIMEOUT)
 
-    from novaops.features.tunnel.local_forward import LocalTunnel
+    from novaops.engine.local_forward import LocalTunnel
 
     with LocalTunnel(target, wanted, output.complain) as tunnel:
         stop.defer()

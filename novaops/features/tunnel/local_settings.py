@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from novaops.errors import UsageError
-from novaops.features.tunnel.settings import LOOPBACK, PortForward, default_url
+from novaops.features.tunnel.settings import default_url
 from novaops.formats import names
+from novaops.formats.forward import LOOPBACK, PortForward
 from novaops.formats.names import bracketed, pair
 
 EVE = "eve"
@@ -26,8 +28,7 @@ class LocalForward(PortForward):
     """EVE-NG's web page, at the first of EVE_PORTS at which the host listens."""
 
     @property
-    def ways(self) -> tuple[LocalForward, ...]:
-        """Where it may lead, the best one first."""
+    def ways(self) -> tuple[Self, ...]:
         return tuple(replace(self, port=port) for port in EVE_PORTS) if self.page else (self,)
 
     @property
@@ -39,9 +40,6 @@ class LocalForward(PortForward):
         if url.startswith("https:"):
             return f"curl --connect-to {self.target}:{here} {url}"
         return f"http://{here}/" if url else ""
-
-    def at(self, port: int) -> LocalForward:
-        return replace(self, listen_port=port)
 
 
 def forwards(to: Sequence[str], listen: Sequence[str], api: Callable[[str], tuple[str, int]]) -> list[LocalForward]:

@@ -12,9 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from novaops.features.tunnel.paths import alias_address
 from novaops.formats import names
+from novaops.formats.forward import LOOPBACK, PortForward
 from novaops.formats.names import bracketed, pair, reached
-
-LOOPBACK = "127.0.0.1"
 
 LEFT_ALONE = ""
 """`via` of a tunnel that is to be taken away on the client only (`tunnel down --only-here`). No inventory can say it."""
@@ -187,31 +186,6 @@ def split(text: str) -> tuple[str, int]:
     """HOST and PORT of a text that has been validated."""
     host, _, port = text.rpartition(":")
     return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-@dataclass(frozen=True)
-class PortForward:
-    """A listener, and where what comes in there is forwarded to."""
-
-    host: str
-    """The target, as the end that connects to it resolves the name."""
-    port: int
-    listen: str = LOOPBACK
-    listen_port: int = 0
-    """0: any free port."""
-
-    @property
-    def target(self) -> str:
-        return pair(self.host, self.port)
-
-    @property
-    def listens(self) -> str:
-        return pair(self.listen, self.listen_port)
-
-    @property
-    def entrance(self) -> tuple[str, int]:
-        """Where the host with the listener connects to it itself."""
-        return reached(self.listen), self.listen_port
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,15 @@ def test_without_perl_it_is_not_known(host: Host) -> None:
     assert host.says(path=str(host.bin)).root == "unknown"
 
 
-@pytest.mark.parametrize(("script", "found"), [("exit 0", "default"), ("exit 1", "other"), ('[ "$MYSQL_PWD" = eve-ng ]', "default")])
+@pytest.mark.parametrize(
+    ("script", "found"),
+    [
+        ("exit 0", "default"),
+        ('case "$*" in *"-h 127.0.0.1 "*) ;; *) exit 1 ;; esac', "default"),
+        ("exit 1", "other"),
+        ('[ "$MYSQL_PWD" = eve-ng ]', "default"),
+    ],
+)
 def test_the_password_of_the_database_is_tried_there(host: Host, script: str, found: str) -> None:
     host.has("mariadb", script)
     assert host.says().database == found

@@ -154,5 +154,11 @@ def test_what_a_host_costs(fields: dict[str, Any], wanted: dict[str, Any], verdi
     assert bool(fix) == bool(finding.fix)
 
 
+def test_a_full_disk_is_no_reason_for_a_larger_machine() -> None:
+    full = EveSite("", "", "/", 50 * GIB, 13 * GIB)
+    (finding,) = found("cost", host(cloud="google", site=full), wish(nodes=20))
+    assert "looks like Google's n2-standard-4" in finding.text
+
+
 def test_elsewhere_a_cost_is_only_told_to_those_who_ask() -> None:
     assert found("cost", host(cloud="azure", site=EveSite("", "", "/", GIB, GIB))) == []

@@ -16,8 +16,8 @@ from novaops.features.eve.paths import ADDONS
 from novaops.model.question import Missing, Section
 
 DPKG = r"""#!/bin/sh
-printf 'package\teve-ng\tconfig-files\t5.0.1-24\n'
 printf 'package\teve-ng-pro\tinstalled\t7.2.0-18\n'
+printf 'package\teve-ng\tconfig-files\t5.0.1-24\n'
 """
 
 

@@ -23,7 +23,7 @@ IMAGES = (Image("qemu", "vios-15.9", {"virtioa.qcow2": 2 * GIB}, (), ""), Image(
 INSTALLED = Installation("6.7.5-eveng-6-ksm+", True, ("vios", "vyos"), "other", "other")  # noqa: FBT003
 COMMUNITY = EveHost(EveSite("eve-ng", "6.2.0-4", ADDONS, 50 * GIB, 30 * GIB), INSTALLED, IMAGES, {"apache2": UP, "mysql": UP, "guacd": UP})
 PRO = replace(COMMUNITY, site=EveSite("eve-ng-pro", "7.2.0-18", ADDONS, 50 * GIB, 30 * GIB))
-WEB = Web("6.2.0-4", 3, {"vios": True, "vyos": False}, default_password=False)
+WEB = Web("6.2.0-4", 3, {"vios": True, "vyos": False, "iol": True}, default_password=False)
 
 
 def having(host: EveHost = COMMUNITY, **fields: Any) -> EveHost:
@@ -84,7 +84,7 @@ def test_without_eve_there_is_one_finding() -> None:
             "images",
             ("note", "2 with 3 GiB: vios-15.9, L3-15.5.bin; nodes cannot use L3-15.5.bin"),
         ),
-        (COMMUNITY, WEB, "templates", ("ok", "1 with an image (vios), 1 without")),
+        (COMMUNITY, WEB, "templates", ("ok", "2 with an image (vios, iol), 1 without")),
         (COMMUNITY, Web(), "templates", ("ok", "1 with an image (vios), 1 without, by the images' names")),
         (COMMUNITY, WEB, "disk", ("ok", f"30 GiB of 50 GiB free at {ADDONS}")),
         (replace(COMMUNITY, site=EveSite("eve-ng", "6.2.0-4", "/", 50 * GIB, 4 * GIB)), WEB, "disk", ("note", "4 GiB of 50 GiB free at /")),

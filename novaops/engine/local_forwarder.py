@@ -1,7 +1,7 @@
 """sshtunnel over a connection that is already logged in, and with sockets that already listen.
 
 sshtunnel of itself logs in without checking a host key, knows neither known_hosts nor jump hosts, and listens only after it has
-connected. Importing it takes 0.1 s, so only `tunnel open` imports this.
+connected. Importing it takes 0.1 s, so only what opens a tunnel imports this.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import paramiko
 import sshtunnel
 
 from novaops.errors import Unreachable
-from novaops.features.tunnel.local_settings import LocalForward
+from novaops.formats.forward import PortForward
 
 _CHUNK = 65_536
 _POLL = 0.2
@@ -86,9 +86,9 @@ class Forwarder(sshtunnel.SSHTunnelForwarder):  # type: ignore[misc]  # sshtunne
     def __init__(
         self,
         transport: paramiko.Transport,
-        forwards: Sequence[LocalForward],
+        forwards: Sequence[PortForward],
         listeners: Sequence[socket.socket],
-        failed: Callable[[LocalForward], None],
+        failed: Callable[[PortForward], None],
     ) -> None:
         quiet = logging.getLogger("novaops.sshtunnel")
         quiet.propagate = False

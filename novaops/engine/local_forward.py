@@ -1,4 +1,4 @@
-"""`tunnel open`: ports of this machine that lead through a host, for as long as the command runs."""
+"""Ports of this machine that lead through a host, for as long as a command runs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Self
+from typing import Generic, Self, TypeVar
 
 import paramiko
 from fabric import Connection
 
+from novaops.engine.local_forwarder import Forwarder
 from novaops.errors import HostFailed, Unreachable, UsageError
-from novaops.features.tunnel.local_forwarder import Forwarder
-from novaops.features.tunnel.local_settings import LocalForward
+from novaops.formats.forward import PortForward
 from novaops.ssh.connection import KEEPALIVE, connect, hops
 from novaops.ssh.early_connect import early_connect
 from novaops.ssh.target import Target
@@ -34,14 +34,17 @@ _OPEN_FAILED = re.compile(r"Secsh channel \d+ open FAILED: (?P<said>.*): [^:]*$"
 _BIND_ERRORS = {errno.EADDRINUSE: "Another program listens there.", errno.EACCES: "Ports below 1024 are root's.", errno.EADDRNOTAVAIL: ""}
 
 
-class LocalTunnel:
+Forward = TypeVar("Forward", bound=PortForward)
+
+
+class LocalTunnel(Generic[Forward]):
     """Every forward, open from `__enter__` to `__exit__`.
 
     Raises UsageError for a port that cannot be listened on, before anything is contacted; Unreachable; HostFailed for a
     target that the host does not reach.
     """
 
-    def __init__(self, target: Target, forwards: Sequence[LocalForward], warn: Callable[[str], None]) -> None:
+    def __init__(self, target: Target, forwards: Sequence[Forward], warn: Callable[[str], None]) -> None:
         """`warn` is called with a sentence for each connection that could not be forwarded later."""
         self.target = target
         self.forwards = tuple(forwards)
@@ -125,12 +128,12 @@ class LocalTunnel:
             fix="run it again; novaops tunnel up makes one that heals itself",
         )
 
-    def _failed(self, forward: LocalForward, log: _ChannelLog) -> None:
+    def _failed(self, forward: PortForward, log: _ChannelLog) -> None:
         if self._connection is not None and self._connection.transport is not None and self._connection.transport.is_active():
             self._warn(f"{self.target} did not reach {forward.target}: {log.last or 'no answer'}")
 
 
-def _listen(forward: LocalForward) -> socket.socket:
+def _listen(forward: PortForward) -> socket.socket:
     """A socket that listens; nothing is accepted yet. Raises UsageError."""
     made = socket.socket(socket.AF_INET6 if ":" in forward.listen else socket.AF_INET)
     try:
@@ -149,7 +152,7 @@ def _listen(forward: LocalForward) -> socket.socket:
     return made
 
 
-def _reached(transport: paramiko.Transport, forward: LocalForward, target: Target, log: _ChannelLog) -> LocalForward:
+def _reached(transport: paramiko.Transport, forward: Forward, target: Target, log: _ChannelLog) -> Forward:
     """The first of the forward's ways that the host reaches. Raises as `_reach`, for the last one."""
     *others, last = forward.ways
     for way in others:
@@ -160,7 +163,7 @@ def _reached(transport: paramiko.Transport, forward: LocalForward, target: Targe
     return last
 
 
-def _reach(transport: paramiko.Transport, forward: LocalForward, target: Target, log: _ChannelLog) -> None:
+def _reach(transport: paramiko.Transport, forward: PortForward, target: Target, log: _ChannelLog) -> None:
     """Prove that the host reaches the forward's target. Raises HostFailed; Unreachable where the connection is lost."""
     what = f"{target} does not reach {forward.target}"
     try:

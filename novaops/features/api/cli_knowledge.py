@@ -1,0 +1,236 @@
+"""novaops api knowledge: knowledge bases of one's own, and at a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from novaops.cli.options import Options, verb
+from novaops.features.api.access import ApiFlags
+
+if TYPE_CHECKING:
+    from novaops.features.api.knowledge.ask import BaseRef
+    from novaops.features.api.knowledge.search import Passage
+
+app = typer.Typer(
+    help="Knowledge bases: of your own on this machine, or at a provider that has them.", no_args_is_help=True, rich_markup_mode=None
+)
+
+Base = Annotated[str, typer.Argument(metavar="KB", help="NAME for one of your own, PROVIDER/ID for one at a provider.")]
+Count = Annotated[int, typer.Option("--count", min=1, max=50, help="How many passages.")]
+
+
+def at_provider(api: ApiFlags, provider: str) -> ApiFlags:
+    """The flags, for that provider. Raises UsageError where they name another one."""
+    from novaops.errors import UsageError
+
+    if api.provider not in {None, provider}:
+        raise UsageError(f"the knowledge base is at {provider}, and --provider says {api.provider}")
+    api.provider = provider
+    return api
+
+
+@verb(app)
+def ls(
+    options: Options, kb: Annotated[str | None, typer.Argument(metavar="KB", help="What is in this one.")] = None, *, api: ApiFlags
+) -> int:
+    """Your own knowledge bases, with --provider those there; with KB the documents in it."""
+    from novaops.features.api.cli_shared import reached, show
+    from novaops.features.api.knowledge import base
+    from novaops.features.api.knowledge.ask import BaseRef
+    from novaops.features.api.remote import stores
+    from novaops.formats.size import human
+
+    ref = BaseRef.parse(kb) if kb else None
+    if ref is None and (api.provider or api.upstream):
+        with reached(options, api) as http:
+            bases = stores.bases(http).list()
+            there = [(f"{http.name}/{each.id}", each.name, str(each.files), each.said or each.state) for each in bases]
+            return show(options, "bases", bases, ("KB", "NAME", "FILES", "STATE"), there, provider=http.name)
+    if ref is None:
+        own = base.list_bases()
+        listed = [(one.name, str(one.documents), str(one.passages), human(one.size), one.embeddings or "none") for one in own]
+        return show(options, "bases", own, ("KB", "DOCUMENTS", "PASSAGES", "SIZE", "VECTORS"), listed)
+    if ref.provider:
+        with reached(options, at_provider(api, ref.provider)) as http:
+            files = stores.bases(http).files(ref.name)
+            return show(options, "files", files, ("ID", "NAME", "STATE"), [(one.id, one.name, one.said or one.state) for one in files])
+    documents = base.list_documents(ref.name)
+    rows = [(one.name, human(one.size), str(one.passages), one.added) for one in documents]
+    return show(options, "documents", documents, ("DOCUMENT", "SIZE", "PASSAGES", "ADDED"), rows)
+
+
+@verb(app)
+def create(
+    options: Options,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="How it is called.")],
+    *,
+    api: ApiFlags,
+    embeddings: Annotated[
+        str,
+        typer.Option(metavar="PROVIDER/MODEL", help="Search by meaning too, with vectors of this model (pip install 'novaops[vectors]')."),
+    ] = "",
+) -> int:
+    """An empty knowledge base: on this machine, or with --provider there."""
+    from novaops.cli import output
+    from novaops.errors import UsageError
+    from novaops.features.api.cli_shared import reached
+    from novaops.features.api.knowledge import base
+    from novaops.features.api.remote import stores
+
+    if api.provider or api.upstream:
+        if embeddings:
+            raise UsageError("--embeddings is for a knowledge base of your own", why="A provider takes a model of its own.")
+        with reached(options, api) as http:
+            made = f"{http.name}/{stores.bases(http).create(name).id}"
+    else:
+        if embeddings and not all(embeddings.partition("/")):
+            raise UsageError(f"--embeddings {embeddings} is not like PROVIDER/MODEL", fix="--embeddings openai/text-embedding-3-small")
+        base.create(name, embeddings)
+        made = name
+    if options.json:
+        output.document({"kb": made, "status": "changed", "exit_code": 0})
+    else:
+        output.line(f"~ {made}  changed  made; next: novaops api knowledge add {made} FILE")
+    return 0
+
+
+@verb(app)
+def add(
+    options: Options,
+    kb: Base,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="json, jsonl, txt, md, pdf or docx.")],
+    *,
+    api: ApiFlags,
+) -> int:
+    """Put documents in. The same file again changes nothing; another one of its name takes its place in a base of your own."""
+    from novaops.cli import output
+    from novaops.features.api.cli_shared import interrupted
+    from novaops.features.api.knowledge.ask import BaseRef
+
+    ref = BaseRef.parse(kb)
+    done: list[dict[str, object]] = []
+    adding = _added_there if ref.provider else _added_here
+    try:
+        for document, status, more, notes in adding(options, ref.provider, ref.name, files, api):
+            done.append({"document": document, "status": status, "notes": [*notes]})
+            if not options.json:
+                output.line(f"{'~' if status == 'changed' else '✓'} {document}  {status}  {more}".rstrip())
+                for note in notes:
+                    output.line(f"    note: {note}")
+    except KeyboardInterrupt:
+        return interrupted("The same command goes on: what is in already is not put in again.")
+    if options.json:
+        output.document({"kb": str(ref), "documents": done, "exit_code": 0})
+    return 0
+
+
+Added = tuple[str, str, str, Sequence[str]]
+"""Document, status, what else is said of it, notes."""
+
+
+def _added_here(options: Options, _: str, name: str, files: Sequence[Path], api: ApiFlags) -> Iterator[Added]:
+    from novaops.features.api.cli_shared import embedder_of
+    from novaops.features.api.knowledge import base
+
+    with embedder_of(options, base.describe(name).embeddings, api.via) as embedder:
+        for path in files:
+            added = base.add_document(name, path, embedder=embedder)
+            count = f"{added.passages} passage{'s' if added.passages != 1 else ''}" if added.status == "changed" else ""
+            yield added.document, added.status, count, added.notes
+
+
+def _added_there(options: Options, provider: str, name: str, files: Sequence[Path], api: ApiFlags) -> Iterator[Added]:
+    from novaops.cli import output
+    from novaops.features.api.cli_shared import reached, sending
+    from novaops.features.api.remote.adding import KNOWLEDGE, add_to_base, check_files
+
+    with reached(options, at_provider(api, provider)) as http:
+        check_files(http, list(files), KNOWLEDGE)
+        for path in files:
+            with sending(path.name) as sent:
+                added = add_to_base(http, name, path, tell=output.complain, sent=sent)
+            yield path.name, added.status, added.file.id, ()
+
+
+@verb(app)
+def rm(
+    options: Options,
+    kb: Base,
+    documents: Annotated[list[str] | None, typer.Argument(metavar="DOCUMENT", help="Names, or ids at a provider.")] = None,
+    *,
+    api: ApiFlags,
+    whole: Annotated[bool, typer.Option("--whole", help="Delete the knowledge base with all that is in it.")] = False,
+) -> int:
+    """Take documents out; with --whole delete the knowledge base."""
+    from novaops.cli import output
+    from novaops.errors import UsageError
+    from novaops.features.api.cli_shared import reached
+    from novaops.features.api.knowledge import base
+    from novaops.features.api.knowledge.ask import BaseRef
+    from novaops.features.api.remote import stores
+
+    ref = BaseRef.parse(kb)
+    if bool(documents) == whole:
+        raise UsageError("which documents?", fix=f"novaops api knowledge rm {ref} DOCUMENT, or --whole for the knowledge base itself")
+    if ref.provider:
+        with reached(options, at_provider(api, ref.provider)) as http:
+            there = stores.bases(http)
+            if whole:
+                there.remove(ref.name)
+            for document in documents or ():
+                there.take_out(ref.name, document)
+    else:
+        if whole:
+            base.remove(ref.name)
+        for document in documents or ():
+            base.remove_document(ref.name, document)
+    if options.json:
+        output.document({"kb": str(ref), "deleted": documents or [str(ref)], "exit_code": 0})
+    for document in () if options.json else documents or [str(ref)]:
+        output.line(f"~ {document}  changed  deleted")
+    return 0
+
+
+@verb(app)
+def search(
+    options: Options,
+    kb: Base,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Any text; it has no special characters.")],
+    *,
+    api: ApiFlags,
+    count: Count = 5,
+) -> int:
+    """The passages that fit a text best: those whose key it names, then those that have its words, or its meaning."""
+    from novaops.cli import output
+    from novaops.features.api.knowledge.ask import BaseRef
+
+    ref = BaseRef.parse(kb)
+    found = passages(options, ref, text, api, count)
+    if options.json:
+        listed = [{**vars(each), "source": each.source} for each in found]
+        output.document({"kb": str(ref), "passages": listed, "exit_code": 0})
+        return 0
+    for number, each in enumerate(found, 1):
+        output.line(f"[{number}] {each.source}  (by {each.found_by})")
+        output.lines("\n".join(f"    {line}" for line in each.text.split("\n")))
+    if not found:
+        output.complain("Nothing fits.")
+    return 0
+
+
+def passages(options: Options, ref: BaseRef, text: str, api: ApiFlags, count: int) -> list[Passage]:
+    """Of either kind of base. Raises UsageError where the provider searches only to answer."""
+    from novaops.features.api.cli_shared import embedder_of, reached
+    from novaops.features.api.knowledge import base
+    from novaops.features.api.knowledge.search import search as own
+    from novaops.features.api.remote import stores
+
+    if ref.provider:
+        with reached(options, at_provider(api, ref.provider)) as http:
+            return list(stores.bases(http).search(ref.name, text, count))
+    with embedder_of(options, base.describe(ref.name).embeddings, api.via) as embedder:
+        return own(ref.name, text, count, embedder=embedder)

@@ -1,0 +1,129 @@
+"""A conversation with any provider: the form of its API, carried by HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from dataclasses import replace
+from typing import Any, Self
+
+from novaops.errors import UsageError
+from novaops.features.api.llm import failure
+from novaops.features.api.llm.anthropic import Anthropic
+from novaops.features.api.llm.form import Form
+from novaops.features.api.llm.http import Http
+from novaops.features.api.llm.openai import OpenAi
+from novaops.features.api.llm.parameters import merged, parameters
+from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Client, Credential, Delta, Event, Finished
+from novaops.features.api.llm.route import Route
+from novaops.features.api.llm.sensenova import SenseNova
+from novaops.features.api.llm.sse import DONE, ServerEvent
+from novaops.providers.answer import read_error
+from novaops.providers.loader import Provider
+
+FORMS: dict[str, Form] = {"openai": OpenAi(), "anthropic": Anthropic(), "sensenova": SenseNova()}
+"""By the word of a provider's file."""
+
+
+def body(request: ChatRequest, provider: Provider, name: str) -> dict[str, Any]:
+    """The body of the request. Raises UsageError for what the provider of that name does not have."""
+    request = replace(request, model=request.model or provider.model)
+    if not request.model:
+        raise UsageError(f"{name}: which model?", fix="--model NAME says it; novaops api models lists them")
+    return merged(FORMS[provider.chat.form].body(request), parameters(request, provider.chat, name))
+
+
+class ChatClient:
+    """A Client that speaks the form of its provider."""
+
+    def __init__(self, http: Http) -> None:
+        self.http = http
+        self._chat = http.provider.chat
+        self._form = FORMS[self._chat.form]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.http.close()
+
+    def chat(self, request: ChatRequest) -> Generator[Event]:
+        asked = self.check(request)
+        return self._streamed(asked) if request.stream else self._whole(asked)
+
+    def check(self, request: ChatRequest) -> dict[str, Any]:
+        """The body of the request; nothing is sent. See `body`."""
+        return body(request, self.http.provider, self.http.name)
+
+    def models(self) -> list[str]:
+        """The names of the models that this key may use, or that are on offer. Raises ApiFailed, Unreachable."""
+        document = self.http.document("GET", self._form.models)
+        listed = document.get("data") if isinstance(document, dict) else None
+        if not isinstance(listed, list):
+            raise ApiFailed(f"{self.http.name} answers with no list of models")
+        return sorted(str(one["id"]) for one in listed if isinstance(one, dict) and "id" in one)
+
+    def _whole(self, asked: dict[str, Any]) -> Generator[Event]:
+        document = self.http.document("POST", self._form.path, json=asked, model=asked["model"])
+        self._refuse_error(document)
+        yield from self._events(document)
+
+    def _streamed(self, asked: dict[str, Any]) -> Generator[Event]:
+        """A stream is complete when it says so, or when each answer that has begun is finished."""
+        begun: set[int] = set()
+        finished: set[int] = set()
+        for event in self.http.events(self._form.path, asked):
+            if event.data.strip() == DONE:
+                return
+            document = self._document(event)
+            for found in self._events(document):
+                if isinstance(found, Finished):
+                    finished.add(found.choice)
+                elif isinstance(found, Delta):
+                    begun.add(found.choice)
+                yield found
+            if self._form.is_last(document):
+                return
+        if not finished or begun - finished:
+            raise failure.cut(self.http.name, "The stream ended before the answer did.")
+
+    def _events(self, document: Any) -> list[Event]:
+        try:
+            return list(self._form.events(document))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise failure.cut(self.http.name, f"It is not in the form of {self._chat.form}: {json.dumps(document)[:80]}") from None
+
+    def _document(self, event: ServerEvent) -> dict[str, Any]:
+        try:
+            document = json.loads(event.data)
+        except ValueError:
+            raise failure.cut(self.http.name, f"An event of the stream is no JSON: {event.data[:80]!r}") from None
+        if not isinstance(document, dict):
+            raise failure.cut(self.http.name, f"An event of the stream is no JSON object: {event.data[:80]!r}")
+        self._refuse_error(document)
+        return document
+
+    def _refuse_error(self, document: Any) -> None:
+        """Raises ApiFailed where the answer with success, or an event in its middle, is an error."""
+        if not isinstance(document, dict):
+            raise ApiFailed(f"{self.http.name} answers with what is no JSON object")
+        if document.get("error"):
+            error = read_error(json.dumps(document), failure.LONGEST)
+            raise ApiFailed(f"{self.http.name} breaks off with an error: {error.message or error.kind or error.code}", fix="run it again")
+
+
+def open_http(
+    name: str, key: Credential, route: Route, *, timeout: float | None = None, tell: Callable[[str], None] = lambda _: None
+) -> Http:
+    """Requests to the provider of that name; nothing is sent yet. See Http."""
+    return Http(name, key, route, timeout=timeout, tell=tell)
+
+
+def open_client(
+    name: str, key: Credential, route: Route, *, timeout: float | None = None, tell: Callable[[str], None] = lambda _: None
+) -> Client:
+    """A client that chats with the provider of that name. See Http for the arguments."""
+    return ChatClient(Http(name, key, route, timeout=timeout, tell=tell))

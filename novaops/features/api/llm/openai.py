@@ -1,0 +1,40 @@
+"""OpenAI's form of a chat, which most servers speak. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from novaops.errors import UsageError
+from novaops.features.api.llm.form import with_context
+from novaops.features.api.llm.protocol import ChatRequest, Delta, Event, Finished, Usage
+
+
+class OpenAi:
+    path = "/chat/completions"
+    models = "/models"
+
+    def body(self, request: ChatRequest) -> dict[str, Any]:
+        if request.knowledge:
+            raise UsageError("this API has no knowledge bases that a chat can use", fix="novaops api ask does, with a base of your own")
+        messages = [{"role": message.role, "content": message.text} for message in with_context(request)]
+        return {"model": request.model, "messages": messages, "stream": request.stream}
+
+    def events(self, document: Any) -> Iterator[Event]:
+        usage = document.get("usage")
+        for choice in document.get("choices") or ():
+            number = choice.get("index", 0)
+            said = choice.get("delta") or choice.get("message") or {}
+            for key, reasoning in (("reasoning_content", True), ("reasoning", True), ("content", False), ("refusal", False)):
+                if text := said.get(key):
+                    yield Delta(str(text), number, reasoning)
+            if choice.get("finish_reason"):
+                yield Finished(str(choice["finish_reason"]), number)
+            usage = choice.get("usage") or usage
+        if usage:
+            yield Usage(usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0))
+
+    def is_last(self, document: Any) -> bool:
+        """The stream ends with an event that is no document, or with the connection."""
+        del document
+        return False

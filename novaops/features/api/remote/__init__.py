@@ -1,0 +1,1 @@
+"""Files and knowledge bases at a provider."""

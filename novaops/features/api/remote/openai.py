@@ -1,0 +1,125 @@
+"""Files and vector stores as OpenAI has them, and servers that speak its language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from novaops.errors import UsageError
+from novaops.features.api.knowledge.search import Passage
+from novaops.features.api.llm.http import Http
+from novaops.features.api.llm.protocol import ApiFailed
+from novaops.features.api.remote.protocol import RemoteBase, RemoteFile, Upload, segment, state
+
+_READY = frozenset({"processed", "completed"})
+_FAILED = frozenset({"error", "failed", "cancelled", "deleted", "expired"})
+_BETA = {"OpenAI-Beta": "assistants=v2"}
+_PAGE = 100
+_NOT_THERE = frozenset({404, 405, 501})
+
+
+class OpenAiFiles:
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def list(self) -> list[RemoteFile]:
+        with _offered(self._http, "keeps no files"):
+            return [_file(each) for each in _all(self._http, "/files")]
+
+    def get(self, file: str) -> RemoteFile:
+        return _file(self._http.document("GET", f"/files/{segment(file)}"))
+
+    def upload(self, upload: Upload) -> RemoteFile:
+        content = {"data": {"purpose": upload.purpose}, "files": {"file": (upload.name, upload.content, upload.type)}}
+        with _offered(self._http, "keeps no files"):
+            return _file(self._http.document("POST", "/files", **content))
+
+    def remove(self, file: str) -> None:
+        self._http.document("DELETE", f"/files/{segment(file)}")
+
+
+class VectorStores:
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def list(self) -> list[RemoteBase]:
+        with _offered(self._http, "has no knowledge bases"):
+            return [_base(each) for each in _all(self._http, "/vector_stores")]
+
+    def get(self, base: str) -> RemoteBase:
+        return _base(self._ask("GET", f"/{segment(base)}"))
+
+    def create(self, name: str) -> RemoteBase:
+        with _offered(self._http, "has no knowledge bases"):
+            return _base(self._ask("POST", "", json={"name": name}))
+
+    def remove(self, base: str) -> None:
+        self._ask("DELETE", f"/{segment(base)}")
+
+    def files(self, base: str) -> Sequence[RemoteFile]:
+        return [_file(each) for each in _all(self._http, f"/vector_stores/{segment(base)}/files")]
+
+    def add(self, base: str, file: str) -> None:
+        self._ask("POST", f"/{segment(base)}/files", json={"file_id": file})
+
+    def take_out(self, base: str, file: str) -> None:
+        self._ask("DELETE", f"/{segment(base)}/files/{segment(file)}")
+
+    def search(self, base: str, text: str, count: int) -> Sequence[Passage]:
+        document = self._ask("POST", f"/{segment(base)}/search", json={"query": text, "max_num_results": count})
+        return [_passage(each) for each in document.get("data") or ()]
+
+    def _ask(self, method: str, below: str, **content: Any) -> Any:
+        return self._http.document(method, f"/vector_stores{below}", headers=_BETA, **content)
+
+
+@contextmanager
+def _offered(http: Http, lacks: str) -> Iterator[None]:
+    """Say it in a sentence where the server has no such thing at all."""
+    try:
+        yield
+    except ApiFailed as error:
+        if error.status not in _NOT_THERE:
+            raise
+        why = f"It answers with {error.status} where OpenAI has them."
+        raise UsageError(f"{http.name} {lacks}", why=why, fix="one of your own needs none: novaops api knowledge create NAME") from None
+
+
+def _all(http: Http, below: str) -> Iterator[dict[str, Any]]:
+    """All pages of a list."""
+    after: dict[str, str] = {}
+    while True:
+        document = http.document("GET", below, params={"limit": str(_PAGE), **after}, headers=_BETA)
+        found = [each for each in document.get("data") or () if isinstance(each, dict)]
+        yield from found
+        if not (document.get("has_more") and found):
+            return
+        after = {"after": str(found[-1].get("id"))}
+
+
+def _file(document: dict[str, Any]) -> RemoteFile:
+    word = str(document.get("status") or "")
+    error = document.get("last_error") or {}
+    why = document.get("status_details") or (error.get("message") if isinstance(error, dict) else "")
+    return RemoteFile(
+        str(document.get("id", "")),
+        str(document.get("filename") or ""),
+        int(document.get("bytes") or document.get("usage_bytes") or 0),
+        str(document.get("purpose") or ""),
+        state(word, _READY, _FAILED),
+        ": ".join(filter(None, (word, str(why or "")))),
+    )
+
+
+def _base(document: dict[str, Any]) -> RemoteBase:
+    word = str(document.get("status") or "")
+    counts = document.get("file_counts") or {}
+    return RemoteBase(
+        str(document.get("id", "")), str(document.get("name") or ""), int(counts.get("total") or 0), state(word, _READY, _FAILED), word
+    )
+
+
+def _passage(document: dict[str, Any]) -> Passage:
+    texts = (str(each.get("text", "")) for each in document.get("content") or () if isinstance(each, dict))
+    return Passage("\n".join(texts), str(document.get("filename") or document.get("file_id") or ""), "", "provider")

@@ -1,0 +1,41 @@
+"""Which stores a provider has, by the words of its data file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from novaops.errors import UsageError
+from novaops.features.api.llm.http import Http
+from novaops.features.api.remote.openai import OpenAiFiles, VectorStores
+from novaops.features.api.remote.protocol import BaseStore, FileStore
+from novaops.features.api.remote.sensenova import SenseNovaBases, SenseNovaFiles
+from novaops.providers.loader import Files
+
+_FILES: Mapping[str, Callable[[Http], FileStore]] = {"openai": OpenAiFiles, "sensenova": SenseNovaFiles}
+_BASES: Mapping[str, Callable[[Http], BaseStore]] = {"openai": VectorStores, "sensenova": SenseNovaBases}
+_OWN = "one of your own needs no provider: novaops api knowledge create NAME"
+
+
+def files(http: Http) -> tuple[FileStore, Files]:
+    """Raises UsageError where the provider has none."""
+    form = http.provider.files
+    if form is None:
+        raise UsageError(f"{http.name} keeps no files", why="Its API has no way to upload one.", fix=f"a knowledge base is there: {_OWN}")
+    return _FILES[form.form](http), form
+
+
+def bases(http: Http) -> BaseStore:
+    """Raises UsageError where the provider has none."""
+    form = http.provider.knowledge
+    if form is None:
+        raise UsageError(f"{http.name} has no knowledge bases", fix=_OWN)
+    return _BASES[form](http)
+
+
+def scheme(form: Files, name: str, purpose: str, kind: str) -> str:
+    """The provider's word for a purpose, for a file whose name ends so. Raises UsageError for one that it does not have."""
+    word = form.purposes.get(f"{purpose}{kind}", form.purposes.get(purpose))
+    if word is None:
+        known = ", ".join(dict.fromkeys(each.partition(".")[0] for each in form.purposes))
+        raise UsageError(f"{name} takes no files for {purpose}", why=f"It takes them for {known}.", fix="--purpose says which")
+    return word

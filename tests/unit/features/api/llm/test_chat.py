@@ -1,0 +1,408 @@
+"""A chat with a server that speaks each form, and that misbehaves."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections import deque
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from novaops.errors import Unreachable, UsageError
+from novaops.features.api.answer import Answer
+from novaops.features.api.llm import http
+from novaops.features.api.llm.chat import body
+from novaops.features.api.llm.parameters import flag_of
+from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Delta, Finished, KeyPair, Message, Parameters, Usage
+from novaops.features.api.llm.route import Route, direct
+from novaops.providers.loader import Endpoint, Provider, load
+from novaops.secret import Secret
+from tests.support.llm_api import KEY, PROMPT_TOKENS, LlmApi
+
+if TYPE_CHECKING:
+    from tests.unit.features.api.llm.conftest import Connect
+
+HERE = Path(__file__).parents[5]
+ASKED = ChatRequest((Message("user", "Say hello."),))
+PIECES = ("Hé", "llo 漢", "🌍\n")
+FORMS = {"openai": "/v1/chat/completions", "anthropic": "/v1/messages", "sensenova": "/v1/llm/chat-completions"}
+
+
+def ask(**changed: Any) -> ChatRequest:
+    return ChatRequest(**{"messages": ASKED.messages, **changed})
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("stream", [True, False])
+def test_each_form(name: str, stream: bool, api: LlmApi, connect: Connect) -> None:  # noqa: FBT001 - a case
+    api.pieces = PIECES
+    found = list(connect(name).chat(ask(stream=stream)))
+    texts = [event.text for event in found if isinstance(event, Delta)]
+    assert texts == (list(PIECES) if stream else ["".join(PIECES)])
+    assert [event.reason for event in found if isinstance(event, Finished)] == ["end_turn" if name == "anthropic" else "stop"]
+    answer = Answer()
+    for event in found:
+        answer.add(event)
+    assert answer.usage == Usage(PROMPT_TOKENS, len(PIECES))
+    (request,) = api.requests
+    assert request.path == FORMS[name]
+    key = load(name).key
+    assert request.header(key.header) == key.value(KEY)
+    assert {field: request.header(field) for field in load(name).headers} == load(name).headers
+
+
+BODIES = {
+    "openai": {
+        "messages": [
+            {"role": "system", "content": "Base the answer on this:\n\nfacts"},
+            {"role": "system", "content": "be brief"},
+            {"role": "user", "content": "hi"},
+        ],
+        "stream_options": {"include_usage": True},
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "max_completion_tokens": 9,
+        "n": 2,
+        "seed": 3,
+        "user": "u",
+    },
+    "anthropic": {
+        "system": "Base the answer on this:\n\nfacts\n\nbe brief",
+        "messages": [{"role": "user", "content": "hi"}],
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "max_tokens": 9,
+        "metadata": {"user_id": "u"},
+    },
+    "sensenova": {
+        "messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}],
+        "plugins": {
+            "associated_knowledge": {"content": "facts", "mode": "concatenate"},
+            "web_search": {"search_enable": True, "result_enable": True},
+        },
+        "know_ids": ["kb-1"],
+        "knowledge_config": {"control_level": "normal", "knowledge_base_result": True},
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "max_new_tokens": 9,
+        "repetition_penalty": 1.1,
+        "n": 2,
+        "user": "u",
+    },
+}
+LACKS = {"openai": ["repetition_penalty"], "anthropic": ["repetition_penalty", "n", "seed"], "sensenova": ["seed"]}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_bodies(name: str, connect: Connect) -> None:
+    """All that can be said in each form; and what it cannot say is refused before anything is sent."""
+    values: dict[str, Any] = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 9, "repetition_penalty": 1.1, "n": 2, "seed": 3, "user": "u"}
+    given = {field: value for field, value in values.items() if field not in LACKS[name]}
+    messages = (Message("system", "be brief"), Message("user", "hi"))
+    native = {"knowledge": ("kb-1",), "web_search": True} if name == "sensenova" else {}
+    request = ask(messages=messages, model="m", context="facts", parameters=Parameters(**given), **native)
+    assert body(request, load(name), name) == {"model": "m", "stream": True, **BODIES[name]}
+    for field in LACKS[name]:
+        with pytest.raises(UsageError, match=f"{name} has no parameter for {flag_of(field)}"):
+            connect(name).chat(ask(parameters=Parameters(**dict[str, Any]({field: 1}))))
+
+
+def test_what_a_provider_does_not_have(api: LlmApi, connect: Connect) -> None:
+    with pytest.raises(UsageError, match="mistral does not search the web"):
+        connect("mistral").chat(ask(web_search=True))
+    with pytest.raises(UsageError, match="no knowledge bases"):
+        connect("openai").chat(ask(knowledge=("kb",)))
+    with pytest.raises(UsageError, match="no parameter for -n"):
+        connect("deepseek").chat(ask(parameters=Parameters(n=2)))
+    unknown = Provider(endpoints=(Endpoint(host="127.0.0.1", port=api.port, path="", tls=False),), probe="/models")
+    with pytest.raises(UsageError, match="which model"):
+        connect("openai", route=direct(unknown)).chat(ASKED)
+    assert not api.requests
+
+
+def event(**delta: Any) -> bytes:
+    return b"data: " + json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}).encode() + b"\n\n"
+
+
+END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [event(content="a"), END, b"data: [DONE]\n\n"],
+        [event(content="a"), END, b"data:[DONE]\n\n"],
+        [event(content="a"), END],
+        [event(content="a"), b"data: [DONE]\n\n"],
+        [event(role="assistant", content=None), event(content="a"), END],
+        [b": keep-alive\n\n", event(content="a"), b": keep-alive\n\n", END],
+        [b'data: {"choices":\ndata: [{"index":0,"delta":{"content":"a"}}]}\n\n', END],
+        [event(content="a"), END, b"data: [DONE]"],
+        [event(content="a"), END.replace(b"\n", b"\r\n")],
+        [b'data: {"choices":[]}\n\n', event(content="a"), END],
+    ],
+    ids=[
+        "done",
+        "done-without-blank",
+        "done-missing",
+        "no-reason",
+        "null",
+        "comments",
+        "several-lines",
+        "no-newline",
+        "crlf",
+        "no-choices",
+    ],
+)
+def test_streams_that_are_complete(chunks: list[bytes], api: LlmApi, connect: Connect) -> None:
+    api.chunks = chunks
+    assert [found.text for found in connect().chat(ASKED) if isinstance(found, Delta)] == ["a"]
+
+
+def test_a_letter_that_is_cut_between_chunks(api: LlmApi, connect: Connect) -> None:
+    whole = 'data: {"choices":[{"index":0,"delta":{"content":"漢字🌍"}}]}\n\n'.encode() + END
+    api.chunks = [whole[number : number + 1] for number in range(len(whole))]
+    assert [found.text for found in connect().chat(ASKED) if isinstance(found, Delta)] == ["漢字🌍"]
+
+
+def test_reasoning_is_told_apart(api: LlmApi, connect: Connect) -> None:
+    api.chunks = [event(reasoning_content="hm"), event(reasoning="hm"), event(content="a"), END]
+    found = [(one.text, one.reasoning) for one in connect().chat(ASKED) if isinstance(one, Delta)]
+    assert found == [("hm", True), ("hm", True), ("a", False)]
+
+
+CUT = "the answer of openai was cut off in the middle"
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [event(content="a")],
+        [event(content="a"), b'data: {"choi'],
+        [event(content="a"), b"data: no json\n\n"],
+        [event(content="a"), b"data: 5\n\n"],
+        [event(content="a"), END, b'data: {"choices":[{"index":1,"delta":{"content":"b"}}]}\n\n'],
+        [event(content="a"), END.replace(b'"index":0', b'"index":1')],
+        [event(content="a"), b'data: {"choices":"x"}\n\n'],
+        [event(content="a"), b'data: {"choices":[1]}\n\n'],
+        [event(content="a"), b'data: {"choices":[{"delta":"x"}]}\n\n'],
+        [event(content="a"), b'data: {"usage":1}\n\n'],
+        [],
+    ],
+    ids=[
+        "no-end",
+        "half-an-event",
+        "no-json",
+        "a-number",
+        "one-of-two",
+        "the-other-of-two",
+        "no-list",
+        "no-choice",
+        "no-delta",
+        "no-usage",
+        "nothing",
+    ],
+)
+def test_streams_that_are_not(chunks: list[bytes], api: LlmApi, connect: Connect) -> None:
+    """What came before the cut is there."""
+    api.chunks = chunks
+    answer = Answer()
+    with pytest.raises(ApiFailed, match=CUT):
+        deque(map(answer.add, connect().chat(ASKED)))
+    assert answer.text == ("a" if chunks else "")
+
+
+def test_a_connection_that_is_cut(api: LlmApi, connect: Connect) -> None:
+    api.behaviour.cut = "chunked"
+    with pytest.raises(ApiFailed, match=CUT) as failed:
+        list(connect().chat(ASKED))
+    assert "closed connection" in failed.value.why
+    assert "novaops api check" in failed.value.fix
+
+
+def test_an_error_in_the_middle(api: LlmApi, connect: Connect) -> None:
+    api.chunks = [event(content="a"), b'data: {"error":{"message":"The server is overloaded","type":"server_error"}}\n\n']
+    with pytest.raises(ApiFailed, match="openai breaks off with an error: The server is overloaded"):
+        list(connect().chat(ASKED))
+
+
+def test_a_server_that_does_not_stream(api: LlmApi, connect: Connect) -> None:
+    """It answers with the whole document although a stream was asked for."""
+    whole = {"choices": [{"index": 0, "message": {"content": "all at once"}, "finish_reason": "stop"}]}
+    api.answers = [(200, {}, json.dumps(whole).encode())]
+    assert [one.text for one in connect().chat(ASKED) if isinstance(one, Delta)] == ["all at once"]
+
+
+REGION = "unsupported_country_region_territory"
+PAGE = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head></html>"
+REFUSALS = [
+    (
+        401,
+        b'{"error":{"message":"Incorrect API key provided","code":"invalid_api_key"}}',
+        "openai does not accept the key (401): Incorrect",
+        "--key",
+    ),
+    (403, b'{"error":{"message":"Country not supported","code":"%b"}}' % REGION.encode(), "refuses the region", "--via"),
+    (403, b'{"error":{"code":7,"message":"no permission"}}', "openai forbids it (403): no permission", "may this key"),
+    (404, b'{"error":{"message":"The model `m` does not exist","code":"model_not_found"}}', "has no model gpt-4o-mini", "--model"),
+    (404, b'{"error":{"message":"Invalid URL"}}', "openai has nothing at /v1/chat/completions (404): Invalid URL", "--upstream"),
+    (413, b"", "the request is too large", "max_body"),
+    (413, PAGE, "something else than openai answers: 413 and a web page", "api check"),
+    (422, b'{"detail":"temperature must be below 2"}', "openai refuses the request (422): temperature must be below 2", ""),
+    (400, b'{"error":{"message":"request (15030 tokens) exceeds"}}', "openai refuses the request (400): request (15030 tokens)", ""),
+    (
+        429,
+        b'{"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}',
+        "the quota of openai is used up",
+        "account",
+    ),
+    (
+        429,
+        b'{"error":{"message":"Quota exceeded for requests per minute"}}',
+        "openai had too many requests (429): Quota",
+        "try again later",
+    ),
+    (404, b"", "openai has nothing at /v1/chat/completions (404)", "--upstream"),
+    (429, b'{"error":{"message":"Rate limit reached"}}', "openai had too many requests (429): Rate limit", "try again later"),
+    (500, b"oops", "openai is in trouble (500)", "try again"),
+    (502, PAGE, "something else than openai answers: 502 and a web page (“502 Bad Gateway”)", "api check"),
+    (200, PAGE, "something else than openai answers: 200 and a web page", "api check"),
+    (504, b"", "openai did not answer in time (504)", "try again"),
+    (302, b"", "something else than openai answers: 302, which leads to nowhere", "api check"),
+    (502, b'{"error":{"type":"novaops_proxy","code":"bad_gateway","message":"x"}}', "cannot reach the API", "novaops proxy status"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "what", "fix"), REFUSALS)
+@pytest.mark.parametrize("stream", [True, False])
+def test_refusals(status: int, body: bytes, what: str, fix: str, stream: bool, api: LlmApi, connect: Connect) -> None:  # noqa: FBT001 - a case
+    api.answers = [(status, {"Content-Type": "text/html" if body == PAGE else "application/json"}, body)]
+    with pytest.raises(ApiFailed) as failed:
+        list(connect().chat(ask(stream=stream)))
+    assert what in failed.value.what
+    assert fix in failed.value.fix
+    assert failed.value.status == status
+    assert len(api.requests) == 1
+
+
+def test_no_key_at_all(api: LlmApi, connect: Connect) -> None:
+    api.answers = [(401, {}, b'{"error":{"message":"no key"}}')]
+    with pytest.raises(ApiFailed, match=r"openai asks for a key \(401\): no key"):
+        list(connect(credential=None).chat(ASKED))
+    assert api.requests[0].header("Authorization") is None
+
+
+def test_a_clock_that_is_wrong(api: LlmApi, connect: Connect) -> None:
+    api.answers = [(401, {"Date": "Thu, 01 Jan 2026 00:00:00 GMT"}, b'{"error":{"message":"token is not valid yet"}}')] * 2
+    with pytest.raises(ApiFailed) as failed:
+        list(connect("sensenova", KeyPair("ak", Secret("sk"))).chat(ASKED))
+    assert failed.value.fix.startswith("this machine's clock is ")
+    assert failed.value.fix.endswith(" s ahead: set it right")
+    sent = api.requests[0].header("Authorization") or ""
+    assert sent.startswith("Bearer eyJ")
+    with pytest.raises(ApiFailed, match="does not accept the key"):  # a plain key has no time in it
+        list(connect("sensenova").chat(ASKED))
+
+
+def test_it_is_tried_again_when_the_api_says_when(api: LlmApi, connect: Connect) -> None:
+    api.answers = [(429, {"Retry-After": "0"}, b"{}"), (503, {"Retry-After": "0"}, b"{}")]
+    assert [one for one in connect().chat(ASKED) if isinstance(one, Delta)]
+    assert len(api.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("headers", "fix"), [({"Retry-After": "3600"}, "Retry-After 3600"), ({"Retry-After": "soon"}, "soon"), ({}, "later")]
+)
+def test_it_is_not_tried_again(headers: dict[str, str], fix: str, api: LlmApi, connect: Connect) -> None:
+    api.answers = [(429, headers, b"{}")]
+    with pytest.raises(ApiFailed) as failed:
+        list(connect().chat(ASKED))
+    assert fix in failed.value.fix
+    assert len(api.requests) == 1
+
+
+def test_it_gives_up(api: LlmApi, connect: Connect) -> None:
+    api.answers = [(429, {"Retry-After": "0"}, b"{}") for _ in range(9)]
+    with pytest.raises(ApiFailed):
+        list(connect().chat(ASKED))
+    assert len(api.requests) == 1 + http.RETRIES
+
+
+def test_leaving_the_answer_ends_the_request(api: LlmApi, connect: Connect) -> None:
+    """The server sees the connection close: an answer that is not wanted any more costs nothing more."""
+    api.pieces = ["word "] * 2000
+    client = connect()
+    events = client.chat(ASKED)
+    next(events)
+    events.close()
+    assert [one for one in client.chat(ASKED) if isinstance(one, Delta)]
+    assert api.connections == 2
+
+
+def test_an_answer_that_does_not_come(api: LlmApi, connect: Connect) -> None:
+    api.behaviour.delay_s = 30
+    with pytest.raises(ApiFailed, match=r"openai said nothing for 0\.2 s"):
+        list(connect(timeout=0.2).chat(ASKED))
+
+
+def test_no_json(api: LlmApi, connect: Connect) -> None:
+    api.answers = [(200, {}, b"hello")]
+    with pytest.raises(ApiFailed, match="no JSON: 'hello'"):
+        list(connect().chat(ask(stream=False)))
+    api.answers = [(200, {}, b"[1]")]
+    with pytest.raises(ApiFailed, match="no JSON object"):
+        list(connect().chat(ask(stream=False)))
+
+
+def test_nobody_listens(connect: Connect) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    client = connect(route=direct(load("openai").located(f"http://127.0.0.1:{port}")))
+    with pytest.raises(Unreachable, match=f"127.0.0.1:{port} refuses the connection"):
+        list(client.chat(ASKED))
+    client = connect("local", route=direct(load("local").located(f"http://127.0.0.1:{port}")))
+    with pytest.raises(Unreachable, match="novaops api serve starts it"):
+        list(client.chat(ASKED))
+
+
+def test_a_connection_that_the_server_closed_meanwhile(api: LlmApi, connect: Connect) -> None:
+    client = connect()
+    assert list(client.chat(ASKED))
+    api.stop()
+    api.start()
+    assert list(client.chat(ASKED))
+
+
+def test_through_a_site(api: LlmApi, connect: Connect) -> None:
+    """The site's own user goes instead of the key where it puts one in, and beside it where it has a token."""
+    injecting = Route(load("openai"), "proxy:canada/openai", api.url, {"Authorization": Secret("Basic eDp5")}, sends_key=False)
+    assert list(connect(route=injecting).chat(ASKED))
+    assert api.requests[-1].header("Authorization") == "Basic eDp5"
+    passing = Route(load("sensenova"), "proxy:canada/s", api.url, {"X-Gate": Secret("t")})
+    assert list(connect("sensenova", route=passing).chat(ASKED))
+    assert (api.requests[-1].header("X-Gate"), api.requests[-1].header("Authorization")) == ("t", f"Bearer {KEY}")
+    assert passing.url("/files", 2) == f"{api.url}/files/v1/files"
+    assert direct(load("sensenova")).url("/files", 2) == "https://file.sensenova.cn/v1/files"
+
+
+def test_models(api: LlmApi, connect: Connect) -> None:
+    assert connect().models() == ["model-a", "model-b"]
+    assert connect("sensenova").models() == ["model-a", "model-b"]
+    assert [request.path for request in api.requests] == ["/v1/models", "/v1/llm/models"]
+    api.answers = [(200, {}, b"{}")]
+    with pytest.raises(ApiFailed, match="no list of models"):
+        connect().models()
+
+
+def test_the_page_says_which_provider_has_which_parameter() -> None:
+    rows = [line.strip("| ").split(" | ") for line in (HERE / "docs/api.md").read_text("utf-8").splitlines() if line.startswith("| ")]
+    names = [field.name for field in fields(Parameters)]
+    shipped = {file.stem: load(file.stem).chat for file in (HERE / "novaops/providers").glob("*.yaml")}
+    said = {row[0]: row[1:] for row in rows if row[0] in shipped and len(row) == len(names) + 2}
+    assert said == {
+        name: [*("✓" if one in chat.parameters else "–" for one in names), "✓" if chat.web_search else "–"]
+        for name, chat in shipped.items()
+    }

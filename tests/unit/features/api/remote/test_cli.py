@@ -1,0 +1,139 @@
+"""The verbs: files, knowledge, ask, as a user types them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from novaops.app import run
+from novaops.features.api.remote import uploads
+from tests.support.documents import pdf
+from tests.support.provider_files import KEY, Stand
+from tests.unit.features.api.knowledge.test_base import ENTRIES, INCIDENT, MANUAL
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def novaops(tmp_path: Path, there: Stand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+    """Runs a command line in a folder whose providers are the stand-in."""
+    port = there.url.rpartition(":")[2]
+    (tmp_path / "providers").mkdir()
+    for name in ("openai", "sensenova"):
+        shipped = Path(f"novaops/providers/{name}.yaml").read_text()
+        start, end = shipped.index("endpoints:"), shipped.index("probe:")
+        at = "".join(
+            f"  - {{host: 127.0.0.1, port: {port}, path: {path}, tls: off}}\n" for path in ("/v1", "/compatible-mode", "/files/v1")
+        )
+        (tmp_path / f"providers/{name}.yaml").write_text(f"{shipped[:start]}endpoints:\n{at}{shipped[end:]}")
+        monkeypatch.setenv(f"{name.upper()}_API_KEY", KEY)
+    (tmp_path / "inventory.yaml").write_text("hosts: {}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(uploads, "_POLLS", (0.001,))
+
+    def call(*words: str) -> tuple[int, str, str]:
+        code = run(["api", *words])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def document(result: tuple[int, str, str]) -> Any:
+    return json.loads(result[1])
+
+
+def test_an_incident_is_classified_wrongly_from_a_pdf_and_rightly_from_entries(novaops: Call, tmp_path: Path) -> None:
+    (tmp_path / "manual.pdf").write_bytes(pdf(MANUAL))
+    (tmp_path / "alarms.json").write_text(json.dumps(ENTRIES))
+    novaops("knowledge", "create", "alarms")
+    novaops("knowledge", "add", "alarms", "manual.pdf")
+    code, said, _ = novaops("ask", "alarms", INCIDENT)
+    assert code == 0
+    assert "class A" in said
+    assert "[1] manual.pdf, page 1" in said
+    assert novaops("knowledge", "add", "alarms", "alarms.json")[1] == "~ alarms.json  changed  2 passages\n"
+    code, said, _ = novaops("ask", "alarms", INCIDENT)
+    assert "class: T" in said.split("\n")[0]
+    assert said.split("\n")[2] == "[1] alarms.json, entry 1"
+    found = document(novaops("ask", "alarms", INCIDENT, "--json"))
+    assert (found["answers"][0]["text"], found["passages"][0]["found_by"]) == ("class: T", "key")
+
+
+def test_the_life_of_a_base_of_ones_own(novaops: Call, tmp_path: Path) -> None:
+    assert novaops("knowledge", "ls") == (0, "", "There are no bases.\n")
+    assert novaops("knowledge", "create", "b")[1] == "~ b  changed  made; next: novaops api knowledge add b FILE\n"
+    (tmp_path / "a.txt").write_text("请先挂载数据盘")
+    assert novaops("knowledge", "add", "b", "a.txt")[1] == "~ a.txt  changed  1 passage\n"
+    assert novaops("knowledge", "add", "b", "a.txt")[1] == "✓ a.txt  unchanged\n"
+    assert novaops("knowledge", "search", "b", "挂载")[1] == "[1] a.txt, line 1  (by text)\n    请先挂载数据盘\n"
+    assert novaops("knowledge", "search", "b", '"* OR')[::2] == (0, "Nothing fits.\n")
+    assert document(novaops("knowledge", "ls", "b", "--json"))["documents"][0]["name"] == "a.txt"
+    code, _, said = novaops("ask", "b", "zebra")
+    assert (code, "b holds nothing that fits the question" in said) == (2, True)
+    assert novaops("knowledge", "rm", "b")[0] == 2
+    assert novaops("knowledge", "rm", "b", "a.txt", "--whole")[0] == 2
+    assert novaops("knowledge", "rm", "b", "a.txt")[1] == "~ a.txt  changed  deleted\n"
+    assert novaops("knowledge", "rm", "b", "--whole")[1] == "~ b  changed  deleted\n"
+    assert novaops("knowledge", "search", "b", "x")[0] == 2
+
+
+def test_vectors_of_a_provider(novaops: Call, tmp_path: Path) -> None:
+    assert novaops("knowledge", "create", "b", "--embeddings", "openai")[0] == 2
+    assert novaops("knowledge", "create", "b", "--embeddings", "openai/m")[0] == 0
+    (tmp_path / "a.json").write_text('["abc", "xyz"]')
+    assert novaops("knowledge", "add", "b", "a.json")[0] == 0
+    found = document(novaops("knowledge", "search", "b", "cab", "--json"))
+    assert (found["passages"][0]["text"], found["passages"][0]["found_by"]) == ("abc", "vector")
+
+
+def test_files(novaops: Call, there: Stand, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"text_lst": ["x"]}')
+    (tmp_path / "b.json").write_text("[1]")
+    code, _, said = novaops("files", "add", "a.json", "b.json", "--provider", "sensenova")
+    assert (code, "Line 1: it is a list" in said, there.files) == (2, True, {})
+    assert novaops("files", "add", "a.json", "--provider", "sensenova")[1] == "~ a.json  changed  f1  VALID\n"
+    assert novaops("files", "add", "a.json", "--provider", "sensenova")[1] == "✓ a.json  unchanged  f1  VALID\n"
+    assert document(novaops("files", "ls", "--provider", "sensenova", "--json"))["files"][0]["name"] == "a.json"
+    assert novaops("files", "rm", "f1", "--provider", "sensenova")[1] == "~ f1  changed  deleted\n"
+    assert novaops("files", "ls", "--provider", "sensenova")[2].endswith("There are no files.\n")
+    code, _, said = novaops("files", "ls", "--provider", "deepseek", "--key", "env:OPENAI_API_KEY")
+    assert (code, "deepseek keeps no files" in said) == (2, True)
+
+
+def test_ctrl_c_while_it_waits(novaops: Call, there: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there.slow = 2
+    (tmp_path / "a.txt").write_text("text")
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as once:
+        once.setattr(uploads, "wait", lambda *_: interrupt(0))
+        code, _, said = novaops("files", "add", "a.txt")
+    assert (code, "Interrupted. The same command goes on" in said) == (130, True)
+    assert novaops("files", "add", "a.txt")[1] == "✓ a.txt  unchanged  file-1  processed\n"
+    assert there.count("POST", "/v1/files") == 1
+
+
+@pytest.mark.parametrize(("provider", "base"), [("openai", "vs_1"), ("sensenova", "s1")])
+def test_a_base_at_a_provider(novaops: Call, there: Stand, tmp_path: Path, provider: str, base: str) -> None:
+    kb = f"{provider}/{base}"
+    (tmp_path / "a.json").write_text('{"text_lst": ["ALM-1 is class T"]}')
+    assert f"~ {kb}  changed" in novaops("knowledge", "create", "alarms", "--provider", provider)[1]
+    assert kb in novaops("knowledge", "ls", "--provider", provider)[1]
+    assert novaops("knowledge", "add", kb, "a.json")[1].startswith("~ a.json  changed")
+    assert novaops("knowledge", "add", kb, "a.json")[1].startswith("✓ a.json  unchanged")
+    found = document(novaops("ask", kb, "ALM-1?", "--json"))
+    assert "ALM-1 is class T" in found["passages"][0]["text"]
+    if provider == "sensenova":
+        assert (found["answers"][0]["text"], there.bodies[-1]["know_ids"]) == ("from the base", ["s1"])
+    else:
+        assert "class T" in found["answers"][0]["text"]
+    assert novaops("knowledge", "search", kb, "ALM-1")[0] == (0 if provider == "openai" else 2)
+    assert novaops("knowledge", "search", kb, "x", "--provider", "deepseek")[0] == 2
+    assert novaops("knowledge", "rm", kb, "--whole")[0] == 0
+    assert there.bases == {}
