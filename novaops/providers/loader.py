@@ -223,6 +223,11 @@ class Provider(StrictModel):
         return found.served_at + path.removeprefix(found.path) or "/"
 
 
+def listed(folders: Sequence[Path] = ()) -> list[str]:
+    """The names of all providers, the user's own included."""
+    return sorted({file.stem for folder in [*folders, _SHIPPED] for file in folder.glob("*.yaml")})
+
+
 def load(name: str, folders: Sequence[Path] = ()) -> Provider:
     """The provider of that name: from the first of the user's folders that has it, else from novaops. Raises UsageError."""
     import yaml
@@ -234,7 +239,7 @@ def load(name: str, folders: Sequence[Path] = ()) -> Provider:
     searched = [*folders, _SHIPPED]
     file = next((file for folder in searched if (file := folder / f"{name}.yaml").is_file()), None)
     if file is None:
-        known = sorted({file.stem for folder in searched for file in folder.glob("*.yaml")})
+        known = listed(folders)
         fix = f"a file providers/{name}.yaml beside the inventory makes one (docs/proxy.md), and upstream: https://HOST/PATH needs none"
         raise UsageError(f"there is no provider {name}", why=f"There are: {', '.join(known)}.", fix=fix)
     try:

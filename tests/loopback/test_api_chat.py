@@ -134,20 +134,20 @@ def test_over_ssh(host: Host, authority: Authority, chat: Chat) -> None:
         access = f"address: 127.0.0.1:{host.port}, user: root, identity: {host.identity}, known_hosts: {host.known_hosts}"
         (host.folder / "inventory.yaml").write_text(f"hosts:\n  loop: {{{access}}}\napi: {{provider: mine, route: loop}}\n")
         trusted = {"SSL_CERT_FILE": str(authority.root)}
-        done = chat("hi", folder=host.folder, **trusted)
+        done = chat("hi", "--via", "loop", folder=host.folder, **trusted)
         assert (done.code, done.out) == (0, "Hello, world\n"), done.err
         assert "mine stand-in by loop: " in done.err
         (request,) = api.requests
         assert (request.sni, request.header("Host")) == ("localhost", f"localhost:{api.port}")
         api.show(authority.leaf("elsewhere.test"))
-        done = chat("hi", folder=host.folder, **trusted)
+        done = chat("hi", "--via", "loop", folder=host.folder, **trusted)
         assert (done.code, done.out) == (5, "")
         assert f"the certificate of localhost:{api.port} by loop is not accepted: Hostname mismatch" in done.err
-        done = chat("hi", folder=host.folder, SSL_CERT_FILE="")
+        done = chat("hi", "--via", "loop", folder=host.folder, SSL_CERT_FILE="")
         assert (done.code, "is not accepted" in done.err) == (5, True)
         assert len(api.requests) == 1
         host.manners.forwards = False
-        done = chat("hi", folder=host.folder, **trusted)
+        done = chat("hi", "--via", "loop", folder=host.folder, **trusted)
         assert (done.code, "does not forward to localhost" in done.err) == (1, True)
         assert not host.execs
 

@@ -80,7 +80,8 @@ class Printer:
             output.lines(asked.answer.several())
         if asked.stopped:
             output.complain("Stopped.")
-        output.complain(account(asked.answer, asked.timing, of))
+        if not asked.error or asked.timing.first is not None:
+            output.complain(account(asked.answer, asked.timing, of))
 
 
 def converse(client: Client, request: ChatRequest, of: str, *, reasoning: bool, say: Callable[[NovaopsError], None]) -> int:
@@ -140,4 +141,4 @@ def text_of(word: str) -> str:
 
 
 def _named(word: str) -> str:
-    return "standard input" if word == "-" else word[1:] if word.startswith("@") else "the text"
+    return "standard input" if word == "-" else word[1:] if word.startswith("@") else "what was typed"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from novaops.cli.options import TIMEOUT, Hosts, Options, verb
-from novaops.features.api import cli_ask, cli_chat, cli_files, cli_knowledge, cli_serve
+from novaops.features.api import cli_app, cli_ask, cli_chat, cli_files, cli_knowledge, cli_serve
 
 app = typer.Typer(
     help="LLM APIs: which routes a host has to one, and questions to its models.", no_args_is_help=True, rich_markup_mode=None
@@ -50,6 +50,7 @@ def check(
 
 
 cli_chat.register(app)
+cli_app.register(app)
 cli_serve.register(app)
 cli_ask.register(app)
 app.add_typer(cli_files.app, name="files")

@@ -24,7 +24,7 @@ def written(folder: Path, document: Any, name: str = "mine") -> Path:
 
 def test_some_come_along() -> None:
     assert [
-        *("anthropic", "azure", "deepseek", "gemini", "groq", "mistral", "moonshot", "openai", "openrouter", "qwen"),
+        *("anthropic", "azure", "deepseek", "gemini", "groq", "local", "mistral", "moonshot", "openai", "openrouter", "qwen"),
         *("sensenova", "sensenova-platform", "zhipu"),
     ] == SHIPPED
 

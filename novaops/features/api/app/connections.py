@@ -1,0 +1,126 @@
+"""Ways to APIs that the page has chosen, open from their first use to the end of the app."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from novaops.cli.options import Options
+from novaops.errors import NovaopsError, Unreachable, UsageError
+from novaops.features.api.access import DEFAULT, Access, ApiFlags, choose, opened
+from novaops.features.api.app.backend import Choice, ProviderChoice
+from novaops.features.api.app.redact import Redactor
+from novaops.features.api.llm.http import Http
+from novaops.features.api.llm.protocol import KeyPair
+from novaops.features.api.routes import Api
+from novaops.features.proxy.settings import Site
+from novaops.providers import loader
+
+DIRECT = "direct"
+
+
+class Connections:
+    """The provider and the route of the command line are as its flags say; others as the inventory and their files do."""
+
+    def __init__(self, options: Options, flags: ApiFlags, tell: Callable[[str], None]) -> None:
+        """Raises UsageError for what the flags say wrongly, InventoryError."""
+        self._options = options
+        self._flags = flags
+        self._tell = tell
+        self._inventory, self._playbooks = options.known()
+        self._folders = [Path(self._inventory.file).parent / "providers"] if self._inventory.file else []
+        self._open: dict[Choice, tuple[Http, ExitStack]] = {}
+        self._lock = threading.Lock()
+        own = self._inventory.api
+        name = flags.provider or flags.upstream or own.provider or own.upstream or DEFAULT
+        self.chosen = Choice(name, flags.via or own.route)
+        self._names = self._offered()
+        self._any = loader.load(DEFAULT)
+        self._sites = list(self._all_sites())
+        if flags.given():
+            self.access(self.chosen)
+
+    def access(self, choice: Choice) -> Access:
+        """Raises UsageError, also for what the page does not offer."""
+        if choice.provider not in self._names or choice.via not in self._routes(choice.provider):
+            raise UsageError(f"there is no route {choice.via} to {choice.provider} here")
+        own = choice.provider == self.chosen.provider
+        said = {name: getattr(self._flags, name) for name in ApiFlags.names()} if own else {"provider": choice.provider}
+        return choose(self._options, ApiFlags(**{**said, "via": choice.via}))
+
+    def providers(self) -> Sequence[ProviderChoice]:
+        return [self._described(name) for name in self._names]
+
+    def default(self, provider: str) -> Choice:
+        """By the chosen route where that leads there too."""
+        return Choice(provider, self.chosen.via if self.chosen.via in self._routes(provider) else DIRECT)
+
+    @contextmanager
+    def http(self, choice: Choice) -> Iterator[tuple[Access, Http]]:
+        """An open way. What an error of it says has no secret in it. A lost ssh connection is opened anew at the next use."""
+        access = self.access(choice)
+        redactor = redactor_of(access)
+        try:
+            yield access, self._opened(choice, access)
+        except NovaopsError as error:
+            if isinstance(error, Unreachable) and access.through:
+                self._close(choice)
+            raise redactor.error(error) from None
+
+    def close(self) -> None:
+        for choice in list(self._open):
+            self._close(choice)
+
+    def _opened(self, choice: Choice, access: Access) -> Http:
+        with self._lock:
+            if choice not in self._open:
+                with ExitStack() as stack:
+                    http = stack.enter_context(opened(access, self._options.timeout, self._tell))
+                    self._open[choice] = http, stack.pop_all()
+            return self._open[choice][0]
+
+    def _close(self, choice: Choice) -> None:
+        with self._lock:
+            found = self._open.pop(choice, None)
+        if found:
+            found[1].close()
+
+    def _offered(self) -> list[str]:
+        """The chosen one first. A provider where each user has a host of their own is offered only if that was said."""
+        names = [name for name in loader.listed(self._folders) if not loader.load(name, self._folders).own_host]
+        return list(dict.fromkeys([self.chosen.provider, *names]))
+
+    def _all_sites(self) -> Iterator[tuple[str, Site]]:
+        """Every site of the inventory that leads to an API, as --via names it."""
+        for host in self._inventory.hosts.values():
+            if "proxy" in host.sections:
+                for site in self._playbooks.by_name["proxy"].settings(self._inventory, host):
+                    if isinstance(site, Site) and site.state == "present" and site.is_api and site.origins:
+                        yield f"proxy:{host.name}/{site.name}", site
+
+    def _routes(self, provider: str) -> list[str]:
+        own, said = provider == self.chosen.provider, self._inventory.api
+        upstream = self._flags.upstream or (said.upstream if said.provider in {None, provider} else None)
+        api = Api(provider, self._any, (upstream if own else None) or "")  # is_behind judges by its name and URL only
+        found = [DIRECT, *self._inventory.hosts, *(name for name, site in self._sites if api.is_behind(site))]
+        return list(dict.fromkeys([*found, self.chosen.via] if own else found))
+
+    def _described(self, name: str) -> ProviderChoice:
+        routes = self._routes(name)
+        try:
+            access = self.access(self.default(name))
+        except UsageError:
+            return ProviderChoice(name, usable=False, routes=routes)
+        known = access.route.provider
+        return ProviderChoice(name, usable=True, routes=routes, model=access.model or known.model, parameters=list(known.chat.parameters))
+
+
+def redactor_of(access: Access) -> Redactor:
+    """Takes out what a request by this way has to keep to itself."""
+    given = access.credential
+    key = given.secret if isinstance(given, KeyPair) else given
+    values = [key.reveal()] if key else []
+    headers = [secret.reveal() for secret in access.route.headers.values()]
+    return Redactor([*values, *headers, *(value.rpartition(" ")[2] for value in headers)])

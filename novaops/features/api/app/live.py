@@ -1,0 +1,122 @@
+"""The page's backend: the APIs' client, and the knowledge bases of this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import fields
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from novaops.errors import UsageError
+from novaops.features.api.app import backend
+from novaops.features.api.app.backend import Choice, Document, Event, Passages, ProviderChoice, Question
+from novaops.features.api.app.connections import Connections, redactor_of
+from novaops.features.api.app.redact import Redactor
+from novaops.features.api.knowledge import base as bases
+from novaops.features.api.knowledge import prompt, store
+from novaops.features.api.knowledge.documents import KINDS, LIMITS
+from novaops.features.api.knowledge.search import search
+from novaops.features.api.llm.chat import ChatClient
+from novaops.features.api.llm.protocol import ChatRequest, Delta, Finished, Message, Parameters, Usage
+from novaops.features.api.llm.protocol import Event as ApiEvent
+from novaops.features.api.remote.embeddings import Embeddings
+
+_PARAMETERS = TypeAdapter(Parameters)
+
+
+class LiveBackend:
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def providers(self) -> Sequence[ProviderChoice]:
+        return self._connections.providers()
+
+    def kinds(self) -> Sequence[str]:
+        return KINDS
+
+    def largest(self) -> int:
+        return LIMITS.size
+
+    def check(self, choice: Choice) -> float:
+        """Of the second request: the first one opens the way."""
+        with self._connections.http(choice) as (_, http):
+            below = http.provider.probe.removeprefix(http.provider.endpoints[0].path)
+            http.document("GET", below)
+            started = time.monotonic()
+            with http.open("GET", below):
+                return (time.monotonic() - started) * 1000
+
+    def models(self, choice: Choice) -> Sequence[str]:
+        with self._connections.http(choice) as (_, http):
+            return ChatClient(http).models()
+
+    def answer(self, question: Question) -> Generator[Event]:
+        parameters = _parameters(question)
+        context = ""
+        if question.base:
+            with self._embedder(question.base) as embedder:
+                found = prompt.fitting(search(question.base, question.messages[-1][1], embedder=embedder))
+            yield Passages([backend.Passage(each.text, each.source) for each in found])
+            context = prompt.context(found) if found else ""
+        messages = tuple(Message(role, text) for role, text in question.messages)
+        with self._connections.http(question.choice) as (access, http):
+            request = ChatRequest(messages, question.model or access.model, parameters, context=context)
+            with closing(ChatClient(http).chat(request)) as events:
+                yield from _shown(events, redactor_of(access))
+
+    def bases(self) -> Sequence[str]:
+        return store.listed()
+
+    def create(self, base: str) -> None:
+        bases.create(base)
+
+    def delete(self, base: str) -> None:
+        bases.remove(base)
+
+    def documents(self, base: str) -> Sequence[Document]:
+        return [Document(each.name, each.passages) for each in bases.list_documents(base)]
+
+    def add(self, base: str, file: Path) -> None:
+        with self._embedder(base) as embedder:
+            bases.add_document(base, file, embedder=embedder)
+
+    def remove(self, base: str, document: str) -> None:
+        bases.remove_document(base, document)
+
+    @contextmanager
+    def _embedder(self, base: str) -> Iterator[Embeddings | None]:
+        """What makes the vectors of a base that has some."""
+        provider, _, model = bases.describe(base).embeddings.partition("/")
+        if not provider:
+            yield None
+            return
+        with self._connections.http(self._connections.default(provider)) as (_, http):
+            yield Embeddings(http, model)
+
+
+def _parameters(question: Question) -> Parameters:
+    """Raises UsageError for one that does not exist, or a value that it cannot have."""
+    fix = "leave it empty for the provider's default"
+    if unknown := set(question.parameters) - {each.name for each in fields(Parameters)}:
+        raise UsageError(f"there is no parameter {min(unknown)}", fix=fix)
+    try:
+        return _PARAMETERS.validate_python(dict(question.parameters))
+    except ValidationError as error:
+        raise UsageError(f"the value of {error.errors()[0]['loc'][0]} cannot be used", fix=fix) from None
+
+
+def _shown(events: Iterator[ApiEvent], redactor: Redactor) -> Generator[Event]:
+    """The events of the first answer, without secrets."""
+    for event in events:
+        if isinstance(event, Delta):
+            if text := event.text if event.reasoning else redactor.feed(event.text):
+                yield backend.Text(redactor.text(text), event.reasoning)
+        elif isinstance(event, Usage):
+            yield backend.Used(event.prompt_tokens, event.answer_tokens)
+        elif isinstance(event, Finished):
+            if rest := redactor.end():
+                yield backend.Text(rest)
+            yield backend.Ended(event.reason)

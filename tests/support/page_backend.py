@@ -1,0 +1,111 @@
+"""A backend of the page for tests: bases in memory, and answers that the test lets go on piece by piece."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+
+from novaops.errors import Unreachable, UsageError
+from novaops.features.api.app.backend import (
+    Choice,
+    Document,
+    Ended,
+    Event,
+    Passage,
+    Passages,
+    ProviderChoice,
+    Question,
+    Text,
+    Used,
+)
+
+CHOSEN = Choice("local", "direct")
+KEY = "sk-never-on-the-page"
+WAIT = 20
+"""Seconds until a test that forgot to let an answer go on fails."""
+
+
+class PageBackend:
+    """Echoes. A question with `slowly` waits for `go_on` between its words; `broken` cannot be reached."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, dict[str, int]] = {"manuals": {"router.pdf": 12}}
+        self.questions: list[Question] = []
+        self.go_on = threading.Semaphore(0)
+        self.reading = threading.Semaphore(0)
+        self.closed = threading.Event()
+        self.answering: Callable[[Question], Sequence[Event]] | None = None
+
+    def providers(self) -> Sequence[ProviderChoice]:
+        routes = ("direct", "canada", "proxy:canada/openai")
+        local = ProviderChoice("local", usable=True, routes=routes, model="smollm2-135m", parameters=("temperature", "top_p", "max_tokens"))
+        return [local, ProviderChoice("openai", usable=False)]
+
+    def kinds(self) -> Sequence[str]:
+        return [".txt", ".md", ".pdf"]
+
+    def largest(self) -> int:
+        return 1 << 20
+
+    def check(self, choice: Choice) -> float:
+        if choice.provider == "openai":
+            raise UsageError("openai asks for a key, and there is none", fix="say where it is: --key env:NAME")
+        if choice.via == "canada":
+            raise Unreachable("canada does not answer", why="Nothing came within 8 s.", fix="novaops host check canada says more")
+        return 12.4
+
+    def models(self, choice: Choice) -> Sequence[str]:
+        del choice
+        return ["smollm2-135m"]
+
+    def answer(self, question: Question) -> Generator[Event]:
+        self.questions.append(question)
+        asked = question.messages[-1][1]
+        try:
+            if self.answering is not None:
+                yield from self.answering(question)
+                return
+            if "broken" in asked:
+                raise Unreachable("the API does not answer", why="The connection was refused.", fix="try again later")
+            if question.base:
+                yield Passages([Passage("Hold the button for ten seconds.", "router.pdf, page 7")])
+            for word in f"You said: {asked}".split(" "):
+                if "slowly" in asked:
+                    assert self.go_on.acquire(timeout=WAIT)
+                yield Text(f"{word} ")
+            yield Used(5, 7)
+            yield Ended("stop")
+        finally:
+            self.closed.set()
+
+    def bases(self) -> Sequence[str]:
+        return sorted(self.known)
+
+    def create(self, base: str) -> None:
+        if base in self.known:
+            raise UsageError(f"there is a base {base} already", fix="choose another name")
+        self.known[base] = {}
+
+    def delete(self, base: str) -> None:
+        self._base(base)
+        del self.known[base]
+
+    def documents(self, base: str) -> Sequence[Document]:
+        return [Document(name, passages) for name, passages in self._base(base).items()]
+
+    def add(self, base: str, file: Path) -> None:
+        if "slow" in file.name:
+            assert self.reading.acquire(timeout=WAIT)
+        if b"\x00" in file.read_bytes():
+            raise UsageError(f"cannot use {file}", why="It is no text.", fix="save it as UTF-8")
+        self._base(base)[file.name] = 3
+
+    def remove(self, base: str, document: str) -> None:
+        if self._base(base).pop(document, None) is None:
+            raise UsageError(f"{base} has no document {document}")
+
+    def _base(self, name: str) -> dict[str, int]:
+        if name not in self.known:
+            raise UsageError(f"there is no knowledge base {name}")
+        return self.known[name]

@@ -1,0 +1,172 @@
+"""The page's backend with a real client of an API, and real knowledge bases."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from novaops.cli.options import Options
+from novaops.errors import UsageError
+from novaops.features.api.access import ApiFlags
+from novaops.features.api.app.backend import Choice
+from novaops.features.api.app.connections import Connections
+from novaops.features.api.app.live import LiveBackend
+from tests.support.llm_api import KEY, LlmApi
+from tests.support.page_server import Client, served
+
+INVENTORY = """\
+hosts:
+  canada:
+    address: 198.51.100.7
+    proxy:
+      - {name: openai, provider: openai, domain: proxy.example.com, tls: off, auth: {basic: {nova: env:PROXY_PASSWORD}, inject: env:KEY}}
+      - {name: other, provider: deepseek, domain: deepseek.example.com, tls: off, auth: {passthrough: true, from: [198.51.100.0/24]}}
+      - {name: gone, provider: openai, domain: gone.example.com, tls: off, state: absent}
+  aliyun: {address: 192.0.2.20}
+"""
+
+
+@pytest.fixture
+def api() -> Iterator[LlmApi]:
+    with LlmApi() as running:
+        yield running
+
+
+@pytest.fixture
+def connections(api: LlmApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connections]:
+    (tmp_path / "inventory.yaml").write_text(INVENTORY)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("PROXY_PASSWORD", "proxy-password")
+    monkeypatch.setenv("MY_KEY", KEY)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    options = Options(inventory=tmp_path / "inventory.yaml")
+    found = Connections(options, ApiFlags(provider="local", upstream=f"{api.url}/v1", key="env:MY_KEY"), lambda _: None)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def user(connections: Connections) -> Iterator[Client]:
+    with served(LiveBackend(connections), connections.chosen) as page:
+        yield page.user()
+
+
+def answer(user: Client, text: str = "hello", **more: Any) -> list[dict[str, Any]]:
+    body = {"provider": "local", "via": "direct", "messages": [{"role": "user", "text": text}], **more}
+    return [json.loads(line) for line in user("POST", "/api/answer", json.dumps(body)).body.splitlines()]
+
+
+def said(lines: list[dict[str, Any]]) -> str:
+    return "".join(line["text"] for line in lines if line["kind"] == "text")
+
+
+def test_an_answer_of_the_api(user: Client, api: LlmApi) -> None:
+    lines = answer(user, parameters={"temperature": 0.5, "max_tokens": 5})
+    assert said(lines) == "Hello, world"
+    assert [line["kind"] for line in lines[-2:]] == ["ended", "used"]
+    (asked,) = api.asked
+    assert (asked["temperature"], asked["max_tokens"], asked["stream"]) == (0.5, 5, True)
+
+
+def test_the_measure_and_the_models(user: Client) -> None:
+    choice = json.dumps({"provider": "local", "via": "direct"})
+    assert json.loads(user("POST", "/api/check", choice).body)["ms"] >= 0
+    assert json.loads(user("POST", "/api/models", choice).body) == {"models": ["model-a", "model-b"]}
+
+
+def test_no_key_reaches_the_page(user: Client, api: LlmApi) -> None:
+    """Not in any answer, also where the API says it, whole or in pieces, in its text or in an error."""
+    answers = []
+    api.pieces = ["Your key is ", KEY[:5], KEY[5:9], KEY[9:], ", is it? ", KEY]
+    answers.append(json.dumps(answer(user)))
+    assert answers[0].count("[secret]") == 2
+    error = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}", "code": "invalid_api_key"}}).encode()
+    for path in ("answer", "check", "models"):
+        api.answers = [(401, {}, error)]
+        body = {"provider": "local", "via": "direct"} | ({"messages": [{"role": "user", "text": "x"}]} if path == "answer" else {})
+        answers.append(user("POST", f"/api/{path}", json.dumps(body)).body)
+        assert "[secret]" in answers[-1]
+    answers += [user("GET", path).body for path in ("/", "/app.js", "/api/state", "/api/bases", "/texts.json")]
+    for secret in (KEY, "proxy-password", base64.b64encode(b"nova:proxy-password").decode()):
+        assert not [found for found in answers if secret in found]
+
+
+def test_only_what_the_page_offers_can_be_chosen(connections: Connections) -> None:
+    for choice in (Choice("openai", "root@192.0.2.1"), Choice("../../etc", "direct"), Choice("openai", "proxy:canada/other")):
+        with pytest.raises(UsageError, match="there is no route"):
+            connections.access(choice)
+
+
+@pytest.mark.parametrize(
+    "said", [{"provider": "nothing"}, {"via": "nowhere", "provider": "local"}, {"provider": "openai"}, {"key": "env:NOT_SET"}]
+)
+def test_a_wrong_flag_is_said_at_the_start(connections: Connections, tmp_path: Path, said: dict[str, str]) -> None:
+    del connections
+    with pytest.raises(UsageError):
+        Connections(Options(inventory=tmp_path / "inventory.yaml"), ApiFlags(**said), lambda _: None)
+
+
+def test_without_flags_a_key_may_be_missing(connections: Connections, tmp_path: Path) -> None:
+    del connections
+    plain = Connections(Options(inventory=tmp_path / "inventory.yaml"), ApiFlags(), lambda _: None)
+    assert (plain.chosen, plain.providers()[0].usable) == (Choice("openai", "direct"), False)
+
+
+def test_routes_are_those_of_the_inventory(connections: Connections) -> None:
+    found = {each.name: each for each in connections.providers()}
+    assert next(iter(found)) == "local", "the chosen one is the first"
+    assert list(found["local"].routes) == ["direct", "canada", "aliyun"]
+    assert list(found["openai"].routes) == ["direct", "canada", "aliyun", "proxy:canada/openai"]
+    assert list(found["deepseek"].routes) == ["direct", "canada", "aliyun", "proxy:canada/other"]
+    assert (found["local"].usable, found["openai"].usable) == (True, False)
+    assert "azure" not in found
+
+
+def test_a_site_with_a_key_of_its_own_needs_none_here(connections: Connections, tmp_path: Path) -> None:
+    plain = Connections(
+        Options(inventory=tmp_path / "inventory.yaml"), ApiFlags(provider="openai", via="proxy:canada/openai"), lambda _: None
+    )
+    (first, *_) = plain.providers()
+    assert (first.name, first.usable, list(first.routes)) == ("openai", True, ["direct", "canada", "aliyun", "proxy:canada/openai"])
+    assert plain.access(plain.chosen).credential is None
+    del connections
+
+
+def test_a_question_to_a_base_has_its_passages(user: Client, api: LlmApi, tmp_path: Path) -> None:
+    assert user("POST", "/api/bases", '{"name": "router"}').status == 201
+    text = "# Reset\n\nHold the button for ten seconds.\n"
+    assert user("PUT", "/api/bases/router/documents/manual.md", text, Content_Type="application/octet-stream").status == 202
+    while not (found := json.loads(user("GET", "/api/bases/router/documents").body)["documents"]) or found[0]["state"] != "ready":
+        pass
+    assert found[0]["passages"] == 1
+    lines = answer(user, "Which button?", base="router")
+    (passage,) = lines[0]["passages"]
+    assert passage["source"].startswith("manual.md")
+    assert "ten seconds" in passage["text"]
+    assert "Hold the button for ten seconds." in api.asked[0]["messages"][0]["content"]
+    assert answer(user, "zzz", base="router")[0]["passages"] == []
+    assert not (tmp_path / "data/novaops/knowledge/manual.md").exists()
+    assert user("DELETE", "/api/bases/router").status == 204
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"), [({"max_tokens": 1.5}, "max_tokens"), ({"nothing": 1}, "no parameter nothing"), ({"n": 1.5}, "n")]
+)
+def test_a_parameter_that_cannot_be_is_said(user: Client, api: LlmApi, parameters: dict[str, Any], words: str) -> None:
+    (line,) = answer(user, parameters=parameters)
+    assert line["kind"] == "error"
+    assert words in line["what"]
+    assert not api.asked
+
+
+def test_a_cut_stream_is_an_error_after_what_was_said(user: Client, api: LlmApi) -> None:
+    api.behaviour.cut = "chunked"
+    lines = answer(user)
+    assert lines[-1]["kind"] == "error"
+    assert "cut off in the middle" in lines[-1]["what"]
+    assert said(lines)
