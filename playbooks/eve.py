@@ -83,7 +83,7 @@ def desired(host: HostView, resolved: Resolved, peers: Peers) -> Iterator[Resour
         restart = ("sh", "-c", "! systemctl cat systemd-timesyncd >/dev/null 2>&1 || exec systemctl try-restart systemd-timesyncd")
         yield File("/etc/systemd/timesyncd.conf.d/novaops-eve.conf", f"[Time]\nNTP={' '.join(settings.ntp)}\n", then=restart)
     if settings.network == "pnet0":
-        yield AfterInstall(ManagementBridge(), names)
+        yield AfterInstall(ManagementBridge(), names, refuses_before=True)
     yield Ports("opened", names, opened, admin)
     if settings.kernel == "eve":
         yield AfterInstall(EveKernel(settings.reboot, settings.retry_kernel), names)

@@ -85,7 +85,7 @@ def test_kernel(seen: ObservedEve) -> None:
 def test_bridge(seen: ObservedEve) -> None:
     """Is reached through the bridge pnet0"""
     assert seen.inside.way == "pnet0", f"the default route should lead through pnet0, but it leads through {seen.inside.way or 'nothing'}"
-    assert seen.inside.has_member, "eth0 should be in the bridge pnet0, but it is not"
+    assert seen.inside.has_member, "the network card should be in the bridge pnet0, but it is not"
 
 
 def test_survives_reboot(seen: ObservedEve, rebooted: ObservedEve) -> None:

@@ -43,7 +43,7 @@ class Inside:
     way: str
     """The device of the default route."""
     has_member: bool
-    """Whether eth0 is in pnet0."""
+    """Whether the card is in pnet0."""
     root: str
     """What sshd says of root."""
     kept: str

@@ -5,8 +5,10 @@ echo "addons $(findmnt -n -o SOURCE --mountpoint "$1" 2>/dev/null | tail -n 1)"
 [ ! -L "$1" ] || echo link
 [ ! -e "$2" ] || echo configured
 echo "kernel $(uname -r)"
-echo "newest $(ls /boot | sed -n 's/^vmlinuz-//p' | grep -e eve | sort -V | tail -n 1)"
+echo "newest $(find /boot -maxdepth 1 -name 'vmlinuz-*eve*' -printf '%f\n' | sed 's/^vmlinuz-//' | sort -V | tail -n 1)"
 echo "way $(ip -4 route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1)"
-[ ! -e /sys/class/net/pnet0/brif/eth0 ] || echo member
+for port in /sys/class/net/pnet0/brif/*; do # the card has the bridge's own MAC address
+  [ ! -e "$port" ] || [ "$(cat "/sys/class/net/${port##*/}/address")" != "$(cat /sys/class/net/pnet0/address)" ] || echo member
+done
 echo "root $(sshd -T 2>/dev/null | sed -n 's/^permitrootlogin //p')"
 echo "kept $(sed -n 's/^PermitRootLogin //p' "$3" 2>/dev/null)"

@@ -44,6 +44,10 @@ CALLS: dict[str, tuple[str, Sequence[str]]] = {
     "vpn client revoke": (ALL, ("laptop",)),
     "vpn client ls": (ONE_ONLY, ()),
     "api check": (ALL, ("--no-stream",)),
+    "eve check": (ALL, ()),
+    "eve install": (ALL, ("--web-password", "cmd:echo wired-Fjord-8-kite")),
+    "eve status": (ALL, ()),
+    "eve image ls": (ALL, ()),
     "plan": (ALL, ()),
     "apply": (ALL, ()),
     "verify": (ALL, ()),
@@ -51,6 +55,9 @@ CALLS: dict[str, tuple[str, Sequence[str]]] = {
     "undo": (ALL, ()),
 }
 """Every verb that takes a HOST: what it does with a group, and the words that it needs after it."""
+
+HOST_LAST = {"eve image add", "eve image rm"}
+"""Verbs whose HOST stands behind another word, and may be left out: they are for one host."""
 
 CONTACTS_NOBODY = {"host ls", "host ssh-config"}
 
@@ -95,7 +102,7 @@ def call(capfd: pytest.CaptureFixture[str], verb: str, host: str) -> tuple[int, 
 
 
 def test_every_verb_that_takes_a_host_is_here() -> None:
-    assert set(verbs_of_hosts(typer.main.get_command(app))) == set(CALLS)
+    assert set(verbs_of_hosts(typer.main.get_command(app))) - HOST_LAST == set(CALLS)
 
 
 @pytest.mark.usefixtures("folder")

@@ -26,14 +26,18 @@ class AfterInstall(Wrapped):
 
     resource: Resource
     packages: tuple[str, ...]
+    refuses_before: bool = False
+    """Whether what it refuses is refused before the packages, too."""
 
     def questions(self) -> Iterable[Question[Any]]:
         yield from map(PackageNamed, self.packages)
         yield from self.resource.questions()
 
     def plan(self, facts: Facts) -> Iterator[Step]:
-        if installed(facts, self.packages):
-            yield from self.resource.plan(facts)
+        there = installed(facts, self.packages)
+        if there or self.refuses_before:
+            steps = tuple(self.resource.plan(facts))
+            yield from steps if there else ()
 
     def notes(self, facts: Facts) -> Iterable[str]:
         return self.resource.notes(facts) if installed(facts, self.packages) else ["is planned once EVE-NG is installed"]

@@ -20,13 +20,19 @@ package=
 for one; do ! apt-cache show "$one" >/dev/null 2>&1 || { package=$one; break; }; done
 [ "$package" ] || { echo "the repository has no package $*"; exit 1; }
 
-# The packages give root a password that everybody knows. Root keeps the one it has.
+# The packages give root a password that everybody knows, and let root in with it. Root keeps the password, and sshd its file.
 root() { getent shadow root | cut -d : -f 2; }
 kept=$(root)
 keep_root() { [ "$(root)" = "$kept" ] || printf 'root:%s\n' "$kept" | chpasswd -e; }
+main=/etc/ssh/sshd_config
+saved=$(mktemp) && cat "$main" >"$saved" || exit
+keep_sshd() {
+  cmp -s "$saved" "$main" || { cat "$saved" >"$main" && systemctl try-reload-or-restart ssh; }
+  rm -f "$saved"
+}
 (while sleep 0.2; do keep_root; done) >/dev/null 2>&1 &
 watcher=$!
-trap 'kill "$watcher" 2>/dev/null; keep_root' EXIT
+trap 'kill "$watcher" 2>/dev/null; keep_root; keep_sshd' EXIT
 
 try=1
 until said=$(apt-get install -y -q -o DPkg::Lock::Timeout="$seconds" -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold -- "$package" 2>&1); do

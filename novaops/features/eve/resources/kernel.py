@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from novaops.errors import Refused
+from novaops.errors import HostFailed
 from novaops.facts.file import FileAt
 from novaops.features.eve.facts.kernels import ENTRIES, TRIED, KernelFacts, Kernels
 from novaops.model.action import Action, Command
@@ -56,19 +56,25 @@ class EveKernel(Resource):
             return
         if found.running == found.eve:
             yield from self._keep(found)
-        elif not found.grub:
-            raise Refused(
+        elif self.reboot and found.grub and (self.retry or found.tried != found.eve):
+            yield self._boot(found, facts)
+
+    def verify_works(self, facts: Facts) -> None:
+        """Not refused beforehand: the rest of the plan must not wait for a kernel."""
+        found = facts.known(Kernels())
+        if not found.eve or found.running == found.eve:
+            return
+        if not found.grub:
+            raise HostFailed(
                 f"the host runs {found.running}, and not {found.eve}, and it is not GRUB that chooses",
                 fix="choose the kernel at the provider, or write kernel: as-is",
             )
-        elif found.tried == found.eve and not self.retry:
-            raise Refused(
+        if found.tried == found.eve:
+            raise HostFailed(
                 f"the kernel {found.eve} was booted, and nobody could log in on it: the host is back on {found.running}",
                 why=f"It was booted once. After a panic, or {MINUTES} minutes without a login of novaops, the old one is booted again.",
                 fix="look at the host's serial console and at journalctl -b -1 there; then --retry-kernel, or --kernel as-is to stay",
             )
-        elif self.reboot:
-            yield self._boot(found, facts)
 
     def notes(self, facts: Facts) -> Iterable[str]:
         found = facts.known(Kernels())

@@ -18,7 +18,10 @@ from novaops.shell import join, sh_file
 
 _INSTALL = sh_file(__package__, "install.sh")
 
-_REMOVE = 'DEBIAN_FRONTEND=noninteractive apt-get remove -y -q -o DPkg::Lock::Timeout=120 -- "$@"'
+_REMOVE = """\
+set -- $(dpkg-query -W -f '${Package} ${db:Status-Status}\\n' "$@" 'eve-ng*' 2>/dev/null | sed -n 's/ installed$//p' | sort -u)
+[ $# = 0 ] || DEBIAN_FRONTEND=noninteractive apt-get remove -y -q -o DPkg::Lock::Timeout=120 -- "$@"
+"""
 
 
 @dataclass(frozen=True)

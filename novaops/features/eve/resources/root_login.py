@@ -1,4 +1,6 @@
-"""How root may log in over ssh. The packages write `PermitRootLogin yes` into sshd's main file; a file that is read first outweighs it."""
+"""How root may log in over ssh. The packages write `PermitRootLogin yes` into sshd's main file, with each upgrade
+anew. A file that is read first outweighs it.
+"""
 
 from __future__ import annotations
 

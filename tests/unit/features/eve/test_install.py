@@ -36,9 +36,9 @@ from novaops.features.eve.facts.management import Management, ManagementFacts
 from novaops.features.eve.facts.signing_key import OfferedKey, SigningKey
 from novaops.features.eve.facts.site import EveSiteAt
 from novaops.features.eve.facts.web_admin import WebAdmin
-from novaops.features.eve.paths import GATE, KEYRING, SSHD
+from novaops.features.eve.paths import GATE, KEYRING, RULES, SSHD
 from novaops.features.eve.resources.admin import hash_of
-from novaops.features.eve.resources.ports import UNIT, UNIT_FILE
+from novaops.features.eve.resources.ports import UNIT, UNIT_FILE, rules
 from novaops.model.plan import Plan, Risk
 from novaops.model.question import Facts, Missing, Question
 from novaops.secret import Secret
@@ -111,7 +111,7 @@ def _card(_: Management, said: Said, case: Said) -> ManagementFacts | Missing:
 
 def _unit(question: UnitNamed, said: Said, case: Said) -> UnitFacts | Missing:
     del case
-    if question.name == GATE and "/etc/novaops/eve.nft" not in said.get("files", {}):
+    if question.name == GATE and not said.get("closed"):
         return Missing.ABSENT
     return UnitFacts("loaded", said.get("unit", "active"), "enabled")
 
@@ -123,6 +123,8 @@ def _offered(said: str) -> OfferedKey:
 def _file(question: FileAt, said: Mapping[str, Any], case: Mapping[str, Any]) -> FileState | Missing:
     """What `said.files` has; a folder where a folder is wanted."""
     text = (said.get("files") or {}).get(question.path)
+    if said.get("closed") and question.path in {RULES, UNIT_FILE}:
+        text = rules(["22"], ()) if question.path == RULES else ""
     if question.path in {"/etc/novaops", "/etc/apt/keyrings", "/opt/ovf"}:
         return FileState("directory", "0755", "root", "root")
     if question.path == "/etc/fstab":
