@@ -53,7 +53,7 @@ def read(asked: Families, mark: str, stdout: str, stderr: str) -> Facts:
         reasons[family.family] = complaint
         try:
             answers.update(family.parse(questions, section))
-        except (ValueError, KeyError, IndexError) as error:
+        except (ValueError, KeyError, IndexError, RecursionError) as error:
             reasons[family.family] = f"its answer could not be understood ({error}) {complaint}"
     return Facts(answers, reasons)
 

@@ -69,7 +69,7 @@ class Answer:
         """Empty for what is no JSend."""
         try:
             found = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return found if isinstance(found, dict) and "status" in found else {}
 

@@ -6,6 +6,8 @@ import re
 import struct
 from typing import Literal
 
+from novaops.shell import lines_of
+
 Format = Literal["qcow2", "vmdk", "vpc", "vhdx", "vdi", "ova", "iso", "raw", "elf", "zip", "licence", "unknown"]
 """As qemu-img names them, where it knows them."""
 
@@ -69,7 +71,7 @@ _LICENCE_LINE = re.compile(r"[A-Za-z0-9._-]+\s*=\s*[0-9a-fA-F]{16};")
 
 def licence_damage(text: str) -> str:
     """What is wrong with the form of an IOL licence file; whether the licence is a right one is not looked at."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+    lines = [line.strip() for line in lines_of(text) if line.strip() and not line.strip().startswith("#")]
     if not lines or lines[0] != "[license]":
         return "it does not begin with [license]"
     wrong = [line for line in lines[1:] if not _LICENCE_LINE.fullmatch(line)]

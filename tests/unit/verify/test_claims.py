@@ -11,7 +11,7 @@ from novaops.verify.claims import Feature
 
 
 def test_machinery_is_no_feature() -> None:
-    assert list(features.known(Path())) == ["disk", "login", "proxy", "tunnel", "vpn"]
+    assert list(features.known(Path())) == ["disk", "eve", "login", "proxy", "tunnel", "vpn"]
     assert features.find("running", Path()) is None
     assert features.find("__init__", Path()) is None
     assert features.find("../verify/disk", Path()) is None

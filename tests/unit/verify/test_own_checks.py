@@ -78,7 +78,7 @@ def choose(folder: Path, words: Sequence[str] = ()) -> list[selection.Chosen]:
 
 
 def test_it_is_found_before_what_comes_with_novaops(own: Path) -> None:
-    assert claims.known(own) == ["disk", "login", "motd", "proxy", "tunnel", "vpn"]
+    assert claims.known(own) == ["disk", "eve", "login", "motd", "proxy", "tunnel", "vpn"]
     (own / "checks" / "disk.py").write_text(CHECK)
     (own / "checks" / "_shared.py").write_text("")
     found = [claims.find(name, own) for name in ("disk", "login", "_shared")]

@@ -48,5 +48,9 @@ case $file in /*) echo file; cat "$file" ;; esac
             return Missing.UNKNOWN
         if not links:
             return Missing.ABSENT
-        link = links[0]
-        return ManagementFacts(link["ifname"], link.get("address", ""), link.get("linkinfo", {}).get("info_kind", ""), text, bool(more))
+        match links:
+            case [{"ifname": str(device), **link}]:
+                linkinfo = link.get("linkinfo")
+                kind = str(linkinfo.get("info_kind", "")) if isinstance(linkinfo, dict) else ""
+                return ManagementFacts(device, str(link.get("address", "")), kind, text, bool(more))
+        return Missing.UNKNOWN

@@ -16,7 +16,7 @@ from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
-from novaops.shell import sh_file
+from novaops.shell import sh_file, whole_lines
 
 FOLDER = "/etc/systemd/network"
 _COMMENT = "# managed by novaops (novaops eve install)\n"
@@ -54,7 +54,7 @@ def _without_match(network: str) -> str:
     """The text without its section [Match]."""
     kept: list[str] = []
     inside = False
-    for line in network.splitlines(keepends=True):
+    for line in whole_lines(network):
         if line.strip().startswith("["):
             inside = line.strip() == "[Match]"
         if not inside:

@@ -16,6 +16,7 @@ from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
 from novaops.resources.sshd_file import TESTS, taken_up
+from novaops.shell import lines_of
 
 _KEYWORD = "PermitRootLogin"
 _OTHER_NAMES = {"without-password": "prohibit-password"}
@@ -61,7 +62,7 @@ class RootLogin(Resource):
             return self.wanted
         found = facts[FileAt(SSHD)]
         text = (found.content or b"").decode("utf-8", "replace") if isinstance(found, FileState) else ""
-        said = [line.split(" ")[1] for line in text.splitlines() if line.startswith(f"{_KEYWORD} ")]
+        said = [line.split(" ")[1] for line in lines_of(text) if line.startswith(f"{_KEYWORD} ")]
         return said[0] if said else _effective(facts)
 
 
