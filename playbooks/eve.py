@@ -64,7 +64,7 @@ def desired(host: HostView, resolved: Resolved, peers: Peers) -> Iterator[Resour
     yield EveHost(names, settings.nested == "required", settings.room * 1024**3)
     if settings.data:
         yield from _disk(settings.data)
-    yield Package("nftables")
+    yield Package("nftables", settings.lock_wait)
     yield from (Directory(path.rpartition("/")[0]) for path in (RULES, KEYRING))
     yield RootLogin(settings.root_login)
     yield Ports("closed", names)

@@ -15,8 +15,8 @@ from novaops.shell import quote
 _INSTALL = """\
 if command -v apt-get >/dev/null; then
   export DEBIAN_FRONTEND=noninteractive
-  install() { apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold -- "$1"; }
-  install "$1" || { apt-get update -q -o DPkg::Lock::Timeout=120 && install "$1"; }
+  install() { apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout="$wait" -o Dpkg::Options::=--force-confold -- "$1"; }
+  install "$1" || { apt-get update -q -o DPkg::Lock::Timeout="$wait" && install "$1"; }
 elif command -v dnf >/dev/null; then dnf install -y -q -- "$1"
 else echo "neither apt-get nor dnf is here to install $1"; exit 1
 fi"""
@@ -28,9 +28,14 @@ else dnf remove -y -q -- "$1"
 fi"""
 
 
+LOCK_WAIT = 120
+"""Seconds that apt waits for another package manager to end."""
+
+
 @dataclass(frozen=True)
 class Package(Resource):
     name: str
+    lock_wait: int = LOCK_WAIT
 
     @property
     def id(self) -> str:
@@ -44,7 +49,8 @@ class Package(Resource):
             return
         status = f"[ \"$(dpkg-query -W -f '${{db:Status-Status}}' {quote(self.name)} 2>/dev/null)\" = installed ] || rpm -q {quote(self.name)} >/dev/null 2>&1"
         undo = Command(("sh", "-c", _REMOVE, "remove", self.name), holds=f"! {{ {status}; }}")
-        install = Command(("sh", "-c", _INSTALL, "install", self.name), holds=status, undo=undo)
+        script = f"wait={self.lock_wait}\n{_INSTALL}"
+        install = Command(("sh", "-c", script, "install", self.name), holds=status, undo=undo)
         yield Step(
             self.id,
             (Change("package", None, "installed"),),
