@@ -21,7 +21,7 @@ from novaops.lab.lab import Lab
 from novaops.shell import quote
 from tests.lab.conftest import Done, Novaops
 from tests.lab.engine.test_guard import WITHIN, Inside, end_of, through
-from tests.support.doors import OPERATOR_PASSWORD, SNAPSHOT, activated_by_socket, lets_in, settings
+from tests.support.doors import OPERATOR_PASSWORD, SNAPSHOT, activated_by_socket, lets_in, settings, with_operator_password
 from tests.support.relay import Relay
 from tests.support.things import LEFTOVERS, ending
 
@@ -97,13 +97,13 @@ class Victim:
 
 @pytest.fixture(scope="module")
 def _older(lab: Lab, _container: LabHost) -> LabHost:
-    return lab.reset(_container.name)
+    return with_operator_password(lab.reset(_container.name))
 
 
 @pytest.fixture(scope="module")
 def _socket(lab: Lab, _newer: LabHost) -> LabHost:
     """Debian 13 behind a socket. Its sshd would ban whoever is refused as often as here."""
-    host = lab.reset(_newer.name)
+    host = with_operator_password(lab.reset(_newer.name))
     settings(host, {"70-patient.conf": "PerSourcePenalties no\n"})
     activated_by_socket(host)
     return host

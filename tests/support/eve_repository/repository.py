@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,8 +32,7 @@ class Repository:
     def __init__(self, folder: Path, suite: str = "jammy", package: str = "eve-ng", *, kernel: bool = False) -> None:
         """`kernel`: whether the package brings one."""
         self.folder, self.suite = folder, suite
-        self._gnupg = folder / "gnupg"
-        self._gnupg.mkdir(parents=True, mode=0o700)
+        self._gnupg = Path(tempfile.mkdtemp(prefix="gnupg-"))  # a socket of its agent may have 107 characters, a test's folder has more
         self.fingerprint = self.new_key("eve@example.org")
         pool = self.pool / "pool"
         pool.mkdir(parents=True)
@@ -104,6 +104,7 @@ class Repository:
     def close(self) -> None:
         """End the agent that gpg left."""
         subprocess.run(["gpgconf", "--kill", "all"], env={**os.environ, "GNUPGHOME": str(self._gnupg)}, check=False)
+        shutil.rmtree(self._gnupg, ignore_errors=True)
 
 
 class _Quiet(SimpleHTTPRequestHandler):
