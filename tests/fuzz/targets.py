@@ -45,7 +45,8 @@ def families() -> Iterator[type[Question[Any]]]:
     while todo:
         one = todo.pop()
         todo += one.__subclasses__()
-        if one.__module__.startswith("novaops.") and getattr(one, "family", "") and not getattr(one, "__abstractmethods__", None):
+        complete = getattr(one, "family", "") and not getattr(one, "__abstractmethods__", None)
+        if complete and one.__module__.startswith("novaops."):  # tests have questions of their own
             yield one
 
 
