@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
+
+import pytest
 
 from tests.support.eve_standin import guest
 from tests.support.eve_standin.server import Server
 from tests.support.eve_standin.state import Eve
+
+needs_qemu = pytest.mark.skipif(not (shutil.which("qemu-img") and shutil.which("qemu-system-x86_64")), reason="qemu is not installed")
 
 
 class StandIn:

@@ -26,6 +26,9 @@ _MARGIN = 256 << 20
 """Bytes that stay free on the host's disk."""
 _PAUSES = (1, 2, 4, 8, 15, 30)
 """Seconds between the attempts to connect again."""
+_TRIES = 3
+"""Connections in a row on which nothing more of a file arrives."""
+_AGAIN = "run this again: nothing that arrived is sent a second time"
 _PROOF = "novaops-proof"
 
 
@@ -86,6 +89,7 @@ class ImageAdd:
         at = host.look(parts, prepare=True).parts
         for part in parts:
             offset = at.get(part.sha256, 0)
+            tries = _TRIES
             while offset < part.size:
                 meter = _Meter(part, offset, self.tell, self.step)
                 try:
@@ -93,7 +97,11 @@ class ImageAdd:
                     break
                 except ConnectionLost as error:
                     self._reconnect(error)
-                    offset = host.look(parts, prepare=True).parts.get(part.sha256, 0)
+                    before, offset = offset, host.look(parts, prepare=True).parts.get(part.sha256, 0)
+                    tries = _TRIES if offset > before else tries - 1
+                    if not tries:
+                        what = f"{self.session.target} takes nothing more of {part.name}, though it lets us in"
+                        raise Unreachable(what, why=error.why, fix=_AGAIN) from error
                 except HostFailed as error:
                     if "No space left" in error.why:
                         host.clear()
@@ -113,7 +121,7 @@ class ImageAdd:
             else:
                 return
         what = f"{lost.what}, and does not come back"
-        raise Unreachable(what, why=lost.why, fix="run this again: nothing that arrived is sent a second time") from lost
+        raise Unreachable(what, why=lost.why, fix=_AGAIN) from lost
 
     # -- EVE-NG's own word --------------------------------------------------------------------------------------------
 

@@ -114,11 +114,11 @@ def test_a_disk_that_becomes_full_on_the_way(eve: EveHost) -> None:
         with eve.novaops.start(
             "eve", "image", "add", str(eve.image), eve.host.name, "--json", inventory=eve.inventory, env=PASSWORD
         ) as process:
-            wait_on(eve.host, f"[ $(cat {STAGING}/* | wc -c) -gt 1000000 ]", 60)
+            wait_on(eve.host, f"[ $(cat {STAGING}/* | wc -c) -gt 1000000 ]", 240)
             eve.host.run("dd if=/dev/zero of=/opt/unetlab/addons/fill bs=1M 2>/dev/null || :")
             relay.fault = None
             relay.cut()
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=240)
     assert process.returncode == 1, out + err
     assert "has become full" in out
     assert not holds(eve.host, f"[ -e {STAGING} ]")

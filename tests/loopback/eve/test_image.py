@@ -13,10 +13,11 @@ import pytest
 
 from novaops.features.eve import image_add
 from tests.loopback.eve.conftest import Eve
+from tests.support.eve import needs_qemu
 from tests.support.eve_standin import guest
 from tests.support.relay import Fault, Relay
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="images belong to root")
+pytestmark = [needs_qemu, pytest.mark.skipif(os.geteuid() != 0, reason="images belong to root")]
 
 
 class OnceRelay(Relay):

@@ -11,9 +11,11 @@ import pytest
 
 from novaops.features.eve import lab_run
 from tests.loopback.eve.conftest import Eve, made
-from tests.support.eve import StandIn
+from tests.support.eve import StandIn, needs_qemu
 from tests.support.eve_standin import guest
 from tests.support.eve_standin.state import Fault
+
+pytestmark = needs_qemu
 
 LAB = """\
 nodes:

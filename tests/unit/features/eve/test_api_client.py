@@ -13,8 +13,10 @@ from novaops.features.eve.api_answer import Answer, ApiFailed, NotThere, Session
 from novaops.features.eve.api_client import EveApi
 from novaops.features.eve.lab_run import node_limit
 from novaops.secret import Secret
-from tests.support.eve import StandIn, self_signed
+from tests.support.eve import StandIn, needs_qemu, self_signed
 from tests.support.eve_standin.state import Fault
+
+pytestmark = needs_qemu
 
 
 @pytest.fixture(params=["community", "pro"])

@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaops.features.eve.disk_format import HEAD, TAIL, damage, format_of, licence_damage
+from tests.support.eve import needs_qemu
 from tests.support.eve_standin import guest
+
+pytestmark = needs_qemu
 
 
 @pytest.mark.parametrize("kind", ["qcow2", "vmdk", "vpc", "vhdx", "vdi", "raw"])

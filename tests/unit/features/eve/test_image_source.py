@@ -14,7 +14,10 @@ import pytest
 from novaops.errors import NovaopsError, Refused, UsageError
 from novaops.features.eve.image_names import Said
 from novaops.features.eve.image_source import ImageSource, Part
+from tests.support.eve import needs_qemu
 from tests.support.eve_standin import guest
+
+pytestmark = needs_qemu
 
 ELF = b"\x7fELF" + bytes(100)
 LICENCE = b"[license]\neve-ng = 972f30267ef51616;\n"
