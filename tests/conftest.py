@@ -29,12 +29,6 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-VM_FILES = re.compile(r"tests/lab/(disk|host|lab)/|tests/lab/eve/test_(bridge|check)")
-"""Where tests start VMs."""
-
-VMS_AT_ONCE = 2
-"""More than that do not even boot in time where they are emulated, on two processors."""
-
 RUN_LENGTH = 5
 """So many neighbours of one file go into the same share, as they mostly use the same fixtures."""
 
@@ -71,21 +65,9 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if share := config.getoption("share"):
-        _keep_share(config, items, share)
-    groups = groups_of(item.nodeid.partition("::")[0] for item in items)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups[item.nodeid.partition("::")[0]]))
-
-
-def groups_of(files: Iterable[str]) -> dict[str, str]:
-    """Which tests run in one process, one after the other: those of a file, as they share hosts, and those of files with VMs."""
-    alone = {file: file for file in sorted(files)}
-    with_vms = filter(VM_FILES.match, alone)
-    return {**alone, **{file: f"vm{number % VMS_AT_ONCE}" for number, file in enumerate(with_vms)}}
-
-
-def _keep_share(config: pytest.Config, items: list[pytest.Item], share: tuple[int, int]) -> None:
+    share = config.getoption("share")
+    if share is None:
+        return
     long = {item.nodeid for item in items if item.get_closest_marker("long")}
     others = long - share_of(long, *share)
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in others])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import groups_of, parse_share, share_of
+from tests.conftest import parse_share, share_of
 
 ROOT = Path(__file__).parents[2]
 TESTS = st.lists(st.builds("tests/lab/test_{}.py::test_{}".format, st.integers(0, 9), st.integers(0, 99)), unique=True, max_size=200)
@@ -31,22 +31,6 @@ def test_neighbours_stay_together_and_a_large_file_is_spread() -> None:
     shares = [share_of(large + small, number, 5) for number in range(1, 6)]
     assert [sorted(share & set(large)) for share in shares] == [large[start : start + 5] for start in range(0, 25, 5)]
     assert [len(share & set(small)) for share in shares] == [4, 0, 0, 0, 0]
-
-
-def test_files_with_vms_share_two_processes() -> None:
-    files = [
-        "tests/unit/test_a.py",
-        "tests/lab/disk/test_b.py",
-        "tests/lab/host/test_c.py",
-        "tests/lab/disk/test_d.py",
-        "tests/lab/login/test_e.py",
-    ]
-    assert groups_of(files) == {
-        **{file: file for file in (files[0], files[4])},
-        files[1]: "vm0",
-        files[3]: "vm1",
-        files[2]: "vm0",
-    }
 
 
 def test_shares_are_of_about_the_same_length() -> None:
@@ -89,7 +73,7 @@ def test_short(): pass
 )
 def test_pytest_runs_one_share_of_the_long_tests_and_all_others(tmp_path: Path, words: str, code: int, summary: str) -> None:
     (tmp_path / "test_some.py").write_text(LONG_AND_SHORT)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    long\n    xdist_group\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = long\n")
     command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-p", "no:cacheprovider", *words.split(), str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stdout + done.stderr
