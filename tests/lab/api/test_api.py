@@ -229,7 +229,7 @@ def test_all_that_goes_wrong_on_the_way(here: Gate, world: World, novaops: Novao
             for name, port in ports.items()
         ]
         inventory = write_inventory(tmp_path, here.host, proxy=sites)
-        done = novaops("api", "check", "box", "--json", "--timeout", "10", inventory=inventory)
+        done = novaops("api", "check", "box", "--json", "--timeout", "30", inventory=inventory)
         here.host.run("ip route del 198.51.100.77 dev lo")
     assert (done.code, done.host["execs"]) == (1, 1), done.text
     apis = {api["api"].partition(".")[0]: api for api in done.host["apis"]}
@@ -243,7 +243,7 @@ def test_all_that_goes_wrong_on_the_way(here: Gate, world: World, novaops: Novao
         "not-yet": "the certificate of not-yet.lab.test is not valid yet: look at the host's clock",
         "stranger": f"the certificate of stranger.lab.test {untrusted}, or lacks its intermediate ones",
         "leaf-only": f"the certificate of leaf-only.lab.test {untrusted}, or lacks its intermediate ones",
-        "slow": f"slow.lab.test:{ports['slow']} {a} takes the request, and does not answer within 4 s",
+        "slow": f"slow.lab.test:{ports['slow']} {a} takes the request, and does not answer within 12 s",
         "late": "reachable: the API asks for a key",
         "cut": f"cut.lab.test:{ports['cut']} {a} cuts the connection instead of an answer",
         "page": "something else answers: 200 and a web page (“Log in to the hotel”), where the API answers with JSON",
@@ -251,11 +251,11 @@ def test_all_that_goes_wrong_on_the_way(here: Gate, world: World, novaops: Novao
         "forbidden": "reachable, but the API forbids it (403): not you",
         "broken": "reachable, but the API is in trouble (503): later",
         "working": "reachable: the API asks for a key",
-        "mute": f"mute.lab.test:{ports['mute']} {a} takes the connection, and then is silent in the TLS handshake (2 s)",
+        "mute": f"mute.lab.test:{ports['mute']} {a} takes the connection, and then is silent in the TLS handshake (6 s)",
         "plain": "no TLS there: plain.lab.test answers something else",
         "filtered": "the connection is cut in the TLS handshake: so does a filter that looks for the name filtered.lab.test",
         "refused": f"refused.lab.test:1 {a} refuses the connection: nothing listens there, or a firewall says so",
-        "silent": "silent.lab.test:443 (198.51.100.77) does not answer within 2 s: packets are lost, which is what a blocked address "
+        "silent": "silent.lab.test:443 (198.51.100.77) does not answer within 6 s: packets are lost, which is what a blocked address "
         "and a firewall that drops look like",
         "no-such": f"DNS gives no address for no-such.lab.test: {nothing}",
         "servfail": f"DNS gives no address for servfail.lab.test: {nothing}",
