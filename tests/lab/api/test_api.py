@@ -251,11 +251,11 @@ def test_all_that_goes_wrong_on_the_way(here: Gate, world: World, novaops: Novao
         "forbidden": "reachable, but the API forbids it (403): not you",
         "broken": "reachable, but the API is in trouble (503): later",
         "working": "reachable: the API asks for a key",
-        "mute": f"mute.lab.test:{ports['mute']} {a} takes the connection, and then is silent in the TLS handshake (6 s)",
+        "mute": f"mute.lab.test:{ports['mute']} {a} takes the connection, and then is silent in the TLS handshake (8 s)",
         "plain": "no TLS there: plain.lab.test answers something else",
         "filtered": "the connection is cut in the TLS handshake: so does a filter that looks for the name filtered.lab.test",
         "refused": f"refused.lab.test:1 {a} refuses the connection: nothing listens there, or a firewall says so",
-        "silent": "silent.lab.test:443 (198.51.100.77) does not answer within 6 s: packets are lost, which is what a blocked address "
+        "silent": "silent.lab.test:443 (198.51.100.77) does not answer within 8 s: packets are lost, which is what a blocked address "
         "and a firewall that drops look like",
         "no-such": f"DNS gives no address for no-such.lab.test: {nothing}",
         "servfail": f"DNS gives no address for servfail.lab.test: {nothing}",
