@@ -7,11 +7,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
-from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from tests.support.local_model import Local
@@ -29,11 +28,6 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 
-
-VM_FILES = re.compile(r"tests/lab/(disk|host|lab)/|tests/lab/eve/test_(bridge|check)")
-"""Where tests start VMs."""
-
-VMS_AT_ONCE = 2
 
 RUN_LENGTH = 5
 """So many neighbours of one file go into the same share, as they mostly use the same fixtures."""
@@ -87,24 +81,3 @@ def local_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
 
     with serving(tmp_path_factory.mktemp("local-model")) as local:
         yield local
-
-
-def group_of(file: str, with_vms: dict[str, str]) -> str:
-    """Which tests run in one process, one after the other: `with_vms` remembers the groups of the files with VMs."""
-    return with_vms.setdefault(file, f"VMs {len(with_vms) % VMS_AT_ONCE}") if VM_FILES.match(file) else file
-
-
-class ByHosts(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
-    """The tests of a file share hosts and run in one process. Those of files with VMs run in two: more VMs boot too slowly."""
-
-    def __init__(self, *words: Any) -> None:
-        super().__init__(*words)
-        self._with_vms: dict[str, str] = {}
-
-    def _split_scope(self, nodeid: str) -> str:
-        return group_of(nodeid.partition("::")[0], self._with_vms)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByHosts:
-    return ByHosts(config, log)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WORKERS = "-n 4 --dist loadfile --no-loadscope-reorder"
+WORKERS = "-n 2 --dist loadfile --no-loadscope-reorder"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.conftest import group_of, parse_share, share_of
+from tests.conftest import parse_share, share_of
 
 ROOT = Path(__file__).parents[2]
 TESTS = st.lists(st.builds("tests/lab/test_{}.py::test_{}".format, st.integers(0, 9), st.integers(0, 99)), unique=True, max_size=200)
@@ -31,12 +31,6 @@ def test_neighbours_stay_together_and_a_large_file_is_spread() -> None:
     shares = [share_of(large + small, number, 5) for number in range(1, 6)]
     assert [sorted(share & set(large)) for share in shares] == [large[start : start + 5] for start in range(0, 25, 5)]
     assert [len(share & set(small)) for share in shares] == [4, 0, 0, 0, 0]
-
-
-def test_files_with_vms_share_two_processes() -> None:
-    files = [f"tests/{file}.py" for file in ("lab/disk/test_a", "lab/host/test_b", "lab/disk/test_a", "unit/test_c", "lab/disk/test_d")]
-    groups: dict[str, str] = {}
-    assert [group_of(file, groups) for file in files] == ["VMs 0", "VMs 1", "VMs 0", "tests/unit/test_c.py", "VMs 0"]
 
 
 def test_shares_are_of_about_the_same_length() -> None:
