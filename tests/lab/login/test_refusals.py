@@ -19,7 +19,7 @@ from novaops.lab.host import LabHost
 from novaops.lab.lab import Lab
 from tests.lab.conftest import Done, Novaops
 from tests.lab.engine.test_guard import Inside
-from tests.support.doors import SNAPSHOT, lets_in, settings
+from tests.support.doors import SNAPSHOT, lets_in, settings, with_operator_password
 
 CASES = yaml.safe_load((Path(__file__).parents[2] / "cases" / "login" / "refusals.yaml").read_text("utf-8"))
 PW = "wired-Fjord-88"
@@ -55,7 +55,7 @@ class Box:
 
 @pytest.fixture(scope="module")
 def box(lab: Lab, _container: LabHost) -> Box:
-    host = lab.reset(_container.name)
+    host = with_operator_password(lab.reset(_container.name))
     settings(host, {"50-cloud-init.conf": "PasswordAuthentication no\n"})
     assert isinstance(host, Container)
     inside = Inside(host)
