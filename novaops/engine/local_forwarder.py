@@ -20,8 +20,8 @@ import sshtunnel
 
 from novaops.errors import Unreachable
 from novaops.formats.forward import PortForward
+from novaops.ssh.forward import copy_all
 
-_CHUNK = 65_536
 _POLL = 0.2
 """Seconds between two looks whether the other direction is still open."""
 
@@ -31,11 +31,11 @@ class _Handler(sshtunnel._ForwardHandler):  # type: ignore[misc]  # noqa: SLF001
 
     def _redirect(self, chan: paramiko.Channel) -> None:
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        out = threading.Thread(target=_copy, args=(self.request.recv, chan.sendall, chan.shutdown_write), daemon=True)
+        out = threading.Thread(target=copy_all, args=(self.request.recv, chan.sendall, chan.shutdown_write), daemon=True)
         self.server.connections.add(self.request)
         try:
             out.start()
-            _copy(chan.recv, self.request.sendall, lambda: self.request.shutdown(socket.SHUT_WR))
+            copy_all(chan.recv, self.request.sendall, lambda: self.request.shutdown(socket.SHUT_WR))
             while out.is_alive() and not chan.closed:
                 out.join(_POLL)
             with suppress(OSError):
@@ -43,15 +43,6 @@ class _Handler(sshtunnel._ForwardHandler):  # type: ignore[misc]  # noqa: SLF001
             out.join()
         finally:
             self.server.connections.discard(self.request)
-
-
-def _copy(read: Callable[[int], bytes], write: Callable[[bytes], Any], end: Callable[[], Any]) -> None:
-    """Until the end of what is read, which is then passed on: the other direction stays open."""
-    with suppress(OSError, EOFError):
-        while data := read(_CHUNK):
-            write(data)
-    with suppress(OSError, EOFError):
-        end()
 
 
 class _Server(sshtunnel._ThreadingForwardServer):  # type: ignore[misc]  # noqa: SLF001 - see _Handler

@@ -82,17 +82,17 @@ class Forward:
             return
         far.settimeout(None)
         self._open |= {near, far}
-        out = threading.Thread(target=_copy, args=(near.recv, far.sendall, far.shutdown_write), daemon=True)
+        out = threading.Thread(target=copy_all, args=(near.recv, far.sendall, far.shutdown_write), daemon=True)
         out.start()
-        _copy(far.recv, near.sendall, lambda: _end(near))
+        copy_all(far.recv, near.sendall, lambda: _end(near))
         _end(far)
         out.join()
         near.close()
         self._open -= {near, far}
 
 
-def _copy(read: Callable[[int], bytes], write: Callable[[bytes], Any], end: Callable[[], Any]) -> None:
-    """Until the end of what is read, which is then passed on."""
+def copy_all(read: Callable[[int], bytes], write: Callable[[bytes], Any], end: Callable[[], Any]) -> None:
+    """Until the end of what is read, which is then passed on: the other direction stays open."""
     with suppress(OSError, EOFError):
         while data := read(_CHUNK):
             write(data)
