@@ -29,6 +29,9 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+LONGEST = 3600
+"""Seconds that a long test has. A hang of the others is noticed earlier: `timeout` in pyproject.toml."""
+
 RUN_LENGTH = 5
 """So many neighbours of one file go into the same share, as they mostly use the same fixtures."""
 
@@ -65,6 +68,9 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("long"):
+            item.add_marker(pytest.mark.timeout(LONGEST))
     share = config.getoption("share")
     if share is None:
         return

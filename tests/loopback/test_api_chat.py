@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -164,7 +165,8 @@ class Terminal:
         """All that was printed up to this, which is forgotten. Fails where it does not come."""
         deadline = time.monotonic() + SECONDS
         while not (found := re.search(pattern, self._printed)):
-            assert time.monotonic() < deadline, f"no {pattern!r} in {self._printed!r}"
+            ready, _, _ = select.select([self._master], [], [], max(0, deadline - time.monotonic()))
+            assert ready, f"no {pattern!r} in {self._printed!r}"
             try:
                 data = os.read(self._master, 65_536)
             except OSError:
@@ -175,7 +177,15 @@ class Terminal:
         return before
 
     def types(self, text: str) -> None:
+        """Types it once the process waits: a Ctrl-C between Python's prompt and its wait for a line is not noticed before the line."""
+        deadline = time.monotonic() + SECONDS
+        while not self._sleeps():
+            assert time.monotonic() < deadline, "the process never waits"
         os.write(self._master, text.encode())
+
+    def _sleeps(self) -> bool:
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] == "S"
 
 
 @contextmanager
