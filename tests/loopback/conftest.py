@@ -216,6 +216,8 @@ class Host:
                 self._lines.append(line)
                 self.thread(self._pass_on, channel.recv, line.sendall, lambda line=line: line.shutdown(socket.SHUT_WR))
                 self.thread(self._pass_on, line.recv, channel.sendall, channel.shutdown_write)
+        for line in server.lines.values():  # the client left before its channel was taken
+            line.close()
 
     @staticmethod
     def _pass_on(read: Callable[[int], bytes], write: Callable[[bytes], object], end: Callable[[], object]) -> None:
