@@ -83,7 +83,7 @@ def _present(entry: Server, host: HostView, renewal: Renewal) -> Iterator[Resour
     yield File(paths.sysctl, _SYSCTL)
     yield OpenPort(entry.port, entry.protocol)
     yield Directory(paths.drop_ins)
-    yield rendered(f"{paths.drop_ins}/novaops.conf", "server.service", _RELOAD)
+    yield rendered(f"{paths.drop_ins}/novaops.conf", "server.service", _RELOAD, script=paths.forward_script)
     network = ipaddress.IPv4Network(entry.network)
     yield rendered(
         *(paths.configuration, "server.conf", restart(paths.unit)),

@@ -192,7 +192,8 @@ def test_a_client_goes_out_by_the_server_until_it_is_revoked(office: Office, con
     assert_a_flush_opens_nothing(office, alpha, omega)
     assert api.saw(alpha) != office.server.address, "nothing moves by itself"
     api.is_reached_by(alpha)
-    assert api.saw(alpha) == office.server.address
+    wait_on(office.server, "grep -q 1 /proc/sys/net/ipv4/conf/vpn-vpn/rp_filter", 30)
+    assert api.saw(alpha) == office.server.address, "also where the kernel looks whether an answer would go back there"
     assert {name: one["connected"] is not None for name, one in office.listed().items()} == {"alpha": True, "omega": True}
     revoked = office("client", "revoke", "newer", "alpha").host
     assert ([change["field"] for step in revoked["steps"] for change in step["changes"]], revoked["execs"]) == (
@@ -209,9 +210,15 @@ def test_a_client_goes_out_by_the_server_until_it_is_revoked(office: Office, con
     assert office("client", "revoke", "newer", "alpha").host["status"] == "unchanged"
 
 
+def restarts(server: LabHost) -> str:
+    """Which process serves, and by which of its starts."""
+    return server.run("systemctl show -p MainPID -p InvocationID openvpn-server@vpn")
+
+
 def assert_a_flush_opens_nothing(office: Office, alpha: Client, omega: Client) -> None:
     """Whoever flushes nftables: clients are kept apart at once, and until the rules are back; then all is as before."""
     keeper, other = "novaops-vpn-vpn-forward.service", omega.moves_away()
+    before = restarts(office.server)
     assert omega.through
     assert not alpha.reaches(other), "by the table of nftables"
     office.server.run(f"systemctl kill -s STOP {keeper}; nft flush ruleset")
@@ -225,6 +232,7 @@ def assert_a_flush_opens_nothing(office: Office, alpha: Client, omega: Client) -
     wait_on(office.server, f"systemctl is-active {keeper} | grep -q activating")
     assert holds(office.server, table), "killed, it takes nothing away from a server that runs"
     wait_on(office.server, f"systemctl is-active {keeper}")
+    assert restarts(office.server) == before, "nor is the server restarted, which would cut all clients off"
 
 
 FOLDER = "/etc/openvpn/server"
