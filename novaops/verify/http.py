@@ -1,4 +1,7 @@
-"""A web server asked from here: HTTP/1.1 over TCP or through the ssh connection, TLS always verified, each arrival timed."""
+"""A web server asked from here: over TCP or through the ssh connection, TLS always verified, each arrival timed.
+
+A server is asked in HTTP/2 where it is offered that and takes it, as browsers and curl do, else in HTTP/1.1.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,21 @@ import http.client
 import io
 import ssl
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+import h2.exceptions
 import paramiko
+
+from novaops.verify.http2 import BrokenOff, Http2
+from novaops.verify.http_answer import LARGEST, LONGEST, HttpAnswer, Request
 
 Made = TypeVar("Made")
 
-LARGEST = 1 << 18
-"""Bytes of an answer that are read."""
-LONGEST = 60.0
-"""Seconds after which an answer that still goes on is left."""
-
 _AT_ONCE = 1 << 14
 
-FAILURES = (OSError, EOFError, paramiko.SSHException, http.client.HTTPException)
+FAILURES = (OSError, EOFError, paramiko.SSHException, http.client.HTTPException, h2.exceptions.H2Error)
 """What may become of a request."""
 
 
@@ -34,66 +35,20 @@ class Plain(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True)
-class HttpAnswer:
-    """What came back; `status` 0 when nothing did, and `trouble` says why."""
-
-    status: int = 0
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = field(default=b"", repr=False)
-    trouble: str = ""
-    arrivals: tuple[tuple[float, bytes], ...] = field(default=(), repr=False)
-    """The parts of the body, each with the seconds since the request was sent."""
-    seconds: float = 0.0
-    """Until the end of it."""
-
-    def all(self, name: str) -> tuple[str, ...]:
-        """The values of each header of that name."""
-        return tuple(value for each, value in self.headers if each.lower() == name.lower())
-
-    def header(self, name: str) -> str:
-        return ", ".join(self.all(name))
-
-    @property
-    def text(self) -> str:
-        return self.body.decode("utf-8", "replace")
-
-    @property
-    def whole(self) -> bytes:
-        """Headers and body."""
-        return "\n".join(f"{name}: {value}" for name, value in self.headers).encode("utf-8", "replace") + b"\n" + self.body
-
-    def __str__(self) -> str:
-        return f"it answers {self.status}" if self.status else self.trouble
-
-
-@dataclass(frozen=True)
-class Request:
-    path: str
-    host: str
-    """As the header Host says it."""
-    method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = field(default=b"", repr=False)
-
-    @property
-    def bytes(self) -> bytes:
-        own = {"Host": self.host, "User-Agent": "novaops-verify", "Accept": "*/*"}
-        length = {"Content-Length": str(len(self.body))} if self.body or self.method == "POST" else {}
-        lines = [f"{self.method} {self.path} HTTP/1.1", *(f"{name}: {value}" for name, value in {**own, **length, **self.headers}.items())]
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
-
-
 class HttpConnection:
     """A connection to a web server, and TLS on it where a context is given. Raises one of FAILURES, in everything it does."""
 
-    def __init__(self, plain: Plain, context: ssl.SSLContext | None = None, name: str = "") -> None:
+    def __init__(self, plain: Plain, context: ssl.SSLContext | None = None, name: str = "", *, http2: bool = False) -> None:
+        """`http2`: the server is offered that."""
         self._plain = plain
         self._read, self._written = ssl.MemoryBIO(), ssl.MemoryBIO()
+        if context:
+            context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
         self._tls = context.wrap_bio(self._read, self._written, server_hostname=name or None) if context else None
         try:
             if self._tls:
                 self._carry(self._tls.do_handshake)
+            self._http2 = Http2(self.recv, self._send) if self._tls and self._tls.selected_alpn_protocol() == "h2" else None
         except BaseException:
             plain.close()
             raise
@@ -106,6 +61,8 @@ class HttpConnection:
 
     def ask(self, request: Request) -> HttpAnswer:
         """One after the other."""
+        if self._http2:
+            return self._http2.ask(request)
         began = time.monotonic()
         self._send(request.bytes)
         response = http.client.HTTPResponse(_File(self), method=request.method)  # type: ignore[arg-type]
@@ -116,7 +73,7 @@ class HttpConnection:
             arrivals.append((time.monotonic() - began, part))
             size += len(part)
         body = b"".join(part for _, part in arrivals)
-        return HttpAnswer(response.status, tuple(response.getheaders()), body, "", tuple(arrivals), time.monotonic() - began)
+        return HttpAnswer(response.status, tuple(response.getheaders()), body, "", tuple(arrivals), time.monotonic() - began, "1.1")
 
     def peer(self) -> dict[str, Any]:
         """What the certificate says that was verified."""
@@ -200,6 +157,8 @@ def trouble(error: BaseException) -> str:
         return "nothing is heard"
     if isinstance(error, http.client.RemoteDisconnected):
         return "the connection is closed without an answer"
+    if isinstance(error, h2.exceptions.H2Error) and not isinstance(error, BrokenOff):
+        return f"that is no answer in HTTP/2: {str(error).rstrip('.')}"
     if isinstance(error, paramiko.ChannelException):
         return error.text
     if isinstance(error, OSError):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from novaops.features.proxy.observe.certificate import Shown, Trust
 from novaops.features.proxy.observe.site import ExpectedSite
-from novaops.verify.http import FAILURES, HttpAnswer, HttpConnection, Request, trouble
+from novaops.verify.http import FAILURES, HttpConnection, trouble
+from novaops.verify.http_answer import HttpAnswer, Request
 from novaops.verify.reach import Reach
 
 
@@ -36,7 +37,9 @@ class SiteClient:
         chosen = context or (self.context if port in {0, own} else None)
         try:
             stream = self.reach.through(self.reach.inner, port or own) if on_host else self.reach.open(port or own)
-            with HttpConnection(stream, chosen, name or self.wanted.names[0]) as connection:
+            # HTTP/2 has no Upgrade. nginx passes on in it events that it holds back from SDKs, which speak HTTP/1.1.
+            http2 = "Upgrade" not in request.headers and request.headers.get("Accept") != "text/event-stream"
+            with HttpConnection(stream, chosen, name or self.wanted.names[0], http2=http2) as connection:
                 return connection.ask(request)
         except FAILURES as error:
             return HttpAnswer(trouble=trouble(error))

@@ -8,7 +8,7 @@ import pytest
 
 from novaops.features.proxy.observe.site import ObservedSite, Pool
 from novaops.providers import proof
-from novaops.verify.http import HttpAnswer
+from novaops.verify.http_answer import HttpAnswer
 
 
 def takes_connections(seen: ObservedSite) -> None:

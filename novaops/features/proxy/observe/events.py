@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from novaops.verify.http import HttpAnswer
+from novaops.verify.http_answer import HttpAnswer
 
 APART = 0.005
 """Seconds between two arrivals, at the least: events that were held back and released together arrive in less."""

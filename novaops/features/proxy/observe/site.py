@@ -13,7 +13,7 @@ from novaops.features.proxy.settings import Site
 from novaops.features.proxy.upstreams import Location, Upstream
 from novaops.formats.names import is_address
 from novaops.providers.loader import Provider
-from novaops.verify.http import HttpAnswer
+from novaops.verify.http_answer import HttpAnswer
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool
 from novaops.features.proxy.observe.site_files import After, Before, Logged
 from novaops.features.proxy.upstreams import Location
 from novaops.verify import reach
-from novaops.verify.http import HttpAnswer, Request
+from novaops.verify.http_answer import HttpAnswer, Request
 from novaops.verify.reach import LOOPBACK, Reach
 
 if TYPE_CHECKING:

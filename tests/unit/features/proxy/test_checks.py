@@ -21,7 +21,8 @@ from novaops.features.proxy.settings import Site
 from novaops.features.proxy.upstreams import Location, Upstream
 from novaops.providers.proof import REGION
 from novaops.verify.claims import Claim, Feature
-from novaops.verify.http import HttpAnswer, HttpConnection, Request
+from novaops.verify.http import HttpConnection
+from novaops.verify.http_answer import HttpAnswer, Request
 
 HERE, AWAY = "198.51.100.1", "192.0.2.77"
 ONE, TWO = "192.0.2.1:8001", "192.0.2.1:8002"
