@@ -229,6 +229,15 @@ def test_an_address_for_a_name(gate: LabHost, world: World, deploy: Deploy) -> N
 FOREIGN = "server { listen 80; server_name theirs.test Other.test; return 200 theirs; }"
 
 
+def test_a_name_that_only_the_host_knows(gate: LabHost, world: World, deploy: Deploy) -> None:
+    backend = world.backend("one")
+    gate.run(f"printf '%s app.inside.test\\n' {world.address} >>/etc/hosts")
+    done = deploy({"name": "app", "domain": "www.app.test", "upstreams": f"app.inside.test:{backend.port}"})
+    assert done.code == 1
+    assert "its upstream has a name that nginx finds no address for" in done.text
+    assert "does not read /etc/hosts" in done.text
+
+
 def test_beside_somebody_elses_sites(gate: LabHost, world: World, deploy: Deploy) -> None:
     backend = world.backend("one")
     gate.run(f"echo '{FOREIGN}' >/etc/nginx/sites-enabled/theirs && echo '# mine now' >>/etc/nginx/sites-available/default")

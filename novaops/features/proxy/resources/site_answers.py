@@ -35,6 +35,11 @@ _NOBODY = "no live upstreams"
 _NOT_OURS = "nginx -T shows who has this name, port and address"
 _IN_LOG = (
     (_NOBODY, "has no address yet that answers", "see whether the host can resolve its name; the site asks again every 20 s"),
+    (
+        "could not be resolved",
+        "has a name that nginx finds no address for",
+        "nginx asks DNS alone, and does not read /etc/hosts, where getent hosts NAME looks too: give DNS the name, or write its address",
+    ),
     ("too big header", "answers with a larger head than the site takes", "raise max_head: (32k without it), and deploy again"),
     ("certificate", "shows a certificate that is not its own", "if it is a right one, name its authority: upstream_ca: FILE"),
 )
