@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,15 +35,17 @@ def test_every_fstab_of_the_corpus(container: LabHost, novaops: Novaops) -> None
     loop = container.run(LOOP).split()[-1]
     try:
         uuid = container.run(f"blkid -p -s UUID -o value {loop}").strip()
+        # A session of root's pulls in what fstab has for /root: f12 would bind an empty folder there, without its keys.
+        container.run("systemctl mask -q --runtime root.mount")
         words = ("disk", "mount", container.name, "--device", loop, "--path", "/srv/novaops")
         for file in CORPUS:
             text = file.read_bytes()
-            container.run("cat >/etc/fstab", stdin=text.decode())
+            container.run("base64 -d >/etc/fstab", stdin=b64encode(text).decode())
             first = novaops(*words)
             assert first.code == 0, (file.name, first.text)
-            line = f"UUID={uuid} /srv/novaops ext4 defaults,{ADDED} 0 2\n"
-            kept = text.decode() + ("" if text.endswith(b"\n") else "\n")
-            assert container.run("cat /etc/fstab") == kept + line, file.name
+            line = f"UUID={uuid} /srv/novaops ext4 defaults,{ADDED} 0 2\n".encode()
+            kept = text + (b"" if text.endswith(b"\n") else b"\n")
+            assert b64decode(fstab(container)) == kept + line, file.name
             second = novaops(*words, "--json").host
             assert (second["status"], second["execs"]) == ("unchanged", 1), file.name
             container.run("umount /srv/novaops")
