@@ -35,7 +35,7 @@ def make_plan(resources: Sequence[Resource], facts: Facts) -> Plan:
             steps.extend(made)
             facts = _predict(resource, made, facts)
     unproven = () if steps or refusals or waits else tuple(_unproven(resources, facts))
-    return Plan(tuple(r.id for r in resources), tuple(steps), tuple(refusals), tuple(notes), unproven, tuple(waits))
+    return Plan(tuple(dict.fromkeys(r.id for r in resources)), tuple(steps), tuple(refusals), tuple(notes), unproven, tuple(waits))
 
 
 def _unproven(resources: Iterable[Resource], facts: Facts) -> Iterator[tuple[str, HostFailed]]:

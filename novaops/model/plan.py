@@ -195,7 +195,7 @@ class Note:
 @dataclass(frozen=True)
 class Plan:
     resources: tuple[str, ...]
-    """The ids of all resources, in the order written."""
+    """The ids of all resources, in the order written, each once: two sections may want the same package."""
     steps: tuple[Step, ...]
     refusals: tuple[tuple[str, Refused], ...] = ()
     """Resources that cannot be put right safely. One of them, and nothing of the plan is done."""

@@ -103,6 +103,11 @@ class Client:
     def serial(self) -> str:
         return Chain.read(certificate_in(self.profile.read_text())).leaf.serial
 
+    @property
+    def file(self) -> str:
+        """Its serial number as the authority's files are named: whole bytes."""
+        return self.serial.zfill(len(self.serial) + len(self.serial) % 2)
+
 
 @dataclass
 class Office:
@@ -286,7 +291,7 @@ def test_what_is_made_from_the_record_is_compared_with_it(
     office.server.run(f"cp -p /root/index.txt {FOLDER}/vpn/index.txt")
     assert changes(says("apply")) == ["list of revoked certificates"]
     assert (office.listed()["alpha"]["state"], says("plan").code) == ("revoked", 0)
-    office.server.run(f"grep -v omega /root/index.txt >{FOLDER}/vpn/index.txt; rm {FOLDER}/vpn/certs/{alpha.serial}.pem")
+    office.server.run(f"grep -v omega /root/index.txt >{FOLDER}/vpn/index.txt; rm {FOLDER}/vpn/certs/{alpha.file}.pem")
     assert changes(says("apply")) == ["record of certificates", "list of revoked certificates"]
     assert (office.listed()["omega"]["state"], says("plan").code) == ("valid", 0)
     assert office.server.run(f"openssl crl -in {FOLDER}/vpn.crl.pem -noout -text | grep -c Serial").strip() == right

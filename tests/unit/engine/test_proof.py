@@ -220,3 +220,8 @@ def test_it_is_said_to_people_and_machines(applied: list[Any]) -> None:
     assert "mend a" in told
     assert ("thing:a", "failed") in [(line.resource, line.status) for line in report.lines]
     assert applied == []
+
+
+def test_what_two_sections_want_is_one_line_of_the_report() -> None:
+    curl, other = Thing("curl"), Thing("other", missing=True)
+    assert make_plan([curl, other, curl], Facts({}, {})).resources == ("thing:curl", "thing:other")

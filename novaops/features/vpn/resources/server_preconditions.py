@@ -28,7 +28,7 @@ class ServerPreconditions(Resource):
 
     @property
     def id(self) -> str:
-        return f"vpn:{self.question.name}"
+        return f"server:{self.question.name}"
 
     @property
     def _unit(self) -> UnitNamed:
