@@ -41,6 +41,8 @@ def files(card: ManagementFacts) -> dict[str, str]:
         "05-novaops-pnet0.netdev": bridge.format("pnet0", f"MACAddress={card.mac}\n"),
         "04-novaops-pnet0.network": f"[Match]\nName=pnet0\n\n{_without_match(card.network)}",
         **{f"05-novaops-pnet{number}.netdev": bridge.format(f"pnet{number}", "") for number in _EMPTY},
+        # The first file that fits a device names it. netplan's may go by the MAC address alone, and pnet0 has that of the card.
+        "05-novaops-pnets.link": "[Match]\nOriginalName=pnet[0-9]\n\n[Link]\nMACAddressPolicy=persistent\n",
         "05-novaops-pnets.network": f"[Match]\nName={names}\n\n[Link]\nRequiredForOnline=no\n\n[Network]\nLinkLocalAddressing=no\nConfigureWithoutCarrier=yes\n",
     }
     return {

@@ -85,6 +85,7 @@ def test_pnet0_gets_its_address_as_the_card_did() -> None:
     wanted = "[Match]\nName=pnet0\n\n[Link]\nRequiredForOnline=yes\n\n[Network]\nDHCP=ipv4\n\n[DHCP]\nUseMTU=true\n"
     assert made["/etc/systemd/network/04-novaops-pnet0.network"] == wanted
     assert "MACAddress=42:01" in made["/etc/systemd/network/05-novaops-pnet0.netdev"]
+    assert "OriginalName=pnet[0-9]" in made["/etc/systemd/network/05-novaops-pnets.link"]
     assert sum(name.endswith(".netdev") for name in made) == 10
 
 
