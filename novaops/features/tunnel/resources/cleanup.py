@@ -25,6 +25,10 @@ _START = (
     'systemctl daemon-reload && for unit do case $unit in *-check.service) ;; *) systemctl enable --now -- "$unit" || exit ;; esac; done'
 )
 
+_STARTED = """\
+systemctl is-enabled -q -- "$unit" 2>/dev/null && case $(systemctl is-active -- "$unit") in active | activating) ;; *) false ;; esac"""
+"""A service whose gateway is away at the moment is about to start again."""
+
 _REMOVE = 'rm -f -- "$@" && { rmdir -- "$0" "${0%/*}" 2>/dev/null; true; }'
 """And the folders, where nothing else is in them."""
 
@@ -72,7 +76,8 @@ class StaleTunnelFiles(Resource):
         units = [unit for end in _ORDER for unit in units if unit.endswith(end)]
         if units:
             stopped = f'( for unit in {join(units)}; do ! systemctl is-active -q -- "$unit" && ! systemctl is-enabled -q -- "$unit" 2>/dev/null || exit 1; done )'
-            start = Command(("sh", "-c", _START, self.name, *reversed(units)), holds="false")
+            started = f"( for unit in {join(u for u in units if not u.endswith('-check.service'))}; do {_STARTED} || exit 1; done )"
+            start = Command(("sh", "-c", _START, self.name, *reversed(units)), holds=started)
             yield Command(("sh", "-c", _STOP, self.name, *units), holds=stopped, undo=start)
         for file in left:
             if file.content is not None:
