@@ -17,11 +17,9 @@ import h2.exceptions
 import paramiko
 
 from novaops.verify.http2 import BrokenOff, Http2
-from novaops.verify.http_answer import LARGEST, LONGEST, HttpAnswer, Request
+from novaops.verify.http_answer import AT_ONCE, LARGEST, LONGEST, HttpAnswer, Request
 
 Made = TypeVar("Made")
-
-_AT_ONCE = 1 << 14
 
 FAILURES = (OSError, EOFError, paramiko.SSHException, http.client.HTTPException, h2.exceptions.H2Error)
 """What may become of a request."""
@@ -69,7 +67,7 @@ class HttpConnection:
         response.begin()
         arrivals: list[tuple[float, bytes]] = []
         size = 0
-        while size < LARGEST and time.monotonic() - began < LONGEST and (part := response.read1(_AT_ONCE)):
+        while size < LARGEST and time.monotonic() - began < LONGEST and (part := response.read1(AT_ONCE)):
             arrivals.append((time.monotonic() - began, part))
             size += len(part)
         body = b"".join(part for _, part in arrivals)
@@ -109,7 +107,7 @@ class HttpConnection:
                 made = work()
             except ssl.SSLWantReadError:
                 self._flush()
-                if data := self._plain.recv(_AT_ONCE):
+                if data := self._plain.recv(AT_ONCE):
                     self._read.write(data)
                 else:
                     self._read.write_eof()

@@ -11,9 +11,7 @@ import h2.errors
 import h2.events
 import h2.exceptions
 
-from novaops.verify.http_answer import LARGEST, LONGEST, HttpAnswer, Request
-
-_AT_ONCE = 1 << 14
+from novaops.verify.http_answer import AT_ONCE, LARGEST, LONGEST, HttpAnswer, Request
 
 
 class BrokenOff(h2.exceptions.ProtocolError):
@@ -42,7 +40,7 @@ class Http2:
         arrivals: list[tuple[float, bytes]] = []
         ended, size = False, 0
         while not ended and size < LARGEST and time.monotonic() - began < LONGEST:
-            data = self._recv(_AT_ONCE)
+            data = self._recv(AT_ONCE)
             if not data:
                 raise BrokenOff(f"the connection is closed {'in the middle of' if headers else 'without'} an answer")
             for event in self._line.receive_data(data):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 LARGEST = 1 << 18
 """Bytes of an answer that are read."""
+AT_ONCE = 1 << 14
+"""Bytes that are read at a time, at the most."""
 LONGEST = 60.0
 """Seconds after which an answer that still goes on is left."""
 
