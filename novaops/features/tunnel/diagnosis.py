@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, takewhile
 
 PROHIBITED = "administratively prohibited"
 """What ssh says where the gateway does not allow a forward."""
@@ -28,6 +29,10 @@ class TunnelRef:
     """ADDRESS:PORT"""
 
 
+_REFUSED = "{gateway} does not let the tunnel's key in any more"
+_CLOSED = "{gateway} closes the connection before the login"
+"""Also what an sshd does for a while with whom it has refused: OpenSSH 9.8 and later (PerSourcePenalties), and fail2ban."""
+
 _TRUST = "find out why it has changed. If that is meant: novaops host trust {gateway}, then novaops tunnel up pins the new one"
 _CHANGED_KEY = "{gateway} shows another host key than the pinned one, and the tunnel does not connect"
 _TAKEN = "port {port} is taken by another program"
@@ -37,7 +42,7 @@ _UNREACHED_TARGET = "{gateway} does not reach {target}: {said}"
 _SSH_ERRORS: Sequence[tuple[str, str, str]] = (
     (r"Offending \S+ key in (?P<where>\S+)", f"{_CHANGED_KEY}: {{where}}", _TRUST),
     (r"Host key verification failed|IDENTIFICATION HAS CHANGED", _CHANGED_KEY, _TRUST),
-    (r"Permission denied", "{gateway} does not let the tunnel's key in any more", "novaops tunnel up lets it in again"),
+    (r"Permission denied", _REFUSED, "novaops tunnel up lets it in again"),
     (
         r"open failed: administratively prohibited",
         "{gateway} refuses to forward to {target}",
@@ -73,7 +78,7 @@ _SSH_ERRORS: Sequence[tuple[str, str, str]] = (
     ),
     (
         r"kex_exchange_identification: |Connection (?:closed|reset) by ",
-        "{gateway} closes the connection before the login",
+        _CLOSED,
         "its sshd's journal says why: journalctl -u ssh",
     ),
     (r"Timeout, server \S+ not responding", "the link to {gateway} went dead", "it is made again by itself"),
@@ -111,19 +116,29 @@ def request_error(said: str) -> str:
 
 def lines_of_connection(lines: Sequence[str]) -> list[str]:
     """The journal's lines since ssh last began."""
-    begins = _begins(lines)
-    return list(lines[begins[-1] :]) if begins else list(lines)
+    return _tries(lines)[-1]
 
 
 def lines_since_last_failure(lines: Sequence[str]) -> list[str]:
-    """The same; where they report no error, those of the connection before too. What is older has been got over."""
-    recent = lines_of_connection(lines)
-    if any(re.search(pattern, line) for line in recent for pattern, *_ in _SSH_ERRORS):
-        return recent
-    begins = _begins(lines)
-    return list(lines[begins[-2] :]) if len(begins) > 1 else list(lines)
+    """The same; where they report no error, those of the connection before too. What is older has been got over.
+
+    Where the gateway closes one connection after the other, these are the lines of the last one that it refused before that.
+    """
+    tries = _tries(lines)
+    failed = tries if _cause(tries[-1]) else tries[:-1]
+    closed = len(list(takewhile(lambda one: _cause(one) == _CLOSED, reversed(failed))))
+    if closed and closed < len(failed) and _cause(before := failed[-1 - closed]) in {_REFUSED, _CHANGED_KEY}:
+        return before
+    return [line for one in (failed[-1:] if failed is tries else tries[-2:]) for line in one]
 
 
-def _begins(lines: Sequence[str]) -> list[int]:
-    """The numbers of the lines where ssh began."""
-    return [number for number, line in enumerate(lines) if "starting ssh (count" in line or "Started " in line]
+def _tries(lines: Sequence[str]) -> list[list[str]]:
+    """The lines by connection; those before the first one began are a connection of their own."""
+    begins = [number for number, line in enumerate(lines) if "starting ssh (count" in line or "Started " in line]
+    ends = [*begins, len(lines)]
+    return [list(lines[begin:end]) for begin, end in pairwise([0, *ends]) if begin < end] or [[]]
+
+
+def _cause(lines: Iterable[str]) -> str | None:
+    """The text of _SSH_ERRORS for the last line that reports an error."""
+    return next((cause for line in reversed(list(lines)) for pattern, cause, _ in _SSH_ERRORS if re.search(pattern, line)), None)

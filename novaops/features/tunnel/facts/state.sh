@@ -68,6 +68,7 @@ tunnel() { # NAME WAIT
     ss -t -n -p -i -H -O state established 2>/dev/null | awk -v pid="pid=$ssh," -v port=":$port\$" 'index($0, pid) && $4 ~ port' | head -n 1 | sed 's/^/link\t/'
   fi
   made=$(stat -c %Y -- "/etc/systemd/system/$unit" 2>/dev/null) # what is older is of a tunnel that was removed
-  journalctl -u "$unit" -b ${made:+"--since=@$made"} -n 60 -o short-unix --no-pager -q 2>/dev/null | base64 -w 0 | sed 's/^/journal\t/'
+  # -r: of what is since then, systemd before 254 takes the first lines otherwise, not the last
+  journalctl -u "$unit" -b ${made:+"--since=@$made"} -r -n 200 -o short-unix --no-pager -q 2>/dev/null | tac | base64 -w 0 | sed 's/^/journal\t/'
   echo
 }

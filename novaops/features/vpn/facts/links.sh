@@ -23,7 +23,8 @@ one() { # the link $name, whose settings are in $file
     printf '%s\t%s\n' $direction "$(cat "/sys/class/net/$device/statistics/${direction}_bytes" 2>/dev/null || echo 0)"
   done
   begun=$(cat "/run/novaops-vpn/$name.fresh" 2>/dev/null) # what is older may be of a link that was removed
-  journalctl -q -b ${begun:+"--since=@$begun"} -u "$unit" -o short-unix -n 1500 2>/dev/null >"$folder/$name.log"
+  # -r: of what is since then, systemd before 254 takes the first lines otherwise, not the last
+  journalctl -q -b ${begun:+"--since=@$begun"} -u "$unit" -o short-unix -r -n 1500 2>/dev/null | tac >"$folder/$name.log"
   awk '/Initialization Sequence Completed|TLS: soft reset/ { at = $1 } END { printf "handshake\t%.0f\n", int(at) }' "$folder/$name.log"
   sed -n 's/.*Peer Connection Initiated with \[AF_INET6\{0,1\}\]/server\t/p' "$folder/$name.log" | tail -n 1 | grep . ||
     printf 'server\t%s\n' "$(of server | head -n 1 | awk '{ print $1 ":" $2 }')"

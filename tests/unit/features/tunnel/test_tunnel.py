@@ -900,6 +900,10 @@ def test_what_may_come_with_the_same_run_is_not_tried(entry: dict[str, Any], ask
     assert ([one.host for one in found.asked], found.host) == (asked, "box")
 
 
+def closed(count: int) -> tuple[str, str]:
+    return f"starting ssh (count {count})", "kex_exchange_identification: Connection closed by remote host"
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
     [
@@ -921,6 +925,12 @@ def test_what_may_come_with_the_same_run_is_not_tried(entry: dict[str, Any], ask
         (("Timeout, server 192.0.2.2 not responding.",), "the link to gate went dead"),
         (("kex_exchange_identification: Connection closed by remote host",), "gate closes the connection before the login"),
         (("Permission denied (publickey).", "starting ssh (count 2)", "starting ssh (count 3)"), "no connection to gate at the moment"),
+        # An sshd of OpenSSH 9.8 and later turns away for a while whom it has refused.
+        (("Permission denied (publickey).", *closed(2), *closed(3)), "gate does not let the tunnel's key in any more"),
+        (("Host key verification failed.", *closed(2), "starting ssh (count 3)"), "gate shows another host key than the pinned one"),
+        (("channel 2: open failed: connect failed: Connection refused", *closed(2)), "gate closes the connection before the login"),
+        (("Permission denied (publickey).", "starting ssh (count 2)", *closed(3)), "gate closes the connection before the login"),
+        ((*closed(2), *closed(3)), "gate closes the connection before the login"),
     ],
 )
 def test_why_there_is_no_connection(said: tuple[str, ...], why: str) -> None:
