@@ -228,7 +228,7 @@ def test_the_printed_identity_wipes_an_idle_disk(warehouse: VirtualMachine, seen
     wanted = [resource for e, wipe in wipes.items() for resource in resources(entry(e, wipe)) if isinstance(resource, Filesystem)]
     outcome = carried_out(warehouse, wanted)
     assert outcome.end == "ok", outcome.said
-    now = dict(line.split() for line in warehouse.run("lsblk -r -n -p -o NAME,FSTYPE | grep ' .'").splitlines())
+    now = dict(line.split() for line in warehouse.run("udevadm settle; lsblk -r -n -p -o NAME,FSTYPE | grep ' .'").splitlines())
     assert {e.name: now.get(device(e)) for e in wipes} == {e.name: e.filesystem for e in wipes}
 
     kept = seen.known(BlockDevices()).find(device(KEPT))

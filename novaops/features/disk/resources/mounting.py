@@ -24,7 +24,7 @@ def trial(line: FstabLine, path: str) -> Command:
 def by_line(line: FstabLine, path: str) -> Command:
     """Mount by fstab's line, which proves the line too; undone by unmounting. An automount is started, and used once."""
     if line.automounts:
-        return Command(_automount("on", path), holds=_is_mounted(path), undo=automount_off(path))
+        return Command(_automount("on", path), holds=_automounted(path), undo=automount_off(path))
     return Command(("mount", "--", path), holds=_is_mounted(path), undo=umount(path))
 
 
@@ -43,7 +43,7 @@ def umount(path: str, undo: Command | None = None) -> Command:
 
 def automount_off(path: str, undo: Command | None = None) -> Command:
     """Unmount, and stop the automount unit, which would mount it again."""
-    return Command(_automount("off", path), holds=f"! {_is_mounted(path)}", undo=undo)
+    return Command(_automount("off", path), holds=f"! {_automounted(path)}", undo=undo)
 
 
 def remount(mounted: MountedAt, wanted: Switches, live: Switches, *, bound: bool) -> Command:
@@ -74,4 +74,14 @@ def _automount(what: str, path: str) -> tuple[str, ...]:
 
 
 def _is_mounted(path: str) -> str:
-    return f"mountpoint -q -- {quote(path)}"
+    """A test: something is mounted there by itself. A step that makes an automount of it undoes the one and does the other."""
+    return f"{{ mountpoint -q -- {quote(path)} && ! {_waits(path)}; }}"
+
+
+def _automounted(path: str) -> str:
+    """A test: an automount is there, with something mounted or not. Without systemd there is none, and the line is mounted at once."""
+    return f"{{ {_waits(path)} || {{ [ ! -d /run/systemd/system ] && mountpoint -q -- {quote(path)}; }}; }}"
+
+
+def _waits(path: str) -> str:
+    return f"findmnt -n -o FSTYPE --mountpoint {quote(path)} | grep -qx autofs"

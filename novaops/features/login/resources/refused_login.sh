@@ -9,7 +9,8 @@ if command -v journalctl >/dev/null; then
 else
   for log in /var/log/auth.log /var/log/secure; do [ ! -f "$log" ] || said=$(tail -n 50 -- "$log" | grep -F sshd); done
 fi
-said=$(printf '%s\n' "$said" | grep -e pam_ -e 'by PAM' -e "$1" | grep -v -e 'Connection closed' -e 'Received disconnect' -e Accepted | tail -n 5)
+# What PAM says of sessions is about logins that were let in.
+said=$(printf '%s\n' "$said" | grep -F -e pam_ -e 'by PAM' -e "$1" | grep -v -F -e ':session)' -e 'Connection closed' -e 'Received disconnect' -e Accepted | tail -n 5)
 [ -n "$said" ] || exit 0
 case $said in
   *'by PAM'* | *pam_[!u]*) echo "PAM refused it (/etc/pam.d/sshd). The host's journal says:" ;;
