@@ -82,6 +82,7 @@ def _present(entry: Server, host: HostView, renewal: Renewal) -> Iterator[Resour
     yield Forwarding(entry.name)
     yield File(paths.sysctl, _SYSCTL)
     yield OpenPort(entry.port, entry.protocol)
+    yield PortClosed(question, stays=True)  # before the configuration is written, which still says where it listened
     yield Directory(paths.drop_ins)
     yield rendered(f"{paths.drop_ins}/novaops.conf", "server.service", _RELOAD, script=paths.forward_script)
     network = ipaddress.IPv4Network(entry.network)

@@ -408,6 +408,18 @@ def test_firewalls_let_the_clients_through_and_are_as_before_afterwards(name: st
         assert api.saw(alpha) == office.server.address
     assert [line for line in office.server.run("iptables-save").splitlines() if line in others] == others
     assert office.serve()["status"] == "unchanged"
+
+    def opened() -> set[str]:
+        rules = office.server.run("iptables-save; cat /etc/iptables/rules.v4 /etc/ufw/user.rules 2>/dev/null || true")
+        return {port for port in ("1194", "1195") if f"--dport {port} " in rules}
+
+    assert opened() == {"1194"}
+    office.serve("--port", "1195")
+    assert opened() == {"1195"}, "the port that it left is closed"
+    assert office.serve("--port", "1195")["status"] == "unchanged"
+    assert office.novaops("undo", "newer").code == 0
+    assert opened() == {"1194"}
+    office.serve("--port", "1195")
     office.serve("--remove")
     assert office.server.run(FILTERS) == before
     assert office("client", "ls", "newer").host["clients"][0]["state"] == "valid", "its authority is kept"

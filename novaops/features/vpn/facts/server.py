@@ -12,9 +12,11 @@ from novaops.features.vpn.facts.revocations import compared, recorded
 from novaops.features.vpn.facts.server_clients import Clients, clients_of, connections
 from novaops.features.vpn.facts.server_question import ServerQuestion, certificate_of, key_of
 from novaops.formats import ss
+from novaops.formats.iptables import Protocol
 from novaops.formats.x509 import Certificate
 from novaops.shell import lines_of
 
+_BY_UFW = re.compile(r"ufw allow (\d+/(?:udp|tcp)) comment 'novaops'")
 _KEPT = re.compile(r"[0-9A-Fa-f]+\.pem")
 
 
@@ -43,6 +45,12 @@ class ServerState:
     """Of the last renewal."""
     listeners: tuple[str, ...] = ()
     """The programs that have its port."""
+    configured: tuple[int, Protocol] | None = None
+    """The port and the protocol, "udp" or "tcp", of its configuration as it is."""
+    beside: tuple[str, ...] = ()
+    """The programs that have that port."""
+    ufw: frozenset[str] = frozenset()
+    """What ufw lets in for novaops: PORT/PROTOCOL."""
     routes: tuple[tuple[str, str], ...] = ()
     """Networks of the host's main table, and the device of each; without the default route."""
     closed: tuple[str, ...] = ()
@@ -95,7 +103,10 @@ class VpnServer(ServerQuestion[ServerState]):
             list_is_closed="crl_closed" in said,
             remote=said.get("remote", "").strip(),
             token=said.get("token", "").strip(),
-            listeners=tuple(dict.fromkeys(program for one in _listeners(said) for program, _ in one.processes or (("the kernel", 0),))),
+            listeners=_programs(said.get("listeners", "")),
+            configured=_configured(said.get("configured", "")),
+            beside=_programs(said.get("present_listeners", "")),
+            ufw=frozenset(found[1] for line in lines_of(said.get("ufw", "")) if (found := _BY_UFW.fullmatch(line))),
             routes=tuple((words[0], words[words.index("dev") + 1]) for words in routes if "dev" in words and words[0] != "default"),
             closed=tuple(lines_of(said.get("closed", ""))),
             stale=tuple(lines_of(said.get("stale", ""))),
@@ -104,8 +115,16 @@ class VpnServer(ServerQuestion[ServerState]):
         )
 
 
-def _listeners(said: Mapping[str, str]) -> tuple[ss.Socket, ...]:
-    return ss.listeners(said.get("listeners", "").encode("utf-8", "surrogateescape").strip(b"\n"))
+def _programs(printed: str) -> tuple[str, ...]:
+    """Who listens, as ss prints it."""
+    sockets = ss.listeners(printed.encode("utf-8", "surrogateescape").strip(b"\n"))
+    return tuple(dict.fromkeys(program for one in sockets for program, _ in one.processes or (("the kernel", 0),)))
+
+
+def _configured(said: str) -> tuple[int, Protocol] | None:
+    """What somebody else wrote there may be anything."""
+    found = re.fullmatch(r"(\d{1,5}) (udp|tcp)\S*\s*", said)
+    return (int(found[1]), "udp" if found[2] == "udp" else "tcp") if found else None
 
 
 def overlaps(network: str, routes: Iterable[tuple[str, str]], own: str) -> tuple[str, str] | None:

@@ -16,6 +16,12 @@ stale() { # UNIT FILE...: those that have changed since its process began to run
     if [ "$changed" -gt $((began + 1)) ] && [ "$changed" -le "$now" ]; then echo "$one"; fi
   done
 }
+opened_by_ufw() { # the rules that novaops gave it; its file is looked at first, as ufw itself takes long to start
+  ! grep -qs comment=6e6f76616f7073 /etc/ufw/user.rules || ufw show added
+}
+listeners() { # PORT PROTOCOL
+  case $2 in udp*) ss -l -u -n -p -H "sport = :$1" ;; *) ss -l -t -n -p -H "sport = :$1" ;; esac
+}
 talk() { command -v perl >/dev/null && perl -e "$TALK" "$@"; }
 
 server() { # NAME PORT PROTOCOL
@@ -27,7 +33,11 @@ server() { # NAME PORT PROTOCOL
   file index "$folder/index.txt"; file crl "$folder.crl.pem"
   case $(stat -L -c %a -- "$folder.crl.pem" 2>/dev/null) in '' | *[4567]) ;; *) echo crl_closed ;; esac
   text certs ls "$folder/certs"
-  case $3 in udp) text listeners ss -l -u -n -p -H "sport = :$2" ;; *) text listeners ss -l -t -n -p -H "sport = :$2" ;; esac
+  text listeners listeners "$2" "$3"
+  port=$(sed -n 's/^port //p' "$folder.conf" 2>/dev/null) protocol=$(sed -n 's/^proto //p' "$folder.conf" 2>/dev/null)
+  if [ -n "$port$protocol" ]; then
+    text configured echo "$port $protocol"; text present_listeners listeners "$port" "$protocol"; text ufw opened_by_ufw
+  fi
   text routes ip -4 -o route show table main
   text state talk "$SOCKETS/$1.sock" state 'status 3'
   text closed closed_tables

@@ -9,14 +9,14 @@ from typing import Any
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.firewall import Firewall
 from novaops.facts.succeeds import Succeeds
-from novaops.features.vpn.facts.server import VpnServer
+from novaops.features.vpn.facts.server import ServerState, VpnServer
 from novaops.features.vpn.paths import ServerPaths
 from novaops.formats.iptables import Protocol, Ruleset, accepting
 from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.resources.open_port import SAVED, OpenPort, saved, write
-from novaops.shell import join, lines_of, quote, whole_lines
+from novaops.shell import join, quote, whole_lines
 
 _Pair = tuple[Change, Action]
 
@@ -25,59 +25,47 @@ _Pair = tuple[Change, Action]
 class PortClosed(Resource):
     """What novaops had opened for the server is closed again, while its configuration still says that this is its port.
 
-    Other rules stay, and the port stays open where another program listens on it.
+    Other rules stay, and the port stays open where another program listens on it. Of a server that stays, the port that it leaves is closed.
     """
 
     question: VpnServer
+    stays: bool = False
 
     @property
     def id(self) -> str:
-        return OpenPort(self.question.port, self._protocol).id
+        return f"former port:{self.question.name}" if self.stays else OpenPort(self.question.port, self._wanted[1]).id
+
+    def _port(self, state: ServerState) -> tuple[int, Protocol] | None:
+        """The one to close; None for none."""
+        return None if self.stays and state.configured == self._wanted else state.configured
 
     @property
-    def _protocol(self) -> Protocol:
-        return "udp" if self.question.protocol == "udp" else "tcp"
-
-    @property
-    def _name(self) -> str:
-        return f"{self.question.port}/{self._protocol}"
-
-    @property
-    def _configuration(self) -> FileAt:
-        return FileAt(ServerPaths(self.question.name).configuration)
-
-    @property
-    def _by_ufw(self) -> Succeeds:
-        """Whether ufw has the rule that novaops gave it."""
-        rule = f"ufw allow {self._name} comment 'novaops'"
-        return Succeeds(f"command -v ufw >/dev/null && ufw show added | grep -q -x -F -e {quote(rule)}")
+    def _wanted(self) -> tuple[int, Protocol]:
+        return self.question.port, "udp" if self.question.protocol == "udp" else "tcp"
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield from (self.question, Firewall(), self._by_ufw, self._configuration)
+        yield from (self.question, Firewall())
         yield from (FileAt(path) for paths in SAVED.values() for path in paths)
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        if set(facts.known(self.question).listeners) - {"openvpn"} or not self._is_its_own(facts):
+        state = facts.known(self.question)
+        port = self._port(state)
+        if port is None or set(state.beside) - {"openvpn"}:
             return
-        pairs = [*self._ufw(facts), *self._iptables(facts)]
+        pairs = [*self._ufw(*port, state.ufw), *self._iptables(*port, facts)]
         if pairs:
             yield Step(self.id, tuple(change for change, _ in pairs), tuple(action for _, action in pairs))
 
-    def _is_its_own(self, facts: Facts) -> bool:
-        """The port may be a default: where the configuration does not say it, it may be another server's."""
-        conf = facts[self._configuration]
-        lines = lines_of((conf.content or b"").decode("utf-8", "replace")) if isinstance(conf, FileState) else []
-        return f"port {self.question.port}" in lines and any(line.startswith(f"proto {self.question.protocol}") for line in lines)
+    def _ufw(self, port: int, protocol: Protocol, opened: frozenset[str]) -> Iterator[_Pair]:
+        name = f"{port}/{protocol}"
+        if name in opened:
+            rule = f"ufw allow {name} comment 'novaops'"
+            there = f"ufw show added | grep -q -x -F -e {quote(rule)}"
+            allow = Command(("ufw", "allow", name, "comment", "novaops"), holds=there)
+            delete = Command(("ufw", "delete", "allow", name), holds=f"! {{ {there}; }}", undo=allow)
+            yield Change("ufw", f"allow {name}", None), delete
 
-    def _ufw(self, facts: Facts) -> Iterator[_Pair]:
-        if facts.known(self._by_ufw):
-            there = self._by_ufw.command
-            allow = Command(("ufw", "allow", self._name, "comment", "novaops"), holds=there)
-            delete = Command(("ufw", "delete", "allow", self._name), holds=f"! {{ {there}; }}", undo=allow)
-            yield Change("ufw", f"allow {self._name}", None), delete
-
-    def _iptables(self, facts: Facts) -> Iterator[_Pair]:
-        port, protocol = self.question.port, self._protocol
+    def _iptables(self, port: int, protocol: Protocol, facts: Facts) -> Iterator[_Pair]:
         for program, text in facts.known(Firewall()).rules.items():
             for rule in Ruleset(text).rules:
                 words = accepting(port, rule.chain, protocol)
@@ -92,13 +80,16 @@ class PortClosed(Resource):
                 if lines:
                     after = "".join(line for number, line in enumerate(whole_lines(before)) if number not in lines)
                     content = after.encode("utf-8", "surrogateescape")
-                    yield Change(path, f"port {self._name} is let in", None), write(program, path, file, content)
+                    yield Change(path, f"port {port}/{protocol} is let in", None), write(program, path, file, content)
 
     def notes(self, facts: Facts) -> Iterator[str]:
-        zone = facts.known(Firewall()).zone
-        if zone is not None and self._name in zone.open_at_boot:
-            close = f"firewall-cmd --permanent --zone={zone.name} --remove-port={self._name}"
-            yield f"firewalld goes on letting port {self._name} in: it does not say who asked for that. {close}"
+        zone, port = facts.known(Firewall()).zone, self._port(facts.known(self.question))
+        if zone is None or port is None:
+            return
+        name = "/".join(map(str, port))
+        if name in zone.open_at_boot:
+            close = f"firewall-cmd --permanent --zone={zone.name} --remove-port={name}"
+            yield f"firewalld goes on letting port {name} in: it does not say who asked for that. {close}"
 
 
 @dataclass(frozen=True)

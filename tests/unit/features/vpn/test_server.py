@@ -29,7 +29,6 @@ from novaops.errors import HostFailed, NovaopsError, Refused
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.firewall import Firewall, FirewallFacts
 from novaops.facts.sshd import Caller, CallerFacts
-from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.vpn import client_profile, server_clients
 from novaops.features.vpn.client_profile import ask, profile
@@ -476,46 +475,65 @@ def test_a_key_with_a_passphrase_is_encrypted() -> None:
 
 OURS = "-A INPUT -p udp -m udp --dport 1194 -m comment --comment novaops -j ACCEPT"
 TCP = OURS.replace("udp", "tcp")
-CONF = FileAt("/etc/openvpn/server/vpn.conf")
 RULES = f"*filter\n:INPUT ACCEPT [0:0]\n{OURS}\n{TCP}\n-A INPUT -j REJECT\nCOMMIT\n"
+SAVED = FileAt("/etc/iptables/rules.v4")
 
 
-def conf(port: int) -> FileState:
-    return FileState("regular file", "0644", "root", "root", f"# managed by novaops\nport {port}\nproto udp4\n".encode())
+def closing(closed: PortClosed, rules: str = RULES, **answers: Any) -> list[Any]:
+    """What is done where a server listens on 1194/udp, and this is its state."""
+    given: dict[Any, Any] = dict.fromkeys(closed.questions(), Missing.ABSENT)
+    given[closed.question] = ServerState(**{"configured": (1194, "udp"), **answers})
+    given[Firewall()] = FirewallFacts({"iptables": rules})
+    given[SAVED] = FileState("regular file", "0640", "root", "adm", RULES.encode())
+    return [action for step in make_plan([closed], Facts(given, {})).steps for action in step.actions]
 
 
-def test_what_was_opened_is_closed_again_and_nothing_else() -> None:
-    closed = PortClosed(QUESTION)
-    file = FileState("regular file", "0640", "root", "adm", RULES.encode())
+@pytest.mark.parametrize("closed", [PortClosed(QUESTION), PortClosed(replace(QUESTION, port=1196), stays=True)])
+def test_what_was_opened_is_closed_again_and_nothing_else(closed: PortClosed) -> None:
+    """With the server, and where it moves to another port."""
 
     def steps(**answers: Any) -> list[str]:
-        given: dict[Any, Any] = {question: False if isinstance(question, Succeeds) else Missing.ABSENT for question in closed.questions()}
-        given[QUESTION] = ServerState(listeners=answers.get("listeners", ()))
-        given[Firewall()] = FirewallFacts({"iptables": answers.get("rules", RULES)})
-        given[FileAt("/etc/iptables/rules.v4")] = file
-        given[CONF] = conf(answers.get("port", 1194))
-        made = make_plan([closed], Facts(given, {})).steps
-        return [str(action) for step in made for action in step.actions]
+        return [str(action) for action in closing(closed, **answers)]
 
-    assert steps() == ["iptables -w 10 -D " + OURS.removeprefix("-A "), "write /etc/iptables/rules.v4"]
-    assert steps(listeners=("dnsmasq",)) == [], "somebody else lives by it now"
+    deleted = "iptables -w 10 -D " + OURS.removeprefix("-A ")
+    assert steps() == steps(beside=("openvpn",)) == [deleted, "write /etc/iptables/rules.v4"]
+    assert steps(beside=("dnsmasq",)) == [], "somebody else lives by it now"
     assert steps(rules="") == ["write /etc/iptables/rules.v4"]
-    assert steps(port=1196) == [], "it listens elsewhere, and another server may listen here"
+    assert steps(configured=None) == steps(configured=(1195, "udp")) == []
+    assert steps(configured=(1194, "tcp"))[0] == deleted.replace("udp", "tcp")
+    assert steps(ufw=frozenset({"1194/udp"}))[0] == "ufw delete allow 1194/udp"
+    assert steps(ufw=frozenset({"1194/tcp", "443/udp"})) == steps()
+
+
+def test_a_server_that_stays_where_it_is_stays_open() -> None:
+    assert closing(PortClosed(QUESTION, stays=True)) == []
+    assert closing(PortClosed(replace(QUESTION, protocol="tcp"), stays=True)) != []
 
 
 def test_the_file_of_rules_loses_one_line() -> None:
     closed = PortClosed(QUESTION)
-    given: dict[Any, Any] = {question: False if isinstance(question, Succeeds) else Missing.ABSENT for question in closed.questions()}
-    file = FileState("regular file", "0640", "root", "adm", RULES.encode())
-    given |= {
-        QUESTION: ServerState(),
-        Firewall(): FirewallFacts({"iptables": ""}),
-        FileAt("/etc/iptables/rules.v4"): file,
-        CONF: conf(1194),
-    }
-    (step,) = make_plan([closed], Facts(given, {})).steps
-    assert getattr(step.actions[0], "content", None) == RULES.replace(f"{OURS}\n", "").encode()
+    (write,) = closing(closed, rules="")
+    assert write.content == RULES.replace(f"{OURS}\n", "").encode()
     assert closed.id == "port:1194/udp"
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        ({"configured": "1194 udp4\n"}, ((1194, "udp"), frozenset())),
+        ({"configured": "443 tcp6-server\n"}, ((443, "tcp"), frozenset())),
+        ({"configured": "1194 udp 1195\n"}, (None, frozenset())),
+        ({"configured": "1194\n"}, (None, frozenset())),
+        (
+            {"ufw": "ufw allow 22/tcp\nufw allow 1194/udp comment 'novaops'\nufw allow 443/tcp comment 'novaops, too'\n"},
+            (None, frozenset({"1194/udp"})),
+        ),
+    ],
+)
+def test_where_it_listens_by_its_configuration(told: dict[str, str], state: Any) -> None:
+    found = VpnServer.parse([QUESTION], Section(said(**told), "", 0))[QUESTION]
+    assert isinstance(found, ServerState)
+    assert (found.configured, found.ufw) == state
 
 
 def test_a_folder_goes_only_with_what_novaops_put_there() -> None:
