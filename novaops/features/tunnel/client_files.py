@@ -36,7 +36,7 @@ def client_files(client: TunnelClient) -> Iterator[Resource]:
     # A connection keeps the permissions that its key had when it was made: first the gateway's line, then this.
     yield client.after_permission(conf)
     yield from others
-    yield StaleTunnelFiles(name, (*key_pair, pinned.path, *(file.path for file in (conf, *others))))
+    yield StaleTunnelFiles(name, (*key_pair, pinned.path, *(file.path for file in (conf, *others))), client.gateway)
 
 
 def _restart(name: str) -> tuple[str, ...]:

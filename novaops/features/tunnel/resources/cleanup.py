@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,8 @@ class StaleTunnelFiles(Resource):
     name: str
     kept: tuple[str, ...] = ()
     """The files that are wanted; none for a tunnel that is taken away."""
+    via: str = ""
+    """The gateway that is looked after in the same run; "" where none is."""
     via_unknown: bool = False
     """Whether it is not known which gateway has a line for its key. Then nothing is removed."""
 
@@ -56,8 +58,7 @@ class StaleTunnelFiles(Resource):
         if not left:
             return
         if self.via_unknown:
-            said = "\n".join((file.content or b"").decode("utf-8", "replace") for file in left if file.path.endswith(".forwards"))
-            via = next((line.removeprefix("# via ") for line in lines_of(said) if line.startswith("# via ")), "GATEWAY")
+            via = _gateway(left) or "GATEWAY"
             raise Refused(
                 f"{self.name}: it is not known which gateway it goes through",
                 why="Its key would stay there, in authorized_keys.",
@@ -70,6 +71,13 @@ class StaleTunnelFiles(Resource):
             tuple(self._actions(left, keys)),
             cannot_undo="the key: tunnel up makes a new one, which the gateway then accepts" if keys else "",
         )
+
+    def notes(self, facts: Facts) -> Iterator[str]:
+        files = facts.known(TunnelFiles(self.name))
+        before = _gateway(files)
+        if before and self.via and before != self.via:
+            again = ", and novaops tunnel up then makes it anew" if self.kept else ""
+            yield f"{self.name} went through {before}, which still lets its key in. novaops tunnel down --via {before} takes that away{again}"
 
     def _actions(self, left: list[TunnelFile], keys: list[TunnelFile]) -> Iterable[Action]:
         units = [file.path.rpartition("/")[2] for file in left if file.path.startswith(f"{UNITS}/")]
@@ -87,3 +95,9 @@ class StaleTunnelFiles(Resource):
         if keys:
             removed = " && ".join(f"[ ! -e {quote(file.path)} ]" for file in keys)
             yield Command(("sh", "-c", _REMOVE, FOLDER, *(file.path for file in keys)), holds=removed)
+
+
+def _gateway(files: Iterable[TunnelFile]) -> str:
+    """The gateway that the tunnel on the host goes through; "" where none is known."""
+    said = "\n".join((file.content or b"").decode("utf-8", "replace") for file in files if file.path.endswith(".forwards"))
+    return next((line.removeprefix("# via ") for line in lines_of(said) if line.startswith("# via ")), "")

@@ -435,6 +435,25 @@ def test_a_tunnel_is_taken_away_where_its_gateway_is_known_or_left_alone() -> No
     assert list(rest.plan(facts({TunnelFiles("api"): left})))
 
 
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ({"via": "gate"}, ""),
+        ({"via": "root@192.0.2.9"}, "novaops tunnel down --via gate takes that away, and novaops tunnel up then makes it anew"),
+        ({"via": "root@192.0.2.9", "state": "absent"}, "novaops tunnel down --via gate takes that away"),
+        ({"state": "absent", "via": "gate"}, ""),
+    ],
+)
+def test_a_gateway_of_before_is_named(wanted: dict[str, Any], told: str) -> None:
+    there = (TunnelFile("/etc/novaops/tunnel/api.forwards", "0644", "root", "root", b"# managed\n# via gate\n"),)
+    keys = ("name",) if wanted.get("state") else tuple(API)
+    entry = {**{key: API[key] for key in keys}, **wanted}
+    (rest,) = [one for one in wishes(entry).own if isinstance(one, StaleTunnelFiles)]
+    said = list(rest.notes(facts({TunnelFiles("api"): there})))
+    assert said == ([f"api went through gate, which still lets its key in. {told}"] if told else [])
+    assert not list(rest.notes(facts({TunnelFiles("api"): ()})))
+
+
 def test_a_gateway_that_is_gone_for_good_is_not_even_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     found = known([{**API, "via": "gone"}])
     made: list[DesiredState] = []
