@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from novaops.engine import results
@@ -146,7 +146,7 @@ class Convergence:
                 if remaining.refusals or {step.resource for step in remaining.steps} & now:
                     return results.not_proven(report, remaining)
                 if not remaining.steps:
-                    return report
+                    return replace(report, notes=tuple(dict.fromkeys((*plan.notes, *remaining.notes))))
             else:
                 stale += 1
                 if stale == STALE_TRIES:

@@ -66,12 +66,10 @@ class UndoStep(Resource):
             yield from self._file_back(action, facts)
         elif action["kind"] == "value":
             yield from self._value_back(action, facts)
-        elif (undo := action.get("undo")) and not (undo["holds"] and facts.known(Succeeds(undo["holds"]))):
-            again = Command(tuple(action["words"]), holds=action["holds"])
+        elif (undo := action.get("undo")) and undo["holds"] and not facts.known(Succeeds(undo["holds"])):
+            again = Command(tuple(action["words"]), holds=action["holds"]) if action["holds"] else None
             command = Command(tuple(undo["words"]), holds=undo["holds"], undo=again)
-            # Without a test nobody could tell that it is undone: it would be undone over and over.
-            if undo["holds"]:
-                yield Change("undo", None, str(command)), command
+            yield Change("undo", None, str(command)), command
 
     def _file_back(self, action: Mapping[str, Any], facts: Facts) -> Iterator[tuple[Change, Action]]:
         path = action["path"]

@@ -86,7 +86,7 @@ def test_a_log_does_not_show_it(hidden: Secret, caplog: pytest.LogCaptureFixture
 def actions(hidden: Secret) -> tuple[Action, ...]:
     return (
         WriteFile("/etc/key", hidden, "0600", before=b"old"),
-        Command(("chpasswd",), stdin=hidden, undo=Command(("chpasswd",), stdin=hidden)),
+        Command(("chpasswd",), stdin=hidden, undo=Command(("chpasswd",), stdin=hidden, holds="false")),
         Command(("true",), undo=Command(("false",), holds="[ -e /x ]")),
         Restore("/etc/key", "/kept/0_0", "a", "b"),
         SetValue("the password of ana", "true", "true", ("chpasswd",), hidden, None, "a"),

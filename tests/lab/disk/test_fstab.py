@@ -11,6 +11,7 @@ import pytest
 from novaops.lab.disk import Disk
 from novaops.lab.vm import VirtualMachine
 from tests.lab.conftest import Novaops
+from tests.support.things import wait_on
 
 Inventory = Callable[[str, str], Path]
 
@@ -141,7 +142,8 @@ def test_a_whole_inventory_and_a_reboot_without_one_of_its_disks(vm: VirtualMach
 
     vm.detach(lost)
     vm.reboot()
-    vm.run("systemctl is-system-running --wait || true")
+    # ssh may be there before systemd answers, and what is nofail comes after ssh.
+    wait_on(vm, "systemctl is-system-running | grep -q -x -e running -e degraded", 120)
     del there["/mnt/lost"]
     assert _mounts(vm) == {**there, "/mnt/defined": "ext4"}
     assert vm.run("cat /mnt/bound/file") == "shown\n"

@@ -293,6 +293,7 @@ def test_what_is_made_from_the_record_is_compared_with_it(
     assert (office.listed()["alpha"]["state"], says("plan").code) == ("revoked", 0)
     office.server.run(f"grep -v omega /root/index.txt >{FOLDER}/vpn/index.txt; rm {FOLDER}/vpn/certs/{alpha.file}.pem")
     assert changes(says("apply")) == ["record of certificates", "list of revoked certificates"]
+    assert office.server.run(f"cut -f 4 {FOLDER}/vpn/index.txt | sort | uniq -d") == "", "no serial stands there twice"
     assert (office.listed()["omega"]["state"], says("plan").code) == ("valid", 0)
     assert office.server.run(f"openssl crl -in {FOLDER}/vpn.crl.pem -noout -text | grep -c Serial").strip() == right
     assert omega.comes_back()

@@ -180,7 +180,7 @@ def _make_directory(place: Directory) -> Command:
     made = place.real[len(place.nearest) :].strip("/")
     undo = Command(
         ("sh", "-c", 'cd -- "$1" && rmdir -p --ignore-fail-on-non-empty -- "$2"', "rmdir", place.nearest, made),
-        holds=f"[ ! -d {quote(place.real)} ]",
+        holds=f'[ ! -d {quote(place.real)} ] || [ -n "$(ls -A -- {quote(place.real)})" ]',
     )
     return Command(("mkdir", "-p", "-m", "0755", "--", place.real), holds=f"[ -d {quote(place.real)} ]", undo=undo)
 

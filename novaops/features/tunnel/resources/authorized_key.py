@@ -107,7 +107,8 @@ class AuthorizedKey(Resource):
         """The home of an earlier novaops, which its user owns."""
         names = found.path.removeprefix(f"{HOME}/").split("/")
         places = [HOME, *("/".join((HOME, *names[:count])) for count in range(1, len(names) + 1))]
-        undo = Command(("chown", "-h", f"{USER}:{USER}", "--", *reversed(places[:-1])))
+        given_back = f'[ "$(stat -c %U -- {quote(HOME)})" = {USER} ]'
+        undo = Command(("chown", "-h", f"{USER}:{USER}", "--", *reversed(places[:-1])), holds=given_back)
         return Command(("sh", "-c", sh_file(__package__, "own_home.sh"), "own-home", *places), undo=undo)
 
     def _folders(self, found: AuthorizedKeysFile, wanted: bytes | None) -> Iterable[Command]:

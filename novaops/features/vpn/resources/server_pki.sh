@@ -22,14 +22,19 @@ serials() { awk -F '\t' -v subject="/CN=$1" '$1 == "V" && $6 == subject { print 
 
 revoke() { for serial; do quietly openssl ca -batch -config openssl.cnf -revoke "certs/$serial.pem"; done; }
 
+revoked_without_certificate() { # SERIAL: openssl needs the certificate for that. A serial stands in the record once.
+  awk -F '\t' -v OFS='\t' -v serial="$1" -v now="$(date -u +%y%m%d%H%M%SZ)" '
+    $4 == serial { found = 1; $1 = "R"; $3 = now }
+    { print }
+    END { if (!found) print "R", "491231235959Z", now, serial, "unknown", "/CN=unknown" }' index.txt >index.new && mv index.new index.txt || exit
+}
+
 carried_over() { # What the list before says is revoked stays revoked, also where the record was put back from an older copy.
   openssl crl -in "$folder.crl.pem" -noout -CAfile ca.crt 2>&1 | grep -q 'verify OK' || return 0
   openssl crl -in "$folder.crl.pem" -noout -text | sed -n 's/^ *Serial Number: *//p' |
     awk -F '\t' 'FILENAME == "index.txt" { if ($1 == "R") known[$4] = 1; next } !($1 in known)' index.txt - >lost
   while read -r serial; do
-    if [ -s "certs/$serial.pem" ]; then revoke "$serial"
-    else printf 'R\t491231235959Z\t%s\t%s\tunknown\t/CN=unknown\n' "$(date -u +%y%m%d%H%M%SZ)" "$serial" >>index.txt
-    fi
+    if [ -s "certs/$serial.pem" ]; then revoke "$serial"; else revoked_without_certificate "$serial"; fi
   done <lost
   rm -f lost
 }
