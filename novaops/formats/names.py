@@ -147,9 +147,12 @@ def listed(value: Any) -> Any:
 def network(text: str) -> str:
     """An address or a network, as sshd_config takes it: 198.51.100.7 is 198.51.100.7/32."""
     try:
-        return str(ipaddress.ip_network(text))
+        found = str(ipaddress.ip_network(text))
     except ValueError as error:
         raise ValueError(f'"{text}" is no address or network like 198.51.100.0/24: {error}') from None
+    if found == "255.255.255.255/32":  # and nginx does not read it
+        raise ValueError(f"{text} is the broadcast address: nobody comes from there")
+    return found
 
 
 def owner(text: str) -> str:

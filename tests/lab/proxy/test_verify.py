@@ -24,7 +24,7 @@ CONF = "/etc/nginx/conf.d"
 RELOAD = "nginx -t 2>/dev/null && systemctl reload nginx"
 RESTORE = """\
 rm -rf /etc/nginx /var/log/nginx/* && tar -C / -xf /root/nginx.tar && systemctl reload-or-restart nginx && nginx -s reopen || exit
-systemctl unmask -q --runtime novaops-proxy@inject.service
+rm -rf /run/systemd/system/novaops-proxy@inject.service.d; systemctl daemon-reload
 systemctl enable -q --now novaops-proxy@inject.timer novaops-proxy@token.timer novaops-proxy@through.timer
 nft delete table inet novaops_lab 2>/dev/null || true"""
 
@@ -180,7 +180,11 @@ NOBODYS = f"rm {CONF}/novaops.conf && " + sed("novaops-app.http.conf", "s/listen
 LOG_KEYS = f"""\
 sed -i 's|^log_format novaops .|&$http_authorization |' {CONF}/00-novaops.conf && {RELOAD}"""
 
-MASK = "systemctl mask -q --runtime novaops-proxy@inject.service"
+MASK = """\
+mkdir -p /run/systemd/system/novaops-proxy@inject.service.d
+printf '[Service]\\nExecStart=\\nExecStart=/bin/true\\n' >/run/systemd/system/novaops-proxy@inject.service.d/lab.conf
+systemctl daemon-reload"""
+"""The timer goes on, and nothing follows the addresses."""
 
 DRIFT: Mapping[str, tuple[str, str | Callable[[Gate], None], str]] = {
     "events held back": ("inject", hold_back, "should come in 3 arrivals or more, but 5 came in 1: something on the way holds them back"),
@@ -197,7 +201,7 @@ DRIFT: Mapping[str, tuple[str, str | Callable[[Gate], None], str]] = {
     ),
     "where it was before": (
         "inject",
-        f"{MASK} && sed -i 's/^server [^:]*/server 192.0.2.9/' /etc/nginx/novaops/inject.addresses/*",
+        f"{MASK}; sed -i 's/^server [^:]*/server 192.0.2.9/' /etc/nginx/novaops/inject.addresses/*",
         "nginx should ask api.openai.com:443 at",
     ),
     "nobody is asked": (
@@ -249,13 +253,13 @@ DRIFT: Mapping[str, tuple[str, str | Callable[[Gate], None], str]] = {
     "the API takes another key": (
         "inject",
         lambda gate: setattr(gate.world.api, "key", "another"),
-        "openai should take the key and answer 200",
+        "/v1/models should be answered by openai, but it is reached, but the API does not take the key that the proxy puts in",
     ),
     "the API is down": ("inject", lambda gate: gate.world.api.stop(), "the site itself answers 502: The API gave no answer"),
     "the region": (
         "inject",
         lambda gate: setattr(gate.world.api.behaviour, "region_refused", True),
-        "openai should serve the region of the host",
+        "/v1/models should be answered by openai, but it is reached, but refuses the region of the host",
     ),
     "the key comes back": ("inject", echo, "the key is in the answer to the request of known"),
     "the key in a file for all": (
@@ -313,7 +317,7 @@ DRIFT: Mapping[str, tuple[str, str | Callable[[Gate], None], str]] = {
     "names of nobody's": ("app", NOBODYS, "a name that nobody has should not be answered by this site, but it is, by http"),
     "no websockets": (
         "app",
-        sed("novaops-app.conf", '/Upgrade/d;s/(Connection).*/\1 "";/'),
+        sed("novaops-app.conf", r's/(proxy_set_header (Upgrade|Connection)) .*/\1 "";/'),
         "a websocket at / should be passed on, as a server behind it speaks them, but it answers 200",
     ),
     "no backend": ("inner", no_backends, "/ should be answered by one of"),

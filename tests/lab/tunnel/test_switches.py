@@ -52,10 +52,19 @@ def test_each_switch_of_a_tunnel_on_and_off(
     known["hosts"]["third"] = {**known["hosts"]["newer"], "address": third.address}
     tunnel = Tunnels(novaops, inventory)
 
-    def up(wanted: dict[str, Any], *words: str, code: int = 0) -> set[str]:
-        known["hosts"]["box"]["tunnel"] = [{key: value for key, value in wanted.items() if value is not None}]
+    def wanted(section: dict[str, Any]) -> None:
+        known["hosts"]["box"]["tunnel"] = [{key: value for key, value in section.items() if value is not None}]
         inventory.write_text(json.dumps(known), "utf-8")
-        return set(statuses(tunnel("up", *words, code=code)).values())
+
+    def up(section: dict[str, Any]) -> set[str]:
+        wanted(section)
+        return set(statuses(tunnel("up")).values())
+
+    def left(section: dict[str, Any]) -> set[str]:
+        """The fields that would be changed."""
+        wanted(section)
+        hosts = novaops("tunnel", "up", "--check", "--json", inventory=inventory).json["hosts"]
+        return {change["field"] for host in hosts for step in host["steps"] for change in step["changes"]}
 
     up(entry())
     for name, switch in SWITCHES.items():
@@ -69,5 +78,7 @@ def test_each_switch_of_a_tunnel_on_and_off(
             for _ in range(runs(hosts[label]) - count):
                 done = novaops("undo", label, inventory=inventory)
                 assert done.code == 0, f"{name}: {done.text}"
-        assert up(on, "--check") == {"unchanged"}, f"{name}: undo"
+        # Each end is undone by itself: a connection that was made in between has the rights of before, and has to be made anew.
+        assert left(on) <= {"connection"}, f"{name}: undo"
+        assert up(on) <= {"unchanged", "changed"}, f"{name}: undo"
         up(entry())
