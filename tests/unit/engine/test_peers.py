@@ -81,6 +81,9 @@ class Thing(Resource):
         if not facts[Has(self.name)]:
             yield Step(self.id, (Change("thing", None, self.name),), (Command(("make", self.name)),))
 
+    def notes(self, facts: Facts) -> Iterator[str]:
+        yield f"{self.name} is {'there' if facts[Has(self.name)] else 'missing'}"
+
     def verify_works(self, facts: Facts) -> None:
         if self.works_with and not facts[Has(self.works_with)]:
             raise HostFailed(f"{self.name} does not work")
@@ -216,6 +219,14 @@ def test_three_passes(hosts: Hosts, parallel: int) -> None:
     assert sorted(hosts.closed) == ["client", "gate"]
 
 
+@pytest.mark.usefixtures("hosts")
+def test_what_each_look_showed_is_told_once() -> None:
+    """What was so before the first pass, and what is so in the end."""
+    told = [note.text for note in go(tunnel())["client"].notes]
+    assert told == ["key is missing", "key is there", "way is missing", "way is there"]
+    assert [note.text for note in go(tunnel())["client"].notes] == ["key is there", "way is there"]
+
+
 def test_the_second_time_nothing_is_done(hosts: Hosts) -> None:
     go(tunnel())
     hosts.deeds.clear()
@@ -230,7 +241,7 @@ def test_check_changes_nothing_and_says_what_waits(hosts: Hosts) -> None:
     assert statuses(reports) == {"client": "would_change", "gate": "would_change"}
     assert hosts.deeds == []
     assert [line.status for line in reports["client"].lines] == ["would_change", "would_change"]
-    assert [note.text for note in reports["client"].notes] == ["waits for gate's permission"]
+    assert [note.text for note in reports["client"].notes] == ["key is missing", "waits for gate's permission"]
     [line] = reports["gate"].lines
     assert (line.status, line.changes) == ("would_change", (Change("waits for", None, "client's key"),))
     assert {name: report.execs for name, report in reports.items()} == {"client": 1, "gate": 1}

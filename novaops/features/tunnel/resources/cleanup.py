@@ -62,7 +62,7 @@ class StaleTunnelFiles(Resource):
             raise Refused(
                 f"{self.name}: it is not known which gateway it goes through",
                 why="Its key would stay there, in authorized_keys.",
-                fix=f"--via {via}; or leave the gateway alone: --only-here",
+                fix=f"--via {quote(via)}; or leave the gateway alone: --only-here",
             )
         keys = [file for file in left if file.content is None]
         yield Step(
@@ -77,7 +77,7 @@ class StaleTunnelFiles(Resource):
         before = _gateway(files)
         if before and self.via and before != self.via:
             again = ", and novaops tunnel up then makes it anew" if self.kept else ""
-            yield f"{self.name} went through {before}, which still lets its key in. novaops tunnel down --via {before} takes that away{again}"
+            yield f"{self.name} went through {before}, which still lets its key in. novaops tunnel down --via {quote(before)} takes that away{again}"
 
     def _actions(self, left: list[TunnelFile], keys: list[TunnelFile]) -> Iterable[Action]:
         units = [file.path.rpartition("/")[2] for file in left if file.path.startswith(f"{UNITS}/")]
