@@ -43,7 +43,9 @@ class UndoStep(Resource):
                 yield Succeeds(action["undo"]["holds"])
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        pairs = [pair for action in self._actions() for pair in self._back(action, facts)]
+        pairs: list[tuple[Change, Action]] = []
+        for action in self._actions():
+            pairs += self._back(action, facts, after_others=bool(pairs))
         if pairs:
             yield Step(self.id, tuple(change for change, _ in pairs), tuple(action for _, action in pairs), self._risk)
 
@@ -61,12 +63,13 @@ class UndoStep(Resource):
         """The last one first."""
         return [self.step["actions"][index] for index in reversed(self.applied)]
 
-    def _back(self, action: Mapping[str, Any], facts: Facts) -> Iterator[tuple[Change, Action]]:
+    def _back(self, action: Mapping[str, Any], facts: Facts, *, after_others: bool) -> Iterator[tuple[Change, Action]]:
+        """Whether a command is undone may change with what is undone before it: then the host itself looks, at that moment."""
         if action["kind"] == "file":
             yield from self._file_back(action, facts)
         elif action["kind"] == "value":
             yield from self._value_back(action, facts)
-        elif (undo := action.get("undo")) and undo["holds"] and not facts.known(Succeeds(undo["holds"])):
+        elif (undo := action.get("undo")) and undo["holds"] and (after_others or not facts.known(Succeeds(undo["holds"]))):
             again = Command(tuple(action["words"]), holds=action["holds"]) if action["holds"] else None
             command = Command(tuple(undo["words"]), holds=undo["holds"], undo=again)
             yield Change("undo", None, str(command)), command

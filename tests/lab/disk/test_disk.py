@@ -11,10 +11,11 @@ from novaops.lab.host import LabHost
 from tests.lab.conftest import Novaops
 
 
-def test_an_idle_disk_is_mounted_and_a_second_run_changes_nothing(vm: LabHost, novaops: Novaops) -> None:
+def test_an_idle_disk_is_mounted_once_and_undone(vm: LabHost, novaops: Novaops) -> None:
     listed = novaops("disk", "ls", "machine", "--json").host
     assert [(disk["device"], disk["idle"]) for disk in listed["disks"]] == [("/dev/vda", False), ("/dev/vdb", True)]
 
+    before = vm.run("cat /etc/fstab; ls /mnt")
     first = novaops("disk", "mount", "machine", "--path", "/mnt/data", "--json")
     assert (first.code, first.host["status"], first.host["execs"]) == (0, "changed", 3)
     uuid = vm.run("findmnt -n -o UUID /mnt/data").strip()
@@ -25,6 +26,13 @@ def test_an_idle_disk_is_mounted_and_a_second_run_changes_nothing(vm: LabHost, n
     assert (second.code, second.host["status"], second.host["execs"]) == (0, "unchanged", 1)
     assert vm.run("findmnt -n -o UUID /mnt/data").strip() == uuid
     assert vm.run("cat /mnt/data/file") == "precious\n"
+
+    undone = novaops("undo", "machine")
+    assert undone.code == 0, undone.text
+    assert vm.run("cat /etc/fstab; ls /mnt") == before
+    assert novaops("undo", "machine", "--json").host["status"] == "unchanged"
+    assert novaops("disk", "mount", "machine", "--path", "/mnt/data", "--device", f"UUID={uuid}").code == 0
+    assert vm.run("cat /mnt/data/file") == "precious\n", "the file system has stayed"
 
 
 def test_check_says_what_would_change_and_changes_nothing(vm: LabHost, novaops: Novaops) -> None:
