@@ -14,6 +14,9 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin; export PATH
 """
 """What every script on a host starts with: tools that speak English, and sbin for those who log in without it."""
 
+UNTIL_BOOTED = "until systemctl is-system-running --wait 2>/dev/null | grep -q -x -e running -e degraded -e maintenance; do sleep 1; done"
+"""Waits until a host has booted. ssh may be there before systemd answers: then --wait alone returns at once."""
+
 
 def quote(word: str) -> str:
     """`word` as exactly one sh word, whatever it holds.

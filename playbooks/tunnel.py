@@ -30,7 +30,7 @@ def desired(host: HostView, settings: Settings, peers: Peers) -> Iterator[Resour
     yield from (client.ports_free() for client in present)
     yield from (client.targets_reached() for client in present if client.entry.reverse)
     for entry in absent:
-        yield from (HostsEntries(entry.name, ()), StaleTunnelFiles(entry.name, via=entry.via or "", via_unknown=entry.via is None))
+        yield from (HostsEntries(entry.name, ()), StaleTunnelFiles(entry.name, via=entry.via))
     if absent:
         yield TunnelUser() if present else TunnelUserRemoved(tuple(entry.name for entry in absent))
     if present:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from novaops.engine import results
@@ -17,7 +17,7 @@ from novaops.engine.run_script import WAIT_S
 from novaops.errors import HostFailed, LockHeld, NovaopsError, Unreachable
 from novaops.facts.runs import LastRun
 from novaops.facts.succeeds import Succeeds
-from novaops.model.plan import FreshLogin, Plan, Resource, Step
+from novaops.model.plan import FreshLogin, Note, Plan, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.shell import whole
 from novaops.ssh.session import ConnectionLost, Session
@@ -71,6 +71,7 @@ class Convergence:
         self._progress = progress
         self._questions: list[Question[Any]] = [UNCONFIRMED, LastRun(), *questions_of(resources), *asked_by_peers]
         self._done: list[Step] = []
+        self._told: list[Note] = []
         self._logins = 0
         self._run = ""
 
@@ -116,7 +117,8 @@ class Convergence:
         return self._so_far("changed" if self._done else "unchanged", plan)
 
     def _so_far(self, status: Status, plan: Plan) -> HostReport:
-        return HostReport(self._host, status, results.done_lines(plan, self._done), plan.notes, run=self._run, logins=self._logins)
+        notes = tuple(dict.fromkeys((*self._told, *plan.notes)))
+        return HostReport(self._host, status, results.done_lines(plan, self._done), notes, run=self._run, logins=self._logins)
 
     def _carry_out(self, plan: Plan, peers: Mapping[str, Facts | NovaopsError]) -> HostReport:
         """Carry the plan out, and whatever is found to be left of it, until a look finds nothing."""
@@ -138,6 +140,7 @@ class Convergence:
             remaining = self.plan(peers)
             if outcome.end == "ok":
                 self._done += plan.steps
+                self._told += plan.notes
                 self._run = run.id
                 now |= {step.resource for step in plan.steps}
                 report = self._so_far("changed", plan)
@@ -146,7 +149,7 @@ class Convergence:
                 if remaining.refusals or {step.resource for step in remaining.steps} & now:
                     return results.not_proven(report, remaining)
                 if not remaining.steps:
-                    return replace(report, notes=tuple(dict.fromkeys((*plan.notes, *remaining.notes))))
+                    return self._so_far("changed", remaining)
             else:
                 stale += 1
                 if stale == STALE_TRIES:

@@ -141,9 +141,7 @@ class PeerHost:
     def apply(self, facts: Mapping[str, Facts | NovaopsError]) -> None:
         """Carry out what its plan has for now. Raises NovaopsError."""
         assert self.plan is not None
-        before = self.report.notes if self.report else ()
-        report = self.convergence.apply(self.plan, facts)
-        self.report = replace(report, notes=tuple(dict.fromkeys((*before, *report.notes))))
+        self.report = self.convergence.apply(self.plan, facts)
         self.convergence.over()
         self.probed = time.monotonic()
         if self.report.run:

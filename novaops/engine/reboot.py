@@ -6,16 +6,13 @@ import time
 from dataclasses import replace
 
 from novaops.errors import ChangedHostKey, HostFailed, NovaopsError, UnknownHostKey, Unreachable
-from novaops.shell import quote
+from novaops.shell import UNTIL_BOOTED, quote
 from novaops.ssh.session import ConnectionLost, Session
 
 LIMIT = 300.0
 """Seconds for a host to go down and come back. Large cloud machines check their memory first."""
 BOOTED = 120
 """Seconds for the boot to finish once a login works: a mount with nofail may come after sshd."""
-
-_BOOT_ENDS = "until systemctl is-system-running --wait 2>/dev/null | grep -q -x -e running -e degraded -e maintenance; do sleep 1; done"
-"""ssh may be there before systemd answers: then --wait does not wait."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
 _ATTEMPT = 5.0
@@ -37,7 +34,7 @@ def reboot(session: Session, limit: float = LIMIT) -> None:
     session.close()
     _wait_for_another_boot(session, before, limit)
     session.open()
-    session.run(f"[ ! -d /run/systemd/system ] || timeout {BOOTED} sh -c {quote(_BOOT_ENDS)}\n", timeout=BOOTED + session.target.timeout)
+    session.run(f"[ ! -d /run/systemd/system ] || timeout {BOOTED} sh -c {quote(UNTIL_BOOTED)}\n", timeout=BOOTED + session.target.timeout)
 
 
 def boot_id(session: Session) -> str:

@@ -26,6 +26,7 @@ from novaops.lab.qemu import (
     node_name,
 )
 from novaops.lab.qmp import monitor
+from novaops.shell import UNTIL_BOOTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -64,8 +65,8 @@ class VirtualMachine(LabHost):
         self._run(anew=True)
         self.wait_for_ssh(on_progress)
         on_progress("settling")
-        # Not before it is quiet: every reset goes on from this very moment. ssh may be there before systemd answers.
-        self.run("until systemctl is-system-running --wait 2>/dev/null | grep -q -x -e running -e degraded; do sleep 1; done; sync")
+        # Not before it is quiet: every reset goes on from this very moment.
+        self.run(f"{UNTIL_BOOTED}; sync")
         if self._can_snapshot:
             on_progress("keeping its pristine state")
             said = self.monitor(f"savevm {PRISTINE}")

@@ -98,12 +98,11 @@ def ssh_error(lines: Iterable[str], tunnel: TunnelRef) -> Diagnosis | None:
     """What the last line that reports an error means; None where no line does."""
     by_curl = f"try it there: curl -v https://{tunnel.target}/"
     test_target = by_curl if tunnel.target.endswith(":443") else f"does it listen, as {tunnel.gateway} sees it?"
-    for line in reversed(list(lines)):
-        for pattern, cause, fix in _SSH_ERRORS:
-            if found := re.search(pattern, line):
-                words = {**found.groupdict(), **vars(tunnel), "test_target": test_target}
-                return Diagnosis(cause.format(**words), fix.format(**words))
-    return None
+    if (last := _last_error(lines)) is None:
+        return None
+    found, cause, fix = last
+    words = {**found.groupdict(), **vars(tunnel), "test_target": test_target}
+    return Diagnosis(cause.format(**words), fix.format(**words))
 
 
 def request_error(said: str) -> str:
@@ -139,6 +138,16 @@ def _tries(lines: Sequence[str]) -> list[list[str]]:
     return [list(lines[begin:end]) for begin, end in pairwise([0, *ends]) if begin < end] or [[]]
 
 
-def _cause(lines: Iterable[str]) -> str | None:
-    """The text of _SSH_ERRORS for the last line that reports an error."""
-    return next((cause for line in reversed(list(lines)) for pattern, cause, _ in _SSH_ERRORS if re.search(pattern, line)), None)
+def _cause(lines: Iterable[str]) -> str:
+    """What the last line that reports an error says, as _SSH_ERRORS has it; "" where no line does."""
+    last = _last_error(lines)
+    return last[1] if last else ""
+
+
+def _last_error(lines: Iterable[str]) -> tuple[re.Match[str], str, str] | None:
+    """The last line that reports an error, as its row of _SSH_ERRORS matches it; and that row's cause and fix."""
+    for line in reversed(list(lines)):
+        for pattern, cause, fix in _SSH_ERRORS:
+            if found := re.search(pattern, line):
+                return found, cause, fix
+    return None

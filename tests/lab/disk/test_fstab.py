@@ -10,8 +10,8 @@ import pytest
 
 from novaops.lab.disk import Disk
 from novaops.lab.vm import VirtualMachine
+from novaops.shell import UNTIL_BOOTED
 from tests.lab.conftest import Novaops
-from tests.support.things import wait_on
 
 Inventory = Callable[[str, str], Path]
 
@@ -142,8 +142,7 @@ def test_a_whole_inventory_and_a_reboot_without_one_of_its_disks(vm: VirtualMach
 
     vm.detach(lost)
     vm.reboot()
-    # ssh may be there before systemd answers, and what is nofail comes after ssh.
-    wait_on(vm, "systemctl is-system-running | grep -q -x -e running -e degraded", 120)
+    vm.run(UNTIL_BOOTED)
     del there["/mnt/lost"]
     assert _mounts(vm) == {**there, "/mnt/defined": "ext4"}
     assert vm.run("cat /mnt/bound/file") == "shown\n"

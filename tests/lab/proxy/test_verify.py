@@ -180,7 +180,7 @@ NOBODYS = f"rm {CONF}/novaops.conf && " + sed("novaops-app.http.conf", "s/listen
 LOG_KEYS = f"""\
 sed -i 's|^log_format novaops .|&$http_authorization |' {CONF}/00-novaops.conf && {RELOAD}"""
 
-MASK = """\
+UNFOLLOWED = """\
 mkdir -p /run/systemd/system/novaops-proxy@inject.service.d
 printf '[Service]\\nExecStart=\\nExecStart=/bin/true\\n' >/run/systemd/system/novaops-proxy@inject.service.d/lab.conf
 systemctl daemon-reload"""
@@ -201,7 +201,7 @@ DRIFT: Mapping[str, tuple[str, str | Callable[[Gate], None], str]] = {
     ),
     "where it was before": (
         "inject",
-        f"{MASK}; sed -i 's/^server [^:]*/server 192.0.2.9/' /etc/nginx/novaops/inject.addresses/*",
+        f"{UNFOLLOWED}; sed -i 's/^server [^:]*/server 192.0.2.9/' /etc/nginx/novaops/inject.addresses/*",
         "nginx should ask api.openai.com:443 at",
     ),
     "nobody is asked": (

@@ -9,7 +9,7 @@ if command -v journalctl >/dev/null; then
 else
   for log in /var/log/auth.log /var/log/secure; do [ ! -f "$log" ] || said=$(tail -n 50 -- "$log" | grep -F sshd); done
 fi
-# What PAM says of sessions is about logins that were let in.
+# A line about a session is about a login that was let in.
 said=$(printf '%s\n' "$said" | grep -F -e pam_ -e 'by PAM' -e "$1" | grep -v -F -e ':session)' -e 'Connection closed' -e 'Received disconnect' -e Accepted | tail -n 5)
 [ -n "$said" ] || exit 0
 case $said in

@@ -41,10 +41,8 @@ class StaleTunnelFiles(Resource):
     name: str
     kept: tuple[str, ...] = ()
     """The files that are wanted; none for a tunnel that is taken away."""
-    via: str = ""
-    """The gateway that is looked after in the same run; "" where none is."""
-    via_unknown: bool = False
-    """Whether it is not known which gateway has a line for its key. Then nothing is removed."""
+    via: str | None = ""
+    """The gateway that is looked after in the same run; "" where none is. None where nobody knows which one: then nothing is removed."""
 
     @property
     def id(self) -> str:
@@ -57,7 +55,7 @@ class StaleTunnelFiles(Resource):
         left = [file for file in facts.known(TunnelFiles(self.name)) if file.path not in self.kept]
         if not left:
             return
-        if self.via_unknown:
+        if self.via is None:
             via = _gateway(left) or "GATEWAY"
             raise Refused(
                 f"{self.name}: it is not known which gateway it goes through",

@@ -33,7 +33,7 @@ class PortClosed(Resource):
 
     @property
     def id(self) -> str:
-        return f"former port:{self.question.name}" if self.stays else OpenPort(self.question.port, self._wanted[1]).id
+        return f"former port:{self.question.name}" if self.stays else OpenPort(*self._wanted).id
 
     def _port(self, state: ServerState) -> tuple[int, Protocol] | None:
         """The one to close; None for none."""

@@ -467,7 +467,7 @@ def test_a_gateway_that_is_gone_for_good_is_not_even_looked_up(monkeypatch: pyte
         tunnel_verbs.down(Options(), run=GuardedRun())
     tunnel_verbs.down(Options(), only_here=True, run=GuardedRun())
     assert not made[0].of_peers
-    assert [one.via_unknown for one in made[0].own if isinstance(one, StaleTunnelFiles)] == [False]
+    assert [one.via is None for one in made[0].own if isinstance(one, StaleTunnelFiles)] == [False]
 
 
 @pytest.mark.parametrize(
