@@ -33,10 +33,13 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "address": {"via_address": "newer.lab.test:22"},
     "gateway": {"via": "third"},
 }
+MORE_RIGHTS = {"two forwards"}
+"""The switches with which the gateway lets a key do more."""
 
 
-def runs(host: LabHost) -> int:
-    return int(inside(host, "ls /var/lib/novaops/runs 2>/dev/null | wc -l"))
+def runs(host: LabHost) -> set[str]:
+    """Only the newest ones are kept: their number says nothing."""
+    return set(inside(host, "ls /var/lib/novaops/runs 2>/dev/null || true").split())
 
 
 def test_each_switch_of_a_tunnel_on_and_off(
@@ -74,11 +77,12 @@ def test_each_switch_of_a_tunnel_on_and_off(
         before = {label: runs(one) for label, one in hosts.items()}
         assert "changed" in up(entry()), name
         assert up(entry()) == {"unchanged"}, name
-        for label, count in before.items():
-            for _ in range(runs(hosts[label]) - count):
+        for label, known_before in before.items():
+            for _ in runs(hosts[label]) - known_before:
                 done = novaops("undo", label, inventory=inventory)
                 assert done.code == 0, f"{name}: {done.text}"
         # Each end is undone by itself: a connection that was made in between has the rights of before, and has to be made anew.
-        assert left(on) <= {"connection"}, f"{name}: undo"
-        assert up(on) <= {"unchanged", "changed"}, f"{name}: undo"
+        assert left(on) <= ({"connection"} if name in MORE_RIGHTS else set()), f"{name}: undo"
+        up(on)
+        assert up(on) == {"unchanged"}, f"{name}: undo"
         up(entry())
