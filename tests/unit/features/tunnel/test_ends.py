@@ -1,0 +1,313 @@
+"""What is done on the two ends of a tunnel: keys, files, and what stands in their way."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from novaops.errors import Refused, WaitingForPeer
+from novaops.facts.file import FileAt
+from novaops.facts.listening import Listener, Listening
+from novaops.facts.sshd import EFFECTIVE
+from novaops.facts.unit import UnitFacts, UnitNamed
+from novaops.features.tunnel.facts.ends import (
+    AuthorizedKeys,
+    AuthorizedKeysFile,
+    HostKeys,
+    TunnelFile,
+    TunnelFiles,
+    TunnelKey,
+)
+from novaops.features.tunnel.facts.reach import TargetReached
+from novaops.features.tunnel.resources.authorized_key import AuthorizedKey
+from novaops.features.tunnel.resources.cleanup import StaleTunnelFiles
+from novaops.features.tunnel.resources.hosts_file import HostsEntries
+from novaops.features.tunnel.resources.key_pair import KeyPair
+from novaops.features.tunnel.resources.permission import after_permission
+from novaops.features.tunnel.resources.pinned_host_keys import PinnedHostKeys
+from novaops.features.tunnel.resources.port_preconditions import GatewayPortsFree, PortsFree
+from novaops.features.tunnel.resources.targets_reached import TargetsReached
+from novaops.model.action import Command, WriteFile, payload
+from novaops.model.question import Missing, Section
+from novaops.resources.unit import OwnUnit
+from novaops.shell import sh_file
+from tests.unit.features.tunnel.support import API, HOME, KEY, LINE, PUBLIC, facts, hosts, wishes
+
+
+def test_the_gateway_waits_for_the_key_and_then_lets_it_in() -> None:
+    admits = AuthorizedKey("box", "api", "novaops:box/api", "opts")
+    with pytest.raises(WaitingForPeer, match="box's key"):
+        list(admits.plan(facts({AuthorizedKeys(): AuthorizedKeysFile(HOME, None)}, box={TunnelKey("api"): Missing.ABSENT})))
+    (step,) = admits.plan(facts({AuthorizedKeys(): AuthorizedKeysFile(HOME, None)}, box={TunnelKey("api"): KEY}))
+    *folders, write = step.actions
+    assert [str(folder).rpartition(" ")[2] for folder in folders] == ["/var/lib/novaops-tunnel", "/var/lib/novaops-tunnel/.ssh"]
+    assert isinstance(write, WriteFile)
+    assert (write.content, write.mode, write.owner) == (f"{LINE}\n".encode(), "0644", "root")
+
+
+def test_where_sshd_has_its_keys_elsewhere_they_are_roots() -> None:
+    elsewhere = AuthorizedKeysFile("/etc/ssh/keys/novaops-tunnel", None)
+    (step,) = AuthorizedKey("box", "api", "novaops:box/api", "opts").plan(facts({AuthorizedKeys(): elsewhere}, box={TunnelKey("api"): KEY}))
+    folder, write = step.actions
+    assert str(folder) == "install -d -m 0755 -- /etc/ssh/keys"
+    assert isinstance(write, WriteFile)
+    assert (write.path, write.mode, write.owner) == ("/etc/ssh/keys/novaops-tunnel", "0644", "root")
+
+
+def test_without_a_place_for_keys_nothing_is_done() -> None:
+    nowhere = facts({AuthorizedKeys(): AuthorizedKeysFile("", None)}, box={TunnelKey("api"): KEY})
+    with pytest.raises(Refused, match="takes no keys from a file of one user's own"):
+        list(AuthorizedKey("box", "api", "novaops:box/api", "opts").plan(nowhere))
+    assert not list(AuthorizedKey("box", "api", "novaops:box/api", None).plan(nowhere))
+
+
+OTHERS = b"# mine\r\nssh-rsa AAAA\xff carla\n\nopts2 ssh-ed25519 BBBB novaops:other/api"
+
+
+@pytest.mark.parametrize(
+    ("before", "options", "after"),
+    [
+        (OTHERS, "opts", OTHERS + b"\n" + LINE.encode() + b"\n"),
+        (LINE.encode() + b"\n" + OTHERS, "opts", None),
+        (b"old " + LINE.encode() + b"\n" + OTHERS, "opts", OTHERS + b"\n" + LINE.encode() + b"\n"),
+        (LINE.encode() + b"\n" + OTHERS, None, OTHERS),
+        (OTHERS, None, None),
+        (LINE.encode() + b"\n", None, b""),
+        (b"", None, b""),
+    ],
+)
+def test_every_other_line_of_authorized_keys_stays(before: bytes, options: str | None, after: bytes | None) -> None:
+    found = AuthorizedKeysFile(HOME, before, "0644", "root", "root", folder=True, home="755 root")
+    admits = AuthorizedKey("box", "api", "novaops:box/api", options)
+    steps = list(admits.plan(facts({AuthorizedKeys(): found}, box={TunnelKey("api"): KEY})))
+    written = [action.content for step in steps for action in step.actions if isinstance(action, WriteFile)]
+    assert written == ([] if after is None else [after or None])
+
+
+@pytest.mark.parametrize("options", ["opts", None])
+def test_a_home_that_its_user_owns_becomes_roots_before_root_works_in_it(options: str | None) -> None:
+    found = AuthorizedKeysFile(
+        HOME, f"{LINE}\n".encode(), "0600", "novaops-tunnel", "novaops-tunnel", folder=True, home="700 novaops-tunnel"
+    )
+    (step,) = AuthorizedKey("box", "api", "novaops:box/api", options).plan(facts({AuthorizedKeys(): found}, box={TunnelKey("api"): KEY}))
+    take, write = step.actions
+    assert isinstance(take, Command)
+    assert take.words[-3:] == ("/var/lib/novaops-tunnel", "/var/lib/novaops-tunnel/.ssh", HOME)
+    assert isinstance(write, WriteFile)
+    assert (write.mode, write.owner, write.group) == ("0644", "root", "root")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("planted", ["", "home/.ssh", "home/.ssh/keys", "hard"])
+def test_links_in_a_home_lead_root_nowhere(tmp_path: Path, planted: str) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir(mode=0o700)
+    (victim / "keys").write_text("root's\n")
+    (victim / "keys").chmod(0o600)
+    os.chown(victim, 7, 7)
+    home = tmp_path / "home"
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh" / "keys").write_text("user's\n")
+    if planted == "hard":
+        (home / ".ssh" / "keys").unlink()
+        os.link(victim / "keys", home / ".ssh" / "keys")
+    elif planted:
+        (tmp_path / planted).rename(tmp_path / "away")
+        (tmp_path / planted).symlink_to(victim / Path(planted).name if planted.endswith("keys") else victim)
+    for each in (home, home / ".ssh"):
+        os.chown(each, 65533, 65533, follow_symlinks=False)
+    words: list[str | Path] = [
+        "sh",
+        "-c",
+        sh_file("novaops.features.tunnel.resources", "own_home.sh"),
+        "own-home",
+        home,
+        home / ".ssh",
+        home / ".ssh" / "keys",
+    ]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, bool(done.stderr)) == ((1, True) if planted else (0, False))
+    assert (victim.stat().st_uid, victim.stat().st_mode & 0o777, (victim / "keys").read_text()) == (7, 0o700, "root's\n")
+    assert home.stat().st_uid == 0
+
+
+def test_two_keys_in_one_run_go_into_one_file() -> None:
+    first, second = (AuthorizedKey(client, "api", f"novaops:{client}/api", "opts") for client in ("box", "den"))
+    now = facts({AuthorizedKeys(): AuthorizedKeysFile(HOME, None)}, box={TunnelKey("api"): KEY}, den={TunnelKey("api"): KEY})
+    (step,) = second.plan(first.predict(now))
+    write = step.actions[-1]
+    assert isinstance(write, WriteFile)
+    assert write.content == f"{LINE}\nopts {PUBLIC} novaops:den/api\n".encode()
+    assert write.before == f"{LINE}\n".encode()
+
+
+def test_the_client_starts_nothing_before_the_gateway_lets_its_key_in() -> None:
+    starts = after_permission(OwnUnit("u.service"), "api", "gate", "opts {} novaops:box/api")
+    here = {UnitNamed("u.service"): Missing.ABSENT, TunnelKey("api"): KEY}
+    for lines in (None, b"other\n", f"opts {PUBLIC[:-1]}x novaops:box/api\n".encode()):
+        with pytest.raises(WaitingForPeer, match="gate's permission") as wait:
+            starts.plan(facts(here, gate={AuthorizedKeys(): AuthorizedKeysFile(HOME, lines)}))
+        assert wait.value.steps
+    (step,) = starts.plan(facts(here, gate={AuthorizedKeys(): AuthorizedKeysFile(HOME, f"{LINE}\n".encode())}))
+    assert [str(action) for action in step.actions] == ["systemctl enable -- u.service", "systemctl start -- u.service"]
+    runs = {**here, UnitNamed("u.service"): UnitFacts("loaded", "active", "enabled")}
+    assert not list(starts.plan(facts(runs, gate={AuthorizedKeys(): AuthorizedKeysFile(HOME, None)})))
+
+
+def test_a_unit_between_two_attempts_is_not_started_again() -> None:
+    assert not list(OwnUnit("u.service").plan(facts({UnitNamed("u.service"): UnitFacts("loaded", "activating", "enabled")})))
+
+
+def test_the_keys_that_a_gateway_shows_are_those_of_its_private_ones(tmp_path: Path) -> None:
+    for name in ("own", "other", "agent"):
+        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(tmp_path / name)]
+        subprocess.run(make, check=True)
+    own, other, agent = ((tmp_path / f"{name}.pub").read_text().split() for name in ("own", "other", "agent"))
+    (tmp_path / "own.pub").write_text(" ".join(other), "utf-8")
+    (tmp_path / "agent").unlink()
+    asked = f"effective() {{ printf 'hostkey %s\\n' {tmp_path}/own {tmp_path}/agent {tmp_path}/none; }}\n"
+    script = asked + HostKeys.script_one().removeprefix(EFFECTIVE)
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert HostKeys.parse_one(Section(done.stdout, "", 0)) == (" ".join(own[:2]), " ".join(agent[:2]))
+
+
+def test_the_host_keys_are_pinned_under_a_name_of_their_own() -> None:
+    pinned = PinnedHostKeys("api", "gate", ("true",))
+    now = facts({FileAt("/etc/novaops/tunnel/api.known_hosts"): Missing.ABSENT}, gate={HostKeys(): (PUBLIC, "ssh-rsa AAAA")})
+    (step,) = pinned.plan(now)
+    (write,) = step.actions
+    assert isinstance(write, WriteFile)
+    assert write.content == f"# managed by novaops: tunnel api\ngateway {PUBLIC}\ngateway ssh-rsa AAAA\n"
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Missing.ABSENT, ["ed25519"]),
+        (KEY, []),
+        (replace(KEY, public=""), ["ed25519, a new one"]),
+        (replace(KEY, private=False), ["of novaops-tunnel, 0600"]),
+        (replace(KEY, written="ssh-rsa AAAA"), [PUBLIC]),
+    ],
+)
+def test_a_key_is_made_once_and_mended(found: Any, said: list[str]) -> None:
+    steps = list(KeyPair("api", "novaops:box/api").plan(facts({TunnelKey("api"): found})))
+    assert [change.after for step in steps for change in step.changes] == said
+
+
+# -- what is in the way -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("holder", "taken"),
+    [
+        (Listener("127.0.0.1", 8443, ("nginx",), 7, "nginx.service"), True),
+        (Listener("0.0.0.0", 8443, ("nginx",), 7, "nginx.service"), True),  # noqa: S104 - compared
+        (Listener("*", 8443, ("java",), 7, ""), True),
+        (Listener("::", 8443, ("java",), 7, ""), False),
+        (Listener("127.0.0.2", 8443, ("nginx",), 7, "nginx.service"), False),
+        (Listener("127.0.0.1", 8444, ("nginx",), 7, "nginx.service"), False),
+        (Listener("127.0.0.1", 8443, ("ssh",), 7, "novaops-tunnel-api.service"), False),
+        (Listener("127.0.0.1", 8443, ("ssh",), 7, "novaops-tunnel-other.service"), True),
+    ],
+)
+def test_a_port_of_somebody_else_is_refused_with_the_program(holder: Listener, taken: bool) -> None:  # noqa: FBT001 - a parameter
+    claims = PortsFree("api", (("127.0.0.1", 8443),))
+    if not taken:
+        claims.plan(facts({Listening(): (holder,)}))
+        return
+    with pytest.raises(Refused) as error:
+        claims.plan(facts({Listening(): (holder,)}))
+    assert holder.program in error.value.what
+    assert "127.0.0.1:8443" in error.value.what
+
+
+def test_a_listener_on_the_gateway_may_be_its_own_of_before() -> None:
+    claims = GatewayPortsFree("api", "novaops:box/api", (("127.0.0.1", 9000),))
+    held = (Listener("127.0.0.1", 9000, ("sshd",), 7, "session-1.scope"),)
+    claims.plan(facts({Listening(): held, AuthorizedKeys(): AuthorizedKeysFile(HOME, f"{LINE}\n".encode())}))
+    with pytest.raises(Refused, match="taken by sshd") as error:
+        claims.plan(facts({Listening(): held, AuthorizedKeys(): AuthorizedKeysFile(HOME, None)}))
+    assert "to end that: kill 7" in error.value.fix
+
+
+def test_a_line_in_hosts_comes_and_goes_and_the_others_stay() -> None:
+    before = b"127.0.0.1 localhost\n# caf\xe9\n\n::1 ip6"
+    entries = HostsEntries("api", (("127.86.1.2", "api.openai.com"),))
+    (step,) = entries.plan(facts(hosts(before)))
+    first, write = step.actions
+    assert "tunnel-answers /etc/novaops/tunnel/api.forwards novaops-tunnel-api.service" in str(first)
+    assert isinstance(write, WriteFile)
+    assert write.content == before + b"\n127.86.1.2 api.openai.com # novaops tunnel api\n"
+    assert not list(entries.plan(facts(hosts(payload(write.content)))))
+    (step,) = HostsEntries("api", ()).plan(facts(hosts(payload(write.content))))
+    (gone,) = step.actions
+    assert isinstance(gone, WriteFile)
+    assert gone.content == before + b"\n"
+
+
+@pytest.mark.parametrize("line", [b"10.0.0.1 API.openai.com\n", b"127.0.0.1 localhost api.openai.com # mine\n"])
+def test_a_line_in_hosts_of_somebody_else_is_refused(line: bytes) -> None:
+    with pytest.raises(Refused, match=r"/etc/hosts:1 says where api\.openai\.com leads"):
+        list(HostsEntries("api", (("127.86.1.2", "api.openai.com"),)).plan(facts(hosts(line))))
+
+
+def test_what_is_left_is_stopped_before_its_files_go() -> None:
+    left = [
+        TunnelFile("/etc/systemd/system/novaops-tunnel-api.service", "0644", "root", "root", b"x"),
+        TunnelFile("/etc/systemd/system/novaops-tunnel-api-check.timer", "0644", "root", "root", b"x"),
+        TunnelFile("/etc/novaops/tunnel/api.key", "0600", "novaops-tunnel", "novaops-tunnel", None),
+    ]
+    (step,) = StaleTunnelFiles("api").plan(facts({TunnelFiles("api"): tuple(left)}))
+    stop, *files, reload, key = step.actions
+    assert isinstance(stop, Command)
+    assert stop.words[-2:] == ("novaops-tunnel-api-check.timer", "novaops-tunnel-api.service")
+    assert [str(action) for action in files] == [f"remove {file.path}" for file in left[:2]]
+    assert (str(reload), str(key).rpartition(" ")[2]) == ("systemctl daemon-reload", left[2].path)
+    assert not list(StaleTunnelFiles("api", tuple(file.path for file in left)).plan(facts({TunnelFiles("api"): tuple(left)})))
+
+
+def test_what_a_new_tunnel_leads_to_is_tried_first() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        asked = [TargetReached("127.0.0.1", port, "false"), TargetReached("127.0.0.1", 1, "false"), TargetReached("127.0.0.1", 1, "true")]
+        done = subprocess.run(
+            ["sh", "-c", TargetReached.script(asked)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"LC_ALL": "C", "PATH": os.environ["PATH"]},
+        )
+    found = TargetReached.parse(asked, Section(done.stdout, "", 0))
+    assert [found[one] for one in asked] == ["", "Connection refused", ""]
+    resource = TargetsReached("api", "gate", (asked[1],))
+    with pytest.raises(Refused, match=r"api: gate does not reach 127\.0\.0\.1:1: Connection refused"):
+        list(resource.plan(facts(found)))
+
+
+@pytest.mark.parametrize(
+    ("entry", "asked"),
+    [
+        ({}, ["api.openai.com"]),
+        ({"to": "127.0.0.1:80"}, []),
+        ({"to": "localhost:80"}, []),
+        ({"to": None, "forwards": [{"to": "a.example:1", "listen": 9000}, {"to": "127.0.0.1:2", "listen": 9001}]}, ["a.example"]),
+    ],
+)
+def test_what_may_come_with_the_same_run_is_not_tried(entry: dict[str, Any], asked: list[str]) -> None:
+    wanted = {key: value for key, value in {**API, **entry}.items() if value is not None}
+    if "forwards" in wanted:
+        wanted.pop("listen")
+    (found,) = [one for _, one in wishes(wanted).of_peers if isinstance(one, TargetsReached)]
+    assert ([one.host for one in found.asked], found.host) == (asked, "gate")
+    there = wishes({**wanted, "reverse": True})
+    (found,) = [one for one in there.own if isinstance(one, TargetsReached)]
+    assert ([one.host for one in found.asked], found.host) == (asked, "box")
