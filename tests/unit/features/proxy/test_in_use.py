@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +18,7 @@ from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.proxy.facts.in_use import InUse, Use
 from novaops.features.proxy.resources.nginx_in_use import NginxInUse
 from novaops.features.proxy.resources.nginx_reload import STALE, TAKE_UP, NginxReload
+from novaops.lab.process import wait_until
 from novaops.model.action import Command
 from novaops.model.question import Facts, Missing, Section
 from tests.support.proxy_sites import API, APP, ENV, resources
@@ -37,6 +44,39 @@ def test_what_a_host_says(said: str, uses: list[Use]) -> None:
 
 def test_half_an_answer_is_none() -> None:
     assert InUse.parse([SHOWN, KEY], Section("changed\t/key.pem\n", "", 1)) == {}
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Path:
+    """A folder for PATH: programs that take long to start, and a systemctl that takes the process in MAIN for nginx's."""
+    shims = tmp_path / "shims"
+    shims.mkdir()
+    slow = f'#!/bin/sh\nsleep 0.6; exec {shutil.which("awk")} "$@"\n'
+    for name, text in {"awk": slow, "systemctl": '#!/bin/sh\n[ "$1" != show ] || echo "$MAIN"\n'}.items():
+        (shims / name).write_text(text)
+        (shims / name).chmod(0o755)
+    return shims
+
+
+def test_a_busy_host_takes_no_file_for_changed(tmp_path: Path, busy: Path) -> None:
+    """A file that was written a moment before nginx's worker began is what the worker has read."""
+    read, changed = tmp_path / "read", tmp_path / "changed"
+    read.write_text("")
+    time.sleep(0.3)
+    main = subprocess.Popen(["bash", "-c", "(exec -a 'nginx: worker process' sleep 60) & echo $!; wait"], stdout=subprocess.PIPE, text=True)
+    assert main.stdout
+    worker = int(main.stdout.readline())
+    try:
+        assert wait_until(lambda: b"worker process" in Path(f"/proc/{worker}/cmdline").read_bytes(), 5)
+        time.sleep(0.05)  # a process began to the hundredth of a second
+        changed.write_text("")
+        script = InUse.script([InUse(str(read)), InUse(str(changed))])
+        environment = {"PATH": f"{busy}:{os.environ['PATH']}", "LC_ALL": "C", "MAIN": str(main.pid)}
+        done = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=True)
+    finally:
+        os.kill(worker, signal.SIGKILL)
+        main.communicate()
+    assert set(done.stdout.splitlines()) == {f"changed\t{changed}", "asked"}
 
 
 def planned(note: Any, *uses: Use) -> Any:
