@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -51,6 +53,12 @@ def loop_mount(kind: str, folder: Path) -> Iterator[LoopMount]:
     """A new file system, mounted below `folder`. Skips the test where this machine cannot make one."""
     if not (make := shutil.which(f"mkfs.{kind}")):
         pytest.skip(f"no mkfs.{kind} here")
+    with (Path(gettempdir()) / "novaops-loop-mounts.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel's log is one for all: it would show what another test mounts, too
+        yield from _mounted(kind, folder, make)
+
+
+def _mounted(kind: str, folder: Path, make: str) -> Iterator[LoopMount]:
     image = folder / "image"
     with image.open("wb") as file:
         file.truncate(320 * 1024**2)
