@@ -1,8 +1,9 @@
-"""What `proxy status` shows of a host's sites: where each listens, how long its certificate lasts, whether its upstreams answer."""
+"""What `proxy status` shows of a host's sites: where each listens, how long its certificate lasts, whether it and its upstreams answer."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http import HTTPStatus
 from itertools import zip_longest
 from typing import Any
 
@@ -10,10 +11,14 @@ from novaops.errors import HostFailed
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
 from novaops.features.proxy.facts.site_state import HostSites, Reached, SiteState, SiteStates
 from novaops.features.proxy.resources.nginx_files import site_files
+from novaops.features.proxy.resources.site_answers import NO_CERTIFICATE
 from novaops.formats.curl import TOO_LONG
 from novaops.formats.x509 import Certificate, Chain
 from novaops.model.question import Facts, Question
-from novaops.providers.proof import ApiAnswer, Asked, judge
+from novaops.providers.proof import ApiAnswer, Asked, judge, own_error
+
+_BROKEN = {"busy", "no_key", "bad_gateway", "timeout"}
+"""Errors of a site of novaops' own that say that it cannot serve anybody."""
 
 
 def questions() -> tuple[Question[Any], ...]:
@@ -41,7 +46,8 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
         lines.append(("", f"nginx would not start: {nginx['complaint']}", "", "", ""))
     for site in found["sites"]:
         upstreams = [_upstream(one) for one in site["upstreams"]]
-        columns = ([site["site"]], site["serves"], [_days(site["certificate"])], upstreams, [_brief(site["errors"])])
+        serves = [*site["serves"], *filter(None, [site["complaint"]])]
+        columns = ([site["site"]], serves, [_days(site["certificate"])], upstreams, [_brief(site["errors"])])
         lines += zip_longest(*columns, fillvalue="")
     return lines or [("", "novaops has set up no site here", "", "", "")]
 
@@ -51,11 +57,28 @@ def _site(site: SiteState, nginx: NginxFacts, served: HostSites) -> dict[str, An
     return {
         "site": site.name,
         "serves": list(site.bases),
+        "complaint": _complaint(site) if served.running else "",
         "listens": sorted({f"{listen.address}:{listen.port}" for listen in listens}),
         "certificate": _certificate(site, served.now),
         "upstreams": [_reached(one, site if number == 0 and site.probe else None) for number, one in enumerate(site.upstreams)],
         "errors": list(site.errors),
     }
+
+
+def _complaint(site: SiteState) -> str:
+    """Why a stranger's request does not get as far as it should; "" where it does, or was turned away by the site's own rules."""
+    answer = site.answer
+    if answer is None:
+        return ""
+    if not answer.status:
+        return f"does not answer: {answer.error or 'nginx closed the connection'}"
+    if answer.status == HTTPStatus.BAD_REQUEST and NO_CERTIFICATE in answer.body:
+        return "asks its clients for a certificate of their own, which the site does not: nginx -T shows who sets it (ssl_verify_client)"
+    if answer.site != site.name:
+        return f"{f'the site {answer.site}' if answer.site else 'another server of this host'} answers in its place ({answer.status})"
+    said = judge(Asked("/", by="the site"), ApiAnswer(answer.status, body=answer.body))
+    own = own_error(answer.body)
+    return said.text if own is not None and own.code in _BROKEN else ""
 
 
 def _certificate(site: SiteState, now: int) -> dict[str, Any] | None:
@@ -91,12 +114,14 @@ def _reached(one: Reached, api: SiteState | None) -> dict[str, Any]:
 
 
 def is_down(found: dict[str, Any]) -> bool:
-    """Whether nginx, or a site of it, cannot do what it is there for: no upstream of it answers as it should."""
+    """Whether nginx, or a site of it, cannot do what it is there for: it does not answer, or no upstream of it answers as it should."""
     nginx = found["nginx"]
     broken = not nginx["running"] or bool(nginx["complaint"])
-    return broken or any(
-        site["upstreams"] and all(one["complaint"] or not one["reachable"] for one in site["upstreams"]) for site in found["sites"]
-    )
+    return broken or any(site["complaint"] or _reaches_nothing(site["upstreams"]) for site in found["sites"])
+
+
+def _reaches_nothing(upstreams: list[dict[str, Any]]) -> bool:
+    return bool(upstreams) and all(one["complaint"] or not one["reachable"] for one in upstreams)
 
 
 def _upstream(one: dict[str, Any]) -> str:

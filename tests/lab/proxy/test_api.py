@@ -361,6 +361,32 @@ def test_status_looks_at_what_the_api_answers(gate: Gate, world: World, novaops:
 
 
 @on_one
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        ("limit_req zone=strangers;", "by a limit of nginx's own"),
+        ("ssl_verify_client on; ssl_client_certificate /etc/ssl/certs/ca-certificates.crt;", "for a certificate of their own"),
+    ],
+    ids=["a limit", "certificates of clients"],
+)
+def test_what_somebody_writes_into_a_site(gate: Gate, world: World, novaops: Novaops, added: str, said: str) -> None:
+    """`status` names the cause of an answer that is nginx's own, and `deploy` takes it back."""
+    del world
+    file = "/etc/nginx/conf.d/novaops-inject.conf"
+    gate.host.run("echo 'limit_req_zone $server_name zone=strangers:64k rate=1r/m;' >/etc/nginx/conf.d/strangers.conf")
+    gate.host.run(f"sed -i '0,/client_max_body_size/s|client_max_body_size|{added} &|' {file} && nginx -t -q && systemctl reload nginx")
+    assert wait_until(lambda: answer(gate, "inject", "/v1/models")[0] in {400, 503}, 20)
+    done = novaops("proxy", "status", "--json", inventory=gate.inventory, env=ENV)
+    assert done.code == 1, done.text
+    complaints = {site["site"]: site["complaint"] for site in done.host["sites"]}
+    assert said in complaints.pop("inject")
+    assert not any(complaints.values())
+    assert novaops("proxy", "deploy", inventory=gate.inventory, env=ENV).code == 0
+    gate.host.run("rm /etc/nginx/conf.d/strangers.conf; nginx -t -q && systemctl reload nginx")
+    assert novaops("proxy", "status", inventory=gate.inventory, env=ENV).code == 0
+
+
+@on_one
 def test_a_wrong_path_of_a_url_is_not_taken(gate: Gate, world: World, novaops: Novaops, tmp_path: Path) -> None:
     """An API that has /v1 and nothing else, as a URL with /v11."""
     world.api.behaviour.status, world.api.behaviour.body = 404, b'{"error": {"message": "Invalid URL"}}'

@@ -1,10 +1,10 @@
-"""The sites that novaops set up on a host: what their files say, and what their upstreams answer."""
+"""The sites that novaops set up on a host: what their files say, and what they and their upstreams answer."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from novaops.model.question import Missing, Section, Singleton
@@ -14,7 +14,7 @@ from novaops.shell import sh_file
 
 @dataclass(frozen=True)
 class Reached:
-    """An upstream's answer to a request of the host itself."""
+    """An answer to a request of the host itself: an upstream's, or a site's own."""
 
     address: str
     status: int
@@ -26,6 +26,8 @@ class Reached:
     redirect: str = ""
     body: str = ""
     """The first bytes of it."""
+    site: str = ""
+    """The site of novaops' that says the answer is its own."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class SiteState:
     """How the API answers to a request without a key."""
     shown: str = field(default="", repr=False)
     """The certificate that clients are shown; "" where that could not be seen."""
+    answer: Reached | None = None
+    """What the site answers to a stranger; None where it could not be asked."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ def _site(lines: Sequence[Sequence[str]]) -> SiteState:
         shown=_text("".join(all_of("shown"))),
         upstreams=tuple(_reached(*line[1:]) for line in lines if line[0] == "upstream"),
         errors=tuple(_text(line) for line in all_of("error")),
+        answer=next((_answer(*line[1:]) for line in lines if line[0] == "answer"), None),
         probe=next(iter(all_of("probe")), ""),
         without_key=tuple(map(int, said.split())) or WITHOUT_KEY,
     )
@@ -93,6 +98,10 @@ def _site(lines: Sequence[Sequence[str]]) -> SiteState:
 def _reached(address: str, exit_code: str, measured: str, body: str) -> Reached:
     status, content_type, redirect, error = _text(measured).split("\t", 3)
     return Reached(address, int(status or 0), error, int(exit_code), content_type, redirect, _text(body))
+
+
+def _answer(exit_code: str, measured: str, body: str, site: str) -> Reached:
+    return replace(_reached("", exit_code, measured, body), site=_text(site))
 
 
 def _text(encoded: str) -> str:

@@ -29,7 +29,7 @@ _WANTS_CERTIFICATE = (
     "{url} asks its clients for a certificate of their own, which the site does not",
     "novaops proxy deploy takes that back for its site; nginx -T shows who sets it (ssl_verify_client)",
 )
-_NO_CERTIFICATE = "SSL certificate"
+NO_CERTIFICATE = "SSL certificate"
 """What nginx's page says, of a client that shows no certificate or a wrong one, with 400."""
 _NOBODY = "no live upstreams"
 _NOT_OURS = "nginx -T shows who has this name, port and address"
@@ -124,7 +124,7 @@ class SiteAnswers(Resource):
                 raise HostFailed(f"{self.name}: {what}", why=why, fix=fix)
 
     def _wants_certificate(self, url: str, answered: Answered) -> Iterator[_Problem]:
-        if answered.status == HTTPStatus.BAD_REQUEST and _NO_CERTIFICATE in answered.body:
+        if answered.status == HTTPStatus.BAD_REQUEST and NO_CERTIFICATE in answered.body:
             what, fix = _WANTS_CERTIFICATE
             yield what.format(url=url), answered.body[:200], fix
 

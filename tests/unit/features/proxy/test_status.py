@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+import json
 from typing import Any
 
 import pytest
@@ -66,6 +67,7 @@ def test_what_a_machine_is_told() -> None:
     assert gate == {
         "site": "gate",
         "serves": ["https://gate.example.com/v1"],
+        "complaint": "",
         "listens": ["*:443", "*:80", "[::]:443", "[::]:80"],
         "certificate": {
             "path": "/c.pem",
@@ -107,6 +109,44 @@ def test_an_api_must_give_its_own_answer(reached: Reached, without_key: tuple[in
     assert sites.rows(about)[1][3] == "files:443 answers 404", "the probe is of the first endpoint alone"
     only = found(site(upstreams=(reached,), probe="/v1/models", without_key=without_key))
     assert sites.is_down(only) is down
+
+
+def own(code: str) -> str:
+    return json.dumps({"error": {"message": "…", "type": "novaops_proxy", "code": code}})
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, ""),
+        (Reached("", 401, "", body=own("unauthorized"), site="gate"), ""),
+        (Reached("", 403, "", body=own("forbidden"), site="gate"), ""),
+        (Reached("", 404, "", body="of the API's own", site="gate"), ""),
+        (Reached("", 500, "", body="of the server's own", site="gate"), ""),
+        (Reached("", 0, "Connection refused", 7), "does not answer: Connection refused"),
+        (Reached("", 0, "", 52), "does not answer: nginx closed the connection"),
+        (Reached("", 200, "", body="<html>"), "another server of this host answers in its place (200)"),
+        (Reached("", 200, "", body="<html>", site="shop"), "the site shop answers in its place (200)"),
+        (
+            Reached("", 400, "", body="<center>No required SSL certificate was sent</center>", site="gate"),
+            "asks its clients for a certificate of their own, which the site does not: nginx -T shows who sets it (ssl_verify_client)",
+        ),
+        (
+            Reached("", 503, "", body=own("busy"), site="gate"),
+            "the site turns requests away, by a limit of nginx's own (limit_conn or limit_req)",
+        ),
+        (Reached("", 503, "", body=own("no_key"), site="gate"), "the site has lost the key of the API"),
+        (Reached("", 502, "", body=own("bad_gateway"), site="gate"), "the site cannot reach the API, or does not trust its certificate"),
+        (Reached("", 504, "", body=own("timeout"), site="gate"), "the site got no answer of the API in time"),
+    ],
+)
+def test_what_the_site_itself_answers(answer: Reached | None, said: str) -> None:
+    about = found(site(answer=answer, upstreams=(Reached("a:443", 401, ""),)))
+    assert about["sites"][0]["complaint"] == said
+    assert [row[1] for row in sites.rows(about)] == ["https://gate.example.com/v1", *([said] if said else [])]
+    assert sites.is_down(about) is bool(said)
+    stopped = found(site(answer=answer), running=False)
+    assert stopped["sites"][0]["complaint"] == "", "that nginx does not run is said once"
 
 
 def test_what_is_down() -> None:
