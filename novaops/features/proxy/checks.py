@@ -222,7 +222,7 @@ def test_api(seen: ObservedSite) -> None:
         region="the region of the host",
     )
     verdict = judge(asked, ApiAnswer(answer.status, answer.header("Content-Type"), answer.text, answer.header("Location")))
-    assert verdict.works, f"{expected}, but {verdict.text}"
+    assert verdict.works, f"{expected}: {verdict.text}"
 
 
 @applies(lambda wanted: bool(wanted.apis))

@@ -117,11 +117,13 @@ def test_a_whole_inventory_and_a_reboot_without_one_of_its_disks(vm: VirtualMach
     lost = vm.attach(Disk("400M", serial="lost"))
     vm.run("udevadm settle --exit-if-exists=/dev/vdc; mkdir -p /opt/shown; echo shown >/opt/shown/file")
     # The child is written before its parent.
+    # An emulated machine that boots beside others can take longer than the usual 15 s to find a disk.
+    patient = {"options": "defaults,nofail,x-systemd.device-timeout=90s"}
     disks = [
-        {"path": "/srv/store/db", "device": "/dev/vdb2", "filesystem": "xfs", "label": "db"},
-        {"path": "/srv/store", "device": "/dev/vdb1", "filesystem": "btrfs", "label": "two"},
-        {"path": "/mnt/größe und mehr", "device": "/dev/vdb3"},
-        {"path": "/mnt/defined", "device": "/dev/vdb4", "state": "defined"},
+        {"path": "/srv/store/db", "device": "/dev/vdb2", "filesystem": "xfs", "label": "db", **patient},
+        {"path": "/srv/store", "device": "/dev/vdb1", "filesystem": "btrfs", "label": "two", **patient},
+        {"path": "/mnt/größe und mehr", "device": "/dev/vdb3", **patient},
+        {"path": "/mnt/defined", "device": "/dev/vdb4", "state": "defined", **patient},
         {"path": "/mnt/lost", "device": "lost"},
         {"path": "/mnt/bound", "device": "/opt/shown", "options": "bind"},
     ]

@@ -253,13 +253,13 @@ DRIFT: Mapping[str, tuple[str, str | Callable[[Gate], None], str]] = {
     "the API takes another key": (
         "inject",
         lambda gate: setattr(gate.world.api, "key", "another"),
-        "/v1/models should be answered by openai, but it is reached, but the API does not take the key that the proxy puts in",
+        "/v1/models should be answered by openai: it is reached, but the API does not take the key that the proxy puts in",
     ),
     "the API is down": ("inject", lambda gate: gate.world.api.stop(), "the site itself answers 502: The API gave no answer"),
     "the region": (
         "inject",
         lambda gate: setattr(gate.world.api.behaviour, "region_refused", True),
-        "/v1/models should be answered by openai, but it is reached, but refuses the region of the host",
+        "/v1/models should be answered by openai: it is reached, but refuses the region of the host",
     ),
     "the key comes back": ("inject", echo, "the key is in the answer to the request of known"),
     "the key in a file for all": (

@@ -244,7 +244,7 @@ RED: list[tuple[Callable[..., None], ObservedSite, str]] = [
     (proxy.test_followed, moved(asked="", answered=""), "at an address that it had, but it knows none"),
     (proxy.test_kept, replace(API, connects=(0.21, 0.2, 0.19, 0.2)), "but it took them 0.210, 0.200, 0.190, 0.200 s"),
     (proxy.test_api, tried(API, known=edge(502)), "but the site itself answers 502: Not you."),
-    (proxy.test_api, tried(API, known=answer(403, REGION)), "by openai, but it is reached, but refuses the region of the host"),
+    (proxy.test_api, tried(API, known=answer(403, REGION)), "by openai: it is reached, but refuses the region of the host"),
     (proxy.test_api, tried(API, known=answer(401, '{"error": "bad key"}')), "does not take the key that the proxy puts in: bad key"),
     (proxy.test_api, tried(API, known=answer(404)), "but the API has nothing at /v1/models (404)"),
     (proxy.test_api, tried(API, known=answer(200, "<html>")), "something else answers: 200 and a web page"),
@@ -257,7 +257,7 @@ RED: list[tuple[Callable[..., None], ObservedSite, str]] = [
     (
         proxy.test_api,
         tried(BASE, known=answer(500)),
-        "/v1/models should be answered by https://api.example.com/v1, but it is reached, but the",
+        "/v1/models should be answered by https://api.example.com/v1: it is reached, but the",
     ),
     (proxy.test_api, tried(BASE, known=answer(404)), "but the API has nothing at /v1/models (404)"),
     (proxy.test_first_event, tried(UNLOGGED, stream=streamed((1.2, 1), (1.3, 1))), "but it came after 1.2 s, and 1 at once"),
