@@ -30,11 +30,13 @@ def _prepared(host: HostView, entry: Server | Link) -> Server | VpnLink | VpnRem
 
 def desired(host: HostView, prepared: Iterable[Server | VpnLink | VpnRemoved], peers: Peers) -> Iterator[Resource]:
     del peers
+    prepared = list(prepared)
+    servers = [entry for entry in prepared if isinstance(entry, Server)]
     for entry in prepared:
         if isinstance(entry, Server):
             from novaops.features.vpn.server import resources as server_resources
 
-            yield from server_resources(entry, host)
+            yield from server_resources(entry, host, beside=servers)
         elif isinstance(entry, VpnRemoved):
             yield entry
         else:

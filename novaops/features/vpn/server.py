@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,12 +40,15 @@ class Renewal:
     """Tells one renewal from another: it is done once the host has written the token down. "" for none."""
 
 
-def resources(entry: Server, host: HostView, renewal: Renewal | None = None) -> Iterator[Resource]:
+def resources(entry: Server, host: HostView, renewal: Renewal | None = None, beside: Iterable[Server] = ()) -> Iterator[Resource]:
     """A server that is present, or one that is removed except for its authority and its clients.
 
+    `beside`: all servers of the host. A port that one leaves stays open where another one comes to have it.
     Raises UsageError where no address is known by which clients reach it.
     """
-    yield from _present(entry, host, renewal or Renewal()) if entry.state == "present" else _absent(entry)
+    present = [one for one in beside if one.state == "present" and one.name != entry.name]
+    others = frozenset((one.port, one.protocol) for one in present)
+    yield from _present(entry, host, renewal or Renewal(), others) if entry.state == "present" else _absent(entry, others)
 
 
 def forgotten(entry: Server) -> Resource:
@@ -53,7 +56,7 @@ def forgotten(entry: Server) -> Resource:
     return AuthorityForgotten(entry.name)
 
 
-def _present(entry: Server, host: HostView, renewal: Renewal) -> Iterator[Resource]:
+def _present(entry: Server, host: HostView, renewal: Renewal, others: frozenset[tuple[int, str]]) -> Iterator[Resource]:
     paths, question, address = ServerPaths(entry.name), _question(entry), _address(entry, host)
 
     def rendered(path: str, template: str, then: tuple[str, ...] = (), **values: Any) -> File:
@@ -82,7 +85,7 @@ def _present(entry: Server, host: HostView, renewal: Renewal) -> Iterator[Resour
     yield Forwarding(entry.name)
     yield File(paths.sysctl, _SYSCTL)
     yield OpenPort(entry.port, entry.protocol)
-    yield PortClosed(question, stays=True)  # before the configuration is written, which still says where it listened
+    yield PortClosed(question, stays=True, others=others)  # before the configuration is written, which still says where it listened
     yield Directory(paths.drop_ins)
     yield rendered(f"{paths.drop_ins}/novaops.conf", "server.service", _RELOAD, script=paths.forward_script)
     network = ipaddress.IPv4Network(entry.network)
@@ -101,10 +104,10 @@ def _present(entry: Server, host: HostView, renewal: Renewal) -> Iterator[Resour
     yield ServerAnswers(question)
 
 
-def _absent(entry: Server) -> Iterator[Resource]:
+def _absent(entry: Server, others: frozenset[tuple[int, str]]) -> Iterator[Resource]:
     """The packages stay: something else may have come to need them."""
     paths = ServerPaths(entry.name)
-    yield PortClosed(_question(entry))  # before the configuration is removed, which says that this port is the server's
+    yield PortClosed(_question(entry), others=others)  # before the configuration is removed, which says that this port is the server's
     yield Unit(paths.unit, enabled=False, active=False)
     yield Unit(paths.forward_unit, enabled=False, active=False)
     yield ForwardingRemoved(entry.name)

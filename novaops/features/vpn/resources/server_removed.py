@@ -30,6 +30,8 @@ class PortClosed(Resource):
 
     question: VpnServer
     stays: bool = False
+    others: frozenset[tuple[int, str]] = frozenset()
+    """Ports and protocols that other servers of the host are to have."""
 
     @property
     def id(self) -> str:
@@ -37,7 +39,8 @@ class PortClosed(Resource):
 
     def _port(self, state: ServerState) -> tuple[int, Protocol] | None:
         """The one to close; None for none."""
-        return None if self.stays and state.configured == self._wanted else state.configured
+        is_wanted = state.configured in self.others or (self.stays and state.configured == self._wanted)
+        return None if is_wanted else state.configured
 
     @property
     def _wanted(self) -> tuple[int, Protocol]:

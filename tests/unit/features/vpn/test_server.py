@@ -510,6 +510,21 @@ def test_a_server_that_stays_where_it_is_stays_open() -> None:
     assert closing(PortClosed(replace(QUESTION, protocol="tcp"), stays=True)) != []
 
 
+@pytest.mark.parametrize("entry", [{"port": 1195}, {"state": "absent"}])
+def test_a_port_that_another_server_comes_to_have_stays_open(entry: dict[str, Any]) -> None:
+    """As where two servers change places."""
+    host, one = HostView("h", "203.0.113.5", frozenset(), Templates([shipped("templates")]), Path()), form(**entry)
+
+    def closed(**other: Any) -> list[Any]:
+        (found,) = (each for each in resources(one, host, beside=[one, form(name="two", **other)]) if isinstance(each, PortClosed))
+        return closing(found)
+
+    assert closed(port=1194) == []
+    assert closed(port=1194, protocol="tcp") != []
+    assert closed(port=1196) != []
+    assert closed(port=1194, state="absent") != []
+
+
 def test_the_file_of_rules_loses_one_line() -> None:
     closed = PortClosed(QUESTION)
     (write,) = closing(closed, rules="")
