@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ APP: Mapping[str, Any] = {"name": "shop", "upstreams": ["127.0.0.1:8080", "127.0
 TOKEN: Mapping[str, Any] = {**API, "name": "token", "domain": "token.example.com", "auth": {"token": {"a": "env:TOKEN", "b": "env:OTHER"}}}
 BASES = {"api": API, "app": APP, "token": TOKEN}
 
+VERSIONS = [(1, 18), (1, 22, 1), (1, 24), (1, 25, 1), (1, 26, 3), (1, 27, 3), (1, 29)]
 CONF = "/etc/nginx/conf.d"
 SHARED = f"{CONF}/00-novaops.conf"
 
@@ -257,3 +259,23 @@ WORDS = st.one_of(
     ).filter(lambda word: not word[0].endswith("$")),
 )
 """How a word is written, and what nginx makes of it."""
+
+
+def without(site: Mapping[str, Any], *keys: str, **other: Any) -> dict[str, Any]:
+    return {**{key: value for key, value in site.items() if key not in keys}, **other}
+
+
+def directives(conf: str, name: str) -> list[list[str]]:
+    """The words after each directive of that name, as nginx reads them."""
+    words, found, begun = nginx_words(conf), [], 0
+    for position, word in enumerate(words):
+        if word in {";", "{", "}"}:
+            if words[begun:position][:1] == [name]:
+                found.append(words[begun + 1 : position])
+            begun = position + 1
+    return found
+
+
+def location(conf: str, path: str) -> str:
+    """The text of a location."""
+    return re.split(r"\n    }\n", conf.partition(f"    location {path} {{\n")[2])[0]

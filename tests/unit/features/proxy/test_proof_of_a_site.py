@@ -1,0 +1,109 @@
+"""Secrets that a site cannot be set up with, and what is asked to prove that it works. No host is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from novaops.errors import Refused, UsageError
+from novaops.features.proxy.resources.site_answers import SiteAnswers
+from novaops.features.proxy.resources.site_preconditions import SitePreconditions
+from tests.support.proxy_sites import (
+    API,
+    APP,
+    TOKEN,
+    resources,
+    without,
+)
+
+pytestmark = pytest.mark.usefixtures("secrets")
+
+
+# -- secrets that cannot be used --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("site", "variable", "value", "kind"),
+    [
+        (API, "KEY", "", UsageError),
+        (API, "KEY", "a b", UsageError),
+        (API, "KEY", "a\nb", UsageError),
+        (API, "KEY", "é", UsageError),
+        (API, "PW", "short", Refused),
+        (API, "PW", "x" * 12 + "-nova-1", Refused),
+        (API, "PW", "wired-Fjord-" * 6 + "x", Refused),
+        (API, "PW", "wired-Fjord-88\x85", Refused),
+        (TOKEN, "TOKEN", "short", Refused),
+        (TOKEN, "TOKEN", "glass Tundra 88", UsageError),
+    ],
+)
+def test_a_secret_that_will_not_do(site: Any, variable: str, value: str, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(kind) as error:
+        resources(site)
+    assert not value or value not in str(error.value)
+
+
+# -- the proof --------------------------------------------------------------------------------------------------------
+
+
+def proof(site: Mapping[str, Any]) -> SiteAnswers:
+    [found] = [resource for resource in resources(site) if isinstance(resource, SiteAnswers)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("site", "urls", "to", "mode"),
+    [
+        (API, ["https://gate.example.com/v1/models"], "outside:443", "inject"),
+        ({**API, "path": "/"}, ["https://gate.example.com/models"], "outside:443", "inject"),
+        (TOKEN, ["https://token.example.com/v1/models"], "outside:443", "token"),
+        ({**API, "tls": "off", "http_port": "81"}, ["http://gate.example.com:81/v1/models"], "outside:81", "inject"),
+        (APP, ["http://shop.example.com/"], "outside:80", "open"),
+        ({**APP, "listen": "192.0.2.7,::1"}, ["http://shop.example.com/"], "192.0.2.7:80", "open"),
+        ({**APP, "listen": "2001:db8::7"}, ["http://shop.example.com/"], "[2001:db8::7]:80", "open"),
+        ({**APP, "domain": "*.a.com,b.com,c.com"}, ["http://b.com/"], "outside:80", "open"),
+        ({**APP, "domain": "*.a.com"}, [], "outside:80", "open"),
+        ({**APP, "auth": {"basic": {"nova": "env:PW"}}}, ["http://shop.example.com/"], "outside:80", "basic"),
+        ({**APP, "auth": {"from": "192.0.2.0/24"}}, ["http://shop.example.com/"], "127.0.0.2:80", "from"),
+        (
+            {**APP, "auth": {"basic": {"nova": "env:PW"}}, "locations": [{"path": "/", "auth": "off"}]},
+            ["http://shop.example.com/"],
+            "outside:80",
+            "open",
+        ),
+        (
+            {**APP, "auth": {"basic": {"nova": "env:PW"}}, "locations": [{"path": "/"}, {"path": "/", "exact": "yes", "auth": "off"}]},
+            ["http://shop.example.com/"],
+            "outside:80",
+            "open",
+        ),
+        (
+            {**APP, "auth": {"basic": {"nova": "env:PW"}}, "locations": [{"path": "/x", "auth": "off"}]},
+            ["http://shop.example.com/"],
+            "outside:80",
+            "basic",
+        ),
+        (
+            without(APP, "upstreams", locations=[{"path": "/a/", "upstreams": "127.0.0.1:1"}]),
+            ["http://shop.example.com/a/"],
+            "outside:80",
+            "open",
+        ),
+    ],
+)
+def test_what_the_proof_asks(site: Any, urls: list[str], to: str, mode: str) -> None:
+    found = proof(site)
+    assert (list(found.urls), found.to, found.mode) == (urls, to, mode)
+
+
+def test_the_claims_of_a_site() -> None:
+    [claims] = [
+        found
+        for found in resources({**APP, "listen": "127.0.0.1", "upstreams": ["a.com:1", "127.0.0.1:2"]})
+        if isinstance(found, SitePreconditions)
+    ]
+    assert (claims.domains, claims.ports, claims.listen) == (("shop.example.com",), (80,), ("127.0.0.1",))
+    assert (claims.needs_resolver, claims.pooled_name) == (True, "a.com:1")
