@@ -1,4 +1,4 @@
-"""A TCP relay in the way to a host: it delays, cuts or stalls, for long links and for faults, on 127.0.0.1."""
+"""A TCP relay in the way to a host: it delays, cuts or stalls, for long links and for faults. It can speak TLS to clients."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
 
 Direction = Literal["up", "down", "both"]
@@ -34,20 +35,30 @@ class Fault:
 
 
 class Relay:
-    """Listens on a free port while it is entered, and passes each connection on to `target` (address, port).
+    """Listens on `port`, or a free one, while it is entered, and passes each connection on to `target` (address, port).
 
     `delay_s` is for each direction: 0.1 makes a link of 200 ms round trip. It delays every byte by the same time and
     keeps the throughput, as distance does. `fault` may be set while it runs; so may `refusing`, which cuts new connections
-    at once. `connections` counts those taken; `cut()` resets those open now.
+    at once. `connections` counts those taken; `cut()` resets those open now. With `tls` clients speak TLS, the target does not.
     """
 
-    def __init__(self, target: tuple[str, int], delay_s: float = 0, fault: Fault | None = None) -> None:
+    def __init__(
+        self,
+        target: tuple[str, int],
+        delay_s: float = 0,
+        fault: Fault | None = None,
+        *,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.target = target
         self.delay_s = delay_s
         self.fault = fault
         self.refusing = False
-        self.address = "127.0.0.1"
-        self.port = 0
+        self.address = address
+        self.port = port
+        self._tls = tls
         self.connections = 0
         self.passed = {"up": 0, "down": 0}
         self._loop = asyncio.new_event_loop()
@@ -71,7 +82,7 @@ class Relay:
         asyncio.run_coroutine_threadsafe(self._cut(), self._loop).result()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._take, self.address, 0)
+        self._server = await asyncio.start_server(self._take, self.address, self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -146,9 +157,12 @@ class _Link:
         while True:
             due, data = await queue.get()
             await asyncio.sleep(max(0, due - clock()))
-            if not data:  # the sender has said all; the other direction may go on
+            if not data:  # the sender has said all; the other direction may go on, unless TLS ends both
                 with suppress(OSError):
-                    writer.write_eof()
+                    if writer.can_write_eof():
+                        writer.write_eof()
+                    else:
+                        writer.close()
                 return
             room = self._room(direction)
             now = data if room is None else data[:room]
@@ -179,5 +193,6 @@ def _reset(writer: asyncio.StreamWriter) -> None:
     """Close with a reset: without linger 0 the other end would see an orderly end."""
     connection = writer.get_extra_info("socket")
     with suppress(OSError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if connection is not None:  # it is None once TLS has ended
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
