@@ -109,7 +109,7 @@ _PURPOSES = {"knowledge": "assistants", "fine-tune": "fine-tune", "batch": "batc
 class Chat(StrictModel):
     """How a client of ours chats there."""
 
-    form: Literal["openai", "anthropic", "sensenova"] = "openai"
+    form: Literal["openai", "anthropic", "sensenova", "responses"] = "openai"
     """The form of requests and answers."""
     model: str | None = None
     """Without --model; else the one of `stream`."""
@@ -151,6 +151,8 @@ class Provider(StrictModel):
     """None: the API keeps no files."""
     knowledge: Literal["openai", "sensenova"] | None = "openai"
     """The form of its knowledge bases; None: it has none."""
+    ask: Chat | None = None
+    """How a question to one of its knowledge bases is asked where that is not as in `chat`."""
     start: str = Field(default="", max_length=200)
     """For an API on the user's own machine: the command that starts it."""
     own_host: bool = False
@@ -202,6 +204,11 @@ class Provider(StrictModel):
         stream = self.stream and self.stream.model_copy(update={"path": moved(self.stream.path)})
         update = {"endpoints": tuple(map(there, self.endpoints)), "probe": moved(self.probe), "stream": stream, "own_host": False}
         return self.model_copy(update=update)
+
+    @property
+    def searches_to_answer(self) -> bool:
+        """Whether the API searches its knowledge bases on the way to an answer. Otherwise we search there, and ask with what we find."""
+        return self.ask is not None or (self.knowledge is not None and self.chat.form == "sensenova")
 
     @property
     def model(self) -> str:

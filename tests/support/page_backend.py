@@ -12,13 +12,13 @@ from novaops.features.api.app.backend import (
     Document,
     Ended,
     Event,
-    Passage,
     Passages,
     ProviderChoice,
     Question,
     Text,
     Used,
 )
+from novaops.features.api.llm.protocol import Passage
 
 CHOSEN = Choice("local", "direct")
 KEY = "sk-never-on-the-page"
@@ -69,7 +69,7 @@ class PageBackend:
             if "broken" in asked:
                 raise Unreachable("the API does not answer", why="The connection was refused.", fix="try again later")
             if question.base:
-                yield Passages([Passage("Hold the button for ten seconds.", "router.pdf, page 7")])
+                yield Passages([Passage("Hold the button for ten seconds.", "router.pdf", "page 7", "text")])
             for word in f"You said: {asked}".split(" "):
                 if "slowly" in asked:
                     assert self.go_on.acquire(timeout=WAIT)

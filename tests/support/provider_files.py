@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.responses_api import responded
+
 KEY = "sk-right"
 PAIR = ("AK", "SK")
 FEW = 2
@@ -155,6 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return {"data": [{"index": number, "embedding": _letters(text)} for number, text in reversed([*enumerate(texts)])]}
             case ("POST", ["v1", "chat", "completions"]):
                 return self._chat(json.loads(body))
+            case ("POST", ["v1", "responses"]):
+                return self._respond(json.loads(body))
             case ("POST", ["v1", "llm", "chat-completions"]):
                 return self._native_chat(json.loads(body))
             case (_, ["v1", "files", *rest]):
@@ -245,6 +249,24 @@ class _Handler(BaseHTTPRequestHandler):
         said = next((line for line in given.split("\n") if "class" in line), "I do not know.")
         chunk = {"choices": [{"index": 0, "delta": {"content": said}, "finish_reason": "stop"}]}
         return f"data: {json.dumps(chunk)}\n\ndata: [DONE]\n\n"
+
+    def _respond(self, body: dict[str, Any]) -> Any:
+        """The responses API: the same model, which searches the vector stores that its tool names."""
+        self.stand.bodies.append(body)
+        stores = [self.stand.bases[base] for tool in body["tools"] for base in tool["vector_store_ids"]]
+        found = [self._found(file) for store in stores for file in store.files]
+        lines = [line for each in found for part in each["content"] for line in part["text"].split("\n")]
+        said = next((line for line in lines if "class" in line), "I do not know.")
+        wanted = "file_search_call.results" in body.get("include", ())
+        results = [{**each, "text": "\n".join(part["text"] for part in each["content"])} for each in found]
+        search: dict[str, Any] = {
+            "id": "fs_1",
+            "type": "file_search_call",
+            "status": "completed",
+            "queries": ["q"],
+            "results": results if wanted else None,
+        }
+        return responded(body, search, said, failing=self.stand.rejects)
 
     # -- SenseNova
 

@@ -56,8 +56,10 @@ def ask(client: Client, request: ChatRequest, show: Callable[[Event], None]) -> 
 class Printer:
     """Prints an answer as it comes; several answers to one request only when they are complete."""
 
-    def __init__(self, *, several: bool, reasoning: bool) -> None:
+    def __init__(self, *, several: bool, reasoning: bool, sources: bool = False) -> None:
+        """`sources`: whether the end says what the answer is based on."""
         self._several = several
+        self._sources = sources
         self._reasoning = reasoning
         self._open = False
         """Whether the cursor stands behind a piece of text."""
@@ -80,6 +82,8 @@ class Printer:
             output.lines(asked.answer.several())
         if asked.stopped:
             output.complain("Stopped.")
+        for number, passage in enumerate(asked.answer.passages if self._sources else (), 1):
+            output.complain(f"[{number}] {passage.source or passage.text}")
         if not asked.error or asked.timing.first is not None:
             output.complain(account(asked.answer, asked.timing, of))
 
@@ -95,7 +99,7 @@ def converse(client: Client, request: ChatRequest, of: str, *, reasoning: bool, 
         elif text.startswith("/"):
             output.complain(_HELP)
         elif text:
-            printer = Printer(several=(request.parameters.n or 1) > 1, reasoning=reasoning)
+            printer = Printer(several=(request.parameters.n or 1) > 1, reasoning=reasoning, sources=True)
             question = (*messages, Message("user", text))
             asked = ask(client, replace(request, messages=question), printer.show)
             printer.end(asked, of)

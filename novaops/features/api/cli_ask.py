@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from novaops.features.api.access import Access
     from novaops.features.api.chat import Asked
     from novaops.features.api.knowledge.ask import BaseRef
-    from novaops.features.api.knowledge.search import Passage
-    from novaops.features.api.llm.protocol import ChatRequest
+    from novaops.features.api.llm.protocol import ChatRequest, Passage
 
 
 def register(app: typer.Typer) -> None:
@@ -75,8 +74,8 @@ def _informed(
     from novaops.features.api.cli_knowledge import passages
     from novaops.features.api.knowledge.ask import with_passages
 
-    if ref.provider and access.route.provider.knowledge == "sensenova":
-        return replace(request, knowledge=(ref.name,)), []
+    if ref.provider and access.route.provider.searches_to_answer:
+        return replace(request, knowledge=(ref.name,), passages=count), []
     return with_passages(request, passages(options, ref, question, api, count), ref)
 
 

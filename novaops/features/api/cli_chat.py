@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from novaops.errors import NovaopsError
     from novaops.features.api.access import Access
     from novaops.features.api.chat import Asked
-    from novaops.features.api.llm.chat import ChatClient
-    from novaops.features.api.llm.protocol import ChatRequest
+    from novaops.features.api.knowledge.ask import BaseRef
+    from novaops.features.api.llm.protocol import ChatRequest, Client
 
 Text = Annotated[
     str | None, typer.Argument(metavar="TEXT|-", help="The question; - reads it from standard input. Without it, a conversation.")
@@ -43,7 +44,9 @@ class ContentFlags(Flags):
     model: Annotated[str | None, typer.Option(help="Without it the inventory's, or the one in the provider's file.")] = None
     system: Annotated[str | None, typer.Option(metavar="TEXT|@FILE", help="How the model is to behave.")] = None
     background: Annotated[str | None, typer.Option("--context", metavar="TEXT|@FILE", help="What the answer is to be based on.")] = None
-    knowledge: Annotated[list[str] | None, typer.Option(metavar="ID", help="A knowledge base at the provider; again for more.")] = None
+    knowledge: Annotated[
+        list[str] | None, typer.Option(metavar="KB", help="A knowledge base, NAME or PROVIDER/ID, as for api ask; again for more.")
+    ] = None
 
 
 def register(app: typer.Typer) -> None:
@@ -66,6 +69,9 @@ def chat(
     from novaops.errors import UsageError
     from novaops.features.api.access import choose, opened
     from novaops.features.api.chat import STOPPED, text_of
+    from novaops.features.api.cli_knowledge import passages
+    from novaops.features.api.knowledge.ask import InformedClient, in_turn
+    from novaops.features.api.knowledge.search import COUNT
     from novaops.features.api.llm.chat import ChatClient, body
     from novaops.features.api.llm.protocol import ChatRequest, Message, Parameters
 
@@ -74,20 +80,23 @@ def chat(
     system = [Message("system", text_of(content.system))] if content.system else []
     question = [Message("user", text_of(text))] if text else []
     access = choose(options, api)
+    searched, ids = _bases(content.knowledge or (), access)
     request = ChatRequest(
         (*system, *question),
         content.model or access.model or access.route.provider.model,
         Parameters(**parameters.given()),
         not no_stream,
         text_of(content.background) if content.background else "",
-        tuple(content.knowledge or ()),
-        web_search,
+        ids,
+        web_search=web_search,
     )
     body(request, access.route.provider, access.name)  # what the provider does not have is refused before a route is opened
     talk = _once if question else _conversation
     try:
         with opened(access, options.timeout, output.complain) as http:
-            client = ChatClient(http)
+            client: Client = ChatClient(http)
+            if searched:
+                client = InformedClient(client, lambda text: in_turn([passages(options, ref, text, api, COUNT) for ref in searched]))
             return talk(options, client, request, access)
     except KeyboardInterrupt:
         output.complain("")
@@ -95,7 +104,27 @@ def chat(
         return STOPPED
 
 
-def _once(options: Options, client: ChatClient, request: ChatRequest, access: Access) -> int:
+def _bases(words: Iterable[str], access: Access) -> tuple[list[BaseRef], tuple[str, ...]]:
+    """The bases that are searched from here, and the ids of those that the provider searches. Raises UsageError for what is none."""
+    from novaops.errors import UsageError
+    from novaops.features.api.knowledge import base
+    from novaops.features.api.knowledge.ask import BaseRef
+
+    searched, ids = [], []
+    for ref in map(BaseRef.parse, words):
+        if not ref.provider:
+            base.describe(ref.name)
+            searched.append(ref)
+        elif ref.provider != access.name:
+            raise UsageError(f"the knowledge base {ref} is at {ref.provider}, and {access.name} is asked", fix=f"--provider {ref.provider}")
+        elif access.route.provider.searches_to_answer:
+            ids.append(ref.name)
+        else:
+            searched.append(ref)
+    return searched, tuple(ids)
+
+
+def _once(options: Options, client: Client, request: ChatRequest, access: Access) -> int:
     from novaops.cli import output
     from novaops.cli.options import say
     from novaops.features.api.chat import Printer, ask
@@ -104,7 +133,7 @@ def _once(options: Options, client: ChatClient, request: ChatRequest, access: Ac
         asked = ask(client, request, lambda _: None)
         output.document(_document(options, asked, request, access))
         return asked.exit_code
-    printer = Printer(several=(request.parameters.n or 1) > 1, reasoning=options.verbose > 0)
+    printer = Printer(several=(request.parameters.n or 1) > 1, reasoning=options.verbose > 0, sources=True)
     asked = ask(client, request, printer.show)
     printer.end(asked, _of(request, access))
     if asked.error:
@@ -112,7 +141,7 @@ def _once(options: Options, client: ChatClient, request: ChatRequest, access: Ac
     return asked.exit_code
 
 
-def _conversation(options: Options, client: ChatClient, request: ChatRequest, access: Access) -> int:
+def _conversation(options: Options, client: Client, request: ChatRequest, access: Access) -> int:
     from contextlib import suppress
 
     from novaops.cli.options import say

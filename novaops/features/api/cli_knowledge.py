@@ -13,7 +13,7 @@ from novaops.features.api.access import ApiFlags
 
 if TYPE_CHECKING:
     from novaops.features.api.knowledge.ask import BaseRef
-    from novaops.features.api.knowledge.search import Passage
+    from novaops.features.api.llm.protocol import Passage
 
 app = typer.Typer(
     help="Knowledge bases: of your own on this machine, or at a provider that has them.", no_args_is_help=True, rich_markup_mode=None

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from novaops.features.api.llm.protocol import Passage
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -42,12 +44,6 @@ class Question:
 class Text:
     text: str
     reasoning: bool = False
-
-
-@dataclass(frozen=True)
-class Passage:
-    text: str
-    source: str
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class LiveBackend:
         if question.base:
             with self._embedder(question.base) as embedder:
                 found = prompt.fitting(search(question.base, question.messages[-1][1], embedder=embedder))
-            yield Passages([backend.Passage(each.text, each.source) for each in found])
+            yield Passages(found)
             context = prompt.context(found) if found else ""
         messages = tuple(Message(role, text) for role, text in question.messages)
         with self._connections.http(question.choice) as (access, http):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from novaops.features.api.knowledge.search import Passage
+from novaops.features.api.llm.protocol import Passage
 
 ROOM = 12_000
 """Characters of all passages: some 4,000 tokens of Chinese, which every model of today has room for."""

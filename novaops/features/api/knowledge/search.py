@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from novaops.features.api.knowledge import store, vectors
 from novaops.features.api.knowledge.terms import match, names, normal
 from novaops.features.api.knowledge.vectors import Embedder
+from novaops.features.api.llm.protocol import Passage
 
 COUNT = 5
 """Passages that a prompt gets."""
 _CANDIDATES = 50
 _FLAT = 60
 """Reciprocal rank fusion adds 1 / (60 + rank) over the lists: the usual constant (Cormack and others, 2009)."""
-
-
-@dataclass(frozen=True)
-class Passage:
-    text: str
-    document: str
-    place: str
-    found_by: str
-    """"key", "text" or "vector"; "provider" where the provider searched."""
-
-    @property
-    def source(self) -> str:
-        """As people read it: manual.pdf, page 3."""
-        return ", ".join(filter(None, (self.document, self.place)))
 
 
 def search(name: str, text: str, count: int = COUNT, *, embedder: Embedder | None = None) -> list[Passage]:

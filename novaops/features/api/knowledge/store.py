@@ -88,7 +88,11 @@ def opened(name: str) -> Iterator[sqlite3.Connection]:
     if not file.is_file():
         known = listed()
         why = f"There are: {', '.join(known)}." if known else "There is none yet."
-        raise UsageError(f"there is no knowledge base {name}", why=why, fix=f"novaops api knowledge create {name}")
+        raise UsageError(
+            f"there is no knowledge base {name}",
+            why=why,
+            fix=f"novaops api knowledge create {name} makes one; PROVIDER/{name} is one at a provider",
+        )
     with _connected(file) as connection:
         _check(connection, file)
         connection.execute("PRAGMA foreign_keys = ON")

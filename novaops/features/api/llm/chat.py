@@ -15,13 +15,14 @@ from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.openai import OpenAi
 from novaops.features.api.llm.parameters import merged, parameters
 from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Client, Credential, Delta, Event, Finished
+from novaops.features.api.llm.responses import Responses
 from novaops.features.api.llm.route import Route
 from novaops.features.api.llm.sensenova import SenseNova
 from novaops.features.api.llm.sse import DONE, ServerEvent
 from novaops.providers.answer import read_error
-from novaops.providers.loader import Provider
+from novaops.providers.loader import Chat, Provider
 
-FORMS: dict[str, Form] = {"openai": OpenAi(), "anthropic": Anthropic(), "sensenova": SenseNova()}
+FORMS: dict[str, Form] = {"openai": OpenAi(), "anthropic": Anthropic(), "sensenova": SenseNova(), "responses": Responses()}
 """By the word of a provider's file."""
 
 
@@ -30,7 +31,13 @@ def body(request: ChatRequest, provider: Provider, name: str) -> dict[str, Any]:
     request = replace(request, model=request.model or provider.model)
     if not request.model:
         raise UsageError(f"{name}: which model?", fix="--model NAME says it; novaops api models lists them")
-    return merged(FORMS[provider.chat.form].body(request), parameters(request, provider.chat, name))
+    chat = chat_for(request, provider)
+    return merged(FORMS[chat.form].body(request), parameters(request, chat, name))
+
+
+def chat_for(request: ChatRequest, provider: Provider) -> Chat:
+    """How the provider is asked: in a way of its own where it is to search a knowledge base, if it has one."""
+    return provider.ask if request.knowledge and provider.ask else provider.chat
 
 
 class ChatClient:
@@ -38,8 +45,6 @@ class ChatClient:
 
     def __init__(self, http: Http) -> None:
         self.http = http
-        self._chat = http.provider.chat
-        self._form = FORMS[self._chat.form]
 
     def __enter__(self) -> Self:
         return self
@@ -51,8 +56,8 @@ class ChatClient:
         self.http.close()
 
     def chat(self, request: ChatRequest) -> Generator[Event]:
-        asked = self.check(request)
-        return self._streamed(asked) if request.stream else self._whole(asked)
+        asked, form = self.check(request), self._form(request)
+        return self._streamed(form, asked) if request.stream else self._whole(form, asked)
 
     def check(self, request: ChatRequest) -> dict[str, Any]:
         """The body of the request; nothing is sent. See `body`."""
@@ -60,41 +65,44 @@ class ChatClient:
 
     def models(self) -> list[str]:
         """The names of the models that this key may use, or that are on offer. Raises ApiFailed, Unreachable."""
-        document = self.http.document("GET", self._form.models)
+        document = self.http.document("GET", FORMS[self.http.provider.chat.form].models)
         listed = document.get("data") if isinstance(document, dict) else None
         if not isinstance(listed, list):
             raise ApiFailed(f"{self.http.name} answers with no list of models")
         return sorted(str(one["id"]) for one in listed if isinstance(one, dict) and "id" in one)
 
-    def _whole(self, asked: dict[str, Any]) -> Generator[Event]:
-        document = self.http.document("POST", self._form.path, json=asked, model=asked["model"])
-        self._refuse_error(document)
-        yield from self._events(document)
+    def _form(self, request: ChatRequest) -> Form:
+        return FORMS[chat_for(request, self.http.provider).form]
 
-    def _streamed(self, asked: dict[str, Any]) -> Generator[Event]:
+    def _whole(self, form: Form, asked: dict[str, Any]) -> Generator[Event]:
+        document = self.http.document("POST", form.path, json=asked, model=asked["model"])
+        self._refuse_error(document)
+        yield from self._events(form, document)
+
+    def _streamed(self, form: Form, asked: dict[str, Any]) -> Generator[Event]:
         """A stream is complete when it says so, or when each answer that has begun is finished."""
         begun: set[int] = set()
         finished: set[int] = set()
-        for event in self.http.events(self._form.path, asked):
+        for event in self.http.events(form.path, asked):
             if event.data.strip() == DONE:
                 return
             document = self._document(event)
-            for found in self._events(document):
+            for found in self._events(form, document):
                 if isinstance(found, Finished):
                     finished.add(found.choice)
                 elif isinstance(found, Delta):
                     begun.add(found.choice)
                 yield found
-            if self._form.is_last(document):
+            if form.is_last(document):
                 return
         if not finished or begun - finished:
             raise failure.cut(self.http.name, "The stream ended before the answer did.")
 
-    def _events(self, document: Any) -> list[Event]:
+    def _events(self, form: Form, document: Any) -> list[Event]:
         try:
-            return list(self._form.events(document))
+            return list(form.events(document))
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise failure.cut(self.http.name, f"It is not in the form of {self._chat.form}: {json.dumps(document)[:80]}") from None
+            raise failure.cut(self.http.name, f"It is not in the form of its API: {json.dumps(document)[:80]}") from None
 
     def _document(self, event: ServerEvent) -> dict[str, Any]:
         try:
@@ -110,8 +118,10 @@ class ChatClient:
         """Raises ApiFailed where the answer with success, or an event in its middle, is an error."""
         if not isinstance(document, dict):
             raise ApiFailed(f"{self.http.name} answers with what is no JSON object")
-        if document.get("error"):
-            error = read_error(json.dumps(document), failure.LONGEST)
+        inner = document.get("response")  # of an event of the responses API
+        failed = inner if isinstance(inner, dict) and inner.get("error") else document
+        if failed.get("error") or document.get("type") == "error":
+            error = read_error(json.dumps(failed if failed.get("error") else {"error": document}), failure.LONGEST)
             raise ApiFailed(f"{self.http.name} breaks off with an error: {error.message or error.kind or error.code}", fix="run it again")
 
 

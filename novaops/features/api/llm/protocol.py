@@ -65,7 +65,9 @@ class ChatRequest:
     context: str = ""
     """Knowledge that the answer is to be based on: a field of its own where the provider has one, else a system message."""
     knowledge: tuple[str, ...] = ()
-    """The ids of knowledge bases at the provider."""
+    """The ids of knowledge bases at the provider, which searches them on the way to the answer."""
+    passages: int | None = None
+    """How many passages of them the model is to get, where the provider takes a number."""
     web_search: bool = False
 
 
@@ -82,10 +84,18 @@ class Delta:
 
 @dataclass(frozen=True)
 class Passage:
-    """A passage of a knowledge base that the provider says the answer is based on."""
+    """A passage of a knowledge base that an answer is based on."""
 
     text: str
-    source: str = ""
+    document: str = ""
+    place: str = ""
+    found_by: str = "provider"
+    """"key", "text" or "vector"; "provider" where the provider searched."""
+
+    @property
+    def source(self) -> str:
+        """As people read it: manual.pdf, page 3."""
+        return ", ".join(filter(None, (self.document, self.place)))
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from novaops.errors import UsageError
-from novaops.features.api.knowledge.search import Passage
 from novaops.features.api.llm.http import Http
-from novaops.features.api.llm.protocol import ApiFailed
+from novaops.features.api.llm.protocol import ApiFailed, Passage
 from novaops.features.api.remote.protocol import RemoteBase, RemoteFile, Upload, segment, state
 
 _READY = frozenset({"processed", "completed"})
@@ -122,4 +121,4 @@ def _base(document: dict[str, Any]) -> RemoteBase:
 
 def _passage(document: dict[str, Any]) -> Passage:
     texts = (str(each.get("text", "")) for each in document.get("content") or () if isinstance(each, dict))
-    return Passage("\n".join(texts), str(document.get("filename") or document.get("file_id") or ""), "", "provider")
+    return Passage("\n".join(texts), str(document.get("filename") or document.get("file_id") or ""))

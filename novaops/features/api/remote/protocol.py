@@ -8,7 +8,7 @@ from typing import BinaryIO, Literal, Protocol
 from urllib.parse import quote
 
 from novaops.errors import UsageError
-from novaops.features.api.knowledge.search import Passage
+from novaops.features.api.llm.protocol import Passage
 
 State = Literal["ready", "pending", "failed"]
 

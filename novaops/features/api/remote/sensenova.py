@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from novaops.errors import UsageError
-from novaops.features.api.knowledge.search import Passage
 from novaops.features.api.llm.http import Http
-from novaops.features.api.llm.protocol import ApiFailed
+from novaops.features.api.llm.protocol import ApiFailed, Passage
 from novaops.features.api.remote.protocol import RemoteBase, RemoteFile, Upload, segment, state
 
 _BASES = "/llm/knowledge-bases"

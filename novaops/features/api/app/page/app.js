@@ -439,8 +439,8 @@ async function* events(answer) {
 // One line for each passage, with its number and source; its text when it is opened.
 function passageList(passages, into) {
   const title = say(make("h4"), passages.length ? "passages" : "noPassages", { base: into });
-  const items = passages.map(({ text, source }, index) =>
-    make("details", {}, make("summary", { textContent: `${index + 1} · ${source}` }), make("blockquote", { textContent: text })));
+  const items = passages.map(({ text, document, place }, index) =>
+    make("details", {}, make("summary", { textContent: `${index + 1} · ${[document, place].filter(Boolean).join(", ")}` }), make("blockquote", { textContent: text })));
   return make("section", { className: "aside passages" }, title, ...items);
 }
 

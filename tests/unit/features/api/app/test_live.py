@@ -146,7 +146,7 @@ def test_a_question_to_a_base_has_its_passages(user: Client, api: LlmApi, tmp_pa
     assert found[0]["passages"] == 1
     lines = answer(user, "Which button?", base="router")
     (passage,) = lines[0]["passages"]
-    assert passage["source"].startswith("manual.md")
+    assert passage["document"] == "manual.md"
     assert "ten seconds" in passage["text"]
     assert "Hold the button for ten seconds." in api.asked[0]["messages"][0]["content"]
     assert answer(user, "zzz", base="router")[0]["passages"] == []

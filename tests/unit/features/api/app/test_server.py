@@ -81,7 +81,9 @@ def test_an_answer_comes_as_lines_with_their_times(user: Client, backend: PageBa
     answer = user("POST", "/api/answer", asked("hello", base="manuals"))
     lines = [json.loads(line) for line in answer.body.splitlines()]
     assert [line["kind"] for line in lines] == ["passages", "text", "text", "text", "used", "ended"]
-    assert lines[0]["passages"] == [{"text": "Hold the button for ten seconds.", "source": "router.pdf, page 7"}]
+    assert lines[0]["passages"] == [
+        {"text": "Hold the button for ten seconds.", "document": "router.pdf", "place": "page 7", "found_by": "text"}
+    ]
     assert "".join(line["text"] for line in lines if line["kind"] == "text") == "You said: hello "
     assert [line["ms"] for line in lines] == sorted(line["ms"] for line in lines)
     (question,) = backend.questions

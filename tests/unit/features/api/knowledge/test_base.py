@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from novaops.errors import HostFailed, UsageError
 from novaops.features.api.knowledge import base, prompt, store
-from novaops.features.api.knowledge.search import Passage, search
+from novaops.features.api.knowledge.search import search
+from novaops.features.api.llm.protocol import Passage
 from tests.support.documents import pdf
 
 

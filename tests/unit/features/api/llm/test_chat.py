@@ -114,7 +114,7 @@ def test_what_a_provider_does_not_have(api: LlmApi, connect: Connect) -> None:
     with pytest.raises(UsageError, match="mistral does not search the web"):
         connect("mistral").chat(ask(web_search=True))
     with pytest.raises(UsageError, match="no knowledge bases"):
-        connect("openai").chat(ask(knowledge=("kb",)))
+        connect("mistral").chat(ask(knowledge=("kb",)))
     with pytest.raises(UsageError, match="no parameter for -n"):
         connect("deepseek").chat(ask(parameters=Parameters(n=2)))
     unknown = Provider(endpoints=(Endpoint(host="127.0.0.1", port=api.port, path="", tls=False),), probe="/models")

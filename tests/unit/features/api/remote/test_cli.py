@@ -132,8 +132,59 @@ def test_a_base_at_a_provider(novaops: Call, there: Stand, tmp_path: Path, provi
     if provider == "sensenova":
         assert (found["answers"][0]["text"], there.bodies[-1]["know_ids"]) == ("from the base", ["s1"])
     else:
-        assert "class T" in found["answers"][0]["text"]
+        assert ("class T" in found["answers"][0]["text"], found["usage"]["answer_tokens"]) == (True, 3)
+        assert there.bodies[-1]["tools"] == [{"type": "file_search", "vector_store_ids": ["vs_1"], "max_num_results": 5}]
+        assert there.bodies[-1]["store"] is False
+    assert document(novaops("chat", "ALM-1?", "--provider", provider, "--knowledge", kb, "--json"))["passages"] == found["passages"]
     assert novaops("knowledge", "search", kb, "ALM-1")[0] == (0 if provider == "openai" else 2)
     assert novaops("knowledge", "search", kb, "x", "--provider", "deepseek")[0] == 2
     assert novaops("knowledge", "rm", kb, "--whole")[0] == 0
     assert there.bases == {}
+
+
+def with_store(novaops: Call, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("ALM-1 is class T")
+    novaops("knowledge", "create", "alarms", "--provider", "openai")
+    assert novaops("knowledge", "add", "openai/vs_1", "a.txt")[0] == 0
+
+
+def test_a_question_to_a_vector_store(novaops: Call, there: Stand, tmp_path: Path) -> None:
+    """The model searches. Parameters have the names of that API, and those that it does not have are refused."""
+    with_store(novaops, tmp_path)
+    assert novaops("ask", "openai/vs_1", "ALM-1?", "--max-tokens", "9", "--user", "ana")[:2] == (0, "ALM-1 is class T\n\n[1] a.txt\n")
+    assert (there.bodies[-1]["max_output_tokens"], there.bodies[-1]["safety_identifier"]) == (9, "ana")
+    code, _, said = novaops("ask", "openai/vs_1", "ALM-1?", "--seed", "1")
+    assert (code, "openai has no parameter for --seed" in said) == (2, True)
+    whole = document(novaops("chat", "ALM-1?", "--knowledge", "openai/vs_1", "--no-stream", "--json"))
+    assert (whole["answers"], whole["passages"][0]["source"]) == ([{"text": "ALM-1 is class T", "finish_reason": "stop"}], "a.txt")
+    there.rejects = "the store is being moved"
+    code, _, said = novaops("ask", "openai/vs_1", "ALM-1?")
+    assert (code, "breaks off with an error: the store is being moved" in said) == (1, True)
+
+
+def test_a_server_without_the_responses_api_is_searched_from_here(novaops: Call, there: Stand, tmp_path: Path) -> None:
+    file = tmp_path / "providers/openai.yaml"
+    file.write_text(file.read_text().partition("ask:")[0])
+    with_store(novaops, tmp_path)
+    for words in (("ask", "openai/vs_1", "ALM-1?"), ("chat", "ALM-1?", "--knowledge", "openai/vs_1")):
+        found = document(novaops(*words, "--json"))
+        assert (found["answers"][0]["text"], found["passages"][0]["source"]) == ("ALM-1 is class T", "a.txt")
+        assert "messages" in there.bodies[-1]
+
+
+def test_a_chat_has_bases_of_ones_own_by_name(novaops: Call, there: Stand, tmp_path: Path) -> None:
+    for name, text in (("alarms", "ALM-1 is class T"), ("people", "ALM-1 was seen by Ana")):
+        (tmp_path / f"{name}.txt").write_text(text)
+        novaops("knowledge", "create", name)
+        novaops("knowledge", "add", name, f"{name}.txt")
+    both = ("--knowledge", "people", "--knowledge", "alarms")
+    code, said, told = novaops("chat", "What is ALM-1?", *both, "--context", "Be exact.")
+    assert (code, said) == (0, "ALM-1 is class T\n"), "the answer alone is on stdout"
+    assert "[1] people.txt, line 1\n[2] alarms.txt, line 1\n" in told
+    given = there.bodies[-1]["messages"][0]["content"]
+    assert given.index("Be exact.") < given.index("seen by Ana") < given.index("class T")
+    assert "[1]" not in novaops("chat", "zebra", *both)[2], "where nothing fits, the model is asked all the same"
+    code, _, said = novaops("chat", "hi", "--knowledge", "vs_1")
+    assert (code, "there is no knowledge base vs_1" in said, "PROVIDER/vs_1 is one at a provider" in said) == (2, True, True)
+    code, _, said = novaops("chat", "hi", "--knowledge", "sensenova/s1")
+    assert (code, "the knowledge base sensenova/s1 is at sensenova, and openai is asked" in said) == (2, True)

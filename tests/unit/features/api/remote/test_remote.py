@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -241,6 +242,15 @@ def test_the_openai_client_understands_the_stand_in(there: Stand, tmp_path: Path
         assert polled.status == "completed"
         found = client.vector_stores.search(store.id, query="ALM-1")
         assert [one.content[0].text for one in found] == ["ALM-1 is class T"]
+        ask: Any = {"model": "m", "input": "ALM-1?", "tools": [{"type": "file_search", "vector_store_ids": [store.id]}]}
+        whole: Any = client.responses.create(**ask, include=["file_search_call.results"])
+        assert (whole.output_text, whole.output[0].results[0].text) == ("ALM-1 is class T", "ALM-1 is class T")
+        plain: Any = client.responses.create(**ask)
+        assert plain.output[0].results is None
+        with client.responses.stream(**ask) as stream:
+            assert "".join(event.delta for event in stream if event.type == "response.output_text.delta") == "ALM-1 is class T"
+            final: Any = stream.get_final_response()
+            assert (final.output_text, final.usage.output_tokens) == ("ALM-1 is class T", 3)
         assert [one.id for one in client.files.list()] == [made.id]
         client.vector_stores.files.delete(made.id, vector_store_id=store.id)
         client.vector_stores.delete(store.id)
