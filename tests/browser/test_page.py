@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from novaops.features.api.app.backend import Ended, Event, Question, Text
+from novaops.features.api.app.backend import Ended, Event, ProviderBase, Question, Text
 from tests.browser.tab import Tab
 from tests.support.page_backend import PageBackend
 from tests.support.page_server import Served
@@ -162,6 +162,23 @@ def test_a_base_is_made_filled_and_asked(tab: Tab, backend: PageBackend, tmp_pat
     assert tab.text(".passages").splitlines() == ["Passages from “mine”", "1 · router.pdf, page 7"]
     tab.one(".passages summary").click()
     assert tab.text(".passages blockquote") == "Hold the button for ten seconds."
+
+
+def test_a_base_at_the_provider_is_shown_and_asked(tab: Tab, backend: PageBackend) -> None:
+    backend.there = [ProviderBase("local/vs_1", "alarms")]
+    tab.one("#check").click()
+    tab.shows("#bases", "alarms · at local")
+    tab.one("input[value='local/vs_1']").click()
+    tab.shows("#files", "alarms.json\nready\nnew.pdf\nbeing read…")
+    assert not tab.one("#drop").is_displayed()
+    assert not tab.all("#files button"), "nothing is changed there from the page"
+    tab.ask("How?")
+    tab.answered()
+    assert backend.questions[-1].base == "local/vs_1"
+    tab.expected.append("/api/check")
+    tab.choose("#provider", "openai")
+    tab.until(lambda: "alarms" not in tab.text("#bases"))
+    assert not tab.one("#documents").is_displayed()
 
 
 def test_what_cannot_be_added_says_why_beside_the_list(tab: Tab, tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from novaops.features.api.app.backend import (
     Ended,
     Event,
     Passages,
+    ProviderBase,
     ProviderChoice,
+    ProviderFile,
     Question,
     Text,
     Used,
@@ -31,6 +33,8 @@ class PageBackend:
 
     def __init__(self) -> None:
         self.known: dict[str, dict[str, int]] = {"manuals": {"router.pdf": 12}}
+        self.there: list[ProviderBase] = []
+        """At the provider."""
         self.questions: list[Question] = []
         self.go_on = threading.Semaphore(0)
         self.reading = threading.Semaphore(0)
@@ -90,6 +94,13 @@ class PageBackend:
     def delete(self, base: str) -> None:
         self._base(base)
         del self.known[base]
+
+    def provider_bases(self, choice: Choice) -> Sequence[ProviderBase]:
+        return self.there if choice == CHOSEN else []
+
+    def provider_files(self, choice: Choice, base: str) -> Sequence[ProviderFile]:
+        assert (choice, base) == (CHOSEN, "local/vs_1")
+        return [ProviderFile("alarms.json", "ready"), ProviderFile("new.pdf", "pending")]
 
     def documents(self, base: str) -> Sequence[Document]:
         return [Document(name, passages) for name, passages in self._base(base).items()]

@@ -48,7 +48,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Passages:
-    """What the answer is based on. They come before its text."""
+    """What the answer is based on."""
 
     passages: Sequence[Passage]
 
@@ -71,6 +71,22 @@ Event = Text | Passages | Used | Ended
 class Document:
     name: str
     passages: int
+
+
+@dataclass(frozen=True)
+class ProviderBase:
+    """A knowledge base at a provider. The page shows it and asks it, and changes nothing there."""
+
+    id: str
+    """PROVIDER/ID: no base of one's own has such a name."""
+    name: str
+
+
+@dataclass(frozen=True)
+class ProviderFile:
+    name: str
+    state: str
+    """ready, pending or failed."""
 
 
 class Backend(Protocol):
@@ -101,6 +117,12 @@ class Backend(Protocol):
     def create(self, base: str) -> None: ...
 
     def delete(self, base: str) -> None: ...
+
+    def provider_bases(self, choice: Choice) -> Sequence[ProviderBase]:
+        """None where the provider has no such thing."""
+        ...
+
+    def provider_files(self, choice: Choice, base: str) -> Sequence[ProviderFile]: ...
 
     def documents(self, base: str) -> Sequence[Document]: ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 
@@ -12,16 +12,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from novaops.errors import UsageError
 from novaops.features.api.app import backend
-from novaops.features.api.app.backend import Choice, Document, Event, Passages, ProviderChoice, Question
+from novaops.features.api.app.backend import Choice, Document, Event, Passages, ProviderBase, ProviderChoice, ProviderFile, Question
 from novaops.features.api.app.connections import Connections, redactor_of
 from novaops.features.api.app.redact import Redactor
 from novaops.features.api.knowledge import base as bases
 from novaops.features.api.knowledge import prompt, store
+from novaops.features.api.knowledge.ask import BaseRef
 from novaops.features.api.knowledge.documents import KINDS, LIMITS
-from novaops.features.api.knowledge.search import search
+from novaops.features.api.knowledge.search import COUNT, search
 from novaops.features.api.llm.chat import ChatClient
-from novaops.features.api.llm.protocol import ChatRequest, Delta, Finished, Message, Parameters, Usage
+from novaops.features.api.llm.protocol import ChatRequest, Delta, Finished, Message, Parameters, Passage, Usage
 from novaops.features.api.llm.protocol import Event as ApiEvent
+from novaops.features.api.remote import stores
 from novaops.features.api.remote.embeddings import Embeddings
 
 _PARAMETERS = TypeAdapter(Parameters)
@@ -56,14 +58,22 @@ class LiveBackend:
     def answer(self, question: Question) -> Generator[Event]:
         parameters = _parameters(question)
         context = ""
-        if question.base:
-            with self._embedder(question.base) as embedder:
-                found = prompt.fitting(search(question.base, question.messages[-1][1], embedder=embedder))
+        ref = BaseRef.parse(question.base)
+        if ref.name and not ref.provider:
+            with self._embedder(ref.name) as embedder:
+                found = prompt.fitting(search(ref.name, question.messages[-1][1], embedder=embedder))
             yield Passages(found)
             context = prompt.context(found) if found else ""
         messages = tuple(Message(role, text) for role, text in question.messages)
         with self._connections.http(question.choice) as (access, http):
-            request = ChatRequest(messages, question.model or access.model, parameters, context=context)
+            knowledge: tuple[str, ...] = ()
+            if ref.provider and http.provider.searches_to_answer:
+                knowledge = (_at(question.choice, ref),)
+            elif ref.provider:
+                found = prompt.fitting(stores.bases(http).search(_at(question.choice, ref), question.messages[-1][1], COUNT))
+                yield Passages(found)
+                context = prompt.context(found) if found else ""
+            request = ChatRequest(messages, question.model or access.model, parameters, context=context, knowledge=knowledge)
             with closing(ChatClient(http).chat(request)) as events:
                 yield from _shown(events, redactor_of(access))
 
@@ -75,6 +85,16 @@ class LiveBackend:
 
     def delete(self, base: str) -> None:
         bases.remove(base)
+
+    def provider_bases(self, choice: Choice) -> Sequence[ProviderBase]:
+        with self._connections.http(choice) as (_, http), suppress(UsageError):
+            return [ProviderBase(f"{choice.provider}/{each.id}", each.name or each.id) for each in stores.bases(http).list()]
+        return []
+
+    def provider_files(self, choice: Choice, base: str) -> Sequence[ProviderFile]:
+        with self._connections.http(choice) as (_, http):
+            found = stores.bases(http).files(_at(choice, BaseRef.parse(base)))
+            return [ProviderFile(each.name or each.id, each.state) for each in found]
 
     def documents(self, base: str) -> Sequence[Document]:
         return [Document(each.name, each.passages) for each in bases.list_documents(base)]
@@ -97,6 +117,13 @@ class LiveBackend:
             yield Embeddings(http, model)
 
 
+def _at(choice: Choice, ref: BaseRef) -> str:
+    """The id of a base there. Raises UsageError where it is somewhere else."""
+    if ref.provider != choice.provider:
+        raise UsageError(f"the knowledge base {ref} is not at {choice.provider}", fix="choose its provider")
+    return ref.name
+
+
 def _parameters(question: Question) -> Parameters:
     """Raises UsageError for one that does not exist, or a value that it cannot have."""
     fix = "leave it empty for the provider's default"
@@ -109,8 +136,15 @@ def _parameters(question: Question) -> Parameters:
 
 
 def _shown(events: Iterator[ApiEvent], redactor: Redactor) -> Generator[Event]:
-    """The events of the first answer, without secrets."""
+    """The events of the first answer, without secrets. Passages that come together are shown together."""
+    passages: list[Passage] = []
     for event in events:
+        if isinstance(event, Passage):
+            passages.append(event)
+            continue
+        if passages:
+            yield Passages(passages)
+            passages = []
         if isinstance(event, Delta):
             if text := event.text if event.reasoning else redactor.feed(event.text):
                 yield backend.Text(redactor.text(text), event.reasoning)

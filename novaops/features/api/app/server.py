@@ -53,6 +53,10 @@ class ChoiceBody(StrictBody):
         return Choice(self.provider, self.via)
 
 
+class ProviderBaseBody(ChoiceBody):
+    base: Short
+
+
 class MessageBody(StrictBody):
     role: Literal["system", "user", "assistant"]
     text: str
@@ -119,6 +123,15 @@ class Page:
         del request
         return JSONResponse({"bases": list(await run_in_threadpool(self.backend.bases))})
 
+    async def provider_bases(self, request: Request) -> Response:
+        choice = (await _body(request, ChoiceBody)).choice()
+        return JSONResponse({"bases": [asdict(each) for each in await run_in_threadpool(self.backend.provider_bases, choice)]})
+
+    async def provider_files(self, request: Request) -> Response:
+        asked = await _body(request, ProviderBaseBody)
+        found = await run_in_threadpool(self.backend.provider_files, asked.choice(), asked.base)
+        return JSONResponse({"documents": [asdict(each) for each in found]})
+
     async def create(self, request: Request) -> Response:
         name = (await _body(request, BaseBody)).name.strip()
         await run_in_threadpool(self.backend.create, name)
@@ -168,6 +181,8 @@ def application(backend: Backend, session: Session, chosen: Choice, tell: Callab
         ("POST", "/api/check", page.check),
         ("POST", "/api/models", page.models),
         ("POST", "/api/answer", page.answer),
+        ("POST", "/api/provider-bases", page.provider_bases),
+        ("POST", "/api/provider-files", page.provider_files),
         ("GET", "/api/bases", page.bases),
         ("POST", "/api/bases", page.create),
         ("DELETE", "/api/bases/{base}", page.delete),

@@ -118,8 +118,13 @@ async function measure() {
     $("connection-problem").append(problem(error));
     return;
   }
-  const found = await call("POST", path("models"), choice()).catch(() => ({ models: [] }));
-  if (mine === measurement) $("models").replaceChildren(...found.models.map((value) => make("option", { value })));
+  const [{ models }, { bases }] = await Promise.all([
+    call("POST", path("models"), choice()).catch(() => ({ models: [] })),
+    call("POST", path("provider-bases"), choice()).catch(() => ({ bases: [] })),
+  ]);
+  if (mine !== measurement) return;
+  $("models").replaceChildren(...models.map((value) => make("option", { value })));
+  showProviderBases(bases);
 }
 
 // What depends on the provider.
@@ -128,6 +133,7 @@ function showProvider(via) {
   if (provider().routes.includes(via)) $("via").value = via;
   $("model").value = "";
   $("models").replaceChildren();
+  showProviderBases([]);
   showModelHint();
   showParameters();
   measure();
@@ -167,17 +173,34 @@ function showProviders() {
 // --- Knowledge bases and their documents.
 
 let base = "";
+let providerBases = []; // What is at the provider is shown and asked. It is changed by `novaops api knowledge`.
 let pending = [];
 const uploads = new Map();
 
+const atProvider = (name) => providerBases.some((each) => each.id === name);
+
+function showProviderBases(found) {
+  const gone = atProvider(base) && !found.some((each) => each.id === base);
+  if (JSON.stringify(found) === JSON.stringify(providerBases)) return;
+  const focused = $("bases").contains(document.activeElement);
+  providerBases = found;
+  if (gone) base = "";
+  showBases();
+  if (focused) $("bases").querySelector("input:checked").focus();
+}
+
 function showBases() {
-  const rows = ["", ...known.bases].map((name) => {
+  const row = (name, text, remove) => {
     const input = make("input", { type: "radio", name: "base", value: name, checked: name === base, onchange: () => choose(name) });
-    const text = name ? make("span", { textContent: name }) : say(make("span"), "noBase");
-    return make("div", { className: "base" }, make("label", {}, input, text), name ? removal(name, () => deleteBase(name)) : null);
-  });
-  $("bases").replaceChildren(...rows);
+    return make("div", { className: "base" }, make("label", {}, input, text), remove);
+  };
+  $("bases").replaceChildren(
+    row("", say(make("span"), "noBase"), null),
+    ...known.bases.map((name) => row(name, make("span", { textContent: name }), removal(name, () => deleteBase(name)))),
+    ...providerBases.map(({ id, name }) => row(id, say(make("span"), "baseThere", { name, provider: $("provider").value }), null)),
+  );
   $("documents").hidden = !base;
+  $("drop").hidden = atProvider(base);
   showComposer();
 }
 
@@ -256,23 +279,26 @@ async function showDocuments() {
   clearTimeout(polling);
   const shown = base;
   try {
-    const { documents } = await call("GET", path("bases", shown, "documents"));
+    const there = atProvider(shown);
+    const asked = there ? call("POST", path("provider-files"), { ...choice(), base: shown }) : call("GET", path("bases", shown, "documents"));
+    const { documents } = await asked;
     if (shown !== base) return;
     const sending = [...uploads.values()].filter((each) => each.base === shown);
     const others = documents.filter((each) => !sending.some((one) => one.name === each.name));
     $("files").replaceChildren(...others.map(documentRow), ...sending.map((each) => each.row));
-    if (documents.some((each) => each.state !== "ready" && each.state !== "failed")) polling = setTimeout(showDocuments, 400);
+    if (documents.some((each) => each.state !== "ready" && each.state !== "failed")) polling = setTimeout(showDocuments, there ? 3000 : 400);
   } catch (error) {
     if (shown === base) $("documents-problem").replaceChildren(problem(error));
   }
 }
 
 function documentRow({ name, state, passages, error }) {
-  const texts = { ready: ["pieces", { n: passages }], failed: ["failed", {}] };
+  const there = passages === undefined; // at the provider
+  const texts = { ready: there ? ["ready", {}] : ["pieces", { n: passages }], failed: ["failed", {}] };
   const shown = say(make("span", { className: "state" }), ...(texts[state] ?? ["waiting", {}]));
   const settled = state === "ready" || state === "failed";
   const row = make("div", { className: "row" }, make("span", { className: "name", textContent: name, title: name }), shown);
-  if (settled) row.append(removal(name, () => removeDocument(name)));
+  if (settled && !there) row.append(removal(name, () => removeDocument(name)));
   return make("li", { className: state }, row, error ? problem(error) : null);
 }
 
@@ -618,7 +644,7 @@ function watchDrops() {
     event.preventDefault();
     shown(false);
     const dropped = [...event.dataTransfer.files];
-    if (base) addFiles(dropped);
+    if (base && !atProvider(base)) addFiles(dropped);
     else askName(dropped);
   });
 }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from novaops.cli.options import Options
 from novaops.errors import UsageError
@@ -18,6 +20,8 @@ from novaops.features.api.app.connections import Connections
 from novaops.features.api.app.live import LiveBackend
 from tests.support.llm_api import KEY, LlmApi
 from tests.support.page_server import Client, served
+from tests.support.provider_files import KEY as STAND_KEY
+from tests.support.provider_files import Kept, Stand, stand
 
 INVENTORY = """\
 hosts:
@@ -170,3 +174,42 @@ def test_a_cut_stream_is_an_error_after_what_was_said(user: Client, api: LlmApi)
     assert lines[-1]["kind"] == "error"
     assert "cut off in the middle" in lines[-1]["what"]
     assert said(lines)
+
+
+@pytest.fixture
+def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Client, Stand]]:
+    """The page of somebody whose openai is the stand-in for files and knowledge bases."""
+    with stand() as there:
+        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+        monkeypatch.setenv("OPENAI_API_KEY", STAND_KEY)
+        (tmp_path / "inventory.yaml").write_text("hosts: {}\n")
+        port = there.url.rpartition(":")[2]
+        shipped = yaml.safe_load(Path("novaops/providers/openai.yaml").read_text())
+        (tmp_path / "providers").mkdir()
+        shipped["endpoints"] = [{"host": "127.0.0.1", "port": int(port), "path": "/v1", "tls": False}]
+        (tmp_path / "providers/openai.yaml").write_text(yaml.safe_dump(shipped))
+        found = Connections(Options(inventory=tmp_path / "inventory.yaml"), ApiFlags(provider="openai"), lambda _: None)
+        with closing(found), served(LiveBackend(found), found.chosen) as page:
+            yield page.user(), there
+
+
+@pytest.mark.parametrize("searches", [True, False])
+def test_a_base_at_a_provider_is_listed_and_asked(provider: tuple[Client, Stand], tmp_path: Path, searches: bool) -> None:  # noqa: FBT001 - a case
+    user, there = provider
+    if not searches:
+        file = tmp_path / "providers/openai.yaml"
+        file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "ask": None}))
+    there.files["file-1"] = Kept("file-1", "alarms.txt", content=b"ALM-1 is class T")
+    there.bases["vs_1"] = Kept("vs_1", "alarms", files={"file-1": 9})
+    at = {"provider": "openai", "via": "direct"}
+    assert json.loads(user("POST", "/api/provider-bases", json.dumps(at)).body)["bases"] == [{"id": "openai/vs_1", "name": "alarms"}]
+    files = json.loads(user("POST", "/api/provider-files", json.dumps({**at, "base": "openai/vs_1"})).body)
+    assert files["documents"] == [{"name": "file-1", "state": "ready"}]
+    lines = answer(user, "ALM-1?", **at, base="openai/vs_1")
+    assert said(lines) == "ALM-1 is class T"
+    assert [each["document"] for line in lines if line["kind"] == "passages" for each in line["passages"]] == ["alarms.txt"]
+    assert ("tools" in there.bodies[-1]) is searches
+    wrong = answer(user, "ALM-1?", **at, base="sensenova/s1")
+    assert "the knowledge base sensenova/s1 is not at openai" in wrong[-1]["what"]
+    there.missing = True
+    assert json.loads(user("POST", "/api/provider-bases", json.dumps(at)).body) == {"bases": []}

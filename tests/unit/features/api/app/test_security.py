@@ -63,6 +63,8 @@ ROUTES = [
     ("POST", "/api/answer", QUESTION),
     ("POST", "/api/check", '{"provider": "local", "via": "direct"}'),
     ("POST", "/api/bases", '{"name": "mine"}'),
+    ("POST", "/api/provider-bases", '{"provider": "local", "via": "direct"}'),
+    ("POST", "/api/provider-files", '{"provider": "local", "via": "direct", "base": "local/vs_1"}'),
     ("GET", "/api/bases/manuals/documents", None),
     ("PUT", "/api/bases/manuals/documents/a.txt", "text"),
     ("DELETE", "/api/bases/manuals", None),

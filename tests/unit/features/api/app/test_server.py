@@ -18,7 +18,7 @@ import pytest
 
 from novaops.errors import UsageError
 from novaops.features.api.app import run
-from novaops.features.api.app.backend import Event, Question, Text
+from novaops.features.api.app.backend import Event, ProviderBase, Question, Text
 from novaops.features.api.app.run import listen
 from novaops.features.api.app.session import Session
 from tests.support.page_backend import CHOSEN, KEY, WAIT, PageBackend
@@ -139,6 +139,14 @@ def test_a_route_is_measured(user: Client, via: str, status: int, said: Any) -> 
         assert json.loads(answer.body) == said
     else:
         assert json.loads(answer.body)["error"]["fix"] == "novaops host check canada says more"
+
+
+def test_what_a_provider_has_is_shown(user: Client, backend: PageBackend) -> None:
+    backend.there = [ProviderBase("local/vs_1", "alarms")]
+    there = {"provider": "local", "via": "direct"}
+    assert json.loads(user("POST", "/api/provider-bases", json.dumps(there)).body) == {"bases": [{"id": "local/vs_1", "name": "alarms"}]}
+    files = json.loads(user("POST", "/api/provider-files", json.dumps({**there, "base": "local/vs_1"})).body)["documents"]
+    assert files == [{"name": "alarms.json", "state": "ready"}, {"name": "new.pdf", "state": "pending"}]
 
 
 def test_a_base_from_its_making_to_its_end(user: Client, backend: PageBackend) -> None:
