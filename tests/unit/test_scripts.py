@@ -81,7 +81,7 @@ def test_ci_runs_the_first_share_where_commits_cannot_be_counted(checkout: Path,
 @pytest.mark.parametrize("words", [["disks"], ["disk", "login"], ["--help"]])
 def test_scripts_demo_shows_one_feature_or_all(words: list[str]) -> None:
     done = subprocess.run([ROOT / "scripts" / "demo", *words], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (2, "", "usage: scripts/demo [disk | login | proxy | tunnel | vpn | eve]\n")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "usage: scripts/demo [disk | login | proxy | tunnel | vpn | api | eve]\n")
 
 
 def test_images_are_built_without_any_library() -> None:
