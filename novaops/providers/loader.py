@@ -239,6 +239,8 @@ def load(name: str, folders: Sequence[Path] = ()) -> Provider:
     """The provider of that name: from the first of the user's folders that has it, else from novaops. Raises UsageError."""
     import yaml
 
+    from novaops.formats.yaml_text import LOADER
+
     try:
         names.name(name)
     except ValueError as error:
@@ -250,7 +252,7 @@ def load(name: str, folders: Sequence[Path] = ()) -> Provider:
         fix = f"a file providers/{name}.yaml beside the inventory makes one (docs/proxy.md), and upstream: https://HOST/PATH needs none"
         raise UsageError(f"there is no provider {name}", why=f"There are: {', '.join(known)}.", fix=fix)
     try:
-        return Provider.model_validate(yaml.safe_load(file.read_text("utf-8")))
+        return Provider.model_validate(yaml.load(file.read_text("utf-8"), LOADER))  # noqa: S506 - libyaml's safe one
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"cannot read the provider {file}", why=str(error)) from None
     except ValidationError as error:
