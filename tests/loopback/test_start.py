@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.llm_api import KEY, LlmApi
+
 if TYPE_CHECKING:
     from tests.loopback.conftest import Host
 
@@ -69,3 +71,12 @@ def test_a_check_loads_what_it_needs(host: Host, tmp_path: Path) -> None:
     assert "invoke.vendor.yaml.parser" not in modules
     assert {name.split(".")[2] for name in modules if name.startswith("novaops.features.")} <= {"proxy", "tunnel", "vpn"}
     assert len(modules) <= MOST, len(modules)
+
+
+def test_a_question_loads_neither_ssh_nor_knowledge_bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it is loaded before the request is sent."""
+    monkeypatch.setenv("KEY", KEY)
+    with LlmApi() as api:
+        modules = loaded("api", "chat", "hi", "--provider", "local", "--upstream", f"{api.url}/v1", "--key", "env:KEY", folder=tmp_path)
+    assert of(modules, ["paramiko", "fabric", "invoke", "sqlite3", "numpy", "pypdf", "rich", "starlette", "jinja2"]) == []
+    assert [name for name in modules if name.startswith(("novaops.features.api.knowledge", "novaops.features.api.remote"))] == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -69,9 +69,6 @@ def chat(
     from novaops.errors import UsageError
     from novaops.features.api.access import choose, opened
     from novaops.features.api.chat import STOPPED, text_of
-    from novaops.features.api.cli_knowledge import passages
-    from novaops.features.api.knowledge.ask import InformedClient, in_turn
-    from novaops.features.api.knowledge.search import COUNT
     from novaops.features.api.llm.chat import ChatClient, body
     from novaops.features.api.llm.protocol import ChatRequest, Message, Parameters
 
@@ -94,9 +91,7 @@ def chat(
     talk = _once if question else _conversation
     try:
         with opened(access, options.timeout, output.complain) as http:
-            client: Client = ChatClient(http)
-            if searched:
-                client = InformedClient(client, lambda text: in_turn([passages(options, ref, text, api, COUNT) for ref in searched]))
+            client = _informed(ChatClient(http), options, searched, api) if searched else ChatClient(http)
             return talk(options, client, request, access)
     except KeyboardInterrupt:
         output.complain("")
@@ -104,8 +99,10 @@ def chat(
         return STOPPED
 
 
-def _bases(words: Iterable[str], access: Access) -> tuple[list[BaseRef], tuple[str, ...]]:
+def _bases(words: Sequence[str], access: Access) -> tuple[list[BaseRef], tuple[str, ...]]:
     """The bases that are searched from here, and the ids of those that the provider searches. Raises UsageError for what is none."""
+    if not words:
+        return [], ()
     from novaops.errors import UsageError
     from novaops.features.api.knowledge import base
     from novaops.features.api.knowledge.ask import BaseRef
@@ -122,6 +119,15 @@ def _bases(words: Iterable[str], access: Access) -> tuple[list[BaseRef], tuple[s
         else:
             searched.append(ref)
     return searched, tuple(ids)
+
+
+def _informed(client: Client, options: Options, bases: Sequence[BaseRef], api: ApiFlags) -> Client:
+    """One that gets the passages of these bases for each question."""
+    from novaops.features.api.cli_knowledge import passages
+    from novaops.features.api.knowledge.ask import InformedClient, in_turn
+    from novaops.features.api.knowledge.search import COUNT
+
+    return InformedClient(client, lambda text: in_turn([passages(options, base, text, api, COUNT) for base in bases]))
 
 
 def _once(options: Options, client: Client, request: ChatRequest, access: Access) -> int:
