@@ -81,6 +81,29 @@ def test_an_answer_stops_and_what_was_said_stays(tab: Tab, backend: PageBackend,
     assert "stopped" in tab.text(".meta")
 
 
+def test_another_tab_is_a_conversation_of_its_own(tab: Tab, backend: PageBackend, page: Served) -> None:
+    """The cookie is the browser's, so no link is needed. To stop one answer is not to stop the other."""
+    first = tab.driver.current_window_handle
+    tab.ask("slowly one")
+    backend.go_on.release()
+    tab.shows("#log", "You")
+    tab.driver.switch_to.new_window("tab")
+    tab.driver.get(page.link.partition("?")[0])
+    tab.ready()
+    assert tab.text("#log .turn") == ""
+    tab.ask("quick two")
+    tab.answered()
+    tab.shows("#log", "You said: quick two")
+    tab.driver.close()
+    tab.driver.switch_to.window(first)
+    assert not backend.questions[1].messages[:-1], "what was said in one tab is not sent from the other"
+    for _ in range(3):
+        backend.go_on.release()
+    tab.answered()
+    tab.shows("#log", "You said: slowly one")
+    assert "quick" not in tab.text("#log")
+
+
 def test_the_conversation_goes_on(tab: Tab, backend: PageBackend) -> None:
     tab.one("#side details summary").click()
     tab.one("#system").send_keys("Be short.")
