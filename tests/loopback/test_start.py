@@ -73,10 +73,13 @@ def test_a_check_loads_what_it_needs(host: Host, tmp_path: Path) -> None:
     assert len(modules) <= MOST, len(modules)
 
 
+UNASKED = ("novaops.features.api.knowledge", "novaops.features.api.remote", "novaops.features.api.routes", "novaops.features.tunnel")
+
+
 def test_a_question_loads_neither_ssh_nor_knowledge_bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of it is loaded before the request is sent."""
     monkeypatch.setenv("KEY", KEY)
     with LlmApi() as api:
         modules = loaded("api", "chat", "hi", "--provider", "local", "--upstream", f"{api.url}/v1", "--key", "env:KEY", folder=tmp_path)
     assert of(modules, ["paramiko", "fabric", "invoke", "sqlite3", "numpy", "pypdf", "rich", "starlette", "jinja2"]) == []
-    assert [name for name in modules if name.startswith(("novaops.features.api.knowledge", "novaops.features.api.remote"))] == []
+    assert [name for name in modules if name.startswith(UNASKED)] == []

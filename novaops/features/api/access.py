@@ -109,8 +109,7 @@ def _provider(known: Inventory, flags: ApiFlags) -> tuple[str, Provider, bool]:
 def _credential(known: Inventory, provider: Provider, name: str, flags: ApiFlags, *, own: bool) -> Credential:
     """The key that was said, else the inventory's, else where the provider's file looks for one. None for an API that asks for none."""
     from novaops.engine.secret_source import resolve
-    from novaops.features.api.llm.protocol import KeyPair
-    from novaops.features.api.routes import sendable
+    from novaops.features.api.llm.protocol import KeyPair, sendable
 
     def secret(reference: str) -> Secret:
         return sendable(resolve(reference), reference)

@@ -13,7 +13,8 @@ from novaops.engine.query import ask, silent, with_session
 from novaops.engine.report import HostReport
 from novaops.errors import UsageError
 from novaops.features.api import status
-from novaops.features.api.routes import ApiChoice, RouteQuery, apis, routes_of, sendable
+from novaops.features.api.llm.protocol import sendable
+from novaops.features.api.routes import ApiChoice, RouteQuery, apis, routes_of
 from novaops.features.api.verdict import ApiRoute
 from novaops.features.proxy.settings import Site
 from novaops.features.tunnel.settings import Tunnel

@@ -31,8 +31,8 @@ def serve(
     """Serve a small model on loopback, in OpenAI's language, until Ctrl-C: no account, no internet. `--provider local` asks it."""
     from novaops.cli import output
     from novaops.engine.secret_source import resolve
+    from novaops.features.api.llm.protocol import sendable
     from novaops.features.api.local_model import LocalModel, kept_key, model_file, serving
-    from novaops.features.api.routes import sendable
     from novaops.providers.loader import load
 
     file, name = model_file(model)

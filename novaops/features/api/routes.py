@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from novaops.errors import UsageError
 from novaops.features.api.facts import RouteProbe
+from novaops.features.api.llm.protocol import sendable
 from novaops.features.api.verdict import ApiRoute
 from novaops.features.proxy.settings import Site, api_of, upstream_url
 from novaops.features.tunnel.settings import ResolvedForward, Tunnel
@@ -170,14 +171,6 @@ def apis(choice: ApiChoice, sites: Iterable[tuple[str, Site]], folders: Sequence
         if key not in found:
             found[key] = _named(ApiChoice(site.provider, site.upstream, site.probe), folders)
     return list(found.values()) or [Api(DEFAULT, loader.load(DEFAULT, folders))]
-
-
-def sendable(secret: Secret, whose: str) -> Secret:
-    """The secret, if it can stand in a header. Raises UsageError."""
-    text = secret.reveal()
-    if not text or not all(" " < c <= "~" for c in text):
-        raise UsageError(f"{whose} is empty, or has characters that cannot stand in a header")
-    return secret
 
 
 def _named(choice: ApiChoice, folders: Sequence[Path]) -> Api:

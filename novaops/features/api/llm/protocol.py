@@ -6,7 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from novaops.errors import NovaopsError
+from novaops.errors import NovaopsError, UsageError
 from novaops.secret import Secret
 
 Role = Literal["system", "user", "assistant"]
@@ -34,6 +34,14 @@ class KeyPair:
 
 Credential = Secret | KeyPair | None
 """What a request shows of who asks. None: nothing, for a server that asks for no key, or a proxy that puts one in."""
+
+
+def sendable(secret: Secret, whose: str) -> Secret:
+    """The secret, if it can stand in a header. Raises UsageError."""
+    text = secret.reveal()
+    if not text or not all(" " < c <= "~" for c in text):
+        raise UsageError(f"{whose} is empty, or has characters that cannot stand in a header")
+    return secret
 
 
 @dataclass(frozen=True)
