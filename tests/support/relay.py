@@ -100,8 +100,11 @@ class Relay:
         try:
             await link.run(reader, target_reader)
         except asyncio.CancelledError:  # the relay closes
-            link.reset()
+            pass
         finally:
+            link.reset()  # of no effect where both ends are closed
+            if self._tls:  # asyncio forgets that a TLS transport is closed, and would warn of an open writer
+                vars(writer.transport)["is_closing"] = lambda: True
             self._links.discard(link)
 
     async def _cut(self) -> None:
@@ -147,7 +150,7 @@ class _Link:
         clock = asyncio.get_running_loop().time
         data = b"-"
         while data:
-            with suppress(ConnectionError):
+            with suppress(OSError):  # also TLS whose other end has closed it
                 data = b""
                 data = await reader.read(_CHUNK)
             await queue.put((clock() + self._relay.delay_s, data))
@@ -170,7 +173,7 @@ class _Link:
                 self._passed[direction] += len(now)
                 self._relay.passed[direction] += len(now)
                 writer.write(now)
-                with suppress(ConnectionError):
+                with suppress(OSError):
                     await writer.drain()
             if len(now) < len(data):
                 await self._fail()
