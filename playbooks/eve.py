@@ -14,6 +14,7 @@ from novaops.features.eve.editions import packages
 from novaops.features.eve.paths import CONFIGURED, KEYRING, RULES
 from novaops.features.eve.resources.admin import AdminPassword, hash_of
 from novaops.features.eve.resources.after_install import AfterInstall
+from novaops.features.eve.resources.database import DatabasePasswords
 from novaops.features.eve.resources.host import EveHost
 from novaops.features.eve.resources.hostname import Hostname
 from novaops.features.eve.resources.kernel import EveKernel
@@ -76,6 +77,7 @@ def desired(host: HostView, resolved: Resolved, peers: Peers) -> Iterator[Resour
 
     yield from (AfterInstall(Unit(name), names) for name in SERVICES)
     yield AfterInstall(AdminPassword(admin), names)
+    yield AfterInstall(DatabasePasswords(), names)
     if settings.hostname:
         yield AfterInstall(Hostname(settings.hostname, settings.domain or ""), names)
     if settings.ntp:

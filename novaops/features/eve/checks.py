@@ -33,6 +33,12 @@ def test_default_root_password(seen: ObservedEve) -> None:
     assert seen.default_root, f"sshd should turn root away with the password {DEFAULT_PASSWORD}, but it let him in"
 
 
+def test_default_database_password(seen: ObservedEve) -> None:
+    """Does not let anybody into its database with the password that everybody knows"""
+    known = ", ".join(seen.inside.known)
+    assert not known, f"the database should turn everybody away with its default password, but it let in {known}"
+
+
 def test_root_login(seen: ObservedEve) -> None:
     """Has sshd treat root as before the packages came"""
     as_is = seen.wanted.root_login == "as-is"

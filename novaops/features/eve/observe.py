@@ -11,7 +11,7 @@ from novaops.errors import HostFailed, LoginFailed, NovaopsError
 from novaops.features.eve.api_access import Access, page
 from novaops.features.eve.api_answer import ApiFailed
 from novaops.features.eve.api_client import EveApi
-from novaops.features.eve.paths import ADDONS, CONFIGURED, DEFAULT_PASSWORD, PORTS, SSHD
+from novaops.features.eve.paths import ADDONS, CONFIGURED, DEFAULT_DATABASE_PASSWORD, DEFAULT_PASSWORD, PORTS, SSHD
 from novaops.features.eve.settings import Eve
 from novaops.secret import Secret
 from novaops.shell import join, lines_of, sh_file
@@ -37,6 +37,8 @@ class Inside:
     is_link: bool
     configured: bool
     """Whether the wizard leaves the next login alone."""
+    known: tuple[str, ...]
+    """The users of the database that are let in with the password that everybody knows."""
     kernel: str
     newest: str
     """The newest kernel of EVE-NG in /boot; "" for none."""
@@ -124,13 +126,17 @@ def _root_says(session: Session) -> str:
 def inside(host: Host) -> Inside:
     said: dict[str, str] = {}
     services: dict[str, str] = {}
-    for line in lines_of(output(host, f"set -- {join((ADDONS, CONFIGURED, SSHD))}\n{_SCRIPT}")):
+    known: list[str] = []
+    for line in lines_of(output(host, f"set -- {join((ADDONS, CONFIGURED, SSHD, DEFAULT_DATABASE_PASSWORD))}\n{_SCRIPT}")):
         word, _, value = line.partition(" ")
         if word == "unit":
             services[value.partition(" ")[0]] = value.partition(" ")[2]
+        known += [value] if word == "known" else []
         said[word] = value
     texts = {key: said.get(key, "") for key in ("addons", "kernel", "newest", "way", "root", "kept")}
-    return Inside(services, is_link="link" in said, configured="configured" in said, has_member="member" in said, **texts)
+    return Inside(
+        services, is_link="link" in said, configured="configured" in said, known=tuple(known), has_member="member" in said, **texts
+    )
 
 
 def before_reboot(host: Host, seen: Sequence[ObservedEve]) -> None:

@@ -1,9 +1,13 @@
-# What EVE-NG's host looks like, as lines of WORD VALUE. Arguments: ADDONS, CONFIGURED, and novaops's file of sshd.
+# What EVE-NG's host looks like, as lines of WORD VALUE. Arguments: ADDONS, CONFIGURED, novaops's file of sshd, and
+# the password of the database that everybody knows.
 # shellcheck shell=sh
 for unit in apache2 mysql; do echo "unit $unit $(systemctl is-active "$unit" 2>/dev/null)"; done
 echo "addons $(findmnt -n -o SOURCE --mountpoint "$1" 2>/dev/null | tail -n 1)"
 [ ! -L "$1" ] || echo link
 [ ! -e "$2" ] || echo configured
+for user in root eve-ng guacuser; do
+  ! MYSQL_PWD=$4 timeout 5 mysql -h 127.0.0.1 -u "$user" -e 'SELECT 1' </dev/null >/dev/null 2>&1 || echo "known $user"
+done
 echo "kernel $(uname -r)"
 echo "newest $(find /boot -maxdepth 1 -name 'vmlinuz-*eve*' -printf '%f\n' | sed 's/^vmlinuz-//' | sort -V | tail -n 1)"
 echo "way $(ip -4 route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1)"

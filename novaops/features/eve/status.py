@@ -9,6 +9,7 @@ from typing import Any
 from novaops.errors import HostFailed, NovaopsError
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.eve.editions import Edition, edition_of
+from novaops.features.eve.facts.database import Database, DatabaseFacts
 from novaops.features.eve.facts.images import Image, ImagesThere
 from novaops.features.eve.facts.installation import EveInstallation, Installation
 from novaops.features.eve.facts.site import EveSite, EveSiteAt
@@ -47,6 +48,8 @@ class EveHost:
     site: EveSite
     installation: Installation
     images: tuple[Image, ...]
+    database: DatabaseFacts | None
+    """None: it does not answer."""
     units: Mapping[str, UnitFacts]
     """The services that are there, by name. Empty: systemd could not be asked."""
 
@@ -56,7 +59,7 @@ class EveHost:
 
 
 def questions() -> tuple[Question[Any], ...]:
-    return EveSiteAt(), EveInstallation(), ImagesThere(), *(UnitNamed(name) for name in (PAGE, *DATABASES, *OTHERS))
+    return EveSiteAt(), EveInstallation(), ImagesThere(), Database(), *(UnitNamed(name) for name in (PAGE, *DATABASES, *OTHERS))
 
 
 def eve_host(facts: Facts) -> EveHost | None:
@@ -64,9 +67,15 @@ def eve_host(facts: Facts) -> EveHost | None:
     site = facts.known(EveSiteAt())
     if not site.package:
         return None
-    images = facts[ImagesThere()]
+    images, database = facts[ImagesThere()], facts[Database()]
     units = {name: unit for name in (PAGE, *DATABASES, *OTHERS) if (unit := _unit(facts, name))}
-    return EveHost(site, facts.known(EveInstallation()), () if images is Missing.ABSENT else images.images, units)
+    return EveHost(
+        site,
+        facts.known(EveInstallation()),
+        () if images is Missing.ABSENT else images.images,
+        None if database is Missing.ABSENT else database,
+        units,
+    )
 
 
 def _unit(facts: Facts, name: str) -> UnitFacts | None:
@@ -111,14 +120,28 @@ def _passwords(host: EveHost, web: Web) -> Iterator[Finding]:
         yield Finding(
             "passwords", "problem", "the system's root has the default password of EVE-NG: everybody knows it", "passwd root, there"
         )
-    if host.installation.database == "default":
-        text = "the database's root has its default password; only users of the host itself reach it"
-        yield Finding("passwords", "note", text)
-    known = {"web": web.default_password is not None, "system": host.installation.root != "unknown"}
+    yield from _database(host.database)
+    known = {
+        "web": web.default_password is not None,
+        "system": host.installation.root != "unknown",
+        "database": host.database is not None,
+    }
     if unknown := [name for name, is_known in known.items() if not is_known]:
         yield Finding("passwords", "note", f"whether a default password stands is not known: {', '.join(unknown)}")
     if web.default_password is False and host.installation.root == "other":
         yield Finding("passwords", "ok", "no default password lets anybody in, neither at the page nor as root")
+
+
+def _database(database: DatabaseFacts | None) -> Iterator[Finding]:
+    if database is None:
+        return
+    change = "novaops eve install HOST changes it"
+    if database.defaults:
+        text = f"the database lets in {_few(list(database.defaults))} with its default password; only users of the host itself reach it"
+        yield Finding("passwords", "note", text, change)
+    if wrong := [name for name, user in database.users.items() if user.place == "wrong"]:
+        text = f"EVE-NG's programs have a password of the database's user {_few(wrong)} that is not taken: an upgrade brings its files back"
+        yield Finding("passwords", "problem", text, change)
 
 
 def _wizard(host: EveHost) -> Iterator[Finding]:
@@ -222,7 +245,7 @@ def details(host: EveHost | None, web: Web) -> dict[str, Any]:
         "default_passwords": {
             "web": web.default_password,
             "system": _is_default(host.installation.root),
-            "database": _is_default(host.installation.database),
+            "database": None if host.database is None else bool(host.database.defaults),
         },
         "nodes": {"running": web.running, "limit": edition.nodes if edition else None},
         "disk": {"path": host.site.disk_path, "size": host.site.disk_size, "free": host.site.disk_free},

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from novaops.features.eve.facts.database import script
 from novaops.lab.host import LabHost
 from novaops.lab.lab import Lab
 from tests.lab.conftest import Done, Novaops
@@ -24,6 +25,7 @@ PW = {"WEB": "wired-Fjord-8-kite"}
 OS = "rm /etc/os-release; printf 'ID=ubuntu\\nVERSION_ID=\"%s\"\\nPRETTY_NAME=\"Ubuntu %s\"\\n' '{0}' '{0}' >/etc/os-release"
 KEYS = "cat /etc/ssh/ssh_host_*.pub | sha256sum"
 NOTHING = "! dpkg-query -W 'eve-ng*' 2>/dev/null | grep -q . && [ ! -e /etc/apt/sources.list.d/novaops-eve.list ] && [ ! -e /etc/novaops ]"
+DATABASE = f"{script()}state"
 LOCK = """perl -e '
 use Fcntl;
 open(my $lock, "+>>", "/var/lib/dpkg/lock-frontend") or die; # as dpkg does: flock(1) holds a lock of another kind
@@ -134,6 +136,7 @@ def test_one_command_installs_it_and_a_second_one_changes_nothing(made: tuple[Bo
     assert box.host.run("getent shadow root | cut -d : -f 2").strip() == "*"
     assert box.host.run("grep -c ^PermitRootLogin /etc/ssh/sshd_config || true").strip() == "0"
     assert "eve-ng 6.2.0-4 eve-ng-guacamole 6.2.0-4" in box.host.run("cat /var/lib/novaops/eve-versions")
+    assert box.host.run(DATABASE).split() == ["root", "other", "eve-ng", "other", "right", "guacuser", "other", "right"]
     assert box.host.run("findmnt -n -o SOURCE /opt/unetlab/addons").strip().endswith("[/srv/images]")
     assert box.host.run("ls /srv/images").split() == ["dynamips", "iol", "qemu"]
 
@@ -145,6 +148,21 @@ def test_verify_tries_it_from_outside(made: tuple[Box, Done, str]) -> None:
     assert done.code == 0, done.text
     right = [step["check"] for step in done.host["steps"] if step["status"] == "unchanged"]
     assert "does not let root in with the password that everybody knows" in right
+
+
+@pytest.mark.long
+def test_an_upgrade_brings_the_default_passwords_back_and_the_same_command_takes_them_away(made: tuple[Box, Done, str]) -> None:
+    box, _, _ = made
+    version = box.host.run("dpkg-query -W -f '${Version}' eve-ng")
+    box.host.run("DEBIAN_FRONTEND=noninteractive apt-get install -y -q --reinstall eve-ng", timeout_s=300)
+    assert box.host.run("dpkg-query -W -f '${Version}' eve-ng") == version
+    assert "eve-ng other wrong" in box.host.run(DATABASE)
+    assert box("verify", **WANTED).code == 3
+    done = box("eve", "install", **WANTED)
+    assert (done.code, done.host["status"]) == (0, "changed"), done.text
+    assert {step["resource"] for step in done.host["steps"] if step["status"] == "changed"} == {"eve:database"}
+    assert "default" not in box.host.run(DATABASE)
+    assert box("verify", **WANTED).code == 0
 
 
 @pytest.mark.long

@@ -16,7 +16,6 @@ _SCRIPT = assign(
     configured=paths.CONFIGURED,
     templates=paths.TEMPLATES,
     password=paths.DEFAULT_PASSWORD,
-    database_password=paths.DEFAULT_DATABASE_PASSWORD,
 ) + sh_file(__package__, "installation.sh")
 
 
@@ -29,8 +28,6 @@ class Installation:
     """Names."""
     root: Password
     """Of the system's root."""
-    database: Password
-    """Of the database's root."""
 
 
 class EveInstallation(Singleton[Installation]):
@@ -51,5 +48,4 @@ class EveInstallation(Singleton[Installation]):
             configured="configured" in said,
             templates=tuple(line[1] for line in lines if line[0] == "template"),
             root=_PASSWORDS.get(said.get("root", ""), "unknown"),
-            database=_PASSWORDS.get(said.get("database", ""), "unknown"),
         )

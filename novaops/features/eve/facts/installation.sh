@@ -1,6 +1,6 @@
 # What an EVE-NG host shows of itself, as lines of KEY and VALUES, with tabs between. Only compares passwords with the default ones.
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # installation.py sets configured, templates, password and database_password
+# shellcheck disable=SC2154 # installation.py sets configured, templates and password
 say() { key=$1; shift; printf '%s' "$key"; printf '\t%s' "$@"; echo; }
 say kernel "$(uname -r)"
 [ ! -e "$configured" ] || say configured yes
@@ -17,10 +17,5 @@ elif printf '%s\n' "$hash" |
   perl -e 'my $h = <STDIN>; chomp $h; exit(length($h) && (crypt($ARGV[0], $h) // "") eq $h ? 0 : 1)' "$password"
 then say root default
 else say root other
-fi
-client=$(command -v mariadb || command -v mysql)
-if [ -z "$client" ]; then say database unknown
-elif MYSQL_PWD=$database_password timeout 5 "$client" -u root -h 127.0.0.1 -N -B -e 'SELECT 1' </dev/null >/dev/null 2>&1; then say database default
-else say database other
 fi
 say end

@@ -3,7 +3,7 @@
 want       the section, beyond a password and the pinned fingerprint
 host       fields of the machine that differ from a Google VM with Ubuntu 22.04
 installed  PACKAGE: VERSION
-facts      what else the host answered: key, keyring, root, admin, kernels, card, unit; see `_answers`
+facts      what else the host answered: key, keyring, root, admin, database, kernels, card, unit; see `_answers`
 steps      "RESOURCE  FIELD: BEFORE → AFTER", a line for each change; [] when all is right already
 refused    what (and why, fix), of the first refusal
 also       notes, guarded (the resources that are done under guard), reboots, wrong (what verify_works says)
@@ -31,6 +31,7 @@ from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.facts.mounts import Mounts
 from novaops.features.disk.facts.storage_layers import StorageLayers
+from novaops.features.eve.facts.database import Database, DatabaseFacts, UserFacts
 from novaops.features.eve.facts.kernels import KernelFacts, Kernels
 from novaops.features.eve.facts.management import Management, ManagementFacts
 from novaops.features.eve.facts.signing_key import OfferedKey, SigningKey
@@ -116,6 +117,19 @@ def _unit(question: UnitNamed, said: Said, case: Said) -> UnitFacts | Missing:
     return UnitFacts("loaded", said.get("unit", "active"), "enabled")
 
 
+def _database(_: Database, said: Said, case: Said) -> DatabaseFacts | Missing:
+    """`database`: none, else root and users as the host says them. As novaops leaves it, without a word."""
+    del case
+    found = said.get("database", {})
+    if found == "none":
+        return Missing.ABSENT
+    users = {"eve-ng": "other right", "guacuser": "other right", **found}
+    states = {name: str(state).partition(" ")[::2] for name, state in users.items() if name != "root"}
+    return DatabaseFacts(
+        users.get("root") == "default", {name: UserFacts(known == "default", place) for name, (known, place) in states.items()}
+    )
+
+
 def _offered(said: str) -> OfferedKey:
     return {"other": OfferedKey(b"no key at all", ""), "unreachable": OfferedKey(b"", "E: Could not connect")}[said]
 
@@ -149,6 +163,7 @@ _ANSWERS: dict[type[Any], Any] = {
     SigningKey: lambda _, said, __: _offered(said["key"]) if "key" in said else OfferedKey(KEY, ""),
     SshdEffective: lambda _, said, __: {"permitrootlogin": (said.get("root", "without-password"),), "port": ("22",)},
     WebAdmin: lambda _, said, __: _HASHES[said.get("admin", "none")],
+    Database: _database,
     Kernels: _kernels,
     Management: _card,
     UnitNamed: _unit,

@@ -9,6 +9,7 @@ import pytest
 
 from novaops.errors import HostFailed
 from novaops.facts.unit import UnitFacts
+from novaops.features.eve.facts.database import DatabaseFacts, UserFacts
 from novaops.features.eve.facts.images import Image
 from novaops.features.eve.facts.installation import Installation
 from novaops.features.eve.facts.site import EveSite
@@ -20,8 +21,12 @@ from novaops.model.finding import Finding, has_problem
 UP = UnitFacts("loaded", "active", "enabled")
 DOWN = UnitFacts("loaded", "failed", "enabled")
 IMAGES = (Image("qemu", "vios-15.9", {"virtioa.qcow2": 2 * GIB}, (), ""), Image("iol", "L3-15.5.bin", {"L3-15.5.bin": GIB}, (), ""))
-INSTALLED = Installation("6.7.5-eveng-6-ksm+", True, ("vios", "vyos"), "other", "other")  # noqa: FBT003
-COMMUNITY = EveHost(EveSite("eve-ng", "6.2.0-4", ADDONS, 50 * GIB, 30 * GIB), INSTALLED, IMAGES, {"apache2": UP, "mysql": UP, "guacd": UP})
+INSTALLED = Installation("6.7.5-eveng-6-ksm+", True, ("vios", "vyos"), "other")  # noqa: FBT003
+OWN = UserFacts(default=False, place="right")
+DATABASE = DatabaseFacts(root=False, users={"eve-ng": OWN, "guacuser": OWN})
+COMMUNITY = EveHost(
+    EveSite("eve-ng", "6.2.0-4", ADDONS, 50 * GIB, 30 * GIB), INSTALLED, IMAGES, DATABASE, {"apache2": UP, "mysql": UP, "guacd": UP}
+)
 PRO = replace(COMMUNITY, site=EveSite("eve-ng-pro", "7.2.0-18", ADDONS, 50 * GIB, 30 * GIB))
 WEB = Web("6.2.0-4", 3, {"vios": True, "vyos": False, "iol": True}, default_password=False)
 
@@ -64,7 +69,25 @@ def test_without_eve_there_is_one_finding() -> None:
             ("problem", "the web's user admin has its default password: everybod"),
         ),
         (having(root="default"), WEB, "passwords", ("problem", "the system's root has the default password of EVE-NG: everybody knows it")),
-        (having(database="default"), WEB, "passwords", ("note", "the database's root has its default password; only users of the host it")),
+        (
+            replace(COMMUNITY, database=replace(DATABASE, root=True)),
+            WEB,
+            "passwords",
+            ("note", "the database lets in root with its default password; only users of the host itself reach it"),
+        ),
+        (
+            replace(COMMUNITY, database=replace(DATABASE, users={"eve-ng": replace(OWN, default=True)})),
+            WEB,
+            "passwords",
+            ("note", "the database lets in eve-ng with its default password"),
+        ),
+        (
+            replace(COMMUNITY, database=replace(DATABASE, users={"eve-ng": replace(OWN, place="wrong")})),
+            WEB,
+            "passwords",
+            ("problem", "EVE-NG's programs have a password of the database's user eve-ng that is not taken: an upgrade brings its files"),
+        ),
+        (replace(COMMUNITY, database=None), WEB, "passwords", ("note", "whether a default password stands is not known: database")),
         (COMMUNITY, Web(), "passwords", ("note", "whether a default password stands is not known: web")),
         (having(root="unknown"), Web(), "passwords", ("note", "whether a default password stands is not known: web, system")),
         (having(configured=False), WEB, "wizard", ("problem", "the wizard of the first login is still to come: it makes new ssh host")),

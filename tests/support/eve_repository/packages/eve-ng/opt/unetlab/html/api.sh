@@ -8,5 +8,7 @@ value() { printf '%s' "$body" | sed -n 's/.*"'"$1"'" *: *"\?\([^",}]*\).*/\1/p';
 hash=$(printf '%s' "$(value password)" | sha256sum | cut -d ' ' -f 1)
 user=$(value username)
 case $user in *[!a-z0-9]*) answer 400 fail 'Authentication failed (90014).' ;; esac
-found=$(echo "SELECT password FROM users WHERE username = '$user';" | MYSQL_PWD=eve-ng mariadb -u eve-ng -N -B eve_ng_db)
+# The database's password is where the real one has it.
+password=$(sed -n "s/.*dbname=eve_ng_db', *'eve-ng', *'\([^']*\)'.*/\1/p" /opt/unetlab/html/includes/functions.php)
+found=$(echo "SELECT password FROM users WHERE username = '$user';" | MYSQL_PWD=$password mariadb -u eve-ng -N -B eve_ng_db)
 if [ "$hash" = "$found" ]; then answer 200 success 'User logged in (90013).'; else answer 400 fail 'Authentication failed (90014).'; fi
