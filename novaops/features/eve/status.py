@@ -211,18 +211,38 @@ def _disk(host: EveHost) -> Finding:
     )
 
 
-def _nodes(host: EveHost, web: Web) -> Iterator[Finding]:
+def licence(host: EveHost, web: Web) -> str:
+    """The API does not say it. "not needed" by the edition; "there" where more nodes run than without one; "" where it is not known."""
     edition = host.edition
-    if edition and edition.licence_usd_a_year:
+    if edition is None:
+        return ""
+    if not edition.licence_usd_a_year:
+        return "not needed"
+    return "there" if (web.running or 0) > edition.nodes else ""
+
+
+def node_limit(host: EveHost, web: Web) -> int | None:
+    """How many nodes run at once. Without a known licence: as many as without one. None where it is not known."""
+    edition = host.edition
+    if edition is None:
+        return None
+    return edition.nodes_licensed if licence(host, web) == "there" else edition.nodes
+
+
+def _nodes(host: EveHost, web: Web) -> Iterator[Finding]:
+    edition, state, limit = host.edition, licence(host, web), node_limit(host, web)
+    if edition and state == "not needed":
+        yield Finding("licence", "ok", f"{edition.title} needs none")
+    elif edition and state == "there":
+        yield Finding("licence", "ok", f"there is one: without it {edition.nodes} nodes run at once, and here {web.running} do")
+    elif edition:
         text = f"the API does not tell whether {edition.title} has one; its page does. {edition.nodes} nodes run at once without one"
         yield Finding("licence", "note", text, f"one costs about {edition.licence_usd_a_year:g} USD a year")
-    elif edition:
-        yield Finding("licence", "ok", f"{edition.title} needs none")
     if web.running is None:
         return
-    limit = f", of {edition.nodes}{' without a licence' if edition.licence_usd_a_year else ''}" if edition else ""
-    full = edition is not None and web.running >= edition.nodes
-    yield Finding("nodes", "note" if full else "ok", f"{web.running} run{limit}", "novaops eve lab down frees some" if full else "")
+    said = f", of {limit}{'' if state else ' without a licence'}" if limit else ""
+    full = limit is not None and web.running >= limit
+    yield Finding("nodes", "note" if full else "ok", f"{web.running} run{said}", "novaops eve lab down frees some" if full else "")
 
 
 def _few(names: list[str], most: int = 5) -> str:
@@ -233,7 +253,6 @@ def details(host: EveHost | None, web: Web) -> dict[str, Any]:
     """What `eve status --json` says of a host."""
     if host is None:
         return {"installed": None, "findings": [asdict(NOT_INSTALLED)]}
-    edition = host.edition
     return {
         "installed": {"package": host.site.package, "version": host.site.version},
         "findings": [asdict(one) for one in judge(host, web)],
@@ -247,7 +266,8 @@ def details(host: EveHost | None, web: Web) -> dict[str, Any]:
             "system": _is_default(host.installation.root),
             "database": None if host.database is None else bool(host.database.defaults),
         },
-        "nodes": {"running": web.running, "limit": edition.nodes if edition else None},
+        "licence": licence(host, web) or None,
+        "nodes": {"running": web.running, "limit": node_limit(host, web)},
         "disk": {"path": host.site.disk_path, "size": host.site.disk_size, "free": host.site.disk_free},
     }
 

@@ -113,7 +113,10 @@ def test_without_eve_there_is_one_finding() -> None:
         (replace(COMMUNITY, site=EveSite("eve-ng", "6.2.0-4", "/", 50 * GIB, 4 * GIB)), WEB, "disk", ("note", "4 GiB of 50 GiB free at /")),
         (COMMUNITY, WEB, "licence", ("ok", "EVE-NG Community 6 needs none")),
         (PRO, WEB, "licence", ("note", "the API does not tell whether EVE-NG 7 has one; its page does. 7 nodes run at once without one")),
+        (PRO, replace(WEB, running=8), "licence", ("ok", "there is one: without it 7 nodes run at once, and here 8 do")),
+        (PRO, replace(WEB, running=8), "nodes", ("ok", "8 run")),
         (COMMUNITY, WEB, "nodes", ("ok", "3 run, of 63")),
+        (COMMUNITY, replace(WEB, running=63), "nodes", ("note", "63 run, of 63")),
         (PRO, replace(WEB, running=7), "nodes", ("note", "7 run, of 7 without a licence")),
         (COMMUNITY, Web(trouble=HostFailed("it is closed", why="Refused.")), "api", ("note", "it is closed. Refused")),
     ],
@@ -132,6 +135,20 @@ def test_no_password_is_called_safe_that_was_not_tried() -> None:
 def test_how_many_run_is_not_guessed() -> None:
     assert found("nodes", COMMUNITY, Web()) == []
     assert details(COMMUNITY, Web())["nodes"] == {"running": None, "limit": 63}
+
+
+@pytest.mark.parametrize(
+    ("host", "running", "licence", "limit"),
+    [
+        (COMMUNITY, 3, "not needed", 63),
+        (PRO, 7, None, 7),
+        (PRO, 8, "there", None),
+        (replace(PRO, site=replace(PRO.site, version="6.5.0")), 8, None, None),
+    ],
+)
+def test_a_licence_is_known_by_the_nodes_that_run(host: EveHost, running: int, licence: str | None, limit: int | None) -> None:
+    document = details(host, replace(WEB, running=running))
+    assert (document["licence"], document["nodes"]) == (licence, {"running": running, "limit": limit})
 
 
 def test_a_long_list_is_cut() -> None:
