@@ -249,6 +249,8 @@ class LabRun:
 
     def console_port(self, name: str) -> int:
         """The port of the node's telnet console. Raises HostFailed."""
+        if self.api.lab(self.path) is None:
+            raise HostFailed(f"there is no lab {self.path}", fix="novaops eve lab up makes it")
         nodes = {str(one.get("name")): one for one in self.api.nodes(self.path).values()}
         if name not in nodes:
             raise HostFailed(f"the lab {self.path} has no node {name}", fix=f"it has {', '.join(nodes) or 'none'}")

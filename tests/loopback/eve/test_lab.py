@@ -171,3 +171,23 @@ def test_another_login_in_between_does_no_harm(eve: Eve, one: str) -> None:
     eve.standin.eve.faults.append(Fault("GET /api/labs/one.unl/nodes", "logged-out"))
     code, host = eve("lab", "status", one)
     assert (code, host["error"]["code"]) == (1, "eve-session")
+
+
+def test_a_lab_that_is_not_there(eve: Eve, one: str) -> None:
+    code, host = eve("lab", "status", one)
+    assert (code, host["error"], [node["state"] for node in host["nodes"]]) == (1, None, ["not there"])
+    code, host = eve("lab", "validate", one)
+    assert (code, host["error"]["what"]) == (1, "r1 of /one.unl does not run")
+    code, document = eve("lab", "connect", "r1", one)
+    assert (code, document["error"]["what"]) == (1, "there is no lab /one.unl")
+    assert "eve lab up" in document["error"]["fix"]
+    assert not eve.standin.eve.labs
+
+
+def test_a_wrong_password_is_said_and_not_shown(eve: Eve, one: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVE_PASSWORD", "not-the-right-one")
+    for verb in (("status",), ("up",)):
+        code, host = eve("lab", *verb, one)
+        assert (code, host["error"]["what"]) == (1, "EVE-NG did not let admin log in")
+        assert "not-the-right-one" not in str(host)
+    assert not eve.standin.eve.labs
