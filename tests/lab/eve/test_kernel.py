@@ -19,12 +19,14 @@ from tests.support.things import write_inventory
 OLD, NEW = "6.1.0-cloud", "99.1.1-eve"
 
 PLAYBOOK = """\
+from novaops.features.eve.resources import kernel
 from novaops.features.eve.resources.kernel import EveKernel
 
 Settings = dict[str, bool]
 
 
 def desired(host, settings, peers):
+    kernel.MINUTES = 0.1 if settings.get("soon") else kernel.MINUTES
     yield EveKernel(settings.get("reboot", True), settings.get("retry", False))
 """
 
@@ -39,7 +41,7 @@ LOADER = f"""\
 value() {{ grub-editenv list | sed -n "s/^$1=gnulinux-//p"; }}
 release=$(value next_entry); grub-editenv - unset next_entry
 [ "$release" ] && [ ! -e /etc/panic ] || release=$(value saved_entry)
-echo "${{release:-{OLD}}}" >/etc/kernel-now
+echo "${{release:-{OLD}}}" >/etc/kernel-now; cat /etc/kernel-now >>/etc/booted
 """
 
 UNIT = """\
@@ -60,6 +62,12 @@ UNAME = """\
 exec /usr/bin/uname "$@"
 """
 
+NO_LOGIN = f"""\
+[Service]
+ExecCondition=/bin/sh -c '[ ! -e /etc/no-login ] || [ "$(cat /etc/kernel-now)" != {NEW} ]'
+"""
+"""With /etc/no-login the new kernel comes up, and its sshd does not."""
+
 FILES = {
     "/boot/grub/grub.cfg": GRUB,
     f"/boot/vmlinuz-{OLD}": "",
@@ -69,6 +77,7 @@ FILES = {
     "/usr/local/sbin/update-grub": "#!/bin/sh\n",
     "/etc/systemd/system/loader.service": UNIT,
     "/etc/kernel-now": f"{OLD}\n",
+    "/etc/systemd/system/ssh.service.d/no-login.conf": NO_LOGIN,
 }
 
 ENVIRONMENT = (
@@ -100,7 +109,7 @@ def host(lab: Lab, _made: LabHost) -> LabHost:
     )
     _made.run("mkdir -p /boot/grub /etc/default/grub.d && grub-editenv create")
     for path, text in FILES.items():
-        _made.run(f"cat >{path} <<'END'\n{text}END\n")
+        _made.run(f"mkdir -p {path.rpartition('/')[0]}; cat >{path} <<'END'\n{text}END\n")
     _made.run("chmod 755 /usr/local/sbin/*; systemctl enable --quiet loader.service")
     return _made
 
@@ -143,5 +152,18 @@ def test_one_that_does_not_come_up_is_left_and_said(host: LabHost, apply: Apply)
     assert apply().code == 1
     assert boot(host) == before
     host.run("rm /etc/panic")
+    assert apply(retry=True).code == 0
+    assert host.run("uname -r").strip() == NEW
+
+
+@pytest.mark.long
+def test_one_on_which_nobody_can_log_in_gives_way_by_itself(host: LabHost, apply: Apply) -> None:
+    host.run("touch /etc/no-login; systemctl daemon-reload")
+    done = apply(soon=True)
+    assert done.code == 1, done.text
+    assert f"the kernel {NEW} was booted, and nobody could log in on it: the host is back on {OLD}" in done.text
+    assert host.run("uname -r").strip() == OLD
+    assert host.run("cat /etc/booted").split() == [NEW, OLD]
+    host.run("rm /etc/no-login")
     assert apply(retry=True).code == 0
     assert host.run("uname -r").strip() == NEW
