@@ -5,27 +5,20 @@ The containers say of themselves that they are Ubuntu: their os-release is anoth
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from novaops.features.eve.facts.database import script
 from novaops.lab.host import LabHost
 from novaops.lab.lab import Lab
 from tests.lab.conftest import Done, Novaops
-from tests.support.eve_repository.repository import Repository
-from tests.support.things import ending, until_it_says, wait_on, write_inventory
+from tests.lab.eve.box import DATABASE, KEYS, OS, PW, Box, served
+from tests.support.things import ending, until_it_says, wait_on
 
-PW = {"WEB": "wired-Fjord-8-kite"}
-OS = "rm /etc/os-release; printf 'ID=ubuntu\\nVERSION_ID=\"%s\"\\nPRETTY_NAME=\"Ubuntu %s\"\\n' '{0}' '{0}' >/etc/os-release"
-KEYS = "cat /etc/ssh/ssh_host_*.pub | sha256sum"
 NOTHING = "! dpkg-query -W 'eve-ng*' 2>/dev/null | grep -q . && [ ! -e /etc/apt/sources.list.d/novaops-eve.list ] && [ ! -e /etc/novaops ]"
-DATABASE = f"{script()}state"
 LOCK = """perl -e '
 use Fcntl;
 open(my $lock, "+>>", "/var/lib/dpkg/lock-frontend") or die; # as dpkg does: flock(1) holds a lock of another kind
@@ -36,39 +29,10 @@ select(undef, undef, undef, 0.1) until -e "/run/go";
 '"""
 
 
-@dataclass
-class Box:
-    """A container that says it is Ubuntu, and the repository that it is told of."""
-
-    host: LabHost
-    repository: Repository
-    port: int
-    folder: Path
-    novaops: Novaops
-
-    def inventory(self, repository: dict[str, Any] | None = None, **more: Any) -> Path:
-        bridge = str(ipaddress.ip_network(f"{self.host.address}/24", strict=False)[1])
-        at = {**self.repository.settings(bridge, self.port), **(repository or {})}
-        section = {"web_password": "env:WEB", "nested": "not-required", "room": 1, "repository": at, **more}
-        return write_inventory(self.folder, self.host, eve=section)
-
-    def __call__(self, *words: str, repository: dict[str, Any] | None = None, **section: Any) -> Done:
-        return self.novaops(*words, self.host.name, "--json", inventory=self.inventory(repository, **section), env=PW, timeout=580)
-
-
-def _repository(folder: Path, **how: Any) -> Iterator[tuple[Repository, int]]:
-    made = Repository(folder / "repository", **how)
-    try:
-        with made.served() as port:
-            yield made, port
-    finally:
-        made.close()
-
-
 @pytest.fixture
 def box(container: LabHost, novaops: Novaops, tmp_path: Path) -> Iterator[Box]:
     container.run(OS.format("22.04"))
-    for repository, port in _repository(tmp_path):
+    for repository, port in served(tmp_path):
         yield Box(container, repository, port, tmp_path, novaops)
 
 
@@ -101,7 +65,7 @@ def made(lab: Lab, novaops: Novaops, tmp_path_factory: pytest.TempPathFactory) -
     keys = host.run(KEYS)
     folder = tmp_path_factory.mktemp("eve")
     try:
-        for repository, port in _repository(folder):
+        for repository, port in served(folder):
             box = Box(host, repository, port, folder, novaops)
             inventory = box.inventory(**WANTED)
             host.run(f"rm -f /run/held /run/go; setsid {LOCK} >/dev/null 2>&1 </dev/null &")
@@ -157,7 +121,9 @@ def test_an_upgrade_brings_the_default_passwords_back_and_the_same_command_takes
     box.host.run("DEBIAN_FRONTEND=noninteractive apt-get install -y -q --reinstall eve-ng", timeout_s=300)
     assert box.host.run("dpkg-query -W -f '${Version}' eve-ng") == version
     assert "eve-ng other wrong" in box.host.run(DATABASE)
-    assert box("verify", **WANTED).code == 3
+    found = box("verify", **WANTED)
+    assert found.code == 3, found.text
+    assert [one for one in found.host["steps"] if "but it let in root" in str(one["message"])], found.text
     done = box("eve", "install", **WANTED)
     assert (done.code, done.host["status"]) == (0, "changed"), done.text
     assert {step["resource"] for step in done.host["steps"] if step["status"] == "changed"} == {"eve:database"}
