@@ -138,6 +138,7 @@ class Options:
     timeout: float | None = None
     ask_sudo_password: bool = False
     limit: str | None = None
+    persist: str | None = None
 
     def over(self, before: Options) -> Options:
         """These, with what only `before` has: options given after the verb win over those before it."""
@@ -194,9 +195,25 @@ class Options:
             ) from None
 
     def targets(self, hosts: list[Host]) -> dict[str, Target]:
-        """How to reach each host, by name. Raises UsageError when a secret cannot be had."""
-        password = self.sudo_password()
-        return {host.name: host.target(self.timeout or TIMEOUT, password) for host in hosts}
+        """How to reach each host, by name. Raises UsageError when a secret cannot be had, or connections cannot be kept."""
+        password, persist = self.sudo_password(), self._persist()
+        targets = {host.name: host.target(self.timeout or TIMEOUT, password, persist) for host in hosts}
+        if any(target.persist for target in targets.values()):
+            from novaops.ssh import kept
+
+            kept.check_folder()
+        return targets
+
+    def _persist(self) -> int | None:
+        """Seconds; None where it is not given."""
+        if self.persist is None:
+            return None
+        from novaops.formats import names
+
+        try:
+            return names.duration(self.persist)
+        except ValueError as error:
+            raise UsageError(f"--persist {self.persist}", why=str(error), fix="--persist 60s") from None
 
 
 def _global_parameters() -> dict[str, inspect.Parameter]:
@@ -233,6 +250,15 @@ def _global_parameters() -> dict[str, inspect.Parameter]:
                     metavar="HOST,...",
                     help="Of the hosts that are meant only these; @failed: what failed last.",
                     rich_help_panel=panel,
+                ),
+            ],
+            None,
+        ),
+        "persist": (
+            Annotated[
+                str | None,
+                typer.Option(
+                    "--persist", metavar="TIME", help="Keep connections for so long, for the next call: 60s.", rich_help_panel=panel
                 ),
             ],
             None,

@@ -20,6 +20,7 @@ from novaops.facts.succeeds import Succeeds
 from novaops.model.plan import FreshLogin, Note, Plan, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.shell import whole
+from novaops.ssh.kept import open_to_change
 from novaops.ssh.session import ConnectionLost, Session
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class Convergence:
         """Carry the plan out, and whatever is found to be left of it, until a look finds nothing."""
         from novaops.engine.run import carry_out, new_run  # only here: a host that is right already need not wait for it
 
+        open_to_change(self._session)
         options, stale = self._options, 0
         now: set[str] = set()
         while True:
@@ -204,6 +206,7 @@ def _wait_for_the_guard(session: Session, options: RunOptions, progress: Progres
             "what another run has done waits for its fresh login, or is taken back", fix="leave out --no-wait to wait for its end"
         )
     progress(session.target.name, "waiting: what another run has done is not confirmed yet")
+    open_to_change(session)
     waits = f"for _ in $(seq {LONGEST_GUARD}); do {OPEN} || exit 0; sleep 1; done; exit 1\n"
     if session.run(whole(waits), timeout=LONGEST_GUARD + session.target.timeout).status:
         raise HostFailed(

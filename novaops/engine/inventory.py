@@ -48,6 +48,8 @@ class Access(BaseModel):
     known_hosts: str | None = None
     sudo_password: str | None = None
     """env:NAME, file:PATH or cmd:WORDS."""
+    persist: names.Duration | None = None
+    """How long a connection is kept for the next call, such as 60s."""
     groups: list[names.Name] = []
 
 
@@ -79,8 +81,8 @@ class Host:
     """Where each section was written: in the host, a group, or the defaults."""
     port: int | None = None
 
-    def target(self, timeout: float, sudo_password: Secret | None = None) -> Target:
-        """Raises UsageError when the sudo password cannot be had."""
+    def target(self, timeout: float, sudo_password: Secret | None = None, persist: int | None = None) -> Target:
+        """`persist`, in seconds, wins over the inventory's. Raises UsageError when the sudo password cannot be had."""
         reference = self.access.sudo_password
         if sudo_password is None and reference:
             sudo_password = secret_source.when_needed(reference)
@@ -88,6 +90,7 @@ class Host:
             *(self.name, self.address, self.port or self.access.port, self.access.user),
             *(self.access.identity, self.access.known_hosts, sudo_password),
             timeout=timeout,
+            persist=names.duration(self.access.persist or "0s") if persist is None else persist,
         )
 
 

@@ -122,10 +122,9 @@ class PeerHost:
         return self.session.target.name
 
     def connect(self) -> None:
-        """Connect and probe. Raises HostFailed, Unreachable."""
+        """Connect, where no kept connection will do, and probe. Raises HostFailed, Unreachable."""
         self.started = time.monotonic()
         self.progress(self.name, "connecting")
-        self.session.open()
         self.probe()
 
     def probe(self) -> None:

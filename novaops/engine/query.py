@@ -11,6 +11,7 @@ from novaops.engine import probe
 from novaops.engine.report import HostReport, failure
 from novaops.errors import HostFailed, InternalError, NovaopsError
 from novaops.model.question import Facts, Question
+from novaops.ssh import kept
 from novaops.ssh.session import Session
 from novaops.ssh.target import Target
 
@@ -31,21 +32,27 @@ def ask_host(target: Target, questions: Sequence[Question[Any]], details: Callab
     def work(session: Session) -> HostReport:
         return HostReport(target.name, "unchanged", details=details(ask(session, questions)))
 
-    return with_session(target, silent, work)
+    return with_session(target, silent, work, looks=True)
 
 
-def with_session(target: Target, progress: Progress, work: Callable[[Session], HostReport]) -> HostReport:
-    """The report of `work` on a session of its own, with the execs and seconds it took. Every error becomes a value of the report."""
+def with_session(target: Target, progress: Progress, work: Callable[[Session], HostReport], *, looks: bool = False) -> HostReport:
+    """The report of `work` on a session of its own, with the execs and seconds it took. Every error becomes a value of the report.
+
+    `looks`: the work only asks, so that a kept connection will do; else the session is open.
+    """
     started = time.monotonic()
     session = Session(target)
     try:
         progress(target.name, "connecting")
-        with session:
-            report = work(session)
+        if not looks:
+            session.open()
+        report = work(session)
     except NovaopsError as error:
         report = failure(target.name, error)
     except Exception as error:  # noqa: BLE001 - one host's bug must not take the other hosts' reports away
         report = failure(target.name, InternalError(error))
+    finally:
+        session.close()
     return replace(report, execs=session.execs, seconds=time.monotonic() - started)
 
 
@@ -56,7 +63,8 @@ def ask(session: Session, questions: Sequence[Question[Any]], *, root: bool = Tr
     """
     asked = probe.families(questions)
     mark = probe.boundary()
-    output = session.run(probe.script(asked, mark), root=root)
+    script = probe.script(asked, mark)
+    output = kept.look(session, script) if root else session.run(script, root=False)
     if mark not in output.stdout:
         raise HostFailed(
             f"{session.target} did not run the probe (exit status {output.status})",

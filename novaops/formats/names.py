@@ -76,6 +76,20 @@ def reached(address: str) -> str:
     return address if not found.is_unspecified else "127.0.0.1" if found.version == 4 else "::1"  # noqa: PLR2004 - IPv4
 
 
+def duration(text: str) -> int:
+    """Seconds, of a time such as 60s, 5m or 1h; an hour is the most. Raises ValueError."""
+    match = re.fullmatch(r"(?P<number>[0-9]{1,4})(?P<unit>[smh])", text, re.ASCII)
+    seconds = int(match["number"]) * {"s": 1, "m": 60, "h": 3600}[match["unit"]] if match else -1
+    if not 0 <= seconds <= 3600:  # noqa: PLR2004 - an hour
+        raise ValueError(f'"{text}" is no time such as 60s or 5m, of 1h at most')
+    return seconds
+
+
+def _as_written(text: str) -> str:
+    duration(text)
+    return text
+
+
 def is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text)
@@ -216,4 +230,5 @@ ServerName = Annotated[str, AfterValidator(server_name)]
 IpAddress = Annotated[str, AfterValidator(ip_address)]
 MountOption = Annotated[str, AfterValidator(mount_option)]
 Network = Annotated[str, AfterValidator(network)]
+Duration = Annotated[str, AfterValidator(_as_written)]
 Owner = Annotated[str, AfterValidator(owner)]

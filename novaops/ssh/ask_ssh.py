@@ -31,6 +31,11 @@ def ask(asked: Destination, seconds: float) -> ClientConfig:
     return _ask(asked, seconds, home, _version(Path(home) / ".ssh/config"))
 
 
+def forget_answers() -> None:
+    """Ask anew from now on: for a process that lives long, since what the configuration includes may change."""
+    _ask.cache_clear()
+
+
 @functools.lru_cache(maxsize=4096)
 def _ask(asked: Destination, seconds: float, home: str, _: object) -> ClientConfig:
     local = Local(home, getpass.getuser(), os.getuid(), socket.gethostname(), os.environ.copy())

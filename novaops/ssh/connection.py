@@ -24,6 +24,7 @@ from novaops.ssh.explain import Place, explain
 from novaops.ssh.host_keys import check_host_key, known_entries
 from novaops.ssh.login import Login
 from novaops.ssh.login_keys import LoginKeys
+from novaops.ssh.route import route
 from novaops.ssh.target import Target
 from novaops.ssh.transport import HostTransport, PasswordFirst, made_for
 
@@ -70,8 +71,16 @@ def connect(
         elif target.identity:
             login.keys.only = target.identity
         _open(connection, login, last, way, gateway)
-    _limit_unacknowledged(connection.transport.sock, target.timeout)
+    limit_unacknowledged(connection, target.timeout)
     return connection
+
+
+def check_again(connection: Connection, target: Target) -> None:
+    """Raises UnknownHostKey or ChangedHostKey where the key of a host on the way is not known any more."""
+    places = _places(target, Way(route(target), None))
+    for place, hop in zip(reversed(places), hops(connection), strict=True):
+        key = hop.transport.get_remote_server_key()
+        check_host_key(place, key.get_name(), key.asbytes())
 
 
 def close(connection: Connection) -> None:
@@ -202,10 +211,11 @@ def _open(connection: Connection, login: Login, place: Place, way: Way, gateway:
         raise explained from error
 
 
-def _limit_unacknowledged(sock: object, seconds: float) -> None:
+def limit_unacknowledged(connection: Connection, seconds: float) -> None:
     """Close the connection when sent bytes are not acknowledged for so long: on a dead link, sending a large script would hang.
 
     Linux only, and neither through a jump host nor a ProxyCommand. There the missing answer ends it.
     """
+    sock = connection.transport.sock
     if isinstance(sock, socket.socket) and sock.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(seconds * 1000))

@@ -22,6 +22,8 @@ class Target:
     """Log in with it only; None: by key."""
     timeout: float = 30.0
     """Seconds to wait for the connection, the banner, the login, and each answer."""
+    persist: float = 0.0
+    """Seconds for which a connection is kept after its last use; 0 for not at all."""
 
     def __str__(self) -> str:
         return self.name if self.name == self.address else f"{self.name} ({self.address})"

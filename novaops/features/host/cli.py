@@ -102,6 +102,25 @@ def trust(
 
 
 @verb(app)
+def forget(options: Options, hosts: Hosts = None) -> int:
+    """End the connections that --persist keeps: to these hosts, or all there are."""
+    from novaops.cli import output
+    from novaops.cli.options import TIMEOUT
+    from novaops.ssh import kept
+
+    ended: dict[str, int] = {}
+    if hosts or options.limit:
+        known, _ = options.known()
+        ended = {host.name: kept.forget([kept.destination(host.target(TIMEOUT))]) for host in known.find(hosts or [])}
+    number = sum(ended.values()) if ended else kept.forget(None)
+    if options.json:
+        output.document({"hosts": [{"host": name, "ended": its} for name, its in ended.items()], "ended": number, "exit_code": 0})
+    else:
+        output.line(f"{number} connection{'' if number == 1 else 's'} ended" if number else "no connection was kept")
+    return 0
+
+
+@verb(app)
 def ssh_config(options: Options, hosts: Hosts = None) -> int:
     """The inventory as a piece of ssh_config: novaops host ssh-config >> ~/.ssh/config.d/novaops."""
     from novaops.cli import output

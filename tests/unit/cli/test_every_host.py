@@ -21,6 +21,7 @@ CALLS: dict[str, tuple[str, Sequence[str]]] = {
     "host check": (ALL, ()),
     "host trust": (ALL, ()),
     "host ssh-config": (ALL, ()),
+    "host forget": (ALL, ()),
     "disk ls": (ALL, ()),
     "disk mount": (ALL, ("--path", "/mnt/data")),
     "disk grow": (ALL, ("--path", "/mnt/data")),
@@ -59,7 +60,7 @@ CALLS: dict[str, tuple[str, Sequence[str]]] = {
 HOST_LAST = {"eve image add", "eve image rm"}
 """Verbs whose HOST stands behind another word, and may be left out: they are for one host."""
 
-CONTACTS_NOBODY = {"host ls", "host ssh-config"}
+CONTACTS_NOBODY = {"host ls", "host ssh-config", "host forget"}
 
 INVENTORY = """\
 defaults: {{port: {port}, known_hosts: known_hosts, user: root}}
