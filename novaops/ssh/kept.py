@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import socket
-import stat
 import struct
 import subprocess
 import sys
@@ -104,7 +103,7 @@ def check_folder() -> None:
         found = path.lstat()
     except OSError as error:
         raise UsageError(f"--persist needs the folder {path}", why=error.strerror or str(error)) from None
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+    if found.st_uid != os.geteuid() or found.st_mode & 0o077:  # which a link has
         why = "It has to be a folder that is yours, with mode 0700: who can write it could answer in the place of a host."
         raise UsageError(f"--persist cannot use {path}", why=why, fix=f"look at it, and remove it: rm -r {path}")
 

@@ -107,13 +107,17 @@ def test_the_second_call_logs_in_no_more(host: Host, call: Call) -> None:
     assert (code, report["execs"], logins(host), len(host.execs)) == (0, 1, 2, 2), "one login was the call's own, one the keeper's"
 
 
+def channels(host: Host) -> list[int]:
+    """How many are open on each connection."""
+    return [len(one._channels) for one in host._transports]  # type: ignore[attr-defined]
+
+
 def test_the_next_channel_is_open_before_it_is_needed(host: Host, target: Target) -> None:
     """To open one costs a round trip."""
+    kept.keep(target)
+    assert wait_until(lambda: channels(host) == [1], 20)
     hold(target)
-    (transport,) = host._transports
-    assert wait_until(lambda: len(transport._channels) == 1, 10)
-    hold(target)
-    assert wait_until(lambda: len(transport._channels) == 1, 10)
+    assert wait_until(lambda: channels(host) == [1], 20)
 
 
 def test_without_it_nothing_is_kept(host: Host, call: Call, runtime: Path) -> None:
@@ -323,11 +327,24 @@ SECRET = Secret("wired-Fjord-8-kite")
 def test_a_sudo_password_never_gets_to_the_keeper(
     host: Host, target: Target, call: Call, runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[dict[str, Any]] = []
+
+    def telling(send: Callable[..., Any]) -> Callable[..., Any]:
+        def tell(line: socket.socket, message: dict[str, Any], *more: float) -> Any:
+            told.append(message)
+            return send(line, message, *more)
+
+        return tell
+
+    for name in ("_tell", "_asked"):
+        monkeypatch.setattr(kept, name, telling(getattr(kept, name)))
     monkeypatch.setenv("SUDO_PASSWORD", SECRET.reveal())
     write_inventory(host, sudo_password="env:SUDO_PASSWORD")  # noqa: S106 - where it is
     call()
     call()
     assert logins(host) == 2, "root needs none, so that its connection is kept"
+    assert [set(message) & {"keep", "look"} for message in told] == [{"keep"}, {"look"}]
+    assert SECRET.reveal() not in json.dumps(told)
     (process,) = keepers(runtime)
     held = memory(process)
     assert kept.name_of(target, route(target)).encode() in held, "what it was told is found"
@@ -362,6 +379,7 @@ def test_a_host_that_says_nothing_any_more(host: Host, target: Target, call: Cal
     host.falls_silent()
     code, report = call("history", "box", "--timeout", "1")
     assert (code, report["status"], report["execs"]) == (0, "unchanged", 2)
+    assert call()[1]["execs"] == 1, "it is not used again"
 
 
 @pytest.mark.fault("connections that break")
@@ -419,10 +437,16 @@ def test_a_keeper_that_is_killed_while_it_looks(host: Host, target: Target, runt
 
 def test_two_calls_at_once(host: Host, target: Target, runtime: Path) -> None:
     """Each script waits for the other one. Both go over the one connection, and one keeper was started."""
-    both = [threading.Thread(target=kept.keep, args=(replace(target, name=name),)) for name in ("one", "two")]
-    for thread in both:
+    begin = threading.Barrier(8)
+
+    def keep() -> None:
+        begin.wait()
+        kept.keep(target)
+
+    many = [threading.Thread(target=keep) for _ in range(begin.parties)]
+    for thread in many:
         thread.start()
-    for thread in both:
+    for thread in many:
         thread.join()
     hold(target)
     assert (logins(host), len(keepers(runtime))) == (1, 1)
