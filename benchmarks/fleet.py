@@ -46,7 +46,7 @@ def main() -> None:
         os.environ["XDG_STATE_HOME"] = f"{folder}/state"
         lab = Lab(Path(folder) / ".lab")
         try:
-            host = lab.up("reference", "container")
+            host = lab.up("fleet", "container", count=given.hosts)
             print(f"{platform.machine()}, {os.cpu_count()} processors, {given.hosts} hosts, {given.rounds} rounds, medians\n")
             print("| | seconds | memory | right |\n|---|---|---|---|")
             right = [
@@ -75,8 +75,8 @@ def row(host: LabHost, folder: Path, rounds: int, parallel: int, counts: dict[st
 
 def by_ssh(made: Fleet, host: LabHost) -> list[str]:
     options = f"-F none -i {host.identity} -o UserKnownHostsFile={made.known_hosts} -o IdentitiesOnly=yes -o IdentityAgent=none"
-    ports = " ".join(map(str, made.ports.values()))
-    return ["sh", "-c", f"printf '%s\\n' {ports} | xargs -P {SSH_AT_ONCE} -I PORT ssh {options} -p PORT root@127.0.0.1 true"]
+    places = " ".join(f"ssh://root@{address}:{port}" for address, port in made.places.values())
+    return ["sh", "-c", f"printf '%s\\n' {places} | xargs -P {SSH_AT_ONCE} -I PLACE ssh {options} PLACE true"]
 
 
 def judged(made: Fleet, out: str) -> bool:

@@ -14,10 +14,10 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The host's name in th
 
 
 @verb(app)
-def up(
+def up(  # noqa: PLR0913 - each is an option
     options: Options,
     *,
-    kind: Annotated[str, typer.Option(help="vm, or container (needs root).")] = "vm",
+    kind: Annotated[str | None, typer.Option(help="vm, or container (needs root) [default: vm; container with --count].")] = None,
     name: Annotated[str, typer.Option(help="What it is called, in lab.yaml too.")] = "lab",
     release: Annotated[str, typer.Option(help="Debian's release: bookworm or trixie.")] = "bookworm",
     disk: Annotated[
@@ -26,6 +26,9 @@ def up(
     nested: Annotated[bool, typer.Option("--nested/--no-nested", help="Let the VM run VMs itself.")] = False,
     cloud: Annotated[str | None, typer.Option(help="Look like a host of google, alibaba or oracle (VM).")] = None,
     memory: Annotated[int, typer.Option(min=256, metavar="MIB", help="Its memory (VM).")] = 512,
+    count: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="A fleet: N hosts in lab.yaml, all of them ports of one container.")
+    ] = 0,
 ) -> int:
     """Make a host, or start the one of that name; it is in lab.yaml and trusted when this ends."""
     from novaops.cli import output
@@ -38,19 +41,22 @@ def up(
     with output.progress([name]) as tell:
         host = lab.up(
             name,
-            kind_named(kind),
+            kind_named(kind or ("container" if count else "vm")),
             release,
             disks,
             nested=nested,
             cloud=cloud,
             memory_mb=memory,
+            count=count,
             on_progress=lambda doing: tell(name, doing),
         )
     if options.json:
         output.document(host.as_json())
     else:
         output.line(f"{name}: {host.kind} at {host.address} port {host.port}; log in with: novaops lab ssh {name}")
-        output.line(f"{lab.inventory.name} leads to it: novaops host facts {name} -i {lab.inventory.name}")
+        output.line(
+            f"{lab.inventory.name} leads to {f'its {count} ports' if count else 'it'}: novaops host facts {name} -i {lab.inventory.name}"
+        )
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from novaops.lab.host import LabHost
 from novaops.lab.image import Image
-from novaops.lab.network import network_up
+from novaops.lab.network import fleet_down, fleet_up, network_up
 from novaops.lab.process import start, wait_until
 from novaops.lab.requirements import SYSTEM_PATH, program
 
@@ -61,6 +61,8 @@ class Container(LabHost):
             nspawn = command_line(self._machine, network.bridge)
             command = [program("unshare"), "--mount", "sh", "-c", SUPERVISE, "sh", *nspawn]
             self._save(start(command, self.directory, self.directory / "process.log", environment))
+        if self.state.spec.count:
+            fleet_up(network.bridge, self.name, self.address, list(self.endpoints.values()))
         self.wait_for_ssh(on_progress)
 
     def stop(self) -> None:
@@ -68,6 +70,8 @@ class Container(LabHost):
         process = self.state.process
         if process is None:
             return
+        if self.state.spec.count:
+            fleet_down(self._machine.removesuffix(f"-{self.name}"), self.name)
         while process.alive and (init := _init_of(process.pid)) is not None:
             os.kill(init, signal.SIGKILL)
             if wait_until(lambda: not process.alive, 5):

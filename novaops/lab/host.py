@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 BOOT_DEADLINE_S = 300
 """A VM under software emulation on a busy machine of two cores has been seen to need a third of it."""
 
+FLEET_PORT = 10_000
+"""The first port of a simulated fleet."""
+
 BANNER_S = 2
 """Seconds for the banner of sshd. Short: a connection made before the guest's network is up never recovers."""
 
@@ -42,6 +45,8 @@ class Spec:
     nested: bool = False
     cloud: str | None = None
     memory_mb: int = 512
+    count: int = 0
+    """So many hosts in the inventory, each of them a port of this one (containers only); 0: this host itself."""
 
 
 @dataclass
@@ -100,6 +105,12 @@ class LabHost(ABC):
     @property
     def port(self) -> int:
         return self.state.port
+
+    @property
+    def endpoints(self) -> dict[str, int]:
+        """The ports that lead to its sshd, by the names of the inventory: one, or those of a simulated fleet."""
+        count = self.state.spec.count
+        return {f"{self.name}-{number + 1:04}": FLEET_PORT + number for number in range(count)} or {self.name: self.port}
 
     @property
     def identity(self) -> Path:

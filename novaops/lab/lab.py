@@ -52,7 +52,7 @@ class Lab:
     def identity(self) -> Path:
         return self.directory / IDENTITY
 
-    def up(  # each is an option of `novaops lab up`
+    def up(  # noqa: PLR0913 - each is an option of `novaops lab up`
         self,
         name: str = "lab",
         kind: Kind = "vm",
@@ -62,6 +62,7 @@ class Lab:
         nested: bool = False,
         cloud: str | None = None,
         memory_mb: int = 512,
+        count: int = 0,
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> LabHost:
         """Make a host, or start the one of that name; return when it takes ssh.
@@ -70,7 +71,7 @@ class Lab:
         Raises UsageError for what cannot be asked for, NovaopsError when this machine lacks a program, HostFailed when it
         does not boot; then nothing of it is left.
         """
-        spec = Spec(name, kind, release, tuple(disks), nested, cloud, memory_mb)
+        spec = Spec(name, kind, release, tuple(disks), nested, cloud, memory_mb, count)
         _validate(spec)
         require(kind)
         with self._locked(name):
@@ -159,6 +160,8 @@ class Lab:
                 network = network_up(self.directory)
                 address, port = network.free_address(host.address for host in self.hosts()), 22
                 files += network_files(address, network)
+                if spec.count:
+                    files.append(Entry("etc/ssh/sshd_config.d/fleet.conf", b"MaxStartups 2000\n"))
             else:
                 address, port = "127.0.0.1", free_port()
             state = State(spec, str(image.directory), address, port)
@@ -209,7 +212,8 @@ def host_files(name: str, host_key: Path, authorized: str) -> list[Entry]:
 
 def known_hosts_text(hosts: Iterable[LabHost]) -> str:
     """The known_hosts file that trusts exactly these hosts."""
-    return "".join(known_hosts_line(host.address, host.port, host.host_key) + "\n" for host in hosts)
+    places = [(host, port) for host in hosts for port in dict.fromkeys((host.port, *host.endpoints.values()))]
+    return "".join(known_hosts_line(host.address, port, host.host_key) + "\n" for host, port in places)
 
 
 def inventory_text(hosts: Iterable[LabHost], folder: str) -> str:
@@ -219,11 +223,19 @@ def inventory_text(hosts: Iterable[LabHost], folder: str) -> str:
         "# Written by `novaops lab`; gone with `novaops lab down`.",
         f"defaults: {{user: root, identity: {identity}, known_hosts: {known_hosts}}}",
         "hosts:",
-        *(f"  {host.name}: {{address: {host.address}, port: {host.port}, groups: [{host.kind}]}}" for host in hosts),
+        *(
+            f"  {name}: {{address: {host.address}, port: {port}, groups: [{', '.join(_groups(host))}]}}"
+            for host in hosts
+            for name, port in host.endpoints.items()
+        ),
     ]
     if lines[-1] == "hosts:":
         lines[-1] = "hosts: {}"
     return "\n".join(lines) + "\n"
+
+
+def _groups(host: LabHost) -> list[str]:
+    return [host.kind, host.name] if host.state.spec.count else [host.kind]
 
 
 def _replace(path: Path, text: str) -> None:
@@ -239,3 +251,7 @@ def _validate(spec: Spec) -> None:
         raise UsageError(f"the lab knows no cloud {spec.cloud!r}", fix=f"one of: {', '.join(CLOUDS)}")
     if spec.kind == "container" and (spec.disks or spec.nested or spec.cloud):
         raise NovaopsError("a container has no disks, no nested virtualization and no cloud", fix="--kind vm")
+    if spec.count and spec.kind != "container":
+        raise UsageError("--count is for containers: its hosts are ports of one", fix="leave out --kind vm")
+    if spec.count and spec.name == spec.kind:
+        raise UsageError(f"{spec.name!r} is a group of lab.yaml", fix="another --name")

@@ -15,7 +15,7 @@ from novaops.lab.initrd import Entry
 from novaops.lab.requirements import program
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _PREFIX = "nova-"
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
@@ -98,6 +98,27 @@ table ip {network.bridge} {{
     }}
 }}
 """
+
+
+def fleet_up(bridge: str, name: str, address: str, ports: Sequence[int]) -> None:
+    """Lead these neighbouring ports of a container to its sshd, for this machine alone. Those of before are gone."""
+    table = f"{bridge}-{name}"
+    rules = f"""\
+add table ip {table}
+delete table ip {table}
+table ip {table} {{
+    chain fleet {{
+        type nat hook output priority -100;
+        ip daddr {address} tcp dport {ports[0]}-{ports[-1]} dnat to {address}:22
+    }}
+}}
+"""
+    _run(["nft", "-f", "-"], rules)
+
+
+def fleet_down(bridge: str, name: str) -> None:
+    """Take those ports away. Nothing happens when there are none."""
+    _run(["nft", "-f", "-"], f"add table ip {bridge}-{name}\ndelete table ip {bridge}-{name}\n")
 
 
 def network_files(address: str, network: Network) -> list[Entry]:

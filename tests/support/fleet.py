@@ -22,6 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from novaops.lab.host import LabHost
+from novaops.lab.keys import known_hosts_line
+
 KINDS = ("fine", "dead", "slow", "refuses", "changed", "drips")
 """dead: no answer to a connection. slow: every byte is late. refuses: the port is closed. changed: another host key than the known
 one. drips: it greets without end, a line now and then."""
@@ -124,7 +127,8 @@ class Fleet:
     """The endpoints by name, in the order of the inventory that leads to them."""
 
     kinds: Mapping[str, str]
-    ports: Mapping[str, int]
+    places: Mapping[str, tuple[str, int]]
+    """The address and the port of each."""
     folder: Path
 
     @property
@@ -154,18 +158,24 @@ def counts_of(number: int, share: float = 0.05) -> dict[str, int]:
 
 @contextmanager
 def fleet(folder: Path, host: Any, counts: Mapping[str, int], section: str) -> Iterator[Fleet]:
-    """Endpoints that lead to `host` of the lab, in an inventory in which each has `section`. Sick ones stand between the others."""
-    words = [sys.executable, __file__, host.address, str(host.port), *(f"{kind}={count}" for kind, count in counts.items())]
+    """Endpoints that lead to `host` of the lab, in an inventory in which each has `section`. Sick ones stand between the others.
+
+    Where the host was made with `--count`, fine ones are ports of its own.
+    """
+    own = [(host.address, port) for port in host.endpoints.values()][: counts.get("fine", 0)] if isinstance(host, LabHost) else []
+    left = {**counts, "fine": counts.get("fine", 0) - len(own)}
+    words = [sys.executable, __file__, host.address, str(host.port), *(f"{kind}={count}" for kind, count in left.items())]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin
         assert process.stdout
         try:
             ports = json.loads(process.stdout.readline())
-            endpoints = [(kind, port) for kind, of_kind in ports.items() for port in of_kind]
+            endpoints = [("fine", place) for place in own]
+            endpoints += [(kind, ("127.0.0.1", port)) for kind, of_kind in ports.items() for port in of_kind]
             random.Random(5).shuffle(endpoints)  # noqa: S311 - the same order each time
             names = [f"host{number:04}" for number in range(len(endpoints))]
             kinds = {name: kind for name, (kind, _) in zip(names, endpoints, strict=True)}
-            made = Fleet(kinds, {name: port for name, (_, port) in zip(names, endpoints, strict=True)}, folder)
+            made = Fleet(kinds, {name: place for name, (_, place) in zip(names, endpoints, strict=True)}, folder)
             _write(made, host, section)
             yield made
         finally:
@@ -177,10 +187,13 @@ def _write(made: Fleet, host: Any, section: str) -> None:
     algorithm, key = host.host_key.split()[:2]
     raw = base64.b64decode(key)
     other = base64.b64encode(raw[:-1] + bytes([raw[-1] ^ 1])).decode()
-    lines = [f"[127.0.0.1]:{port} {algorithm} {other if made.kinds[name] == 'changed' else key}\n" for name, port in made.ports.items()]
+    lines = [
+        known_hosts_line(address, port, f"{algorithm} {other if made.kinds[name] == 'changed' else key}") + "\n"
+        for name, (address, port) in made.places.items()
+    ]
     made.known_hosts.write_text("".join(lines), "utf-8")
-    hosts = "".join(f"  {name}: {{port: {port}}}\n" for name, port in made.ports.items())
-    defaults = f"{{address: 127.0.0.1, user: root, identity: '{host.identity}', known_hosts: known_hosts, {section}}}"
+    hosts = "".join(f"  {name}: {{address: {address}, port: {port}}}\n" for name, (address, port) in made.places.items())
+    defaults = f"{{user: root, identity: '{host.identity}', known_hosts: known_hosts, {section}}}"
     made.inventory.write_text(f"defaults: {defaults}\nhosts:\n{hosts}", "utf-8")
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,6 +141,30 @@ def test_vm(lab: Lab) -> None:
     assert not host.running
     assert lab.down() == ["lab"]
     assert left_behind(lab) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or bool(missing_packages("container")), reason="needs root, systemd-nspawn and mmdebstrap")
+def test_a_fleet_of_one_container(tmp_path: Path) -> None:
+    def novaops(*words: str) -> str:
+        return subprocess.run([sys.executable, "-m", "novaops", *words], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    def tables() -> str:
+        return subprocess.run(["nft", "list", "tables"], check=True, capture_output=True, text=True).stdout
+
+    lab = Lab(tmp_path / ".lab")
+    try:
+        novaops("lab", "up", "--count", "50", "--name", "web")
+        network = json.loads((lab.directory / "network.json").read_text())
+        assert f"{network['bridge']}-web" in tables()
+        assert novaops("lab", "ssh", "web", "--", "echo", "in") == "in\n"
+        for _ in range(2):
+            found = json.loads(novaops("-i", "lab.yaml", "--json", "host", "facts", "web"))["hosts"]
+            assert [(host["host"], host["status"]) for host in found] == [(f"web-{number:04}", "unchanged") for number in range(1, 51)]
+            novaops("lab", "reset", "web")
+    finally:
+        novaops("lab", "down")
+    assert network["bridge"] not in tables()
+    assert not lab.inventory.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or bool(missing_packages("container")), reason="needs root, systemd-nspawn and mmdebstrap")

@@ -21,7 +21,7 @@ from novaops.lab.lab import Lab, inventory_text, known_hosts_text
 from novaops.lab.network import Network, masquerade
 from novaops.lab.process import Process, start, wait_until
 from novaops.lab.qemu import command_line, devices
-from novaops.lab.recipe import Recipe, debian_sources, kind_named
+from novaops.lab.recipe import Kind, Recipe, debian_sources, kind_named
 from novaops.lab.requirements import missing_packages
 from novaops.lab.vm import VirtualMachine
 
@@ -177,6 +177,24 @@ def test_lab_yaml_and_known_hosts_lead_to_the_hosts(tmp_path: Path) -> None:
     assert inventory["hosts"]["web"] == {"address": "127.0.0.1", "port": 2222, "groups": ["vm"]}
     assert yaml.safe_load(inventory_text([], ".lab"))["hosts"] == {}
     assert known_hosts_text(hosts).splitlines()[1] == "[127.0.0.1]:2222 ssh-ed25519 AAAAdb"
+
+
+def test_a_fleet_is_many_hosts_of_lab_yaml(tmp_path: Path) -> None:
+    fleet = host(tmp_path, "web")
+    fleet.state.spec = replace(fleet.state.spec, kind="container", count=2)
+    inventory = pytest.importorskip("yaml").safe_load(inventory_text([fleet], ".lab"))
+    groups = ["container", "web"]
+    assert inventory["hosts"] == {
+        "web-0001": {"address": "127.0.0.1", "port": 10000, "groups": groups},
+        "web-0002": {"address": "127.0.0.1", "port": 10001, "groups": groups},
+    }
+    assert [line.split()[0] for line in known_hosts_text([fleet]).splitlines()] == [f"[127.0.0.1]:{port}" for port in (2222, 10000, 10001)]
+
+
+@pytest.mark.parametrize(("name", "kind", "says"), [("web", "vm", "--count is for containers"), ("container", "container", "is a group")])
+def test_a_fleet_is_ports_of_a_container(tmp_path: Path, name: str, kind: Kind, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        Lab(tmp_path / ".lab").up(name, kind, count=2)
 
 
 def test_state_comes_back_as_it_was_written(tmp_path: Path) -> None:
