@@ -11,6 +11,7 @@
     │   ├── RolledBack                1     a fresh login did not work, and the host rolled the change back
     │   ├── WaitingForPeer            1     something needs what another host does not have yet
     │   ├── GoingOn                   1     interrupted: a run goes on by itself on the host
+    │   ├── Unknown                   1     who worked on the host did not say what came of it
     │   └── NotBegun                  1     nothing was done on the host, because the command ended before
     ├── Refused                       4     going on could lose data or cut someone off
     └── Unreachable                   5     no ssh session: network, host key or login
@@ -106,6 +107,10 @@ class WaitingForPeer(HostFailed):
 
 class GoingOn(HostFailed):
     code = "going-on"
+
+
+class Unknown(HostFailed):
+    code = "unknown"
 
 
 class NotBegun(HostFailed):

@@ -45,6 +45,10 @@ Serial = Annotated[
 StopAfter = Annotated[int | None, typer.Option(min=1, metavar="N", help="Begin no host any more once so many have failed.")]
 Shard = Annotated[str | None, typer.Option(metavar="I/N", help="The I-th of N parts of the hosts only; the others are for other machines.")]
 
+Executor = Annotated[
+    str | None, typer.Option(metavar="dask://HOST:PORT", help="Let the workers of a dask cluster work on the hosts (docs/fleet.md).")
+]
+
 Only = Annotated[str | None, typer.Option("--only", metavar="SECTION,...", help="These sections only.")]
 
 
@@ -306,7 +310,7 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., i
         def call(context: typer.Context, **values: Any) -> None:
             options = Options(**{name: context.params[name] for name in GLOBAL_OPTIONS}).over(context.find_root().obj)
             whole = {name: group(**{one.name: values.pop(one.name) for one in members[name]}) for name, group in groups.items()}
-            raise typer.Exit(_guarded(options, functools.partial(function, options, **values, **whole)))
+            raise typer.Exit(guarded(options, functools.partial(function, options, **values, **whole)))
 
         call.__doc__ = function.__doc__
         call.__name__ = function.__name__
@@ -322,7 +326,7 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., i
     return decorate
 
 
-def _guarded(options: Options, work: Callable[[], int | None]) -> int:
+def guarded(options: Options, work: Callable[[], int | None]) -> int:
     """The exit code of `work`. Whatever goes wrong ends here, as a sentence."""
     try:
         return work() or 0

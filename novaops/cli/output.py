@@ -35,6 +35,7 @@ STYLES = {
     "refused": "bold magenta",
     "unreachable": "bold red",
     "going_on": "yellow",
+    "unknown": "bold red",
 }
 
 
@@ -70,9 +71,9 @@ def show(
     return code
 
 
-def show_merged(reports: Sequence[HostReport], errors: Sequence[NovaopsError]) -> None:
+def show_merged(reports: Sequence[HostReport], errors: Sequence[NovaopsError], *, diff: bool = False) -> None:
     """Print reports that were made elsewhere, and what is wrong with whole parts of them."""
-    _show_lines(report.lines(reports))
+    _show_lines(report.lines(reports, diff=diff))
     for error in errors:
         _show_lines(report.error_lines(error))
     line(report.summary(reports))

@@ -62,11 +62,13 @@ def converge_hosts(
     section: str | None = None,
     diff: bool = False,
     remarks: Mapping[str, Sequence[Note]] | None = None,
+    words_of_batch: Mapping[str, Any] | None = None,
 ) -> int:
     """Converge the hosts that the words mean, each with what is `wanted` of it, and show how it went. Gives the exit code.
 
     What is wanted of all hosts is known before the first one is contacted; `remarks` are further notes by host, which `wanted` may
-    have made. Raises InventoryError; UsageError also where nothing is wanted of any host: nothing done is not success.
+    have made. `words_of_batch` is what a worker of the run's executor has to know of the verb. Raises InventoryError; UsageError
+    also where nothing is wanted of any host: nothing done is not success.
     """
     started = time.monotonic()
     known, playbooks = options.known()
@@ -74,6 +76,10 @@ def converge_hosts(
     if not any(resources for _, resources in desired):
         raise _fits_none(remarks) if remarks else _nothing_wanted(known, [host.name for host, _ in desired], section)
     desired = _of_shard(run, desired)
+    if run.executor and words_of_batch is not None:
+        from novaops.cli.elsewhere import converge_elsewhere
+
+        return converge_elsewhere(options, run, known, together({host.name: its for host, its in desired}), words_of_batch, diff=diff)
     targets = options.targets([host for host, _ in desired])
     code = None
     with output.progress(list(targets)) as tell:

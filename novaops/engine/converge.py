@@ -24,6 +24,7 @@ from novaops.ssh.kept import open_to_change
 from novaops.ssh.session import ConnectionLost, Session
 
 if TYPE_CHECKING:
+    from novaops.engine.dask_client import Scheduler
     from novaops.engine.run import Outcome
 
 UNCONFIRMED = Succeeds(OPEN)
@@ -49,6 +50,8 @@ class RunOptions:
     guard: int = SECONDS
     """Seconds a host waits for the fresh login that confirms a change which could lock somebody out."""
     rollout: Rollout = ALL_AT_ONCE
+    executor: Scheduler | None = None
+    """Whose workers work on the hosts; None: this process does."""
     begun: Begun = field(default_factory=Begun, compare=False)
     """The runs of all hosts of the command."""
 

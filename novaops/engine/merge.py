@@ -78,7 +78,7 @@ def read(file: Path) -> Part:
     """Raises UsageError for what is no report of --json."""
     try:
         data = json.loads(file.read_text("utf-8"))
-        return Part(str(file), data, _Document.model_validate(data))
+        return part(data, str(file))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {file}", why=str(error)) from None
     except ValidationError as error:
@@ -87,6 +87,17 @@ def read(file: Path) -> Part:
     except (ValueError, RecursionError) as error:
         why = str(error) or "it cannot be read as JSON"
     raise UsageError(f"{file} is no report of novaops", why=why, fix="give what novaops apply --json printed, or plan, verify, undo")
+
+
+def part(data: dict[str, Any], file: str = "") -> Part:
+    """A document that is no file."""
+    return Part(file, data, _Document.model_validate(data))
+
+
+def worst(codes: Iterable[int]) -> int:
+    """Of several exit codes that of the whole."""
+    found, known = set(codes), (WORST_FIRST[0], _INTERRUPTED, *WORST_FIRST[1:])
+    return next((one for one in known if one in found), 0) if found <= set(known) else NovaopsError.exit_code
 
 
 def merge(parts: Sequence[Part], order: Iterable[str]) -> dict[str, Any]:
@@ -106,10 +117,8 @@ def merge(parts: Sequence[Part], order: Iterable[str]) -> dict[str, Any]:
     errors = [{"file": part.file, **part.read.error.model_dump()} for part in parts if part.read.error]
     errors += _missing(parts)
     codes = {part.read.exit_code for part in parts} | ({NovaopsError.exit_code} if errors else set())
-    known = (WORST_FIRST[0], _INTERRUPTED, *WORST_FIRST[1:])
-    code = next((one for one in known if one in codes), 0) if codes <= set(known) else NovaopsError.exit_code
     ordered = sorted(hosts.values(), key=lambda host: place.get(host["host"], len(place)))
-    return {"hosts": ordered, **({"errors": errors} if errors else {}), "exit_code": code}
+    return {"hosts": ordered, **({"errors": errors} if errors else {}), "exit_code": worst(codes)}
 
 
 def _missing(parts: Sequence[Part]) -> list[dict[str, str]]:

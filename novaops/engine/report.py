@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from novaops.engine.planner import fresh_logins
-from novaops.errors import GoingOn, NotBegun, NovaopsError, Refused, Unreachable, UsageError
+from novaops.errors import GoingOn, NotBegun, NovaopsError, Refused, Unknown, Unreachable, UsageError
 from novaops.model.plan import Change, Note, Risk, Step
 from novaops.shell import lines_of, quote
 
-Status = Literal["unchanged", "changed", "would_change", "failed", "refused", "unreachable", "rolled_back", "going_on", "not_begun"]
+Status = Literal[
+    "unchanged", "changed", "would_change", "failed", "refused", "unreachable", "rolled_back", "going_on", "unknown", "not_begun"
+]
 
 GLYPHS: dict[str, str] = {
     "unchanged": "✓",
@@ -23,6 +25,7 @@ GLYPHS: dict[str, str] = {
     "unreachable": "✘",
     "rolled_back": "✘",
     "going_on": "~",
+    "unknown": "?",
     "not_begun": " ",
     "skipped": " ",
 }
@@ -32,6 +35,7 @@ EXIT_CODES: dict[str, int] = {
     "failed": 1,
     "rolled_back": 1,
     "going_on": 1,
+    "unknown": 1,
     "not_begun": 1,
     "would_change": 3,
     "refused": 4,
@@ -80,7 +84,7 @@ class HostReport:
 
 def failure(host: str, error: NovaopsError, **counted: Any) -> HostReport:
     """The report of a host on which nothing could be planned or done."""
-    kinds: dict[type[NovaopsError], Status] = {Refused: "refused", GoingOn: "going_on", NotBegun: "not_begun"}
+    kinds: dict[type[NovaopsError], Status] = {Refused: "refused", GoingOn: "going_on", Unknown: "unknown", NotBegun: "not_begun"}
     found = next((status for kind, status in kinds.items() if isinstance(error, kind)), None)
     return HostReport(host, found or ("unreachable" if error.exit_code == Unreachable.exit_code else "failed"), error=error, **counted)
 

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from novaops.engine.begun import Begun
@@ -67,10 +67,14 @@ class Rollout:
     stop_after: int | None = None
     """No host is begun any more when so many have failed."""
     shard: Shard | None = None
+    only: frozenset[str] | None = None
+    """The hosts of a batch that an executor gave out; None: all."""
+    told: Callable[[HostReport], None] = field(default=lambda _: None, compare=False)
+    """Called with each host's report when it has ended, by a thread of its own."""
 
     def has(self, *together: str) -> bool:
-        """Whether these hosts, which stay together, are in the shard; without one all are."""
-        return self.shard is None or self.shard.has(together)
+        """Whether these hosts, which stay together, are in the shard and the batch; without one all are."""
+        return (self.shard is None or self.shard.has(together)) and (self.only is None or together[0] in self.only)
 
 
 ALL_AT_ONCE = Rollout()
@@ -146,6 +150,8 @@ class _RollOut:
         reports = group.reports()
         self._failed += [report.host for report in reports if report.exit_code not in RIGHT]
         self._done[number] = reports
+        for report in reports:
+            self._rollout.told(report)
         if len(self._groups) > 1:
             for report in reports:
                 self._progress(report.host, words(report.status))

@@ -61,6 +61,8 @@ class Relay:
         self._tls = tls
         self.connections = 0
         self.passed = {"up": 0, "down": 0}
+        self.kept: bytearray | None = None
+        """All bytes that passed, if it was set to a bytearray before."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self._links: set[_Link] = set()
@@ -172,6 +174,8 @@ class _Link:
             if now:
                 self._passed[direction] += len(now)
                 self._relay.passed[direction] += len(now)
+                if self._relay.kept is not None:
+                    self._relay.kept += now
                 writer.write(now)
                 with suppress(OSError):
                     await writer.drain()

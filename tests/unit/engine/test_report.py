@@ -29,11 +29,12 @@ LINE = ReportLine(
     "mount:/data", "changed", (Change("mounted", None, "UUID=1"), Change("options", "rw", "ro"), Change("fstab", "UUID=1 /data", None))
 )
 
-ORDER = ["failed", "rolled_back", "going_on", "not_begun", "refused", "unreachable", "would_change", "changed", "unchanged"]
+ORDER = ["failed", "rolled_back", "going_on", "unknown", "not_begun", "refused", "unreachable", "would_change", "changed", "unchanged"]
 CODES = {
     "failed": 1,
     "rolled_back": 1,
     "going_on": 1,
+    "unknown": 1,
     "not_begun": 1,
     "refused": 4,
     "unreachable": 5,
@@ -61,6 +62,7 @@ def test_every_status_has_its_code_its_glyph_and_its_word() -> None:
         "unreachable": ("✘", "unreachable"),
         "rolled_back": ("✘", "rolled back"),
         "going_on": ("~", "going on"),
+        "unknown": ("?", "unknown"),
         "not_begun": (" ", "not begun"),
     }
 

@@ -1,0 +1,60 @@
+"""What of --executor needs no cluster: addresses, batches, and what has to be the same on every machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from novaops.engine.dask_client import Scheduler, _refuse_unsafe, batches
+from novaops.engine.dask_worker import _digest, difference, take
+from novaops.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    "text", ["", "dask://", "dask://host", "tcp://host:1", "dask://host:1/", "dask://user@host:1", "dask://a:b:1", "dask://host:123456"]
+)
+def test_what_is_no_scheduler(text: str) -> None:
+    with pytest.raises(UsageError, match="is no scheduler"):
+        Scheduler.read(text)
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "tcp://127.9.9.9:1", "tcp://[::1]:1", "tcp://localhost:1", "tls://192.0.2.1:1"])
+def test_addresses_that_nobody_else_reaches(address: str) -> None:
+    _refuse_unsafe("it", address)
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp://192.0.2.1:1", "tcp://0.0.0.0:1", "tcp://localhost.example:1", "tcp://[2001:db8::1]:1", "ws://127.0.0.1:1"]
+)
+def test_addresses_that_others_may_reach(address: str) -> None:
+    with pytest.raises(UsageError, match="without TLS"):
+        _refuse_unsafe("it", address)
+
+
+def test_batches_keep_peers_together_and_give_each_worker_one() -> None:
+    assert batches([["a"], ["b", "c"], ["d"]], 2) == [["a"], ["b", "c"], ["d"]]
+    assert batches([["a"], ["b"], ["c"], ["d"], ["e"]], 2) == [["a", "b", "c"], ["d", "e"]]
+    assert [len(batch) for batch in batches([[str(number)] for number in range(250)], 1)] == [100, 100, 50]
+    assert [len(batch) for batch in batches([[str(number) for number in range(150)], ["last"]], 1)] == [150, 1]
+
+
+def test_a_batch_is_taken_once() -> None:
+    assert (take("batch-of-this-test"), take("batch-of-this-test")) == (True, False)
+
+
+def test_what_differs_is_named(tmp_path: Path) -> None:
+    (tmp_path / "playbooks").mkdir()
+    inventory = tmp_path / "inventory.yaml"
+    assert _digest(inventory) == "none"
+    inventory.write_text("hosts: {}")
+    seen = [_digest(inventory)]
+    for name, text in (("playbooks/a.py", "x"), ("playbooks/a.py", "y"), ("playbooks/b.py", "y")):
+        (tmp_path / name).write_text(text)
+        seen.append(_digest(inventory))
+    assert len(set(seen)) == len(seen)
+    (tmp_path / "playbooks/__pycache__").mkdir()
+    (tmp_path / "playbooks/__pycache__/a.pyc").write_text("x")
+    assert _digest(inventory) == seen[-1]
+    assert difference({"novaops": "1"}, {"novaops": "2", "Python": "3"}) == "novaops is 1 there and 2 here, Python is None there and 3 here"
+    assert difference({"novaops": "1"}, {"novaops": "1"}) == ""
