@@ -10,8 +10,13 @@ event() { printf '%s\n' "$*" >>"$run/events"; }
 say() { tail -c 2000 "$run/output" | base64 | tr -d '\n'; }
 finish() { # END
   rm -rf "$run/payload" "$run/output" "$run/script"
-  in_order | head -n "-$kept_runs" | while read -r _ old; do [ "$old" = "$id" ] || rm -rf "${runs:?}/$old"; done # now: this run may have undone the oldest
+  in_order | head -n "-$kept_runs" | while read -r place old; do # now: this run may have undone the oldest
+    [ "$old" = "$id" ] || begins "$place" "$old" || rm -rf "${runs:?}/$old"
+  done
   sync "$run/events"; event "end $1"; rm -f "$run/armed"; exit
+}
+begins() { # PLACE ID: whether it is only now being stored, and so has no place yet
+  [ "$1" = 0 ] && [ -z "$(find "$runs/$2" -maxdepth 0 -mmin +60)" ]
 }
 in_order() { # the runs, "PLACE ID", the oldest first: by the host's own count, since the clocks of operators differ
   for one in "$runs"/*/; do

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,16 @@ def test_the_order_is_the_hosts_and_no_run_prunes_itself(state: Path) -> None:
         newest = choose(journal(), "", "box")
         assert newest is not None
         assert newest.id == run
+
+
+def test_a_run_that_is_only_now_being_stored_is_not_pruned(state: Path) -> None:
+    """It has no place among the others yet. One that never began goes after an hour."""
+    stored = state / "runs/20260101T000000Z-ff"
+    stored.mkdir(parents=True)
+    for run in IDS:
+        assert carry_out(run, state)[-1] == "end ok"
+    assert stored.is_dir()
+    hours_ago = time.time() - 2 * 3600
+    os.utime(stored, (hours_ago, hours_ago))
+    assert carry_out("20260205T000000Z-gg", state)[-1] == "end ok"
+    assert not stored.exists()
