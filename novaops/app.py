@@ -141,6 +141,8 @@ def main() -> None:
 def run(words: list[str]) -> int:
     """The exit code of a command line. A wrong one is a document too where --json asks for one."""
     options = Options(json="--json" in words)
+    # Our models have no plugins. To look for some, pydantic reads the metadata of every package that is installed beside it.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     try:
         refuse_empty(words)
         return int(app(words, prog_name="novaops", standalone_mode=False) or 0)

@@ -25,19 +25,22 @@ THINGS = Path(__file__).parents[1] / "support/playbooks/things.py"
 
 PROGRAM = """
 import json, sys
+searched = []
+sys.addaudithook(lambda event, given: searched.append(str(given[0])) if event == "open" and "entry_points.txt" in str(given[0]) else None)
 from novaops.app import run
 try:
     code = run(sys.argv[1:])
 except SystemExit as ended:
     code = ended.code
-print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
+print(json.dumps([code, sorted(sys.modules), searched]), file=sys.stderr)
 """
 
 
 def loaded(*words: str, folder: Path) -> set[str]:
     done = subprocess.run([sys.executable, "-c", PROGRAM, *words], capture_output=True, text=True, cwd=folder, check=True)
-    code, modules = json.loads(done.stderr.splitlines()[-1])
+    code, modules, searched = json.loads(done.stderr.splitlines()[-1])
     assert code in {0, None}, done.stdout + done.stderr
+    assert searched == [], "other packages were searched for plugins"
     return set(modules)
 
 
