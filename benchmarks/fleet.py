@@ -1,4 +1,4 @@
-"""Many hosts at once: novaops over a simulated fleet, healthy and with sick hosts in it, and `ssh host true` over the healthy one.
+"""Many hosts at once: novaops over a simulated fleet, healthy and with sick hosts in it.
 
     .venv/bin/python benchmarks/fleet.py [--hosts 100] [--rounds 3] [--parallel 64]
 
@@ -26,7 +26,6 @@ from novaops.lab.lab import Lab
 from tests.support.fleet import Fleet, counts_of, fleet, prepare
 
 HERE = Path(__file__).parent
-SSH_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -68,15 +67,7 @@ def row(host: LabHost, folder: Path, rounds: int, parallel: int, counts: dict[st
         ours = [measured([*novaops, "--json", "--parallel", str(parallel), "--timeout", "10"]) for _ in range(rounds)]
         right = all(judged(made, one.out) for one in ours)
         show(f"`novaops apply`, nothing to do, {folder.name}", ours, "yes" if right else "NO")
-        if folder.name == "healthy":
-            show(f"`xargs -P {SSH_AT_ONCE} ssh … true`, healthy", [measured(by_ssh(made, host)) for _ in range(rounds)], "")
     return right
-
-
-def by_ssh(made: Fleet, host: LabHost) -> list[str]:
-    options = f"-F none -i {host.identity} -o UserKnownHostsFile={made.known_hosts} -o IdentitiesOnly=yes -o IdentityAgent=none"
-    places = " ".join(f"ssh://root@{address}:{port}" for address, port in made.places.values())
-    return ["sh", "-c", f"printf '%s\\n' {places} | xargs -P {SSH_AT_ONCE} -I PLACE ssh {options} PLACE true"]
 
 
 def judged(made: Fleet, out: str) -> bool:

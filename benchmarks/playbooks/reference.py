@@ -18,14 +18,14 @@ _TEXT = "# reference\n" + "".join(f"key_{number} = {number}\n" for number in ran
 class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    packages: tuple[str, ...] = ("sudo", "procps", "openssh-server")
     copies: int = 1
     """How many times over: 13 resources each."""
 
 
 def desired(host: Any, settings: Settings, peers: Mapping[str, Any]) -> Iterator[Resource]:
     del host, peers
-    for package in ("sudo", "procps", "openssh-server"):
-        yield Package(package)
+    yield from map(Package, settings.packages)
     for copy in range(settings.copies):
         top = f"/etc/reference-{copy}"
         yield Directory(top)
