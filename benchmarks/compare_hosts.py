@@ -111,7 +111,7 @@ class Place:
         with Relay((host.address, host.port), delay_s) as relay:
             through = _Endpoint("127.0.0.1", relay.port, host.host_key, host.identity) if delay_s else host
             with fleet(folder, through, {"fine": count}, "reference: {}") as made:
-                yield Way({name: ("127.0.0.1", port) for name, port in made.ports.items()}, made.known_hosts, host.identity)
+                yield Way(dict(made.places), made.known_hosts, host.identity)
 
 
 @dataclass(frozen=True)

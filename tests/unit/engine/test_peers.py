@@ -144,11 +144,12 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
 
     class Session:
         def __init__(self, target: Target) -> None:
-            self.target, self.execs = target, 0
+            self.target, self.execs, self.connection = target, 0, None
 
         def open(self) -> None:
-            if self.target.name in made.away:
+            if self.connection is None and self.target.name in made.away:
                 raise Unreachable(f"{self.target.name} cannot be reached", why="no route", fix="wake it")
+            self.connection = object()
 
         def close(self) -> None:
             made.closed.append(self.target.name)
@@ -161,6 +162,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
             self.close()
 
     def ask(session: Any, questions: Sequence[Question[Any]], **_: Any) -> Facts:
+        session.open()
         session.execs += 1
         name = session.target.name
         made.looked_at(name)

@@ -116,7 +116,7 @@ def test_other_errors_are_not_swallowed() -> None:
 
 
 class Session:
-    execs = 0
+    execs, connection = 0, object()
     target = Target("box", "192.0.2.1", 22, "root")
 
 

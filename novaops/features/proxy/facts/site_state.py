@@ -87,21 +87,24 @@ def _site(lines: Sequence[Sequence[str]]) -> SiteState:
         certificate=next(iter(all_of("certificate")), ""),
         chain=_text("".join(all_of("chain"))),
         shown=_text("".join(all_of("shown"))),
-        upstreams=tuple(_reached(*line[1:]) for line in lines if line[0] == "upstream"),
+        upstreams=tuple(_reached(line[1:]) for line in lines if line[0] == "upstream"),
         errors=tuple(_text(line) for line in all_of("error")),
-        answer=next((_answer(*line[1:]) for line in lines if line[0] == "answer"), None),
+        answer=next((_answer(line[1:]) for line in lines if line[0] == "answer"), None),
         probe=next(iter(all_of("probe")), ""),
         without_key=tuple(map(int, said.split())) or WITHOUT_KEY,
     )
 
 
-def _reached(address: str, exit_code: str, measured: str, body: str) -> Reached:
+def _reached(fields: Sequence[str]) -> Reached:
+    """Raises ValueError where it is no answer."""
+    address, exit_code, measured, body = fields
     status, content_type, redirect, error = _text(measured).split("\t", 3)
     return Reached(address, int(status or 0), error, int(exit_code), content_type, redirect, _text(body))
 
 
-def _answer(exit_code: str, measured: str, body: str, site: str) -> Reached:
-    return replace(_reached("", exit_code, measured, body), site=_text(site))
+def _answer(fields: Sequence[str]) -> Reached:
+    *fields, site = fields
+    return replace(_reached(["", *fields]), site=_text(site))
 
 
 def _text(encoded: str) -> str:
