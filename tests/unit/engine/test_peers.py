@@ -144,7 +144,8 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
 
     class Session:
         def __init__(self, target: Target) -> None:
-            self.target, self.execs, self.connection = target, 0, None
+            self.target, self.execs = target, 0
+            self.connection: object = None
 
         def open(self) -> None:
             if self.connection is None and self.target.name in made.away:
