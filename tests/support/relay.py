@@ -198,8 +198,8 @@ class _Link:
 
 def _reset(writer: asyncio.StreamWriter) -> None:
     """Close with a reset: without linger 0 the other end would see an orderly end."""
-    connection = writer.get_extra_info("socket")
-    with suppress(OSError):
-        if connection is not None:  # it is None once TLS has ended
+    with suppress(OSError, AttributeError):  # asyncio's, of TLS that has ended
+        connection = writer.get_extra_info("socket")
+        if connection is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

@@ -94,6 +94,7 @@ def model(local_model: Local, lab: Lab, ends: tuple[LabHost, LabHost], world: Wo
             yield made
 
 
+@pytest.mark.long
 def test_the_answer_is_the_same_by_every_route(model: Model) -> None:
     here = model.answer("direct", model.local.url)
     assert here
