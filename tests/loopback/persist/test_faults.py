@@ -27,7 +27,6 @@ pytestmark = [
 ]
 
 
-@pytest.mark.fault("connections that break")
 def test_a_connection_that_is_gone(host: Host, target: Target, call: Call) -> None:
     hold(target)
     host.drop()
@@ -37,7 +36,6 @@ def test_a_connection_that_is_gone(host: Host, target: Target, call: Call) -> No
     assert (code, report["execs"]) == (0, 1), "the new one is kept"
 
 
-@pytest.mark.fault("connections that break")
 def test_a_host_that_says_nothing_any_more(host: Host, target: Target, call: Call) -> None:
     hold(target)
     host.falls_silent()
@@ -46,7 +44,6 @@ def test_a_host_that_says_nothing_any_more(host: Host, target: Target, call: Cal
     assert call()[1]["execs"] == 1, "it is not used again"
 
 
-@pytest.mark.fault("connections that break")
 def test_a_look_that_is_cut_is_done_again_after_a_login(host: Host, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     hold(target)
     drop = host.drop
@@ -64,7 +61,6 @@ def test_a_look_that_is_cut_is_done_again_after_a_login(host: Host, target: Targ
     session.close()
 
 
-@pytest.mark.fault("connections that break")
 def test_a_keeper_that_is_killed(host: Host, target: Target, call: Call, runtime: Path) -> None:
     hold(target)
     (before,) = keepers(runtime)
@@ -78,7 +74,6 @@ def test_a_keeper_that_is_killed(host: Host, target: Target, call: Call, runtime
     assert len(keepers(runtime)) == 1
 
 
-@pytest.mark.fault("connections that break")
 def test_a_keeper_that_is_killed_while_it_looks(host: Host, target: Target, runtime: Path) -> None:
     hold(target)
     begun, go = host.folder / "begun", host.folder / "go"
@@ -149,7 +144,6 @@ def test_the_keeper_has_nothing_of_the_call_that_started_it(host: Host, call: Ca
     assert session.connection is None
 
 
-@pytest.mark.fault("hostile text")
 def test_messages_that_mean_nothing(host: Host, target: Target) -> None:
     hold(target)
     (file,) = kept.folder().glob("keeper-*")

@@ -52,7 +52,6 @@ def as_user(user: int, program: str, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(["perl", "-MIO::Socket::UNIX", "-e", program, *words], user=user, cwd="/", text=True, stdout=subprocess.PIPE)
 
 
-@pytest.mark.fault("files that others own or can write")
 @pytest.mark.parametrize("user", [0, NOBODY])
 def test_the_socket_answers_its_user_alone(host: Host, target: Target, user: int) -> None:
     """Also where the folder is open to all. The kernel says who asks."""
@@ -69,7 +68,6 @@ def test_the_socket_answers_its_user_alone(host: Host, target: Target, user: int
     assert (process.returncode, "word" in out, len(host.execs)) == ((0, True, 1) if user == 0 else (0, False, 0))
 
 
-@pytest.mark.fault("files that others own or can write")
 def test_nobody_answers_in_its_place(host: Host, target: Target, runtime: Path) -> None:
     runtime.chmod(0o777)
     with as_user(NOBODY, PRETEND, str(runtime / "false")) as process:
@@ -83,7 +81,6 @@ def test_nobody_answers_in_its_place(host: Host, target: Target, runtime: Path) 
     assert logins(host) >= 1
 
 
-@pytest.mark.fault("files that others own or can write")
 @pytest.mark.parametrize("fault", ["everybody's", "somebody's", "a link"])
 def test_a_folder_that_is_not_its_users_alone(host: Host, call: Call, runtime: Path, fault: str) -> None:
     folder = runtime / f"novaops-{os.getuid()}"
