@@ -13,8 +13,9 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from novaops.errors import NovaopsError
 from novaops.ssh import ask_ssh
 from novaops.ssh.kept import destination, is_mine, name_of
+from novaops.ssh.launch import Launch
 from novaops.ssh.route import route
 from novaops.ssh.session import Session
 from novaops.ssh.target import Target
@@ -43,22 +45,29 @@ _BUSY = 1.0
 
 
 class KeptSession(Session):
-    """A session that opens its next channel in advance: that saves a round trip."""
+    """A session whose next shell is started in advance, and waits for its script: that saves the round trip of the channel, the one
+    after which sshd takes input, and the start of sudo and a shell.
+    """
 
-    _next: paramiko.Channel | None = None
+    _next: tuple[paramiko.Channel, Launch] | None = None
 
     def prepare(self) -> None:
-        import paramiko
-
         assert self.connection is not None, "the session is not open"
-        with suppress(NovaopsError, paramiko.SSHException, OSError, EOFError):
-            self._next = super()._open_channel(self.connection.transport, patient=False)
+        with suppress(NovaopsError):
+            self._next = self._started(Launch("", root=True), patient=False)
 
-    def _open_channel(self, transport: paramiko.Transport, *, patient: bool) -> paramiko.Channel:
+    @contextmanager
+    def _channel(self, script: str, *, root: bool = True, patient: bool = True) -> Iterator[tuple[paramiko.Channel, Launch]]:
         ready, self._next = self._next, None
-        if ready is not None and not ready.closed:
-            return ready
-        return super()._open_channel(transport, patient=patient)
+        if ready is None or ready[0].closed or ready[0].eof_received or not root:
+            with super()._channel(script, root=root, patient=patient) as started:
+                yield started
+            return
+        channel, launch = ready
+        launch.give(script)
+        self.execs += 1
+        with self._sent(channel, launch):
+            yield ready
 
 
 @dataclass
@@ -234,9 +243,11 @@ def _close(kept: _Kept) -> None:
 
 
 def _answer(line: socket.socket, answer: dict[str, Any]) -> None:
+    """Whoever asked waits for the end of the line."""
     with suppress(OSError):
         line.settimeout(_MESSAGE)
         line.sendall(json.dumps(answer).encode())
+        line.shutdown(socket.SHUT_WR)
 
 
 def main() -> None:

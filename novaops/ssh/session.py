@@ -171,22 +171,33 @@ class Session:
     @contextmanager
     def _channel(self, script: str, *, root: bool = True, patient: bool = True) -> Iterator[tuple[paramiko.Channel, Launch]]:
         """A channel on which the command that runs `script` was requested. It is closed at the end."""
+        password = self.target.sudo_password if self._asks is not False and self._user != "root" else None
+        launch = Launch(script, root=root, sudo_password=password, asked=bool(self._asks))
+        self.execs += 1
+        channel, launch = self._started(launch, patient=patient)
+        with self._sent(channel, launch):
+            yield channel, launch
+
+    def _started(self, launch: Launch, *, patient: bool) -> tuple[paramiko.Channel, Launch]:
+        """A channel on which the launch's command was requested, and nothing sent. Raises ConnectionLost."""
         import paramiko
 
         assert self.connection is not None, "the session is not open"
         transport: paramiko.Transport = self.connection.transport
-        password = self.target.sudo_password if self._asks is not False and self._user != "root" else None
-        launch = Launch(script, root=root, sudo_password=password, asked=bool(self._asks))
-        self.execs += 1
         try:
             channel = self._open_channel(transport, patient=patient)
             channel.settimeout(self.target.timeout)
             _execute(transport, channel, launch.command)
         except (paramiko.SSHException, OSError, EOFError) as error:
             raise self._lost(error) from error
+        return channel, launch
+
+    @contextmanager
+    def _sent(self, channel: paramiko.Channel, launch: Launch) -> Iterator[None]:
+        """What is due at first is sent. The channel is closed at the end."""
         try:
             self._send(channel, launch)
-            yield channel, launch
+            yield
         finally:
             _close(channel)
 

@@ -37,11 +37,11 @@ pytestmark = [
 def test_the_second_call_logs_in_no_more(host: Host, call: Call) -> None:
     assert call()[0] == 0
     code, report = call()
-    assert (code, report["execs"], logins(host), len(host.execs)) == (0, 1, 2, 2), "one login was the call's own, one the keeper's"
+    assert (code, report["execs"], logins(host)) == (0, 1, 2), "one login was the call's own, one the keeper's"
 
 
-def test_the_next_channel_is_open_before_it_is_needed(host: Host, target: Target) -> None:
-    """To open one costs a round trip."""
+def test_the_next_shell_is_there_before_it_is_needed(host: Host, target: Target) -> None:
+    """To start one costs two round trips."""
     kept.keep(target)
     assert wait_until(lambda: channels(host) == [1], 20)
     hold(target)
@@ -161,9 +161,8 @@ def test_host_trust_connects(host: Host, target: Target, call: Call) -> None:
 def test_a_host_whose_key_is_not_trusted_any_more(host: Host, target: Target, call: Call, code: str) -> None:
     hold(target)
     host.knows(*([host.line(paramiko.ECDSAKey.generate())] if code == "host-key-changed" else []))
-    host.execs.clear()
     status, report = call()
-    assert (status, report["error"]["code"], host.execs) == (5, code, [])
+    assert (status, report["error"]["code"], report.get("execs", 0)) == (5, code, 0)
 
 
 def test_another_configuration_of_ssh_is_another_connection(host: Host, target: Target, tmp_path: Path) -> None:
