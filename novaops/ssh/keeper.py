@@ -9,6 +9,7 @@ import fcntl
 import json
 import math
 import os
+import queue
 import select
 import socket
 import threading
@@ -49,25 +50,30 @@ class KeptSession(Session):
     after which sshd takes input, and the start of sudo and a shell.
     """
 
-    _next: tuple[paramiko.Channel, Launch] | None = None
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._next: queue.SimpleQueue[tuple[paramiko.Channel, Launch]] = queue.SimpleQueue()
 
     def prepare(self) -> None:
-        assert self.connection is not None, "the session is not open"
+        """Start the next shell, unless one is there."""
         with suppress(NovaopsError):
-            self._next = self._started(Launch("", root=True), patient=False)
+            if self._next.empty():
+                self._next.put(self._started(Launch("", root=True), patient=False))
 
     @contextmanager
     def _channel(self, script: str, *, root: bool = True, patient: bool = True) -> Iterator[tuple[paramiko.Channel, Launch]]:
-        ready, self._next = self._next, None
-        if ready is None or ready[0].closed or ready[0].eof_received or not root:
+        try:
+            channel, launch = self._next.get_nowait()
+        except queue.Empty:
+            channel = None
+        if channel is None or channel.closed or channel.eof_received or not root:
             with super()._channel(script, root=root, patient=patient) as started:
                 yield started
             return
-        channel, launch = ready
         launch.give(script)
         self.execs += 1
         with self._sent(channel, launch):
-            yield ready
+            yield channel, launch
 
 
 @dataclass

@@ -209,8 +209,10 @@ class Host:
 
     def _forward(self, transport: paramiko.Transport, server: Server) -> None:
         """Pass on what goes elsewhere. Both ways end by themselves, as sshd's do."""
+        held = []  # paramiko closes a channel that nobody holds, also one whose command is not requested yet
         while transport.is_active():
             channel = transport.accept(0.2)
+            held.append(channel)
             if channel is not None and (line := server.lines.pop(channel.get_id(), None)):
                 line.settimeout(None)
                 self._lines.append(line)
