@@ -11,7 +11,7 @@ from novaops.errors import HostFailed
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
 from novaops.features.proxy.facts.site_state import HostSites, Reached, SiteState, SiteStates
 from novaops.features.proxy.resources.nginx_files import site_files
-from novaops.features.proxy.resources.site_answers import NO_CERTIFICATE
+from novaops.features.proxy.resources.site_answers import NO_CERTIFICATE, WANTS_CERTIFICATE, WHO_WANTS_IT, who_answers
 from novaops.formats.curl import TOO_LONG
 from novaops.formats.x509 import Certificate, Chain
 from novaops.model.question import Facts, Question
@@ -73,9 +73,9 @@ def _complaint(site: SiteState) -> str:
     if not answer.status:
         return f"does not answer: {answer.error or 'nginx closed the connection'}"
     if answer.status == HTTPStatus.BAD_REQUEST and NO_CERTIFICATE in answer.body:
-        return "asks its clients for a certificate of their own, which the site does not: nginx -T shows who sets it (ssl_verify_client)"
+        return f"{WANTS_CERTIFICATE}: {WHO_WANTS_IT}"
     if answer.site != site.name:
-        return f"{f'the site {answer.site}' if answer.site else 'another server of this host'} answers in its place ({answer.status})"
+        return f"{who_answers(answer.site)} answers in its place ({answer.status})"
     said = judge(Asked("/", by="the site"), ApiAnswer(answer.status, body=answer.body))
     own = own_error(answer.body)
     return said.text if own is not None and own.code in _BROKEN else ""

@@ -25,10 +25,8 @@ _BUSY = (
     "the site is up, but nginx itself turns requests away, by a limit of its own: {url} answers 503",
     "novaops proxy deploy takes limits of other files back for its site; nginx -T shows who sets them (limit_conn, limit_req)",
 )
-_WANTS_CERTIFICATE = (
-    "{url} asks its clients for a certificate of their own, which the site does not",
-    "novaops proxy deploy takes that back for its site; nginx -T shows who sets it (ssl_verify_client)",
-)
+WANTS_CERTIFICATE = "asks its clients for a certificate of their own, which the site does not"
+WHO_WANTS_IT = "nginx -T shows who sets it (ssl_verify_client)"
 NO_CERTIFICATE = "SSL certificate"
 """What nginx's page says, of a client that shows no certificate or a wrong one, with 400."""
 _NOBODY = "no live upstreams"
@@ -125,8 +123,8 @@ class SiteAnswers(Resource):
 
     def _wants_certificate(self, url: str, answered: Answered) -> Iterator[_Problem]:
         if answered.status == HTTPStatus.BAD_REQUEST and NO_CERTIFICATE in answered.body:
-            what, fix = _WANTS_CERTIFICATE
-            yield what.format(url=url), answered.body[:200], fix
+            fix = f"novaops proxy deploy takes that back for its site; {WHO_WANTS_IT}"
+            yield f"{url} {WANTS_CERTIFICATE}", answered.body[:200], fix
 
     def _lets_strangers_in(self, url: str, answered: Answered) -> Iterator[_Problem]:
         wanted = 403 if not self._from_here else 401 if self.mode in {"keys", "inject", "token", "basic"} else None
@@ -141,8 +139,8 @@ class SiteAnswers(Resource):
         if not answered.status:
             yield f"{url} does not answer", answered.error or "nginx closed the connection", self._see_log
         elif answered.site != self.name:
-            who = f"the site {answered.site}" if answered.site else "another server of this host"
-            yield f"{url} answers {answered.status}, but that is not this site's answer", f"It comes from {who}.", _NOT_OURS
+            why = f"It comes from {who_answers(answered.site)}."
+            yield f"{url} answers {answered.status}, but that is not this site's answer", why, _NOT_OURS
         elif not answered.whole:
             yield f"{url} answers {answered.status}, and the answer breaks off", answered.error, self._see_log
         elif not self._from_here and answered.status == HTTPStatus.FORBIDDEN:
@@ -204,3 +202,8 @@ class SiteAnswers(Resource):
     @property
     def _see_log(self) -> str:
         return f"its error log says more: {self.log}" if self.log else ""
+
+
+def who_answers(site: str) -> str:
+    """In words, by the name that the answer gives itself; "" for none."""
+    return f"the site {site}" if site else "another server of this host"
