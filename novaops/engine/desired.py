@@ -55,6 +55,12 @@ class DesiredState:
     of_peers: Sequence[tuple[Host, Resource]] = ()
 
 
+def first_things_first(wanted: Sequence[Resource]) -> list[Resource]:
+    """Those that rest on nothing (`comes_first`), each once, before the others: packages in a row cost one call of the package manager."""
+    first = dict.fromkeys(resource for resource in wanted if resource.comes_first)
+    return [*first, *(resource for resource in wanted if not resource.comes_first)]
+
+
 def bring_together(hosts: Iterable[Host], desired: Callable[[Host], DesiredState]) -> list[tuple[Host, list[Resource]]]:
     """Each host, and the peers that they bring in, with all that is wanted of it: by its own sections first, then by other hosts.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from novaops.engine import inventory, own_file
-from novaops.engine.desired import DesiredState, HostView, Peers
+from novaops.engine.desired import DesiredState, HostView, Peers, first_things_first
 from novaops.engine.inventory import Host, Inventory
 from novaops.engine.own_file import shipped
 from novaops.engine.scope import Scope
@@ -39,6 +40,11 @@ class Playbook:
 
     name: str
     file: Path
+
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it came with novaops."""
+        return self.file.parent == shipped("playbooks")
 
     @cached_property
     def module(self) -> ModuleType:
@@ -245,15 +251,17 @@ class Playbooks:
         wanted = None if only is None else set(only)
         view = HostView(host.name, host.address, host.groups, self.templates, self._folder or Path(), self._folder)
         peers = Peers(known)
-        own: list[Resource] = []
+        own: list[tuple[bool, Resource]] = []
         of_peers: list[tuple[Host, Resource]] = []
         for section in (section for section in written if wanted is None or section in wanted):
             playbook = self.by_name[section]
             its = given[section] if section in given else playbook.settings(known, host)
             its = playbook.prepare(view, its)
-            own += playbook.module.desired(view, its, peers)
+            own += ((playbook.is_shipped, resource) for resource in playbook.module.desired(view, its, peers))
             of_peers += ((peers[name], resource) for name, resource in playbook.desired_of_peers(view, its, peers))
-        return DesiredState(own, of_peers)
+        # Novaops's own sections do not change where packages come from; what somebody else wrote may.
+        runs = ((is_shipped, [resource for _, resource in run]) for is_shipped, run in groupby(own, key=lambda pair: pair[0]))
+        return DesiredState([one for is_shipped, run in runs for one in (first_things_first(run) if is_shipped else run)], of_peers)
 
     def resources(
         self, known: Inventory, host: Host, only: Iterable[str] | None = None, settings: Mapping[str, Any] | None = None

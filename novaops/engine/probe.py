@@ -7,7 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from novaops.model.question import Facts, Question, Section
-from novaops.shell import whole
+from novaops.shell import assign, whole
+
+AT_ONCE = 4
+"""Families that a host answers at the same time. Much of an answer is waiting for a server, or for a program to start."""
+
+_FRAMED = """\
+framed() { # NUMBER NAME
+  printf '%s %s\\n' "$mark" "$2"
+  { said=$("answer_$1" 2>&1 >&3 3>&-); status=$?; } 3>&1
+  printf '\\n%s = %s\\n%s\\n' "$mark" "$status" "$said"
+}
+"""
 
 Families = Mapping[type[Question[Any]], Sequence[Question[Any]]]
 
@@ -26,51 +37,52 @@ def boundary() -> str:
 
 
 def script(asked: Families, mark: str) -> str:
-    """The probe: each family in a subshell of its own, framed by `mark` on both streams, with its exit status."""
-    parts = []
-    for family, questions in asked.items():
-        name = family.family
-        parts.append(
-            f"echo '{mark} {name}'; echo '{mark} {name}' >&2\n(\n{family.script(questions)}\n)\nprintf '\\n%s\\n' \"{mark} = $?\"\n"
-        )
-    parts.append(f"echo '{mark} end'; echo >&2; echo '{mark} end' >&2\n")
+    """The probe: each family in a subshell of its own, `AT_ONCE` of them at the same time.
+
+    What a family prints is framed by `mark`: its name, what it printed, its exit status, what it complained of. The host's
+    files are left alone: a lane's answers wait in a pipe until the lanes after it have ended.
+    """
+    names = [family.family for family in asked]
+    parts = [f"answer_{number}() (\n{family.script(questions)}\n)\n" for number, (family, questions) in enumerate(asked.items())]
+    parts.append(assign(mark=mark) + _FRAMED)
+    lanes = ["; ".join(f"framed {number} {names[number]}" for number in range(lane, len(names), AT_ONCE)) for lane in range(AT_ONCE)]
+    last, *others = [lane for lane in lanes if lane] or [":"]
+    for lane in others:
+        last = f"{{ {lane}; }} | {{ {last}; cat; }}"
+    parts.append(f'{last}\necho "$mark end"\n')
     return whole("".join(parts))
 
 
-def read(asked: Families, mark: str, stdout: str, stderr: str) -> Facts:
+def read(asked: Families, mark: str, stdout: str) -> Facts:
     """The facts in the output of `script`. A family that is missing or cut short has no answers: all UNKNOWN."""
-    complaints = _stderr(mark, stderr)
     answers: dict[Question[Any], Any] = {}
     reasons: dict[str, str] = {}
     sections = _sections(mark, stdout)
     for family, questions in asked.items():
-        complaint = complaints.get(family.family, "")
-        output = sections.get(family.family)
-        if output is None:
+        section = sections.get(family.family)
+        if section is None:
             reasons[family.family] = "the host's answer was cut short"
             continue
-        section = Section(output[0], complaint, output[1])
-        reasons[family.family] = complaint
+        reasons[family.family] = section.stderr
         try:
             answers.update(family.parse(questions, section))
         except (ValueError, KeyError, IndexError, RecursionError) as error:
-            reasons[family.family] = f"its answer could not be understood ({error}) {complaint}"
+            reasons[family.family] = f"its answer could not be understood ({error}) {section.stderr}"
     return Facts(answers, reasons)
 
 
-def _sections(mark: str, stdout: str) -> dict[str, tuple[str, int]]:
-    found: dict[str, tuple[str, int]] = {}
-    for part in stdout.split(f"{mark} ")[1:]:
+def _sections(mark: str, stdout: str) -> dict[str, Section]:
+    """What each family said, those left out that were cut short."""
+    found: dict[str, Section] = {}
+    begun: tuple[str, str] | None = None
+    parts = stdout.split(f"{mark} ")[1:]
+    for number, part in enumerate(parts, 1):
         head, newline, rest = part.partition("\n")
-        if head.startswith("= "):
-            name = next(reversed(found), None)
-            if name is not None and newline and head[2:].isascii() and head[2:].isdecimal():
-                found[name] = (found[name][0].removesuffix("\n"), int(head[2:]))
-        elif head != "end":
-            found[head] = (rest, -1)
-    return {name: output for name, output in found.items() if output[1] >= 0}
-
-
-def _stderr(mark: str, stderr: str) -> dict[str, str]:
-    parts = (part.partition("\n") for part in stderr.split(f"{mark} ")[1:])
-    return {head: rest.strip() for head, _, rest in parts}
+        status = head.removeprefix("= ")
+        if status == head:
+            begun = (head, rest)
+        elif begun and newline and number < len(parts) and status.isascii() and status.isdecimal():
+            name, printed = begun
+            found[name] = Section(printed.removesuffix("\n"), rest.strip(), int(status))
+            begun = None
+    return found

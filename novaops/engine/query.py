@@ -68,6 +68,6 @@ def ask(session: Session, questions: Sequence[Question[Any]], *, root: bool = Tr
     if mark not in output.stdout:
         raise HostFailed(
             f"{session.target} did not run the probe (exit status {output.status})",
-            why=output.stderr.replace(mark, "").strip(),
+            why=output.stderr.strip(),
         )
-    return probe.read(asked, mark, output.stdout, output.stderr)
+    return probe.read(asked, mark, output.stdout)

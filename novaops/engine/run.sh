@@ -102,6 +102,9 @@ take_lock() { # until this process ends; the run ends here where the plan does n
   echo "$(($(count_of_runs) + 1))" >"$state/count.new" && mv "$state/count.new" "$state/count" && count_of_runs >"$run/place" &&
     echo "$id" >"$state/last.new" && mv "$state/last.new" "$state/last" || fail "cannot write to $state: is the disk full?"
 }
+there_before() { # STEP_ACTION: whether its effect was there before a call that is made for several steps, of which each has begun with it
+  if "holds_$1"; then true >"$run/kept/$1.there"; else event "action ${1%_*} ${1#*_}"; return 1; fi
+}
 act() { # action $index of step $number; where it fails, the run ends here
   event "action $number $index"
   refusal=

@@ -5,7 +5,7 @@ one line each, and ends with exactly one `end` line:
 
     lock HOLDER                  another run has the host; this one waits
     step N                       step N begins
-    action N M                   its action M begins
+    action N M                   its action M begins; for what one call does for several steps, before `step N` too
     failed N M STATUS TEXT64     it failed; TEXT64 is base64 of what it printed
     refused N M TEXT64           its precondition does not hold
     undone N M STATUS            after a failure: an earlier action of the same step was rolled back
@@ -20,6 +20,7 @@ one line each, and ends with exactly one `end` line:
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -29,7 +30,7 @@ from novaops.engine.guard import Guard
 from novaops.engine.planner import first_undone, guarded_ranges
 from novaops.model.action import Action, Command, Permissions, Precondition, Restore, SetValue, Text, WriteFile, payload
 from novaops.model.journal import BORN, KEPT_RUNS, PENDING, RUNS, STATE, pending_marker
-from novaops.model.plan import Step
+from novaops.model.plan import Risk, Step
 from novaops.shell import PREAMBLE, assign, here_file, join, quote, sh_file, whole
 
 WAIT_S = 1800
@@ -81,11 +82,37 @@ def runner(run: Run) -> str:
     parts = [f"#!/bin/sh\n{PREAMBLE}umask 022\n", _places(run), variables, BORN, sh_file(__package__, "run.sh")]
     if ranges:
         parts.append(guard.library(run.id, run.guard, len(ranges)))
+    batches = _batches(run.steps)
     for number, step in enumerate(run.steps):
         for index, action in enumerate(step.actions):
             name = f"{number}_{index}"
-            parts.append(f"do_{name}() {{\n{_do(action, name)}\n}}\nundo_{name}() {{\n{_undo(action, name)}\n}}\n")
+            do = _do_in_batch(batches[number], name) if number in batches else _do(action, name)
+            parts.append(f"do_{name}() {{\n{do}\n}}\nundo_{name}() {{\n{_undo(action, name)}\n}}\n")
     return "".join([*parts, 'main "$@"\n'])
+
+
+def _batches(steps: Sequence[Step]) -> dict[int, dict[str, Command]]:
+    """For each step that shares a call with its neighbours, the actions of that call by name."""
+    found: dict[int, dict[str, Command]] = {}
+    for number, step in enumerate(steps):
+        match step:
+            case Step(actions=(Command(batch=True, stdin=None) as action,), risk=Risk.NONE, together=""):
+                before = found.get(number - 1, {})
+                alike = before and next(iter(before.values())).words[:-1] == action.words[:-1]
+                found[number] = before if alike else {}
+                found[number][f"{number}_0"] = action
+    return {number: batch for number, batch in found.items() if len(batch) > 1}
+
+
+def _do_in_batch(batch: Mapping[str, Command], name: str) -> str:
+    """The first of them is one call for all; each is done by itself where that call did not do it."""
+    action, lines = batch[name], []
+    if name == next(iter(batch)):
+        lines = [f"holds_{member}() {{ {command.holds}\n}}" for member, command in batch.items()]
+        lines.append(f"set -- {join(action.words[:-1])}; alone=$(($# + 1))")
+        lines += [f'there_before {member} || set -- "$@" {quote(command.words[-1])}' for member, command in batch.items()]
+        lines.append('[ $# -le $alone ] || "$@" || :')
+    return "\n".join([*lines, f"holds_{name} || {join(action.words)}"])
 
 
 def _places(run: Run) -> str:
@@ -230,6 +257,7 @@ def _remembered(action: Action, name: str) -> dict[str, Any]:
                 "words": list(action.words) if undo else [],
                 "holds": action.holds,
                 "undo": {"words": list(undo.words), "holds": undo.holds} if undo and undo.stdin is None else None,
+                "batch": action.batch,
             }
         case WriteFile():
             after = None if action.content is None else payload(action.content)

@@ -70,8 +70,9 @@ class UndoStep(Resource):
         elif action["kind"] == "value":
             yield from self._value_back(action, facts)
         elif (undo := action.get("undo")) and undo["holds"] and (after_others or not facts.known(Succeeds(undo["holds"]))):
-            again = Command(tuple(action["words"]), holds=action["holds"]) if action["holds"] else None
-            command = Command(tuple(undo["words"]), holds=undo["holds"], undo=again)
+            batch = action.get("batch", False)
+            again = Command(tuple(action["words"]), holds=action["holds"], batch=batch) if action["holds"] else None
+            command = Command(tuple(undo["words"]), holds=undo["holds"], undo=again, batch=batch)
             yield Change("undo", None, str(command)), command
 
     def _file_back(self, action: Mapping[str, Any], facts: Facts) -> Iterator[tuple[Change, Action]]:

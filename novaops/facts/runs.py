@@ -51,7 +51,7 @@ class PastRun:
         began = [(int(p[1]), int(p[2])) for p in pairs if p[0] == "action"]
         undone = {(int(p[1]), int(p[2])) for p in pairs if p[0] == "there"}
         undone |= {(int(e[1]), int(e[2])) for e in map(str.split, self.events) if e[0] == "undone" and e[3:] == ["0"]}
-        return tuple(pair for pair in began if pair not in undone)
+        return tuple(pair for pair in dict.fromkeys(began) if pair not in undone)
 
 
 class Runs(Singleton[tuple[PastRun, ...]]):

@@ -25,17 +25,22 @@ class Command:
     """Words to run as root, without a shell of their own. Secrets go to `stdin`: argv can be read by every user of the host.
 
     `holds` is sh that succeeds when the effect is there already. `undo` is the opposite command. Its own `holds`
-    succeeds when there is nothing to undo: so undoing is planned and checked like everything else. Raises ValueError without one.
+    succeeds when there is nothing to undo: so undoing is planned and checked like everything else. Raises ValueError without one,
+    and for a `batch` without `holds`.
     """
 
     words: tuple[str, ...]
     stdin: Text | None = None
     holds: str = ""
     undo: Command | None = None
+    batch: bool = False
+    """Whether steps in a row whose commands differ in the last word only may be done by one call with all of these words."""
 
     def __post_init__(self) -> None:
         if self.undo is not None and not self.undo.holds:
             raise ValueError(f"nothing tells whether this is undone: {self.undo}")
+        if self.batch and not self.holds:
+            raise ValueError(f"nothing tells whether a call for several did this: {self}")
 
     def __str__(self) -> str:
         """The words, with three dots in place of a script: its arguments tell what it does."""

@@ -103,6 +103,9 @@ class Resource(ABC):
     yields_to_present: ClassVar[bool] = False
     """Whether this takes something away that stays where another resource of the same id wants it there."""
 
+    comes_first: ClassVar[bool] = False
+    """Whether it rests on nothing that sections of novaops's own want, and so may be done before all of it."""
+
     @property
     @abstractmethod
     def id(self) -> str:
@@ -158,6 +161,10 @@ class Wrapped(Resource):
     @property
     def yields_to_present(self) -> bool:  # type: ignore[override]
         return self.resource.yields_to_present
+
+    @property
+    def comes_first(self) -> bool:  # type: ignore[override]
+        return self.resource.comes_first
 
     def questions(self) -> Iterable[Question[Any]]:
         return self.resource.questions()

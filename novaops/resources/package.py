@@ -1,10 +1,10 @@
-"""An installed package, of any version: upgrades are left to the distribution."""
+"""An installed package, of any version: upgrades are left to the distribution. Several in a row are installed by one call."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from novaops.facts.package import PackageNamed
 from novaops.model.action import Command
@@ -15,16 +15,16 @@ from novaops.shell import quote
 _INSTALL = """\
 if command -v apt-get >/dev/null; then
   export DEBIAN_FRONTEND=noninteractive
-  install() { apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout="$wait" -o Dpkg::Options::=--force-confold -- "$1"; }
-  install "$1" || { apt-get update -q -o DPkg::Lock::Timeout="$wait" && install "$1"; }
-elif command -v dnf >/dev/null; then dnf install -y -q -- "$1"
-else echo "neither apt-get nor dnf is here to install $1"; exit 1
+  install() { apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout="$wait" -o Dpkg::Options::=--force-confold -- "$@"; }
+  install "$@" || { apt-get update -q -o DPkg::Lock::Timeout="$wait" && install "$@"; }
+elif command -v dnf >/dev/null; then dnf install -y -q -- "$@"
+else echo "neither apt-get nor dnf is here to install $*"; exit 1
 fi"""
 """The package lists are updated only when the installation fails without: that takes seconds, and most hosts have them."""
 
 _REMOVE = """\
-if command -v apt-get >/dev/null; then DEBIAN_FRONTEND=noninteractive apt-get remove -y -q -o DPkg::Lock::Timeout=120 -- "$1"
-else dnf remove -y -q -- "$1"
+if command -v apt-get >/dev/null; then DEBIAN_FRONTEND=noninteractive apt-get remove -y -q -o DPkg::Lock::Timeout=120 -- "$@"
+else dnf remove -y -q -- "$@"
 fi"""
 
 
@@ -36,6 +36,7 @@ LOCK_WAIT = 120
 class Package(Resource):
     name: str
     lock_wait: int = LOCK_WAIT
+    comes_first: ClassVar[bool] = True
 
     @property
     def id(self) -> str:
@@ -48,9 +49,9 @@ class Package(Resource):
         if facts[PackageNamed(self.name)] is not Missing.ABSENT:
             return
         status = f"[ \"$(dpkg-query -W -f '${{db:Status-Status}}' {quote(self.name)} 2>/dev/null)\" = installed ] || rpm -q {quote(self.name)} >/dev/null 2>&1"
-        undo = Command(("sh", "-c", _REMOVE, "remove", self.name), holds=f"! {{ {status}; }}")
+        undo = Command(("sh", "-c", _REMOVE, "remove", self.name), holds=f"! {{ {status}; }}", batch=True)
         script = f"wait={self.lock_wait}\n{_INSTALL}"
-        install = Command(("sh", "-c", script, "install", self.name), holds=status, undo=undo)
+        install = Command(("sh", "-c", script, "install", self.name), holds=status, undo=undo, batch=True)
         yield Step(
             self.id,
             (Change("package", None, "installed"),),

@@ -129,7 +129,7 @@ def _sockets(data: bytes) -> None:
 def _probe(data: bytes) -> None:
     """The frames around the families' answers."""
     asked = probe.families([question(family) for family in families()])
-    probe.read(asked, "mark", "\n".join(f"mark {line}" for line in data.decode(*_TEXT).split("\n")), "")
+    probe.read(asked, "mark", "\n".join(f"mark {line}" for line in data.decode(*_TEXT).split("\n")))
 
 
 def _ansible(data: bytes) -> None:

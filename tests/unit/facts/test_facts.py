@@ -9,7 +9,7 @@ import itertools
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.facts.device import DeviceAt
 from novaops.features.disk.facts.filesystem_size import FilesystemSize
 from novaops.features.disk.facts.mounts import Mounts
-from novaops.model.question import Facts, Missing, Question
+from novaops.model.question import Facts, Missing, Question, Section
 
 CASES = Path(__file__).parents[2] / "cases" / "facts"
 MARK = "novaops-0123"
@@ -70,17 +70,13 @@ def cases(folder: str) -> list[Any]:
 DEVICES = [pytest.param(*c.values, id=c.id) for c in cases("block_devices") if isinstance(c.values[0]["device"], dict)]
 
 
-def framed(question: Question[Any], stdout: str, stderr: str = "", status: int = 0) -> tuple[str, str]:
-    """Both streams as the probe's script prints them."""
-    name = type(question).family
-    return (
-        f"Bienvenue sur ce serveur\n{MARK} {name}\n{stdout}\n{MARK} = {status}\n{MARK} end\n",
-        f"setlocale: aucun fichier\n{MARK} {name}\n{stderr}\n{MARK} end\n",
-    )
+def framed(question: Question[Any], stdout: str, stderr: str = "", status: int = 0) -> str:
+    """As the probe's script prints it."""
+    return f"Bienvenue sur ce serveur\n{MARK} {type(question).family}\n{stdout}\n{MARK} = {status}\n{stderr}\n{MARK} end\n"
 
 
-def read(questions: list[Any], stdout: str, stderr: str = "") -> Facts:
-    return probe.read(probe.families(questions), MARK, stdout, stderr)
+def read(questions: list[Any], stdout: str) -> Facts:
+    return probe.read(probe.families(questions), MARK, stdout)
 
 
 def outcome(facts: Facts, question: Question[Any]) -> Any:
@@ -94,7 +90,7 @@ def outcome(facts: Facts, question: Question[Any]) -> Any:
 @pytest.mark.parametrize("case", cases("tables"))
 def test_answer(case: Mapping[str, Any]) -> None:
     questions = [FAMILIES[case["family"]](name) for name in case["ask"]]
-    facts = read(questions, *framed(questions[0], case["stdout"], case.get("stderr", ""), case.get("status", 0)))
+    facts = read(questions, framed(questions[0], case["stdout"], case.get("stderr", ""), case.get("status", 0)))
     found = [outcome(facts, question) for question in questions]
     if "mounts" in case:
         assert [[m.target, m.source, m.filesystem, m.root, m.number] for m in found[0].mounts] == case["mounts"]
@@ -120,7 +116,7 @@ def printed(case: Mapping[str, Any]) -> str:
 
 @pytest.mark.parametrize("case", cases("block_devices"))
 def test_block_device(case: Mapping[str, Any]) -> None:
-    facts = read([BlockDevices()], *framed(BlockDevices(), printed(case), status=case.get("status", 0)))
+    facts = read([BlockDevices()], framed(BlockDevices(), printed(case), status=case.get("status", 0)))
     answer = outcome(facts, BlockDevices())
     if case["device"] == "unknown":
         assert answer == "unknown"
@@ -137,7 +133,7 @@ def test_a_device_is_never_blank_for_want_of_an_answer(case: Mapping[str, Any]) 
         return
     for lost in itertools.chain(itertools.combinations(range(len(said)), 1), itertools.combinations(range(len(said)), 2)):
         left = "".join(f"{line}\n" for number, line in enumerate(said) if number not in lost)
-        answer = outcome(read([BlockDevices()], *framed(BlockDevices(), printed({**case, "said": left}))), BlockDevices())
+        answer = outcome(read([BlockDevices()], framed(BlockDevices(), printed({**case, "said": left}))), BlockDevices())
         assert answer == "unknown" or not answer.devices[0].blank, left
 
 
@@ -145,11 +141,10 @@ def test_a_device_is_never_blank_for_want_of_an_answer(case: Mapping[str, Any]) 
 @settings(max_examples=5)
 @given(st.data())
 def test_a_cut_answer_is_unknown(case: Mapping[str, Any], data: st.DataObject) -> None:
-    stdout, stderr = framed(BlockDevices(), printed(case))
-    end = stdout.index(f"{MARK} end")
-    cut = data.draw(st.integers(0, end - 1))
-    whole = stdout[:end].rstrip("\n")
-    assert (outcome(read([BlockDevices()], stdout[:cut], stderr), BlockDevices()) == "unknown") == (cut < len(whole) + 1)
+    stdout = framed(BlockDevices(), printed(case))
+    whole = stdout.index(f"{MARK} end") + len(f"{MARK} ")
+    cut = data.draw(st.integers(0, len(stdout) - 1))
+    assert (outcome(read([BlockDevices()], stdout[:cut]), BlockDevices()) == "unknown") == (cut < whole)
 
 
 def every_family() -> Iterator[Any]:
@@ -162,7 +157,7 @@ def every_family() -> Iterator[Any]:
 @given(st.text(st.characters(exclude_characters="\0"), max_size=60))
 @settings(max_examples=15)
 def test_garbage_is_never_absent(question: Question[Any], garbage: str) -> None:
-    facts = read([question], *framed(question, garbage.replace("absent", "") or "%"))
+    facts = read([question], framed(question, garbage.replace("absent", "") or "%"))
     assert outcome(facts, question) != "absent"
 
 
@@ -174,15 +169,15 @@ def test_a_package_is_not_absent_because_dpkg_query_failed(tmp_path: Path) -> No
     done = subprocess.run(
         ["/bin/sh", "-c", question.script([question])], env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False
     )
-    facts = read([question], *framed(question, done.stdout, done.stderr, done.returncode))
+    facts = read([question], framed(question, done.stdout, done.stderr, done.returncode))
     assert outcome(facts, question) == "unknown"
 
 
 def test_families_do_not_read_each_other() -> None:
     """One that failed, one that is missing, one that is whole."""
     questions: list[Question[Any]] = [FileAt("/a"), Mounts(), LastRun()]
-    stdout = f"{MARK} file\n-\nabsent\n\n{MARK} = 0\n{MARK} mounts\n\n{MARK} = 1\n{MARK} last-run\n2026"
-    facts = read(questions, stdout, f"{MARK} mounts\ncat: interdit\n{MARK} end\n")
+    stdout = f"{MARK} file\n-\nabsent\n\n{MARK} = 0\n\n{MARK} mounts\n\n{MARK} = 1\ncat: interdit\n{MARK} last-run\n2026"
+    facts = read(questions, stdout)
     assert [outcome(facts, question) for question in questions] == ["absent", "unknown", "unknown"]
     with pytest.raises(HostFailed) as failed:
         facts[Mounts()]
@@ -190,6 +185,40 @@ def test_families_do_not_read_each_other() -> None:
     with pytest.raises(HostFailed) as failed:
         facts[LastRun()]
     assert failed.value.why == "the host's answer was cut short"
+
+
+def test_families_answer_beside_each_other(tmp_path: Path) -> None:
+    """Two that wait for each other, though others stand between them; and answers larger than a pipe holds."""
+    meet = tmp_path / "meet"
+    os.mkfifo(meet)
+    scripts = ["yes x | head -c 300000", f"echo met >{meet}", "echo c; echo why >&2; exit 3", f"cat {meet}"]
+    scripts += ["yes y | head -c 200000", "echo f"]
+    said: dict[str, Section] = {}
+    asked = {_family(f"f{number}", script, said): () for number, script in enumerate(scripts)}
+    done = subprocess.run(["sh", "-s"], input=probe.script(asked, MARK).encode(), capture_output=True, check=True, timeout=20)
+    probe.read(asked, MARK, done.stdout.decode())
+    assert [len(said[f"f{n}"].stdout) for n in (0, 4)] == [300_000, 200_000]
+    assert [said[f"f{n}"].stdout for n in (1, 2, 3, 5)] == ["", "c\n", "met\n", "f\n"]
+    assert (said["f2"].status, said["f2"].stderr, said["f3"].status, said["f3"].stderr) == (3, "why", 0, "")
+    assert done.stderr == b""
+
+
+def _family(name: str, its_script: str, said: dict[str, Section]) -> type[Question[Any]]:
+    """One that puts down what it is given to read."""
+
+    class Family(Question[Any]):
+        family = name
+
+        @classmethod
+        def script(cls, questions: Sequence[Any]) -> str:
+            return its_script if not questions else ""
+
+        @classmethod
+        def parse(cls, questions: Sequence[Any], section: Section) -> Mapping[Any, Any]:
+            said[name] = section
+            return dict.fromkeys(questions)
+
+    return Family
 
 
 def test_tree_of_devices() -> None:
@@ -221,7 +250,7 @@ def test_tree_of_devices() -> None:
         "link\t/dev/disk/by-id/virtio-DATA\t../../vdb\nlink\t/dev/disk/by-id/virtio-DATA-part1\t../../vdb1\nlink\t/dev/mapper/x\t/dev/vdc\n"
     )
     stdout = f"fresh\nswap\t/dev/vdc1\n{links}json\n{json.dumps(tree)}\n"
-    table = outcome(read([BlockDevices()], *framed(BlockDevices(), stdout)), BlockDevices())
+    table = outcome(read([BlockDevices()], framed(BlockDevices(), stdout)), BlockDevices())
     assert [d.path for d in table.devices] == ["/dev/vdb", "/dev/vdb1", "/dev/md0", "/dev/md0p1", "/dev/vdc", "/dev/vdc1"]
     disk = table.find("/dev/disk/by-id/virtio-DATA")
     assert (disk.path, disk.serial, disk.identities) == ("/dev/vdb", "DATA", ("DATA", "t-1"))
@@ -235,7 +264,7 @@ def test_tree_of_devices() -> None:
 def test_a_volume_is_found_by_its_links() -> None:
     tree = {"blockdevices": [{"name": "/dev/mapper/vg-data", "kname": "/dev/dm-0", "maj:min": "254:0", "type": "lvm", "size": 1024}]}
     stdout = f"fresh\nlink\t/dev/mapper/vg-data\t../dm-0\nlink\t/dev/disk/by-id/dm-name-vg-data\t../../dm-0\njson\n{json.dumps(tree)}\n"
-    table = outcome(read([BlockDevices()], *framed(BlockDevices(), stdout)), BlockDevices())
+    table = outcome(read([BlockDevices()], framed(BlockDevices(), stdout)), BlockDevices())
     assert table.find("/dev/dm-0") is not None
     assert table.find("/dev/disk/by-id/dm-name-vg-data") is not None
 
@@ -253,7 +282,7 @@ def test_what_a_device_is_called_and_who_uses_it() -> None:
     }
     rows = "".join(f"link\t{link}\t{target}\n" for link, target in links.items())
     stdout = f"fresh\n{rows}user\tvdb1\tis part of the ZFS pool tank\nuser\tvdb\tis opened by process 1 (x)\njson\n{json.dumps(tree)}\n"
-    [device] = outcome(read([BlockDevices()], *framed(BlockDevices(), stdout)), BlockDevices()).devices
+    [device] = outcome(read([BlockDevices()], framed(BlockDevices(), stdout)), BlockDevices()).devices
     assert device.users == ("is part of the ZFS pool tank",)
     assert device.names >= {
         *("/dev/vdb1", "/dev/data", "/dev/pool/data", "UUID=u-1", "LABEL=größe 1", "PARTLABEL=my disk", "PARTUUID=ab-01", "ID=virtio-X"),
@@ -293,7 +322,7 @@ def test_files_and_folders_as_a_real_shell_finds_them(shell: str, tmp_path: Path
     devices = {name: DeviceAt(name) for name in ("/dev/null", str(tmp_path), str(tmp_path / "none"))}
     asked = probe.families([*files.values(), *folders.values(), *devices.values()])
     done = subprocess.run([shell, "-s"], input=probe.script(asked, MARK).encode(), capture_output=True, check=True)
-    facts = probe.read(asked, MARK, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode())
+    facts = probe.read(asked, MARK, done.stdout.decode("utf-8", "surrogateescape"))
     contents = {name: getattr(outcome(facts, question), "content", outcome(facts, question)) for name, question in files.items()}
     assert contents == {
         odd.name: odd.read_bytes(),

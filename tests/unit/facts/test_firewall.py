@@ -165,7 +165,7 @@ def told(**parts: str) -> str:
 
 
 def firewall(stdout: str) -> Any:
-    return outcome(read([Firewall()], *framed(Firewall(), stdout)), Firewall())
+    return outcome(read([Firewall()], framed(Firewall(), stdout)), Firewall())
 
 
 LIST_ALL = """\

@@ -46,7 +46,7 @@ def encoded(printed: str) -> str:
 
 
 def answers(questions: list[Any], stdout: str, status: int = 0) -> list[Any]:
-    facts = read(questions, *framed(questions[0], stdout, status=status))
+    facts = read(questions, framed(questions[0], stdout, status=status))
     return [outcome(facts, question) for question in questions]
 
 

@@ -61,7 +61,7 @@ def api_route(case: Mapping[str, Any], probe: RouteProbe = PROBE) -> ApiRoute:
 
 def found(these: list[ApiRoute], *lines: str) -> dict[str, Any]:
     asked = list(status.questions(these))
-    return status.details(these, read(asked, *framed(asked[0], "".join(f"{each}\n" for each in lines))))
+    return status.details(these, read(asked, framed(asked[0], "".join(f"{each}\n" for each in lines))))
 
 
 def route(case: Mapping[str, Any], streamed: str = "") -> dict[str, Any]:

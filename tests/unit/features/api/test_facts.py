@@ -29,25 +29,25 @@ from tests.unit.features.api.support import ENOUGH, PROBE, line, stream
 
 def test_the_time_of_a_second_look_is_no_refusal() -> None:
     late = {"exit_code": 28, "error": "curl: (28) Connection timed out after 8003 milliseconds", "refusals": "0.012000"}
-    reached = outcome(read([PROBE], *framed(PROBE, line(late))), PROBE)
+    reached = outcome(read([PROBE], framed(PROBE, line(late))), PROBE)
     assert (reached.connects, reached.refusals) == (True, ())
 
 
 def test_a_cut_answer_is_unknown() -> None:
     whole_line = line({**ENOUGH, "names": "192.0.2.1\n"}, stream({"parts": [[1, "data: {}\n\n"]]}))
-    assert isinstance(outcome(read([PROBE], *framed(PROBE, whole_line)), PROBE), RouteResult)
+    assert isinstance(outcome(read([PROBE], framed(PROBE, whole_line)), PROBE), RouteResult)
     for cut in range(len(whole_line)):
-        assert outcome(read([PROBE], *framed(PROBE, whole_line[:cut])), PROBE) == "unknown", cut
+        assert outcome(read([PROBE], framed(PROBE, whole_line[:cut])), PROBE) == "unknown", cut
 
 
 @given(st.text(st.characters(exclude_characters="\0"), max_size=60))
 def test_garbage_is_unknown(garbage: str) -> None:
-    assert outcome(read([PROBE], *framed(PROBE, garbage)), PROBE) == "unknown"
+    assert outcome(read([PROBE], framed(PROBE, garbage)), PROBE) == "unknown"
 
 
 def test_a_route_that_said_nothing_does_not_hide_the_others() -> None:
     other = replace(PROBE, name="other")
-    facts = read([PROBE, other], *framed(PROBE, f"\n{line(ENOUGH)}\n"))
+    facts = read([PROBE, other], framed(PROBE, f"\n{line(ENOUGH)}\n"))
     assert outcome(facts, PROBE) == "unknown"
     assert isinstance(outcome(facts, other), RouteResult)
 
@@ -86,7 +86,7 @@ def run(shell: str, *asked: RouteProbe) -> tuple[list[Any], str]:
         env={"PATH": os.environ["PATH"]},
     )
     assert done.stderr == b""
-    facts = read(list(asked), *framed(asked[0], done.stdout.decode(), status=done.returncode))
+    facts = read(list(asked), framed(asked[0], done.stdout.decode(), status=done.returncode))
     return [outcome(facts, probe) for probe in asked], done.stdout.decode()
 
 

@@ -70,7 +70,7 @@ def test_why_no_stream_was_asked_for() -> None:
 
 def test_a_host_without_curl() -> None:
     with pytest.raises(HostFailed, match="this host has no curl") as raised:
-        status.details([api_route({})], read([PROBE], *framed(PROBE, "", status=NO_CURL)))
+        status.details([api_route({})], read([PROBE], framed(PROBE, "", status=NO_CURL)))
     assert raised.value.fix == "apt-get install curl, or dnf install curl"
 
 

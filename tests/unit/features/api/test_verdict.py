@@ -99,7 +99,7 @@ def test_what_only_a_way_of_our_own_suffers_from(more: Mapping[str, Any], answer
 
 @pytest.mark.parametrize("rule", UNANSWERED, ids=lambda rule: rule.text)
 def test_what_a_rule_names_is_known(rule: Rule) -> None:
-    result = outcome(read([PROBE], *framed(PROBE, line(ENOUGH))), PROBE)
+    result = outcome(read([PROBE], framed(PROBE, line(ENOUGH))), PROBE)
     evidence = (api_route({}), PROBE, result)
     assert set(rule.seen.split()) <= _observations(*evidence).keys()
     assert rule.text.format_map(_words(*evidence))

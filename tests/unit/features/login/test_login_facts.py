@@ -34,7 +34,7 @@ HASH = "$y$j9T$salt$hash"
 
 
 def answers(questions: list[Any], stdout: str, stderr: str = "", status: int = 0) -> list[Any]:
-    facts = read(questions, *framed(questions[0], stdout, stderr, status))
+    facts = read(questions, framed(questions[0], stdout, stderr, status))
     return [outcome(facts, question) for question in questions]
 
 

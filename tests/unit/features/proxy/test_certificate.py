@@ -50,7 +50,7 @@ def leaf(authority: Authority) -> Leaf:
 
 
 def answer(stdout: str) -> Any:
-    return outcome(read([AT], *framed(AT, stdout)), AT)
+    return outcome(read([AT], framed(AT, stdout)), AT)
 
 
 def encoded(text: str) -> str:
@@ -115,7 +115,7 @@ def seen(questions: list[CertificateAt], shell: str = "sh", path: str | None = N
         )
     )
     done = subprocess.run([shutil.which(shell) or shell, "-s"], input=script.encode(), capture_output=True, check=True)
-    facts = probe.read(asked, MARK, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode())
+    facts = probe.read(asked, MARK, done.stdout.decode("utf-8", "surrogateescape"))
     return [outcome(facts, question) for question in questions]
 
 

@@ -38,7 +38,7 @@ OFF, ON = {"httpd_can_network_connect": False}, {"httpd_can_network_connect": Tr
 
 
 def answer(stdout: str) -> Any:
-    return outcome(read([SelinuxState()], *framed(SelinuxState(), stdout)), SelinuxState())
+    return outcome(read([SelinuxState()], framed(SelinuxState(), stdout)), SelinuxState())
 
 
 @pytest.mark.parametrize(
