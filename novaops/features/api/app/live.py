@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
@@ -21,6 +21,7 @@ from novaops.features.api.knowledge.ask import BaseRef
 from novaops.features.api.knowledge.documents import KINDS, LIMITS
 from novaops.features.api.knowledge.search import COUNT, search
 from novaops.features.api.llm.chat import ChatClient
+from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.protocol import ChatRequest, Delta, Finished, Message, Parameters, Passage, Usage
 from novaops.features.api.llm.protocol import Event as ApiEvent
 from novaops.features.api.remote import stores
@@ -57,25 +58,29 @@ class LiveBackend:
 
     def answer(self, question: Question) -> Generator[Event]:
         parameters = _parameters(question)
-        context = ""
         ref = BaseRef.parse(question.base)
-        if ref.name and not ref.provider:
-            with self._embedder(ref.name) as embedder:
-                found = prompt.fitting(search(ref.name, question.messages[-1][1], embedder=embedder))
-            yield Passages(found)
-            context = prompt.context(found) if found else ""
         messages = tuple(Message(role, text) for role, text in question.messages)
-        with self._connections.http(question.choice) as (access, http):
-            knowledge: tuple[str, ...] = ()
-            if ref.provider and http.provider.searches_to_answer:
-                knowledge = (_at(question.choice, ref),)
-            elif ref.provider:
-                found = prompt.fitting(stores.bases(http).search(_at(question.choice, ref), question.messages[-1][1], COUNT))
+        with self._connections.http(question.choice) as (access, http), self._look_up(question.choice, ref, http) as look_up:
+            context = ""
+            if look_up:
+                found = prompt.fitting(look_up(question.messages[-1][1]))
                 yield Passages(found)
                 context = prompt.context(found) if found else ""
+            knowledge = (_at(question.choice, ref),) if ref.provider and not look_up else ()
             request = ChatRequest(messages, question.model or access.model, parameters, context=context, knowledge=knowledge)
             with closing(ChatClient(http).chat(request)) as events:
                 yield from _shown(events, redactor_of(access))
+
+    @contextmanager
+    def _look_up(self, choice: Choice, ref: BaseRef, http: Http) -> Iterator[Callable[[str], Iterable[Passage]] | None]:
+        """What finds the passages for a question, best first; None without a base, and where its provider looks them up by itself."""
+        if not ref.name or (ref.provider and http.provider.searches_to_answer):
+            yield None
+        elif ref.provider:
+            yield lambda text: stores.bases(http).search(_at(choice, ref), text, COUNT)
+        else:
+            with self._embedder(ref.name) as embedder:
+                yield lambda text: search(ref.name, text, embedder=embedder)
 
     def bases(self) -> Sequence[str]:
         return store.listed()
