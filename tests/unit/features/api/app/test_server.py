@@ -217,9 +217,10 @@ def test_a_port_in_use_is_a_sentence() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_in_order(
-    backend: PageBackend, number: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    backend: PageBackend, number: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     """In the middle of an answer, and without a word."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     sessions: list[Session] = []
 
     def session(port: int) -> Session:
@@ -227,7 +228,6 @@ def test_a_signal_ends_it_in_order(
         return sessions[0]
 
     monkeypatch.setattr(run, "Session", session)
-    folders = set(Path(tempfile.gettempdir()).glob("novaops-app-*"))
     threads: list[threading.Thread] = []
 
     def ask(port: int) -> None:
@@ -247,5 +247,5 @@ def test_a_signal_ends_it_in_order(
     threads[0].join()
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
     assert caplog.records == []
-    assert set(Path(tempfile.gettempdir()).glob("novaops-app-*")) <= folders
+    assert list(tmp_path.iterdir()) == []
     backend.go_on.release()
