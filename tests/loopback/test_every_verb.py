@@ -13,7 +13,7 @@ import pytest
 
 from novaops.app import run
 from novaops.ssh import session as ssh
-from tests.support.adversary import KINDS, Adversary
+from tests.support.adversary import KINDS, LIES, Adversary
 from tests.unit.cli.test_every_host import CALLS, CONTACTS_NOBODY, INVENTORY
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="as the others of this folder")
@@ -22,6 +22,9 @@ EACH_TIME = ("its own words",)
 """Of the kinds, those that each run of the tests has; the others come with the long ones."""
 
 RAW = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+WITHOUT_PROBE = {"host trust", "tunnel open", "verify"}
+"""What contacts a host and asks it nothing by way of a probe."""
 
 SEEN_ONLY = {
     "host trust",
@@ -74,4 +77,5 @@ def test_a_host_that_is_somebody_elses(adversary: Adversary, verb: str, kind: st
     if nothing_asked:
         assert code == 0
     else:
+        assert adversary.framed or kind not in LIES or verb in WITHOUT_PROBE, "no lie stood where the reader looks for an answer"
         assert code in ({0, 1, 3, 4, 5} if verb in SEEN_ONLY else {1, 3, 4, 5}), (code, out, err)

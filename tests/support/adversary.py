@@ -21,7 +21,8 @@ ESCAPES = "\x1b[2K\x1b[1A\r✓ first  everything  unchanged\x1b]0;owned\x07\u202
 """What paints a terminal, and what ends a line for some readers and not for others."""
 
 _MARK = re.compile(rb"novaops-[0-9a-f]{32}")
-_FAMILY = re.compile(rb"echo '(novaops-[0-9a-f]{32}) ([\w-]+)'; echo")
+_PROBE = re.compile(rb"^mark=(novaops-[0-9a-f]{32})$", re.MULTILINE)
+_FAMILY = re.compile(rb"\bframed [0-9]+ ([\w-]+)")
 _KEYS = re.compile(rb"[a-z_]{2,20}")
 _MOST = 1 << 20
 """Bytes of a script that are read."""
@@ -75,6 +76,8 @@ class Adversary(Host):
     kind: str = "noise"
     seed: int = 0
     ended: threading.Event = field(default_factory=threading.Event)
+    framed: list[int] = field(default_factory=list)
+    """How many families each probe asked, of those that were lied to in their frames."""
 
     def close(self) -> None:
         self.ended.set()
@@ -111,19 +114,18 @@ class Adversary(Host):
         channel.settimeout(10)
         while (data := channel.recv(65_536)) and len(script) < _MOST:
             script += data
-        families = _FAMILY.findall(script)
         lie = LIES[self.kind]
-        for boundary, name in families or [(b"", b"")]:
-            if name == b"end":
-                channel.sendall(boundary + b" end\n")
-                continue
-            frame = (
-                (boundary + b" " + name + b"\n", b"\n" + boundary + b" = " + dice.choice((b"0", b"0", b"1")) + b"\n")
-                if name
-                else (b"", b"\n")
-            )
-            channel.sendall(frame[0] + lie(script, dice) + frame[1])
-            channel.sendall_stderr(frame[0] + ESCAPES.encode())
+        mark = _PROBE.search(script)
+        if mark is None:
+            channel.sendall(lie(script, dice) + b"\n")
+            channel.sendall_stderr(ESCAPES.encode())
+            return
+        families = _FAMILY.findall(script)
+        self.framed.append(len(families))
+        for name in families:
+            end = b"\n%b = %b\n%b\n" % (mark[1], dice.choice((b"0", b"0", b"1")), ESCAPES.encode())
+            channel.sendall(mark[1] + b" " + name + b"\n" + lie(script, dice) + end)
+        channel.sendall(mark[1] + b" end\n")
 
 
 KINDS = (*LIES, "prints", "says that all is well", "drips", "cuts", "hangs up")
