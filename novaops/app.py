@@ -9,13 +9,14 @@ import warnings
 from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from novaops.cli.options import GLOBAL_OPTIONS, Options, say, with_global_options
-from novaops.errors import UsageError
+from novaops.errors import NotWritten, UsageError
 
 if TYPE_CHECKING:
     from novaops import features, lab  # noqa: F401 - what VERBS names, for those who follow the imports
@@ -131,11 +132,30 @@ def main() -> None:
     gc.disable()
     # What cryptography has to say of somebody's certificate is for its authors: a finding of ours says it, or nobody can help it.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"novaops\.")
-    code = run(sys.argv[1:])
-    with suppress(OSError, ValueError):
+    for name in ("stdin", "stdout", "stderr"):  # who closed one wants nothing of it, and no other file may take its number
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115 - till the end
+    try:
+        code = run(sys.argv[1:])
         sys.stdout.flush()
+    except OSError as error:  # of typer's own words, or of what was still to be written
+        code = not_written(NotWritten(error))
+    except NotWritten as error:
+        code = not_written(error)
+    with suppress(OSError, ValueError):
         sys.stderr.flush()
     os._exit(code)
+
+
+def not_written(error: NotWritten) -> int:
+    """The exit code, after saying why. Who closed a pipe has seen enough, and is told nothing more."""
+    from novaops.cli import output
+    from novaops.engine import report
+
+    if not isinstance(error.__cause__, BrokenPipeError):
+        for _, text in report.error_lines(error):
+            output.complain(text)
+    return error.exit_code
 
 
 def run(words: list[str]) -> int:

@@ -117,6 +117,21 @@ class NotBegun(HostFailed):
     code = "not-begun"
 
 
+class NotWritten(NovaopsError):
+    """Standard output cannot be written: to find all right is worth nothing when nobody is told."""
+
+    code = "not-written"
+    exit_code = 1
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(
+            f"the results could not be written to standard output: {cause.strerror or cause}",
+            why="What was done on hosts is done, and is in their history.",
+            fix="make room there and run it again",
+        )
+        self.__cause__ = cause
+
+
 class Refused(NovaopsError):
     code = "refused"
     exit_code = 4

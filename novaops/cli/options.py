@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from novaops.engine.guard import LEAST, SECONDS
-from novaops.errors import InternalError, NovaopsError, UsageError
+from novaops.errors import InternalError, NotWritten, NovaopsError, UsageError
 
 if TYPE_CHECKING:
     from novaops.engine.converge import RunOptions
@@ -327,9 +326,11 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., i
 
 
 def guarded(options: Options, work: Callable[[], int | None]) -> int:
-    """The exit code of `work`. Whatever goes wrong ends here, as a sentence."""
+    """The exit code of `work`. Whatever goes wrong ends here, as a sentence; but for NotWritten, which nobody could read in the results."""
     try:
         return work() or 0
+    except NotWritten:
+        raise
     except NovaopsError as error:
         say(options, error)
         return error.exit_code
@@ -341,9 +342,6 @@ def guarded(options: Options, work: Callable[[], int | None]) -> int:
         output.complain("")
         output.complain(f"Interrupted. What was begun on a host goes on there by itself: {follow}.")
         return INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
     except Exception as error:  # noqa: BLE001 - the promise is: never a traceback without -vv
         say(options, InternalError(error))
         return 1

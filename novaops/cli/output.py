@@ -19,7 +19,7 @@ from novaops.cli.options import Options
 from novaops.engine import last_run, report
 from novaops.engine.query import Progress
 from novaops.engine.report import HostReport
-from novaops.errors import NovaopsError
+from novaops.errors import NotWritten, NovaopsError
 from novaops.formats import visible
 from novaops.shell import lines_of
 
@@ -47,7 +47,7 @@ ENDS = frozenset(map(report.words, report.EXIT_CODES))
 
 
 _WHOLE_LINES = threading.Lock()
-"""print writes a line and its end apart, and hosts tell what they are at from threads of their own."""
+"""Hosts tell what they are at from threads of their own."""
 
 
 def colourful(stream: Any) -> bool:
@@ -108,7 +108,7 @@ def prepare(options: Options, reports: Sequence[HostReport]) -> None:
 def document(data: Any) -> None:
     """The one JSON document of a call."""
     text = json.dumps(visible.document(data), ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
-    print(text.encode("utf-8", "replace").decode())  # a host's bytes that are no text have no place in JSON
+    _write(text.encode("utf-8", "replace").decode() + "\n", sys.stdout)  # a host's bytes that are no text have no place in JSON
 
 
 def trace(error: BaseException) -> None:
@@ -132,8 +132,7 @@ def piece(text: str, stream: TextIO | None = None) -> None:
     """A part of a text of several lines, at once: on stdout unless said otherwise."""
     stream = stream or sys.stdout
     encoding = stream.encoding or "utf-8"
-    stream.write(visible.lines(text.replace("\r", "")).encode(encoding, "replace").decode(encoding))
-    stream.flush()
+    _write(visible.lines(text.replace("\r", "")).encode(encoding, "replace").decode(encoding), stream, flush=True)
 
 
 def line(text: str, style: str = "") -> None:
@@ -203,9 +202,19 @@ def progress(hosts: Sequence[str]) -> Iterator[Progress]:
 
 def _plain_line(text: str, stream: TextIO) -> None:
     encoding = stream.encoding or "utf-8"
-    shown = visible.line(text).encode(encoding, "replace").decode(encoding)
-    with _WHOLE_LINES:
-        print(shown, file=stream, flush=stream is sys.stderr)
+    _write(visible.line(text).encode(encoding, "replace").decode(encoding) + "\n", stream, flush=stream is sys.stderr)
+
+
+def _write(text: str, stream: TextIO, *, flush: bool = False) -> None:
+    """Raises NotWritten. What standard error does not take is left unsaid: no work on a host ends for that."""
+    try:
+        with _WHOLE_LINES:
+            stream.write(text)
+            if flush:
+                stream.flush()
+    except OSError as error:
+        if stream is not sys.stderr:
+            raise NotWritten(error) from error
 
 
 def _diff_style(text: str) -> str:
