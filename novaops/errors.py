@@ -62,6 +62,11 @@ class InternalError(NovaopsError):
         self.__cause__ = cause
 
 
+def as_sentence(error: Exception) -> NovaopsError:
+    """The error itself, or that novaops went wrong."""
+    return error if isinstance(error, NovaopsError) else InternalError(error)
+
+
 class UsageError(NovaopsError):
     code = "usage"
     exit_code = 2

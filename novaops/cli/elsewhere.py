@@ -20,6 +20,9 @@ def refuse_what_does_not_travel(options: Options, run: RunOptions) -> None:
     if options.ask_sudo_password:
         fix = "write sudo_password: with env:, file: or cmd: in the inventory: each worker reads it itself"
         raise UsageError("--ask-sudo-password does not go with --executor: a secret would travel", fix=fix)
+    if options.persist is not None:
+        fix = "write persist: in the inventory: each worker keeps connections of its own"
+        raise UsageError("--persist does not go with --executor", fix=fix)
     if run.rollout.serial or run.rollout.stop_after:
         fix = "leave out --executor: a careful roll-out is one machine's"
         raise UsageError("--serial and --stop-after do not go with --executor: the workers do not wait for each other", fix=fix)
@@ -36,7 +39,7 @@ def converge_elsewhere(
         **batch,
         "inventory": str(Path(known.file).resolve()),
         "folder": str(Path.cwd()),
-        "limit": ",".join(sorted(known.limit.names)) if known.limit else None,
+        "limit": ",".join(sorted(known.limit.names.intersection(names))) if known.limit else None,
         "parallel": options.parallel or PARALLEL,
         "timeout": options.timeout or TIMEOUT,
         "check": run.check,

@@ -12,6 +12,7 @@ from novaops.engine import parallel as fleet
 from novaops.engine import report
 from novaops.engine.query import ask_host
 from novaops.engine.report import HostReport
+from novaops.errors import as_sentence
 from novaops.model.question import Facts, Question
 from novaops.ssh.target import Target
 
@@ -30,11 +31,18 @@ def ask_hosts(
 def on_hosts(
     options: Options, words: Sequence[str], work: Callable[[Target], HostReport], section: str | None = None
 ) -> tuple[list[HostReport], float]:
-    """What `work` reports of each host, and when it began."""
+    """What `work` reports of each host, and when it began. Every error becomes a value of the report."""
+
+    def one(target: Target) -> HostReport:
+        try:
+            return work(target)
+        except Exception as error:  # noqa: BLE001 - one host's bug must not take the other hosts' reports away
+            return report.failure(target.name, as_sentence(error))
+
     started = time.monotonic()
     known, _ = options.known()
     targets = options.targets(known.find(words, section))
-    return options.noted(fleet.each(list(targets.values()), work, options.parallel or PARALLEL)), started
+    return options.noted(fleet.each(list(targets.values()), one, options.parallel or PARALLEL)), started
 
 
 def not_there(options: Options, section: str, found: Mapping[str, Container[str]]) -> dict[str, list[Any]]:

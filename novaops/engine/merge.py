@@ -116,9 +116,14 @@ def merge(parts: Sequence[Part], order: Iterable[str]) -> dict[str, Any]:
     place = {name: number for number, name in enumerate(order)}
     errors = [{"file": part.file, **part.read.error.model_dump()} for part in parts if part.read.error]
     errors += _missing(parts)
-    codes = {part.read.exit_code for part in parts} | ({NovaopsError.exit_code} if errors else set())
+    codes = {code for part in parts for code in _codes(part.read)} | ({NovaopsError.exit_code} if errors else set())
     ordered = sorted(hosts.values(), key=lambda host: place.get(host["host"], len(place)))
     return {"hosts": ordered, **({"errors": errors} if errors else {}), "exit_code": worst(codes)}
+
+
+def _codes(document: _Document) -> set[int]:
+    """The exit codes of a document: that it ended well is believed only where each of its hosts did."""
+    return {document.exit_code} if document.exit_code else {EXIT_CODES[host.status] for host in document.hosts} | {0}
 
 
 def _missing(parts: Sequence[Part]) -> list[dict[str, str]]:

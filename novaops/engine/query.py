@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from novaops.engine import probe
 from novaops.engine.report import HostReport, failure
-from novaops.errors import HostFailed, InternalError, NovaopsError
+from novaops.errors import HostFailed, as_sentence
 from novaops.model.question import Facts, Question
 from novaops.ssh import kept
 from novaops.ssh.session import Session
@@ -47,10 +47,8 @@ def with_session(target: Target, progress: Progress, work: Callable[[Session], H
         if not looks:
             session.open()
         report = work(session)
-    except NovaopsError as error:
-        report = failure(target.name, error)
     except Exception as error:  # noqa: BLE001 - one host's bug must not take the other hosts' reports away
-        report = failure(target.name, InternalError(error))
+        report = failure(target.name, as_sentence(error))
     finally:
         session.close()
     return replace(report, execs=session.execs, seconds=time.monotonic() - started)

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from novaops.engine.query import Progress
-from novaops.errors import HostFailed, NovaopsError
+from novaops.errors import HostFailed, NovaopsError, as_sentence
 from novaops.ssh.session import Session
 from novaops.ssh.target import Target
 from novaops.verify.claims import Entries, Feature
@@ -50,8 +50,8 @@ class ObservedHost:
             for feature, entries in self.entries.items():
                 self._progress(self.name, f"looking at {feature.name}")
                 self._seen |= self._call(feature, "observe", list(entries.values()))
-        except NovaopsError as error:
-            self.error = error
+        except Exception as error:  # noqa: BLE001 - one host's bug must not take the other hosts' checks away
+            self.error = as_sentence(error)
         self.seconds += time.monotonic() - started
 
     def reboot(self) -> None:
@@ -69,8 +69,8 @@ class ObservedHost:
             for feature in marking:
                 self._progress(self.name, f"looking at {feature.name} after the reboot")
                 self._rebooted |= self._call(feature, "after_reboot", self._all_seen(feature))
-        except NovaopsError as error:
-            self.error = error
+        except Exception as error:  # noqa: BLE001 - as above
+            self.error = as_sentence(error)
         self.seconds += time.monotonic() - started
 
     @property

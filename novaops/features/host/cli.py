@@ -77,10 +77,8 @@ def trust(
     """Show a host's key and add it to known_hosts: one line more, nothing else in the file is touched."""
     from novaops.cli import output
     from novaops.cli.query import on_hosts
-    from novaops.engine.report import HostReport, failure
-    from novaops.errors import NovaopsError, UsageError
+    from novaops.errors import UsageError
     from novaops.features.host.trust import trust as trust_one
-    from novaops.ssh.target import Target
 
     known, _ = options.known()
     found = known.find(hosts or [])
@@ -91,13 +89,7 @@ def trust(
             fix=f"novaops host trust {found[0].name} --fingerprint {fingerprint}",
         )
 
-    def one(target: Target) -> HostReport:
-        try:
-            return trust_one(target, fingerprint, check=check)
-        except NovaopsError as error:
-            return failure(target.name, error)
-
-    reports, started = on_hosts(options, hosts or [], one)
+    reports, started = on_hosts(options, hosts or [], lambda target: trust_one(target, fingerprint, check=check))
     return output.show(options, reports, started)
 
 

@@ -14,9 +14,10 @@ import pytest
 
 from novaops.app import run
 from novaops.cli import output
-from novaops.engine import last_run
+from novaops.engine import dask_client, last_run
 from novaops.engine.report import HostReport
 from novaops.errors import UsageError
+from novaops.features.host import trust
 from novaops.ssh.target import Target
 from novaops.verify import runner
 
@@ -180,3 +181,41 @@ def test_of_many_hosts_a_terminal_shows_those_at_work(monkeypatch: pytest.Monkey
         [bars] = [cell.cell_contents for cell in tell.__closure__ or () if hasattr(cell.cell_contents, "tasks")]  # type: ignore[attr-defined]
         assert [task.fields["host"] for task in bars.tasks if task.visible] == ["host3", f"1 of {len(hosts)} hosts"]
     assert "host3" in terminal.getvalue()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_host_that_left_the_inventory_keeps_no_batch_from_being_begun(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The workers are sent hosts that there are, whatever else failed once."""
+    last_run.record("inventory.yaml", [HostReport(name, "failed") for name in ("gone", "web3", "web1")])
+    given: list[Any] = []
+
+    def run_there(_: object, batch: Any, groups: Any, __: object) -> Any:
+        given.append((batch["limit"], groups))
+        raise UsageError("far enough")
+
+    monkeypatch.setattr(dask_client, "run", run_there)
+    assert call(capfd, "apply", "--limit", "@failed", "--executor", "dask://127.0.0.1:1")[1]["error"]["what"] == "far enough"
+    assert given == [("web1,web3", [["web1"], ["web3"]])]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("option", [["--persist", "60s"], ["--ask-sudo-password"], ["--serial", "2"], ["--stop-after", "1"]])
+def test_what_does_not_travel_is_refused(option: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    code, document = call(capfd, "apply", "--executor", "dask://127.0.0.1:1", *option)
+    assert (code, "go with --executor" in document["error"]["what"]) == (2, True)
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_error_of_ours_is_one_hosts(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of all that only look, and of `host trust`."""
+
+    def breaks(target: Target, *_: object, **__: object) -> HostReport:
+        if target.name == "web1":
+            raise IndexError("of ours")
+        return HostReport(target.name, "unchanged")
+
+    monkeypatch.setattr(trust, "trust", breaks)
+    code, document = call(capfd, "host", "trust", "web")
+    assert (code, [host["status"] for host in document["hosts"]]) == (1, ["unchanged", "failed", *["unchanged"] * 7])

@@ -160,3 +160,8 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
     assert run(["report", "merge", "1.json", "1.json", "--junit", "none/out.xml"]) == 2
     assert run(["report", "merge", "1.json", "1.json"]) == 2
     assert "a is in 1.json and in 1.json" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("one", REPORTS[2:], ids=lambda one: one.status)
+def test_that_all_is_well_is_believed_of_no_document_whose_hosts_say_otherwise(one: HostReport) -> None:
+    assert merge.merge([part("a", {**report.as_json([one]), "exit_code": 0})], ())["exit_code"] == one.exit_code

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from novaops.errors import HostFailed, NovaopsError, Unreachable
+from novaops.errors import HostFailed, InternalError, NovaopsError, Unreachable
 from novaops.features.disk.observe import ObservedMount, Rebooted
 from novaops.ssh.target import Target
 from novaops.verify import claims as features
@@ -101,3 +101,19 @@ def test_what_breaks_inside_look_is_said_of_its_host_only() -> None:
     visit = ObservedHost(Target("lab", "192.0.2.1"), {DISK: {"/mnt/data": Entry()}}, lambda *_: None)
     with pytest.raises(HostFailed, match="verify itself went wrong with disk: AttributeError"):
         visit._call(DISK, "observe", [Entry()])
+
+
+def test_an_error_of_ours_is_one_hosts() -> None:
+    """Whatever it is: the checks of the other hosts go on."""
+
+    def breaks(host: str, doing: str) -> None:
+        del host, doing
+        raise IndexError("of ours")
+
+    visit = ObservedHost(Target("lab", "192.0.2.1"), {}, breaks)
+    visit.observe()
+    assert visit.error is not None
+    assert visit.error.what == "novaops itself went wrong: IndexError: of ours"
+    visit.error = None
+    visit.reboot()
+    assert isinstance(visit.error, InternalError)
