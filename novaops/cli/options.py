@@ -340,7 +340,7 @@ def guarded(options: Options, work: Callable[[], int | None]) -> int:
 
         follow = typed("novaops history HOST shows how it ended", options.to_type())
         output.complain("")
-        output.complain(f"Interrupted. What was begun on a host goes on there by itself: {follow}.")
+        output.complain(f"Interrupted. A run that was begun on a host goes on there by itself: {follow}.")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the promise is: never a traceback without -vv
         say(options, InternalError(error))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from novaops.cli.options import PARALLEL, Hosts, Only, Options, Shard, sections, verb
+from novaops.cli.options import INTERRUPTED, PARALLEL, Hosts, Only, Options, Shard, sections, verb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,14 +42,18 @@ def verify(
     with output.progress(list(targets)) as tell:
         for one in left_out:
             output.complain(f"{one.host.name}: not verified: there is no check for {', '.join(one.unverified)}")
-        found = runner.verify(
-            list(targets.values()),
-            {one.host.name: one.entries for one in chosen},
-            tell,
-            parallel=options.parallel or PARALLEL,
-            junit=junit,
-            reboot=reboot,
-        )
+        try:
+            found = runner.verify(
+                list(targets.values()),
+                {one.host.name: one.entries for one in chosen},
+                tell,
+                parallel=options.parallel or PARALLEL,
+                junit=junit,
+                reboot=reboot,
+            )
+        except runner.Rebooting as stop:
+            output.complain(f"Interrupted. Told to reboot, and not looked at since: {', '.join(stop.names)}.")
+            return INTERRUPTED
     return _show(options, found, [one.unverified for one in chosen], started, shard or "")
 
 

@@ -31,7 +31,8 @@ def verify(
 ) -> list[tuple[ObservedHost, list[Check]]]:
     """Each host with its checks. `entries` is what is verified of each, by the host's name.
 
-    Raises NovaopsError when pytest itself breaks; what goes wrong with a host is kept as its `error`.
+    Raises NovaopsError when pytest itself breaks; what goes wrong with a host is kept as its `error`. At Ctrl-C it raises Rebooting where
+    hosts were told to reboot.
     """
     hosts = [ObservedHost(target, entries[target.name], progress) for target in targets]
     reboot_all = partial(fleet.each, work=ObservedHost.reboot, parallel=parallel)
@@ -40,8 +41,21 @@ def verify(
             stack.callback(observed.session.close)
         fleet.each(hosts, ObservedHost.observe, parallel)
         plugin = Plugin(hosts, reboot_all if reboot else None)
-        _pytest(plugin, junit)
+        try:
+            _pytest(plugin, junit)
+        except KeyboardInterrupt:
+            if rebooting := [one.name for one in hosts if one.reboots]:
+                raise Rebooting(rebooting) from None
+            raise
     return [(observed, [check for check in plugin.checks if check.case.observed is observed]) for observed in hosts]
+
+
+class Rebooting(KeyboardInterrupt):
+    """Ctrl-C, and the hosts that were told to reboot before it."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__()
+        self.names = names
 
 
 def _pytest(plugin: Plugin, junit: Path | None) -> None:

@@ -117,3 +117,19 @@ def test_an_error_of_ours_is_one_hosts() -> None:
     visit.error = None
     visit.reboot()
     assert isinstance(visit.error, InternalError)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_ctrl_c_while_hosts_reboot(monkeypatch: pytest.MonkeyPatch, *, begun: bool) -> None:
+    """It is said which were told to; where none was, it is Ctrl-C as always."""
+
+    def reboot(visit: ObservedHost) -> None:
+        visit.reboots = begun
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ObservedHost, "observe", lambda visit: setattr(visit, "_seen", {("disk", "/mnt/data"): RIGHT}))
+    monkeypatch.setattr(ObservedHost, "reboot", reboot)
+    assert DISK is not None
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        run.verify([Target("a", "192.0.2.1")], {"a": {DISK: {"/mnt/data": Entry()}}}, lambda *_: None, parallel=1, reboot=True)
+    assert getattr(stopped.value, "names", None) == (["a"] if begun else None)
