@@ -12,6 +12,8 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from novaops.shell import sh_file
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
@@ -19,28 +21,7 @@ if TYPE_CHECKING:
 ROOT_MODULES = ("virtio_pci", "virtio_blk", "virtio_net")
 """What must be there before the root disk is: Debian's cloud kernel has ext4 and nvme built in, virtio not."""
 
-INIT = """\
-#!/bin/busybox sh
-busybox mount -t devtmpfs dev /dev
-busybox mount -t proc proc /proc
-busybox mount -t sysfs sys /sys
-for module in $(busybox cat /modules/order); do busybox insmod /modules/$module; done
-tries=0
-until [ -b /dev/vda ] || [ $tries -ge 300 ]; do tries=$((tries+1)); busybox usleep 20000; done
-busybox mount -t ext4 -o rw,noatime /dev/vda /root
-# Once in a host's life: a host that changes its own name or keys keeps the change over a reboot.
-if ! [ -e /root/etc/ssh/ssh_host_ed25519_key ]; then
-    busybox cp -a /host/. /root/
-    for home in /root/home/*; do
-        user=${home##*/}
-        busybox chroot /root /bin/chown -R "$user:" "/home/$user"
-    done
-fi
-busybox umount /sys
-busybox umount /proc
-busybox mount -o move /dev /root/dev
-exec busybox switch_root /root /sbin/init
-"""
+INIT = f"#!/bin/busybox sh\n{sh_file(__package__, 'init.sh')}"
 
 
 @dataclass(frozen=True)
