@@ -119,7 +119,7 @@ def rolled_back(host: str, plan: Plan, outcome: Outcome, before: Sequence[Step],
     what = f"nobody confirmed it within {outcome.run.guard.seconds} s" if late else why.what if why else ""
     details = [why.what if late else "", why.why] if why else []
     error = RolledBack(
-        f"the fresh login did not work, and the host put itself back: {what}",
+        f"the fresh login did not work, and the host rolled it back: {what}",
         why="\n".join(filter(None, [*details, f"{undone} {looked[as_before]}"])),
         fix=(why.fix if why else "") or f"find out why with: novaops login status {host}",
     )

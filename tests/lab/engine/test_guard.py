@@ -35,7 +35,7 @@ from tests.support.things import Thing, ending, until_it_says, write_inventory
 
 FIRES = ("--guard", "10")
 WITHIN = 10 + 4
-"""Seconds from the arming to a host that has put itself back."""
+"""Seconds from the arming to a host that has rolled it back."""
 
 A: Thing = {"path": "/etc/a", "content": "new a\n", "mode": "0600", "guarded": True}
 B: Thing = {"path": "/etc/b", "content": "new b\n", "guarded": True}
@@ -176,14 +176,14 @@ def test_without_a_fresh_login_the_host_is_as_before(inside: Inside, novaops: No
     assert (done.host["execs"], done.host["fresh_logins"]) == (4, 1)
     error = done.host["error"]
     assert error["code"] == "rolled-back"
-    assert f"the host put itself back: box ({inside.host.address}): nothing answers at {inside.host.address}:22" in error["what"]
+    assert f"the host rolled it back: box ({inside.host.address}): nothing answers at {inside.host.address}:22" in error["what"]
     assert "All of it was taken back. Looked at again: the host is as it was before." in error["why"]
     assert (inside(TREE), inside.settled()) == (before, "")
     assert "fired" not in inside.events(), "novaops says so, and the host need not wait any longer"
     text = novaops("apply", *FIRES, inventory=file)
     assert text.code == 1
     assert "✘ box  file:/etc/a  rolled back  (content, mode, owner, group)" in text.out
-    assert "box  rolled back: the fresh login did not work, and the host put itself back" in text.out
+    assert "box  rolled back: the fresh login did not work, and the host rolled it back" in text.out
     assert "1 host: 1 rolled back (4 execs, 1 fresh login, " in text.out
     assert (inside(TREE), inside.settled(), inside("systemctl is-active ssh")) == (before, "", "active\n")
     assert novaops("history", "box", inventory=file).out.count("rolled back") == 2

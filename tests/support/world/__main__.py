@@ -1,4 +1,4 @@
-"""The world around lab hosts, until it is told to end: for scripts/demo. `python -m tests.lab.world LAB HOST…`.
+"""The world around lab hosts, until it is told to end: for scripts/demo. `python -m tests.support.world LAB HOST…`.
 
 The API is no neighbour of the hosts, as it is none anywhere: they reach it by their default route. Nor is llm.lab.test, the model of
 `novaops api serve` on this machine.

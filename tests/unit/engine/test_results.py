@@ -26,5 +26,5 @@ def test_why_a_host_put_itself_back(*, fired: bool, error: NovaopsError | None, 
     outcome = Outcome(new_run((), "", wait=True, guard=10), "rolled_back", fired=fired, not_confirmed=error)
     report = rolled_back("box", Plan((), (), (), (), (), ()), outcome, (), 1, as_before=True)
     assert report.error is not None
-    assert report.error.what == f"the fresh login did not work, and the host put itself back: {what}"
+    assert report.error.what == f"the fresh login did not work, and the host rolled it back: {what}"
     assert report.error.why.startswith(why)
