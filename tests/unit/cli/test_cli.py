@@ -19,7 +19,7 @@ from novaops.app import app, run
 from novaops.cli.options import Options
 
 HEAVY = ["fabric", "paramiko", "jinja2", "pydantic", "pytest", "yaml", "rich", "bcrypt", "cryptography", "invoke"]
-GLOBAL = ["--inventory", "--json", "--verbose", "--parallel", "--timeout", "--limit", "--ask-sudo-password"]
+GLOBAL = ["--inventory", "--json", "--verbose", "--parallel", "--timeout", "--limit", "--persist", "--ask-sudo-password"]
 
 
 def call(*words: str) -> Result:

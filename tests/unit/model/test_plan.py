@@ -11,7 +11,7 @@ import pytest
 
 from novaops.errors import HostFailed
 from novaops.facts.file import FileAt
-from novaops.model.plan import Change, Resource, Step, Wrapped
+from novaops.model.plan import Change, ListensAt, Resource, Step, Wrapped
 from novaops.model.question import Facts, Question
 
 FACTS = Facts({}, {})
@@ -23,6 +23,7 @@ class Everything(Resource):
 
     id = "everything:1"
     yields_to_present: ClassVar[bool] = True
+    comes_first: ClassVar[bool] = True
 
     def questions(self) -> Iterable[Question[Any]]:
         return (FileAt("/a"),)
@@ -41,6 +42,9 @@ class Everything(Resource):
     def exclusive_keys(self, facts: Facts) -> Iterable[str]:
         del facts
         return ("a key",)
+
+    def listens_at(self) -> Iterable[ListensAt]:
+        return (ListensAt("everything", 1),)
 
     def predict(self, facts: Facts) -> Facts:
         del facts
@@ -69,14 +73,15 @@ class Bare(Resource):
 
 def said(resource: Resource) -> dict[str, Any]:
     asked = {name: getattr(resource, name)(FACTS) for name in ("plan", "notes", "exclusive_keys", "predict")}
-    asked |= {name: getattr(resource, name)() for name in ("questions", "peer_questions")}
+    asked |= {name: getattr(resource, name)() for name in ("questions", "peer_questions", "listens_at")}
     return {name: value if isinstance(value, Facts) else tuple(value) for name, value in asked.items()}
 
 
 def test_a_wrapper_passes_everything_on() -> None:
     inner, outer = Everything(), Around(Everything())
     assert said(outer) == said(inner)
-    assert (outer.id, outer.yields_to_present) == (inner.id, True)
+    assert all(said(inner).values())
+    assert (outer.id, outer.yields_to_present, outer.comes_first) == (inner.id, True, True)
     with pytest.raises(HostFailed, match="it does not work"):
         outer.verify_works(FACTS)
 
@@ -88,9 +93,11 @@ def test_a_wrapper_forgets_nothing_that_a_resource_may_have() -> None:
 
 def test_what_is_optional_says_nothing() -> None:
     bare = Bare()
-    assert said(bare) == {"plan": (), "notes": (), "exclusive_keys": (), "predict": FACTS, "questions": (), "peer_questions": ()}
+    nothing = dict.fromkeys(("plan", "notes", "exclusive_keys", "questions", "peer_questions", "listens_at"), ())
+    assert said(bare) == {**nothing, "predict": FACTS}
     bare.verify_works(FACTS)
     assert not bare.yields_to_present
+    assert not bare.comes_first
 
 
 def test_a_resource_without_a_plan_is_none() -> None:
