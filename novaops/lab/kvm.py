@@ -38,7 +38,7 @@ def why_not(spec: Spec, cache: Path) -> str:
     if qemu is None:
         return "there is no qemu-system-x86_64"
     record = cache / "kvm.json"
-    about = _about(Path(qemu))
+    about = _about(Path(qemu), cpu(spec))
     with suppress(OSError, ValueError, KeyError, TypeError):
         kept = json.loads(record.read_text())
         if kept["about"] == about:
@@ -49,9 +49,10 @@ def why_not(spec: Spec, cache: Path) -> str:
     return why
 
 
-def _about(qemu: Path) -> dict[str, object]:
+def _about(qemu: Path, processor: str) -> dict[str, object]:
     """What the verdict is about. Another module makes another /dev/kvm, so its change time is new."""
-    return {"boot": boot_id(), "qemu": str(qemu), "built": qemu.stat().st_mtime_ns, "device": DEVICE.stat().st_ctime_ns}
+    device = DEVICE.stat().st_ctime_ns
+    return {"boot": boot_id(), "qemu": str(qemu), "built": qemu.stat().st_mtime_ns, "device": device, "processor": processor}
 
 
 def _try(qemu: str, spec: Spec) -> tuple[str, bool]:

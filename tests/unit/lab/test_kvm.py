@@ -61,13 +61,15 @@ def test_a_guest_that_does_not_end_is_killed_in_time_and_the_verdict_kept(fake: 
     assert fake.count == 1
 
 
-@pytest.mark.parametrize("what", ["boot", "qemu", "device"])
+@pytest.mark.parametrize("what", ["boot", "qemu", "device", "processor"])
 def test_the_proof_is_made_again_when_what_it_is_about_changes(fake: Fake, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     fake.does(f"exit {FIRMWARE_STATUS}")
     assert fake.why_not() == ""
     if what == "boot":
         monkeypatch.setattr(kvm, "boot_id", lambda: "another")
         fake.does("exit 1")
+    elif what == "processor":
+        monkeypatch.setattr(kvm, "cpu", lambda _: "max,+svm")
     elif what == "qemu":
         time.sleep(0.02)
         fake.does("exit 1")
