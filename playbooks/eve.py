@@ -62,7 +62,7 @@ def desired(host: HostView, resolved: Resolved, peers: Peers) -> Iterator[Resour
     names = (repository.package,) if repository.package else packages()
     opened = tuple((one.port, one.addresses) for one in settings.open)
 
-    yield EveHost(names, settings.nested == "required", settings.room * 1024**3)
+    yield EveHost(names, settings.nested == "required", settings.room * 1024**3, settings.release)
     if settings.data:
         yield from _disk(settings.data)
     yield Package("nftables", settings.lock_wait)

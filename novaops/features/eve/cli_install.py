@@ -18,6 +18,7 @@ Source = typer.Option(metavar="SOURCE", help="env:NAME, file:PATH or cmd:WORDS: 
 
 class InstallFlags(Flags):
     web_password: Annotated[str | None, Source] = None
+    release: Annotated[str | None, typer.Option(metavar="jammy|noble", help="The release of Ubuntu that the host must have.")] = None
     data: Annotated[
         str | None, typer.Option(metavar="DEVICE", help="The disk for the images: auto (the one blank disk), or as in `disk mount`.")
     ] = None

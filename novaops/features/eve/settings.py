@@ -65,6 +65,8 @@ class Eve(StrictModel):
 
     web_password: Reference
     """The password of the web user admin: env:NAME, file:PATH or cmd:WORDS."""
+    release: Literal["jammy", "noble"] | None = None
+    """The release of Ubuntu that the host must have, and with it the edition. None: whichever of them it has."""
     repository: Repository = Repository()
     data: Annotated[DataDisk, BeforeValidator(_data, json_schema_input_type=str | DataDisk)] | None = None
     """The disk for the images: a device alone, or keys as in `disk:`. None: they are on the root disk."""

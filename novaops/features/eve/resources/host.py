@@ -38,6 +38,8 @@ class EveHost(Resource):
     needs_nested: bool
     room: int
     """Bytes that have to be free on the root disk."""
+    release: str | None = None
+    """The code name of the system that it must have; None: any that EVE-NG is made for."""
 
     @property
     def id(self) -> str:
@@ -49,7 +51,13 @@ class EveHost(Resource):
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         machine = facts.known(Machine())
-        edition_for_host(machine)
+        edition = edition_for_host(machine)
+        if self.release not in {None, edition.suite}:
+            raise Refused(
+                f"this host has {machine.os}, and the inventory wants release: {self.release}",
+                why=f"{edition.title} is the edition for {edition.suite}.",
+                fix=f"take a host with {self.release}, or write release: {edition.suite}",
+            )
         if installed(facts, self.packages):
             return ()
         if not machine.booted_with_systemd:
