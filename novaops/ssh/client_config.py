@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote
 
 _NOTHING = "none"
+_OFF = {"no", "false"}
 
 _JUMP = re.compile(r"(?P<uri>ssh://)?((?P<user>.*)@)?(\[(?P<v6>[^\]]+)\]|(?P<host>[^:@\[\]/]+))(:(?P<port>[0-9]{1,5}))?/?")
 
@@ -111,7 +112,7 @@ class ClientConfig:
 
     @property
     def identities_only(self) -> bool:
-        return self.first("identitiesonly") == "yes"
+        return self.is_on("identitiesonly")
 
     @property
     def agent(self) -> str:
@@ -140,10 +141,16 @@ class ClientConfig:
         return float(said) if said.isdecimal() and int(said) else None
 
     @property
-    def keys_allowed(self) -> bool:
-        """Whether keys may log in, by PubkeyAuthentication and PreferredAuthentications."""
+    def keys_forbidden_by(self) -> str:
+        """The line that forbids a login by key; "" where none does."""
         methods = self.first("preferredauthentications")
-        return self.first("pubkeyauthentication") != "no" and (not methods or "publickey" in methods.split(","))
+        if methods and "publickey" not in methods.split(","):
+            return f"PreferredAuthentications {methods}"
+        return "" if self.is_on("pubkeyauthentication", otherwise="yes") else "PubkeyAuthentication no"
+
+    def is_on(self, keyword: str, otherwise: str = "no") -> bool:
+        """Whether a switch is on. One version of ssh prints `no` where another one, or another switch, has `false`."""
+        return self.first(keyword, otherwise).lower() not in _OFF
 
     def listed(self, keyword: str) -> list[str]:
         """A value that is a list with commas."""

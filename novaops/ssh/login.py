@@ -35,10 +35,7 @@ class Login:
             self._by_keys(transport)
 
     def _by_keys(self, transport: paramiko.Transport) -> None:
-        config = self.keys.config
-        if not config.keys_allowed:
-            said = (("PreferredAuthentications", ""), ("PubkeyAuthentication", "true"))
-            why = ", ".join(f"{name} {value}" for name, usual in said if (value := config.first(name.lower(), usual)) != usual)
+        if why := self.keys.config.keys_forbidden_by:
             raise LoginFailed(f"{self.where}: ssh's configuration allows no login by key", why=why, fix="novaops logs in by key")
         tried = 0
         last: Exception | None = None

@@ -390,9 +390,11 @@ def test_the_algorithms_that_the_configuration_allows(box: Sshd, home: Path) -> 
     with Session(to("vm")) as session:
         assert session.connection is not None
         assert session.connection.transport.get_security_options().kex == ("ecdh-sha2-nistp384",)
-    configure(home, f"Host vm\n  HostName localhost\n  Port {box.port}\n  PreferredAuthentications password\n")
-    with pytest.raises(LoginFailed, match="ssh's configuration allows no login by key"):
-        says(to("vm"))
+    for line in ("PreferredAuthentications password", "PubkeyAuthentication no"):
+        configure(home, f"Host vm\n  HostName localhost\n  Port {box.port}\n  {line}\n")
+        with pytest.raises(LoginFailed, match="ssh's configuration allows no login by key") as error:
+            says(to("vm"))
+        assert error.value.why == line
 
 
 def test_a_command_for_known_hosts_is_told_of(box: Sshd, home: Path) -> None:

@@ -176,6 +176,36 @@ def test_known_hosts_files_lost_their_quotes(said: str, files: list[str]) -> Non
     assert config(userknownhostsfile=said).user_known_hosts == files
 
 
+@pytest.mark.parametrize(
+    ("line", "forbids"),
+    [
+        ("PubkeyAuthentication no", "PubkeyAuthentication no"),
+        ("PubkeyAuthentication false", "PubkeyAuthentication no"),
+        ("PubkeyAuthentication yes", ""),
+        ("PubkeyAuthentication unbound", ""),
+        ("PreferredAuthentications password,keyboard-interactive", "PreferredAuthentications password,keyboard-interactive"),
+        ("PreferredAuthentications password,publickey", ""),
+        ("User u", ""),
+    ],
+)
+def test_what_forbids_keys(line: str, forbids: str, use: UseConfig) -> None:
+    use(f"Host x\n  {line}\n")
+    assert ask_ssh.ask(Destination("x"), 20).keys_forbidden_by == forbids
+    keyword, _, value = line.partition(" ")
+    assert config(**{keyword.lower(): value}).keys_forbidden_by == forbids, "as another ssh prints it"
+
+
+@pytest.mark.parametrize("keyword", ["IdentitiesOnly", "ProxyUseFdpass"])
+@pytest.mark.parametrize("value", ["yes", "true", "no", "false"])
+def test_a_switch_however_it_is_written(keyword: str, value: str, use: UseConfig) -> None:
+    on = value in {"yes", "true"}
+    use(f"Host x\n  {keyword} {value}\n")
+    assert ask_ssh.ask(Destination("x"), 20).is_on(keyword.lower()) is on
+    found = config(**{keyword.lower(): value})
+    assert found.is_on(keyword.lower()) is on, "as another ssh prints it"
+    assert found.identities_only is (on and keyword == "IdentitiesOnly")
+
+
 def test_a_configuration_that_ssh_refuses(use: UseConfig) -> None:
     file = use("Host a\n  Prot 22\n")
     with pytest.raises(UsageError) as error:
