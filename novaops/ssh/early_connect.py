@@ -50,10 +50,11 @@ def seconds_for(hop: ClientConfig, target: Target) -> float:
 
 def dial(hop: ClientConfig, seconds: float) -> socket.socket:
     """A connection to the host, by its ProxyCommand or by TCP. Raises OSError, Unreachable."""
-    for keyword, value in (("bindinterface", ""), ("proxyusefdpass", "no")):
-        if (said := hop.first(keyword, value)) != value:
-            name = {"bindinterface": "BindInterface", "proxyusefdpass": "ProxyUseFdpass"}[keyword]
-            raise Unreachable(f"{name} {said} of ssh's configuration for {hop} is not supported", fix="BindAddress and ProxyCommand are")
+    unsupported = f"BindInterface {interface}" if (interface := hop.first("bindinterface")) else ""
+    if hop.is_on("proxyusefdpass"):
+        unsupported = "ProxyUseFdpass yes"
+    if unsupported:
+        raise Unreachable(f"{unsupported} of ssh's configuration for {hop} is not supported", fix="BindAddress and ProxyCommand are")
     if hop.proxy_command:
         return ProxySocket(hop.proxy_command)
     last: OSError | None = None
@@ -62,27 +63,36 @@ def dial(hop: ClientConfig, seconds: float) -> socket.socket:
         made = socket.socket(family, kind, protocol)
         try:
             made.settimeout(seconds)
-            _bind(made, hop)
+            _bind(made, hop.first("bindaddress"))
             made.connect(address)
         except OSError as error:
             made.close()
-            last = error
+            if last is None or not isinstance(error, _NotBoundError):
+                last = error
         except BaseException:
             made.close()
             raise
         else:
             return made
     assert last is not None, "getaddrinfo gives an address or raises"
+    if isinstance(last, _NotBoundError):
+        raise Unreachable(
+            f"BindAddress {hop.first('bindaddress')} cannot be used",
+            why=f"ssh's configuration has it for {hop}: {last}",
+            fix="give an address that this machine has, IPv4 or IPv6 as the host's",
+        )
     raise last
 
 
-def _bind(made: socket.socket, hop: ClientConfig) -> None:
-    """Raises Unreachable where BindAddress is no address of this machine."""
-    address = hop.first("bindaddress")
+class _NotBoundError(OSError):
+    """BindAddress does not go with this address of the host. It may go with the next one."""
+
+
+def _bind(made: socket.socket, address: str) -> None:
+    """Raises _NotBoundError where the address is none of this machine's, or not of the socket's family."""
     if not address:
         return
     try:
         made.bind(socket.getaddrinfo(address, 0, made.family, socket.SOCK_STREAM)[0][4])
     except OSError as error:
-        why = f"ssh's configuration has it for {hop}: {error.strerror or error}"
-        raise Unreachable(f"BindAddress {address} cannot be used", why=why, fix="give an address that this machine has") from None
+        raise _NotBoundError(error.strerror or str(error)) from None
