@@ -65,13 +65,25 @@ class Mount(Resource):
         real = facts.known(DirectoryAt(self.path)).real
         if real != self.path.rstrip("/"):
             yield f"{self.path} leads to {real}: that is what fstab names"
-        old = fstab.find(fstab_file.text(facts), real, self.path)
-        if old is None or not self.keeps_options or self.state not in {"mounted", "defined"}:
+        if self.state not in {"mounted", "defined"}:
             return
-        if added := mount_options.missing(self.options, old.options):
-            yield f"fstab's options for {real} are kept: {','.join(old.options)}; novaops adds {','.join(added)}"
-        if "noauto" in old.options and not old.automounts:
+        old = fstab.find(fstab_file.text(facts), real, self.path)
+        mounted = facts.known(Mounts()).at(real)
+        kept = self._kept(old, mounted)
+        if added := mount_options.missing(self.options, kept) if kept else ():
+            whose = f"fstab's options for {real} are kept" if old else f"fstab gets the options that {real} is mounted with"
+            yield f"{whose}: {','.join(kept)}; novaops adds {','.join(added)}"
+        if kept and old and "noauto" in old.options and not old.automounts:
             yield f"fstab's option noauto is kept: {real} is not mounted when the host starts. --options without it changes that"
+        later = mount_options.later(self.options, old.options, mounted) if old and mounted and not kept else []
+        if later and isinstance(self.source, Filesystem):
+            yield f"a remount does not change all of it; from the next mount of {real} on: {', '.join(later)}"
+
+    def _kept(self, old: fstab.FstabLine | None, mounted: MountedAt | None) -> tuple[str, ...]:
+        """The options that others wrote into the line, or gave a mount that has none, and nobody asked to change."""
+        if not self.keeps_options:
+            return ()
+        return old.options if old else tuple(mount_options.given(mounted)) if mounted else ()
 
     def _there(self, facts: Facts) -> Iterator[Step]:
         place = facts.known(DirectoryAt(self.path))
@@ -123,13 +135,14 @@ class Mount(Resource):
                 fix=places.unmount_hint(place.real, "choose another --path", " takes that line out"),
             )
 
-    def _line(self, source: str, path: str, kind: str, old: fstab.FstabLine | None, check: str = "0") -> fstab.FstabLine:
-        """The wanted line. Of the one that is there it keeps what nobody asked to change."""
-        line = fstab.FstabLine(source, path, kind, self.options, "0", check)
-        if old is None or not self.keeps_options:
-            return line
-        options = (*old.options, *mount_options.missing(self.options, old.options))
-        return replace(line, options=options, dump=old.dump, check=old.check if old.complete else check)
+    def _line(
+        self, source: str, path: str, kind: str, old: fstab.FstabLine | None, mounted: MountedAt | None, check: str = "0"
+    ) -> fstab.FstabLine:
+        """The wanted line. Of the one that is there, or of the mount without one, it keeps what nobody asked to change."""
+        kept = self._kept(old, mounted)
+        options = (*kept, *mount_options.missing(self.options, kept)) if kept else self.options
+        line = fstab.FstabLine(source, path, kind, options, "0", check)
+        return replace(line, dump=old.dump, check=old.check if old.complete else check) if kept and old else line
 
     def _wanted(
         self, facts: Facts, place: Directory, mounts: MountTable, old: fstab.FstabLine | None
@@ -139,12 +152,12 @@ class Mount(Resource):
         if isinstance(self.source, Filesystem):
             selection = self.source.select(facts)
             kind = self.source.kind
-            line = self._line(f"UUID={selection.uuid}", place.real, kind, old, "2" if kind == "ext4" else "0")
+            line = self._line(f"UUID={selection.uuid}", place.real, kind, old, present, "2" if kind == "ext4" else "0")
             if present is not None and not is_mounted(selection.device, place.real, mounts):
                 raise places.occupied(place, present)
             healthy: list[Action] = [] if selection.make else [_healthy(kind, selection.device.path, read_only="ro" in line.options)]
             return line, present, healthy
-        line = self._line(self.source, place.real, self.filesystem, old)
+        line = self._line(self.source, place.real, self.filesystem, old, present)
         if "bind" in self.options or "rbind" in self.options:
             source = facts.known(DirectoryAt(self.source))
             if source.state not in {"empty", "filled"}:

@@ -3,79 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from novaops.features.disk.facts.mounts import MountedAt
+from novaops.features.disk.resources.option_tables import (
+    ALIASES,
+    CHOICES,
+    GIVEN,
+    IMPLIED,
+    OF_A_FILE_SYSTEM,
+    OF_A_KIND,
+    OF_A_MOUNT,
+    OF_MOUNT,
+    OF_MOUNT_BEGIN,
+    Choice,
+    Switch,
+    is_word,
+)
+from novaops.formats.fstab import unescape
 
 Switches = Mapping[str, str]
 """The state of a mount: for each switch the option that puts it so, "rw" or "ro" for the switch "ro"."""
-
-
-@dataclass(frozen=True)
-class _Switch:
-    on: str
-    off: str
-    """The option for its default."""
-    every_time: bool = False
-    """Whether every remount says it. Others only where they change: old kernels and old mount(8) do not know them."""
-
-
-_OF_A_MOUNT = (
-    _Switch("ro", "rw", every_time=True),
-    _Switch("noexec", "exec", every_time=True),
-    _Switch("nosuid", "suid", every_time=True),
-    _Switch("nodev", "dev", every_time=True),
-    _Switch("nodiratime", "diratime"),
-    _Switch("nosymfollow", "symfollow"),
-)
-_OF_A_FILE_SYSTEM = (_Switch("sync", "async", every_time=True), _Switch("lazytime", "nolazytime"))
-_OF_A_KIND = {
-    "ext4": (
-        _Switch("discard", "nodiscard"),
-        _Switch("nobarrier", "barrier"),
-        _Switch("noauto_da_alloc", "auto_da_alloc"),
-        _Switch("noblock_validity", "block_validity"),
-        _Switch("noinit_itable", "init_itable"),
-        _Switch("grpid", "nogrpid"),
-        _Switch("minixdf", "bsddf"),
-        _Switch("data_err=abort", "data_err=ignore"),
-    ),
-    "btrfs": (
-        _Switch("autodefrag", "noautodefrag"),
-        _Switch("flushoncommit", "noflushoncommit"),
-        _Switch("nobarrier", "barrier"),
-    ),
-}
-"""What these file systems show only where it is on, and change at a remount."""
-
-_VALUES = {"ext4": {"commit": "5", "errors": "continue"}, "btrfs": {"commit": "30"}}
-"""Of a kind: the options with a value that a remount changes, and their defaults."""
-
-_ALIASES = {
-    "atime": "relatime",
-    "nostrictatime": "relatime",
-    "norelatime": "strictatime",
-    "barrier=0": "nobarrier",
-    "barrier=1": "barrier",
-    "auto_da_alloc=0": "noauto_da_alloc",
-    "bsdgroups": "grpid",
-    "sysvgroups": "nogrpid",
-    "commit=0": "commit=5",
-}
-_IMPLIED = {
-    **dict.fromkeys(("user", "users"), ("noexec", "nosuid", "nodev")),
-    **dict.fromkeys(("owner", "group"), ("nosuid", "nodev")),
-}
-"""mount(8)."""
 
 
 def live(mounted: MountedAt) -> Switches:
     """Those of a mount, as the kernel shows them. It shows neither noatime nor relatime of one with strictatime."""
     found = {switch.on: switch.on if switch.on in mounted.options else switch.off for switch in _switches(mounted)}
     found["atime"] = next((word for word in ("noatime", "relatime") if word in mounted.options), "strictatime")
-    for name, default in _VALUES.get(mounted.filesystem, {}).items():
-        found[name] = next((option for option in mounted.options if option.startswith(f"{name}=")), f"{name}={default}")
+    options = _as_shown(mounted)
+    for name, choice in _choices(mounted).items():
+        found[name] = next((option for option in options if option != choice.hidden and choice.takes(option)), choice.hidden)
     return found
+
+
+def given(mounted: MountedAt) -> list[str]:
+    """The options that somebody gave a mount, as far as the kernel shows them: a line of fstab with them mounts it so again."""
+    words = GIVEN.get(mounted.filesystem, ())
+    whole = {"subvol=/"}
+    fixed = sorted(unescape(option) for option in mounted.options - whole if any(is_word(option, word) for word in words))
+    return [*differing(live(mounted), wanted((), mounted)), *fixed]
+
+
+def later(options: Iterable[str], old: Iterable[str], mounted: MountedAt) -> list[str]:
+    """What counts from the next mount on, where `options` of fstab take the place of `old`: no remount changes it."""
+    new, before, shown = list(_spelled_out(options)), list(_spelled_out(old)), _as_shown(mounted)
+    told = {name for name in live(mounted) if name not in _choices(mounted) or _choices(mounted)[name].usual}
+    said = {_key(option, mounted) for option in new}
+    fixed = [option for option in new if not _is_of_mount(option) and _key(option, mounted) not in live(mounted)]
+    left = [option for option in before if not _is_of_mount(option) and _key(option, mounted) not in told | said]
+    return [
+        *(option for option in fixed if option not in before and option not in shown),
+        *(f"without {option}" for option in left if option in shown),
+    ]
 
 
 def wanted(options: Iterable[str], mounted: MountedAt, inherited: MountedAt | None = None, known: Iterable[str] = ()) -> Switches:
@@ -85,11 +63,12 @@ def wanted(options: Iterable[str], mounted: MountedAt, inherited: MountedAt | No
     """
     now = live(mounted)
     found = {switch.on: switch.off for switch in _switches(mounted)}
-    found |= {"atime": "relatime", **{name: f"{name}={default}" for name, default in _VALUES.get(mounted.filesystem, {}).items()}}
+    found |= {"atime": "relatime"}
+    found |= {name: choice.hidden if choice.usual else now[name] for name, choice in _choices(mounted).items()}
     if inherited:
         found = {**now, **{key: option for key, option in live(inherited).items() if key in _BINDING}}
     for option in _spelled_out(options):
-        key = _KEYS.get(option, option.partition("=")[0])
+        key = _key(option, mounted)
         if key in found and (not inherited or key in _BINDING):
             found[key] = option
     found["atime"] = _atime(options, found["atime"])
@@ -136,14 +115,14 @@ def remount(mounted: MountedAt, switches: Switches, before: Switches, *, bound: 
 
 def shown(switches: Switches, other: Switches, mounted: MountedAt) -> tuple[list[str], list[str]]:
     """What the kernel shows of a mount with these switches, and what it does not, where `other` has them otherwise."""
-    there, gone = [], []
-    words = {switch.off: switch.on for switch in _switches(mounted)}
-    words |= {f"{name}={default}": f"{name}=" for name, default in _VALUES.get(mounted.filesystem, {}).items()}
+    there: list[str] = []
+    gone: list[str] = []
+    words: dict[str, tuple[str, ...]] = {switch.off: (switch.on,) for switch in _switches(mounted)}
+    words |= {choice.hidden: choice.words for choice in _choices(mounted).values()}
+    words["strictatime"] = ("noatime", "relatime")
     for option in differing(switches, other):
-        if option == "strictatime":
-            gone += ["noatime", "relatime"]
-        elif option in words:
-            gone.append(words[option])
+        if option in words:
+            gone += words[option]
         else:
             there.append(option)
     return there, gone
@@ -154,25 +133,48 @@ def written(switches: Switches, mounted: MountedAt, before: Switches | None = No
     changed = set(differing(switches, before)) if before else set()
     words = [switches[s.on] for s in _switches(mounted) if s.every_time or switches[s.on] == s.on or switches[s.on] in changed]
     words.append(switches["atime"])  # in every case: a remount that names none of the three keeps the old one
-    defaults = _VALUES.get(mounted.filesystem, {})
-    return words + [option for name in defaults if (option := switches[name]) in changed or option != f"{name}={defaults[name]}"]
+    for name, choice in _choices(mounted).items():
+        option = switches[name]
+        if option in changed or (option != choice.hidden and (choice.usual or before is None)):
+            words += [choice.hidden, option] if choice.resets and option != choice.hidden else [option]
+    return words
 
 
 _KEYS = {
     option: switch.on
-    for switch in (*_OF_A_MOUNT, *_OF_A_FILE_SYSTEM, *(s for switches in _OF_A_KIND.values() for s in switches))
+    for switch in (*OF_A_MOUNT, *OF_A_FILE_SYSTEM, *(s for switches in OF_A_KIND.values() for s in switches))
     for option in (switch.on, switch.off)
 }
-_BINDING = {"atime", *(switch.on for switch in _OF_A_MOUNT)}
+_BINDING = {"atime", *(switch.on for switch in OF_A_MOUNT)}
 """The switches that each mount of a file system has for itself."""
 
 
-def _switches(mounted: MountedAt) -> tuple[_Switch, ...]:
-    return (*_OF_A_MOUNT, *_OF_A_FILE_SYSTEM, *_OF_A_KIND.get(mounted.filesystem, ()))
+def _switches(mounted: MountedAt) -> tuple[Switch, ...]:
+    return (*OF_A_MOUNT, *OF_A_FILE_SYSTEM, *OF_A_KIND.get(mounted.filesystem, ()))
+
+
+def _choices(mounted: MountedAt) -> Mapping[str, Choice]:
+    return CHOICES.get(mounted.filesystem, {})
+
+
+def _key(option: str, mounted: MountedAt) -> str:
+    """The switch or choice that the option is of; else its name."""
+    chosen = next((name for name, choice in _choices(mounted).items() if choice.takes(option)), None)
+    return chosen or _KEYS.get(option, option.partition("=")[0])
+
+
+def _as_shown(mounted: MountedAt) -> set[str]:
+    return {ALIASES.get(option, option) for option in mounted.options}
+
+
+def _is_of_mount(option: str) -> bool:
+    return option in OF_MOUNT or option.startswith(OF_MOUNT_BEGIN)
 
 
 def _spelled_out(options: Iterable[str]) -> Iterator[str]:
     """The options, each after those that it implies."""
     for option in options:
-        yield from _IMPLIED.get(option, ())
-        yield _ALIASES.get(option, option)
+        meant = ALIASES.get(option, option)
+        compresses = meant.startswith(("compress=", "compress-force=")) and meant != "compress=no"
+        yield from IMPLIED.get("compress" if compresses else meant, ())
+        yield meant

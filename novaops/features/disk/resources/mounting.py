@@ -32,8 +32,8 @@ def as_it_was(mounted: MountedAt) -> Command | None:
     """Mount again what has no line. None for a folder shown in a second place: its device would show all of itself there."""
     if mounted.root != "/":
         return None
-    options = ",".join(mount_options.written(mount_options.live(mounted), mounted))
-    words = ("mount", "-t", mounted.filesystem, "-o", options, "--", mounted.source, mounted.target)
+    options = dict.fromkeys((*mount_options.written(mount_options.live(mounted), mounted), *mount_options.given(mounted)))
+    words = ("mount", "-t", mounted.filesystem, "-o", ",".join(options), "--", mounted.source, mounted.target)
     return Command(words, holds=_is_mounted(mounted.target))
 
 
