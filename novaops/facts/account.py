@@ -114,7 +114,25 @@ echo end
         return {question: found.get(question.name, Missing.ABSENT) for question in questions}
 
 
-class Accounts(Singleton[tuple[tuple[Account, Settings], ...]]):
+@dataclass(frozen=True)
+class Listed:
+    """The accounts that were looked at, and what is known of the others."""
+
+    accounts: tuple[tuple[Account, Settings], ...]
+    more: int = 0
+    """Those beyond LIMIT, which were not looked at."""
+    unlisted: tuple[str, ...] = ()
+    """Sources of nsswitch.conf that may know more users than they list: LDAP, SSSD."""
+
+    @property
+    def not_looked_at(self) -> list[str]:
+        """Sentences about the others."""
+        said = [f"{self.more} more accounts were not looked at: novaops looks at {LIMIT}"] if self.more else []
+        sources = " and ".join(self.unlisted)
+        return said + ([f"users of {sources} that the host does not list were not looked at"] if sources else [])
+
+
+class Accounts(Singleton[Listed]):
     """Root, and the accounts with a shell that works, a password or a key. With each its keys, and sshd's settings for it from our address.
 
     The settings are empty for a name with a comma, which sshd cannot be asked about.
@@ -126,24 +144,27 @@ class Accounts(Singleton[tuple[tuple[Account, Settings], ...]]):
     def script_one(cls) -> str:
         return f"""{EFFECTIVE}{_ACCOUNTS}{sh_file(__package__, "account_keys.sh")}\
 found=$(about) || exit
-number=0
+number=0 more=0
 while IFS=: read -r name uid gid home shell password rest && line=$name:$uid:$gid:$home:$shell:$password:$rest; do
   look_at
   case $name:$works:$password in root:* | *:yes:* | *::set | *::empty) listed=yes ;; *) listed=''; has_keys || continue ;; esac
-  number=$((number + 1)); [ $number -le {LIMIT} ] || break
+  number=$((number + 1)); [ $number -le {LIMIT} ] || {{ more=$((more + 1)); continue; }}
   case $name in *,*) settings='' keys='' ;; *) settings=$(effective "$name") && keys=$(keys_of) || exit ;; esac
   case $listed$keys in yes* | *key:*) show; printf '%s\\n' "$settings" "$keys" ;; *) number=$((number - 1)) ;; esac
 done <<END
 $found
 END
+echo "more:$more" $(unlisted)
 echo end
 """
 
     @classmethod
-    def parse_one(cls, section: Section) -> tuple[tuple[Account, Settings], ...] | Missing:
-        if section.status or not section.stdout.endswith("\nend\n"):
+    def parse_one(cls, section: Section) -> Listed | Missing:
+        there, _, others = section.stdout.rpartition("\nmore:")
+        if section.status or not others.endswith("\nend\n"):
             return Missing.UNKNOWN
-        return tuple(_with_keys(account, lines) for account, lines in _read(section.stdout))
+        more, *unlisted = others.removesuffix("end\n").split()
+        return Listed(tuple(_with_keys(account, lines) for account, lines in _read(f"{there}\n")), int(more), tuple(unlisted))
 
 
 _ABOUT_KEYS = re.compile(r"(key|barred|lookedin|principal):(.*)")

@@ -27,5 +27,15 @@ look_at() { # $shell: can one log in with it
     [ ! -f "${shell:-/bin/sh}" ] || [ ! -x "${shell:-/bin/sh}" ] || works=yes ;;
   esac
 }
+unlisted() { # sources of users that may know more than they list. sss lists nobody as a rule, and asks others only where it is told whom
+  # shellcheck disable=SC2013 # words, not lines
+  for source in $(sed -n 's/^[[:space:]]*passwd:\([^#]*\).*/\1/p' /etc/nsswitch.conf 2>/dev/null | sed 's/\[[^]]*\]//g'); do
+    case $source in
+      files | compat | systemd | db | extrausers | altfiles | mymachines) ;;
+      sss) ! grep -hsE '^[[:space:]]*id_provider' /etc/sssd/sssd.conf /etc/sssd/conf.d/*.conf | grep -qvE '=[[:space:]]*files' || echo sss ;;
+      *) echo "$source" ;;
+    esac
+  done
+}
 show() { printf 'account:%s:%s\n' "$line" "$works"; id -Gnz -- "$name"; echo; }
 echo "today:$(($(date +%s) / 86400))"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from novaops.facts.account import Accounts
+from novaops.facts.account import Accounts, Listed
 from novaops.facts.sshd import Caller, SshdState
 from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.formats.sshd_drop_in import KEYWORDS, NAMES
@@ -24,13 +24,15 @@ def details(facts: Facts) -> dict[str, Any]:
     caller = facts[Caller()]
     address = "127.0.0.1" if caller is Missing.ABSENT else caller.address
     config = SshdConfig(sshd.files)
+    listed = Listed(()) if sshd.complaint else facts.known(Accounts())
     return {
         "from": address,
         "complaint": sshd.complaint,
         "logins": [
             _login(LoginContext(Peer(account.name, account.groups, address), account, effective, config, sshd.nologin, sshd.pam))
-            for account, effective in ([] if sshd.complaint else facts.known(Accounts()))
+            for account, effective in listed.accounts
         ],
+        "not_looked_at": listed.not_looked_at,
     }
 
 
@@ -39,7 +41,8 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
     if found["complaint"]:
         what = f"sshd does not accept its own configuration, and would not start again: {found['complaint']}"
         return [("", "", "", what)]
-    return [(login["user"], _short(login["password"]), _short(login["key"]), "; ".join(_why(login))) for login in found["logins"]]
+    known = [(login["user"], _short(login["password"]), _short(login["key"]), "; ".join(_why(login))) for login in found["logins"]]
+    return known + [("", "unknown", "unknown", sentence) for sentence in found["not_looked_at"]]
 
 
 def _login(context: LoginContext) -> dict[str, Any]:

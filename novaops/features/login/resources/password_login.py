@@ -103,13 +103,14 @@ class PasswordLogin(Resource):
 
     def _left_out(self, facts: Facts, sshd: Sshd, now: SshdConfig) -> Iterator[str]:
         """Who has a right password that no longer counts, and no other way in."""
-        others = [_context_of(account, effective, facts, sshd, now) for account, effective in facts.known(Accounts())]
+        others = [_context_of(account, effective, facts, sshd, now) for account, effective in facts.known(Accounts()).accounts]
         others = [one for one in others if one.peer.user not in self._granted and by_password(_if_let(one)).allowed is not False]
         if without := [one.peer.user for one in others if by_key(one).allowed is False]:
             yield f"has a password and no way in without one: {', '.join(without)}"
         for one in others:
             if (key := by_key(one)).allowed is None:
                 yield f"has a password, and perhaps no way in without one: {one.peer.user} ({'; '.join(map(str, key.why))})"
+        yield from facts.known(Accounts()).not_looked_at
 
     # -- what is wanted -------------------------------------------------------------------------------------------------------
 
@@ -190,7 +191,7 @@ class PasswordLogin(Resource):
                 granted = replace(granted, effective={**granted.effective, "permitrootlogin": ("yes",)})
             found += [(grant.who, blocker) for blocker in to_password(granted, sets_password=grant.who in dict(self.passwords))]
         if self.others_denied:
-            others = [_context_of(account, effective, facts, sshd, now) for account, effective in facts.known(Accounts())]
+            others = [_context_of(account, effective, facts, sshd, now) for account, effective in facts.known(Accounts()).accounts]
             denied = [context for context in others if context.peer.user not in self._granted]
             found += list(rulings(denied, after)) or list(rulings_elsewhere(denied, after))
             found += [(context.peer.user, blocker) for context in others for blocker in needs_password(context)]
@@ -213,7 +214,7 @@ class PasswordLogin(Resource):
         if self.others_denied:
             wrong += [
                 f"{account.name}: {keyword} {' '.join(effective.get(keyword, ()))}"
-                for account, effective in facts.known(Accounts())
+                for account, effective in facts.known(Accounts()).accounts
                 for keyword in KEYWORDS
                 if not {account.name, EVERYONE} & self._granted and effective.get(keyword) != ("no",)
             ]
@@ -242,11 +243,13 @@ class PasswordLogin(Resource):
             yield Change(f"passwords of {grant}", _now(context), f"{then}; loses: {losers}" if losers else then)
         if self.others_denied:
             who = "everybody else" if self.grants else "everybody"
-            others = [_context_of(account, effective, facts, sshd, now) for account, effective in facts.known(Accounts())]
+            others = [_context_of(account, effective, facts, sshd, now) for account, effective in facts.known(Accounts()).accounts]
             said = [(one.peer.user, by_password(one).allowed) for one in others if one.peer.user not in self._granted]
             names = {
                 word: ", ".join(user for user, allowed in said if allowed is is_it) for word, is_it in (("yes", True), ("unknown", None))
             }
+            if facts.known(Accounts()).not_looked_at:
+                names["unknown"] = ", ".join(filter(None, (names["unknown"], "others")))
             shown = "; ".join(f"{word} for {users}" for word, users in names.items() if users)
             yield Change(f"passwords of {who}", shown or "no", f"no ← {DROP_IN}")
 

@@ -17,7 +17,7 @@ from novaops.app import run
 from novaops.engine import inventory
 from novaops.engine.playbooks import Playbooks
 from novaops.errors import InventoryError
-from novaops.facts.account import Account, Accounts, Keys
+from novaops.facts.account import Account, Accounts, Keys, Listed
 from novaops.facts.sshd import Caller, CallerFacts, Sshd, SshdState
 from novaops.features.login import status as logins
 from novaops.formats import names
@@ -202,10 +202,12 @@ def test_obstacles(case: Mapping[str, Any]) -> None:
             assert found.allowed is False
 
 
-def details(*people: tuple[Account, Mapping[str, tuple[str, ...]]], files: Mapping[str, str], complaint: str = "") -> dict[str, Any]:
+def details(
+    *people: tuple[Account, Mapping[str, tuple[str, ...]]], files: Mapping[str, str], complaint: str = "", more: int = 0
+) -> dict[str, Any]:
     sshd = Sshd("/usr/sbin/sshd", (9, 2), complaint, files, {}, accept=False, directory=True, nologin=False)
     caller = CallerFacts("192.0.2.7", "192.0.2.1", 22, "root")
-    return logins.details(Facts({SshdState(): sshd, Caller(): caller, Accounts(): people}, {}))
+    return logins.details(Facts({SshdState(): sshd, Caller(): caller, Accounts(): Listed(people, more, ("sss",) if more else ())}, {}))
 
 
 def test_the_table_of_who_gets_in() -> None:
@@ -232,6 +234,14 @@ def test_the_table_of_who_gets_in() -> None:
         "key": {"allowed": True, "why": [], "keys": 1},
         "forced": "",
     }
+
+
+def test_who_was_not_looked_at_is_not_left_out() -> None:
+    found = details((ANA, OPEN), files={}, more=51)
+    said = ["51 more accounts were not looked at: novaops looks at 200", "users of sss that the host does not list were not looked at"]
+    assert found["not_looked_at"] == said
+    assert logins.rows(found)[1:] == [("", "unknown", "unknown", sentence) for sentence in said]
+    assert details((ANA, OPEN), files={})["not_looked_at"] == []
 
 
 def test_an_sshd_that_does_not_accept_its_configuration_is_all_that_is_said() -> None:

@@ -310,7 +310,7 @@ def keys(folder: Path, said: str, *, name: str = "me", shell: str = "dash") -> K
     host(folder, f"{name}:x:0:0::{folder}/home:/bin/sh\n", f"{name}:*:::::::\n")
     program(folder, "sshd", f"echo '{said}'")
     program(folder, "id", r"printf 'x\0'")
-    [(account, settings)] = ran(Accounts(), folder, shell)
+    [(account, settings)] = ran(Accounts(), folder, shell).accounts
     assert settings == {line.partition(" ")[0]: (line.partition(" ")[2],) for line in said.splitlines()}
     assert isinstance(account.keys, Keys)
     return account.keys
@@ -427,14 +427,41 @@ def test_who_may_log_in_at_all_with_sshd_s_settings_for_each(tmp_path: Path) -> 
     )
     program(tmp_path, "sshd", 'echo "for $3"; echo authorizedkeysfile .ssh/authorized_keys')
     program(tmp_path, "id", "printf 'x\\0'")
-    found = ran(Accounts(), tmp_path)
+    everybody = ran(Accounts(), tmp_path)
+    found = everybody.accounts
     assert [account.name for account, _ in found][:7] == ["root", "me", "given", "open", "keyed", "a,b", "n0"]
     asked_for = [value.get("for", ("",))[0].split(",")[0] for _, value in found]
     assert asked_for[:6] == ["user=root", "user=me", "user=given", "user=open", "user=keyed", ""]
     assert (len(found), found[0][0].groups) == (200, ("x",))
+    assert (everybody.more, everybody.not_looked_at) == (56, ["56 more accounts were not looked at: novaops looks at 200"])
     program(tmp_path, "sshd", "echo 'line 1: Bad' >&2; exit 255")
     done = asked([Accounts()], tmp_path)
     assert (done.returncode, done.stderr) == (1, b"line 1: Bad\n")
+
+
+@pytest.mark.parametrize(
+    ("nsswitch", "sssd", "unlisted"),
+    [
+        ("passwd: files systemd\ngroup: files ldap", "", ()),
+        ("", "", ()),
+        ("# passwd: ldap\npasswd:\tfiles [NOTFOUND=return success=continue] compat extrausers # ldap", "", ()),
+        ("passwd:     sss files systemd", "", ()),
+        ("passwd: sss files", "[domain/x]\nid_provider = files\n", ()),
+        ("passwd: files sss", "[domain/x]\n id_provider=ldap\n", ("sss",)),
+        ("passwd: files ldap [!UNAVAIL=return] winbind", "", ("ldap", "winbind")),
+    ],
+)
+def test_sources_that_may_know_more_users_than_they_list(nsswitch: str, sssd: str, unlisted: tuple[str, ...], tmp_path: Path) -> None:
+    host(tmp_path, "root:x:0:0::/:/bin/sh\n", "root:*:::::::\n")
+    program(tmp_path, "sshd", "echo authorizedkeysfile none")
+    (tmp_path / "etc" / "nsswitch.conf").write_text(nsswitch)
+    (tmp_path / "sssd").mkdir()
+    (tmp_path / "sssd" / "sssd.conf").write_text(sssd)
+    done = asked([Accounts()], tmp_path, moved={"/etc/nsswitch.conf": f"{tmp_path}/etc/nsswitch.conf", "/etc/sssd": f"{tmp_path}/sssd"})
+    found = answer(Accounts(), done.stdout.decode())
+    assert (len(found.accounts), found.more, found.unlisted) == (1, 0, unlisted), done
+    said = f"users of {' and '.join(unlisted)} that the host does not list were not looked at"
+    assert found.not_looked_at == ([said] if unlisted else [])
 
 
 @pytest.mark.parametrize("question", [AccountNamed("me"), PasswordHash("me")])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from novaops.engine.planner import make_plan
-from novaops.facts.account import Account, AccountNamed, Accounts
+from novaops.facts.account import Account, AccountNamed, Accounts, Listed
 from novaops.facts.file import FileAt
 from novaops.facts.sshd import Caller, CallerFacts, Sshd, SshdEffective, SshdState
 from novaops.features.login.resources.password_login import PasswordLogin
@@ -31,13 +31,13 @@ NEVER = replace(ANA, name="never", groups=("never",), password="none")  # noqa: 
 Settings = Mapping[str, tuple[str, ...]]
 
 
-def plan(wanted: PasswordLogin, *people: tuple[Account, Settings], main: str = INCLUDE, **files: str) -> Plan:
+def plan(wanted: PasswordLogin, *people: tuple[Account, Settings], main: str = INCLUDE, more: Any = 0, **files: str) -> Plan:
     texts = {MAIN: main, **{f"/etc/ssh/sshd_config.d/{name}.conf": text for name, text in files.items()}}
     sshd = Sshd("/usr/sbin/sshd", (9, 2), "", texts, {"ssh.service": "active"}, accept=False, directory=True, nologin=False)
     answers: dict[Any, Any] = {
         SshdState(): sshd,
         Caller(): CallerFacts("192.0.2.7", "192.0.2.1", 22, "root"),
-        Accounts(): people,
+        Accounts(): Listed(people, more),
         FileAt(DROP_IN): Missing.ABSENT,
         FileAt(MAIN): Missing.ABSENT,
     }
@@ -69,6 +69,16 @@ def test_only_those_whose_password_counts_now_are_named() -> None:
     )
     assert before(found) == "yes for ana; unknown for ldap"
     assert before(plan(DENY, (NEVER, OPEN))) == "no"
+
+
+def test_deny_says_whom_it_did_not_look_at() -> None:
+    said = "51 more accounts were not looked at: novaops looks at 200"
+    found = plan(DENY, (ANA, OPEN), more=51)
+    assert before(found) == "yes for ana; unknown for others"
+    assert [note.text for note in found.notes] == [said]
+    assert before(plan(DENY, (NEVER, OPEN), more=51)) == "unknown for others"
+    allow = PasswordLogin((Grant("ana"),))
+    assert said not in [note.text for note in plan(allow, (ANA, OPEN), more=51).notes]
 
 
 def test_everybody_who_is_shut_out_is_named() -> None:
