@@ -22,8 +22,10 @@ from novaops.facts.account import Account, AccountNamed, Accounts, Keys, Passwor
 from novaops.facts.package import PackageNamed
 from novaops.facts.sshd import Caller, CallerFacts, Sshd, SshdEffective, SshdState
 from novaops.facts.unit import UnitFacts, UnitNamed
+from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.model.plan import Risk
 from novaops.model.question import Facts, Missing, Question
+from novaops.resources.sshd_access import LoginContext, perhaps_by_pam
 from novaops.resources.unit import Unit
 from novaops.resources.user import User
 from novaops.secret import Secret
@@ -193,6 +195,77 @@ def test_what_pam_asks_for_a_login(shell: str, tmp_path: Path) -> None:
         *(("auth", "pam_unix"), ("auth", "pam_deny")),
         *(("account", "pam_access"), ("auth", "pam_x"), ("account", "pam_time")),
     )
+
+
+RHEL_7 = """\
+auth required pam_env.so
+auth sufficient pam_unix.so nullok try_first_pass
+auth requisite pam_succeed_if.so uid >= 1000 quiet_success
+auth required pam_deny.so
+account required pam_unix.so
+account sufficient pam_localuser.so
+account sufficient pam_succeed_if.so uid < 1000 quiet
+account required pam_permit.so
+"""
+RHEL_9 = """\
+auth required pam_faildelay.so delay=2000000
+auth [default=1 ignore=ignore success=ok] pam_usertype.so isregular
+auth [default=1 ignore=ignore success=ok] pam_localuser.so
+auth sufficient pam_unix.so nullok
+auth sufficient pam_sss.so forward_pass
+auth required pam_deny.so
+account required pam_unix.so
+account sufficient pam_localuser.so
+account sufficient pam_usertype.so issystem
+account [default=bad success=ok user_unknown=ignore] pam_sss.so
+account required pam_permit.so
+"""
+DEBIAN = """\
+auth [success=2 default=ignore] pam_unix.so nullok
+auth [success=1 default=ignore] pam_sss.so use_first_pass
+auth requisite pam_deny.so
+auth required pam_permit.so
+account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so
+account requisite pam_deny.so
+account required pam_permit.so
+account sufficient pam_localuser.so
+"""
+OF_SSHD = "auth substack more\naccount required pam_sepermit.so\naccount required pam_nologin.so\naccount include more\n"
+
+
+@pytest.mark.parametrize(
+    ("sshd", "more", "asks"),
+    [
+        (OF_SSHD, RHEL_7, []),
+        (OF_SSHD, RHEL_9, []),
+        ("@include more\naccount required pam_nologin.so\n", DEBIAN, []),
+        (f"account required pam_succeed_if.so user ingroup admins\n{OF_SSHD}", DEBIAN, ["required pam_succeed_if.so user ingroup admins"]),
+        (OF_SSHD, f"{RHEL_7}account requisite pam_succeed_if.so uid >= 1000\n", ["requisite pam_succeed_if.so uid >= 1000"]),
+        (f"account required pam_succeed_if.so uid >= 2000\n{OF_SSHD}", DEBIAN, ["required pam_succeed_if.so uid >= 2000"]),
+        (
+            OF_SSHD,
+            f"{RHEL_9}account [default=bad success=ok]\tpam_succeed_if.so  user != ana quiet\n",
+            ["[default=bad success=ok] pam_succeed_if.so user != ana quiet"],
+        ),
+        (f"{OF_SSHD}-account requisite /lib/security/pam_deny.so # nobody\n", RHEL_7, ["requisite /lib/security/pam_deny.so"]),
+        (f"account required pam_localuser.so\n{OF_SSHD}", RHEL_9, ["required pam_localuser.so"]),
+        (f"account required pam_usertype.so isregular\n{OF_SSHD}", RHEL_9, ["required pam_usertype.so isregular"]),
+        (f"account required pam_shells.so\n{OF_SSHD}", RHEL_9, ["required pam_shells.so"]),
+    ],
+)
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_a_rule_of_the_administrator_is_none_of_the_distribution(sshd: str, more: str, asks: list[str], shell: str, tmp_path: Path) -> None:
+    """The same modules turn down by what the line says, and by where it stands."""
+    pam = tmp_path / "pam.d"
+    pam.mkdir()
+    (pam / "sshd").write_text(sshd)
+    (pam / "more").write_text(more)
+    program(tmp_path, "sshd", ":")
+    (tmp_path / "etc").mkdir()
+    done = asked([SshdState()], tmp_path, shell, {"/etc/pam.d/": f"{pam}/"})
+    found = answer(SshdState(), done.stdout.decode()).pam
+    context = LoginContext(Peer("ana", ("ana",), "192.0.2.7"), None, {"usepam": ("yes",)}, SshdConfig({}), pam=found)
+    assert [one.text for one in perhaps_by_pam(context, "auth", "account")] == [f"PAM asks {line} too" for line in asks]
 
 
 def program(folder: Path, name: str, body: str) -> None:
