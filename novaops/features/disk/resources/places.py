@@ -7,15 +7,24 @@ from novaops.facts.directory import Directory
 from novaops.features.disk.facts.mounts import MountedAt, MountTable
 
 _VIRTUAL = {"proc", "sysfs", "devtmpfs", "devpts", "cgroup2", "cgroup", "securityfs", "debugfs", "tracefs", "bpf", "efivarfs"}
-_SYSTEM_FOLDERS = tuple(f"/{name}" for name in ["bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "sbin", "sys", "usr"])
+_SYSTEM_FOLDERS = tuple(
+    f"/{name}"
+    for name in (
+        *("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "root", "run", "sbin", "sys", "usr"),
+        *(f"var/lib/{name}" for name in ("apt", "cloud", "dbus", "dpkg", "NetworkManager", "novaops", "pacman", "rpm", "sss", "systemd")),
+    )
+)
 """The host needs them and all that is in them."""
 
-_SYSTEM_PATHS = frozenset(f"/{name}" for name in ("", *["home", "root", "run", "tmp", "var", "var/lib", "var/log"]))
+_SYSTEM_PATHS = frozenset(f"/{name}" for name in ("", "home", "tmp", "var", "var/lib", "var/log"))
+"""The host needs them, and not all that is in them."""
 
 
 def is_of_the_system(path: str) -> bool:
-    """Whether the host itself needs what is there: nobody is advised to move or to unmount that."""
-    return path in _SYSTEM_PATHS or any(path == folder or path.startswith(f"{folder}/") for folder in _SYSTEM_FOLDERS)
+    """Whether the host itself needs what is there: nobody is advised to move or to unmount that. In a home are the keys of its user."""
+    is_home = path.rpartition("/")[0] == "/home"
+    in_folder = any(path == folder or path.startswith(f"{folder}/") for folder in _SYSTEM_FOLDERS)
+    return path in _SYSTEM_PATHS or in_folder or is_home or ".ssh" in path.split("/")
 
 
 def unmount_hint(path: str, otherwise: str, then: str = "") -> str:
