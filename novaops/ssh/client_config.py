@@ -140,6 +140,10 @@ class ClientConfig:
         said = self.first("connecttimeout")
         return float(said) if said.isdecimal() and int(said) else None
 
+    def patience(self, most: float) -> float:
+        """How many seconds the connection may take: ConnectTimeout, and `most` at most."""
+        return min(most, self.connect_timeout or most)
+
     @property
     def keys_forbidden_by(self) -> str:
         """The line that forbids a login by key; "" where none does."""

@@ -19,7 +19,7 @@ from fabric import Config, Connection
 
 from novaops.errors import NovaopsError
 from novaops.ssh.client_config import ClientConfig
-from novaops.ssh.early_connect import Way, early_connect, seconds_for
+from novaops.ssh.early_connect import Way, early_connect
 from novaops.ssh.explain import Place, explain
 from novaops.ssh.host_keys import check_host_key, known_entries
 from novaops.ssh.login import Login
@@ -160,7 +160,7 @@ def _line(place: Place, way: Way, gateway: Connection | None) -> Any:
         if way.error is not None:
             raise way.error
         return way.sock
-    seconds = seconds_for(place.hop, place.target)
+    seconds = place.hop.patience(place.target.timeout)
     return gateway.transport.open_channel("direct-tcpip", (place.hop.hostname, place.hop.port), ("127.0.0.1", 0), timeout=seconds)
 
 

@@ -33,7 +33,7 @@ def early_connect(target: Target) -> Future[Way]:
         try:
             hops = route(target)
             try:
-                early.set_result(Way(hops, dial(hops[0], seconds_for(hops[0], target))))
+                early.set_result(Way(hops, dial(hops[0], hops[0].patience(target.timeout))))
             except (OSError, ValueError, Unreachable) as error:
                 early.set_result(Way(hops, None, error))
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
@@ -41,11 +41,6 @@ def early_connect(target: Target) -> Future[Way]:
 
     threading.Thread(target=connect, name=f"connect {target.name}", daemon=True).start()
     return early
-
-
-def seconds_for(hop: ClientConfig, target: Target) -> float:
-    """How long the connection may take: what ssh's configuration says, and at most the target's timeout."""
-    return min(target.timeout, hop.connect_timeout or target.timeout)
 
 
 def dial(hop: ClientConfig, seconds: float) -> socket.socket:

@@ -142,6 +142,18 @@ def _no_tcp(error: OSError, place: Place) -> Unreachable | None:
         fix = f"check {place.source}, and the firewall on the way"
         return Unreachable(f"{place}: nothing answers at {place.address}", why=error.strerror or str(error), fix=fix)
     if isinstance(error, TimeoutError):
-        fix = "check address and firewall; --timeout waits longer"
-        return Unreachable(f"{place}: no answer from {place.address} within {place.target.timeout:g} s", fix=fix)
+        return Unreachable(
+            f"{place}: no answer from {place.address} within {_seconds(place):g} s", fix=f"check address and firewall; {_longer(place)}"
+        )
     return None
+
+
+def _seconds(place: Place) -> float:
+    return place.hop.patience(place.target.timeout)
+
+
+def _longer(place: Place) -> str:
+    """How more time is given to a connection."""
+    if _seconds(place) < place.target.timeout:
+        return f"ConnectTimeout {_seconds(place):g} of ssh's configuration allows no more"
+    return "--timeout waits longer"
