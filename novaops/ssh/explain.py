@@ -62,7 +62,9 @@ def explain(
         return _login_failed(error, place)
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
         return _incompatible(error, place, offered)
-    found = _no_tcp(error, place) if isinstance(error, OSError) else _no_banner(str(error), place)
+    if isinstance(sock, ProxySocket) and (isinstance(error, TimeoutError) or _is_silence(str(error))):
+        return _proxy_waits(sock, place)
+    found = _no_tcp(error, place) if isinstance(error, OSError) else _no_session(str(error), place)
     return found or Unreachable(f"{place}: no ssh session with {place.address}", why=str(error) or type(error).__name__)
 
 
@@ -82,10 +84,19 @@ def _not_forwarded(error: paramiko.ChannelException, place: Place) -> Unreachabl
         return Unreachable(
             f"{place.target}: the jump host {before} forwards no connection to {place.address}", why=str(error.text), fix=fix
         )
-    fix = f"see whether name and port are right as {before.asked.host} knows them, and the firewall behind it"
-    return Unreachable(
-        f"{place.target}: nothing answers at {place.address}, asked from its jump host {before}", why=str(error.text), fix=fix
-    )
+    what = f"{place.target}: nothing answers at {place.address}, asked from its jump host {before}"
+    return Unreachable(what, why=str(error.text), fix=_see_there(before))
+
+
+def _not_opened(place: Place) -> Unreachable:
+    """The host before this one was logged in to, and did not say in time whether it can make the connection."""
+    before = place.before or place.hop
+    what = f"{place.target}: no answer from {place.address} within {_seconds(place):g} s, asked from its jump host {before}"
+    return Unreachable(what, fix=f"{_see_there(before)}; {_longer(place)}")
+
+
+def _see_there(before: ClientConfig) -> str:
+    return f"see whether name and port are right as {before.asked.host} knows them, and the firewall behind it"
 
 
 def _proxy_ended(sock: ProxySocket, place: Place) -> Unreachable | None:
@@ -93,12 +104,22 @@ def _proxy_ended(sock: ProxySocket, place: Place) -> Unreachable | None:
     sock.close()
     if sock.ended is None:
         return None
-    status, said = sock.ended
-    fix = f"ssh's configuration has ProxyCommand {sock.command}"
+    status, said = sock.ended, sock.said
+    fix = _proxy_is(sock)
     if status in _COMMAND_MISSING:
         return Unreachable(f"{place}: the program of its ProxyCommand cannot be run", why=said, fix=fix)
     how = f"was ended by signal {-status}" if status < 0 else f"ended (exit status {status})"
     return Unreachable(f"{place}: its ProxyCommand {how}", why=said or "It said nothing.", fix=fix)
+
+
+def _proxy_waits(sock: ProxySocket, place: Place) -> Unreachable:
+    """It runs, and has not connected: it may wait for a login in a browser."""
+    what = f"{place}: its ProxyCommand runs, and no ssh server answered through it within {place.target.timeout:g} s"
+    return Unreachable(what, why=f"It said: {sock.said}" if sock.said else "It said nothing.", fix=_proxy_is(sock))
+
+
+def _proxy_is(sock: ProxySocket) -> str:
+    return f"ssh's configuration has ProxyCommand {sock.command}"
 
 
 def _login_failed(error: paramiko.AuthenticationException, place: Place) -> LoginFailed:
@@ -121,17 +142,24 @@ def _incompatible(error: Exception, place: Place, offered: Sequence[tuple[str, S
     return Unreachable(f"{place}: no ssh session with {place.address}", why=str(error))
 
 
-def _no_banner(said: str, place: Place) -> Unreachable | None:
+def _is_silence(said: str) -> bool:
+    """Whether paramiko reports a server that accepts the connection, and does not greet as an ssh server."""
+    return "banner" in said or "No existing session" in said
+
+
+def _no_session(said: str, place: Place) -> Unreachable | None:
     """The error for a server that accepts the connection and does not answer as an ssh server. `said` is what paramiko reports."""
     where, seconds = place.address, place.target.timeout
+    if "Timeout opening channel" in said:
+        return _not_opened(place)
+    if not _is_silence(said):
+        return None
     if "banner" in said:
         return Unreachable(f"{place}: {where} accepts connections, but does not greet as ssh does", why=said, fix="is this port sshd's?")
-    if "No existing session" in said:
-        return Unreachable(
-            f"{place}: {where} accepts connections, but no ssh session came of it within {seconds:g} s",
-            fix="--timeout waits longer; is this port sshd's, and the host not overloaded?",
-        )
-    return None
+    return Unreachable(
+        f"{place}: {where} accepts connections, but no ssh session came of it within {seconds:g} s",
+        fix="--timeout waits longer; is this port sshd's, and the host not overloaded?",
+    )
 
 
 def _no_tcp(error: OSError, place: Place) -> Unreachable | None:

@@ -13,6 +13,9 @@ from typing import Any
 _SECONDS = 2.0
 """For a command that has closed its output to end."""
 
+_LAST = 4096
+"""Bytes of what it said that are looked at."""
+
 
 class ProxySocket(socket.socket):
     """A socket whose other end is the command. Closing it ends the command."""
@@ -22,22 +25,32 @@ class ProxySocket(socket.socket):
         ours, theirs = socket.socketpair()
         super().__init__(ours.family, ours.type, fileno=ours.detach())
         self.command = command
-        self.ended: tuple[int, str] | None = None
-        """Where it ended by itself, once this is closed: its exit status, and the last line of what it said."""
+        self.ended: int | None = None
+        """Its exit status, where it ended by itself, once this is closed."""
         self._hung_up = False
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the socket
+        self._last_said = ""
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the socket
         try:
             with theirs:
                 self._process = subprocess.Popen(
                     [os.environ.get("SHELL") or "/bin/sh", "-c", f"exec {command}"],
                     stdin=theirs.fileno(),
                     stdout=theirs.fileno(),
-                    stderr=self._said,
+                    stderr=self._errors,
                 )
         except BaseException:
-            self._said.close()
+            self._errors.close()
             super().close()
             raise
+
+    @property
+    def said(self) -> str:
+        """The last line of what it said so far."""
+        if self._errors.closed:
+            return self._last_said
+        written = os.fstat(self._errors.fileno()).st_size
+        lines = os.pread(self._errors.fileno(), _LAST, max(0, written - _LAST)).decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else ""
 
     def recv(self, *arguments: Any) -> bytes:
         with self._watched():
@@ -58,14 +71,12 @@ class ProxySocket(socket.socket):
             raise
 
     def close(self) -> None:
-        if self._said.closed:
+        if self._errors.closed:
             return
         if self._hung_up:
             with suppress(subprocess.TimeoutExpired):
-                status = self._process.wait(_SECONDS)
-                self._said.seek(0)
-                lines = self._said.read().decode("utf-8", "replace").strip().splitlines()
-                self.ended = status, lines[-1] if lines else ""
+                self.ended = self._process.wait(_SECONDS)
+        self._last_said = self.said
         super().close()
         if self._process.poll() is None:
             self._process.terminate()
@@ -73,4 +84,4 @@ class ProxySocket(socket.socket):
                 self._process.wait(_SECONDS)
             except subprocess.TimeoutExpired:
                 self._process.kill()
-        self._said.close()
+        self._errors.close()

@@ -275,6 +275,13 @@ def test_a_proxy_command_that_ends(home: Path) -> None:
     assert error.value.why == "no token for e"
 
 
+def test_a_proxy_command_that_waits_for_somebody(home: Path) -> None:
+    configure(home, "Host c\n  HostName 127.0.0.9\n  ProxyCommand sh -c 'echo please open https://login.example >&2; sleep 20'\n")
+    with pytest.raises(Unreachable, match="c: its ProxyCommand runs, and no ssh server answered through it within 2 s") as error:
+        says(Target("c", "c", timeout=2))
+    assert error.value.why == "It said: please open https://login.example"
+
+
 def test_a_proxy_command_whose_program_is_missing(home: Path) -> None:
     configure(home, "Host d\n  HostName 127.0.0.9\n  ProxyCommand /no/such/program %h %p\n")
     with pytest.raises(Unreachable, match="d: the program of its ProxyCommand cannot be run") as error:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import paramiko
 import pytest
 
+from novaops.lab.process import wait_until
 from novaops.ssh.client_config import Destination, Local, parse
 from novaops.ssh.explain import Place, explain
+from novaops.ssh.proxy_command import ProxySocket
 from novaops.ssh.target import Target
 
 LOCAL = Local("/home/me", "me", 1000, "box.example")
@@ -29,3 +32,38 @@ def place(text: str = "", *, jumps: bool = False, timeout: float = 30.0) -> Plac
 def test_no_answer_in_time(text: str, timeout: float, seconds: int, fix: str) -> None:
     error = explain(TimeoutError("timed out"), place(text, timeout=timeout))
     assert (error.what, error.fix) == (f"w1: no answer from 192.0.2.1:22 within {seconds} s", fix)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "longer"),
+    [("", 30, "--timeout waits longer"), ("connecttimeout 3", 3, "ConnectTimeout 3 of ssh's configuration allows no more")],
+)
+def test_a_jump_host_that_gives_no_answer(text: str, seconds: int, longer: str) -> None:
+    """As paramiko says it of a channel that is not opened in time."""
+    error = explain(paramiko.SSHException("Timeout opening channel."), place(text, jumps=True))
+    assert error.what == f"w1: no answer from 192.0.2.1:22 within {seconds} s, asked from its jump host gate (192.0.2.9)"
+    assert error.fix == f"see whether name and port are right as gate knows them, and the firewall behind it; {longer}"
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Error reading SSH protocol banner", "Error reading SSH protocol banner: it greets without end", "No existing session", "timed out"],
+)
+def test_a_proxy_command_that_waits(said: str) -> None:
+    """It was asked to log in elsewhere first, and still runs: the host itself said nothing."""
+    sock = ProxySocket("sh -c 'echo one >&2; echo open https://login.example >&2; echo >&2; exec sleep 20'")
+    wait_until(lambda: "login" in sock.said, 10)
+    error = explain(TimeoutError(said) if said == "timed out" else paramiko.SSHException(said), place(), sock)
+    assert error.what == "w1: its ProxyCommand runs, and no ssh server answered through it within 30 s"
+    assert error.why == "It said: open https://login.example"
+    assert error.fix.startswith("ssh's configuration has ProxyCommand sh -c 'echo one")
+
+
+def test_a_proxy_command_that_waits_without_a_word() -> None:
+    error = explain(paramiko.SSHException("Error reading SSH protocol banner"), place(), ProxySocket("sleep 20"))
+    assert error.why == "It said nothing."
+
+
+def test_a_proxy_command_is_not_blamed_for_a_login() -> None:
+    error = explain(paramiko.AuthenticationException("no key was accepted"), place(), ProxySocket("sleep 20"))
+    assert error.what == "w1: the login was refused"
