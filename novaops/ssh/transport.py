@@ -34,6 +34,8 @@ class HostTransport(paramiko.Transport):
     kex_offered: tuple[str, ...] = ()
     host_keys_offered: tuple[str, ...] = ()
     ciphers_offered: tuple[str, ...] = ()
+    macs_offered: tuple[str, ...] = ()
+    compressions_offered: tuple[str, ...] = ()
 
     def auth_publickey(self, username: str, key: paramiko.PKey, event: Any = None) -> list[str]:
         left = super().auth_publickey(username, key, event)
@@ -49,6 +51,8 @@ class HostTransport(paramiko.Transport):
         kept = [name for name in said["kex_algo_list"] if not name.startswith(("ext-info-", "kex-strict-"))]
         self.kex_offered, self.host_keys_offered = tuple(kept), tuple(said["server_key_algo_list"])
         self.ciphers_offered = tuple(said["server_encrypt_algo_list"])
+        self.macs_offered = tuple(said["server_mac_algo_list"])
+        self.compressions_offered = tuple(said["server_compress_algo_list"])
         super()._parse_kex_init(m)  # type: ignore[misc]
 
     def offered(self) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
@@ -58,6 +62,8 @@ class HostTransport(paramiko.Transport):
             ("key exchange", self.kex_offered, tuple(ours.kex)),
             ("kind of host key", self.host_keys_offered, tuple(ours.key_types)),
             ("cipher", self.ciphers_offered, tuple(ours.ciphers)),
+            ("MAC", self.macs_offered, tuple(ours.digests)),
+            ("compression", self.compressions_offered, tuple(ours.compression)),
         ]
 
 

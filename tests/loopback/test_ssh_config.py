@@ -370,14 +370,22 @@ def test_a_certificate(server: Callable[..., Sshd], home: Path, agent: Path, whe
     assert "ED25519-CERT" in box.log.read_text()
 
 
-def test_a_server_of_another_age(server: Callable[..., Sshd], home: Path) -> None:
-    """Only a key exchange that paramiko does not know."""
-    box = server("KexAlgorithms sntrup761x25519-sha512@openssh.com\n")
+@pytest.mark.parametrize(
+    ("lines", "kind", "offers"),
+    [
+        ("KexAlgorithms sntrup761x25519-sha512@openssh.com\n", "key exchange", "sntrup761x25519-sha512@openssh.com"),
+        ("Ciphers chacha20-poly1305@openssh.com\n", "cipher", "chacha20-poly1305@openssh.com"),
+        ("Ciphers aes128-ctr\nMACs umac-128@openssh.com\n", "MAC", "umac-128@openssh.com"),
+    ],
+)
+def test_a_server_of_another_age(server: Callable[..., Sshd], home: Path, lines: str, kind: str, offers: str) -> None:
+    """Only what paramiko does not know."""
+    box = server(lines)
     configure(home, f"Host vm\n  HostName 127.0.0.1\n  Port {box.port}\n")
-    with pytest.raises(Unreachable, match=r"vm: 127.0.0.1:[0-9]+ and novaops have no key exchange in common") as error:
+    with pytest.raises(Unreachable, match=rf"vm: 127.0.0.1:[0-9]+ and novaops have no {kind} in common") as error:
         says(to("vm"))
-    assert "The server offers sntrup761x25519-sha512@openssh.com." in error.value.why
-    with pytest.raises(Unreachable, match="have no key exchange in common"):
+    assert f"The server offers {offers}." in error.value.why
+    with pytest.raises(Unreachable, match=f"have no {kind} in common"):
         trust(to("vm"), "", check=True)
 
 
