@@ -91,7 +91,7 @@ class LoginKeys:
 
     def _certified(self, files: list[Path], in_agent: list[AgentKey]) -> Iterator[paramiko.PKey]:
         """Each certificate with the private key that it is for."""
-        explicit = [] if self.only else [Path(name) for name in self.config.certificate_files]
+        explicit = [Path(name) for name in self.config.certificate_files]
         beside = [file.with_name(f"{file.name.removesuffix('.pub')}-cert.pub") for file in files]
         for file in dict.fromkeys((*explicit, *beside)):
             try:

@@ -368,6 +368,7 @@ def test_a_certificate(server: Callable[..., Sshd], home: Path, agent: Path, whe
     )
     assert says(to("vm"))
     assert "ED25519-CERT" in box.log.read_text()
+    assert says(Target("vm", "vm", identity=f"{home}/mine")), "the key that the inventory names, with its certificate"
 
 
 @pytest.mark.parametrize(
