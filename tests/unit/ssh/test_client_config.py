@@ -331,6 +331,104 @@ def test_without_ssh_what_paramiko_does_not_judge_is_refused(use: UseConfig, lin
     assert error.value.fix == "install the OpenSSH client"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'User "jane" # it is\n',
+        "User 'jane doe'#no\n",
+        'User a"b c"d\nPort "2222"\n',
+        'User a\\ b\nHostName "h" # why\n',
+        'User "a\\"b"\n',
+        "Port=2222 # c\nHostName = h\n",
+        "ProxyCommand none\nHost x\n  ProxyCommand nc %h %p\n",
+        "ProxyCommand NONE\n",
+        "Host x\n  Port 2222\n  ProxyCommand nc %h %p # it is no comment\n",
+        'UserKnownHostsFile "/a b" /kh_%h # c\n',
+        'IdentityFile "~/a b" # c\nIdentityFile none\nIdentityFile ~/c\n',
+        'Host "x" y # z\n  User u\n',
+        "Match user special\n  Port 2222\nHost x\n  User other\n",
+        "Match user special host h\n  Port 2222\nHost x\n  HostName h\n",
+        "Match host h user special\n  Port 2222\n",
+        "Include FOLDER\nUser u\n",
+        "Include FOLDER/*\nUser u\n",
+        "IdentitiesOnly true\nPubkeyAuthentication no\nConnectTimeout 7\nAddressFamily inet\n",
+        "# a\n\n\tUser\tu\t# c\n",
+    ],
+)
+@pytest.mark.parametrize("asked", [Destination("x"), Destination("x", "special", 2200)])
+def test_without_ssh_the_same_is_read(
+    text: str, asked: Destination, use: UseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "deep").mkdir()
+    file = use(text.replace("FOLDER", f"{tmp_path}/more"))
+    theirs = ask_ssh.ask(asked, 20)
+    assert said(file, "x"), "ssh itself takes it"
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    use(file.read_bytes())
+    ours = ask_ssh.ask(asked, 20)
+    for name in ("hostname", "port", "user", "proxy_command", "jumps", "identities_only", "keys_forbidden_by", "connect_timeout"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    if "known" in text.lower():
+        assert ours.user_known_hosts == theirs.user_known_hosts
+    if "IdentityFile" in text:
+        assert ours.identity_files == theirs.identity_files
+
+
+@pytest.mark.usefixtures("without_ssh")
+def test_without_ssh_the_system_s_file_adds_to_the_user_s(use: UseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "system").write_text("Match host h user u\n  Port 2222\nHost *\n  User other\n  HostName elsewhere\n")
+    monkeypatch.setattr(ask_ssh, "SYSTEM_FILE", f"{tmp_path}/system")
+    use("User u\nHost x\n  HostName h\n")
+    found = [ask_ssh.ask(Destination(host), 5) for host in ("x", "y")]
+    assert [(one.hostname, one.user, one.port) for one in found] == [("h", "u", 2222), ("elsewhere", "u", 22)]
+
+
+@pytest.mark.usefixtures("without_ssh")
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("Port abc", "Port abc"),
+        ("Port ssh", "Port ssh"),
+        ("Port 22# c", "Port 22# c"),
+        ("Port 0", "Port 0"),
+        ("Port 99999", "Port 99999"),
+        ("Port 0x16", "Port 0x16"),
+        ("User a b", "User a b"),
+        ('User ""', 'User ""'),
+        ('User "a', 'User "a'),
+        ("User # c", "User # c"),
+        ("ConnectTimeout 1m", "ConnectTimeout 1m"),
+        ("IdentitiesOnly maybe", "IdentitiesOnly maybe"),
+        ("AddressFamily 6", "AddressFamily 6"),
+        ("Include ~nosuchuser/x", "Include ~nosuchuser/x"),
+        ("Include ${HOME}/x", "Include ${HOME}/x"),
+        ("Include %d/x", "Include %d/x"),
+        ('Include "x', 'Include "x'),
+        ("CanonicalizeHostname yes", ""),
+        ("CanonicalizeHostname yes\nCanonicalDomains a b\nCanonicalizeMaxDots x", ""),
+        ("x", ""),
+    ],
+)
+def test_without_ssh_what_only_ssh_understands_is_refused(line: str, why: str, use: UseConfig) -> None:
+    file = use(f"{line}\nHost x\n  User u\n")
+    with pytest.raises(UsageError) as error:
+        ask_ssh.ask(Destination("x"), 5)
+    assert str(file) in error.value.what
+    assert (f" has {why}, which only ssh itself can judge" if why else " cannot be read") in error.value.what
+    assert error.value.fix.startswith("install the OpenSSH client")
+
+
+@pytest.mark.usefixtures("without_ssh")
+def test_without_ssh_an_include_of_itself_is_refused(use: UseConfig, tmp_path: Path) -> None:
+    use(f"Include {tmp_path}/.ssh/config\n")
+    with pytest.raises(UsageError, match="includes more than 16 files in a row"):
+        ask_ssh.ask(Destination("x"), 5)
+    (tmp_path / "a").write_bytes(b"User u # \xfc\n")
+    use(f"Include {tmp_path}/a\n")
+    assert ask_ssh.ask(Destination("x"), 5).user == "u"
+
+
 @pytest.mark.parametrize("user", ["jane.doe", "CORP\\jane", "jane@corp.example", "Root"])
 @pytest.mark.parametrize("file", ["/home/me/id", "/home/me/my key", '/home/me/a"b', "/home/me/100%h", "/home/me/a\\b #c"])
 def test_the_inventory_as_ssh_reads_it(user: str, file: str, tmp_path: Path) -> None:
