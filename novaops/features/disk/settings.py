@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from novaops.formats import names
+from novaops.formats import disk_name, names
 from novaops.formats.fstab import split_options
 
 LABEL_LENGTH = {"ext4": 16, "xfs": 12, "btrfs": 255}
@@ -82,12 +82,20 @@ def distinct(disks: list[Disk]) -> list[Disk]:
     for disk in disks:
         if disk.state not in {"mounted", "defined"} or disk.binds:
             continue
-        device = "" if disk.device == "auto" else _one_name(disk.device)
+        devices = () if disk.device == "auto" else _all_names(disk.device)
         wipe = disk.wipe if disk.device == "auto" else ""  # members of one pool, each named, have one identity
-        for key, value in (("device", device), ("label", disk.label), ("wipe", wipe)):
+        for key, value in (*(("device", name) for name in devices), ("label", disk.label), ("wipe", wipe)):
             if value and (other := taken.setdefault((key, value), disk.path)) != disk.path:
                 raise ValueError(f"{other} and {disk.path} both have the {key} {getattr(disk, key)}")
     return disks
+
+
+def _all_names(device: str) -> frozenset[str]:
+    """All that the device may be called where a console, udev and the kernel each have a name for it."""
+    name = _one_name(device)
+    if "=" in name or name.startswith("/"):
+        return frozenset((name,))
+    return disk_name.serials(name) | disk_name.links(name)
 
 
 def _one_name(device: str) -> str:
@@ -95,6 +103,7 @@ def _one_name(device: str) -> str:
     for folder, tag in _FOLDERS.items():
         if device.startswith(f"/dev/disk/by-{folder}/"):
             device = tag + device.rpartition("/")[2]
+    device = device.removeprefix("ID=")
     tag, equals, value = device.partition("=")
     plain = value.strip('"').lower()
     return f"{tag.upper()}={plain}" if equals and tag.upper() in {"UUID", "PARTUUID"} else device

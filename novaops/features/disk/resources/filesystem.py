@@ -15,7 +15,7 @@ from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
 from novaops.features.disk.facts.mounts import Mounts
 from novaops.features.disk.resources import fstab_file
 from novaops.features.disk.resources.fstab_file import FSTAB
-from novaops.features.disk.resources.selection import DiskChoice, DiskRequest, HostDisks, describe, select
+from novaops.features.disk.resources.selection import DiskChoice, DiskRequest, HostDisks, describe, is_meant_by, select
 from novaops.model.action import Action, Command, Precondition
 from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
@@ -95,6 +95,8 @@ class Filesystem(Resource):
         selection = self.select(facts)
         if not selection.make and not facts.known(Mounts()).at(facts.known(DirectoryAt(self.path)).real):
             yield f"{describe(selection.device)} has {self.kind} already: kept as it is, nothing is formatted"
+        if self.wipe and not is_meant_by(selection.device, self.wipe):
+            yield f"--wipe {self.wipe} is not the identity of {describe(selection.device)}: what is on it stays"
 
     def _make(self, selection: DiskChoice, table: DeviceTable) -> Step:
         device = selection.device

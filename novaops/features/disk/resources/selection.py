@@ -272,6 +272,11 @@ def _after_wipe(new: uuid.UUID, identity: str) -> uuid.UUID:
     return uuid.UUID(first + uuid.uuid5(uuid.NAMESPACE_URL, f"novaops disk wipe {identity} {first}").hex[8:])
 
 
+def is_meant_by(device: BlockDevice, identity: str) -> bool:
+    """Whether `--wipe` with the identity is about the device, or was when it was done."""
+    return identity in device.identities or _was_made_by(device.uuid, identity)
+
+
 def _was_made_by(found: str, identity: str) -> bool:
     try:
         return uuid.UUID(found) == _after_wipe(uuid.UUID(found), identity)
