@@ -62,10 +62,10 @@ roll_back_range() {
 fire() { # RANGE: not a later one, when this one was confirmed at the last moment
   read -r range begin 2>/dev/null <"$run/armed" && [ "$range" = "$1" ] || exit 0
   await_guard # and from here on others wait for this one
-  pid=$(cat "$run/pid"); lives() { [ "$(born "$pid")" = "$(cat "$run/born")" ]; }
-  rm "$run/open.$range" 2>/dev/null || ! lives || exit 0
-  if ! lives || [ ! -e "$run/holding" ]; then # it is dead, or it hangs
-    ! lives || kill -s KILL -- "-$pid" 2>/dev/null
+  pid=$(cat "$run/pid")
+  rm "$run/open.$range" 2>/dev/null || ! lives "$run" || exit 0
+  if ! lives "$run" || [ ! -e "$run/holding" ]; then # it is dead, or it hangs
+    ! lives "$run" || kill -s KILL -- "-$pid" 2>/dev/null
     exec 9>>"$state/lock"; flock 9
     [ -e "$run/armed" ] || exit 0 # another guard was at it
     if grep -q "^confirmed $range\$" "$run/events"; then disarm; exit 0; fi

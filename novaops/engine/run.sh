@@ -11,7 +11,7 @@ say() { tail -c 2000 "$run/output" | base64 | tr -d '\n'; }
 finish() { # END
   rm -rf "$run/payload" "$run/output" "$run/script"
   in_order | head -n "-$kept_runs" | while read -r place old; do # now: this run may have undone the oldest
-    [ "$old" = "$id" ] || begins "$place" "$old" || rm -rf "${runs:?}/$old"
+    [ "$old" = "$id" ] || begins "$place" "$old" || [ -e "$runs/$old/armed" ] || lives "$runs/$old" || rm -rf "${runs:?}/$old"
   done
   sync "$run/events"; event "end $1"; rm -f "$run/armed"; exit
 }

@@ -66,7 +66,7 @@ class Runs(Singleton[tuple[PastRun, ...]]):
   [ -e "$run/plan.json" ] || continue
   place=0; [ ! -s "$run/place" ] || read -r place <"$run/place"
   printf 'run\\t%s\\t' "$place"; base64 <"$run/plan.json" | tr -d '\\n'; echo
-  ! {{ [ -s "$run/pid" ] && [ -e "$run/script" ] && [ -s "$run/born" ] && [ "$(born "$(cat "$run/pid")")" = "$(cat "$run/born")" ]; }} || echo running
+  ! {{ [ -e "$run/script" ] && lives "$run"; }} || echo running
   [ ! -e "$run/events" ] || {{ sed 's/^/event\\t/' "$run/events"; echo; }}
 done
 echo end

@@ -18,6 +18,9 @@ born() { # PID: the boot and the start time, which no other process has
   about=$(cat "/proc/$1/stat" 2>/dev/null) || return
   set -- ${about##*) }; echo "$(cat /proc/sys/kernel/random/boot_id) ${20}"
 }
+lives() { # RUN'S FOLDER: whether its process does; where nothing is known of it, it does not
+  birth=$(cat "$1/born" 2>/dev/null) && [ -n "$birth" ] && [ "$(born "$(cat "$1/pid" 2>/dev/null)")" = "$birth" ]
+}
 """
 """sh that tells a run's process from a later one with the same PID."""
 

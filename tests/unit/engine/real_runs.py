@@ -13,10 +13,11 @@ from novaops.model.question import Section
 from novaops.secret import Secret
 
 
-def carry_out(run: str, state: Path, *steps: Step, shell: str = "sh") -> list[str]:
+def carry_out(run: str, state: Path, *steps: Step, shell: str = "sh", wait: bool = True) -> list[str]:
     """The events of a run of that id."""
     last = state / "last"
-    made = Run(run, steps, "ana@laptop", last.read_text().strip() if last.exists() else "", guard=Guard(Secret("token"), 90))
+    after = last.read_text().strip() if last.exists() else ""
+    made = Run(run, steps, "ana@laptop", after, wait, guard=Guard(Secret("token"), 90))
     done = subprocess.run([shell, "-c", start_and_follow(made, 0)], capture_output=True, text=True, check=False, timeout=20)
     return [line for line in done.stdout.split("\n") if line and line != "alive"]
 
