@@ -9,6 +9,9 @@ from typing import ClassVar, Literal, Self
 from novaops.model.question import Missing, Question, Section
 from novaops.shell import join, lines_of, sh_file
 
+REAL_PATH = sh_file(__package__, "real_path.sh")
+"""sh: real_path."""
+
 
 @dataclass(frozen=True)
 class Directory:
@@ -32,12 +35,12 @@ class DirectoryAt(Question[Directory]):
 
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
-        return f"{sh_file(__package__, 'directory.sh')}directories {join(q.path for q in questions)}\n"
+        return f"{REAL_PATH}{sh_file(__package__, 'directory.sh')}directories {join(q.path for q in questions)}\n"
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Directory | Missing]:
         answers: dict[Self, Directory | Missing] = {}
-        for question, line in zip(questions, lines_of(section.stdout), strict=False):
+        for question, line in zip(questions, lines_of(section.stdout), strict=True):
             match line.split("\t"):
                 case [("absent" | "empty" | "filled" | "other") as state, mode, owner, group, uid, gid, near, real]:
                     answers[question] = Directory(*(real, state, near, mode.rjust(4, "0"), owner, group, uid, gid))

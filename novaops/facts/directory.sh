@@ -1,10 +1,11 @@
-# What is at each of a number of paths, as a place for a directory.
+# What is at each of a number of paths, as a place for a directory. Uses real_path.sh.
 # shellcheck shell=sh
+# shellcheck disable=SC2154 # real: see there
 
 directories() { # PATHS: a line for each. To look into an automount would mount it: until it is used it counts as empty
   automounts=$(awk '/ - autofs / && $5 != "/proc/sys/fs/binfmt_misc"' /proc/self/mountinfo)
   for path do
-    real=$(readlink -m -- "$path") || { printf 'unknown\n'; continue; }
+    real_path "$path" || { printf 'unknown\n'; continue; }
     near=$real
     while [ ! -e "$near" ] && [ ! -L "$near" ] && [ -n "$near" ]; do near=${near%/*}; done
     [ -n "$near" ] || near=/

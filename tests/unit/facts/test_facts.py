@@ -345,3 +345,42 @@ def test_files_and_folders_as_a_real_shell_finds_them(shell: str, tmp_path: Path
     }
     assert (found["folder"].uid, found["folder"].gid) == (str(owner), str(group))
     assert [facts.known(devices["/dev/null"]).kind, outcome(facts, devices[str(tmp_path / "none")])] == ["character special file", "absent"]
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize(
+    "target", ["/etc/x\tfilled\t755\troot\troot\t0\t0\t/etc\t/etc", "/x\nempty\t755\troot\troot\t0\t0\t/etc\t/etc/cron.d", "/dev/null\n"]
+)
+def test_where_a_link_leads_is_one_place_or_unknown(shell: str, target: str, tmp_path: Path) -> None:
+    """Whoever owns the folder chooses its links. A line break or a tab in one must not become another answer."""
+    (tmp_path / "link").symlink_to(target)
+    (tmp_path / "folder").mkdir()
+    questions: list[Question[Any]] = [DirectoryAt(f"{tmp_path}/link"), DirectoryAt(f"{tmp_path}/folder"), DeviceAt(f"{tmp_path}/link")]
+    questions.append(DeviceAt("/dev/null"))
+    asked = probe.families(questions)
+    done = subprocess.run([shell, "-s"], input=probe.script(asked, MARK).encode(), capture_output=True, check=True)
+    facts = probe.read(asked, MARK, done.stdout.decode())
+    first, folder, device, null = (outcome(facts, question) for question in questions)
+    assert (first, folder.real, device, null.real) == ("unknown", f"{tmp_path}/folder", "absent", "/dev/null")
+    with pytest.raises(HostFailed) as failed:
+        facts[questions[0]]
+    assert failed.value.why == f"{tmp_path}/link leads to a path with a line break or another control character in it"
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_a_device_behind_such_a_link_is_unknown(shell: str, tmp_path: Path) -> None:
+    (tmp_path / "x\ncharacter special file\t").mkdir()
+    (tmp_path / "link").symlink_to("x\ncharacter special file\t")
+    question = DeviceAt(f"{tmp_path}/link")
+    done = subprocess.run([shell, "-s"], input=probe.script(probe.families([question]), MARK).encode(), capture_output=True, check=True)
+    facts = read([question], done.stdout.decode())
+    assert outcome(facts, question) == "unknown"
+
+
+@pytest.mark.parametrize("question", [DirectoryAt("/x"), DeviceAt("/x"), FilesystemSize("/x")])
+@pytest.mark.parametrize("more", ["", "{0}\n{0}"])
+def test_a_line_too_many_or_too_few_is_no_answer_at_all(question: Question[Any], more: str) -> None:
+    line = {"directory": "empty\t755\troot\troot\t0\t0\t/x\t/x", "device": "directory\t/x", "filesystem-size": "size\text4\trw\t0"}
+    said = line[type(question).family]
+    assert outcome(read([question], framed(question, said)), question) != "unknown"
+    assert outcome(read([question], framed(question, more.format(said))), question) == "unknown"

@@ -60,7 +60,7 @@ mounted_elsewhere() {
       close(file)
     }' |
     while IFS='	' read -r number use; do
-      ! node=$(kernel_name "$number") || printf '%s\t%s (%s)\n' "$node" "$use" "$(cat "/proc/${use##* }/comm" 2>/dev/null)"
+      ! node=$(kernel_name "$number") || printf '%s\t%s (%s)\n' "$node" "$use" "$(tr -d '[:cntrl:]' 2>/dev/null <"/proc/${use##* }/comm")"
     done
 }
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from novaops.facts.directory import REAL_PATH
 from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.shell import join, lines_of, sh_file
 
-_SCRIPT = sh_file(__package__, "filesystem_size.sh")
+_SCRIPT = REAL_PATH + sh_file(__package__, "filesystem_size.sh")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class FilesystemSize(Question[FilesystemExtent]):
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, FilesystemExtent | Missing]:
         lines = lines_of(section.stdout)
-        return {question: _answer(line) for question, line in zip(questions, lines, strict=False)}
+        return {question: _answer(line) for question, line in zip(questions, lines, strict=True)}
 
 
 class MountedFilesystems(Singleton[tuple[FilesystemExtent, ...]]):

@@ -1,8 +1,9 @@
-# How large the file system at each PATH is. The arguments are the PATHs.
+# How large the file system at each PATH is. The arguments are the PATHs. Uses real_path.sh.
 # shellcheck shell=sh
+# shellcheck disable=SC2154 # real: see there
 
 for path do
-  real=$(readlink -m -- "$path")
+  real_path "$path" || { echo unknown; continue; }
   kind=$(findmnt -n -o FSTYPE --mountpoint "$real") || { echo absent; continue; }
   source=$(findmnt -n -o SOURCE --mountpoint "$real" | sed 's/\[.*//'); source=$(readlink -f -- "$source")
   case ,$(findmnt -n -o OPTIONS --mountpoint "$real"), in *,ro,*) access=ro ;; *) access=rw ;; esac

@@ -58,7 +58,7 @@ for template in "$templates"/*.yml "$templates"/*/*.yml; do
   [ "$template" = '*.yml' ] || echo "template ${template%.yml}"
 done
 for folder in qemu iol/bin dynamips; do
-  [ ! -d "$addons/$folder" ] || find "$addons/$folder" -mindepth 1 -maxdepth 2 -printf "at $folder %y %s %U %m %P\\n"
+  [ ! -d "$addons/$folder" ] || find "$addons/$folder" -mindepth 1 -maxdepth 2 ! -path '*[[:cntrl:]]*' -printf "at $folder %y %s %U %m %P\\n"
 done
 """
         )

@@ -81,8 +81,8 @@ def test_a_process_that_may_write(stack: ExitStack, attach: Attach, shell: str) 
 def test_a_mount_that_only_a_container_sees(stack: ExitStack, attach: Attach, tmp_path: Path) -> None:
     device = attach("image")
     subprocess.run(["mkfs.ext4", "-q", device], check=True)
-    pid = started(stack, f"mount {device} '{tmp_path}'")
-    assert used(device) == [f"is mounted at {tmp_path} in a container or service: process {pid} (sh)"]
+    pid = started(stack, f"mount {device} '{tmp_path}'; printf 'a\\nvdb\\tb' >/proc/$$/comm")
+    assert used(device) == [f"is mounted at {tmp_path} in a container or service: process {pid} (avdbb)"]
 
 
 def test_every_member_of_a_btrfs(stack: ExitStack, attach: Attach, tmp_path: Path) -> None:
