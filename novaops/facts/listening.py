@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -29,6 +29,8 @@ class Listener:
     """Of the first process; 0 for none."""
     unit: str = ""
     """systemd's unit of that process; "" where it has none."""
+    user: str = ""
+    """Whose that process is."""
 
     @property
     def program(self) -> str:
@@ -58,12 +60,12 @@ class Listening(Singleton[tuple[Listener, ...]]):
         lines = lines_of(section.stdout)
         if section.status or len(lines) < _FEWEST or lines[-1] != "end":
             return Missing.UNKNOWN
-        units = dict(line.split(" ", 1) for line in lines[1:-1])
+        about = {pid: owner for pid, *owner in (line.split(" ") for line in lines[1:-1])}
         printed = base64.b64decode(lines[0], validate=True).strip(b"\n")
-        return tuple(_listener(one, units) for one in ss.listeners(printed))
+        return tuple(_listener(one, about) for one in ss.listeners(printed))
 
 
-def _listener(found: ss.Socket, units: Mapping[str, str]) -> Listener:
+def _listener(found: ss.Socket, about: Mapping[str, Sequence[str]]) -> Listener:
     pid = found.processes[0][1] if found.processes else 0
     programs = dict.fromkeys(name for name, _ in found.processes)
-    return Listener(found.address, found.port, tuple(programs), pid, units.get(str(pid), ""))
+    return Listener(found.address, found.port, tuple(programs), pid, *about.get(str(pid), ()))

@@ -6,6 +6,7 @@ import base64
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,42 @@ def test_who_listens() -> None:
         Listener("fe80::1", 546, ("systemd",), 1, "init.scope"),
     )
     assert answers([Listening()], encoded("\n") + "end\n") == [()]
+
+
+def test_whose_a_listener_is() -> None:
+    units = "34 ssh.service root\n605  nobody\n694 user@1000.service ana\nend\n"
+    (found,) = answers([Listening()], encoded(SS) + units)
+    assert [(one.pid, one.unit, one.user) for one in found][:3] == [
+        (694, "user@1000.service", "ana"),
+        (34, "ssh.service", "root"),
+        (605, "", "nobody"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("group", "unit"),
+    [
+        ("0::/system.slice/nginx.service", "nginx.service"),
+        ("0::/system.slice/system-openvpn.slice/openvpn-server@a.service", "openvpn-server@a.service"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/novaops-tunnel-api.service", "user@1000.service"),
+        ("0::/user.slice/user-1000.slice/session-3.scope", "session-3.scope"),
+        ("0::/init.scope", "init.scope"),
+        ("3:cpuset:/\n1:name=systemd:/system.slice/ssh.service\n0::/system.slice/ssh.service", "ssh.service"),
+        ("0::/", ""),
+    ],
+)
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_the_unit_of_a_listener_is_the_outermost_one(shell: str, group: str, unit: str, tmp_path: Path) -> None:
+    """Whoever has a service manager of their own has units of any name below it."""
+    process = tmp_path / "694"
+    process.mkdir()
+    (process / "cgroup").write_text(f"{group}\n")
+    (process / "status").write_text("Name:\tx\nUid:\t0\t0\t0\t0\n")
+    script = Listening.script_one().replace("/proc/", f"{tmp_path}/")
+    done = subprocess.run(
+        [shell, "-c", f"ss() {{ echo 'x users:((\"x\",pid=694,fd=3))'; }}\n{script}"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[1:] == [f"694 {unit} root", "end"]
 
 
 def test_own_addresses() -> None:

@@ -5,9 +5,14 @@ said=''
 if command -v journalctl >/dev/null; then
   journalctl --sync 2>/dev/null
   # Modules of PAM write under names of their own, such as sshd(pam_google_authenticator): the program is what counts.
-  said=$(journalctl -q -o cat --no-pager --since=-60s _COMM=sshd + _COMM=sshd-session + _COMM=sshd-auth)
-else
-  for log in /var/log/auth.log /var/log/secure; do [ ! -f "$log" ] || said=$(tail -n 50 -- "$log" | grep -F sshd); done
+  # By its path, and as root: its name is the choice of whoever starts it.
+  asked=
+  for program in sbin/sshd bin/sshd lib/openssh/sshd-session lib/openssh/sshd-auth libexec/openssh/sshd-session libexec/openssh/sshd-auth \
+    lib/ssh/sshd-session lib/ssh/sshd-auth; do
+    asked="$asked + _UID=0 _EXE=/usr/$program"
+  done
+  # shellcheck disable=SC2086 # words
+  said=$(journalctl -q -o cat --no-pager --since=-60s ${asked# + })
 fi
 # A line about a session is about a login that was let in.
 said=$(printf '%s\n' "$said" | grep -F -e pam_ -e 'by PAM' -e "$1" | grep -v -F -e ':session)' -e 'Connection closed' -e 'Received disconnect' -e Accepted | tail -n 5)

@@ -41,10 +41,15 @@ ask_through() { # FORWARDS FOLDER [front|listener]: each of them at once, the an
   done <"$1"
   wait
 }
+sockets_of() { # PID: lines "FD socket:[INODE]". The name of a process, which ss would show, may look like the number of another one
+  find "/proc/$1/fd" -lname 'socket:*' -printf '%f %l\n' 2>/dev/null
+}
 youngest() { # UNIT: sets ssh, its newest ssh process, and age, the seconds since that began; nothing when there is none
   age= ssh=
   read -r up _ </proc/uptime
-  for group in $(grep -ls "/$1\$" /proc/[0-9]*/cgroup); do
+  within=$(systemctl show -p ControlGroup --value -- "$1") # anybody may have a unit of that name among their own
+  [ -n "$within" ] || return 0
+  for group in $(grep -ls "^[0-9]*:\(name=systemd\)\{0,1\}:$within\$" /proc/[0-9]*/cgroup); do
     process=${group%/cgroup}
     { read -r word <"$process/comm"; } 2>/dev/null || continue
     [ "$word" = ssh ] || continue

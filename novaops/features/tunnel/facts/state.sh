@@ -65,7 +65,9 @@ tunnel() { # NAME WAIT
       if [ "$changed" -gt $((now - age + 1)) ] && [ "$changed" -le "$now" ]; then printf 'stale\t%s\n' "$file"; fi
     done
     port=$(sed -n 's/^ *Port //p' "$configs/$1.conf" 2>/dev/null)
-    ss -t -n -p -i -H -O state established 2>/dev/null | awk -v pid="pid=$ssh," -v port=":$port\$" 'index($0, pid) && $4 ~ port' | head -n 1 | sed 's/^/link\t/'
+    { sockets_of "$ssh"; ss -t -n -e -i -H -O state established 2>/dev/null; } | awk -v port=":$port\$" '
+      $2 ~ /^socket:/ { gsub(/[^0-9]/, "", $2); own[$2]; next }
+      match($0, / ino:[0-9]+/) && substr($0, RSTART + 5, RLENGTH - 5) in own && $4 ~ port { print "link\t" $0; exit }'
   fi
   made=$(stat -c %Y -- "/etc/systemd/system/$unit" 2>/dev/null) # what is older is of a tunnel that was removed
   # -r: of what is since then, systemd before 254 takes the first lines otherwise, not the last

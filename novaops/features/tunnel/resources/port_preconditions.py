@@ -9,7 +9,7 @@ from typing import Any
 from novaops.errors import Refused
 from novaops.facts.listening import Listener, Listening
 from novaops.features.tunnel.facts.ends import AuthorizedKeys
-from novaops.features.tunnel.paths import unit
+from novaops.features.tunnel.paths import USER, unit
 from novaops.features.tunnel.resources.hosts_file import HostsEntries
 from novaops.formats.names import pair
 from novaops.model.plan import ListensAt, Resource, Step
@@ -88,9 +88,10 @@ class GatewayPortsFree(Resource):
     def plan(self, facts: Facts) -> Iterable[Step]:
         has_key = any(line.endswith(f" {self.comment}") for line in facts.known(AuthorizedKeys()).lines)
         for listener in facts.known(Listening()):
-            is_sshd = listener.program.startswith("sshd")
+            is_sshd = listener.program.startswith("sshd")  # or is called that: whose it is counts
+            own = has_key and listener.user == USER
             for address, port in self.listeners:
-                if listener.blocks(address, port) and not (has_key and is_sshd):
+                if listener.blocks(address, port) and not own:
                     end_it = (
                         f"it forwards that port for somebody who is logged in; to end that: kill {listener.pid}, or choose another port"
                     )

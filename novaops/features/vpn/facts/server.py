@@ -43,12 +43,14 @@ class ServerState:
     """What profiles say after `remote`: ADDRESS PORT PROTOCOL."""
     token: str = ""
     """Of the last renewal."""
+    listens: bool = False
+    """Whether the process of its own unit has its port."""
     listeners: tuple[str, ...] = ()
-    """The programs that have its port."""
+    """The programs of others that have it."""
     configured: tuple[int, Protocol] | None = None
     """The port and the protocol, "udp" or "tcp", of its configuration as it is."""
     beside: tuple[str, ...] = ()
-    """The programs that have that port."""
+    """The programs of others that have that port."""
     ufw: frozenset[str] = frozenset()
     """What ufw lets in for novaops: PORT/PROTOCOL."""
     routes: tuple[tuple[str, str], ...] = ()
@@ -89,6 +91,7 @@ class VpnServer(ServerQuestion[ServerState]):
         kept = [name.removesuffix(".pem") for name in said.get("certs", "").split() if _KEPT.fullmatch(name)]
         own = int(ca.serial, 16) if ca is not None else 0
         routes = (line.split() for line in lines_of(said.get("routes", "")))
+        main = int(said.get("main", "").strip() or 0)
         return ServerState(
             ca,
             certificate,
@@ -103,9 +106,10 @@ class VpnServer(ServerQuestion[ServerState]):
             list_is_closed="crl_closed" in said,
             remote=said.get("remote", "").strip(),
             token=said.get("token", "").strip(),
-            listeners=_programs(said.get("listeners", "")),
+            listens=main in _processes(said.get("listeners", "")),
+            listeners=_others(said.get("listeners", ""), main),
             configured=_configured(said.get("configured", "")),
-            beside=_programs(said.get("present_listeners", "")),
+            beside=_others(said.get("present_listeners", ""), main),
             ufw=frozenset(found[1] for line in lines_of(said.get("ufw", "")) if (found := _BY_UFW.fullmatch(line))),
             routes=tuple((words[0], words[words.index("dev") + 1]) for words in routes if "dev" in words and words[0] != "default"),
             closed=tuple(lines_of(said.get("closed", ""))),
@@ -115,10 +119,17 @@ class VpnServer(ServerQuestion[ServerState]):
         )
 
 
-def _programs(printed: str) -> tuple[str, ...]:
-    """Who listens, as ss prints it."""
+_KERNEL = -1
+
+
+def _processes(printed: str) -> dict[int, str]:
+    """Who listens, as ss prints it: names by the numbers of processes. A name proves nothing."""
     sockets = ss.listeners(printed.encode("utf-8", "surrogateescape").strip(b"\n"))
-    return tuple(dict.fromkeys(program for one in sockets for program, _ in one.processes or (("the kernel", 0),)))
+    return {number: program for one in sockets for program, number in one.processes or (("the kernel", _KERNEL),)}
+
+
+def _others(printed: str, main: int) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(program for number, program in _processes(printed).items() if number != main))
 
 
 def _configured(said: str) -> tuple[int, Protocol] | None:

@@ -33,6 +33,7 @@ server() { # NAME PORT PROTOCOL
   file index "$folder/index.txt"; file crl "$folder.crl.pem"
   case $(stat -L -c %a -- "$folder.crl.pem" 2>/dev/null) in '' | *[4567]) ;; *) echo crl_closed ;; esac
   text certs ls "$folder/certs"
+  text main systemctl show -p MainPID --value -- "openvpn-server@$1.service"
   text listeners listeners "$2" "$3"
   port=$(sed -n 's/^port //p' "$folder.conf" 2>/dev/null) protocol=$(sed -n 's/^proto //p' "$folder.conf" 2>/dev/null)
   if [ -n "$port$protocol" ]; then

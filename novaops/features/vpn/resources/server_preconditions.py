@@ -44,10 +44,9 @@ class ServerPreconditions(Resource):
         server = facts.known(self.question)
         unit = facts[self._unit]
         runs = unit is not Missing.ABSENT and unit.active in {"active", "activating", "reloading"}
-        others = [one for one in server.listeners if one != "openvpn" or not runs]
-        if others:
+        if server.listeners:
             raise Refused(
-                f"port {self.question.port}/{self.question.protocol} is taken by {', '.join(others)}",
+                f"port {self.question.port}/{self.question.protocol} is taken by {', '.join(server.listeners)}",
                 why=f"The VPN server {self.question.name} could not listen there.",
                 fix="stop it, or choose another port: --port, or port: in the inventory",
             )

@@ -53,7 +53,7 @@ class PortClosed(Resource):
     def plan(self, facts: Facts) -> Iterable[Step]:
         state = facts.known(self.question)
         port = self._port(state)
-        if port is None or set(state.beside) - {"openvpn"}:
+        if port is None or state.beside:
             return
         pairs = [*self._ufw(*port, state.ufw), *self._iptables(*port, facts)]
         if pairs:

@@ -49,7 +49,7 @@ class ServerAnswers(Resource):
     def verify_works(self, facts: Facts) -> None:
         question, server = self.question, facts.known(self.question)
         log = f"journalctl -u openvpn-server@{question.name} -n 30"
-        if "openvpn" not in server.listeners:
+        if not server.listens:
             raise HostFailed(
                 f"the VPN server {question.name} runs, and nobody listens at port {question.port}/{question.protocol}", fix=log
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
@@ -196,7 +197,7 @@ def test_what_the_journal_says_of_a_login_that_was_refused(shell: str, case: str
     noise = "Accepted publickey for root from 192.0.2.7\nServer listening on 0.0.0.0 port 22.\nConnection closed by netlab [preauth]\n"
     (tmp_path / "lines").write_text(noise + lines)
     program = tmp_path / "journalctl"
-    program.write_text(f"#!/bin/sh\n[ $1 = --sync ] || cat {tmp_path}/lines\n")
+    program.write_text(f'#!/bin/sh\n[ $1 = --sync ] || {{ printf "%s\\n" "$@" >{tmp_path}/asked; cat {tmp_path}/lines; }}\n')
     program.chmod(0o755)
     done = subprocess.run(
         [shell, "-s", "netlab"],
@@ -207,3 +208,6 @@ def test_what_the_journal_says_of_a_login_that_was_refused(shell: str, case: str
         env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
     )
     assert (done.stdout, done.stderr) == (f"{head}\n{lines}" if lines else "", "")
+    asked = (tmp_path / "asked").read_text().split("--since=-60s\n")[1].split("+\n")
+    assert asked[0] == "_UID=0\n_EXE=/usr/sbin/sshd\n", "anybody may call a program sshd"
+    assert all(re.fullmatch(r"_UID=0\n_EXE=/usr/\S+\n", one) for one in asked)

@@ -230,11 +230,14 @@ def test_a_port_of_somebody_else_is_refused_with_the_program(holder: Listener, t
 
 def test_a_listener_on_the_gateway_may_be_its_own_of_before() -> None:
     claims = GatewayPortsFree("api", "novaops:box/api", (("127.0.0.1", 9000),))
-    held = (Listener("127.0.0.1", 9000, ("sshd",), 7, "session-1.scope"),)
+    held = (Listener("127.0.0.1", 9000, ("sshd",), 7, "session-1.scope", "novaops-tunnel"),)
     claims.plan(facts({Listening(): held, AuthorizedKeys(): AuthorizedKeysFile(HOME, f"{LINE}\n".encode())}))
     with pytest.raises(Refused, match="taken by sshd") as error:
         claims.plan(facts({Listening(): held, AuthorizedKeys(): AuthorizedKeysFile(HOME, None)}))
     assert "to end that: kill 7" in error.value.fix
+    strange = (Listener("127.0.0.1", 9000, ("sshd-session",), 7, "session-2.scope", "ana"),)
+    with pytest.raises(Refused, match="taken by sshd"):
+        claims.plan(facts({Listening(): strange, AuthorizedKeys(): AuthorizedKeysFile(HOME, f"{LINE}\n".encode())}))
 
 
 def test_a_line_in_hosts_comes_and_goes_and_the_others_stay() -> None:

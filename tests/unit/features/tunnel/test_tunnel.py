@@ -333,11 +333,15 @@ def test_what_one_client_wants_away_stays_where_another_wants_it() -> None:
 
 
 LISTENING = """\
-LISTEN 0 128 127.0.0.1:9000 0.0.0.0:* users:(("sshd",pid=11,fd=7))
-LISTEN 0 128 0.0.0.0:22 0.0.0.0:* users:(("sshd",pid=1,fd=4))
+held 11 socket:[700]
+held 11 socket:[400]
+held 11 socket:[900]
+held 12 socket:[401]
+LISTEN 0 128 127.0.0.1:9000 0.0.0.0:* uid:998 ino:700 sk:1 <->
+LISTEN 0 128 0.0.0.0:22 0.0.0.0:* ino:100 sk:2 <->
 sessions
 """
-SESSION = '0 0 10.0.0.1:22 10.0.0.2:50 users:(("sshd",pid=11,fd=4),("sshd",pid=10,fd=4)) bbr cwnd:20 lastsnd:9 {} rcv_space:14480\n'
+SESSION = "0 0 10.0.0.1:22 10.0.0.2:50 timer:(keepalive,9sec,0) ino:400 sk:3 <-> bbr cwnd:20 lastsnd:9 {} rcv_space:14480\n"
 
 
 @pytest.mark.parametrize(
@@ -348,8 +352,12 @@ SESSION = '0 0 10.0.0.1:22 10.0.0.2:50 users:(("sshd",pid=11,fd=4),("sshd",pid=1
         (SESSION.format("lastrcv:59512 lastack:356"), []),  # recorded of a stream that goes one way, a byte each second
         (SESSION.format("lastrcv:12 lastack:90000"), []),
         (SESSION.format("lastrcv:36012"), []),
-        (SESSION.replace("pid=11", "pid=12").format("lastrcv:36012 lastack:35968"), []),  # listens nowhere
-        ('0 0 127.0.0.1:9000 127.0.0.1:51 users:(("sshd",pid=11,fd=9)) lastrcv:90000 lastack:90000\n', []),  # a user of the port
+        (SESSION.replace("ino:400", "ino:401").format("lastrcv:36012 lastack:35968"), []),  # listens nowhere
+        (
+            SESSION.replace("ino:400", "ino:402").format("lastrcv:36012 lastack:35968"),
+            [],
+        ),  # nobody's, or a stranger's, whatever it is called
+        ("0 0 127.0.0.1:9000 127.0.0.1:51 uid:998 ino:900 sk:4 <-> lastrcv:90000 lastack:90000\n", []),  # a user of the port
     ],
 )
 def test_which_session_is_of_a_client_that_is_gone(line: str, gone: list[str]) -> None:

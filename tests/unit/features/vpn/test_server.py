@@ -206,10 +206,14 @@ def test_the_server_as_it_is() -> None:
     listeners = 'UNCONN 0 0 0.0.0.0:1194 0.0.0.0:* users:(("openvpn",pid=8,fd=7))\nUNCONN 0 0 [::]:1194 [::]:*\n'
     routes = "default via 192.0.2.1 dev eth0\n192.0.2.0/24 dev eth0 proto kernel\nunreachable 10.0.0.0/8\n"
     state = "1795388265,CONNECTED,SUCCESS,10.86.0.1,,,,\nEND\n" + STATUS
-    text = said(listeners=listeners, routes=routes, state=state, index=INDEX, certs="5D76.pem\n22C4.pem\nBEEF.pem\n")
+    text = said(listeners=listeners, routes=routes, state=state, index=INDEX, certs="5D76.pem\n22C4.pem\nBEEF.pem\n", main="8\n")
     found = VpnServer.parse([QUESTION], Section(text, "", 0))[QUESTION]
     assert isinstance(found, ServerState)
-    assert found.listeners == ("openvpn", "the kernel")
+    assert (found.listens, found.listeners) == (True, ("the kernel",))
+    text = said(listeners=listeners, main="9\n")
+    strange = VpnServer.parse([QUESTION], Section(text, "", 0))[QUESTION]
+    assert isinstance(strange, ServerState)
+    assert (strange.listens, strange.listeners) == (False, ("openvpn", "the kernel")), "a name proves nothing"
     assert found.routes == (("192.0.2.0/24", "eth0"),)
     assert (found.answers, found.ca, found.is_signed) == (True, None, False)
     assert (found.unrecorded, [one.name for one in found.clients.connected]) == (("BEEF",), ["omega"])
@@ -402,11 +406,11 @@ def test_a_taken_port_and_a_taken_network_are_refused() -> None:
 
     assert refusal(ServerState()) == ""
     assert refusal(ServerState(listeners=("perl",))) == "port 1194/udp is taken by perl"
-    assert refusal(ServerState(listeners=("openvpn",))) == "port 1194/udp is taken by openvpn"
-    assert refusal(ServerState(listeners=("openvpn",)), "active") == ""
+    assert refusal(ServerState(listeners=("openvpn",)), "active") == "port 1194/udp is taken by openvpn"
+    assert refusal(ServerState(listens=True), "active") == ""
     assert refusal(ServerState(routes=(("10.0.0.0/8", "eth1"),))) == "10.86.0.0/24 overlaps 10.0.0.0/8, which the host has at eth1"
     assert "this connection comes from, 10.86.0.2" in refusal(ServerState(), caller="10.86.0.2")
-    assert refusal(ServerState(listeners=("openvpn",)), "active", "10.86.0.2") == "", "who comes by the VPN itself"
+    assert refusal(ServerState(listens=True), "active", "10.86.0.2") == "", "who comes by the VPN itself"
     assert refusal(ServerState(), caller="2001:db8::1") == ""
 
 
@@ -441,10 +445,10 @@ def test_what_has_changed_since_a_process_began(tmp_path: Path) -> None:
 
 
 def test_a_server_that_does_not_answer_is_not_proven() -> None:
-    for server, words in ((ServerState(), "nobody listens"), (ServerState(listeners=("openvpn",)), "does not say that it is up")):
+    for server, words in ((ServerState(), "nobody listens"), (ServerState(listens=True), "does not say that it is up")):
         with pytest.raises(HostFailed, match=words):
             ServerAnswers(QUESTION).verify_works(Facts({QUESTION: server}, {}))
-    ServerAnswers(QUESTION).verify_works(facts(listeners=("openvpn",), answers=True))
+    ServerAnswers(QUESTION).verify_works(facts(listens=True, answers=True))
 
 
 # -- the profile ------------------------------------------------------------------------------------------------------
@@ -496,7 +500,7 @@ def test_what_was_opened_is_closed_again_and_nothing_else(closed: PortClosed) ->
         return [str(action) for action in closing(closed, **answers)]
 
     deleted = "iptables -w 10 -D " + OURS.removeprefix("-A ")
-    assert steps() == steps(beside=("openvpn",)) == [deleted, "write /etc/iptables/rules.v4"]
+    assert steps() == steps(listens=True) == [deleted, "write /etc/iptables/rules.v4"]
     assert steps(beside=("dnsmasq",)) == [], "somebody else lives by it now"
     assert steps(rules="") == ["write /etc/iptables/rules.v4"]
     assert steps(configured=None) == steps(configured=(1195, "udp")) == []

@@ -450,6 +450,32 @@ print("".join(line + "\\n" for line in lines), end="")
     assert (done.returncode == 0) is near, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("about", "exe", "near"),
+    [
+        ("ino:900 sk:1", "/usr/sbin/sshd", True),
+        ("ino:900 sk:1", "/usr/lib/openssh/sshd-session (deleted)", True),
+        ("timer:(keepalive,9min,0) ino:900 sk:1 cgroup:/ <->", "/usr/sbin/sshd", True),
+        ("ino:900 sk:1", "/usr/bin/curl", False),
+        ("uid:1000 ino:900 sk:1", "/home/ana/sshd", False),
+        ("ino:901 sk:1", "/usr/sbin/sshd", False),
+    ],
+)
+def test_who_is_logged_in_from_there(script: Path, tmp_path: Path, about: str, exe: str, near: bool) -> None:  # noqa: FBT001 - a parameter
+    """Anybody may call a process sshd, and connect to what is to go through the link: that would take its route away."""
+    (tmp_path / "77/fd").mkdir(parents=True)
+    (tmp_path / "77/fd/4").symlink_to("socket:[900]")
+    (tmp_path / "77/exe").symlink_to(exe)
+    text = script.read_text().partition("\ncase $2 in")[0].replace("/proc/", f"{tmp_path}/")
+    ss = f"""ss() {{
+  case "$*" in *-p*) echo '0 0 10.0.0.7:22 104.18.7.192:5 users:(("sshd: x",pid=78,fd=3))' ;;
+    *) echo '0 0 10.0.0.7:22 104.18.7.192:5 {about} ' ;;
+  esac
+}}"""
+    done = subprocess.run(["sh", "-c", f"{text}\n{ss}\nip() {{ :; }}\nnear 104.18.7.192", "x", "canada"], capture_output=True, check=False)
+    assert (done.returncode == 0, done.stderr) == (near, b"")
+
+
 @pytest.mark.parametrize("line", ["key {other}", "ca ../other.pem", "crl-verify {other}"])
 def test_no_profile_takes_other_files_of_this_machine_along(tmp_path: Path, line: str) -> None:
     other = tmp_path / "other.pem"
