@@ -54,7 +54,11 @@ def script(asked: Families, mark: str) -> str:
 
 
 def read(asked: Families, mark: str, stdout: str) -> Facts:
-    """The facts in the output of `script`. A family that is missing or cut short has no answers: all UNKNOWN."""
+    """The facts in the output of `script`. A family that is missing or cut short has no answers: all UNKNOWN.
+
+    What a parser may raise is in `Question.parse`. Anything else is named as a fault of novaops: tests look
+    for that, or ask the parser itself.
+    """
     answers: dict[Question[Any], Any] = {}
     reasons: dict[str, str] = {}
     sections = _sections(mark, stdout)
@@ -68,6 +72,8 @@ def read(asked: Families, mark: str, stdout: str) -> Facts:
             answers.update(family.parse(questions, section))
         except (ValueError, KeyError, IndexError, RecursionError) as error:
             reasons[family.family] = f"its answer could not be understood ({error}) {section.stderr}"
+        except Exception as error:  # noqa: BLE001 - a fault of ours, which must not take the answers of the other families away
+            reasons[family.family] = f"novaops itself went wrong with its answer: {type(error).__name__}: {error}. Please report this."
     return Facts(answers, reasons)
 
 

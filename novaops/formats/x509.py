@@ -53,10 +53,24 @@ class Certificate:
 
     @property
     def public_key(self) -> str:
-        """As PEM."""
+        """As PEM; "" for a kind of key that is not known here."""
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-        return str(self._parsed.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+        try:
+            return str(self._parsed.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+        except Exception:  # noqa: BLE001 - the parser raises many kinds of errors for keys, and only when it comes to them
+            return ""
+
+    @property
+    def weak_hash(self) -> str:
+        """The hash of its signature where that can be forged; else ""."""
+        from cryptography.exceptions import UnsupportedAlgorithm
+
+        try:
+            found = self._parsed.signature_hash_algorithm
+        except (ValueError, UnsupportedAlgorithm):
+            return ""
+        return found.name.upper() if found is not None and found.name in {"md5", "sha1"} else ""
 
     def issued_by(self, other: Certificate) -> bool:
         """Whether the other's key signed this one."""
@@ -135,11 +149,15 @@ class RevocationList:
         """The list in the text. Raises ValueError where there is none, or one without an end."""
         from cryptography import x509
 
-        parsed = x509.load_pem_x509_crl(pem.encode())
-        if parsed.next_update_utc is None:
+        try:
+            parsed = x509.load_pem_x509_crl(pem.encode())
+            since, until = parsed.last_update_utc, parsed.next_update_utc
+            serials = frozenset(one.serial_number for one in parsed)
+        except Exception as error:  # noqa: BLE001 - see _read
+            raise ValueError(f"it cannot be read: {error}") from None
+        if until is None:
             raise ValueError("it does not say until when it is valid")
-        serials = frozenset(one.serial_number for one in parsed)
-        return cls(serials, int(parsed.last_update_utc.timestamp()), int(parsed.next_update_utc.timestamp()), parsed)
+        return cls(serials, int(since.timestamp()), int(until.timestamp()), parsed)
 
     def signed_by(self, authority: Certificate) -> bool:
         """Whether the authority's key signed it."""
@@ -147,7 +165,7 @@ class RevocationList:
 
         try:
             return bool(self._parsed.is_signature_valid(load_pem_public_key(authority.public_key.encode())))
-        except (ValueError, TypeError):
+        except Exception:  # noqa: BLE001 - see _read
             return False
 
 

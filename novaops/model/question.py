@@ -43,7 +43,9 @@ class Question(ABC, Generic[Answer]):
     @classmethod
     @abstractmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Answer | Missing]:
-        """The answers; a question left out counts as UNKNOWN, and so do all of them after a ValueError, KeyError or IndexError."""
+        """The answers; a question left out counts as UNKNOWN, and so do all of them after a ValueError, KeyError, IndexError
+        or RecursionError. It raises nothing else.
+        """
 
 
 @dataclass(frozen=True)

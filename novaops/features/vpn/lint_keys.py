@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator
-from typing import Any
 
 from novaops.features.vpn.findings import Examined, Given
 from novaops.features.vpn.profile import Option, Profile
-from novaops.formats.x509 import DAY, Chain, day
+from novaops.formats.x509 import DAY, Certificate, Chain, day
 
 SOON = 30
 """Days before its end from which a warning is given about a certificate."""
@@ -78,18 +77,18 @@ def _certificates(option: Option, pem: str, found: Examined, now: int, *, lenien
         elif days < SOON:
             found.report(option, "warning", f"{who} expires in {days} days, on {until}", ask)
         is_root = certificate.subject == certificate.issuer
-        for weakness in _weaknesses(certificate._parsed, signed=not is_root):  # noqa: SLF001 - the key's own size and kind
+        for weakness in _weaknesses(certificate, signed=not is_root):
             found.report(option, "warning" if lenient else "refused", f"{who} {weakness}", f"{ask}; {_LENIENT} takes it as it is")
 
 
-def _weaknesses(parsed: Any, *, signed: bool) -> Iterator[str]:
+def _weaknesses(certificate: Certificate, *, signed: bool) -> Iterator[str]:
     """The signature of a root is not checked by OpenSSL, so it may be a weak one."""
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-    if signed and parsed.signature_hash_algorithm is not None and parsed.signature_hash_algorithm.name in {"md5", "sha1"}:
-        yield f"is signed with {parsed.signature_hash_algorithm.name.upper()}, which can be forged: OpenSSL 3 does not take it"
+    if signed and certificate.weak_hash:
+        yield f"is signed with {certificate.weak_hash}, which can be forged: OpenSSL 3 does not take it"
     try:
-        key = parsed.public_key()
+        key = certificate._parsed.public_key()  # noqa: SLF001 - the key's own size and kind
     except Exception:  # noqa: BLE001 - a kind of key that is not known here may be known on the host
         return
     if isinstance(key, RSAPublicKey) and key.key_size < _LEAST_RSA_BITS:

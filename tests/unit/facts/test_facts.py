@@ -187,6 +187,20 @@ def test_families_do_not_read_each_other() -> None:
     assert failed.value.why == "the host's answer was cut short"
 
 
+def test_a_parser_that_stumbles_leaves_the_other_families_their_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is named as what it is: a fault of novaops."""
+
+    def stumble(_: Section) -> Any:
+        raise OverflowError("too large")
+
+    monkeypatch.setattr(LastRun, "parse_one", stumble)
+    facts = read([LastRun(), FileAt("/a")], f"{MARK} last-run\n2026\n{MARK} = 0\n\n{MARK} file\n-\nabsent\n\n{MARK} = 0\n\n{MARK} end\n")
+    assert outcome(facts, FileAt("/a")) == "absent"
+    with pytest.raises(HostFailed) as failed:
+        facts[LastRun()]
+    assert failed.value.why == "novaops itself went wrong with its answer: OverflowError: too large. Please report this."
+
+
 def test_families_answer_beside_each_other(tmp_path: Path) -> None:
     """Two that wait for each other, though others stand between them; and answers larger than a pipe holds."""
     meet = tmp_path / "meet"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from novaops.formats.names import is_address
 from novaops.formats.x509 import DAY, Chain, names_for
+from tests.support.strange_certificate import KEY, SIGNATURE, strange
 from tests.support.world.authority import Authority, Leaf
 from tests.support.world.authority import _certificate as certificate
 
@@ -63,6 +64,12 @@ def test_a_name_alone_makes_no_issuer(authority: Authority, leaf: Leaf, tmp_path
     theirs = pems(impostor.leaf("x.example").certificate)[1:]
     assert Chain.read(one + "".join(theirs)).path == (Chain.read(one).leaf,)
     assert Chain.read(authority.root.read_text()).leaf.self_signed
+
+
+@pytest.mark.parametrize("known", [KEY, SIGNATURE])
+def test_what_nobody_knows_can_be_read_and_proves_nothing(known: bytes) -> None:
+    leaf = Chain.read(strange(known)).leaf
+    assert (leaf.common_name, bool(leaf.public_key), leaf.self_signed, leaf.weak_hash) == ("Strange", known == SIGNATURE, False, "")
 
 
 def test_two_that_issued_each_other_are_no_endless_path() -> None:

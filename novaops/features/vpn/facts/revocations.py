@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from typing import Literal
 
 from novaops.formats.x509 import DAY, Certificate, RevocationList, day
 from novaops.shell import lines_of
+
+_SERIAL = re.compile("[0-9A-Fa-f]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ def recorded(index: str, now: int) -> Iterable[Issued]:
     for line in lines_of(index):
         state, until, revoked, serial, _, subject = line.split("\t")
         name = subject.removeprefix("/CN=")
+        if not _SERIAL.fullmatch(serial):
+            raise ValueError("a serial in its record is no hexadecimal number")
         ends = _asn1(until)
         word: Literal["valid", "revoked", "expired"] = "revoked" if state == "R" else "expired" if ends <= now else "valid"
         yield Issued(name, serial, word, ends, _asn1(revoked.partition(",")[0]) if revoked else 0)

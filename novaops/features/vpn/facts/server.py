@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from novaops.features.vpn.facts.revocations import compared, recorded
 from novaops.features.vpn.facts.server_clients import Clients, clients_of, connections
-from novaops.features.vpn.facts.server_question import ServerQuestion, certificate_of, key_of
+from novaops.features.vpn.facts.server_question import ServerQuestion, certificate_of, has_key
 from novaops.formats import ss
 from novaops.formats.iptables import Protocol
 from novaops.formats.x509 import Certificate
@@ -95,8 +95,8 @@ class VpnServer(ServerQuestion[ServerState]):
         return ServerState(
             ca,
             certificate,
-            ca_fits=ca is not None and key_of(ca.public_key) == key_of(said.get("ca_key", "")),
-            fits=certificate is not None and key_of(certificate.public_key) == key_of(said.get("server_key", "")),
+            ca_fits=has_key(ca, said.get("ca_key", "")),
+            fits=has_key(certificate, said.get("server_key", "")),
             tls_crypt="tls_crypt" in said,
             clients=Clients(
                 tuple(clients_of(every)), tuple(connections(said.get("state", ""))), now, compared(said.get("crl"), ca, every, now)

@@ -12,6 +12,10 @@ from novaops.features.vpn.facts.server_question import ServerQuestion, certifica
 from novaops.model.question import Missing
 from novaops.shell import lines_of
 
+_MOST = 2**64
+_LATEST = 253402300799
+"""The end of the year 9999, in seconds since 1970."""
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -95,6 +99,8 @@ def connections(status: str) -> Iterable[Connection]:
             one = dict(zip(columns, words[1:], strict=False))
             if one["Common Name"] == "UNDEF":
                 continue
-            counts = (int(one[name]) for name in ("Bytes Received", "Bytes Sent", "Connected Since (time_t)"))
+            counts = [int(one[name]) for name in ("Bytes Received", "Bytes Sent", "Connected Since (time_t)")]
+            if not all(0 <= count <= _MOST for count in counts) or counts[-1] > _LATEST:
+                raise ValueError("the server counts what cannot be counted")
             address = re.sub(r"^(udp|tcp)[46]?(-server)?:", "", one["Real Address"])
             yield Connection(one["Common Name"], address, one["Virtual Address"], *counts)

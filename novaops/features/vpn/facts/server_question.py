@@ -76,6 +76,11 @@ def certificate_of(pem: str) -> Certificate | None:
         return None
 
 
+def has_key(certificate: Certificate | None, pem: str) -> bool:
+    """Whether that is its public key."""
+    return certificate is not None and certificate.public_key != "" and key_of(certificate.public_key) == key_of(pem)
+
+
 def key_of(pem: str) -> str:
     """The sha256 of a public key's PEM, without the white space at its ends."""
     return hashlib.sha256(pem.strip().encode()).hexdigest()

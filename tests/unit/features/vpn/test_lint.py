@@ -30,6 +30,7 @@ from novaops.features.vpn.lint_parameters import examine_parameters
 from novaops.features.vpn.profile import Option, Profile, text_of
 from novaops.formats.x509 import Chain
 from novaops.secret import Secret
+from tests.support.strange_certificate import KEY, SIGNATURE, strange
 from tests.support.world.authority import Authority
 
 NOW = int(dt.datetime(2026, 11, 22, tzinfo=dt.UTC).timestamp())
@@ -130,6 +131,13 @@ CAUw7C29C79Fv1C5qfPrmAESrciIxpg0X40KPMbp1ZWVbd4=
 
 def test_a_root_may_be_signed_with_sha1() -> None:
     assert weights(examine(whole(*BARE.splitlines(), ca=SHA1_ROOT), Given(NOW))) == []
+
+
+@pytest.mark.parametrize("known", [KEY, SIGNATURE])
+def test_what_nobody_knows_here_may_be_known_on_the_host(known: bytes) -> None:
+    own = strange(known)
+    found = examine(whole(*BARE.splitlines(), ca=own, cert=own), Given(NOW)).findings
+    assert [one.what for one in found] == ["the key does not belong to the certificate (cert)"]
 
 
 def test_weak_keys_have_the_true_reason_and_a_way_round() -> None:

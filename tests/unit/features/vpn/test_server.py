@@ -49,6 +49,7 @@ from novaops.model.plan import Plan
 from novaops.model.question import Facts, Missing, Section
 from novaops.secret import Secret
 from novaops.shell import sh_file
+from tests.support.strange_certificate import KEY, strange
 
 QUESTION = VpnServer("vpn", "vpn-vpn", 1194, "udp")
 NOW = 1_800_000_000
@@ -190,6 +191,28 @@ def test_the_list_has_one_line_for_each_client() -> None:
     assert (rows[0][4], rows[2][3]) == ("no", "")
     with pytest.raises(HostFailed, match="there is no VPN server vpn"):
         server_clients.details(Facts({VpnClients("vpn"): Missing.ABSENT}, {}), "vpn")
+
+
+@pytest.mark.parametrize("serial", ["zz", "", "-1", "0x1", "1" * 65])
+def test_a_serial_that_is_none_is_said_by_the_parser(serial: str) -> None:
+    with pytest.raises(ValueError, match="no hexadecimal number"):
+        list(recorded(f"V\t300101000000Z\t\t{serial}\tunknown\t/CN=a\n", NOW))
+
+
+@pytest.mark.parametrize("column", range(3))
+@pytest.mark.parametrize("count", ["-1", "9" * 20, "9" * 400])
+def test_what_cannot_be_counted_is_said_by_the_parser(column: int, count: str) -> None:
+    counts = [count if number == column else "1" for number in range(3)]
+    header = "HEADER\tCLIENT_LIST\tCommon Name\tReal Address\tVirtual Address\tBytes Received\tBytes Sent\tConnected Since (time_t)"
+    with pytest.raises(ValueError, match="cannot be counted"):
+        list(connections("\n".join([header, "\t".join(["CLIENT_LIST", "a", "x", "y", *counts])])))
+
+
+def test_an_authority_with_a_key_of_no_known_kind_does_not_fit() -> None:
+    found = VpnServer.parse([QUESTION], Section(said(ca=strange(KEY), server=strange(KEY)), "", 0))[QUESTION]
+    assert isinstance(found, ServerState)
+    assert found.ca is not None
+    assert (found.ca_fits, found.fits, found.is_signed) == (False, False, False)
 
 
 @given(st.text())
