@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _HEADER = 64
 """Bytes of a packet that are not the data. A chunk of any other size would be copied again for each packet."""
 _MOST_ERROR = 4096
+_WRITES_S = 600.0
+"""Seconds that a host has to write down what it took. A slow disk has much of a large file still in memory."""
 
 
 def send_file(session: Session, path: Path, script: str, offset: int, sent: Callable[[int], None]) -> None:
@@ -44,6 +46,12 @@ def send_file(session: Session, path: Path, script: str, offset: int, sent: Call
                 offset += len(data)
                 sent(offset)
         channel.shutdown_write()
+        if not channel.status_event.wait(_WRITES_S):
+            raise HostFailed(
+                f"{session.target} took all that was sent, and does not say that it is written",
+                why=f"Nothing was heard of it for {_WRITES_S:g} s.",
+                fix="run it again: what is there is not sent once more",
+            )
         status = channel.recv_exit_status()
     except (paramiko.SSHException, OSError, EOFError) as error:
         if transport.is_active() and channel.exit_status_ready():

@@ -10,6 +10,7 @@ import io
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
@@ -23,6 +24,10 @@ Made = TypeVar("Made")
 
 FAILURES = (OSError, EOFError, paramiko.SSHException, http.client.HTTPException, h2.exceptions.H2Error)
 """What may become of a request."""
+
+
+class TooLong(TimeoutError):
+    """The answer still goes on after LONGEST."""
 
 
 class Plain(Protocol):
@@ -39,6 +44,7 @@ class HttpConnection:
     def __init__(self, plain: Plain, context: ssl.SSLContext | None = None, name: str = "", *, http2: bool = False) -> None:
         """`http2`: the server is offered that."""
         self._plain = plain
+        self._until = time.monotonic() + LONGEST
         self._read, self._written = ssl.MemoryBIO(), ssl.MemoryBIO()
         if context:
             context.set_alpn_protocols(["h2", "http/1.1"] if http2 else ["http/1.1"])
@@ -58,18 +64,20 @@ class HttpConnection:
         self._plain.close()
 
     def ask(self, request: Request) -> HttpAnswer:
-        """One after the other."""
+        """One after the other. What a body has until LONGEST is the answer; one that has not begun by then is none."""
+        began = time.monotonic()
+        self._until = began + LONGEST
         if self._http2:
             return self._http2.ask(request)
-        began = time.monotonic()
         self._send(request.bytes)
         response = http.client.HTTPResponse(_File(self), method=request.method)  # type: ignore[arg-type]
         response.begin()
         arrivals: list[tuple[float, bytes]] = []
         size = 0
-        while size < LARGEST and time.monotonic() - began < LONGEST and (part := response.read1(AT_ONCE)):
-            arrivals.append((time.monotonic() - began, part))
-            size += len(part)
+        with suppress(TooLong):
+            while size < LARGEST and (part := response.read1(AT_ONCE)):
+                arrivals.append((time.monotonic() - began, part))
+                size += len(part)
         body = b"".join(part for _, part in arrivals)
         return HttpAnswer(response.status, tuple(response.getheaders()), body, "", tuple(arrivals), time.monotonic() - began, "1.1")
 
@@ -87,11 +95,17 @@ class HttpConnection:
     def recv(self, size: int) -> bytes:
         tls = self._tls
         if tls is None:
-            return self._plain.recv(size)
+            return self._hear(size)
         try:
             return self._carry(lambda: tls.read(size))
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
             return b""
+
+    def _hear(self, size: int) -> bytes:
+        """A server may say a little each time before its silence would count."""
+        if time.monotonic() > self._until:
+            raise TooLong(f"its answer takes longer than {LONGEST:g} s")
+        return self._plain.recv(size)
 
     def _send(self, data: bytes) -> None:
         tls = self._tls
@@ -107,7 +121,7 @@ class HttpConnection:
                 made = work()
             except ssl.SSLWantReadError:
                 self._flush()
-                if data := self._plain.recv(AT_ONCE):
+                if data := self._hear(AT_ONCE):
                     self._read.write(data)
                 else:
                     self._read.write_eof()
@@ -152,7 +166,7 @@ def trouble(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
     if isinstance(error, TimeoutError):
-        return "nothing is heard"
+        return str(error) if isinstance(error, TooLong) else "nothing is heard"
     if isinstance(error, http.client.RemoteDisconnected):
         return "the connection is closed without an answer"
     if isinstance(error, h2.exceptions.H2Error) and not isinstance(error, BrokenOff):

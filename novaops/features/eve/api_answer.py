@@ -59,7 +59,7 @@ class Answer:
         """What was asked for. Raises ApiFailed: the status of JSend decides, and not that of HTTP alone."""
         envelope = self._envelope()
         if not envelope:
-            raise ApiFailed(f"EVE-NG does not answer {self.asked} as its API does", why=self._instead(), fix=_NO_API)
+            raise ApiFailed(f"EVE-NG does not answer {self.asked} as its API does", why=self._instead(), fix=NO_API)
         if envelope.get("status") == "success" and self.status < 300:  # noqa: PLR2004 - 2xx
             return envelope.get("data")
         kind = NotThere if self.status == 404 else ApiFailed  # noqa: PLR2004 - not found
@@ -84,4 +84,4 @@ class Answer:
         return f"It sent {said} with HTTP {self.status}."
 
 
-_NO_API = "is that EVE-NG's page? systemctl status apache2, on the host, and --web-port where it listens elsewhere"
+NO_API = "is that EVE-NG's page? systemctl status apache2, on the host, and --web-port where it listens elsewhere"

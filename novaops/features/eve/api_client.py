@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, Self
@@ -11,8 +12,9 @@ import httpx2
 
 from novaops.errors import HostFailed, NovaopsError
 from novaops.features.eve import api_paths
-from novaops.features.eve.api_answer import Answer, ApiFailed, LoginRefused, NotThere, SessionTaken
+from novaops.features.eve.api_answer import NO_API, Answer, ApiFailed, LoginRefused, NotThere, SessionTaken
 from novaops.features.eve.api_paths import Flavour
+from novaops.formats.size import human
 from novaops.secret import Secret
 
 _NATIVE_CONSOLE = "-1"
@@ -180,7 +182,8 @@ class EveApi:
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
         asked = f"{method} /api{path}"
         try:
-            came = self._http.request(method, path, json=body if body is None else dict(body))
+            with self._http.stream(method, path, json=body if body is None else dict(body)) as came:
+                content = self._content(came, asked)
         except httpx2.TimeoutException as error:
             what = f"EVE-NG did not answer {asked} within {self._timeout:g} s"
             raise ApiFailed(what, fix="--timeout gives it more time") from error
@@ -192,8 +195,22 @@ class EveApi:
         if came.is_redirect:
             where = came.headers.get("location", "")
             raise ApiFailed(f"EVE-NG does not answer {asked}", why=f"It leads to {where} instead.", fix="give --web-port: where that is")
-        return Answer(asked, came.status_code, came.headers.get("content-type", ""), came.content)
+        return Answer(asked, came.status_code, came.headers.get("content-type", ""), content)
 
+    def _content(self, came: httpx2.Response, asked: str) -> bytes:
+        """All of it. A server may say a little each time before its silence would count."""
+        content, until = bytearray(), time.monotonic() + self._timeout
+        for part in came.iter_bytes():
+            content += part
+            if len(content) > _LARGEST:
+                raise ApiFailed(f"EVE-NG's answer to {asked} is too large", why=f"It is larger than {human(_LARGEST)}.", fix=NO_API)
+            if time.monotonic() > until:
+                raise httpx2.ReadTimeout("its answer goes on and on")
+        return bytes(content)
+
+
+_LARGEST = 64 * 1024**2
+"""Bytes of an answer. A lab of a thousand nodes has about one million."""
 
 _PASSWORD = "give the password that is set there: --web-password env:NAME, or web_password of the section eve"  # noqa: S105 - advice
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _CHUNK = 4096
 _LISTEN = 2.0
 """Seconds to wait for what follows a key."""
+_LONGEST = 5.0
+"""Seconds after which a console that prints without end is not listened to any longer."""
 _MOST = 65_536
 """Bytes that are kept of what a console prints."""
 ESCAPE = b"\x1d"
@@ -80,7 +82,8 @@ class Console:
         """Whether it prints something that can be seen after the return key."""
         with suppress(OSError, EOFError):
             self.write(b"\r")
-            while printed := self.read(_LISTEN):
+            deadline = time.monotonic() + _LONGEST
+            while time.monotonic() < deadline and (printed := self.read(_LISTEN)):
                 if printed.strip():
                     return True
         return False
@@ -88,8 +91,9 @@ class Console:
     def ask(self, line: str, pattern: str, seconds: float) -> tuple[bool, str]:
         """Whether the pattern came within the time after the line was typed, and what was printed."""
         self.write(b"\r")
+        before = time.monotonic() + _LONGEST
         with suppress(EOFError):
-            while self.read(_LISTEN / 4):
+            while time.monotonic() < before and self.read(_LISTEN / 4):
                 pass  # what it had to say before
         self.write(line.encode() + b"\r")
         deadline = time.monotonic() + seconds
