@@ -151,6 +151,9 @@ def _check(case: Case, report: pytest.TestReport, call: pytest.CallInfo[None]) -
     assert call.excinfo is not None
     error = call.excinfo.value
     if report.skipped:
+        if isinstance(report.longrepr, tuple):
+            file, number, reason = report.longrepr
+            report.longrepr = (file, number, visible.line(reason))
         return Check(case, "skipped", str(error))
     if isinstance(error, NovaopsError):
         report.longrepr = visible.lines(str(error))

@@ -87,6 +87,16 @@ def test_what_a_host_says_is_fit_for_junit(monkeypatch: pytest.MonkeyPatch, tmp_
     assert not set("\x1b\x9b\u202e\u2028\x85") & set(written)
 
 
+def test_why_a_check_is_skipped_is_fit_for_junit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The reason names an issuer, or a body, that the host has chosen."""
+    junit = tmp_path / "found.xml"
+    monkeypatch.setattr(ObservedHost, "seen", lambda *_: pytest.skip("above CN=\x1b[2K\x9b2J\u202eb\n1 host: 1 unchanged"))
+    visits(monkeypatch, {"bad": RIGHT}, junit=junit)
+    written = junit.read_text("utf-8")
+    assert "above CN=\\x1b[2K\\x9b2J\\u202eb\\n1 host: 1 unchanged" in written
+    assert not set("\x1b\x9b\u202e") & set(written)
+
+
 def test_a_check_that_breaks_is_no_drift(monkeypatch: pytest.MonkeyPatch) -> None:
     found = visits(monkeypatch, {"lab": replace(RIGHT, owners=("nova",), wanted=Entry(owner="nova:nova"))})
     assert outcome.exit_code(found) == 1
