@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from novaops.features.vpn.credentials import take_credentials, take_proxy_login
 from novaops.features.vpn.findings import WHOLE, Examined, Given
+from novaops.features.vpn.lint_identity import examine_identity
 from novaops.features.vpn.lint_keys import examine_keys
 from novaops.features.vpn.lint_options import apply
 from novaops.features.vpn.lint_parameters import examine_parameters
@@ -27,7 +28,7 @@ def examine(profile: Profile, given: Given, logins: Mapping[str, bytes | str] | 
     take_proxy_login(profile, found, logins or {})
     _whole(profile, found)
     _ciphers(profile, found)
-    _identity(found)
+    examine_identity(found)
     _authentication(profile, found, given)
     examine_keys(profile, found, given)
     examine_parameters(found)
@@ -99,25 +100,6 @@ def _ciphers(profile: Profile, found: Examined) -> None:
         if cipher not in _MODERN:
             what = f"2.6 ignores cipher where the ends can agree: {cipher} is offered too"
             found.report(written, "mended", what, f"data-ciphers {offered}")
-
-
-def _identity(found: Examined) -> None:
-    """Something has to tell the server from any other holder of a certificate of the same authority.
-
-    That is asked of what is kept, not of what was written. verify-hash is no such thing: it names the authority above the server's
-    certificate, not the certificate.
-    """
-    proofs = {"remote-cert-eku", "verify-x509-name", "peer-fingerprint"}
-    if found.refusals or any(one.name in proofs or (one.name == "remote-cert-tls" and one.parameter == "server") for one in found.kept):
-        return
-    wanted = Option(("remote-cert-tls", "server"), 0)
-    found.kept = [*(one for one in found.kept if one.name != wanted.name), wanted]
-    found.report(
-        wanted,
-        "mended",
-        "any other client of the same authority could pose as the server: remote-cert-tls server is added",
-        "remote-cert-tls server; verify-x509-name NAME name where the server's certificate is not marked as a server's",
-    )
 
 
 def _authentication(profile: Profile, found: Examined, given: Given) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from novaops.features.vpn.findings import Examined, Weight
-from novaops.features.vpn.profile import FILES, Option
+from novaops.features.vpn.profile import BLOCKS, FILES, Option
 
 
 def apply(option: Option, found: Examined) -> None:
@@ -24,7 +24,7 @@ def apply(option: Option, found: Examined) -> None:
             found.report(option, rule.weight, rule.what.format(**values), rule.fix.format(**values))
         if rule.weight != "warning":
             found.kept += [rule.written(option)] if rule.written else []
-            if option.name in PROOFS and rule.written is None and rule.weight != "refused" and not _is_placeholder(option):
+            if option.name in PROOFS and rule.written is None and rule.weight != "refused" and not option.is_placeholder:
                 what = "it tells the server from a false one, and cannot be kept as it is written"
                 found.report(option, "refused", what, "remote-cert-tls server, verify-x509-name NAME name, or a block <peer-fingerprint>")
             return
@@ -37,14 +37,6 @@ PROOFS = frozenset(
     )
 )
 """Options by which a client tells the server from a false one. None of them is left out in silence."""
-
-BLOCKS = (*FILES, "peer-fingerprint", "verify-hash")
-"""Options whose content may stand in a block, and stays in it."""
-
-
-def _is_placeholder(option: Option) -> bool:
-    """Whether it only says that its block is elsewhere in the profile."""
-    return option.block is None and option.name in BLOCKS and option.parameter in {"[inline]", "inline", ""}
 
 
 @dataclass(frozen=True)
@@ -221,6 +213,15 @@ _MENDED = (
         when=lambda option: bool(option.parameter),
     ),
     Rule(
+        "verify-x509-name",
+        "mended",
+        "no subject is written like that since 2.3: written with commas",
+        "'C=…, O=…, CN=…' subject",
+        written=lambda option: Option(("verify-x509-name", *_server_name(option.parameter)), option.line),
+        when=lambda option: option.parameter.startswith("/") and "=" in option.parameter and option.words[2:] in {(), ("subject",)},
+    ),
+    Rule("compat-names no-name-remapping", "mended", "removed in 2.5: left out, and names are compared as they are since 2.3", _TAKE_OUT),
+    Rule(
         "ncp-ciphers",
         "mended",
         "has another name since 2.5: written as data-ciphers",
@@ -246,7 +247,7 @@ _SILENT = (
         " tap-sleep show-net-up windows-driver pause-exit service win-sys allow-recursive-routing mute-replay-warnings"
         " machine-readable-output suppress-timestamps echo parameter dhcp-renew dhcp-release dhcp-pre-release block-local"
         " allow-pull-fqdn pull-filter tun-ipv6 max-routes mlock rmtun mktun auth-user-pass askpass disable-occ dh errors-to-stderr"
-        " mtu-test persist-local-ip persist-remote-ip ip-remote-hint compat-names no-name-remapping http-proxy-retry http-proxy-timeout"
+        " mtu-test persist-local-ip persist-remote-ip ip-remote-hint http-proxy-retry http-proxy-timeout"
         " socks-proxy-retry preresolve use-prediction-resistance dhcp-internal mtu-dynamic peer-id rdns-internal foreign-option"
         " setenv-safe allow-nonadmin x509-track show-adapters show-ciphers show-curves show-digests show-engines show-gateway"
         " show-groups show-net show-pkcs11-ids show-tls show-valid-subnets version help test-crypto gremlin msg-channel connection"
@@ -273,7 +274,7 @@ _KEPT = (
         when=lambda option: option.parameter.upper() in {"NONE", "MD5"},
     ),
     Rule(" ".join(FILES), when=lambda option: option.block is None),  # [inline]: the block is elsewhere in the profile
-    Rule("peer-fingerprint verify-hash", when=_is_placeholder),
+    Rule("peer-fingerprint verify-hash", when=lambda option: option.is_placeholder),
     Rule(" ".join(BLOCKS), written=lambda option: option, when=lambda option: option.block is not None),
     Rule("tcp-nodelay", written=lambda option: Option(("socket-flags", "TCP_NODELAY"), option.line)),
     # What a client's profile may contain, and no more: some other options write files (genkey, memstats).

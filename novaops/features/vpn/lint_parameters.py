@@ -43,6 +43,7 @@ _FORMS: dict[str, tuple[int, int, str]] = {
     "key-direction": (1, 1, "[01]"),
     "mssfix": (0, 2, _NUMBER),
     "mtu-disc": (1, 1, "yes|maybe|no"),
+    "peer-fingerprint": (1, 1, _WORD),
     "proto": (1, 1, r"(udp|tcp)[46]?(-client)?"),
     "proto-force": (1, 1, "udp|tcp"),
     "remote": (1, 3, _WORD),
@@ -58,6 +59,7 @@ _FORMS: dict[str, tuple[int, int, str]] = {
     "topology": (1, 1, "net30|p2p|subnet"),
     "tun-mtu": (1, 2, _NUMBER),
     "tun-mtu-max": (1, 2, _NUMBER),
+    "verify-hash": (1, 2, _WORD),
     "verify-x509-name": (1, 2, _WORD),
 }
 """By option: how many parameters at least and at most, and the form of the first one."""
@@ -72,10 +74,10 @@ _SHA1 = 20
 def examine_parameters(found: Examined) -> None:
     """Refuse what OpenVPN itself would refuse, of the options that are kept."""
     for option in found.kept:
-        if option.name in {"peer-fingerprint", "verify-hash"}:
-            _fingerprints(option, found)
-        elif option.block is None and (complaint := _complaint(option)):
+        if option.block is None and (complaint := _complaint(option)):
             found.report(option, "refused", complaint, "as OpenVPN's manual has it, or take the line out")
+        elif option.name in {"peer-fingerprint", "verify-hash"}:
+            _fingerprints(option, found)
     pins = [option for option in found.kept if option.name in {"peer-fingerprint", "verify-hash"}]
     if len({option.name for option in pins}) > 1:
         found.report(pins[-1], "refused", "peer-fingerprint and verify-hash exclude each other", "keep one of them")

@@ -14,6 +14,9 @@ MOST_WORDS = 16
 FILES = ("ca", "cert", "key", "extra-certs", "tls-auth", "tls-crypt", "tls-crypt-v2", "pkcs12", "crl-verify", "http-proxy-user-pass")
 """Options that name a file, and that can have its content in a block instead."""
 
+BLOCKS = (*FILES, "peer-fingerprint", "verify-hash")
+"""Options whose content may stand in a block, and stays in it."""
+
 BINARY = ("pkcs12",)
 """Those whose block is in base64."""
 
@@ -50,6 +53,11 @@ class Option:
         """The first one, "" without any."""
         return self.words[1] if len(self.words) > 1 else ""
 
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether it only says that its block is elsewhere in the profile."""
+        return self.block is None and self.name in BLOCKS and self.parameter in {"[inline]", "inline", ""}
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -72,6 +80,10 @@ class Profile:
 
     def filled(self, beside: Beside) -> Profile:
         """The profile with the files that it names as blocks; `tls-auth FILE 1` becomes a block and key-direction. Raises ProfileError."""
+        blocks = {option.name for option in self.options if option.block is not None}
+        missing = next((option for option in self.options if option.is_placeholder and option.name not in blocks), None)
+        if missing is not None:
+            raise ProfileError(missing.line, f"{missing.name}: there is no block <{missing.name}>")
         return Profile(tuple(new for option in self.options for new in _filled(option, beside)))
 
     @property
@@ -226,8 +238,8 @@ def _filled(option: Option, beside: Beside) -> Iterator[Option]:
         return
     if option.name == "tls-auth" and len(option.words) > 2:  # noqa: PLR2004 - tls-auth FILE DIRECTION
         yield Option(("key-direction", option.words[2]), option.line, None, option.within)
-    if option.parameter in {"[inline]", "inline", ""}:
-        return  # the block is elsewhere in the profile
+    if option.is_placeholder:
+        return
     try:
         content = beside(option.parameter)
     except OSError as error:

@@ -197,6 +197,8 @@ def test_a_pin_needs_no_authority() -> None:
         f"<peer-fingerprint>\n{PIN} x\n</peer-fingerprint>",
         "verify-hash nonsense",
         f"peer-fingerprint {PIN}\nverify-hash {PIN} SHA256",
+        f"ignore-unknown-option peer-fingerprint\npeer-fingerprint {PIN} x",
+        f"verify-hash {PIN} SHA256 x",
         "<verify-x509-name>\nvpn name\n</verify-x509-name>",
         "<remote-cert-tls>\nserver\n</remote-cert-tls>",
         "tls-verify /bin/verify",

@@ -103,3 +103,11 @@ def test_a_file_that_is_missing_has_its_line() -> None:
 def test_a_file_cannot_close_its_own_block() -> None:
     with pytest.raises(ProfileError, match="is no file of that kind"):
         Profile.read(b"ca x\n").filled(lambda _: b"a\n</ca>\nup /bin/evil\n<ca>\n")
+
+
+@pytest.mark.parametrize("name", ["ca", "crl-verify", "tls-auth", "peer-fingerprint", "verify-hash"])
+def test_a_block_that_is_missing_is_said(name: str) -> None:
+    text = f"client\n{name} [inline]\n"
+    with pytest.raises(ProfileError, match=f"line 2: {name}: there is no block <{name}>"):
+        Profile.read(text.encode()).filled(lambda _: b"")
+    assert Profile.read(f"{text}<{name}>\nx\n</{name}>\n".encode()).filled(lambda _: b"").last(name) is not None
