@@ -183,6 +183,10 @@ class Options:
 
     def sudo_password(self) -> Secret | None:
         """Asked once, before anything is contacted. The one question novaops asks, and only where a flag says so."""
+        return self._sudo_password
+
+    @functools.cached_property
+    def _sudo_password(self) -> Secret | None:
         if not self.ask_sudo_password:
             return None
         import getpass

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from novaops.cli.options import Flags, Group, Hosts, OneHost, Options, RollingRun, Run, SingleHost, verb
+from novaops.cli.options import PARALLEL, Flags, Group, Hosts, OneHost, Options, RollingRun, Run, SingleHost, verb
 from novaops.engine.scope import Scope
 from novaops.features.vpn.kind import is_server
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from novaops.engine.desired import DesiredState
     from novaops.engine.inventory import Host, Inventory
     from novaops.engine.playbooks import Playbooks
+    from novaops.engine.report import HostReport
+    from novaops.features.vpn.server_actions import ServeOptions
     from novaops.model.plan import Note
+    from novaops.ssh.target import Target
 
 SERVE = Scope("vpn", "name", ("present",), takes_all=True, not_for=lambda entry: "" if is_server(entry) else "it is a link")
 REMOVE = replace(SERVE, agrees=("absent",))
@@ -32,20 +37,37 @@ Passphrase = Annotated[
 
 
 class ServerFlags(Flags):
-    port: Annotated[str | None, typer.Option(help="Where it listens [default: 1194].")] = None
-    protocol: Annotated[str | None, typer.Option(help="udp or tcp [default: udp].")] = None
-    network: Annotated[str | None, typer.Option(metavar="CIDR", help="The clients' own addresses [default: 10.86.0.0/24].")] = None
-    address: Annotated[str | None, typer.Option(help="What clients reach it by [default: the host's address].")] = None
-    reaches: Annotated[str | None, typer.Option(metavar="CIDR,...", help="Where clients may go [default: everywhere].")] = None
+    port: Annotated[str | None, typer.Option(help="Where it listens [default: as it is; 1194].")] = None
+    protocol: Annotated[str | None, typer.Option(help="udp or tcp [default: as it is; udp].")] = None
+    network: Annotated[str | None, typer.Option(metavar="CIDR", help="The clients' own addresses [default: as it is; 10.86.0.0/24].")] = (
+        None
+    )
+    address: Annotated[str | None, typer.Option(help="What clients reach it by [default: as it is; the host's address].")] = None
+    reaches: Annotated[str | None, typer.Option(metavar="CIDR,...", help="Where clients may go, too [default: as it is; everywhere].")] = (
+        None
+    )
 
 
 class ServerChange(Group):
     renew: Annotated[bool, typer.Option("--renew", help="Give the server a new certificate of the same authority.")] = False
+    remove_reaches: Annotated[str | None, typer.Option(metavar="CIDR,...", help="Where clients may go no more.")] = None
     days: Annotated[int, typer.Option(min=31, max=3650, help="With --renew: how long it is good.")] = 3650
     remove: Annotated[bool, typer.Option("--remove", help="Take the server away; its authority and its clients are kept.")] = False
     forget_clients: Annotated[
         bool, typer.Option("--forget-clients", help="With --remove: those, too. No profile of it is ever good again.")
     ] = False
+
+    def networks(self) -> tuple[str, ...]:
+        """Those that clients are to reach no more. Raises UsageError."""
+        from novaops.errors import UsageError
+        from novaops.features.vpn.settings import reached
+        from novaops.formats import names
+
+        found = names.listed(self.remove_reaches or [])
+        try:
+            return tuple(map(reached, [found] if isinstance(found, str) else found))
+        except ValueError as error:
+            raise UsageError(f"--remove-reaches: {error}") from None
 
 
 class IssueFlags(Group):
@@ -81,11 +103,12 @@ def serve(
         raise UsageError("--forget-clients goes with --remove")
     if change.renew and change.remove:
         raise UsageError("--renew and --remove exclude each other")
-    given = flags.given()
-    if change.remove or name or given:
+    given, without = flags.given(), change.networks()
+    if change.remove or name or given or without:
         given["state"] = "absent" if change.remove else "present"
     renewal = Renewal(change.days, secrets.token_hex(8)) if change.renew else None
-    serving = ServeOptions(name, bool(hosts), given, renewal, change.forget_clients)
+    serving = ServeOptions(name, bool(hosts), given, without, renewal=renewal, forget_clients=change.forget_clients)
+    serving = replace(serving, made=_as_made(options, hosts or [], serving))
     remarks: dict[str, list[Note]] = {}
 
     def wanted(known: Inventory, playbooks: Playbooks, host: Host) -> DesiredState:
@@ -93,6 +116,32 @@ def serve(
         return serving.desired(known, playbooks, host)
 
     return converge_hosts(options, hosts or [], run.options(), wanted=wanted, section="vpn", diff=run.diff, remarks=remarks)
+
+
+def _as_made(options: Options, words: list[str], serving: ServeOptions) -> dict[str, Mapping[str, Any]]:
+    """How the servers that no inventory has were made, by their hosts: what no flag names stays so. A host that does not answer has none.
+
+    Whatever can be wrong with the flags is said before any host is asked.
+    """
+    from novaops.engine.parallel import each
+    from novaops.engine.query import ask_host
+    from novaops.features.vpn import server_made
+
+    known, playbooks = options.known()
+    asked: dict[str, str] = {}
+    for host in known.find(words, "vpn"):
+        replace(serving, without=()).desired(known, playbooks, host)
+        for name in serving.undeclared(host):
+            asked[host.name] = name
+    if not asked:
+        return {}
+    targets = options.targets([host for host in known.find(words, "vpn") if host.name in asked])
+
+    def ask(target: Target) -> HostReport:
+        name = asked[target.name]
+        return ask_host(target, server_made.questions(name), lambda facts: server_made.settings(name, facts))
+
+    return {one.host: one.details for one in each(list(targets.values()), ask, options.parallel or PARALLEL) if not one.error}
 
 
 @verb(client)

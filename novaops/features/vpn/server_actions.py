@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from novaops.engine.desired import DesiredState, HostView
 from novaops.errors import UsageError
-from novaops.features.vpn import server
+from novaops.features.vpn import server, server_made
 from novaops.features.vpn.kind import is_server
 from novaops.features.vpn.resources.server_client import ClientRevoked
+from novaops.features.vpn.resources.server_kept import ServerKept
 from novaops.formats import names
 
 if TYPE_CHECKING:
@@ -34,9 +35,13 @@ def plain_name(name: str, what: str) -> str:
 
 def names_of(host: Host) -> list[str]:
     """Of the servers in the host's section."""
+    return [name for name, entry in _entries(host).items() if is_server(entry)]
+
+
+def _entries(host: Host) -> dict[str, Mapping[str, Any]]:
     written = host.sections.get("vpn")
     entries = [entry for entry in written if isinstance(entry, dict)] if isinstance(written, list) else []
-    return [str(entry["name"]) for entry in entries if is_server(entry) and "name" in entry]
+    return {str(entry["name"]): entry for entry in entries if "name" in entry}
 
 
 def the_server_of(host: Host, name: str | None) -> str:
@@ -58,16 +63,30 @@ class ServeOptions:
     add: bool
     """Whether a host without a server in the inventory gets one."""
     flags: Mapping[str, Any]
-    """What is to be changed in the section's entry."""
+    """What is to be changed in the section's entry; without one, in the server as it is."""
+    without: tuple[str, ...] = ()
+    """Networks that clients are to reach no more."""
+    made: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The settings of a server that is in no inventory, as its host has them, by the host's name."""
     renewal: server.Renewal | None = None
     forget_clients: bool = False
 
+    def _names(self, host: Host) -> list[str]:
+        return [self.name] if self.name is not None else names_of(host) or ([DEFAULT] if self.add else [])
+
+    def undeclared(self, host: Host) -> list[str]:
+        """The servers of which only the host knows how they were made. None where they are removed."""
+        return [] if self.flags.get("state") == "absent" else [name for name in self._names(host) if name not in _entries(host)]
+
     def desired(self, known: Inventory, playbooks: Playbooks, host: Host) -> DesiredState:
         """Raises UsageError, InventoryError."""
-        found = [self.name] if self.name is not None else names_of(host) or ([DEFAULT] if self.add else [])
         own: list[Resource] = []
-        for name in found:
-            entries: list[Server] = playbooks.by_name["vpn"].overridden(known, host, "name", name, {**self.flags, "serve": "true"})
+        for name in self._names(host):
+            flags = self._flags(host, name)
+            entries: list[Server] = playbooks.by_name["vpn"].overridden(known, host, "name", name, {**flags, "serve": "true"})
+            if name in self.undeclared(host):
+                says_reaches = bool(self.without) or "reaches" in self.flags
+                own += [ServerKept(name, _settings(entry), self.made.get(host.name, {}), says_reaches) for entry in entries]
             if self.renewal is None:
                 own += playbooks.resources(known, host, settings={"vpn": entries})
             else:  # of which a playbook knows nothing
@@ -76,6 +95,24 @@ class ServeOptions:
             if self.forget_clients:
                 own += [server.forgotten(entry) for entry in entries]
         return DesiredState(own)
+
+    def _flags(self, host: Host, name: str) -> dict[str, Any]:
+        """What is to be over the entry: by flags one adds, and takes away what is named. Raises UsageError."""
+        declared = _entries(host).get(name)
+        made = self.made.get(host.name, {}) if declared is None else {}
+        more = names.listed(self.flags.get("reaches", []))
+        now = made.get("reaches") if declared is None else declared.get("reaches", [])
+        if not self.without and not more:
+            return {**made, **self.flags}
+        try:
+            return {**made, **self.flags, "reaches": server_made.reaching(names.listed(now), more, self.without)}
+        except ValueError:  # the entry's form says what is wrong
+            return {**made, **self.flags}
+
+
+def _settings(entry: Server) -> dict[str, Any]:
+    """Those that open or close something, in the form of `server_made.settings`."""
+    return {"port": str(entry.port), "protocol": entry.protocol, "network": entry.network, "reaches": list(entry.reaches)}
 
 
 def revoked(host: Host, server: str | None, client: str) -> DesiredState:

@@ -70,10 +70,11 @@ def _of_clients(text: str) -> str:
     return str(found)
 
 
-def _ipv4(text: str) -> str:
+def reached(text: str) -> str:
+    """A network that clients may go to. Raises ValueError."""
     if ":" in text:
         raise ValueError(f'"{text}" is not an IPv4 network: only IPv4 goes through this VPN')
-    return text
+    return names.network(text)
 
 
 Route = Annotated[str, AfterValidator(route)]
@@ -157,7 +158,7 @@ class Server(_StrictModel):
     address: names.Host | None = None
     """What the profiles say after `remote`; default: the inventory's address."""
     reaches: Annotated[
-        tuple[Annotated[names.Network, AfterValidator(_ipv4)], ...], BeforeValidator(names.listed, json_schema_input_type=str | list[str])
+        tuple[Annotated[str, AfterValidator(reached)], ...], BeforeValidator(names.listed, json_schema_input_type=str | list[str])
     ] = ()
     """The networks that its clients may reach; default: all."""
     state: Literal["present", "absent"] = "present"

@@ -417,7 +417,7 @@ def test_firewalls_let_the_clients_through_and_are_as_before_afterwards(name: st
     assert opened() == {"1194"}
     office.serve("--port", "1195")
     assert opened() == {"1195"}, "the port that it left is closed"
-    assert office.serve("--port", "1195")["status"] == "unchanged"
+    assert office.serve()["status"] == "unchanged", "what no flag names stays"
     assert office.novaops("undo", "newer").code == 0
     assert opened() == {"1194"}
     office.serve("--port", "1195")
@@ -426,6 +426,19 @@ def test_firewalls_let_the_clients_through_and_are_as_before_afterwards(name: st
     assert office("client", "ls", "newer").host["clients"][0]["state"] == "valid", "its authority is kept"
     office.serve("--remove", "--forget-clients")
     assert office("client", "ls", "newer").code == 1
+
+
+def test_what_no_flag_names_stays(office: Office) -> None:
+    office.serve("--port", "1195", "--reaches", "192.0.2.0/24")
+    assert office.serve()["status"] == "unchanged"
+    assert office.serve("--renew")["status"] == "changed"
+    assert "port 1195\nproto udp\n" in office.server.run("cat /etc/openvpn/server/vpn.conf")
+    office.serve("--reaches", "198.51.100.0/24")
+    assert "ip daddr != { 192.0.2.0/24, 198.51.100.0/24 } drop" in office.server.run("nft list table ip novaops_vpn_vpn")
+    done = office("serve", "newer", "--remove-reaches", "192.0.2.0/24,198.51.100.0/24")
+    assert (done.code, "clients could go nowhere" in done.text) == (2, True)
+    office.serve("--remove-reaches", "192.0.2.0/24")
+    assert "ip daddr != 198.51.100.0/24 drop" in office.server.run("nft list table ip novaops_vpn_vpn")
 
 
 @pytest.mark.long
