@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from novaops.engine.desired import HostView
+from novaops.features.proxy import behind
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.credentials import Credentials
-from novaops.features.proxy.facts.answer import OUTSIDE
+from novaops.features.proxy.facts.answer import OUTSIDE, SiteAnswer
 from novaops.features.proxy.facts.in_use import InUse
 from novaops.features.proxy.facts.nginx import NginxFacts
 from novaops.features.proxy.listen import listens
@@ -158,6 +159,7 @@ class NginxSite:
             login=login,
             log=f"/var/log/nginx/novaops-{entry.name}.error.log",
             gathers=not entry.is_api and entry.buffering,
+            behind=tuple(self._behind()),
         )
 
     @property
@@ -181,6 +183,13 @@ class NginxSite:
         has_key = injects or self.credentials.test_key is not None
         return ApiBehind(entry.api_name, has_key, injects, bool(entry.provider), self.provider.without_key)
 
+    def _behind(self) -> Iterator[SiteAnswer]:
+        after = site_files(self.entry.name)[0]
+        if self.provider is not None:
+            yield behind.api(self.entry, self.provider, self.credentials, after)
+        elif self.entry.origins:
+            yield from behind.servers(self._tested_location, self.entry.origins[0].partition("://")[2], after)
+
     def _test_headers(self) -> Iterator[tuple[str, str | Secret]]:
         yield from self.provider.headers.items() if self.provider else ()
         if token := next(iter(self.credentials.tokens.values()), None):
@@ -195,10 +204,13 @@ class NginxSite:
         """The path that is requested, and whether everybody is let in there."""
         if self.provider is not None:
             return self.provider.probed_at, False
-        by_exactness = sorted(self.entry.locations, key=lambda location: not location.exact)
-        at_root = next((location for location in by_exactness if location.path == "/"), None)
-        location = at_root or (Location(path="/") if self.entry.upstreams else self.entry.locations[0])
-        return location.path, location.auth == "off"
+        return self._tested_location.path, self._tested_location.auth == "off"
+
+    @property
+    def _tested_location(self) -> Location:
+        """Of servers of one's own: the one for /, or else the first one."""
+        by_exactness = sorted(self.entry.parts, key=lambda location: not location.exact)
+        return next((location for location in by_exactness if location.path == "/"), self.entry.parts[0])
 
     # -- the files --------------------------------------------------------------------------------------------------------
 

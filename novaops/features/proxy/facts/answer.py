@@ -58,7 +58,7 @@ class SiteAnswer(Question[Answered]):
 
     url: str
     to: str
-    """ADDRESS:PORT to connect to, whatever the name in the URL resolves to, ADDRESS may be OUTSIDE; "" for what the name resolves to."""
+    """ADDRESS:PORT to connect to, whatever the name in the URL resolves to, ADDRESS may be OUTSIDE; "" for what the name resolves to, which is no site."""
     after: str
     certificate: str = ""
     """The only certificate file that is trusted; "" for the authorities that the host trusts."""
@@ -133,7 +133,8 @@ def _curl_config(question: SiteAnswer) -> str:
         options.append(("cacert", question.certificate))
     if question.login:
         options.append(("user", question.login.reveal()))
-    options.append(("header", ASKS))
+    if question.to:
+        options.append(("header", ASKS))
     for name, value in question.headers:
         options.append(("header", f"{name}: {value.reveal() if isinstance(value, Secret) else value}"))
     return curl.config(options)

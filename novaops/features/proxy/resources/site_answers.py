@@ -82,6 +82,8 @@ class SiteAnswers(Resource):
     log: str = ""
     gathers: bool = False
     """Whether nginx gathers what a server of one's own answers, before it passes it on."""
+    behind: tuple[SiteAnswer, ...] = ()
+    """What is asked past the site where the host itself may not use it. One of them has to serve."""
 
     @property
     def id(self) -> str:
@@ -91,6 +93,7 @@ class SiteAnswers(Resource):
         for url in self.urls:
             yield self._known(url)
             yield self._stranger(url)
+        yield from self._past_the_site
 
     def _known(self, url: str) -> SiteAnswer:
         return SiteAnswer(url, self.to, self.after, self.certificate, self.headers, self.login, self.log)
@@ -107,6 +110,10 @@ class SiteAnswers(Resource):
             known = facts[self._known(url)]
             if known is not Missing.ABSENT and known.is_stream:
                 yield f"{url} answers with a stream of events, which nginx gathers: buffering: off, or --no-buffering, passes each on at once"
+        if not self._from_here:
+            asked = " and ".join(question.url for question in self.behind)
+            past = f"novaops asked {asked or 'nothing'} past it"
+            yield f"the site is for {', '.join(self.allowed)}, and so not for this host: {past}, and no request went through the site"
 
     def verify_works(self, facts: Facts) -> None:
         """Raises HostFailed when a stranger is let in, or a client gets no answer from behind the site."""
@@ -118,6 +125,7 @@ class SiteAnswers(Resource):
                 *self._wants_certificate(url, known),
                 *self._lets_strangers_in(url, stranger),
                 *self._does_not_serve(url, known),
+                *self._is_not_served(facts),
             ):
                 raise HostFailed(f"{self.name}: {what}", why=why, fix=fix)
 
@@ -145,6 +153,32 @@ class SiteAnswers(Resource):
             yield f"{url} answers {answered.status}, and the answer breaks off", answered.error, self._see_log
         elif not self._from_here and answered.status == HTTPStatus.FORBIDDEN:
             return
+        elif self.api is None:
+            yield from self._own_server(url, answered)
+        else:
+            yield from self._api_behind(self.api, url, answered)
+
+    @property
+    def _past_the_site(self) -> tuple[SiteAnswer, ...]:
+        return () if self._from_here else self.behind
+
+    def _is_not_served(self, facts: Facts) -> Iterator[_Problem]:
+        """By what is behind it, asked past the site. Where there are several, nginx asks another one of them."""
+        problems: list[_Problem] = []
+        for question in self._past_the_site:
+            answered = facts[question]
+            problem = None if answered is Missing.ABSENT else next(self._refuses(question.url, answered), None)
+            if problem is None:
+                return
+            problems.append(problem)
+        yield from problems[:1]
+
+    def _refuses(self, url: str, answered: Answered) -> Iterator[_Problem]:
+        if not answered.status:
+            who = self.api.name if self.api else "its upstream"
+            yield f"the site is up, but {who} cannot be reached: {url} does not answer", answered.error, _UPSTREAM
+        elif not answered.whole:
+            yield f"{url} answers {answered.status}, and the answer breaks off", answered.error, _UPSTREAM
         elif self.api is None:
             yield from self._own_server(url, answered)
         else:

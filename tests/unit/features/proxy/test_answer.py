@@ -267,6 +267,14 @@ def test_who_answers(server: Server) -> None:
     assert outside != "127.0.0.1"
 
 
+@needs_curl
+def test_who_is_no_site_is_not_asked_for_its_name(server: Server) -> None:
+    url = f"http://127.0.0.1:{server.server_port}/mine"
+    [found] = asked([SiteAnswer(url, "", "/")])
+    assert isinstance(found, Answered)
+    assert (found.status, found.site) == (200, "")
+
+
 PASSWORDS = st.text(st.sampled_from("ab \"'\\$`%#@:;{}[]()&|<>!?*é汉~-=\t"), min_size=1, max_size=12)
 
 

@@ -10,6 +10,7 @@ import pytest
 from novaops.errors import Refused, UsageError
 from novaops.features.proxy.resources.site_answers import SiteAnswers
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
+from novaops.secret import Secret
 from tests.support.proxy_sites import (
     API,
     APP,
@@ -97,6 +98,50 @@ def proof(site: Mapping[str, Any]) -> SiteAnswers:
 def test_what_the_proof_asks(site: Any, urls: list[str], to: str, mode: str) -> None:
     found = proof(site)
     assert (list(found.urls), found.to, found.mode) == (urls, to, mode)
+
+
+NARROW = {"auth": {"passthrough": True, "from": "192.0.2.0/24"}}
+
+
+@pytest.mark.parametrize(
+    ("site", "asked"),
+    [
+        ({**API, **NARROW}, [("https://api.openai.com/v1/models", "", {})]),
+        (
+            {**API, "auth": {**API["auth"], "from": "192.0.2.0/24"}},
+            [("https://api.openai.com/v1/models", "", {"Authorization": "Bearer K"})],
+        ),
+        ({**API, **NARROW, "test_key": "env:KEY"}, [("https://api.openai.com/v1/models", "", {"Authorization": "Bearer K"})]),
+        (
+            {**without(API, "provider"), **NARROW, "upstream": "https://a.com:8443/v1", "upstream_ca": "/ca.pem", "path": "/x"},
+            [("https://a.com:8443/v1/models", "/ca.pem", {})],
+        ),
+        (
+            APP,
+            [
+                ("http://127.0.0.1:8080/", "", {"Host": "shop.example.com"}),
+                ("http://127.0.0.1:8081/", "", {"Host": "shop.example.com"}),
+            ],
+        ),
+        (
+            {
+                **without(APP, "upstreams"),
+                "http_port": "81",
+                "locations": [{"path": "/a/", "upstreams": "https://b.com:1", "strip_prefix": "yes", "request_headers": {"X-A": "b"}}],
+            },
+            [("https://b.com:1/", "", {"Host": "shop.example.com:81", "X-A": "b"})],
+        ),
+        ({**APP, "upstreams": "https://b.com:1", "verify": "/ca.pem"}, [("https://b.com:1/", "/ca.pem", {"Host": "shop.example.com"})]),
+        ({**APP, "upstreams": "https://b.com:1", "verify": "off"}, []),
+        ({**APP, "upstreams": [{"address": "a.com:1", "backup": True}, "unix:/run/x"]}, []),
+    ],
+)
+def test_what_is_asked_past_the_site(site: Any, asked: list[tuple[str, str, dict[str, str]]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", "K")
+    found = proof(site).behind
+    told = [{name: value.reveal() if isinstance(value, Secret) else value for name, value in question.headers} for question in found]
+    assert [(question.url, question.certificate, headers) for question, headers in zip(found, told, strict=True)] == asked
+    assert all(question.to == "" and question.login is None for question in found)
 
 
 def test_the_claims_of_a_site() -> None:

@@ -87,6 +87,7 @@ def test_claims(case: Mapping[str, Any]) -> None:
 # -- the proof --------------------------------------------------------------------------------------------------------
 
 URL = "https://gate.example.com/v1/models"
+BEHIND = "https://behind.example.com/v1/models"
 SITE, HTTP = site_files("shop")
 
 
@@ -125,14 +126,16 @@ def test_answers(case: Mapping[str, Any]) -> None:
         headers=(("X-Token", Secret("t")),),
         login=Secret("nova:pw") if case.get("login") else None,
         log="/var/log/x",
+        behind=tuple(SiteAnswer(BEHIND, "", "/etc/x", headers=(("X-Number", str(n)),)) for n, _ in enumerate(case.get("behind", []))),
     )
-    known, stranger = (question for question in site.questions() if isinstance(question, SiteAnswer))
+    known, stranger, *past = (question for question in site.questions() if isinstance(question, SiteAnswer))
     assert (known.headers, known.log) == ((("X-Token", Secret("t")),), "/var/log/x")
     assert (stranger.headers, stranger.login) == ((), None), "a stranger has nothing to show"
     facts = Facts(
         {
             known: answered(case["known"], case.get("trouble", ""), case.get("exit", 0), case.get("logged", LOGGED)),
             stranger: answered(case["stranger"]),
+            **{question: answered(said) for question, said in zip(past, case.get("behind", []), strict=False)},
         },
         {},
     )
@@ -142,11 +145,27 @@ def test_answers(case: Mapping[str, Any]) -> None:
         assert not plan.unproven, plan.unproven
         return
     [(resource, failure)] = plan.unproven
-    assert (resource, failure.what) == ("proxy:gate", case["says"].replace("U", URL))
+    assert (resource, failure.what) == ("proxy:gate", case["says"].replace("U ", f"{URL} ").replace("B ", f"{BEHIND} "))
     if "down" in case["name"] or "slow" in case["name"]:
         assert failure.why == "the last line of the log"
     if "trouble" in case:
         assert failure.why == case["trouble"]
+
+
+@pytest.mark.parametrize(
+    ("behind", "says"),
+    [
+        ((BEHIND,), f"novaops asked {BEHIND} past it"),
+        ((BEHIND, URL), f"novaops asked {BEHIND} and {URL} past it"),
+        ((), "novaops asked nothing past it"),
+    ],
+)
+def test_what_is_not_proven_where_the_host_may_not_use_the_site_is_told(behind: tuple[str, ...], says: str) -> None:
+    past = tuple(SiteAnswer(url, "", "/etc/x") for url in behind)
+    allowed = ("192.0.2.0/24", "198.51.100.7/32")
+    site = SiteAnswers("gate", (URL,), "127.0.0.2:80", "/etc/x", "", "passthrough", allowed=allowed, behind=past)
+    beginning = "the site is for 192.0.2.0/24, 198.51.100.7/32, and so not for this host: "
+    assert list(site.notes(Facts({}, {}))) == [f"{beginning}{says}, and no request went through the site"]
 
 
 def test_an_answer_of_somebody_else_is_no_proof() -> None:
