@@ -11,6 +11,8 @@ _LONGEST = 160
 """Characters of a message that are shown."""
 _LONGER_THAN_ERRORS = 1000
 """Bytes: JSON of more than that may be cut, and is no error."""
+_FINE = frozenset({"", "0", "ok", "success", "succeeded"})
+"""Codes of no error, beside those of HTTP."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class ApiError:
     kind: str = ""
     code: str = ""
     message: str = ""
+    is_stated: bool = False
+    """Whether the body says that it is an error, whatever its status says."""
 
 
 def read_error(body: str, longest: int = _LONGEST) -> ApiError:
@@ -31,11 +35,24 @@ def read_error(body: str, longest: int = _LONGEST) -> ApiError:
         return ApiError(is_json=body.lstrip()[:1] in {"{", "["} and len(body) > _LONGER_THAN_ERRORS)
     if not isinstance(document, dict):
         return ApiError(is_json=isinstance(document, list))
-    error = document.get("error", document)
+    error = document.get("error") or document.get("base_resp") or document
+    is_stated = _states_error(document)
     if not isinstance(error, dict):
-        return ApiError(is_json=True, message=_printable(error, longest))
-    message = next(filter(None, (_printable(error.get(key), longest) for key in ("message", "detail", "msg"))), "")
-    return ApiError(is_json=True, kind=_printable(error.get("type")), code=_printable(error.get("code")), message=message)
+        return ApiError(is_json=True, message=_printable(error, longest), is_stated=is_stated)
+    message = next(filter(None, (_printable(error.get(key), longest) for key in ("message", "detail", "msg", "status_msg"))), "")
+    kind, code = _printable(error.get("type")), _printable(error.get("code"))
+    return ApiError(is_json=True, kind=kind, code=code, message=message, is_stated=is_stated)
+
+
+def _states_error(document: dict[str, Any]) -> bool:
+    """Whether an API that answers 200 to everything means an error. A code of its own that comes with data is none."""
+    if document.get("error") or document.get("success") is False:
+        return True
+    below = document.get("base_resp")
+    if isinstance(below, dict) and below.get("status_code"):
+        return True
+    code = _printable(document.get("code")).lower()
+    return not document.get("data") and code not in _FINE and not re.fullmatch(r"2\d\d", code)
 
 
 def is_html(content_type: str, body: str) -> bool:

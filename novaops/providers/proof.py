@@ -2,7 +2,7 @@
 
 An API is proven by its own 2xx where a key goes with the request, and by its own 401 where none does. A provider's file names other
 statuses for the latter (`without_key`). Everything else is a finding with a sentence: a 404 may be a wrong path, a 400 came before
-anybody looked at the key, and a status without a whole answer proves nothing.
+anybody looked at the key, a 2xx may carry an error, and a status without a whole answer proves nothing.
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ _OPEN = "if this API asks for no key, its provider's file says so: without_key: 
 ANSWERED = (
     Rule(None, "html", "something else answers: {status} and a web page{title}, where the API answers with JSON"),
     Rule(range(300, 400), "", "something else answers: {status}, which leads to {redirect}"),
+    Rule(_OK, "error", "{reached}, but the API answers {status} with an error{message}"),
     Rule(_OK, "speaks-json no-json", "something else answers: {status}, but no JSON as the API's"),
     Rule(_OK, "lacks", "{reached}, which asks for no user or token", works=True),
     Rule(_OK, "as-without-key", "{reached}", works=True),
@@ -130,6 +131,7 @@ def judge(asked: Asked, answer: ApiAnswer) -> Verdict:
         "html": is_html(answer.content_type, answer.body),
         "speaks-json": asked.speaks_json,
         "no-json": not error.is_json,
+        "error": error.is_stated,
         "lacks": bool(asked.lacks),
         "injects": asked.injects,
         "has-key": asked.has_key,

@@ -38,6 +38,8 @@ class Api:
 
     described: bool = True
     """Whether a provider's file says what answers."""
+    speaks_json: bool = True
+    """Whether JSON is to be expected: everywhere but at a path of the user's own, of an API that nothing describes."""
 
     def is_behind(self, site: Site) -> bool:
         if self.upstream:
@@ -101,7 +103,7 @@ class RouteQuery:
             request |= {"stream_url": f"{origin}{serves.served_at(stream.path)}", "stream_body": json.dumps(stream.body)}
         probe = RouteProbe(f"{name} to {self.api.name}", url, seconds=self.seconds, **request)
         route = ApiRoute(*(self.api.name, name, kind, url, probe), unstreamed=unstreamed, has_key=has_key)
-        return replace(route, knows_probe=self.api.described, without_key=serves.without_key)
+        return replace(route, knows_probe=self.api.speaks_json, without_key=serves.without_key)
 
 
 def direct(query: RouteQuery) -> Iterator[ApiRoute]:
@@ -178,7 +180,8 @@ def _named(choice: ApiChoice, folders: Sequence[Path]) -> Api:
     name, upstream, probe = choice
     try:
         called = " at ".join(filter(None, (name, upstream and upstream_url(upstream).partition("://")[2].rstrip("/"))))
-        return Api(called, api_of(name, upstream, probe and request_path(probe), folders), upstream or "", described=name is not None)
+        serves = api_of(name, upstream, probe and request_path(probe), folders)
+        return Api(called, serves, upstream or "", described=name is not None, speaks_json=name is not None or probe is None)
     except ValueError as error:
         raise UsageError(f"--upstream, --probe: {error}") from None
 

@@ -215,7 +215,7 @@ def test_api(seen: ObservedSite) -> None:
         wanted.probe,
         has_key=wanted.key_is_known,
         injects=bool(wanted.auth.inject),
-        speaks_json=bool(wanted.site.provider),
+        speaks_json=wanted.site.speaks_json,
         without_key=wanted.provider.without_key,
         closed=bool(wanted.site.provider),
         reached="it is reached",

@@ -137,6 +137,11 @@ class Site(StrictModel):
         return self.provider or self.upstream or ""
 
     @property
+    def speaks_json(self) -> bool:
+        """Whether the API is known to: a provider's file says so, and an `upstream:` alone is taken to speak OpenAI's language."""
+        return bool(self.provider) or self.probe is None
+
+    @property
     def encrypted(self) -> bool:
         return self.tls not in {None, "off"}
 

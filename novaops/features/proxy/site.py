@@ -181,7 +181,7 @@ class NginxSite:
             return None
         injects, entry = self.credentials.key is not None, self.entry
         has_key = injects or self.credentials.test_key is not None
-        return ApiBehind(entry.api_name, has_key, injects, bool(entry.provider), self.provider.without_key)
+        return ApiBehind(entry.api_name, has_key, injects, bool(entry.provider), self.provider.without_key, entry.speaks_json)
 
     def _behind(self) -> Iterator[SiteAnswer]:
         after = site_files(self.entry.name)[0]

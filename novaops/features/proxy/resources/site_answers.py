@@ -59,6 +59,8 @@ class ApiBehind:
     described: bool = True
     """Whether a provider's file says what answers at the URL."""
     without_key: tuple[int, ...] = proof.WITHOUT_KEY
+    speaks_json: bool = True
+    """Whether it is known to answer with JSON at the path."""
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ class SiteAnswers(Resource):
         path = f"/{url.partition('://')[2].partition('/')[2]}"
         asked = Asked(
             *(path, api.has_key, api.injects),
-            speaks_json=api.described,
+            speaks_json=api.speaks_json,
             without_key=api.without_key,
             closed=api.described,
             reached=f"{api.name} is reached",

@@ -134,9 +134,11 @@ def test_only_what_has_the_api_behind_it() -> None:
     (api,) = apis(ApiChoice(None, f"{url}/"), [], [])
     these = routes_of(replace(query(other, own, site("gate", TOKEN)), api=api))
     assert [(this.name, this.url, this.knows_probe) for this in these] == [
-        ("direct", f"{url}/models", False),
-        ("proxy canada/own", "https://own.example.com/v1/models", False),
-    ]
+        ("direct", f"{url}/models", True),
+        ("proxy canada/own", "https://own.example.com/v1/models", True),
+    ], "it is taken to speak OpenAI's language"
+    (elsewhere,) = apis(ApiChoice(None, url, "/v1/health"), [], [])
+    assert [this.knows_probe for this in routes_of(replace(query(), api=elsewhere))] == [False]
     assert these[0].unstreamed == "no request that streams is known for this API"
 
 

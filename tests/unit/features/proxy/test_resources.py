@@ -96,6 +96,8 @@ BODIES = {
     "busy": '{"error": {"type": "novaops_proxy", "code": "busy"}}',
     "models": '{"data": []}',
     "page": "<html>hello",
+    "words": "welcome",
+    "nothing": "",
 }
 """Words that stand for a whole body; any other word is the message of an error."""
 LOGGED = "the last line of the log"
@@ -114,7 +116,9 @@ def api_behind(case: Mapping[str, Any]) -> ApiBehind | None:
         return None
     injects = case["mode"] == "inject"
     described = not case["api"].startswith("https:")
-    return ApiBehind(case["api"], injects or case.get("key", False), injects, described, tuple(case.get("without_key", [401])))
+    without_key = tuple(case.get("without_key", [401]))
+    has_key, speaks_json = injects or case.get("key", False), described or not case.get("probe", False)
+    return ApiBehind(case["api"], has_key, injects, described, without_key, speaks_json)
 
 
 @pytest.mark.parametrize("case", rows("answers"))
