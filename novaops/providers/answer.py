@@ -33,6 +33,8 @@ def read_error(body: str, longest: int = _LONGEST) -> ApiError:
         document = json.loads(body)
     except ValueError:
         return ApiError(is_json=body.lstrip()[:1] in {"{", "["} and len(body) > _LONGER_THAN_ERRORS)
+    if isinstance(document, list) and document and isinstance(document[0], dict) and "error" in document[0]:
+        document = document[0]
     if not isinstance(document, dict):
         return ApiError(is_json=isinstance(document, list))
     error = document.get("error") or document.get("base_resp") or document

@@ -140,7 +140,7 @@ class Provider(StrictModel):
 
     endpoints: tuple[Endpoint, ...] = Field(min_length=1)
     probe: RequestPath
-    """A GET that costs nothing: 2xx and JSON with a key, one of `without_key` without one."""
+    """A GET that costs nothing: 2xx with a key, one of `without_key` without one, and JSON both times."""
     without_key: tuple[Annotated[int, Field(ge=200, le=499)], ...] = WITHOUT_KEY
     key: Key = Key()
     headers: dict[Annotated[str, Field(pattern=_HEADER)], Annotated[str, Field(pattern=r"^[ -~]{1,256}$")]] = {}

@@ -1,19 +1,23 @@
 """What an answer of an API proves: one table for `proxy deploy`, `proxy status`, `api check` and `verify`. Pure.
 
 An API is proven by its own 2xx where a key goes with the request, and by its own 401 where none does. A provider's file names other
-statuses for the latter (`without_key`). Everything else is a finding with a sentence: a 404 may be a wrong path, a 400 came before
-anybody looked at the key, a 2xx may carry an error, and a status without a whole answer proves nothing.
+statuses for the latter (`without_key`). What has such a file says so in JSON. Everything else is a finding with a sentence: a 404 may be
+a wrong path, a 400 came before anybody looked at the key, a 2xx may carry an error, and a status without a whole answer proves nothing.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
 
 from novaops.providers.answer import ApiError, html_title, is_html, read_error
 
-REGION = "unsupported_country_region_territory"
-"""The code of an API that does not serve the country of who asks."""
+_REGION = re.compile(
+    "unsupported_country_region_territory|(?:user location|country|territory) (?:is )?not (?:supported|available)"
+    "|not (?:supported|available) in your (?:country|region|territory|location)|unsupported (?:country|region|territory)",
+    re.IGNORECASE,
+)
 OWN_ERROR = "novaops_proxy"
 """The type of the errors that a site of novaops' own answers with."""
 WITHOUT_KEY = (401,)
@@ -47,6 +51,8 @@ class Asked:
     """The proxy that it went through."""
     speaks_json: bool = True
     """Whether the API is known to answer with JSON at the path."""
+    described: bool = True
+    """Whether a provider's file says what answers there: such an API asks for a key in JSON."""
     without_key: Container[int] = WITHOUT_KEY
     closed: bool = False
     """Whether a 2xx without a key proves nothing: at a site it may be somebody else's key that was put in."""
@@ -98,19 +104,21 @@ PROXY_ERRORS = (
 
 _OK = range(200, 300)
 _PATH = "look at the path of the API; probe: names a path that answers 2xx with a key and 401 without one"
+_NO_JSON = "something else answers: {status}, but no JSON as the API's"
 _OPEN = "if this API asks for no key, its provider's file says so: without_key: [200]"
 
 ANSWERED = (
     Rule(None, "html", "something else answers: {status} and a web page{title}, where the API answers with JSON"),
     Rule(range(300, 400), "", "something else answers: {status}, which leads to {redirect}"),
     Rule(_OK, "error", "{reached}, but the API answers {status} with an error{message}"),
-    Rule(_OK, "speaks-json no-json", "something else answers: {status}, but no JSON as the API's"),
+    Rule(_OK, "speaks-json no-json", _NO_JSON),
     Rule(_OK, "lacks", "{reached}, which asks for no user or token", works=True),
     Rule(_OK, "as-without-key", "{reached}", works=True),
     Rule(_OK, "no-key closed", "something else answers, or puts a key in: {status} without a key, and {path} should ask for one", _OPEN),
     Rule(_OK, "", "{reached}", works=True),
     Rule({401}, "lacks", _NOT_SENT),
     Rule(None, "region", "{reached}, but refuses {region}: {region_message}", "take a route through another region"),
+    Rule(None, "as-without-key no-key described no-json", _NO_JSON),
     Rule(None, "as-without-key no-key", "{reached}: the API asks for a key", works=True),
     Rule({401}, "injects", "{reached}, but the API does not take the key that the proxy puts in{message}"),
     Rule({401}, "has-key", "{reached}, but the API does not take the key{message}"),
@@ -127,6 +135,7 @@ ANSWERED = (
 def judge(asked: Asked, answer: ApiAnswer) -> Verdict:
     """What a whole answer proves. One that broke off, or never came, is the caller's to judge: it has no status to go by."""
     error = read_error(answer.body)
+    region = "" if answer.status in _OK else refused_region(error, answer.body)
     seen = {
         "html": is_html(answer.content_type, answer.body),
         "speaks-json": asked.speaks_json,
@@ -136,9 +145,10 @@ def judge(asked: Asked, answer: ApiAnswer) -> Verdict:
         "injects": asked.injects,
         "has-key": asked.has_key,
         "no-key": not asked.has_key,
+        "described": asked.described,
         "closed": asked.closed,
         "as-without-key": answer.status in asked.without_key,
-        "region": REGION in {error.code, error.kind} or (answer.status == 403 and REGION in answer.body),  # noqa: PLR2004 - forbidden
+        "region": bool(region),
     }
     words = {
         "by": asked.by or "the proxy",
@@ -150,7 +160,7 @@ def judge(asked: Asked, answer: ApiAnswer) -> Verdict:
         "redirect": answer.redirect or "nowhere",
         "title": html_title(answer.body),
         "message": f": {error.message}" if error.message else "",
-        "region_message": error.message or REGION,
+        "region_message": error.message or region,
     }
     holding = [word for word, holds in seen.items() if holds]
     if error.kind == OWN_ERROR:
@@ -162,6 +172,12 @@ def first(rules: Iterable[Rule], code: object, seen: Container[str], words: dict
     """The verdict of the first rule for that code whose words were all seen."""
     rule = next(rule for rule in rules if (rule.codes is None or code in rule.codes) and all(word in seen for word in rule.seen.split()))
     return Verdict(rule.works, rule.text.format_map(words), rule.fix.format_map(words))
+
+
+def refused_region(error: ApiError, body: str) -> str:
+    """What an API says that does not serve the country of who asks, in an answer without success; "" for anything else."""
+    found = _REGION.search(f"{error.code} {error.kind} {error.message}" if error.is_json else body)
+    return found[0] if found else ""
 
 
 def own_error(body: str) -> ApiError | None:

@@ -103,7 +103,7 @@ class RouteQuery:
             request |= {"stream_url": f"{origin}{serves.served_at(stream.path)}", "stream_body": json.dumps(stream.body)}
         probe = RouteProbe(f"{name} to {self.api.name}", url, seconds=self.seconds, **request)
         route = ApiRoute(*(self.api.name, name, kind, url, probe), unstreamed=unstreamed, has_key=has_key)
-        return replace(route, knows_probe=self.api.speaks_json, without_key=serves.without_key)
+        return replace(route, knows_probe=self.api.speaks_json, described=self.api.described, without_key=serves.without_key)
 
 
 def direct(query: RouteQuery) -> Iterator[ApiRoute]:

@@ -40,7 +40,9 @@ class ApiRoute:
     advice: str = ""
     """What to do where the certificate is not trusted."""
     knows_probe: bool = True
-    """Whether a provider's file says what is at the URL."""
+    """Whether JSON is known to be at the URL."""
+    described: bool = True
+    """Whether a provider's file says so."""
     without_key: Container[int] = proof.WITHOUT_KEY
     """How the API answers to a request without a key."""
 
@@ -104,6 +106,7 @@ def judge(route: ApiRoute, probe: RouteProbe, result: RouteResult) -> Verdict:
         lacks=route.lacks,
         by=route.by,
         speaks_json=route.knows_probe,
+        described=route.described,
         without_key=route.without_key,
         reached=f"reachable through {route.by}" if route.by else "reachable",
         region=f"the region of {route.by}" if route.by else "this host's region",

@@ -216,6 +216,7 @@ def test_api(seen: ObservedSite) -> None:
         has_key=wanted.key_is_known,
         injects=bool(wanted.auth.inject),
         speaks_json=wanted.site.speaks_json,
+        described=bool(wanted.site.provider),
         without_key=wanted.provider.without_key,
         closed=bool(wanted.site.provider),
         reached="it is reached",

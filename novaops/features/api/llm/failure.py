@@ -11,11 +11,10 @@ from novaops.errors import Unreachable
 from novaops.features.api.llm.protocol import ApiFailed, Credential, KeyPair
 from novaops.features.api.llm.token import TOLERANCE
 from novaops.providers.answer import html_title, is_html, read_error
-from novaops.providers.proof import OWN_ERROR, PROXY_ERRORS, REGION, Rule, first
+from novaops.providers.proof import OWN_ERROR, PROXY_ERRORS, Rule, first, refused_region
 
 LONGEST = 2000
 """Characters of the API's own message that are shown."""
-_FORBIDDEN = 403
 _CHECK = "novaops api check HOST… shows which routes work"
 _TRUST = "see what answers there; SSL_CERT_FILE=FILE trusts another authority"
 _MODELS = "--model takes another; novaops api models lists them"
@@ -63,7 +62,7 @@ def refused(asked: Asked, status: int, headers: Mapping[str, str], body: str, no
     said = f"{error.kind} {error.code} {error.message}".lower()
     seen = {
         "html": is_html(headers.get("content-type", ""), body),
-        "region": REGION in {error.code, error.kind} or (status == _FORBIDDEN and REGION in body),
+        "region": bool(refused_region(error, body)),
         "clock": isinstance(asked.credential, KeyPair) and abs(skew) > TOLERANCE,
         "no-key": asked.credential is None and not asked.puts_in,
         "puts-in": asked.puts_in,

@@ -208,6 +208,7 @@ class SiteAnswers(Resource):
         asked = Asked(
             *(path, api.has_key, api.injects),
             speaks_json=api.speaks_json,
+            described=api.described,
             without_key=api.without_key,
             closed=api.described,
             reached=f"{api.name} is reached",

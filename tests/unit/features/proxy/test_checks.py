@@ -19,7 +19,6 @@ from novaops.features.proxy.observe.site import ExpectedSite, ObservedSite, Pool
 from novaops.features.proxy.observe.site_files import Logged, ObservedApi, ObservedFile
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.upstreams import Location, Upstream
-from novaops.providers.proof import REGION
 from novaops.verify.claims import Claim, Feature
 from novaops.verify.http import HttpConnection
 from novaops.verify.http_answer import HttpAnswer, Request
@@ -244,7 +243,11 @@ RED: list[tuple[Callable[..., None], ObservedSite, str]] = [
     (proxy.test_followed, moved(asked="", answered=""), "at an address that it had, but it knows none"),
     (proxy.test_kept, replace(API, connects=(0.21, 0.2, 0.19, 0.2)), "but it took them 0.210, 0.200, 0.190, 0.200 s"),
     (proxy.test_api, tried(API, known=edge(502)), "but the site itself answers 502: Not you."),
-    (proxy.test_api, tried(API, known=answer(403, REGION)), "by openai: it is reached, but refuses the region of the host"),
+    (
+        proxy.test_api,
+        tried(API, known=answer(403, "unsupported_country_region_territory")),
+        "by openai: it is reached, but refuses the region of the host",
+    ),
     (proxy.test_api, tried(API, known=answer(401, '{"error": "bad key"}')), "does not take the key that the proxy puts in: bad key"),
     (proxy.test_api, tried(API, known=answer(404)), "but the API has nothing at /v1/models (404)"),
     (proxy.test_api, tried(API, known=answer(200, "<html>")), "something else answers: 200 and a web page"),

@@ -246,6 +246,8 @@ REFUSALS = [
         "--key",
     ),
     (403, b'{"error":{"message":"Country not supported","code":"%b"}}' % REGION.encode(), "refuses the region", "--via"),
+    (400, b'[{"error":{"message":"User location is not supported for the API use."}}]', "refuses the region", "--via"),
+    (400, b'{"error":{"message":"Parameter region is not supported"}}', "openai refuses the request (400): Parameter region", ""),
     (403, b'{"error":{"code":7,"message":"no permission"}}', "openai forbids it (403): no permission", "may this key"),
     (404, b'{"error":{"message":"The model `m` does not exist","code":"model_not_found"}}', "has no model gpt-4o-mini", "--model"),
     (404, b'{"error":{"message":"Invalid URL"}}', "openai has nothing at /v1/chat/completions (404): Invalid URL", "--upstream"),
