@@ -109,6 +109,7 @@ class SiteConf:
             beginning=lambda path: quoted(f"^{re.escape(path)}(?<novaops_rest>/.*)$"),
             probe=provider.probe or "/",
             headers=list(provider.headers.items()),
+            expects=" ".join(filter(None, ("json" if self.entry.speaks_json else "", "described" if self.entry.provider else ""))),
             without_key="" if provider.without_key == WITHOUT_KEY else " ".join(map(str, provider.without_key)),
             inject=bool(auth.inject),
             inject_file=_optional(own_file(self.entry.name, "inject")),

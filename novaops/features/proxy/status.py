@@ -104,10 +104,13 @@ def _leaf(text: str) -> tuple[Certificate | None, str]:
 
 
 def _reached(one: Reached, api: SiteState | None) -> dict[str, Any]:
-    """What became of the request to an upstream. That of an `api` was its probe, without a key: its answer must be the right one."""
+    """What became of the request to an upstream. That of an `api` was its probe, without a key: its answer must be the right one, by what
+    the deployment knew of it.
+    """
     complaint = one.error if one.exit_code not in {0, TOO_LONG} or not one.status else ""
     if api and one.status and not complaint:
-        asked = Asked(api.probe, speaks_json=False, described=False, without_key=api.without_key)
+        described = "described" in api.expects
+        asked = Asked(api.probe, speaks_json="json" in api.expects, described=described, closed=described, without_key=api.without_key)
         verdict = judge(asked, ApiAnswer(one.status, one.content_type, one.body, one.redirect))
         complaint = "" if verdict.works else verdict.text
     return {"upstream": one.address, "reachable": one.status > 0, "status": one.status or None, "complaint": complaint}

@@ -46,6 +46,8 @@ class SiteState:
     """What the first upstream was asked for, where that is an API; "" for a site with servers of one's own."""
     without_key: tuple[int, ...] = WITHOUT_KEY
     """How the API answers to a request without a key."""
+    expects: frozenset[str] = frozenset()
+    """What is known of the API beyond its status: it answers with `json`, a provider's file `described` it."""
     shown: str = field(default="", repr=False)
     """The certificate that clients are shown; "" where that could not be seen."""
     answer: Reached | None = None
@@ -92,6 +94,7 @@ def _site(lines: Sequence[Sequence[str]]) -> SiteState:
         answer=next((_answer(line[1:]) for line in lines if line[0] == "answer"), None),
         probe=next(iter(all_of("probe")), ""),
         without_key=tuple(map(int, said.split())) or WITHOUT_KEY,
+        expects=frozenset(" ".join(all_of("expects")).split()),
     )
 
 

@@ -51,7 +51,7 @@ for file in /etc/nginx/conf.d/novaops-*.conf; do
   [ -e "$file" ] || continue
   site=$(sed -n 's/^# site //p' "$file")
   printf 'site\t%s\n' "$site"
-  sed -n 's/^# \(base\|certificate\|probe\|without-key\) /\1\t/p' "$file"
+  sed -n 's/^# \(base\|certificate\|probe\|without-key\|expects\) /\1\t/p' "$file"
   certificate=$(sed -n 's/^# certificate //p' "$file")
   [ ! -r "$certificate" ] || printf 'chain\t%s\n' "$(base64 -w 0 <"$certificate")"
   [ ! -s "$folder/$site.shown" ] || printf 'shown\t%s\n' "$(base64 -w 0 <"$folder/$site.shown")"

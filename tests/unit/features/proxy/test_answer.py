@@ -328,6 +328,7 @@ certificate\t/etc/nginx/novaops/gate.crt
 chain\t{encoded("-----BEGIN")}
 probe\t/v1/models
 without-key\t400 401
+expects\tjson described
 answer\t0\t{encoded("503" + TAB + "application/json" + TAB + TAB)}\t{encoded("{}")}\t{encoded("gate")}
 upstream\tapi.openai.com:443\t0\t{encoded("401" + TAB + "application/json" + TAB + TAB)}\t{encoded("{}")}
 upstream\tb.example.com:443\t6\t{encoded("000" + TAB * 3 + "Could not resolve host")}\t
@@ -354,6 +355,7 @@ def test_sites() -> None:
         (LOGGED,),
         "/v1/models",
         (400, 401),
+        expects=frozenset({"json", "described"}),
         answer=Reached("", 503, "", 0, "application/json", "", "{}", "gate"),
     )
     assert shop == SiteState("shop", (), "", "", (Reached("unix:/run/x", 0, "", 7),), ())

@@ -50,6 +50,19 @@ def test_an_api_is_asked_as_itself() -> None:
 
 
 @pytest.mark.parametrize(
+    ("site", "said"),
+    [
+        (API, ["# expects json described"]),
+        (without(API, "provider", upstream="https://a.com/v1"), ["# expects json"]),
+        (without(API, "provider", upstream="https://a.com/v1", probe="/v1/health"), []),
+    ],
+)
+def test_it_says_what_is_expected_of_its_api(site: Any, said: list[str]) -> None:
+    """`proxy status` has no inventory, and judges by the site's own file."""
+    assert [line for line in text(site).splitlines() if line.startswith("# expects")] == said
+
+
+@pytest.mark.parametrize(
     ("on", "about", "file", "folder"),
     [
         (nginx(), {}, f"{OWN}/no-authority.pem", [["VerifyCAPath", "/etc/ssl/certs"]]),

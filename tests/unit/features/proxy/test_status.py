@@ -111,6 +111,29 @@ def test_an_api_must_give_its_own_answer(reached: Reached, without_key: tuple[in
     assert sites.is_down(only) is down
 
 
+JSON = frozenset({"json"})
+DESCRIBED = frozenset({"json", "described"})
+
+
+@pytest.mark.parametrize(
+    ("reached", "expects", "said"),
+    [
+        (Reached("a:443", 401, "", body='{"error": "no key"}'), DESCRIBED, ""),
+        (Reached("a:443", 200, "", body="Please log in to Hotel WiFi"), DESCRIBED, "something else answers: 200, but no JSON as the API's"),
+        (Reached("a:443", 200, "", body="Please log in to Hotel WiFi"), JSON, "something else answers: 200, but no JSON as the API's"),
+        (Reached("a:443", 200, "", body="Please log in to Hotel WiFi"), frozenset(), ""),
+        (Reached("a:443", 200, "", body="{}"), DESCRIBED, "something else answers, or puts a key in: 200 without a key, and"),
+        (Reached("a:443", 200, "", body="{}"), JSON, ""),
+        (Reached("a:443", 401, ""), DESCRIBED, "something else answers: 401, but no JSON as the API's"),
+        (Reached("a:443", 401, ""), JSON, ""),
+    ],
+)
+def test_an_api_is_judged_as_its_deployment_judged_it(reached: Reached, expects: frozenset[str], said: str) -> None:
+    about = found(site(upstreams=(reached,), probe="/v1/models", expects=expects))
+    [upstream] = about["sites"][0]["upstreams"]
+    assert (upstream["complaint"].startswith(said), bool(upstream["complaint"])) == (True, bool(said))
+
+
 def own(code: str) -> str:
     return json.dumps({"error": {"message": "…", "type": "novaops_proxy", "code": code}})
 
