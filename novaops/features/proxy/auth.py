@@ -19,6 +19,9 @@ _RESERVED_HEADERS = frozenset(
 )
 """Headers that mean something else, and so cannot carry the proxy's token."""
 
+UNNAMED = "client"
+"""The client whose token a single one is."""
+
 
 class Auth(StrictModel):
     """Who may use a site. In front of an API one of four: `keys` or `basic` with `inject`, `token`, `passthrough`."""
@@ -41,13 +44,13 @@ class Auth(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _one_token(cls, value: Any) -> Any:
-        """A single reference is the token of a client named `client`. A value of the wrong type is not repeated: it may be a secret."""
+        """A single reference is the token of a client that nobody named. A value of the wrong type may be a secret: it is not repeated."""
         if isinstance(value, Auth):
             return value
         if not isinstance(value, dict):
             raise ValueError("a mapping is needed here: basic:, inject:, token:, passthrough: or from:")  # noqa: TRY004 - pydantic's way
         if isinstance(value.get("token"), str):
-            value = {**value, "token": {"client": value["token"]}}
+            value = {**value, "token": {UNNAMED: value["token"]}}
         for key in ("basic", "token", "keys"):
             if not isinstance(value.get(key, {}), dict):
                 raise ValueError(f"{key}: a mapping is needed here: NAME: env:VARIABLE")  # noqa: TRY004 - see above

@@ -37,17 +37,21 @@ class SiteFlags(Flags):
 
 
 class AuthFlags(Flags):
-    user: Annotated[str | None, typer.Option(metavar="NAME", help="Who the site lets in, with --password or --key.")] = None
+    user: Annotated[str | None, typer.Option(metavar="NAME", help="Who the site lets in, with --password, --key or --token.")] = None
     key: Annotated[
         str | None, typer.Option(metavar="SOURCE", help=f"{Source}: that user's own key, which --inject takes the place of.")
     ] = None
     password: Annotated[str | None, typer.Option(metavar="SOURCE", help=f"{Source}: that user's password.")] = None
     inject: Annotated[str | None, typer.Option(metavar="SOURCE", help="The API's key, which the site puts in for its users.")] = None
-    token: Annotated[str | None, typer.Option(metavar="SOURCE", help="Or a token of the site's own; the client's key goes through.")] = None
+    token: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="Or a token of the site's own, that user's or one for all; the client's key goes through."),
+    ] = None
     rate: Annotated[str | None, typer.Option(metavar="N/min", help="How many requests each client may make: 60/min, 5/s.")] = None
     auth: Annotated[str | None, typer.Option(metavar="off", help="A site with servers of your own is to be open to everybody.")] = None
     remove_user: Annotated[
-        str | None, typer.Option("--remove-user", metavar="NAME,...", help="Whom the site does not let in any more.")
+        str | None,
+        typer.Option("--remove-user", metavar="NAME,...", help="Whom the site does not let in any more: users, networks, web pages."),
     ] = None
     from_: Annotated[str | None, typer.Option("--from", metavar="CIDR,...", help="Or, and: the networks that may use it.")] = None
 
@@ -55,18 +59,19 @@ class AuthFlags(Flags):
         """The site's `auth:`; {} where nothing is said of it. Raises UsageError for half of something."""
         from novaops.errors import UsageError
 
-        secrets = [secret for secret in (self.password, self.key) if secret is not None]
-        if (self.user is None) != (not secrets) or len(secrets) > 1:
-            raise UsageError("--user belongs together with one of --password and --key")
-        auth: dict[str, Any] = {} if self.user is None else {"basic" if self.key is None else "keys": {self.user: secrets[0]}}
-        said = {"inject": self.inject, "token": self.token, "limit": self.rate, "from": self.from_}
+        secrets = {"basic": self.password, "keys": self.key, "token": self.token}
+        given = {kind: secret for kind, secret in secrets.items() if secret is not None}
+        if len(given) > 1 or (given.keys() - {"token"} if self.user is None else not given):
+            raise UsageError("--user belongs together with one of --password, --key and --token")
+        auth: dict[str, Any] = {kind: secret if self.user is None else {self.user: secret} for kind, secret in given.items()}
+        said = {"inject": self.inject, "limit": self.rate, "from": self.from_}
         auth |= {key: value for key, value in said.items() if value is not None}
         if self.from_ is not None and self.user is None and self.token is None:
             auth["passthrough"] = "true"
         if self.auth not in {None, "off"} or (self.auth and auth):
             raise UsageError("--auth takes off, and nothing else of --user, --token and --from beside it")
-        given: dict[str, Any] = {"auth": auth} if auth else {"auth": None, "open": "true"} if self.auth else {}
-        return given | ({"without": self.remove_user} if self.remove_user else {})
+        entry: dict[str, Any] = {"auth": auth} if auth else {"auth": None, "open": "true"} if self.auth else {}
+        return entry | ({"without": self.remove_user} if self.remove_user else {})
 
 
 @verb(app)

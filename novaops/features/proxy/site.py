@@ -9,13 +9,13 @@ from functools import cached_property
 
 from novaops.engine.desired import HostView
 from novaops.features.proxy import behind
-from novaops.features.proxy.auth import Auth
+from novaops.features.proxy.auth import UNNAMED, Auth
 from novaops.features.proxy.credentials import Credentials
 from novaops.features.proxy.facts.answer import OUTSIDE, SiteAnswer
 from novaops.features.proxy.facts.in_use import InUse
 from novaops.features.proxy.facts.nginx import NginxFacts
 from novaops.features.proxy.listen import listens
-from novaops.features.proxy.resources.access_kept import AccessKept
+from novaops.features.proxy.resources.access_kept import AccessKept, reached_by
 from novaops.features.proxy.resources.given_certificate import GivenCertificate
 from novaops.features.proxy.resources.letsencrypt import LETS_ENCRYPT, LetsEncrypt
 from novaops.features.proxy.resources.nginx_files import NginxFiles, Part, no_file, site_files
@@ -105,11 +105,21 @@ class NginxSite:
 
     @property
     def access_kept(self) -> AccessKept | None:
-        """For an app site that flags describe."""
-        if self.entry.is_api or self.entry.others != "keep" or self.entry.open:
+        """For a site that flags describe."""
+        entry, auth, own = self.entry, self.auth, self.credentials
+        if entry.others != "keep" or entry.open:
             return None
-        file = site_files(self.entry.name)[0]
-        return AccessKept(self.entry.name, file, bool(self.auth.basic), bool(self.auth.addresses))
+        kinds = ((own.passwords, "htpasswd", htpasswd.users), (own.tokens, "tokens", _clients), (own.keys, "keys", _clients))
+        people = tuple((self._path(suffix), read) for wanted, suffix, read in kinds if not wanted and entry.is_api)
+        token = own.tokens.get(UNNAMED)
+        return AccessKept(
+            *(entry.name, site_files(entry.name)[0], entry.is_api or bool(own.passwords)),
+            networks=auth.addresses,
+            pages=entry.cors,
+            without=entry.without,
+            people=people,
+            unnamed=(self._path("tokens"), Secret(_line(UNNAMED, token.reveal()))) if token else None,
+        )
 
     @property
     def files(self) -> NginxFiles:
@@ -238,7 +248,7 @@ class NginxSite:
             (self.credentials.tokens, Part(self._path("tokens"), self._tokens, "0600", who=_clients)),
             (self.credentials.keys, Part(self._path("keys"), self._keys, "0600", who=_clients)),
         )
-        site = Part(site_files(self.entry.name)[0], self._conf.site)
+        site = Part(site_files(self.entry.name)[0], self._conf.site, reached=reached_by)
         return (
             *(part for secret, part in secrets if secret),
             site,
@@ -269,7 +279,12 @@ class NginxSite:
         """Who shows what: a line of a `map` for each client, after those of others that stay."""
         gone = {*shown, *self.entry.without}
         kept = [line for line in lines_of(old) if not {*_clients(line)} <= gone] if self.entry.others == "keep" else []
-        return Secret("".join([*(f"{line}\n" for line in kept), *(f"{exactly(text)} {quoted(who)};\n" for who, text in shown.items())]))
+        return Secret("".join(f"{line}\n" for line in (*kept, *(_line(who, text) for who, text in shown.items()))))
+
+
+def _line(client: str, shown: str) -> str:
+    """Of a file of keys or tokens."""
+    return f"{exactly(shown)} {quoted(client)};"
 
 
 def _clients(text: str) -> tuple[str, ...]:

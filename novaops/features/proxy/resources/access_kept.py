@@ -1,49 +1,119 @@
-"""What flags alone must not do: open a site that asks for passwords, or that only certain networks may use."""
+"""What flags alone must not do: open a site, or take away whom it lets in. By flags one adds."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
 from novaops.facts.file import FileAt
+from novaops.formats.nginx_conf import NginxConf
 from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Missing, Question
+from novaops.secret import Secret
+
+_OPENS = "--auth off says that it is to be open"
 
 
 @dataclass(frozen=True)
 class AccessKept(Resource):
-    """Of an app site that flags describe. An inventory is the whole wish: what is not in it is not wanted."""
+    """Of a site that flags describe. An inventory is the whole wish: what is not in it is not wanted."""
 
     name: str
     file: str
     """The site's file."""
     asks: bool
-    """Whether the site is to ask for passwords."""
-    narrow: bool
-    """Whether it is to be for certain networks."""
+    """Whether the site is to ask who somebody is, as one of an API does anyway."""
+    networks: tuple[str, ...] = ()
+    """Those that it is to be for; none for all."""
+    pages: tuple[str, ...] = ()
+    """The web pages whose scripts may use it."""
+    without: tuple[str, ...] = ()
+    """What is taken away in so many words: users, networks, pages."""
+    people: tuple[tuple[str, Callable[[str], tuple[str, ...]]], ...] = ()
+    """Files of users that the site is to have none of, with what reads their names."""
+    unnamed: tuple[str, Secret] | None = None
+    """The file of tokens, and the line in it of the one client that nobody has named."""
 
     @property
     def id(self) -> str:
         return f"access:{self.name}"
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield FileAt(self.file)
+        yield from map(FileAt, (self.file, *(file for file, _ in self.people), *(self.unnamed or ())[:1]))
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        found = facts[FileAt(self.file)]
-        text = "" if found is Missing.ABSENT else (found.content or b"").decode("utf-8", "replace")
-        networks = re.findall(r"^\s*allow (\S+);", text, re.MULTILINE)
-        if not self.asks and re.search(r"^\s*auth_basic_user_file ", text, re.MULTILINE):
-            raise Refused(
-                f"{self.name}: it asks for passwords today, and would be open to everybody",
-                fix="--user NAME --password SOURCE keeps it closed; --auth off says that it is to be open",
-            )
-        if not self.narrow and networks:
-            raise Refused(
-                f"{self.name}: only {', '.join(dict.fromkeys(networks))} may use it today, and it would be open to others",
-                fix="--from CIDR keeps it so; --auth off says that it is to be open",
-            )
+        text = _text(facts, self.file)
+        for refusal in (*self._opened(text), *self._lost(text), *self._people_lost(facts), *self._token_lost(facts)):
+            raise refusal
         return ()
+
+    def _opened(self, text: str) -> Iterator[Refused]:
+        if not self.asks and re.search(r"^\s*auth_basic_user_file ", text, re.MULTILINE):
+            yield Refused(
+                f"{self.name}: it asks for passwords today, and would be open to everybody",
+                fix=f"--user NAME --password SOURCE keeps it closed; {_OPENS}",
+            )
+        networks = networks_of(text)
+        if networks and not self.networks and not (self.asks and {*networks} <= {*self.without}):
+            fix = f"--remove-user {','.join(networks)} opens it to whoever it knows" if self.asks else _OPENS
+            yield Refused(
+                f"{self.name}: only {', '.join(networks)} may use it today, and it would be open to others",
+                fix=f"--from {','.join(networks)} keeps it so; {fix}",
+            )
+
+    def _lost(self, text: str) -> Iterator[Refused]:
+        for flag, there, wanted in (("from", networks_of(text), self.networks), ("cors", pages_of(text), self.pages)):
+            if lost := [each for each in there if each not in {*wanted, *self.without}]:
+                yield self._refused(lost, f"--{flag} {','.join((*there, *(each for each in wanted if each not in there)))}")
+
+    def _people_lost(self, facts: Facts) -> Iterator[Refused]:
+        for file, read in self.people:
+            if lost := [each for each in dict.fromkeys(read(_text(facts, file))) if each not in self.without]:
+                yield self._refused(lost, "the way in which they show who they are (--password, --key, --token)")
+
+    def _token_lost(self, facts: Facts) -> Iterator[Refused]:
+        """One token for all is of a client that has no name of its own. A second one would take the place of the first."""
+        if self.unnamed is None:
+            return
+        file, line = self.unnamed
+        who = line.reveal().rpartition(" ")[2]
+        there = [each for each in _text(facts, file).splitlines() if each.rpartition(" ")[2] == who]
+        client = who.strip('";')
+        if client not in self.without and any(each != line.reveal() for each in there):
+            yield Refused(
+                f"{self.name}: {client} has another token today, which would count no more",
+                fix=f"--user NAME --token SOURCE adds one; --remove-user {client} takes the old one away",
+            )
+
+    def _refused(self, lost: list[str], keeps: str) -> Refused:
+        what = f"{self.name}: {', '.join(lost)} may use it today, and could not any more"
+        return Refused(what, fix=f"{keeps} keeps that; --remove-user {','.join(lost)} takes it away")
+
+
+def networks_of(text: str) -> tuple[str, ...]:
+    """Those that a site's file is for."""
+    return tuple(each for each in dict.fromkeys(re.findall(r"^\s*allow (\S+);", text, re.MULTILINE)) if each != "all")
+
+
+def pages_of(text: str) -> tuple[str, ...]:
+    """The web pages whose scripts may use it."""
+    found = re.findall(r'^\s*"~\^(\S+)\\z" \$http_origin;', text, re.MULTILINE)
+    return tuple(bytes.fromhex(re.sub(r"\\x(..)|(.)", lambda one: one[1] or f"{ord(one[2]):02x}", each)).decode() for each in found)
+
+
+def reached_by(text: str) -> tuple[str, ...]:
+    """From where, by scripts of which pages, and under which names a site can be used."""
+    names = dict.fromkeys(name for server in NginxConf({"": f"http {{ {text} }}"}).servers() for name in server.names)
+    return (
+        *(f"from {each}" for each in networks_of(text)),
+        *(f"scripts of {each}" for each in pages_of(text)),
+        *(f"as {n}" for n in names),
+    )
+
+
+def _text(facts: Facts, file: str) -> str:
+    found = facts[FileAt(file)]
+    return "" if found is Missing.ABSENT else (found.content or b"").decode("utf-8", "replace")

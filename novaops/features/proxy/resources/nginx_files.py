@@ -15,6 +15,7 @@ from novaops.model.action import Text, WriteFile, payload
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
+from novaops.shell import lines_of
 
 CONF = "/etc/nginx/conf.d"
 OWN = "/etc/nginx/novaops"
@@ -42,6 +43,8 @@ class Part:
 
     who: Callable[[str], tuple[str, ...]] | None = None
     """Reads the names of those whom a file lets in. Names are no secrets: who gains or loses access is said."""
+    reached: Callable[[str], tuple[str, ...]] | None = None
+    """Reads from where, and under which names, a site is used: what changes of that is said."""
 
     @property
     def followed_by(self) -> tuple[str, ...]:
@@ -102,14 +105,21 @@ class NginxFiles(Resource):
 
 
 def _access(part: Part, file: File, facts: Facts) -> Iterable[Change]:
-    """Who gains and who loses access by a file."""
-    if part.who is None:
-        return
+    """Who gains and who loses access by a file, and whose secret is another one."""
     found = facts[FileAt(part.path)]
     old = "" if found is Missing.ABSENT else (found.content or b"").decode("utf-8", "replace")
-    before, after = part.who(old), part.who("" if file.content is None else payload(file.content).decode("utf-8", "replace"))
-    if set(before) != set(after):
-        yield Change("who may use it", ", ".join(before) or None, ", ".join(after) or None)
+    new = "" if file.content is None else payload(file.content).decode("utf-8", "replace")
+    for read in (part.who, part.reached if old and new else None):
+        before, after = (read(old), read(new)) if read else ((), ())
+        if set(before) != set(after):
+            yield Change("who may use it", ", ".join(before) or None, ", ".join(after) or None)
+    if part.who and (others := _with_another_secret(part.who, old, new)):
+        yield Change("who has another secret", None, ", ".join(others))
+
+
+def _with_another_secret(who: Callable[[str], tuple[str, ...]], old: str, new: str) -> list[str]:
+    before, after = ({name: line for line in lines_of(text) for name in who(line)} for text in (old, new))
+    return [name for name, line in after.items() if before.get(name, line) != line]
 
 
 def is_ours(file: str) -> bool:

@@ -17,7 +17,6 @@ from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.proxy.facts.answer import Answered, SiteAnswer
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
 from novaops.features.proxy.listen import listens
-from novaops.features.proxy.resources.access_kept import AccessKept
 from novaops.features.proxy.resources.api_addresses import ApiAddresses, ApiTimers
 from novaops.features.proxy.resources.default_page import NoDefaultPage
 from novaops.features.proxy.resources.nginx_files import CONF, OWN, NginxFiles, Part, is_ours, site_files
@@ -25,7 +24,6 @@ from novaops.features.proxy.resources.nginx_reload import STALE, TAKE_UP, WHEN_U
 from novaops.features.proxy.resources.site_answers import ApiBehind, SiteAnswers
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
 from novaops.features.proxy.resources.site_removed import LineageRemoved, site_removed
-from novaops.formats import htpasswd
 from novaops.formats.nginx_conf import NginxConf
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Plan, Resource
@@ -200,38 +198,6 @@ def test_a_stream_that_nginx_gathers_is_told() -> None:
     plan = make_plan([site], Facts({known: stream, stranger: stream}, {}))
     assert not plan.unproven, "a stream goes on for as long as it likes"
     assert ["which nginx gathers" in note.text for note in plan.notes] == [True]
-
-
-# -- who may use it ---------------------------------------------------------------------------------------------------
-
-ASKS = "server {\n    location / {\n        auth_basic_user_file x;\n    }\n}\n"
-NARROW = "server {\n    location / {\n        allow 192.0.2.0/24;\n        deny all;\n    }\n}\n"
-
-
-@pytest.mark.parametrize(
-    ("found", "asks", "narrow", "says"),
-    [
-        (None, False, False, ""),
-        ("server { }\n", False, False, ""),
-        (ASKS, False, False, "shop: it asks for passwords today, and would be open to everybody"),
-        (ASKS, False, True, "shop: it asks for passwords today, and would be open to everybody"),
-        (ASKS, True, False, ""),
-        (NARROW, False, False, "shop: only 192.0.2.0/24 may use it today, and it would be open to others"),
-        (NARROW, True, True, ""),
-    ],
-)
-def test_flags_alone_open_nothing(found: str | None, asks: bool, narrow: bool, says: str) -> None:  # noqa: FBT001 - of the wish
-    resource = AccessKept("shop", SITE, asks, narrow)
-    answer = Missing.ABSENT if found is None else file(found)
-    plan = make_plan([resource], Facts({FileAt(SITE): answer}, {}))
-    assert [refused.what for _, refused in plan.refusals] == ([says] if says else [])
-
-
-def test_who_gains_and_who_loses_access_is_said() -> None:
-    path = f"{OWN}/shop.htpasswd"
-    part = Part(path, lambda *_: Secret("anna:x\nbert:y\n"), "0640", for_workers=True, who=htpasswd.users)
-    [step] = planned(NginxFiles("shop", (part,)), nginx(), {path: file("anna:x\neve:z\n", "0640", "www-data")}).steps
-    assert [(change.before, change.after) for change in step.changes if change.field == "who may use it"] == [("anna, eve", "anna, bert")]
 
 
 # -- files ------------------------------------------------------------------------------------------------------------

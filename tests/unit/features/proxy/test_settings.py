@@ -195,12 +195,17 @@ CALLS = [
     (f"deploy canada --name x --provider azure {FLAGS} --token env:KEY", None, 2, "azure: each user has a host of their own there"),
     (f"deploy canada --name x --provider openai --probe /v2/x {FLAGS} --token env:KEY", None, 2, "probe: /v2/x is not below /v1"),
     (f"deploy canada --name x --provider openai --upstreams a:1 {FLAGS}", None, 2, "provider and upstreams: say one of"),
-    (f"deploy canada --name x --provider openai {FLAGS} --user nova", None, 2, "--user belongs together with one of --password and --key"),
+    (
+        f"deploy canada --name x --provider openai {FLAGS} --user nova",
+        None,
+        2,
+        "--user belongs together with one of --password, --key and --token",
+    ),
     (
         f"deploy canada --name x --provider openai {FLAGS} --password env:PW",
         None,
         2,
-        "--user belongs together with one of --password and --key",
+        "--user belongs together with one of --password, --key and --token",
     ),
     (f"deploy canada --name x --provider openai {FLAGS} --inject env:KEY", None, 2, "inject needs keys or basic"),
     (f"deploy canada --name x --provider openai {FLAGS} --token {SECRET}", None, 2, "a secret is not written in plain text"),
@@ -289,8 +294,9 @@ def test_a_random_token_is_nobody_s_name(who: str, monkeypatch: pytest.MonkeyPat
         (["--token", "hunter2"], "--token: a secret is not written in plain text"),
         (["--user", "a", "--password", "hunter2"], "--password: a secret is not written in plain text"),
         (["--from", "1.2.3.4/8"], '--from: "1.2.3.4/8" is no address or network'),
-        (["--token", "env:X", "--user", "a", "--password", "env:Y"], "basic and token exclude each other"),
-        (["--user", "a"], "--user belongs together with one of --password and --key"),
+        (["--token", "env:X", "--user", "a", "--password", "env:Y"], "--user belongs together with one of --password, --key and --token"),
+        (["--user", "a"], "--user belongs together with one of --password, --key and --token"),
+        (["--key", "env:X"], "--user belongs together with one of --password, --key and --token"),
     ],
 )
 def test_a_flag_that_is_wrong_is_named(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,214 @@
+"""What flags alone must not do to a site that is there, and who is told to gain or lose access."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from novaops.engine.planner import make_plan
+from novaops.errors import Refused
+from novaops.facts.file import FileAt
+from novaops.features.proxy.cli import AuthFlags
+from novaops.features.proxy.resources.access_kept import AccessKept, pages_of, reached_by
+from novaops.features.proxy.resources.nginx_files import OWN, NginxFiles, Part
+from novaops.formats import htpasswd
+from novaops.model.question import Facts, Missing
+from novaops.secret import Secret
+from tests.support.proxy_sites import API, APP, TOKEN, nginx, resources, text
+from tests.unit.features.proxy.test_resources import SITE, file, planned
+
+ASKS = "server {\n    location / {\n        auth_basic_user_file x;\n    }\n}\n"
+NARROW = "server {\n    location / {\n        allow 192.0.2.0/24;\n        deny all;\n    }\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("found", "asks", "narrow", "says"),
+    [
+        (None, False, False, ""),
+        ("server { }\n", False, False, ""),
+        (ASKS, False, False, "shop: it asks for passwords today, and would be open to everybody"),
+        (ASKS, False, True, "shop: it asks for passwords today, and would be open to everybody"),
+        (ASKS, True, False, ""),
+        (NARROW, False, False, "shop: only 192.0.2.0/24 may use it today, and it would be open to others"),
+        (NARROW, True, True, ""),
+    ],
+)
+def test_flags_alone_open_nothing(found: str | None, asks: bool, narrow: bool, says: str) -> None:  # noqa: FBT001 - of the wish
+    resource = AccessKept("shop", SITE, asks, ("192.0.2.0/24",) if narrow else ())
+    assert refused(resource, {SITE: found}) == ([says] if says else [])
+
+
+def refused(resource: AccessKept, files: Mapping[str, str | None]) -> list[str]:
+    answers: dict[Any, Any] = dict.fromkeys(resource.questions(), Missing.ABSENT)
+    answers |= {FileAt(path): file(content) for path, content in files.items() if content is not None}
+    return [refusal.what for _, refusal in make_plan([resource], Facts(answers, {})).refusals]
+
+
+MORE = """\
+map $http_origin $novaops_shop_origin {
+    default "";
+    "~^https\\x3a\\x2f\\x2fapp\\x2eexample\\x2ecom\\z" $http_origin;
+}
+server {
+    server_name "shop.example.com" "www.example.com";
+    allow all;
+    location / {
+        allow 192.0.2.0/24;
+        allow 2001:db8::/32;
+        deny all;
+    }
+}
+"""
+PAGE = "https://app.example.com"
+BOTH = ("192.0.2.0/24", "2001:db8::/32")
+LOST = "may use it today, and could not any more"
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ({"networks": BOTH, "pages": (PAGE,)}, ""),
+        ({"networks": (*BOTH, "198.51.100.0/24"), "pages": (PAGE, "https://b.com")}, ""),
+        ({"networks": ("198.51.100.0/24",), "pages": (PAGE,)}, f"shop: 192.0.2.0/24, 2001:db8::/32 {LOST}"),
+        ({"networks": ("198.51.100.0/24",), "pages": (PAGE,), "without": BOTH}, ""),
+        ({"networks": BOTH[:1], "pages": (PAGE,), "without": BOTH[1:]}, ""),
+        ({"networks": BOTH}, f"shop: {PAGE} {LOST}"),
+        ({"networks": BOTH, "pages": ("https://b.com",)}, f"shop: {PAGE} {LOST}"),
+        ({"networks": BOTH, "without": (PAGE,)}, ""),
+        ({"pages": (PAGE,)}, "shop: only 192.0.2.0/24, 2001:db8::/32 may use it today, and it would be open to others"),
+        ({"pages": (PAGE,), "asks": True}, "shop: only 192.0.2.0/24, 2001:db8::/32 may use it today, and it would be open to others"),
+        ({"pages": (PAGE,), "without": BOTH}, "shop: only 192.0.2.0/24, 2001:db8::/32 may use it today, and it would be open to others"),
+        ({"pages": (PAGE,), "without": BOTH, "asks": True}, ""),
+    ],
+)
+def test_flags_alone_take_nothing_away(wish: dict[str, Any], says: str) -> None:
+    resource = AccessKept("shop", SITE, **{"asks": False, **wish})
+    assert refused(resource, {SITE: MORE}) == ([says] if says else [])
+    assert refused(resource, {}) == []
+
+
+def test_what_flags_have_to_say_is_told() -> None:
+    resource = AccessKept("shop", SITE, asks=True, networks=("198.51.100.0/24",), pages=(PAGE,))
+    with pytest.raises(Refused) as error:
+        list(resource.plan(Facts({FileAt(SITE): file(MORE)}, {})))
+    assert error.value.fix == (
+        "--from 192.0.2.0/24,2001:db8::/32,198.51.100.0/24 keeps that; --remove-user 192.0.2.0/24,2001:db8::/32 takes it away"
+    )
+
+
+HTPASSWD = f"{OWN}/shop.htpasswd"
+
+
+@pytest.mark.parametrize(("without", "says"), [((), f"shop: anna, bert {LOST}"), (("anna",), f"shop: bert {LOST}"), (("anna", "bert"), "")])
+def test_users_do_not_go_with_the_way_in_which_others_come(without: tuple[str, ...], says: str) -> None:
+    resource = AccessKept("shop", SITE, asks=True, without=without, people=((HTPASSWD, htpasswd.users),))
+    assert refused(resource, {HTPASSWD: "anna:x\nbert:y\n"}) == ([says] if says else [])
+    assert refused(resource, {}) == []
+
+
+TOKENS = f"{OWN}/shop.tokens"
+
+
+@pytest.mark.parametrize(
+    ("found", "without", "says"),
+    [
+        (None, (), ""),
+        ('"a" "client";\n', (), ""),
+        ('"b" "client";\n', (), "shop: client has another token today, which would count no more"),
+        ('"b" "client";\n', ("client",), ""),
+        ('"b" "laptop";\n', (), ""),
+    ],
+)
+def test_a_second_token_is_not_put_in_the_place_of_the_first(found: str | None, without: tuple[str, ...], says: str) -> None:
+    resource = AccessKept("shop", SITE, asks=True, without=without, unnamed=(TOKENS, Secret('"a" "client";')))
+    assert refused(resource, {TOKENS: found}) == ([says] if says else [])
+
+
+def test_from_where_and_under_which_names_a_site_is_used_is_said() -> None:
+    part = Part(SITE, lambda *_: MORE.replace("www.", "w3.").replace("192.0.2", "198.51.100"), reached=reached_by)
+    [step] = planned(NginxFiles("shop", (part,)), nginx(), {SITE: file(MORE)}).steps
+    [change] = [change for change in step.changes if change.field == "who may use it"]
+    assert change.before == f"from 192.0.2.0/24, from 2001:db8::/32, scripts of {PAGE}, as shop.example.com, as www.example.com"
+    assert change.after == f"from 198.51.100.0/24, from 2001:db8::/32, scripts of {PAGE}, as shop.example.com, as w3.example.com"
+    [step] = planned(NginxFiles("shop", (part,)), nginx()).steps
+    assert not [change for change in step.changes if change.field == "who may use it"], "of a new site that is what was asked for"
+
+
+def test_whose_secret_is_another_one_is_said() -> None:
+    part = Part(HTPASSWD, lambda *_: Secret("anna:x\nbert:z\neve:e\n"), "0640", for_workers=True, who=htpasswd.users)
+    [step] = planned(NginxFiles("shop", (part,)), nginx(), {HTPASSWD: file("anna:x\nbert:y\n", "0640", "www-data")}).steps
+    said = [(change.field, change.before, change.after) for change in step.changes if change.field.startswith("who ")]
+    assert said == [("who may use it", "anna, bert", "anna, bert, eve"), ("who has another secret", None, "bert")]
+    assert "z" not in str(step.changes)
+
+
+def test_who_gains_and_who_loses_access_is_said() -> None:
+    path = f"{OWN}/shop.htpasswd"
+    part = Part(path, lambda *_: Secret("anna:x\nbert:y\n"), "0640", for_workers=True, who=htpasswd.users)
+    [step] = planned(NginxFiles("shop", (part,)), nginx(), {path: file("anna:x\neve:z\n", "0640", "www-data")}).steps
+    assert [(change.before, change.after) for change in step.changes if change.field == "who may use it"] == [("anna, eve", "anna, bert")]
+
+
+# -- what is asked of it ------------------------------------------------------------------------------------------------
+
+KEYS = {"keys": {"laptop": "env:TOKEN"}, "inject": "env:KEY"}
+NARROW_API = {**API, "auth": {**KEYS, "from": "192.0.2.0/24"}, "cors": PAGE, "without": "anna,198.51.100.0/24"}
+
+
+def kept(site: Mapping[str, Any]) -> list[AccessKept]:
+    return [found for found in resources(site) if isinstance(found, AccessKept)]
+
+
+@pytest.mark.usefixtures("secrets")
+def test_a_site_of_an_api_is_kept_as_well() -> None:
+    assert kept(NARROW_API) == [], "the inventory is the whole wish"
+    [found] = kept({**NARROW_API, "others": "keep"})
+    assert (found.asks, found.networks, found.pages, found.without) == (True, ("192.0.2.0/24",), (PAGE,), ("anna", "198.51.100.0/24"))
+    assert [path for path, _ in found.people] == [f"{OWN}/gate.htpasswd", f"{OWN}/gate.tokens"]
+    [found] = kept({**API, "others": "keep", "auth": {"passthrough": "yes", "from": "192.0.2.0/24"}})
+    assert (found.asks, len(found.people), found.unnamed) == (True, 3, None)
+
+
+@pytest.mark.usefixtures("secrets")
+def test_a_site_of_servers_is_kept_as_before() -> None:
+    [found] = kept({**APP, "others": "keep", "auth": {"basic": {"nova": "env:PW"}}})
+    assert (found.asks, found.people) == (True, ())
+    [found] = kept({**APP, "others": "keep"})
+    assert (found.asks, found.people) == (False, ())
+    assert kept({**APP, "others": "keep", "open": "yes"}) == []
+
+
+@pytest.mark.usefixtures("secrets")
+def test_the_one_token_is_compared_as_it_is_written() -> None:
+    [found] = kept({**TOKEN, "others": "keep", "auth": {"token": "env:TOKEN"}})
+    assert found.unnamed is not None
+    path, line = found.unnamed
+    assert path == f"{OWN}/token.tokens"
+    assert refused(found, {path: f"{line.reveal()}\n"}) == []
+    assert refused(found, {path: '"~^x\\z" "client";\n'}) == ["token: client has another token today, which would count no more"]
+    [found] = kept({**TOKEN, "others": "keep"})
+    assert found.unnamed is None
+
+
+@pytest.mark.usefixtures("secrets")
+def test_what_a_site_says_is_read_back() -> None:
+    pages = ("https://app.example.com", "http://localhost:3000")
+    assert pages_of(text({**API, "cors": ",".join(pages)})) == pages
+    assert reached_by(text({**APP, "auth": {"from": "192.0.2.0/24"}})) == ("from 192.0.2.0/24", "as shop.example.com")
+
+
+@pytest.mark.parametrize(
+    ("flags", "auth"),
+    [
+        ({"user": "phone", "token": "env:A"}, {"token": {"phone": "env:A"}}),
+        ({"token": "env:A"}, {"token": "env:A"}),
+        ({"user": "phone", "key": "env:A"}, {"keys": {"phone": "env:A"}}),
+        ({"user": "phone", "password": "env:A"}, {"basic": {"phone": "env:A"}}),
+        ({"from_": "192.0.2.0/24"}, {"from": "192.0.2.0/24", "passthrough": "true"}),
+        ({"token": "env:A", "from_": "192.0.2.0/24"}, {"token": "env:A", "from": "192.0.2.0/24"}),
+    ],
+)
+def test_whom_flags_name(flags: dict[str, str], auth: dict[str, Any]) -> None:
+    assert AuthFlags(**flags).given() == {"auth": auth}
