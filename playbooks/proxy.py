@@ -110,7 +110,7 @@ def _needed(sites: list[NginxSite], deployed: tuple[str, ...]) -> Iterator[Resou
             *(entry.name, entry.domain, entry.ports, deployed, needs_resolver, pooled_name, entry.listen),
             listens=site.listens,
             tls_ports=tuple(port for port in entry.ports if entry.is_tls(port)),
-            is_api=entry.is_api,
+            secured=entry.is_api or any(upstream.tls for upstream in entry.all_upstreams),
         )
     yield from (Package("ca-certificates"), Package("curl"), Package("nginx"))
     if any(entry.tls == "letsencrypt" for entry in entries):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from novaops.features.proxy.facts.nginx import NginxFacts
+from novaops.features.proxy.nginx_own import is_own
 from novaops.features.proxy.resources.nginx_files import is_ours
 from novaops.formats.nginx_conf import Directive
 
@@ -26,7 +27,7 @@ _OFF = (
     *("limit_req_dry_run", "client_body_in_file_only", "client_body_in_single_buffer", "underscores_in_headers", "pagespeed"),
     *("passenger_enabled", "ssl", "http2", "ssl_verify_client", "ssl_early_data", "ssl_reject_handshake", "ssl_ocsp"),
     *("proxy_intercept_errors", "proxy_bind", "proxy_store", "proxy_cache", "proxy_redirect", "proxy_cookie_domain", "proxy_cookie_path"),
-    *("proxy_cookie_flags", "proxy_ignore_client_abort", "proxy_force_ranges"),
+    *("proxy_cookie_flags", "proxy_ignore_client_abort", "proxy_force_ranges", "testcookie", "ModSecurityEnabled", "app_protect_enable"),
 )
 _ON = (
     *("chunked_transfer_encoding", "ignore_invalid_headers", "merge_slashes", "tcp_nodelay", "lingering_close", "add_header_inherit"),
@@ -82,8 +83,24 @@ OF_CONNECTIONS = frozenset(
 )
 """What nginx takes from the default server, as it does not know yet whose request it reads."""
 
-_FOR_GOOD = ("proxy_set_body", "subs_filter", "auth_require", "auth_jwt_require", "more_set_input_headers", "more_clear_input_headers")
-_FOR_GOOD_TO_APIS = ("proxy_ssl_certificate", "proxy_ssl_certificate_key", "proxy_ssl_crl")
+_FOR_GOOD = (
+    *("proxy_set_body", "subs_filter", "auth_require", "auth_jwt_require", "more_set_input_headers", "more_clear_input_headers"),
+    *("more_set_headers", "more_clear_headers"),
+)
+_FOR_GOOD_OVER_TLS = tuple(f"ssl_{step}_by_lua{form}" for step in ("client_hello", "certificate") for form in ("", "_block", "_file"))
+_FOR_GOOD_TO_TLS = ("proxy_ssl_certificate", "proxy_ssl_certificate_key", "proxy_ssl_crl")
+_NEGOTIATED = frozenset(
+    {
+        *("ciphersuites", "cipherstring", "curves", "groups", "signaturealgorithms", "clientsignaturealgorithms", "dhparameters"),
+        *("options", "protocol", "minprotocol", "maxprotocol", "recordpadding", "numtickets", "ecdhparameters"),
+    }
+)
+"""Commands of `ssl_conf_command` that are about how TLS is spoken. Others say which certificates are shown and wanted."""
+_PREPARES = (
+    *("lua_", "init_by_lua", "init_worker_by_lua", "exit_worker_by_lua", "modsecurity_", "ModSecurity", "pagespeed_", "passenger_"),
+    *("testcookie_", "app_protect_"),
+)
+"""What directives begin with that do nothing to a server in which their module is off."""
 
 _ADDRESSES = ("real_ip_header", "set_real_ip_from")
 
@@ -101,10 +118,24 @@ def counts_nothing(nginx: NginxFacts) -> set[str]:
     return {each.name for each in foreign(nginx)} & {"limit_req", "limit_conn", "sub_filter"}
 
 
-def stays(nginx: NginxFacts, *, is_api: bool) -> Iterator[Directive]:
-    """What no server can take back."""
-    names = _FOR_GOOD + (_FOR_GOOD_TO_APIS if is_api else ())
-    return (each for each in foreign(nginx) if each.name in names)
+def stays(nginx: NginxFacts, *, tls: bool, secured: bool) -> Iterator[Directive]:
+    """What no server can take back: one with `tls` of its own, or one that asks over TLS what is behind it."""
+    names = (*_FOR_GOOD, *(_FOR_GOOD_OVER_TLS if tls else ()), *(_FOR_GOOD_TO_TLS if secured else ()))
+    return (each for each in foreign(nginx) if each.name in names or (tls and _is_of_certificates(each)))
+
+
+def _is_of_certificates(directive: Directive) -> bool:
+    return directive.name == "ssl_conf_command" and directive.words[1:2] != [] and directive.words[1].lower() not in _NEGOTIATED
+
+
+def unknown(nginx: NginxFacts) -> list[Directive]:
+    """What is neither nginx's own nor known here, the first of each name."""
+    known = {*DEFAULTS, *_FOR_GOOD, *_FOR_GOOD_OVER_TLS}
+    found: dict[str, Directive] = {}
+    for each in foreign(nginx):
+        if each.name not in known and not each.name.startswith(_PREPARES) and not is_own(each.name):
+            found.setdefault(each.name, each)
+    return list(found.values())
 
 
 def other_addresses(nginx: NginxFacts) -> Directive | None:

@@ -9,7 +9,7 @@ from typing import Any
 from novaops.errors import Refused
 from novaops.facts.listening import Listening
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, RESOLVE, Nginx, NginxFacts
-from novaops.features.proxy.inherited import other_addresses, stays
+from novaops.features.proxy.inherited import other_addresses, stays, unknown
 from novaops.features.proxy.resources.nginx_files import CONF, DEFAULT, SHARED, is_ours, site_files
 from novaops.features.proxy.resources.ports import Pair, troubles
 from novaops.formats.names import covers
@@ -38,7 +38,8 @@ class SitePreconditions(Resource):
     listens: Callable[[int, NginxFacts], Iterable[Pair]] | None = field(default=None, repr=False, compare=False)
     """Where it listens at a port, as nginx is told; None for `listen` as it is."""
     tls_ports: tuple[int, ...] = ()
-    is_api: bool = False
+    secured: bool = False
+    """Whether what is behind it is asked over TLS."""
 
     @property
     def id(self) -> str:
@@ -90,7 +91,7 @@ class SitePreconditions(Resource):
             raise Refused(f"{self.name}: {what}", why=why, fix=fix)
 
     def _refuse_inherited(self, nginx: NginxFacts) -> None:
-        for directive in stays(nginx, is_api=self.is_api):
+        for directive in stays(nginx, tls=bool(self.tls_ports), secured=self.secured):
             raise Refused(
                 f"{self.name}: {directive.name} of {directive.place} would apply to this site as well",
                 why="It stands in http, and nginx has no way to take it back for one server.",
@@ -153,6 +154,8 @@ class SitePreconditions(Resource):
             yield f"{place} is not understood from there on: names and ports that are taken there are only seen when nginx tests all of it"
         if directive := other_addresses(nginx):
             yield f"clients' addresses are those that {directive.place} has nginx believe ({' '.join(directive.words)})"
+        for one in unknown(nginx):
+            yield f"{one.name} of {one.place} is not nginx's own, and applies to this site too: what it does is not known here"
         for server in foreign_servers(nginx):
             default = [listen for listen in server.listens if listen.is_default and listen.port in self.ports]
             if default:

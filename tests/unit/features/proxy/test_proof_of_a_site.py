@@ -152,3 +152,9 @@ def test_the_claims_of_a_site() -> None:
     ]
     assert (claims.domains, claims.ports, claims.listen) == (("shop.example.com",), (80,), ("127.0.0.1",))
     assert (claims.needs_resolver, claims.pooled_name) == (True, "a.com:1")
+
+
+@pytest.mark.parametrize(("site", "secured"), [(API, True), (APP, False), ({**APP, "upstreams": "https://a.com:1"}, True)])
+def test_what_is_asked_over_tls(site: Any, secured: bool) -> None:  # noqa: FBT001 - what is expected
+    [claims] = [found for found in resources(site) if isinstance(found, SitePreconditions)]
+    assert claims.secured is secured

@@ -288,7 +288,7 @@ def test_a_site_takes_back_what_it_inherits(site: Mapping[str, Any]) -> None:
             continue
         for server in written.text.split("\nserver {\n")[1:]:
             top = re.sub(r"(?s)    location .*?\n    }\n", "", server)
-            said = [line.split()[0] for line in top.splitlines() if re.match(r"    [a-z]", line)]
+            said = [line.split()[0] for line in top.splitlines() if re.match(r"    [A-Za-z]", line)]
             twice = {name for name in said if said.count(name) > 1} - {"listen", "error_page", "add_header", "if"}
             assert not twice, path
             if "novaops.conf" not in path:

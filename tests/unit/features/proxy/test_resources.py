@@ -70,7 +70,7 @@ def test_claims(case: Mapping[str, Any]) -> None:
         listen=tuple(case.get("listen", [])),
         listens=lambda port, nginx: listens(wanted, port, nginx, [wanted]),
         tls_ports=tuple(case.get("tls", [])),
-        is_api=case.get("api", False),
+        secured=case.get("secured", False),
     )
     assert set(claims.questions()) == {Nginx(), Listening()}
     plan = make_plan([claims], facts)
