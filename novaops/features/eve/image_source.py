@@ -16,13 +16,15 @@ from tempfile import TemporaryDirectory
 from typing import Self
 
 from novaops.errors import Refused, UsageError
-from novaops.features.eve.disk_format import CONVERTED, HEAD, TAIL, Format, damage, format_of, licence_damage
+from novaops.features.eve.disk_format import CONVERTED, HEAD, TAIL, Format, damage, format_of, licence_damage, other_file
 from novaops.features.eve.image_names import LICENCE, ImageName, Said, image_name
 
 _CHUNK = 1 << 20
 _LEAKS = 3
 """qemu-img check: clusters are lost, and nothing else is wrong."""
 _NOT_CHECKED = 63
+
+_ONE_OF_BOTH = "qemu-img convert -O qcow2 FILE NEW.qcow2"
 
 Tell = Callable[[str], None]
 
@@ -176,7 +178,10 @@ def _source(path: Path, label: str) -> Source:
     kind = format_of(head, tail)
     if why := damage(kind, head, size):
         raise Refused(f"{label} is damaged: nothing was sent", why=f"{why[0].upper()}{why[1:]}.", fix="copy or download it again")
-    return Source(path, label, kind)
+    if why := other_file(kind, head, tail):
+        what = f"{label} does not stand alone: nothing was sent"
+        raise Refused(what, why=f"{why[0].upper()}{why[1:]}.", fix=f"if you trust it, {_ONE_OF_BOTH} makes one file of both")
+    return Source(path.absolute(), label, kind)
 
 
 def _check_kind(source: Source, name: ImageName) -> None:

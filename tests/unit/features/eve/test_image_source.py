@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import tarfile
+import uuid
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -114,6 +116,39 @@ def test_what_is_damaged_or_something_else_is_refused(
     with pytest.raises(error) as caught:
         parts([tmp_path / name])
     assert caught.value.what.startswith(what)
+
+
+@pytest.mark.parametrize("here", [True, False], ids=["converted here", "converted on the host"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("vyos-1.qcow2", guest.disk()[:15] + b"\x40" + guest.disk()[16:]),
+        ("vyos-1.vmdk", b'# Disk DescriptorFile\nversion=1\nRW 8 FLAT "/etc/shadow" 0\n'),
+        ("vyos-1.iso", b"# mine\nversion=1\n".ljust(32769, b"\n") + b"CD001"),
+    ],
+)
+def test_an_image_that_names_another_file_is_never_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, *, here: bool
+) -> None:
+    if not here:
+        monkeypatch.setattr("novaops.features.eve.image_source.shutil.which", lambda _: None)
+    monkeypatch.setattr("novaops.features.eve.image_source._run", lambda *words: pytest.fail(str(words)))
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(Refused, match=f"{name} does not stand alone: nothing was sent"):
+        parts([tmp_path / name])
+
+
+def test_qemu_img_refuses_a_vhdx_with_a_parent(tmp_path: Path) -> None:
+    made = tmp_path / "vyos-1.vhdx"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "vhdx", made, "8M"], check=True)
+    content = bytearray(made.read_bytes())
+    entry = content.index(uuid.UUID("caa16737-fa36-4d43-b3b6-33f0aa44e76b").bytes_le)
+    table = content.rindex(b"metadata", 0, entry)
+    (offset,) = struct.unpack_from("<I", content, entry + 16)
+    content[table + offset + 4] |= 2  # it has a parent
+    made.write_bytes(content)
+    with pytest.raises(Refused, match=r"vyos-1\.vhdx"):
+        parts([made])
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
