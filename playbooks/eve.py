@@ -23,6 +23,7 @@ from novaops.features.eve.resources.packages import EvePackages
 from novaops.features.eve.resources.ports import Ports
 from novaops.features.eve.resources.repository import PinnedKey, Sources
 from novaops.features.eve.resources.root_login import RootLogin
+from novaops.features.eve.resources.root_password import RootPassword
 from novaops.features.eve.settings import DataDisk, Eve, Settings
 from novaops.formats.passwords import weakness
 from novaops.model.plan import Resource
@@ -68,6 +69,7 @@ def desired(host: HostView, resolved: Resolved, peers: Peers) -> Iterator[Resour
     yield Package("nftables", settings.lock_wait)
     yield from (Directory(path.rpartition("/")[0]) for path in (RULES, KEYRING))
     yield RootLogin(settings.root_login)
+    yield RootPassword()
     yield Ports("closed", names)
     yield PinnedKey(repository.key, repository.fingerprint)
     yield Sources(repository.url, repository.suite, repository.component)

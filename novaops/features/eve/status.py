@@ -117,16 +117,15 @@ def _passwords(host: EveHost, web: Web) -> Iterator[Finding]:
     if web.default_password:
         yield Finding("passwords", "problem", "the web's user admin has its default password: everybody knows it", change)
     if host.installation.root == "default":
-        yield Finding(
-            "passwords", "problem", "the system's root has the default password of EVE-NG: everybody knows it", "passwd root, there"
-        )
+        known = "the system's root has the default password of EVE-NG: everybody knows it"
+        yield Finding("passwords", "problem", known, "novaops eve install HOST takes it away; or passwd root, there")
     yield from _database(host.database)
-    known = {
+    tried = {
         "web": web.default_password is not None,
         "system": host.installation.root != "unknown",
         "database": host.database is not None,
     }
-    if unknown := [name for name, is_known in known.items() if not is_known]:
+    if unknown := [name for name, is_known in tried.items() if not is_known]:
         yield Finding("passwords", "note", f"whether a default password stands is not known: {', '.join(unknown)}")
     if web.default_password is False and host.installation.root == "other":
         yield Finding("passwords", "ok", "no default password lets anybody in, neither at the page nor as root")

@@ -126,7 +126,8 @@ def test_an_upgrade_brings_the_default_passwords_back_and_the_same_command_takes
     assert [one for one in found.host["steps"] if "but it let in root" in str(one["message"])], found.text
     done = box("eve", "install", **WANTED)
     assert (done.code, done.host["status"]) == (0, "changed"), done.text
-    assert {step["resource"] for step in done.host["steps"] if step["status"] == "changed"} == {"eve:database"}
+    assert {step["resource"] for step in done.host["steps"] if step["status"] == "changed"} == {"eve:database", "eve:root-password"}
+    assert box.host.run("getent shadow root | cut -d : -f 2").strip() == "*"
     assert "default" not in box.host.run(DATABASE)
     assert box("verify", **WANTED).code == 0
 

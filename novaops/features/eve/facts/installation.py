@@ -12,11 +12,9 @@ from novaops.shell import assign, lines_of, sh_file
 Password = Literal["default", "other", "unknown"]
 
 _PASSWORDS: dict[str, Password] = {"default": "default", "other": "other"}
-_SCRIPT = assign(
-    configured=paths.CONFIGURED,
-    templates=paths.TEMPLATES,
-    password=paths.DEFAULT_PASSWORD,
-) + sh_file(__package__, "installation.sh")
+ROOT = assign(password=paths.DEFAULT_PASSWORD) + sh_file(__package__, "default_root.sh")
+
+_SCRIPT = ROOT + assign(configured=paths.CONFIGURED, templates=paths.TEMPLATES) + sh_file(__package__, "installation.sh")
 
 
 @dataclass(frozen=True)

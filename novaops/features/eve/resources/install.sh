@@ -30,7 +30,7 @@ keep_sshd() {
   cmp -s "$saved" "$main" || { cat "$saved" >"$main" && systemctl try-reload-or-restart ssh; }
   rm -f "$saved"
 }
-(while sleep 0.2; do keep_root; done) >/dev/null 2>&1 &
+(while sleep 0.2; do keep_root; kill -0 $$ || exit; done) >/dev/null 2>&1 &
 watcher=$!
 trap 'kill "$watcher" 2>/dev/null; keep_root; keep_sshd' EXIT
 

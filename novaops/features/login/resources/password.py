@@ -12,16 +12,8 @@ from novaops.formats.passwords import hashed, matches
 from novaops.model.action import SetValue
 from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
+from novaops.resources.shadow import entry, setting
 from novaops.secret import Secret
-from novaops.shell import quote
-
-_SET = """\
-IFS= read -r value || exit
-printf '%s:%s\\n' "$1" "${value%%:*}" | chpasswd -e || exit
-case $value in
-  *:*) day=${value#*:}; chage -d "${day:--1}" -- "$1" ;;
-esac"""
-"""Reads HASH, or HASH:DAY to restore the day of the last change too: chpasswd(8) sets it to today."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +35,12 @@ class Password(Resource):
         expired = account is not Missing.ABSENT and account.password_expired
         if found is not Missing.ABSENT and not expired and matches(self.password, found):
             return
-        shadow = f"getent shadow -- {quote(self.user)}"
         new = hashed(self.password, self.salt)
         change = SetValue(
             f"the password of {self.user}",
-            read=f"{shadow} | cut -d : -f 2 | sed s/^/hash=/",
-            keep=f"{shadow} | cut -d : -f 2,3",
-            write=("sh", "-c", _SET, "set-password", self.user),
+            read=f"{entry(self.user, '2')} | sed s/^/hash=/",
+            keep=entry(self.user, "2,3"),
+            write=setting(self.user),
             value=Secret(f"{new.reveal()}\n"),
             # An account that is created in the same plan has none to compare.
             expected=None if found is Missing.ABSENT else _digest(found),

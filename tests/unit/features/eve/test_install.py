@@ -3,7 +3,8 @@
 want       the section, beyond a password and the pinned fingerprint
 host       fields of the machine that differ from a Google VM with Ubuntu 22.04
 installed  PACKAGE: VERSION
-facts      what else the host answered: key, keyring, root, admin, database, kernels, card, unit; see `_answers`
+facts      what else the host answered: key, keyring, root, root_password, root_key, caller, admin, database, kernels, card, unit;
+           see `_ANSWERS`
 steps      "RESOURCE  FIELD: BEFORE → AFTER", a line for each change; [] when all is right already
 refused    what (and why, fix), of the first refusal
 also       notes, guarded (the resources that are done under guard), reboots, wrong (what verify_works says)
@@ -20,6 +21,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from novaops.engine.planner import make_plan, questions_of
+from novaops.facts.account import Account, Accounts, Keys
 from novaops.facts.directory import Directory, DirectoryAt
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.guest_run import GuestRun, Ran
@@ -32,6 +34,7 @@ from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.facts.mounts import Mounts
 from novaops.features.disk.facts.storage_layers import StorageLayers
 from novaops.features.eve.facts.database import Database, DatabaseFacts, UserFacts
+from novaops.features.eve.facts.installation import EveInstallation, Installation
 from novaops.features.eve.facts.kernels import KernelFacts, Kernels
 from novaops.features.eve.facts.management import Management, ManagementFacts
 from novaops.features.eve.facts.signing_key import OfferedKey, SigningKey
@@ -40,6 +43,7 @@ from novaops.features.eve.facts.web_admin import WebAdmin
 from novaops.features.eve.paths import GATE, KEYRING, RULES, SSHD
 from novaops.features.eve.resources.admin import hash_of
 from novaops.features.eve.resources.ports import UNIT, UNIT_FILE, rules
+from novaops.formats.authorized_keys import AuthorizedKey
 from novaops.model.plan import Plan, Risk
 from novaops.model.question import Facts, Missing, Question
 from novaops.secret import Secret
@@ -130,6 +134,11 @@ def _database(_: Database, said: Said, case: Said) -> DatabaseFacts | Missing:
     )
 
 
+def _root(*, key: bool) -> Account:
+    keys = Keys((AuthorizedKey("ssh-ed25519", ()),) if key else (), ("/root/.ssh/authorized_keys",))
+    return Account("root", 0, 0, "/root", "/bin/bash", ("root",), "set", None, 20000, None, None, 20001, shell_works=True, keys=keys)
+
+
 def _offered(said: str) -> OfferedKey:
     return {"other": OfferedKey(b"no key at all", ""), "unreachable": OfferedKey(b"", "E: Could not connect")}[said]
 
@@ -156,7 +165,9 @@ _ANSWERS: dict[type[Any], Any] = {
     GuestRun: lambda _, said, __: Ran("slow") if said.get("kvm") == "slow" else RAN,
     EveSiteAt: SITE,
     Nearby: NEAR,
-    Caller: CallerFacts("198.51.100.7", "10.0.0.2", 22, "ana"),
+    Caller: lambda _, said, __: CallerFacts("198.51.100.7", "10.0.0.2", 22, said.get("caller", "ana")),
+    EveInstallation: lambda _, said, __: Installation("6.8.0-gcp", configured=True, templates=(), root=said.get("root_password", "other")),
+    Accounts: lambda _, said, __: ((_root(key=said.get("root_key", True)), {"permitrootlogin": (said.get("root", "without-password"),)}),),
     SshdState: Sshd("/usr/sbin/sshd", (9, 6), "", {}, {"ssh.service": "active"}, accept=False, directory=True, nologin=False),
     Machine: lambda _, __, case: machine(**{"booted_with_systemd": True, "root_free": 40 * GIB, "cloud": "google", **case.get("host", {})}),
     PackageNamed: lambda question, _, case: {"nftables": "1", **case.get("installed", {})}.get(question.name, Missing.ABSENT),
