@@ -132,11 +132,11 @@ class EveApi:
         except NotThere:
             self.get(second)
 
-    def interfaces(self, path: str, node: int) -> list[dict[str, Any]]:
-        """Its ethernet interfaces, in order: `name`, and `network_id`, 0 for none."""
+    def interfaces(self, path: str, node: int) -> dict[int, dict[str, Any]]:
+        """Its ethernet interfaces by the number that EVE-NG has for each, in its order: `name`, and `network_id`, 0 for none."""
         found = self.get(api_paths.lab(path, "nodes", node, "interfaces")) or {}
         ethernet = found.get("ethernet", [])
-        return list(ethernet.values() if isinstance(ethernet, dict) else ethernet)
+        return _by_number(ethernet if isinstance(ethernet, dict) else dict(enumerate(ethernet)))
 
     def connect(self, path: str, node: int, interface: int, network: int) -> None:
         self.put(api_paths.lab(path, "nodes", node, "interfaces"), {str(interface): str(network)})

@@ -18,6 +18,15 @@ _KINDS = ("iol", "dynamips", "qemu", "docker", "vpcs")
 
 
 @dataclass(frozen=True)
+class Interface:
+    number: int
+    """EVE-NG's own: its place among the node's, but 0, 16, 32, 48, 1, … where a node has slots (IOL, dynamips)."""
+    name: str
+    network: int
+    """Its number, 0 for none."""
+
+
+@dataclass(frozen=True)
 class FoundNode:
     number: int
     name: str
@@ -25,20 +34,19 @@ class FoundNode:
     image: str
     status: int
     url: str
-    interfaces: tuple[tuple[str, int], ...]
-    """Each one's name, and the number of its network, 0 for none."""
+    interfaces: tuple[Interface, ...]
 
     @property
     def runs(self) -> bool:
         return self.status == RUNNING
 
-    def index(self, wanted: str) -> int | None:
-        """The interface of that name or number: `e1`, `eth1` and `1` are the second one where none is called so."""
-        names = [name.lower() for name, _ in self.interfaces]
-        if wanted.lower() in names:
-            return names.index(wanted.lower())
+    def interface(self, wanted: str) -> Interface | None:
+        """That of this name or place: `e1`, `eth1` and `1` are the second one where none is called so."""
+        named = next((one for one in self.interfaces if one.name.lower() == wanted.lower()), None)
         plain = re.fullmatch(r"(?:e|eth|ethernet)?(\d+)", wanted.lower())
-        return int(plain[1]) if plain and int(plain[1]) < len(names) else None
+        if named or not plain or int(plain[1]) >= len(self.interfaces):
+            return named
+        return self.interfaces[int(plain[1])]
 
 
 @dataclass(frozen=True)
@@ -64,10 +72,7 @@ class FoundLab:
     def members(self, network: int) -> set[tuple[str, int]]:
         """The interfaces in a network: node and number."""
         return {
-            (node.name, index)
-            for node in self.nodes.values()
-            for index, (_, connected) in enumerate(node.interfaces)
-            if connected == network
+            (node.name, interface.number) for node in self.nodes.values() for interface in node.interfaces if interface.network == network
         }
 
 
@@ -185,23 +190,23 @@ def wires(topology: Topology, found: FoundLab) -> Iterator[Wire]:
     """The links that are not as the file says, once every node is there. Raises Refused."""
     for link, ends in numbered(topology):
         cloud = next((end.node for end in ends if topology.is_cloud(end)), None)
-        inner = [(end.node, _index(found.nodes[end.node], end)) for end in ends if not topology.is_cloud(end)]
-        now = {found.nodes[node].interfaces[index][1] for node, index in inner} - {0}
-        network = _network(link, cloud, inner, now, found)
-        connect = tuple(one for one in inner if found.nodes[one[0]].interfaces[one[1]][1] != network)
+        inner = [(end.node, _interface(found.nodes[end.node], end)) for end in ends if not topology.is_cloud(end)]
+        now = {interface.network for _, interface in inner} - {0}
+        network = _network(link, cloud, {(node, interface.number) for node, interface in inner}, now, found)
+        connect = tuple((node, interface.number) for node, interface in inner if interface.network != network)
         if network is None or connect:
             yield Wire(link, network, cloud or "bridge", cloud or link.name, connect)
 
 
-def _index(node: FoundNode, end: End) -> int:
-    found = node.index(end.interface or "")
+def _interface(node: FoundNode, end: End) -> Interface:
+    found = node.interface(end.interface or "")
     if found is None:
-        names = ", ".join(name for name, _ in node.interfaces)
+        names = ", ".join(one.name for one in node.interfaces)
         raise Refused(f"links: {end.node} has no interface {end.interface}", why=f"It has {names}.", fix="or give it more: ethernet")
     return found
 
 
-def _network(link: Link, cloud: str | None, inner: list[tuple[str, int]], now: set[int], found: FoundLab) -> int | None:
+def _network(link: Link, cloud: str | None, inner: set[tuple[str, int]], now: set[int], found: FoundLab) -> int | None:
     """The network that the ends are to be in; None where it has to be made. Raises Refused where one of them is elsewhere."""
     if cloud is not None:
         known = next((one.number for one in found.networks if one.kind == cloud), None)
@@ -211,7 +216,7 @@ def _network(link: Link, cloud: str | None, inner: list[tuple[str, int]], now: s
     empty = next((one.number for one in found.networks if one.name == link.name and not found.members(one.number)), None)
     if not now:
         return empty
-    if len(now) > 1 or found.members(min(now)) - set(inner):
+    if len(now) > 1 or found.members(min(now)) - inner:
         raise _elsewhere(link)
     return min(now)
 

@@ -13,7 +13,7 @@ from novaops.features.eve import console, lab_plan
 from novaops.features.eve.api_client import EveApi
 from novaops.features.eve.api_paths import Flavour
 from novaops.features.eve.editions import editions
-from novaops.features.eve.lab_plan import AUTHOR, FoundLab, FoundNetwork, FoundNode, FoundServer
+from novaops.features.eve.lab_plan import AUTHOR, FoundLab, FoundNetwork, FoundNode, FoundServer, Interface
 from novaops.features.eve.topology import Topology
 from novaops.model.plan import Change, Note
 from novaops.ssh.session import Session
@@ -56,7 +56,10 @@ class LabRun:
         return FoundLab(str(lab.get("author", "")), {node.name: node for node in nodes}, networks)
 
     def _found_node(self, number: int, record: dict[str, Any]) -> FoundNode:
-        wired = [(str(one.get("name", "")), int(one.get("network_id") or 0)) for one in self.api.interfaces(self.path, number)]
+        wired = [
+            Interface(of_eve, str(one.get("name", "")), int(one.get("network_id") or 0))
+            for of_eve, one in self.api.interfaces(self.path, number).items()
+        ]
         name, template, image, url = (str(record.get(key, "")) for key in ("name", "template", "image", "url"))
         return FoundNode(number, name, template, image, int(record.get("status") or 0), url, tuple(wired))
 

@@ -51,9 +51,16 @@ class Lab:
         self.wires = {end: network for end, network in self.wires.items() if network != number}
 
     def interfaces(self, node: int) -> dict[str, Any]:
+        kind = self.nodes[node].get("type", "qemu")
+        found = {number: {"name": name, "network_id": self.wires.get((node, number), 0)} for number, name in self.names(node).items()}
+        return {"id": node, "sort": kind, "ethernet": list(found.values()) if kind == "qemu" else found, "serial": []}
+
+    def names(self, node: int) -> dict[int, str]:
+        """By number. Those of IOL and dynamips have slots of four ports: 0, 16, 32 and 48 are the first one's."""
         count = int(self.nodes[node]["ethernet"])
-        ethernet = [{"name": f"e{index}", "network_id": self.wires.get((node, index), 0)} for index in range(count)]
-        return {"id": node, "sort": self.nodes[node].get("type", "qemu"), "ethernet": ethernet, "serial": []}
+        if self.nodes[node].get("type", "qemu") == "qemu":
+            return {number: f"e{number}" for number in range(count)}
+        return {slot + 16 * port: f"e{slot}/{port}" for slot in range(count) for port in range(4)}
 
     def write(self, root: Path) -> None:
         """The lab file, as far as anybody reads it: which node is of which image."""

@@ -48,7 +48,7 @@ def _wire(lab: Lab, node: int, said: dict[str, Any]) -> None:
     for interface, network in said.items():
         if str(network) in {"", "0"}:
             lab.wires.pop((node, int(interface)), None)
-        elif int(network) not in lab.networks or int(interface) >= int(lab.nodes[node]["ethernet"]):
+        elif int(network) not in lab.networks or int(interface) not in lab.names(node):
             raise Failed(200, "Failed to link node: interface or network is not valid (20034).")
         else:
             lab.wires[node, int(interface)] = int(network)

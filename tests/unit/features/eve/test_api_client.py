@@ -61,7 +61,7 @@ def test_a_lab_is_made_and_deleted(standin: StandIn, client: Callable[..., EveAp
         api.connect(path, one, 1, network)
         api.connect(path, two, 0, network)
         api.hide_network(path, network)
-        assert [one["network_id"] for one in api.interfaces(path, one)] == [0, network, 0, 0]
+        assert [found["network_id"] for found in api.interfaces(path, one).values()] == [0, network, 0, 0]
         assert api.networks(path)[network]["visibility"] == 0
         api.delete_network(path, network)
         api.delete_node(path, two)
@@ -73,6 +73,16 @@ def test_a_lab_is_made_and_deleted(standin: StandIn, client: Callable[..., EveAp
         api.delete_lab(path)
         assert standin.eve.labs == {}
     assert standin.eve.sessions == {}, "it has logged out"
+
+
+def test_interfaces_keep_the_numbers_that_eve_ng_gives_them(community: StandIn, client: Callable[..., EveApi]) -> None:
+    path = "/a.unl"
+    with client(community) as api:
+        api.create_lab("/", "a", author="novaops")
+        node = api.add_node(path, {"template": "iol", "type": "iol", "name": "r1", "ethernet": 2})
+        api.connect(path, node, 16, api.add_network(path, "r1-r2", "bridge"))
+        found = {number: (one["name"], one["network_id"]) for number, one in api.interfaces(path, node).items()}
+        assert list(found.items())[:3] == [(0, ("e0/0", 0)), (16, ("e0/1", 1)), (32, ("e0/2", 0))]
 
 
 def test_a_node_is_stopped_in_each_edition_way(standin: StandIn, client: Callable[..., EveApi]) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from novaops.errors import Refused
 from novaops.features.eve import lab_plan, topology
-from novaops.features.eve.lab_plan import FoundLab, FoundNetwork, FoundNode, FoundServer
+from novaops.features.eve.lab_plan import FoundLab, FoundNetwork, FoundNode, FoundServer, Interface
 
 LAB = topology.parse(
     """\
@@ -27,7 +27,7 @@ SERVER = FoundServer(
 def node(name: str, number: int, *networks: int, status: int = 2) -> FoundNode:
     template = "linux" if name == "r3" else "vyos"
     return FoundNode(
-        number, name, template, f"{template}-1", status, "telnet://h:1", tuple((f"e{n}", net) for n, net in enumerate(networks))
+        number, name, template, f"{template}-1", status, "telnet://h:1", tuple(Interface(n, f"e{n}", net) for n, net in enumerate(networks))
     )
 
 
@@ -94,7 +94,19 @@ def test_an_interface_that_is_not_there() -> None:
 
 @pytest.mark.parametrize(("wanted", "index"), [("e1", 1), ("E1", 1), ("eth1", 1), ("1", 1), ("Gi0/1", None), ("e7", None)])
 def test_interfaces_by_name_or_number(wanted: str, index: int | None) -> None:
-    assert node("r1", 1, 0, 0).index(wanted) == index
+    found = node("r1", 1, 0, 0).interface(wanted)
+    assert (found and found.number) == index
+
+
+def test_interfaces_have_numbers_of_their_own() -> None:
+    wired = tuple(Interface(number, f"e{number % 16}/{number // 16}", 7 if number == 16 else 0) for number in (0, 16, 32, 48, 1))
+    r1 = FoundNode(1, "r1", "iol", "a.bin", 2, "", wired)
+    assert [found.number for one in ("e0/1", "1", "e1/0", "4") if (found := r1.interface(one))] == [16, 16, 1, 1]
+    assert lab(r1).members(7) == {("r1", 16)}
+    two = replace(r1, name="r2", interfaces=tuple(replace(one, network=0) for one in wired))
+    links = topology.parse("nodes: {r1: iol, r2: iol}\nlinks: ['r1:e0/1-r2:e0/1', 'r1:e0/2-r2:e0/2']\n", "lab.yml")
+    found = lab(r1, two, networks=(FoundNetwork(7, "r1-r2", "bridge"),))
+    assert [(wire.network, wire.connect) for wire in lab_plan.wires(links, found)] == [(7, (("r2", 16),)), (None, (("r1", 32), ("r2", 32)))]
 
 
 @pytest.mark.parametrize(
