@@ -47,6 +47,12 @@ class StandIn:
         file.chmod(0o644)
         return file
 
+    def image_of_iol(self, name: str) -> None:
+        file = self.root / "addons/iol/bin" / name
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"\x7fELF")
+        file.chmod(0o755)
+
     def calls(self, method: str) -> list[str]:
         return [call for call in self.eve.calls if call.startswith(f"{method} ") and "/auth/" not in call]
 

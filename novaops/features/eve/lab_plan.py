@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ AUTHOR = "novaops"
 """The author of the labs that `lab up` makes. A lab of another author is somebody's own."""
 RUNNING = 2
 MISSING = ".missing"
+_PLACE = re.compile(r"(?:e|eth|ethernet)?(\d+)")
 _KINDS = ("iol", "dynamips", "qemu", "docker", "vpcs")
 
 
@@ -43,7 +44,7 @@ class FoundNode:
     def interface(self, wanted: str) -> Interface | None:
         """That of this name or place: `e1`, `eth1` and `1` are the second one where none is called so."""
         named = next((one for one in self.interfaces if one.name.lower() == wanted.lower()), None)
-        plain = re.fullmatch(r"(?:e|eth|ethernet)?(\d+)", wanted.lower())
+        plain = _PLACE.fullmatch(wanted.lower())
         if named or not plain or int(plain[1]) >= len(self.interfaces):
             return named
         return self.interfaces[int(plain[1])]
@@ -140,33 +141,13 @@ def _refuse_image(node: str, template: str, image: str | None, server: FoundServ
         raise Refused(f"node {node}: {what}", why=why, fix=f"novaops eve image add FILE HOST --template {template}")
 
 
-def numbered(topology: Topology) -> list[tuple[Link, tuple[End, ...]]]:
-    """Each link with an interface for every end: those that name none take the next of the node that no link names."""
-    taken: dict[str, set[str]] = {}
-    for link in topology.links:
-        for end in link.ends:
-            if end.interface is not None:
-                number = re.search(r"(\d+)$", end.interface)
-                taken.setdefault(end.node, set()).add(number[1] if number else end.interface)
-    return [(link, tuple(_with_interface(topology, end, taken) for end in link.ends)) for link in topology.links]
-
-
-def _with_interface(topology: Topology, end: End, taken: dict[str, set[str]]) -> End:
-    if end.interface is not None or topology.is_cloud(end):
-        return end
-    own = taken.setdefault(end.node, set())
-    free = next(str(number) for number in range(len(own) + 1) if str(number) not in own)
-    own.add(free)
-    return End(node=end.node, interface=free)
-
-
 def node_body(topology: Topology, name: str, server: FoundServer) -> dict[str, Any]:
     """What EVE-NG is told of a new node: with as many interfaces as its links need."""
     node = topology.node(name)
     said = {"type": server.kinds.get(str(node.template), "qemu"), **node.given(), "name": name}
-    ends = [end.interface or "" for _, ends in numbered(topology) for end in ends if end.node == name]
-    numbers = [int(found[1]) for found in (re.fullmatch(r"(?:e|eth|ethernet)?(\d+)", one.lower()) for one in ends) if found]
-    needed = max([len(ends), *(number + 1 for number in numbers)])
+    ends = [end.interface or "" for link in topology.links for end in link.ends if end.node == name]
+    places = [int(found[1]) for found in (_PLACE.fullmatch(one.lower()) for one in ends) if found]
+    needed = max([len(ends), *(place + 1 for place in places)])
     if "ethernet" not in said and needed > server.ethernets.get(str(node.template), 0):
         said["ethernet"] = needed
     place = list(topology.nodes).index(name)
@@ -177,7 +158,6 @@ def node_body(topology: Topology, name: str, server: FoundServer) -> dict[str, A
 class Wire:
     """A link that is to be made: these interfaces into that network."""
 
-    link: Link
     network: int | None
     """None: a new one."""
     kind: str
@@ -186,37 +166,76 @@ class Wire:
     """Node and number of the interface."""
 
 
-def wires(topology: Topology, found: FoundLab) -> Iterator[Wire]:
-    """The links that are not as the file says, once every node is there. Raises Refused."""
-    for link, ends in numbered(topology):
-        cloud = next((end.node for end in ends if topology.is_cloud(end)), None)
-        inner = [(end.node, _interface(found.nodes[end.node], end)) for end in ends if not topology.is_cloud(end)]
-        now = {interface.network for _, interface in inner} - {0}
-        network = _network(link, cloud, {(node, interface.number) for node, interface in inner}, now, found)
+def wires(topology: Topology, found: FoundLab) -> list[Wire | None]:
+    """For each link what is to be made, once every node is there; None where it is as the file says. Raises Refused."""
+    given: set[int | None] = set()
+    made: list[Wire | None] = []
+    for link, inner in zip(topology.links, _inner(topology, found), strict=True):
+        cloud = next((end.node for end in link.ends if topology.is_cloud(end)), None)
+        network = _network(link, cloud, inner, found, given)
+        given.add(network)
         connect = tuple((node, interface.number) for node, interface in inner if interface.network != network)
-        if network is None or connect:
-            yield Wire(link, network, cloud or "bridge", cloud or link.name, connect)
+        made.append(Wire(network, cloud or "bridge", cloud or link.name, connect) if network is None or connect else None)
+    return made
+
+
+Inner = list[tuple[str, Interface]]
+"""The ends of a link that are at nodes."""
+
+
+def _inner(topology: Topology, found: FoundLab) -> list[Inner]:
+    """For each link the interfaces that its ends name; those that name none take the next of the node that no link names.
+
+    Raises Refused.
+    """
+    taken: dict[tuple[str, int], End] = {}
+    for end in (end for link in topology.links for end in link.ends if end.interface is not None and not topology.is_cloud(end)):
+        number = _interface(found.nodes[end.node], end).number
+        if (first := taken.setdefault((end.node, number), end)) is not end:
+            raise Refused(f"links: {first} and {end} are one interface", why="An interface has one link.", fix="take another one")
+    return [
+        [(end.node, _taken(found.nodes[end.node], end, link, taken)) for end in link.ends if not topology.is_cloud(end)]
+        for link in topology.links
+    ]
+
+
+def _taken(node: FoundNode, end: End, link: Link, taken: dict[tuple[str, int], End]) -> Interface:
+    if end.interface is not None:
+        return _interface(node, end)
+    free = next((one for one in node.interfaces if (node.name, one.number) not in taken), None)
+    if free is None:
+        raise Refused(f"links: {node.name} has no interface left for the link {link}", why=_has(node), fix="give it more: ethernet")
+    taken[node.name, free.number] = end
+    return free
 
 
 def _interface(node: FoundNode, end: End) -> Interface:
     found = node.interface(end.interface or "")
     if found is None:
-        names = ", ".join(one.name for one in node.interfaces)
-        raise Refused(f"links: {end.node} has no interface {end.interface}", why=f"It has {names}.", fix="or give it more: ethernet")
+        fix = "name one of these, or give it more: ethernet"
+        raise Refused(f"links: {end.node} has no interface {end.interface}", why=_has(node), fix=fix)
     return found
 
 
-def _network(link: Link, cloud: str | None, inner: set[tuple[str, int]], now: set[int], found: FoundLab) -> int | None:
-    """The network that the ends are to be in; None where it has to be made. Raises Refused where one of them is elsewhere."""
+def _has(node: FoundNode) -> str:
+    return f"It has {', '.join(one.name for one in node.interfaces) or 'none'}."
+
+
+def _network(link: Link, cloud: str | None, inner: Inner, found: FoundLab, given: set[int | None]) -> int | None:
+    """The network that the ends are to be in; None where it has to be made. Raises Refused where one of them is elsewhere.
+
+    `given` are those of the links before it.
+    """
+    now = {interface.network for _, interface in inner} - {0}
     if cloud is not None:
         known = next((one.number for one in found.networks if one.kind == cloud), None)
         if now - {known}:
             raise _elsewhere(link)
         return known
-    empty = next((one.number for one in found.networks if one.name == link.name and not found.members(one.number)), None)
     if not now:
-        return empty
-    if len(now) > 1 or found.members(min(now)) - inner:
+        left = (one.number for one in found.networks if one.name == link.name and not found.members(one.number))
+        return next((number for number in left if number not in given), None)
+    if len(now) > 1 or found.members(min(now)) - {(node, interface.number) for node, interface in inner}:
         raise _elsewhere(link)
     return min(now)
 

@@ -103,17 +103,15 @@ class LabRun:
         """The lines of what `up` would do."""
         self._line("lab", self.path, [] if found.exists else [Change("lab", None, "made")], done="would_change")
         complete = all(name in found.nodes for name in self.topology.nodes)
-        missing = {wire.link for wire in lab_plan.wires(self.topology, found)} if complete else set(self.topology.links)
-        for link in self.topology.links:
-            self._line("link", str(link), [Change("link", None, "connected")] if link in missing else [], done="would_change")
+        missing = lab_plan.wires(self.topology, found) if complete else self.topology.links
+        for link, is_missing in zip(self.topology.links, missing, strict=True):
+            self._line("link", str(link), [Change("link", None, "connected")] if is_missing else [], done="would_change")
         for name in self.topology.nodes:
             self._line("node", name, self._node_changes(found.nodes.get(name), name), done="would_change")
 
     def _wire(self, found: FoundLab) -> None:
-        missing = {wire.link: wire for wire in lab_plan.wires(self.topology, found)}
         clouds: dict[str, int] = {}
-        for link in self.topology.links:
-            wire = missing.get(link)
+        for link, wire in zip(self.topology.links, lab_plan.wires(self.topology, found), strict=True):
             self._line("link", str(link), [Change("link", None, "connected")] if wire else [])
             if wire is None:
                 continue

@@ -86,6 +86,38 @@ def test_on_eve_ng_7_with_a_certificate_of_its_own(eve: Eve, pro: StandIn, lab: 
     assert any(call.endswith("/stop/stopmode=3") for call in pro.calls("GET"))
 
 
+SLOTS = """\
+nodes:
+  r1: {template: linux}
+  r2: {template: linux}
+  r3: {template: iol}
+links:
+  - r1-r2
+  - r1-r2
+  - 'r2:e2-r3:e0/1'
+  - r3-pnet0
+"""
+
+
+def test_links_lead_where_the_file_says_and_a_second_up_makes_none(eve: Eve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in starts no IOL: the lab is made, and r3 does not come to run."""
+    monkeypatch.setattr(lab_run, "_START_SECONDS", 1.0)
+    eve.standin.image_of_iol("L3.bin")
+    file = tmp_path / "slots.yml"
+    file.write_text(SLOTS)
+    wires = {}
+    for changed in ("changed", "unchanged"):
+        _, host = eve("lab", "up", str(file))
+        assert host["error"]["what"] == "r3 does not come to run"
+        assert {step["status"] for step in host["steps"] if step["resource"].startswith("link:")} == {changed}
+        made_lab = eve.standin.eve.labs["/slots.unl"]
+        wires = {end: made_lab.networks[number] for end, number in made_lab.wires.items()}
+        assert sorted(wires) == [(1, 0), (1, 1), (2, 0), (2, 1), (2, 2), (3, 0), (3, 16)]
+        assert [wires[end]["id"] for end in ((1, 0), (1, 1), (2, 2))] == [wires[end]["id"] for end in ((2, 0), (2, 1), (3, 16))]
+        assert len(made_lab.networks) == 4
+    assert wires[3, 0]["type"] == "pnet0"
+
+
 ONE = "nodes: {r1: {template: linux}}\n"
 
 
