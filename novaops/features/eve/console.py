@@ -27,6 +27,8 @@ _LONGEST = 5.0
 """Seconds after which a console that prints without end is not listened to any longer."""
 _MOST = 65_536
 """Bytes that are kept of what a console prints."""
+_INTERRUPT = b"\x03"
+"""Ctrl-C."""
 ESCAPE = b"\x1d"
 """Ctrl-] ends it, as with telnet."""
 
@@ -88,23 +90,38 @@ class Console:
                     return True
         return False
 
-    def ask(self, line: str, pattern: str, seconds: float) -> tuple[bool, str]:
-        """Whether the pattern came within the time after the line was typed, and what was printed."""
-        self.write(b"\r")
-        before = time.monotonic() + _LONGEST
-        with suppress(EOFError):
-            while time.monotonic() < before and self.read(_LISTEN / 4):
-                pass  # what it had to say before
+    def ask(self, line: str, pattern: str, seconds: float, *, ping: bool = False) -> tuple[bool, str]:
+        """Whether the pattern came within the time after the line was typed, and what was printed.
+
+        A `ping` goes on for ever on many a console: Ctrl-C ends one that is there, and this one. Other lines are left as they are, for it
+        would break off a login or a dialogue.
+        """
+        self.write(_INTERRUPT * ping + b"\r")
+        self._let_it_finish()
         self.write(line.encode() + b"\r")
         deadline = time.monotonic() + seconds
-        printed = b""
+        printed, said, held = b"", "", False
         with suppress(EOFError):
-            while (left := deadline - time.monotonic()) > 0:
+            while not held and (left := deadline - time.monotonic()) > 0:
                 printed = (printed + self.read(min(left, _LISTEN)))[-_MOST:]
-                said = _without_echo(printed.decode("utf-8", "replace"), line)
-                if re.search(pattern, said):
-                    return True, said
-        return False, _without_echo(printed.decode("utf-8", "replace"), line)
+                said = _without_echo(plain(printed.decode("utf-8", "replace")), line)
+                held = bool(re.search(pattern, said))
+        if ping:
+            with suppress(OSError):
+                self.write(_INTERRUPT)
+        return held, said
+
+    def _let_it_finish(self) -> None:
+        """Read what it had to say before, until it is quiet. One that never is, is not waited for."""
+        latest = time.monotonic() + _LONGEST
+        with suppress(EOFError):
+            while time.monotonic() < latest and self.read(_LISTEN / 4):
+                pass
+
+
+def plain(text: str) -> str:
+    """Without colours and moves of the cursor."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
 def _without_echo(text: str, line: str) -> str:

@@ -238,7 +238,7 @@ class LabRun:
             if kind != "telnet":
                 raise Refused(f"{one.node} has no console of text", why=f"It has {found.nodes[one.node].url or 'none'}.")
             with console.Console(self.session, port) as open_console:
-                held, printed = open_console.ask(one.typed, one.pattern, one.within)
+                held, printed = open_console.ask(one.typed, one.pattern, one.within, ping=one.ping is not None)
             self._judge(f"assertion:{one}", held, f"it printed: {' '.join(printed.split())[-300:] or 'nothing'}", failed)
         if failed:
             raise HostFailed(f"{len(failed)} of the assertions do not hold", why="\n".join(failed))

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from novaops.errors import InventoryError
 from novaops.features.eve import api_paths
 from novaops.features.eve.data import StrictModel
+from novaops.features.eve.ping import answered
 from novaops.formats import yaml_text
 
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_ -]{0,62}"
@@ -88,10 +89,6 @@ def _pattern(text: str) -> str:
     return text
 
 
-_PING_ANSWERED = r"(?i)\b[1-9]\d* (packets )?received|bytes from|success rate is [1-9]|!!!"
-"""Linux and its kin, Junos, VyOS; IOS and EOS."""
-
-
 class Assertion(StrictModel):
     """What is typed on a node's console, and what must come back."""
 
@@ -116,7 +113,7 @@ class Assertion(StrictModel):
 
     @property
     def pattern(self) -> str:
-        return self.expect or _PING_ANSWERED
+        return self.expect or answered(str(self.ping))
 
     def __str__(self) -> str:
         return f"{self.node}: {self.typed}"

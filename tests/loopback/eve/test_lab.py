@@ -77,6 +77,15 @@ def test_a_lab_is_made_started_proven_and_taken_away(eve: Eve, lab: str) -> None
     assert (code, host["error"], host["status"]) == (0, None, "unchanged")
 
 
+def test_a_ping_of_an_address_that_nobody_has_does_not_hold(eve: Eve, lab: str) -> None:
+    assert eve("lab", "up", lab, "--wait", "30")[0] == 0
+    Path(lab).write_text(f"{LAB}  - {{from: r1, ping: 10.0.0.9, within: 2}}\n")
+    code, host = eve("lab", "validate", lab)
+    assert (code, host["error"]["what"]) == (1, "1 of the assertions do not hold")
+    assert host["error"]["why"].startswith("assertion:r1: ping 10.0.0.9: it printed: From 10.0.0.1 icmp_seq=1 Destination Host Unreachable")
+    assert [step["status"] for step in host["steps"]] == ["unchanged", "unchanged", "unchanged", "failed"]
+
+
 def test_on_eve_ng_7_with_a_certificate_of_its_own(eve: Eve, pro: StandIn, lab: str) -> None:
     eve.standin = pro
     code, host = eve("lab", "up", lab, "--wait", "30")

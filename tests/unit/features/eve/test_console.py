@@ -1,0 +1,84 @@
+"""What is typed on a console, and what counts as its answer: on consoles that are objects of this process."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+import pytest
+
+from novaops.features.eve import console, ping
+from novaops.features.eve.console import Console
+
+ALIVE = "10.0.0.1"
+
+
+class Linux(Console):
+    """A shell on a console: it repeats what is typed, and its ping goes on until Ctrl-C."""
+
+    def __init__(self, *, heeds: bool = True) -> None:
+        self.out: deque[bytes] = deque()
+        self.line = b""
+        self.typed: list[bytes] = []
+        self.pinged = ""
+        self.next = 0.0
+        self.heeds = heeds
+        """Whether Ctrl-C ends a ping."""
+
+    def write(self, data: bytes) -> None:
+        self.typed.append(data)
+        for one in data:
+            if one == ord("\r"):
+                self.out.append(b"\r\n")
+                line, self.line = self.line.decode(), b""
+                if not self.pinged and line.startswith("ping "):
+                    self.pinged, self.next = line[5:], time.monotonic()
+            elif one == ord("\3"):
+                self.line, self.pinged = b"", "" if self.heeds else self.pinged
+            else:
+                self.line += bytes([one])
+                self.out.append(bytes([one]))
+
+    def read(self, seconds: float) -> bytes:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.pinged == ALIVE and time.monotonic() >= self.next:
+                self.next += 0.05
+                self.out.append(f"64 bytes from {self.pinged}: icmp_seq=1 ttl=64\r\n".encode())
+            if self.out:
+                return self.out.popleft()
+            time.sleep(0.005)
+        return b""
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_LISTEN", 0.4)
+
+
+@pytest.mark.parametrize("heeds", [True, False])
+def test_a_ping_that_goes_on_does_not_answer_for_the_next(*, heeds: bool) -> None:
+    node = Linux(heeds=heeds)
+    assert node.ask(f"ping {ALIVE}", ping.answered(ALIVE), 5, ping=True)[0]
+    assert not node.ask("ping 10.0.0.99", ping.answered("10.0.0.99"), 0.5, ping=True)[0]
+
+
+def test_a_ping_is_ended_before_and_after_and_nothing_else_is() -> None:
+    node = Linux()
+    node.ask(f"ping {ALIVE}", ping.answered(ALIVE), 5, ping=True)
+    assert node.typed == [b"\3\r", b"ping 10.0.0.1\r", b"\3"]
+    assert node.pinged == ""
+    node.typed.clear()
+    node.ask("admin", "Password:", 0.1)
+    assert node.typed == [b"\r", b"admin\r"]
+
+
+def test_a_console_that_is_never_quiet_is_asked_all_the_same() -> None:
+    node = Linux(heeds=False)
+    node.pinged, node.next = ALIVE, time.monotonic()
+    assert not node.ask("show version", "IOS", 0.1)[0]
+    assert node.typed[-1] == b"show version\r"
+
+
+def test_colours_do_not_hide_an_answer() -> None:
+    assert console.plain("\x1b[1m64 bytes \x1b[0mfrom\x1b[K 10.0.0.7\x1b[m\r\n") == "64 bytes from 10.0.0.7\r\n"
