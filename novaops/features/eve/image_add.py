@@ -104,7 +104,7 @@ class ImageAdd:
                         raise Unreachable(what, why=error.why, fix=_AGAIN) from error
                 except HostFailed as error:
                     if "No space left" in error.why:
-                        host.clear()
+                        host.clear(parts)
                         what = f"the disk of {self.session.target} has become full"
                         raise HostFailed(what, why="Nothing was put in place, and what was sent is gone.") from error
                     raise

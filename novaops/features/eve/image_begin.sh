@@ -5,7 +5,7 @@
 # shellcheck disable=SC2154 # see above
 
 place=$addons/$folder
-staging=$place/.novaops-upload
+staging=$place/.novaops-upload-$owner
 [ -d "$addons" ] || { echo "no-eve"; exit 0; }
 if [ "$prepare" = yes ]; then
   mkdir -p "$staging" && chown "$owner" "$staging" && chmod 700 "$staging" || exit 1

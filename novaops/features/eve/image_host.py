@@ -12,6 +12,8 @@ from novaops.features.eve.image_source import Part
 from novaops.shell import assign, lines_of, quote, sh_file, whole
 from novaops.ssh.session import Session
 
+UPLOAD = ".novaops-upload"
+"""The beginning of the names of directories that take uploads."""
 _SLOWEST = 20 << 20
 """Bytes a second that a host sums, converts and checks, at the least."""
 _REFUSED = 65
@@ -35,20 +37,21 @@ class ImageHost:
         self.session, self.name = session, name
 
     @property
-    def _place(self) -> str:
-        return f"{paths.ADDONS}/{FOLDERS[self.name.kind]}"
+    def _owner(self) -> str:
+        """The login, which has a directory for uploads of its own."""
+        assert self.session.connection is not None
+        return str(self.session.connection.user)
 
     def look(self, parts: Sequence[Part] = (), *, prepare: bool = False) -> OnHost:
         """Without `parts` the image's own files are not looked at. `prepare` makes the directory that takes the upload.
 
         Raises HostFailed.
         """
-        assert self.session.connection is not None
         values = assign(
             addons=paths.ADDONS,
             folder=FOLDERS[self.name.kind],
             name=self.name.name,
-            owner=str(self.session.connection.user),
+            owner=self._owner,
             compare="yes" if parts else "",
             prepare="yes" if prepare else "",
         )
@@ -69,25 +72,29 @@ class ImageHost:
 
         Whatever a writer before it may still have to write has the same place in the file, and the same content.
         """
-        file = quote(f"{self._place}/.novaops-upload/{part.sha256}")
+        file = quote(f"{paths.ADDONS}/{FOLDERS[self.name.kind]}/{UPLOAD}-{self._owner}/{part.sha256}")
         return f"exec dd of={file} bs=1M seek={offset} oflag=seek_bytes conv=notrunc status=none"
 
     def finish(self, parts: Sequence[Part]) -> None:
         """Raises HostFailed; then nothing of the image is there but what was before."""
+        self._end(parts, "directory" if self.name.kind == "qemu" else "file")
+
+    def clear(self, parts: Sequence[Part]) -> None:
+        """Take away what an upload of these has left."""
+        self._end(parts, "clear")
+
+    def _end(self, parts: Sequence[Part], how: str) -> None:
         lines = [f"{part.sha256} {part.convert or ('as-is' if part.checked else _unchecked(part))} {part.name}" for part in parts]
         values = assign(
             addons=paths.ADDONS,
             wrapper=paths.WRAPPER,
             folder=FOLDERS[self.name.kind],
             name=self.name.name,
-            directory="yes" if self.name.kind == "qemu" else "",
+            owner=self._owner,
+            how=how,
             parts="\n".join(lines),
         )
         self._run(values + sh_file(__package__, "image_finish.sh"), parts)
-
-    def clear(self) -> None:
-        """Take away what an upload has left."""
-        self._run(f"rm -rf {quote(f'{self._place}/.novaops-upload')}", ())
 
     def _run(self, script: str, parts: Sequence[Part]) -> str:
         """Raises HostFailed."""

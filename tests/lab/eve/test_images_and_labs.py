@@ -33,7 +33,7 @@ mount -t tmpfs -o size=600m,mode=755 addons /opt/unetlab/addons && mkdir -p /opt
 systemd-run --quiet --unit=eve -p WorkingDirectory=/usr/local/lib \\
   python3 -m eve_standin --edition pro --certificate /root/cert.pem --key /root/key.pem
 """
-STAGING = "/opt/unetlab/addons/qemu/.novaops-upload"
+STAGING = "/opt/unetlab/addons/qemu/.novaops-upload-*"
 LAB = """\
 nodes: {r1: {template: vyos}, r2: {template: vyos}}
 links: [r1-r2]

@@ -79,7 +79,7 @@ def test_another_run_goes_on_where_the_first_was_cut(eve: Eve, image: Path, monk
         code, host = eve("image", "add", str(image), "eve")
         assert (code, host["status"]) == (5, "unreachable")
         assert "nothing that arrived is sent a second time" in host["error"]["fix"]
-    there = next((placed(eve, "") / ".novaops-upload").iterdir()).stat().st_size
+    there = next((placed(eve, "") / ".novaops-upload-root").iterdir()).stat().st_size
     assert there > 2 << 20
     with Relay(("127.0.0.1", eve.host.port)) as relay:
         eve.host.knows(eve.host.line(), eve.host.line().replace(str(eve.host.port), str(relay.port)))
@@ -116,7 +116,7 @@ def test_a_full_disk_is_said_before_anything_is_sent(eve: Eve, image: Path, monk
     code, host = eve("image", "add", str(image), "eve")
     assert (code, host["status"]) == (4, "refused")
     assert "Nothing was sent" in host["error"]["why"]
-    assert not (placed(eve, "") / ".novaops-upload").exists()
+    assert not (placed(eve, "") / ".novaops-upload-root").exists()
 
 
 def test_a_template_that_this_eve_ng_has_not(eve: Eve, image: Path) -> None:

@@ -11,7 +11,8 @@ from novaops.features.eve.image_names import FOLDERS, LICENCE, Kind, problem
 from novaops.model.question import Missing, Section, Singleton
 from novaops.shell import assign, lines_of
 
-_STAGING = ".novaops-upload"
+_STAGING = ".novaops-upload-"
+"""A login's directory for uploads begins so."""
 _ROOT = "0"
 
 
@@ -72,8 +73,8 @@ done
         (room,) = [int(rest) for word, rest in words if word == "room"]
         templates = [rest for word, rest in words if word == "template"]
         found = [_Found(*rest.split(" ", 5)) for word, rest in words if word == "at"]
-        left = sum(int(one.size) for one in found if one.path.startswith(f"{_STAGING}/"))
-        kept = [one for one in found if one.path.partition("/")[0] != _STAGING]
+        left = sum(int(one.size) for one in found if one.type == "f" and one.path.startswith(_STAGING))
+        kept = [one for one in found if not one.path.startswith(_STAGING)]
         images = [image for kind, folder in FOLDERS.items() for image in _images(kind, [f for f in kept if f.folder == folder], templates)]
         return Images(tuple(images), left, room)
 

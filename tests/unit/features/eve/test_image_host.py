@@ -1,0 +1,94 @@
+"""The host's side of an upload, run by a real sh on directories of this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from novaops.errors import HostFailed
+from novaops.features.eve import paths
+from novaops.features.eve.image_host import ImageHost
+from novaops.features.eve.image_names import ImageName
+from novaops.features.eve.image_source import Part
+from tests.support.eve import needs_qemu
+from tests.support.eve_standin import guest
+
+pytestmark = [needs_qemu, pytest.mark.skipif(os.geteuid() != 0, reason="images belong to root")]
+
+
+@dataclass
+class Here:
+    """A session with this machine, as a login of that name."""
+
+    user: str = "root"
+    target: Any = field(default_factory=lambda: SimpleNamespace(timeout=30))
+
+    @property
+    def connection(self) -> Any:
+        return SimpleNamespace(user=self.user)
+
+    def run(self, script: str, *, timeout: float = 0) -> Any:
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False, timeout=timeout)
+        return SimpleNamespace(status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+
+
+@pytest.fixture(autouse=True)
+def addons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    made = tmp_path / "addons"
+    made.mkdir()
+    monkeypatch.setattr(paths, "ADDONS", str(made))
+    monkeypatch.setattr(paths, "WRAPPER", str(tmp_path / "unl_wrapper"))
+    return made
+
+
+def host(name: str, user: str = "root") -> ImageHost:
+    return ImageHost(Here(user), ImageName("qemu", "vyos", name, ("virtioa.qcow2",)))  # type: ignore[arg-type] # as much of a session as it needs
+
+
+def part(content: bytes, convert: Any = None, name: str = "virtioa.qcow2") -> Part:
+    return Part(name, Path("not-here"), len(content), sha256(content).hexdigest(), convert, checked=False)
+
+
+def sent(where: ImageHost, content: bytes, wanted: Part) -> None:
+    where.look([wanted], prepare=True)
+    subprocess.run(["sh", "-c", where.writer(wanted, 0)], input=content, check=True)
+
+
+RAW = guest.boot_sector() + bytes(1 << 20)
+OTHER = guest.qcow2(b"other")
+
+
+@pytest.mark.parametrize("end", ["finished", "refused", "cleared"])
+@pytest.mark.parametrize("other", ["root", "daemon"])
+def test_what_waits_of_another_image_stays(addons: Path, end: str, other: str) -> None:
+    """Of another run of the same login, and of a colleague's."""
+    waits, ours = part(OTHER), part(b"broken" if end == "refused" else guest.disk())
+    sent(host("vyos-2", other), OTHER, waits)
+    theirs = next(addons.glob("qemu/.novaops-upload*"))
+    owner = theirs.owner()
+    sent(host("vyos-1"), b"broken" if end == "refused" else guest.disk(), ours)
+    if end == "finished":
+        host("vyos-1").finish([ours])
+    elif end == "refused":
+        with pytest.raises(HostFailed, match="was not put in place"):
+            host("vyos-1").finish([ours])
+    else:
+        host("vyos-1").clear([ours])
+    assert host("vyos-2", other).look([waits]).parts == {waits.sha256: len(OTHER)}
+    assert theirs.owner() == owner
+    host("vyos-2", other).finish([waits])
+    assert list(addons.glob("qemu/.novaops-upload*")) == []
+
+
+def test_two_disks_with_the_same_contents(addons: Path) -> None:
+    parts = [part(OTHER), part(OTHER, name="virtiob.qcow2")]
+    sent(host("vyos-1"), OTHER, parts[0])
+    host("vyos-1").finish(parts)
+    assert sorted(path.name for path in (addons / "qemu/vyos-1").iterdir()) == ["virtioa.qcow2", "virtiob.qcow2"]
