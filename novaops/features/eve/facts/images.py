@@ -11,8 +11,8 @@ from novaops.features.eve.image_names import FOLDERS, LICENCE, Kind, problem
 from novaops.model.question import Missing, Section, Singleton
 from novaops.shell import assign, lines_of
 
-_STAGING = ".novaops-upload-"
-"""A login's directory for uploads begins so."""
+_STAGING = ".novaops-upload"
+"""The directories for uploads begin so, one for each login."""
 _ROOT = "0"
 
 

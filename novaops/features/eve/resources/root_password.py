@@ -62,7 +62,7 @@ def _refuse_lockout(facts: Facts) -> None:
     if caller is Missing.ABSENT or caller.user != "root":
         return
     sshd = facts.known(SshdState())
-    for account, effective in facts.known(Accounts()):
+    for account, effective in facts.known(Accounts()).accounts:
         if account.name != "root":
             continue
         peer = Peer("root", account.groups, caller.address)
