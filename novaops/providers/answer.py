@@ -31,7 +31,7 @@ def read_error(body: str, longest: int = _LONGEST) -> ApiError:
     """`longest`: the characters of the message that are kept."""
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ApiError(is_json=body.lstrip()[:1] in {"{", "["} and len(body) > _LONGER_THAN_ERRORS)
     if isinstance(document, list) and document and isinstance(document[0], dict) and "error" in document[0]:
         document = document[0]

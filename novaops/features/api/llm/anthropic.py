@@ -8,6 +8,7 @@ from typing import Any
 from novaops.errors import UsageError
 from novaops.features.api.llm.form import with_context
 from novaops.features.api.llm.protocol import ChatRequest, Delta, Event, Finished, Usage
+from novaops.features.api.llm.reading import count, text, word
 
 MAX_TOKENS = 4096
 """Anthropic wants a limit with each request."""
@@ -33,21 +34,21 @@ class Anthropic:
         kind = document.get("type")
         if kind == "message":
             for block in document.get("content") or ():
-                yield from _text(block, _BLOCKS)
+                yield from _said(block, _BLOCKS)
         elif kind == "content_block_delta":
-            yield from _text(document.get("delta") or {}, _DELTAS)
+            yield from _said(document.get("delta") or {}, _DELTAS)
         end = document.get("delta") if kind == "message_delta" else document if kind == "message" else None
         if end and end.get("stop_reason"):
-            yield Finished(str(end["stop_reason"]))
+            yield Finished(word(end["stop_reason"]))
         message = document.get("message") or {}
         if usage := document.get("usage") or message.get("usage"):
-            yield Usage(usage.get("input_tokens") or 0, usage.get("output_tokens") or 0)
+            yield Usage(count(usage.get("input_tokens")), count(usage.get("output_tokens")))
 
     def is_last(self, document: Any) -> bool:
         return bool(document.get("type") == "message_stop")
 
 
-def _text(part: dict[str, Any], kinds: dict[str, tuple[str, bool]]) -> Iterator[Delta]:
+def _said(part: dict[str, Any], kinds: dict[str, tuple[str, bool]]) -> Iterator[Delta]:
     key, reasoning = kinds.get(str(part.get("type")), ("", False))
-    if text := part.get(key):
-        yield Delta(str(text), 0, reasoning)
+    if said := text(part.get(key)):
+        yield Delta(said, 0, reasoning)

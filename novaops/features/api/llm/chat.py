@@ -15,6 +15,7 @@ from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.openai import OpenAi
 from novaops.features.api.llm.parameters import merged, parameters
 from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Client, Credential, Delta, Event, Finished
+from novaops.features.api.llm.reading import objects, text
 from novaops.features.api.llm.responses import Responses
 from novaops.features.api.llm.route import Route
 from novaops.features.api.llm.sensenova import SenseNova
@@ -69,7 +70,7 @@ class ChatClient:
         listed = document.get("data") if isinstance(document, dict) else None
         if not isinstance(listed, list):
             raise ApiFailed(f"{self.http.name} answers with no list of models")
-        return sorted(str(one["id"]) for one in listed if isinstance(one, dict) and "id" in one)
+        return sorted(filter(None, (text(one.get("id")) for one in objects(listed))))
 
     def _form(self, request: ChatRequest) -> Form:
         return FORMS[chat_for(request, self.http.provider).form]
@@ -101,13 +102,13 @@ class ChatClient:
     def _events(self, form: Form, document: Any) -> list[Event]:
         try:
             return list(form.events(document))
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             raise failure.cut(self.http.name, f"It is not in the form of its API: {json.dumps(document)[:80]}") from None
 
     def _document(self, event: ServerEvent) -> dict[str, Any]:
         try:
             document = json.loads(event.data)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise failure.cut(self.http.name, f"An event of the stream is no JSON: {event.data[:80]!r}") from None
         if not isinstance(document, dict):
             raise failure.cut(self.http.name, f"An event of the stream is no JSON object: {event.data[:80]!r}")

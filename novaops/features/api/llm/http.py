@@ -81,7 +81,7 @@ class Http:
             return None
         try:
             return jsonlib.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             error = failure.refused(self._asked(response, ""), response.status_code, _plain(response.headers), text, time.time())
             what = error.what if "web page" in error.what else f"{self.name} answers with what is no JSON: {text[:80]!r}"
             raise ApiFailed(what, fix=error.fix, status=response.status_code) from None

@@ -8,6 +8,7 @@ from typing import Any
 from novaops.errors import UsageError
 from novaops.features.api.llm.form import with_context
 from novaops.features.api.llm.protocol import ChatRequest, Delta, Event, Finished, Usage
+from novaops.features.api.llm.reading import count, text, word
 
 
 class OpenAi:
@@ -23,16 +24,16 @@ class OpenAi:
     def events(self, document: Any) -> Iterator[Event]:
         usage = document.get("usage")
         for choice in document.get("choices") or ():
-            number = choice.get("index", 0)
+            number = count(choice.get("index"))
             said = choice.get("delta") or choice.get("message") or {}
             for key, reasoning in (("reasoning_content", True), ("reasoning", True), ("content", False), ("refusal", False)):
-                if text := said.get(key):
-                    yield Delta(str(text), number, reasoning)
+                if piece := text(said.get(key)):
+                    yield Delta(piece, number, reasoning)
             if choice.get("finish_reason"):
-                yield Finished(str(choice["finish_reason"]), number)
+                yield Finished(word(choice["finish_reason"]), number)
             usage = choice.get("usage") or usage
         if usage:
-            yield Usage(usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0))
+            yield Usage(count(usage.get("prompt_tokens")), count(usage.get("completion_tokens")))
 
     def is_last(self, document: Any) -> bool:
         """The stream ends with an event that is no document, or with the connection."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from novaops.features.api.llm.form import with_context
 from novaops.features.api.llm.protocol import ChatRequest, Delta, Event, Finished, Passage, Usage
+from novaops.features.api.llm.reading import count, fields, text, word
 
 _DELTAS = {
     "response.output_text.delta": False,
@@ -34,16 +35,16 @@ class Responses:
     def events(self, document: Any) -> Iterator[Event]:
         kind = document.get("type")
         if kind in _DELTAS and document.get("delta"):
-            yield Delta(str(document["delta"]), 0, _DELTAS[kind])
+            yield Delta(text(document["delta"]), 0, _DELTAS[kind])
         elif kind == "response.output_item.done":
-            yield from _passages(document["item"])
+            yield from _passages(fields(document.get("item")))
         elif kind in _ENDS:
-            yield from _end(document["response"])
+            yield from _end(fields(document.get("response")), kind.removeprefix("response."))
         elif document.get("object") == "response":
-            for item in document["output"]:
+            for item in document.get("output") or ():
                 yield from _passages(item)
                 yield from _texts(item)
-            yield from _end(document)
+            yield from _end(document, "")
 
     def is_last(self, document: Any) -> bool:
         return document.get("type") in _ENDS
@@ -52,19 +53,20 @@ class Responses:
 def _passages(item: dict[str, Any]) -> Iterator[Passage]:
     if item.get("type") == "file_search_call":
         for found in item.get("results") or ():
-            yield Passage(str(found.get("text") or ""), str(found.get("filename") or found.get("file_id") or ""))
+            yield Passage(text(found.get("text")), text(found.get("filename") or found.get("file_id")))
 
 
 def _texts(item: dict[str, Any]) -> Iterator[Delta]:
     """Of an answer that came as a whole."""
     if item.get("type") == "message":
         for part in item.get("content") or ():
-            if text := part.get("text") or part.get("refusal"):
-                yield Delta(str(text))
+            if said := text(part.get("text") or part.get("refusal")):
+                yield Delta(said)
 
 
-def _end(response: dict[str, Any]) -> Iterator[Event]:
-    why = (response.get("incomplete_details") or {}).get("reason")
-    yield Finished(str(why or {"completed": "stop"}.get(response.get("status", ""), response.get("status"))))
+def _end(response: dict[str, Any], kind: str) -> Iterator[Event]:
+    """`kind`: what the event calls itself, for a response that does not say how it ended."""
+    why = word((response.get("incomplete_details") or {}).get("reason") or response.get("status") or kind)
+    yield Finished({"completed": "stop"}.get(why, why))
     if usage := response.get("usage"):
-        yield Usage(usage.get("input_tokens", 0), usage.get("output_tokens", 0))
+        yield Usage(count(usage.get("input_tokens")), count(usage.get("output_tokens")))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from novaops.features.api.llm.protocol import ChatRequest, Delta, Event, Finished, Passage, Usage
+from novaops.features.api.llm.reading import count, text, word
 
 
 class SenseNova:
@@ -25,15 +26,15 @@ class SenseNova:
     def events(self, document: Any) -> Iterator[Event]:
         data = document.get("data") or {}
         for choice in data.get("choices") or ():
-            number = choice.get("index", 0)
-            if text := choice.get("delta") or choice.get("message"):
-                yield Delta(str(text), number)
+            number = count(choice.get("index"))
+            if piece := text(choice.get("delta") or choice.get("message")):
+                yield Delta(piece, number)
             for found in choice.get("knowledge_base_results") or ():
                 yield from _passages(found)
             if choice.get("finish_reason"):
-                yield Finished(str(choice["finish_reason"]), number)
+                yield Finished(word(choice["finish_reason"]), number)
         if usage := data.get("usage"):
-            yield Usage(usage.get("prompt_tokens", 0), usage.get("completion_tokens", 0))
+            yield Usage(count(usage.get("prompt_tokens")), count(usage.get("completion_tokens")))
 
     def is_last(self, document: Any) -> bool:
         """The stream ends with an event that is no document, or with the connection."""
@@ -46,6 +47,5 @@ def _passages(found: Any) -> Iterator[Passage]:
     if isinstance(found, dict):
         results = found.get("knowledge_base_result")
         for one in results if isinstance(results, list) else [found]:
-            text = one.get("answer") or one.get("content") or one.get("result") or ""
-            if text:
-                yield Passage(str(text), str(one.get("file_id") or one.get("know_id") or found.get("know_id") or ""))
+            if said := text(one.get("answer") or one.get("content") or one.get("result")):
+                yield Passage(said, text(one.get("file_id") or one.get("know_id") or found.get("know_id")))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.protocol import ApiFailed
+from novaops.features.api.llm.reading import count
 
 _PATHS = {"sensenova": "/llm/embeddings"}
 
@@ -24,7 +25,7 @@ class Embeddings:
         document = self.http.document("POST", path, json={"model": self.model, "input": list(texts)}, model=self.model)
         found = document.get("data") or document.get("embeddings") if isinstance(document, dict) else None
         try:
-            by_number = sorted(found or (), key=lambda each: each.get("index", 0))
+            by_number = sorted(found or (), key=lambda each: count(each.get("index")))
             return [[float(number) for number in each["embedding"]] for each in by_number]
-        except (TypeError, KeyError, ValueError, AttributeError):
+        except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
             raise ApiFailed(f"{self.http.name} answers with no embeddings", fix="is it a model of embeddings?") from None

@@ -9,6 +9,7 @@ from typing import Any
 from novaops.errors import UsageError
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.protocol import ApiFailed, Passage
+from novaops.features.api.llm.reading import count, fields, objects, text
 from novaops.features.api.remote.protocol import RemoteBase, RemoteFile, Upload, segment, state
 
 _READY = frozenset({"processed", "completed"})
@@ -67,7 +68,7 @@ class VectorStores:
 
     def search(self, base: str, text: str, count: int) -> Sequence[Passage]:
         document = self._ask("POST", f"/{segment(base)}/search", json={"query": text, "max_num_results": count})
-        return [_passage(each) for each in document.get("data") or ()]
+        return [_passage(each) for each in objects(fields(document).get("data"))]
 
     def _ask(self, method: str, below: str, **content: Any) -> Any:
         return self._http.document(method, f"/vector_stores{below}", headers=_BETA, **content)
@@ -89,36 +90,43 @@ def _all(http: Http, below: str) -> Iterator[dict[str, Any]]:
     """All pages of a list."""
     after: dict[str, str] = {}
     while True:
-        document = http.document("GET", below, params={"limit": str(_PAGE), **after}, headers=_BETA)
-        found = [each for each in document.get("data") or () if isinstance(each, dict)]
+        document = fields(http.document("GET", below, params={"limit": str(_PAGE), **after}, headers=_BETA))
+        found = objects(document.get("data"))
         yield from found
         if not (document.get("has_more") and found):
             return
-        after = {"after": str(found[-1].get("id"))}
+        after = {"after": text(found[-1].get("id"))}
 
 
-def _file(document: dict[str, Any]) -> RemoteFile:
-    word = str(document.get("status") or "")
-    error = document.get("last_error") or {}
-    why = document.get("status_details") or (error.get("message") if isinstance(error, dict) else "")
+def _file(document: Any) -> RemoteFile:
+    found = fields(document)
+    word = text(found.get("status"))
+    why = text(found.get("status_details") or fields(found.get("last_error")).get("message"))
     return RemoteFile(
-        str(document.get("id", "")),
-        str(document.get("filename") or ""),
-        int(document.get("bytes") or document.get("usage_bytes") or 0),
-        str(document.get("purpose") or ""),
+        _id(found, "file"),
+        text(found.get("filename")),
+        count(found.get("bytes") or found.get("usage_bytes")),
+        text(found.get("purpose")),
         state(word, _READY, _FAILED),
-        ": ".join(filter(None, (word, str(why or "")))),
+        ": ".join(filter(None, (word, why))),
     )
 
 
-def _base(document: dict[str, Any]) -> RemoteBase:
-    word = str(document.get("status") or "")
-    counts = document.get("file_counts") or {}
-    return RemoteBase(
-        str(document.get("id", "")), str(document.get("name") or ""), int(counts.get("total") or 0), state(word, _READY, _FAILED), word
-    )
+def _base(document: Any) -> RemoteBase:
+    found = fields(document)
+    word = text(found.get("status"))
+    files = count(fields(found.get("file_counts")).get("total"))
+    return RemoteBase(_id(found, "knowledge base"), text(found.get("name")), files, state(word, _READY, _FAILED), word)
+
+
+def _id(found: dict[str, Any], kind: str) -> str:
+    """Raises ApiFailed where there is none: nothing can be done with what has no id."""
+    number = text(found.get("id"))
+    if not number:
+        raise ApiFailed(f"the API answers without the id of a {kind}")
+    return number
 
 
 def _passage(document: dict[str, Any]) -> Passage:
-    texts = (str(each.get("text", "")) for each in document.get("content") or () if isinstance(each, dict))
-    return Passage("\n".join(texts), str(document.get("filename") or document.get("file_id") or ""))
+    texts = (text(each.get("text")) for each in objects(document.get("content")))
+    return Passage("\n".join(texts), text(document.get("filename") or document.get("file_id")))

@@ -11,6 +11,7 @@ from typing import Any
 from novaops.errors import UsageError
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.protocol import ApiFailed, Passage
+from novaops.features.api.llm.reading import count, fields, objects, text
 from novaops.features.api.remote.protocol import RemoteBase, RemoteFile, Upload, segment, state
 
 _BASES = "/llm/knowledge-bases"
@@ -27,7 +28,7 @@ class SenseNovaFiles:
 
     def list(self) -> list[RemoteFile]:
         document = self._ask("GET", "")
-        return [_file(each) for each in document.get("files") or document.get("data") or ()]
+        return [_file(each) for each in objects(document.get("files") or document.get("data"))]
 
     def get(self, file: str) -> RemoteFile:
         return _file(self._ask("GET", f"/{segment(file)}"))
@@ -39,8 +40,8 @@ class SenseNovaFiles:
     def remove(self, file: str) -> None:
         self._ask("DELETE", f"/{segment(file)}")
 
-    def _ask(self, method: str, below: str, **content: Any) -> Any:
-        return self._http.document(method, f"/files{below}", endpoint=self._endpoint, **content) or {}
+    def _ask(self, method: str, below: str, **content: Any) -> dict[str, Any]:
+        return fields(self._http.document(method, f"/files{below}", endpoint=self._endpoint, **content))
 
 
 class SenseNovaBases:
@@ -49,7 +50,7 @@ class SenseNovaBases:
 
     def list(self) -> list[RemoteBase]:
         document = self._ask("GET", "")
-        return [_base(each) for each in document.get("knowledge_bases") or document.get("data") or ()]
+        return [_base(each) for each in objects(document.get("knowledge_bases") or document.get("data"))]
 
     def get(self, base: str) -> RemoteBase:
         return _base(self._ask("GET", f"/{segment(base)}"))
@@ -84,41 +85,43 @@ class SenseNovaBases:
         if tuple(wanted) != tuple(files):
             self._ask("PUT", f"/{segment(base)}", json={"description": _base(document).name, "files": [*wanted]})
 
-    def _ask(self, method: str, below: str, **content: Any) -> Any:
-        return self._http.document(method, f"{_BASES}{below}", **content) or {}
+    def _ask(self, method: str, below: str, **content: Any) -> dict[str, Any]:
+        return fields(self._http.document(method, f"{_BASES}{below}", **content))
 
 
 def _inner(document: Any, key: str) -> dict[str, Any]:
     """What an answer is about: in a field of its own, or the answer itself."""
     found = document.get(key, document) if isinstance(document, dict) else None
-    if not isinstance(found, dict) or not found.get("id"):
+    if not isinstance(found, dict) or not text(found.get("id")):
         raise ApiFailed(f"the API answers without the id of a {key.replace('_', ' ')}")
     return found
 
 
 def _file(document: Any) -> RemoteFile:
     found = _inner(document, "file")
-    word = str(found.get("status") or "")
-    name = str(found.get("user_provided_filename") or found.get("description") or "")
-    size = int(found.get("size") or found.get("bytes") or 0)
+    word = text(found.get("status"))
+    name = text(found.get("user_provided_filename") or found.get("description"))
+    size = count(found.get("size") or found.get("bytes"))
     # An answer to an upload has the id only: the file is not looked at yet.
     now = state(word, _READY, _FAILED) if word else "pending"
-    return RemoteFile(str(found["id"]), name, size, str(found.get("scheme") or ""), now, _said(word, found))
+    return RemoteFile(text(found["id"]), name, size, text(found.get("scheme")), now, _said(word, found))
 
 
 def _base(document: Any) -> RemoteBase:
     found = _inner(document, "knowledge_base")
-    word = str(found.get("status") or "")
+    word = text(found.get("status"))
     # A new base without files is UNAVAILABLE, and nothing is wrong with it.
     now = state(word, _READY, _FAILED) if _files_of(document) else "ready"
-    return RemoteBase(str(found["id"]), str(found.get("description") or ""), len(_files_of(document)), now, _said(word, found))
+    return RemoteBase(text(found["id"]), text(found.get("description")), len(_files_of(document)), now, _said(word, found))
 
 
 def _files_of(document: Any) -> Sequence[str]:
-    files = _inner(document, "knowledge_base").get("files") or ()
-    return [str(each.get("id", each.get("file_id", ""))) if isinstance(each, dict) else str(each) for each in files]
+    files = _inner(document, "knowledge_base").get("files")
+    listed = files if isinstance(files, list) else []
+    ids = (text(each.get("id") or each.get("file_id")) if isinstance(each, dict) else text(each) for each in listed)
+    return [number for number in ids if number]
 
 
 def _said(word: str, found: dict[str, Any]) -> str:
     why = found.get("message") or found.get("reason") or found.get("error") or ""
-    return ": ".join(filter(None, (word, str(why))))
+    return ": ".join(filter(None, (word, text(why) or str(why))))

@@ -1,0 +1,91 @@
+"""Lists, files and knowledge bases of gateways that leave fields out, or send another kind of value in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from novaops.features.api.llm.http import Http
+from novaops.features.api.llm.protocol import ApiFailed, Passage
+from novaops.features.api.llm.route import direct
+from novaops.features.api.remote import stores
+from novaops.features.api.remote.embeddings import Embeddings
+from novaops.features.api.remote.protocol import RemoteBase, RemoteFile
+from novaops.providers.loader import load
+from novaops.secret import Secret
+from tests.support.llm_api import KEY, LlmApi
+
+Ask = Callable[[str, Any, Callable[[Http], Any]], Any]
+
+
+@pytest.fixture
+def ask() -> Iterator[Ask]:
+    """What is made of an answer of the provider of that name."""
+    with LlmApi() as api:
+
+        def of(name: str, answer: Any, do: Callable[[Http], Any]) -> Any:
+            api.answers = [(200, {}, answer if isinstance(answer, bytes) else json.dumps(answer).encode())]
+            with Http(name, Secret(KEY), direct(load(name).located(api.url))) as http:
+                return do(http)
+
+        yield of
+
+
+def files(http: Http) -> Any:
+    return list(stores.files(http)[0].list())
+
+
+def bases(http: Http) -> Any:
+    return list(stores.bases(http).list())
+
+
+def found(http: Http) -> Any:
+    return list(stores.bases(http).search("vs_1", "text", 5))
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "do", "wanted"),
+    [
+        ("openai", b"", files, []),
+        ("openai", {"data": None}, files, []),
+        ("openai", {"data": 5}, files, []),
+        ("openai", [], files, []),
+        ("openai", {"data": [{"id": 7, "bytes": "5", "filename": None, "created_at": "yesterday"}]}, files, [RemoteFile("7", size=5)]),
+        ("openai", {"data": [{"id": "f", "bytes": "many", "last_error": "no"}]}, files, [RemoteFile("f")]),
+        ("openai", {"data": [{"id": "v", "file_counts": 3, "name": ["n"]}]}, bases, [RemoteBase("v", "n")]),
+        ("openai", {"data": [{"id": "v", "file_counts": {"total": None}}]}, bases, [RemoteBase("v")]),
+        ("openai", {"data": [None, {"content": [{"text": None}, {"text": "a"}], "filename": None}]}, found, [Passage("\na")]),
+        ("openai", {"data": [{"content": "a", "filename": "b.txt"}]}, found, [Passage("", "b.txt")]),
+        ("openai", None, found, []),
+        ("sensenova", [], bases, []),
+        ("sensenova", {"knowledge_bases": 5}, bases, []),
+        ("sensenova", {"knowledge_bases": [{"id": "b", "files": 5, "status": None}]}, bases, [RemoteBase("b")]),
+    ],
+)
+def test_odd_lists(ask: Ask, name: str, answer: Any, do: Callable[[Http], Any], wanted: Any) -> None:
+    assert ask(name, answer, do) == wanted
+
+
+@pytest.mark.parametrize("answer", [{}, None, [], {"id": None}, {"id": ""}])
+def test_what_has_no_id_is_said(ask: Ask, answer: Any) -> None:
+    with pytest.raises(ApiFailed, match="without the id of a file"):
+        ask("openai", answer, lambda http: stores.files(http)[0].get("file-1"))
+
+
+def test_odd_embeddings(ask: Ask) -> None:
+    def embed(http: Http) -> Any:
+        return Embeddings(http, "m").embed(["a", "b"])
+
+    assert ask("openai", {"data": [{"index": None, "embedding": [1]}, {"index": None, "embedding": [2]}]}, embed) == [[1.0], [2.0]]
+    assert ask("openai", {"data": [{"index": "1", "embedding": [2]}, {"index": "0", "embedding": [1]}]}, embed) == [[1.0], [2.0]]
+    for wrong in (5, [5], [{"embedding": None}], [{"embedding": [10**400]}], "text"):
+        with pytest.raises(ApiFailed, match="no embeddings"):
+            ask("openai", {"data": wrong}, embed)
+
+
+def test_json_without_an_end(ask: Ask) -> None:
+    with pytest.raises(ApiFailed, match="no JSON"):
+        ask("openai", b"[" * 100_000, files)
