@@ -107,6 +107,15 @@ def test_for_a_machine(api: LlmApi, tmp_path: Path, chat: Chat) -> None:
     assert document["answers"][0]["text"].startswith("Hello")
 
 
+@pytest.mark.parametrize("more", [[], ["--json"], ["--no-stream"], ["-v"]])
+def test_a_model_that_says_the_key(more: list[str], api: LlmApi, tmp_path: Path, chat: Chat) -> None:
+    """The fixture looks for the key in all that is printed."""
+    provider(tmp_path, api, "127.0.0.1", tls="off")
+    (tmp_path / "inventory.yaml").write_text("hosts: {}\napi: {provider: mine}\n")
+    api.pieces = ["It is ", KEY[:7], KEY[7:], "."]
+    assert "It is [secret]." in chat("hi", *more).out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -21,6 +21,7 @@ from novaops.features.api.app.backend import (
     Used,
 )
 from novaops.features.api.llm.protocol import Passage
+from novaops.features.api.llm.redact import Redactor
 
 CHOSEN = Choice("local", "direct")
 KEY = "sk-never-on-the-page"
@@ -40,6 +41,9 @@ class PageBackend:
         self.reading = threading.Semaphore(0)
         self.closed = threading.Event()
         self.answering: Callable[[Question], Sequence[Event]] | None = None
+
+    def redactor(self) -> Redactor:
+        return Redactor([KEY])
 
     def providers(self) -> Sequence[ProviderChoice]:
         routes = ("direct", "canada", "proxy:canada/openai")

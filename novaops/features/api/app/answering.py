@@ -18,8 +18,9 @@ from novaops.features.api.app.sentences import bug, document
 _KINDS: dict[type[Any], str] = {Text: "text", Passages: "passages", Used: "used", Ended: "ended"}
 
 
-async def lines(begin: Callable[[], Generator[Event]]) -> AsyncGenerator[str]:
+async def lines(begin: Callable[[], Generator[Event]], shown: Callable[[Any], Any]) -> AsyncGenerator[str]:
     """The events that `begin` gives as lines, with the milliseconds since the beginning. An error is the last line.
+    `shown` makes each line fit to be shown.
 
     A thread of its own begins, reads and closes them, as only the thread that is inside of a generator can.
     """
@@ -34,7 +35,7 @@ async def lines(begin: Callable[[], Generator[Event]]) -> AsyncGenerator[str]:
     threading.Thread(target=_read, args=(begin, put, stopped), name="answer", daemon=True).start()
     try:
         while (line := await queue.get()) is not None:
-            yield json.dumps(line, ensure_ascii=False) + "\n"
+            yield json.dumps(shown(line), ensure_ascii=False) + "\n"
     finally:
         stopped.set()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from novaops.features.api.llm.protocol import Passage
+from novaops.features.api.llm.redact import Redactor
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,10 @@ class ProviderFile:
 
 class Backend(Protocol):
     """Every method raises NovaopsError, whose sentences are shown beside what caused them."""
+
+    def redactor(self) -> Redactor:
+        """Takes the keys out of all that goes to the page."""
+        ...
 
     def providers(self) -> Sequence[ProviderChoice]: ...
 

@@ -8,12 +8,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from novaops.cli.options import Options
-from novaops.errors import NovaopsError, Unreachable, UsageError
+from novaops.errors import Unreachable, UsageError
 from novaops.features.api.access import DEFAULT, Access, ApiFlags, choose, opened
 from novaops.features.api.app.backend import Choice, ProviderChoice
-from novaops.features.api.app.redact import Redactor
 from novaops.features.api.llm.http import Http
-from novaops.features.api.llm.protocol import KeyPair
+from novaops.features.api.llm.redact import Redactor, secrets_of
 from novaops.features.api.routes import Api
 from novaops.features.proxy.settings import Site
 from novaops.providers import loader
@@ -31,6 +30,7 @@ class Connections:
         self._tell = tell
         self._inventory, self._playbooks = options.known()
         self._folders = [Path(self._inventory.file).parent / "providers"] if self._inventory.file else []
+        self._secrets: set[str] = set()
         self._open: dict[Choice, tuple[Http, ExitStack]] = {}
         self._lock = threading.Lock()
         own = self._inventory.api
@@ -48,7 +48,13 @@ class Connections:
             raise UsageError(f"there is no route {choice.via} to {choice.provider} here")
         own = choice.provider == self.chosen.provider
         said = {name: getattr(self._flags, name) for name in ApiFlags.names()} if own else {"provider": choice.provider}
-        return choose(self._options, ApiFlags(**{**said, "via": choice.via}))
+        found = choose(self._options, ApiFlags(**{**said, "via": choice.via}))
+        self._secrets.update(secrets_of(found.credential, found.route))
+        return found
+
+    def redactor(self) -> Redactor:
+        """Takes out the secrets of all ways that the page was offered."""
+        return Redactor(tuple(self._secrets))
 
     def providers(self) -> Sequence[ProviderChoice]:
         return [self._described(name) for name in self._names]
@@ -59,15 +65,14 @@ class Connections:
 
     @contextmanager
     def http(self, choice: Choice) -> Iterator[tuple[Access, Http]]:
-        """An open way. What an error of it says has no secret in it. A lost ssh connection is opened anew at the next use."""
+        """An open way. A lost ssh connection is opened anew at the next use."""
         access = self.access(choice)
-        redactor = redactor_of(access)
         try:
             yield access, self._opened(choice, access)
-        except NovaopsError as error:
-            if isinstance(error, Unreachable) and access.through:
+        except Unreachable:
+            if access.through:
                 self._close(choice)
-            raise redactor.error(error) from None
+            raise
 
     def close(self) -> None:
         for choice in list(self._open):
@@ -115,12 +120,3 @@ class Connections:
             return ProviderChoice(name, usable=False, routes=routes)
         known = access.route.provider
         return ProviderChoice(name, usable=True, routes=routes, model=access.model or known.model, parameters=list(known.chat.parameters))
-
-
-def redactor_of(access: Access) -> Redactor:
-    """Takes out what a request by this way has to keep to itself."""
-    given = access.credential
-    key = given.secret if isinstance(given, KeyPair) else given
-    values = [key.reveal()] if key else []
-    headers = [secret.reveal() for secret in access.route.headers.values()]
-    return Redactor([*values, *headers, *(value.rpartition(" ")[2] for value in headers)])

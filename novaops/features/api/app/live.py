@@ -13,8 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from novaops.errors import UsageError
 from novaops.features.api.app import backend
 from novaops.features.api.app.backend import Choice, Document, Event, Passages, ProviderBase, ProviderChoice, ProviderFile, Question
-from novaops.features.api.app.connections import Connections, redactor_of
-from novaops.features.api.app.redact import Redactor
+from novaops.features.api.app.connections import Connections
 from novaops.features.api.knowledge import base as bases
 from novaops.features.api.knowledge import prompt, store
 from novaops.features.api.knowledge.ask import BaseRef
@@ -24,6 +23,7 @@ from novaops.features.api.llm.chat import ChatClient
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.protocol import ChatRequest, Delta, Finished, Message, Parameters, Passage, Usage
 from novaops.features.api.llm.protocol import Event as ApiEvent
+from novaops.features.api.llm.redact import Redactor
 from novaops.features.api.remote import stores
 from novaops.features.api.remote.embeddings import Embeddings
 
@@ -33,6 +33,9 @@ _PARAMETERS = TypeAdapter(Parameters)
 class LiveBackend:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+
+    def redactor(self) -> Redactor:
+        return self._connections.redactor()
 
     def providers(self) -> Sequence[ProviderChoice]:
         return self._connections.providers()
@@ -69,7 +72,7 @@ class LiveBackend:
             knowledge = (_at(question.choice, ref),) if ref.provider and not look_up else ()
             request = ChatRequest(messages, question.model or access.model, parameters, context=context, knowledge=knowledge)
             with closing(ChatClient(http).chat(request)) as events:
-                yield from _shown(events, redactor_of(access))
+                yield from _shown(events)
 
     @contextmanager
     def _look_up(self, choice: Choice, ref: BaseRef, http: Http) -> Iterator[Callable[[str], Iterable[Passage]] | None]:
@@ -140,8 +143,8 @@ def _parameters(question: Question) -> Parameters:
         raise UsageError(f"the value of {error.errors()[0]['loc'][0]} cannot be used", fix=fix) from None
 
 
-def _shown(events: Iterator[ApiEvent], redactor: Redactor) -> Generator[Event]:
-    """The events of the first answer, without secrets. Passages that come together are shown together."""
+def _shown(events: Iterator[ApiEvent]) -> Generator[Event]:
+    """The events of the answer. Passages that come together are shown together."""
     passages: list[Passage] = []
     for event in events:
         if isinstance(event, Passage):
@@ -151,11 +154,8 @@ def _shown(events: Iterator[ApiEvent], redactor: Redactor) -> Generator[Event]:
             yield Passages(passages)
             passages = []
         if isinstance(event, Delta):
-            if text := event.text if event.reasoning else redactor.feed(event.text):
-                yield backend.Text(redactor.text(text), event.reasoning)
+            yield backend.Text(event.text, event.reasoning)
         elif isinstance(event, Usage):
             yield backend.Used(event.prompt_tokens, event.answer_tokens)
         elif isinstance(event, Finished):
-            if rest := redactor.end():
-                yield backend.Text(rest)
             yield backend.Ended(event.reason)

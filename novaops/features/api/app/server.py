@@ -85,6 +85,18 @@ class Page:
         self.chosen = chosen
         self.uploads = Uploads(backend)
 
+    def _json(self, value: Any, status: int = HTTPStatus.OK) -> JSONResponse:
+        return JSONResponse(self._shown(value), status)
+
+    def _shown(self, value: Any) -> Any:
+        """Whatever goes to the page has no key in it, wherever it comes from."""
+        return self.backend.redactor().document(value)
+
+    async def sentence(self, request: Request, error: Exception) -> Response:
+        del request
+        assert isinstance(error, NovaopsError)
+        return self._json({"error": document(error)}, HTTPStatus.BAD_REQUEST if isinstance(error, UsageError) else HTTPStatus.BAD_GATEWAY)
+
     async def state(self, request: Request) -> Response:
         """All that the page shows at its beginning."""
         del request
@@ -99,21 +111,21 @@ class Page:
                 "largest": known.largest(),
             }
 
-        return JSONResponse(await run_in_threadpool(collect))
+        return self._json(await run_in_threadpool(collect))
 
     async def check(self, request: Request) -> Response:
         choice = (await _body(request, ChoiceBody)).choice()
-        return JSONResponse({"ms": round(await run_in_threadpool(self.backend.check, choice))})
+        return self._json({"ms": round(await run_in_threadpool(self.backend.check, choice))})
 
     async def models(self, request: Request) -> Response:
         choice = (await _body(request, ChoiceBody)).choice()
-        return JSONResponse({"models": list(await run_in_threadpool(self.backend.models, choice))})
+        return self._json({"models": list(await run_in_threadpool(self.backend.models, choice))})
 
     async def answer(self, request: Request) -> Response:
         question = (await _body(request, QuestionBody)).question()
 
         async def stream() -> AsyncIterator[str]:
-            async with aclosing(answering.lines(partial(self.backend.answer, question))) as found:
+            async with aclosing(answering.lines(partial(self.backend.answer, question), self._shown)) as found:
                 async for line in found:
                     yield line
 
@@ -121,21 +133,21 @@ class Page:
 
     async def bases(self, request: Request) -> Response:
         del request
-        return JSONResponse({"bases": list(await run_in_threadpool(self.backend.bases))})
+        return self._json({"bases": list(await run_in_threadpool(self.backend.bases))})
 
     async def provider_bases(self, request: Request) -> Response:
         choice = (await _body(request, ChoiceBody)).choice()
-        return JSONResponse({"bases": [asdict(each) for each in await run_in_threadpool(self.backend.provider_bases, choice)]})
+        return self._json({"bases": [asdict(each) for each in await run_in_threadpool(self.backend.provider_bases, choice)]})
 
     async def provider_files(self, request: Request) -> Response:
         asked = await _body(request, ProviderBaseBody)
         found = await run_in_threadpool(self.backend.provider_files, asked.choice(), asked.base)
-        return JSONResponse({"documents": [asdict(each) for each in found]})
+        return self._json({"documents": [asdict(each) for each in found]})
 
     async def create(self, request: Request) -> Response:
         name = (await _body(request, BaseBody)).name.strip()
         await run_in_threadpool(self.backend.create, name)
-        return JSONResponse({"name": name}, HTTPStatus.CREATED)
+        return self._json({"name": name}, HTTPStatus.CREATED)
 
     async def delete(self, request: Request) -> Response:
         base = request.path_params["base"]
@@ -150,14 +162,14 @@ class Page:
         names = {each["name"] for each in waiting}
         ready = await run_in_threadpool(self.backend.documents, base)
         found = [{"name": each.name, "state": "ready", "passages": each.passages} for each in ready if each.name not in names]
-        return JSONResponse({"documents": found + waiting})
+        return self._json({"documents": found + waiting})
 
     async def add(self, request: Request) -> Response:
         base, name = request.path_params["base"], request.path_params["name"]
         if base not in await run_in_threadpool(self.backend.bases):
             raise UsageError(f"there is no knowledge base {base}", fix="make it first")
         await self.uploads.receive(base, name, request.stream())
-        return JSONResponse({"name": name}, HTTPStatus.ACCEPTED)
+        return self._json({"name": name}, HTTPStatus.ACCEPTED)
 
     async def remove(self, request: Request) -> Response:
         base, name = request.path_params["base"], request.path_params["name"]
@@ -194,7 +206,7 @@ def application(backend: Backend, session: Session, chosen: Choice, tell: Callab
     return Starlette(
         routes=[*files, *(Route(path, endpoint, methods=[method]) for method, path, endpoint in table)],
         middleware=[Middleware(SecurityHeaders, tell=tell), Middleware(OnlyTheUser, session=session)],
-        exception_handlers={NovaopsError: _sentence, HTTPException: _no_such_thing, ClientDisconnect: _gone},
+        exception_handlers={NovaopsError: page.sentence, HTTPException: _no_such_thing, ClientDisconnect: _gone},
         lifespan=lifespan,
     )
 
@@ -222,12 +234,6 @@ async def _body(request: Request, form: type[Body]) -> Body:
 
 def _upload(upload: Upload) -> dict[str, Any]:
     return {"name": upload.name, "state": upload.state, "passages": 0, "error": upload.error and document(upload.error)}
-
-
-async def _sentence(request: Request, error: Exception) -> Response:
-    del request
-    assert isinstance(error, NovaopsError)
-    return refusal(error, HTTPStatus.BAD_REQUEST if isinstance(error, UsageError) else HTTPStatus.BAD_GATEWAY)
 
 
 async def _no_such_thing(request: Request, error: Exception) -> Response:

@@ -16,6 +16,7 @@ from novaops.features.api.llm.openai import OpenAi
 from novaops.features.api.llm.parameters import merged, parameters
 from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Client, Credential, Delta, Event, Finished
 from novaops.features.api.llm.reading import objects, text
+from novaops.features.api.llm.redact import hidden
 from novaops.features.api.llm.responses import Responses
 from novaops.features.api.llm.route import Route
 from novaops.features.api.llm.sensenova import SenseNova
@@ -25,6 +26,8 @@ from novaops.providers.loader import Chat, Provider
 
 FORMS: dict[str, Form] = {"openai": OpenAi(), "anthropic": Anthropic(), "sensenova": SenseNova(), "responses": Responses()}
 """By the word of a provider's file."""
+_SHOWN = 80
+"""Characters of an answer that are shown where it is none."""
 
 
 def body(request: ChatRequest, provider: Provider, name: str) -> dict[str, Any]:
@@ -58,7 +61,7 @@ class ChatClient:
 
     def chat(self, request: ChatRequest) -> Generator[Event]:
         asked, form = self.check(request), self._form(request)
-        return self._streamed(form, asked) if request.stream else self._whole(form, asked)
+        return hidden(self._streamed(form, asked) if request.stream else self._whole(form, asked), self.http.redactor)
 
     def check(self, request: ChatRequest) -> dict[str, Any]:
         """The body of the request; nothing is sent. See `body`."""
@@ -103,17 +106,21 @@ class ChatClient:
         try:
             return list(form.events(document))
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
-            raise failure.cut(self.http.name, f"It is not in the form of its API: {json.dumps(document)[:80]}") from None
+            raise failure.cut(self.http.name, f"It is not in the form of its API: {self._begin(json.dumps(document))}") from None
 
     def _document(self, event: ServerEvent) -> dict[str, Any]:
         try:
             document = json.loads(event.data)
         except (ValueError, RecursionError):
-            raise failure.cut(self.http.name, f"An event of the stream is no JSON: {event.data[:80]!r}") from None
+            raise failure.cut(self.http.name, f"An event of the stream is no JSON: {self._begin(event.data)!r}") from None
         if not isinstance(document, dict):
-            raise failure.cut(self.http.name, f"An event of the stream is no JSON object: {event.data[:80]!r}")
+            raise failure.cut(self.http.name, f"An event of the stream is no JSON object: {self._begin(event.data)!r}")
         self._refuse_error(document)
         return document
+
+    def _begin(self, said: str) -> str:
+        """What an error shows of it: with half of a secret at the end nobody would know it as one."""
+        return self.http.redactor().text(said)[:_SHOWN]
 
     def _refuse_error(self, document: Any) -> None:
         """Raises ApiFailed where the answer with success, or an event in its middle, is an error."""

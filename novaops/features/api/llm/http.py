@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -16,6 +17,7 @@ import httpx2
 from novaops.errors import Unreachable
 from novaops.features.api.llm import failure, sse
 from novaops.features.api.llm.protocol import ApiFailed, Credential, KeyPair
+from novaops.features.api.llm.redact import Redactor, secrets_of
 from novaops.features.api.llm.route import Route, is_local
 from novaops.features.api.llm.token import token
 from novaops.formats import names
@@ -31,11 +33,14 @@ PATIENCE = 30.0
 _ASKED_TO_WAIT = frozenset({429, 503})
 _ERROR_BYTES = 65_536
 _OK = range(200, 300)
+_TOKENS = 32
+"""So many signed tokens are remembered, of requests that may still be answered."""
 
 
 class Http:
     """A client of one provider. Paths are below that of an endpoint, the first one unless said otherwise: `/models`.
 
+    Documents and errors have no secret of the request in them, also where the API sends one back.
     All methods raise ApiFailed where the API does not answer with success, and Unreachable where it cannot be reached.
     """
 
@@ -53,6 +58,8 @@ class Http:
         self.route = route
         self.provider = route.provider
         self._credential = credential if route.sends_key else None
+        self._secrets = secrets_of(self._credential, route)
+        self._tokens: deque[str] = deque(maxlen=_TOKENS)
         self._tell = tell
         self._silence = timeout or SILENCE
         self._connect = min(CONNECT, self._silence)
@@ -73,6 +80,10 @@ class Http:
     def close(self) -> None:
         self._client.close()
 
+    def redactor(self) -> Redactor:
+        """Takes out what the requests have shown of who asks. For what comes in pieces."""
+        return Redactor([*self._secrets, *self._tokens])
+
     def document(self, method: str, below: str, **request: Any) -> Any:
         """The JSON that is answered; None for an empty answer. `request` is as in `open`."""
         with self.open(method, below, **request) as response:
@@ -80,8 +91,9 @@ class Http:
         if not text:
             return None
         try:
-            return jsonlib.loads(text)
+            return self.redactor().document(jsonlib.loads(text))
         except (ValueError, RecursionError):
+            text = self.redactor().text(text)
             error = failure.refused(self._asked(response, ""), response.status_code, _plain(response.headers), text, time.time())
             what = error.what if "web page" in error.what else f"{self.name} answers with what is no JSON: {text[:80]!r}"
             raise ApiFailed(what, fix=error.fix, status=response.status_code) from None
@@ -145,6 +157,8 @@ class Http:
     def _credentials(self) -> dict[str, str]:
         form, given = self.provider.key, self._credential
         key = token(given, time.time()) if isinstance(given, KeyPair) else given.reveal() if given else ""
+        if isinstance(given, KeyPair):
+            self._tokens.append(key)
         of_site = {name: secret.reveal() for name, secret in self.route.headers.items()}
         return {**({form.header: form.value(key)} if key else {}), **of_site}
 
@@ -183,8 +197,11 @@ class Http:
                 body += chunk
                 if len(body) > _ERROR_BYTES:
                     break
-        text = body.decode("utf-8", "replace")
-        return failure.refused(self._asked(response, model), response.status_code, _plain(response.headers), text, time.time())
+        redactor = self.redactor()
+        text = redactor.text(body.decode("utf-8", "replace"))
+        error = failure.refused(self._asked(response, model), response.status_code, _plain(response.headers), text, time.time())
+        redactor.error(error)
+        return error
 
     def _asked(self, response: httpx2.Response, model: str) -> failure.Asked:
         asked = failure.Asked(self.name, response.request.url.path, model, self._credential)

@@ -100,6 +100,31 @@ def test_no_key_reaches_the_page(user: Client, api: LlmApi) -> None:
         assert not [found for found in answers if secret in found]
 
 
+def test_no_key_reaches_the_page_in_pieces_of_thoughts(user: Client, api: LlmApi) -> None:
+    pieces = [json.dumps({"choices": [{"index": 0, "delta": {"reasoning": piece}}]}) for piece in ("key ", KEY[:5], KEY[5:])]
+    end = json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": KEY}]})
+    api.chunks = [f"data: {each}\n\n".encode() for each in (*pieces, end)]
+    lines = answer(user)
+    assert said(lines) == "key [secret]"
+    assert KEY not in json.dumps(lines)
+
+
+def test_no_key_reaches_the_page_from_this_machine(user: Client) -> None:
+    """Of a base of one's own: its name, the names of its documents, what was wrong with one, and their text."""
+    name = f"b-{KEY}"
+    shown = user("POST", "/api/bases", json.dumps({"name": name})).body
+    for file, text in ((f"{KEY}.md", f"Button\n\nIt is {KEY}."), (f"{KEY}.json", "{")):
+        shown += user("PUT", f"/api/bases/{name}/documents/{file}", text, Content_Type="application/octet-stream").body
+    while "receiving" in (found := user("GET", f"/api/bases/{name}/documents").body) or "reading" in found:
+        pass
+    shown += found + user("GET", "/api/state").body + user("GET", "/api/bases").body
+    lines = answer(user, "button?", base=name)
+    assert [each["text"] for each in lines[0]["passages"]] == ["Button\n\nIt is [secret]."]
+    shown += json.dumps(lines) + user("POST", "/api/bases", json.dumps({"name": name})).body
+    assert shown.count("[secret]") > 8
+    assert KEY not in shown
+
+
 def test_only_what_the_page_offers_can_be_chosen(connections: Connections) -> None:
     for choice in (Choice("openai", "root@192.0.2.1"), Choice("../../etc", "direct"), Choice("openai", "proxy:canada/other")):
         with pytest.raises(UsageError, match="there is no route"):
@@ -213,3 +238,19 @@ def test_a_base_at_a_provider_is_listed_and_asked(provider: tuple[Client, Stand]
     assert "the knowledge base sensenova/s1 is not at openai" in wrong[-1]["what"]
     there.missing = True
     assert json.loads(user("POST", "/api/provider-bases", json.dumps(at)).body) == {"bases": []}
+
+
+@pytest.mark.parametrize("searches", [True, False])
+def test_no_key_reaches_the_page_from_a_base_at_a_provider(provider: tuple[Client, Stand], tmp_path: Path, searches: bool) -> None:  # noqa: FBT001 - a case
+    user, there = provider
+    if not searches:
+        file = tmp_path / "providers/openai.yaml"
+        file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "ask": None}))
+    there.files["file-1"] = Kept("file-1", f"{STAND_KEY}.txt", content=f"ALM-1 is {STAND_KEY}".encode())
+    there.bases["vs_1"] = Kept("vs_1", STAND_KEY, files={"file-1": 9})
+    at = {"provider": "openai", "via": "direct"}
+    shown = user("POST", "/api/provider-bases", json.dumps(at)).body
+    shown += user("POST", "/api/provider-files", json.dumps({**at, "base": "openai/vs_1"})).body
+    shown += json.dumps(answer(user, "ALM-1?", **at, base="openai/vs_1"))
+    assert shown.count("[secret]") >= 3
+    assert STAND_KEY not in shown

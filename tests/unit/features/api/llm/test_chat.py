@@ -215,6 +215,53 @@ def test_streams_that_are_not(chunks: list[bytes], api: LlmApi, connect: Connect
     assert answer.text == ("a" if chunks else "")
 
 
+ECHO = f"your key is {KEY}, is it?"
+SPLIT = (ECHO[:20], ECHO[20:25], ECHO[25:])
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [*(event(content=piece) for piece in SPLIT), END],
+        [*(event(reasoning=piece) for piece in SPLIT), END],
+        [event(content=ECHO).replace(b"sk-", b"\\u0073k-"), END.replace(b"stop", KEY.encode())],
+        [event(content="a"), b"data: " + b"x" * 70 + KEY.encode() + b"\n\n"],
+        [event(content="a"), f'data: {{"choices": "{KEY}"}}\n\n'.encode()],
+        [event(content="a"), json.dumps({"error": {"message": ECHO}}).replace("sk-", "\\u0073k-").join(("data: ", "\n\n")).encode()],
+    ],
+    ids=["text", "reasoning", "escaped", "cut-key", "no-choices", "error"],
+)
+def test_no_key_comes_back(chunks: list[bytes], api: LlmApi, connect: Connect) -> None:
+    """Whatever the API says, in pieces or in an error: it is for a terminal, a file or a page."""
+    api.chunks = chunks
+    answer, said = Answer(), ""
+    try:
+        deque(map(answer.add, connect().chat(ASKED)))
+    except ApiFailed as error:
+        said = f"{error.what} {error.why} {error.fix}"
+    shown = f"{answer.text} {answer.reasoning} {answer.reasons} {said}"
+    assert KEY not in shown
+    assert KEY[:6] not in shown
+
+
+def test_no_key_comes_back_in_a_document(api: LlmApi, connect: Connect) -> None:
+    api.models = ["model-a", f"model-{KEY}"]
+    assert connect().models() == ["model-[secret]", "model-a"]
+    api.answers = [(401, {}, json.dumps({"error": {"message": ECHO}}).encode()), (200, {}, b"x" * 70 + KEY.encode())]
+    for _ in range(2):
+        with pytest.raises(ApiFailed) as failed:
+            connect().models()
+        assert KEY[:6] not in str(failed.value)
+    pair = connect("sensenova", KeyPair("ak", Secret("sk-secret")))
+    assert pair.models()
+    token = (api.requests[-1].header("Authorization") or "").removeprefix("Bearer ")
+    api.models = [token, "sk-secret"]
+    assert pair.models() == ["[secret]", "[secret]"]
+    site = Route(load("openai"), "proxy:canada/openai", api.url, {"Authorization": Secret("Basic bm92YTp4")}, sends_key=False)
+    api.models = ["bm92YTp4"]
+    assert connect(route=site).models() == ["[secret]"]
+
+
 def test_a_connection_that_is_cut(api: LlmApi, connect: Connect) -> None:
     api.behaviour.cut = "chunked"
     with pytest.raises(ApiFailed, match=CUT) as failed:
