@@ -139,7 +139,7 @@ def _added_here(options: Options, _: str, name: str, files: Sequence[Path], api:
     with embedder_of(options, base.describe(name).embeddings, api.via) as embedder:
         for path in files:
             added = base.add_document(name, path, embedder=embedder)
-            count = f"{added.passages} passage{'s' if added.passages != 1 else ''}" if added.status == "changed" else ""
+            count = f"{added.passages} passage{'s' if added.passages != 1 else ''}" if added.passages else ""
             yield added.document, added.status, count, added.notes
 
 

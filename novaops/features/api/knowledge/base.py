@@ -45,7 +45,7 @@ class Added:
 
     document: str
     status: str
-    """"changed", or "unchanged" where the very same file is there."""
+    """"changed", or "unchanged" where the very same file is there and no other of its name was."""
     passages: int
     notes: Sequence[str] = ()
 
@@ -90,8 +90,9 @@ def add_document(
             raise UsageError(f"the knowledge base {name} has vectors, and its model was not given")
         tell("reading")
         document = read_document(path, limits)
-        if there := _same(connection, document):
-            return there
+        with connection:
+            if there := _same(connection, document):
+                return there
         passages = list(split(document.parts))
         packed = _vectors(embedder, passages, tell)
         tell("storing")
@@ -113,11 +114,16 @@ def remove_document(name: str, document: str) -> None:
 
 
 def _same(connection: sqlite3.Connection, document: Document) -> Added | None:
-    """How it ended, where the very same file is there."""
+    """How it ended, where the very same file is there. Under another name, too: an older one of this name is then taken out."""
     found = connection.execute("SELECT name FROM documents WHERE digest = ?", (document.digest,)).fetchone()
     if found is None:
         return None
-    return Added(document.name, "unchanged", 0, [] if found[0] == document.name else [f"the same file is there as {found[0]}"])
+    if found[0] == document.name:
+        return Added(document.name, "unchanged", 0)
+    note = f"the same file is there as {found[0]}"
+    if _delete(connection, document.name):
+        return Added(document.name, "changed", 0, [f"{note}; what {document.name} was before is taken out"])
+    return Added(document.name, "unchanged", 0, [note])
 
 
 def _vectors(embedder: Embedder | None, passages: Sequence[Part], tell: Callable[[str], None]) -> Sequence[bytes | None]:

@@ -69,6 +69,38 @@ def test_the_same_file_again_changes_nothing_and_a_new_one_of_its_name_replaces_
     assert [passage.text for passage in search("b", "fan")] == ["replace the fan"]
 
 
+def entries(name: str) -> list[tuple[str, str]]:
+    return [(passage.document, passage.text) for passage in search(name, "ALM-1")]
+
+
+def test_a_document_that_comes_to_be_equal_to_another_one_leaves_nothing_old(tmp_path: Path) -> None:
+    base.create("b")
+    first, second = write(tmp_path, "a.json", {"ALM-1": "class new"}), write(tmp_path, "b.json", {"ALM-1": "class OLD"})
+    for file in (first, second):
+        assert base.add_document("b", file).status == "changed"
+    write(tmp_path, "b.json", {"ALM-1": "class new"})
+    added = base.add_document("b", second)
+    assert (added.status, added.passages) == ("changed", 0)
+    assert added.notes == ["the same file is there as a.json; what b.json was before is taken out"]
+    assert entries("b") == [("a.json", "ALM-1\nclass new")]
+    assert base.add_document("b", second).status == "unchanged"
+    assert [document.name for document in base.list_documents("b")] == ["a.json"]
+
+
+def test_another_process_adds_an_equal_document_meanwhile(tmp_path: Path) -> None:
+    base.create("b")
+    first, second = write(tmp_path, "a.json", {"ALM-1": "class new"}), write(tmp_path, "b.json", {"ALM-1": "class OLD"})
+    base.add_document("b", second)
+    write(tmp_path, "b.json", {"ALM-1": "class new"})
+
+    def other(doing: str) -> None:
+        if doing == "storing":
+            base.add_document("b", first)
+
+    assert base.add_document("b", second, tell=other).status == "changed"
+    assert entries("b") == [("a.json", "ALM-1\nclass new")]
+
+
 MANUAL = [
     ["Optical alarms", "Loss of signal on an optical interface is an access fault when the customer side is affected.",
      "Interface down after loss of signal on an optical interface: access fault, class A, see customer power."],
