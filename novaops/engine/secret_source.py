@@ -80,7 +80,7 @@ def resolve(reference: str) -> Secret:
     if kind == "file":
         try:
             return Secret(Path(rest).expanduser().read_text("utf-8-sig").removesuffix("\n"))
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, UnicodeDecodeError, RuntimeError) as error:
             raise UsageError(f"cannot read the secret in {rest}", why=str(error)) from None
     if kind == "cmd":
         return Secret(_output(rest).removesuffix("\n"))

@@ -94,6 +94,15 @@ def test_a_question(api: LlmApi, tmp_path: Path, chat: Chat) -> None:
     assert (asked["top_p"], asked["stream"]) == (0.5, True)
 
 
+@pytest.mark.parametrize("text", ["@alice says hi", "@facts.txt", "@"])
+def test_a_question_is_no_file(text: str, api: LlmApi, tmp_path: Path, chat: Chat) -> None:
+    provider(tmp_path, api, "127.0.0.1", tls="off")
+    (tmp_path / "inventory.yaml").write_text("hosts: {}\napi: {provider: mine}\n")
+    (tmp_path / "facts.txt").write_text("The sky is green.")
+    assert chat(text).code == 0
+    assert api.asked[0]["messages"] == [{"role": "user", "content": text}]
+
+
 def test_for_a_machine(api: LlmApi, tmp_path: Path, chat: Chat) -> None:
     provider(tmp_path, api, "127.0.0.1", tls="off")
     (tmp_path / "inventory.yaml").write_text("hosts: {}\n")
@@ -122,6 +131,9 @@ def test_a_model_that_says_the_key(more: list[str], api: LlmApi, tmp_path: Path,
         ([], "there is no question"),
         (["-"], "standard input is empty"),
         (["hi", "--context", "@nothing"], "nothing cannot be read"),
+        (["hi", "--system", "@nothing"], "nothing cannot be read"),
+        (["hi", "--context", "@~nobody-of-that-name/a"], "~nobody-of-that-name/a cannot be read"),
+        (["hi", "--context", "@"], "@ cannot be read"),
         (["hi", "--seed", "1"], "mine has no parameter for --seed"),
         (["hi", "--temperature", "warm"], "'--temperature'"),
         (["hi", "--via", "nowhere"], "has no host or group nowhere"),

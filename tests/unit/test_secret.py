@@ -140,6 +140,7 @@ def test_it_comes_from_a_command() -> None:
     [
         ("env:NOVAOPS_NOT_SET", "the environment variable NOVAOPS_NOT_SET is not set"),
         ("file:/nonexistent/password", "cannot read the secret in /nonexistent/password"),
+        ("file:~nobody-of-that-name/password", "cannot read the secret in ~nobody-of-that-name/password"),
         ("cmd:echo oh no >&2; exit 3", "the command for a secret failed: echo oh no >&2; exit 3"),
         (HIDDEN, "a secret was written in plain text"),
         (f"{HIDDEN}:x", "a secret was written in plain text"),

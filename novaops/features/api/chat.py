@@ -126,23 +126,23 @@ def _question() -> str | None:
     return None if text in {"/exit", "/quit"} else text
 
 
-def text_of(word: str) -> str:
-    """A text of a command line: itself, @FILE for what is in a file, - for standard input. Raises UsageError."""
+def text_of(word: str, *, file: bool = False) -> str:
+    """A text of a command line: itself, - for standard input, and where `file` says so @FILE for what is in it. Raises UsageError."""
+    from_file = file and word.startswith("@")
+    named = "standard input" if word == "-" else word[1:] or word if from_file else "what was typed"
     try:
         if word == "-":
             text = sys.stdin.buffer.read().decode("utf-8-sig")
-        elif word.startswith("@"):
+        elif from_file:
             text = Path(word[1:]).expanduser().read_text("utf-8-sig")
         else:
             text = word.encode().decode()
     except UnicodeError as error:
-        raise UsageError(f"{_named(word)} is no text in UTF-8", why=str(error)) from None
+        raise UsageError(f"{named} is no text in UTF-8", why=str(error)) from None
     except OSError as error:
-        raise UsageError(f"{_named(word)} cannot be read", why=error.strerror or str(error)) from None
+        raise UsageError(f"{named} cannot be read", why=error.strerror or str(error)) from None
+    except RuntimeError as error:  # ~NAME of nobody
+        raise UsageError(f"{named} cannot be read", why=str(error)) from None
     if not text.strip():
-        raise UsageError(f"{_named(word)} is empty", fix="nothing was sent")
+        raise UsageError(f"{named} is empty", fix="nothing was sent")
     return text
-
-
-def _named(word: str) -> str:
-    return "standard input" if word == "-" else word[1:] if word.startswith("@") else "what was typed"

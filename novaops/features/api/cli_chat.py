@@ -74,7 +74,7 @@ def chat(
 
     if text is None and (options.json or not sys.stdin.isatty()):
         raise UsageError("there is no question", fix="novaops api chat TEXT, or - to read it from standard input")
-    system = [Message("system", text_of(content.system))] if content.system else []
+    system = [Message("system", text_of(content.system, file=True))] if content.system else []
     question = [Message("user", text_of(text))] if text else []
     access = choose(options, api)
     searched, ids = _bases(content.knowledge or (), access)
@@ -83,7 +83,7 @@ def chat(
         content.model or access.model or access.route.provider.model,
         Parameters(**parameters.given()),
         not no_stream,
-        text_of(content.background) if content.background else "",
+        text_of(content.background, file=True) if content.background else "",
         ids,
         web_search=web_search,
     )

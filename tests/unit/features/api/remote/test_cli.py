@@ -72,8 +72,9 @@ def test_the_life_of_a_base_of_ones_own(novaops: Call, tmp_path: Path) -> None:
     assert novaops("knowledge", "search", "b", "挂载")[1] == "[1] a.txt, line 1  (by text)\n    请先挂载数据盘\n"
     assert novaops("knowledge", "search", "b", '"* OR')[::2] == (0, "Nothing fits.\n")
     assert document(novaops("knowledge", "ls", "b", "--json"))["documents"][0]["name"] == "a.txt"
-    code, _, said = novaops("ask", "b", "zebra")
-    assert (code, "b holds nothing that fits the question" in said) == (2, True)
+    for text in ("zebra", "@zebra"):
+        code, _, said = novaops("ask", "b", text)
+        assert (code, "b holds nothing that fits the question" in said) == (2, True)
     assert novaops("knowledge", "rm", "b")[0] == 2
     assert novaops("knowledge", "rm", "b", "a.txt", "--whole")[0] == 2
     assert novaops("knowledge", "rm", "b", "a.txt")[1] == "~ a.txt  changed  deleted\n"
