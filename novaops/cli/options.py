@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 PARALLEL = 16
 TIMEOUT = 30.0
+_LONGEST = 86_400
+"""Seconds: a day."""
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
 
@@ -245,7 +248,9 @@ def _global_parameters() -> dict[str, inspect.Parameter]:
         "timeout": (
             Annotated[
                 float | None,
-                typer.Option("--timeout", min=0.1, help=f"Seconds a host may be silent [default: {TIMEOUT:g}].", rich_help_panel=panel),
+                typer.Option(
+                    "--timeout", min=0.1, max=_LONGEST, help=f"Seconds a host may be silent [default: {TIMEOUT:g}].", rich_help_panel=panel
+                ),
             ],
             None,
         ),
@@ -312,8 +317,14 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., i
 
         def call(context: typer.Context, **values: Any) -> None:
             options = Options(**{name: context.params[name] for name in GLOBAL_OPTIONS}).over(context.find_root().obj)
+            said = {**vars(options), **values}
             whole = {name: group(**{one.name: values.pop(one.name) for one in members[name]}) for name, group in groups.items()}
-            raise typer.Exit(guarded(options, functools.partial(function, options, **values, **whole)))
+
+            def work() -> int | None:
+                refuse_endless(said)
+                return function(options, **values, **whole)
+
+            raise typer.Exit(guarded(options, work))
 
         call.__doc__ = function.__doc__
         call.__name__ = function.__name__
@@ -327,6 +338,13 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., i
         return function
 
     return decorate
+
+
+def refuse_endless(said: Mapping[str, Any]) -> None:
+    """Raises UsageError for a number of an option that is none to count with. What has no upper bound takes inf."""
+    for name, value in said.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{name.replace('_', '-')} {value} is no finite number", fix="say a number, or leave it out")
 
 
 def guarded(options: Options, work: Callable[[], int | None]) -> int:

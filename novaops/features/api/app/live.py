@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -138,9 +139,12 @@ def _parameters(question: Question) -> Parameters:
     if unknown := set(question.parameters) - {each.name for each in fields(Parameters)}:
         raise UsageError(f"there is no parameter {min(unknown)}", fix=fix)
     try:
-        return _PARAMETERS.validate_python(dict(question.parameters))
+        found = _PARAMETERS.validate_python(dict(question.parameters))
     except ValidationError as error:
         raise UsageError(f"the value of {error.errors()[0]['loc'][0]} cannot be used", fix=fix) from None
+    if endless := [name for name, value in vars(found).items() if isinstance(value, float) and not math.isfinite(value)]:
+        raise UsageError(f"the value of {endless[0]} cannot be used", fix=fix)
+    return found
 
 
 def _shown(events: Iterator[ApiEvent]) -> Generator[Event]:

@@ -13,6 +13,7 @@ from novaops.formats.nginx_conf import NginxConf
 from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.secret import Secret
+from novaops.shell import lines_of
 
 _OPENS = "--auth off says that it is to be open"
 
@@ -80,7 +81,7 @@ class AccessKept(Resource):
             return
         file, line = self.unnamed
         who = line.reveal().rpartition(" ")[2]
-        there = [each for each in _text(facts, file).splitlines() if each.rpartition(" ")[2] == who]
+        there = [each for each in lines_of(_text(facts, file)) if each.rpartition(" ")[2] == who]
         client = who.strip('";')
         if client not in self.without and any(each != line.reveal() for each in there):
             yield Refused(

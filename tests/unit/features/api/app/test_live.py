@@ -184,7 +184,15 @@ def test_a_question_to_a_base_has_its_passages(user: Client, api: LlmApi, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("parameters", "words"), [({"max_tokens": 1.5}, "max_tokens"), ({"nothing": 1}, "no parameter nothing"), ({"n": 1.5}, "n")]
+    ("parameters", "words"),
+    [
+        ({"max_tokens": 1.5}, "max_tokens"),
+        ({"nothing": 1}, "no parameter nothing"),
+        ({"n": 1.5}, "n"),
+        ({"temperature": float("inf")}, "the value of temperature"),
+        ({"top_p": float("nan")}, "the value of top_p"),
+        ({"temperature": 10**400}, "the value of temperature"),
+    ],
 )
 def test_a_parameter_that_cannot_be_is_said(user: Client, api: LlmApi, parameters: dict[str, Any], words: str) -> None:
     (line,) = answer(user, parameters=parameters)
