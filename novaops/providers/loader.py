@@ -148,9 +148,9 @@ class Provider(StrictModel):
     stream: Stream | None = None
     chat: Chat = Chat()
     files: Files | None = Files()
-    """None: the API keeps no files."""
+    """None: novaops handles none there."""
     knowledge: Literal["openai", "sensenova"] | None = "openai"
-    """The form of its knowledge bases; None: it has none."""
+    """The form of its knowledge bases; None: novaops knows none there."""
     ask: Chat | None = None
     """How a question to one of its knowledge bases is asked where that is not as in `chat`."""
     start: str = Field(default="", max_length=200)

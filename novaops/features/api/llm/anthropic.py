@@ -23,7 +23,9 @@ class Anthropic:
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         if request.knowledge:
-            raise UsageError("this API has no knowledge bases that a chat can use", fix="novaops api ask does, with a base of your own")
+            raise UsageError(
+                "novaops knows no knowledge bases of this API that a chat can use", fix="novaops api ask does, with a base of your own"
+            )
         messages = with_context(request)
         system = "\n\n".join(message.text for message in messages if message.role == "system")
         said = [{"role": message.role, "content": message.text} for message in messages if message.role != "system"]

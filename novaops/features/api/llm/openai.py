@@ -17,7 +17,9 @@ class OpenAi:
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         if request.knowledge:
-            raise UsageError("this API has no knowledge bases that a chat can use", fix="novaops api ask does, with a base of your own")
+            raise UsageError(
+                "novaops knows no knowledge bases of this API that a chat can use", fix="novaops api ask does, with a base of your own"
+            )
         messages = [{"role": message.role, "content": message.text} for message in with_context(request)]
         return {"model": request.model, "messages": messages, "stream": request.stream}
 

@@ -12,7 +12,7 @@ from novaops.providers.loader import Chat
 
 
 def parameters(request: ChatRequest, chat: Chat, name: str) -> dict[str, Any]:
-    """The fields of the body by the API's own names. Raises UsageError for one that the API does not have."""
+    """The fields of the body by the API's own names. Raises UsageError for one that its file does not name."""
     fields: dict[str, Any] = {}
     known = {str(name): field for name, field in chat.parameters.items()}
     for ours, value in asdict(request.parameters).items():
@@ -24,7 +24,7 @@ def parameters(request: ChatRequest, chat: Chat, name: str) -> dict[str, Any]:
         fields = merged(fields, _nested(theirs, value))
     if request.web_search:
         if chat.web_search is None:
-            raise UsageError(f"{name} does not search the web by itself", fix="leave --web-search out, or take another --provider")
+            raise UsageError(f"novaops knows no way to let {name} search the web", fix="leave --web-search out, or take another --provider")
         fields = merged(fields, chat.web_search)
     if request.stream:
         fields = merged(fields, chat.usage)
@@ -50,8 +50,8 @@ def _no_parameter(ours: str, name: str, known: list[str]) -> UsageError:
     flag = flag_of(ours)
     has = ", ".join(map(flag_of, known)) or "none"
     return UsageError(
-        f"{name} has no parameter for {flag}",
-        why=f"It would be ignored there without a word. Its parameters are {has}.",
+        f"novaops knows no parameter of {name} for {flag}",
+        why=f"Most servers ignore what they do not know without a word. The parameters in its file are {has}.",
         fix=f"leave {flag} out; a server that has it gets a file in providers/ (docs/api.md)",
     )
 

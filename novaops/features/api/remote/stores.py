@@ -13,22 +13,24 @@ from novaops.providers.loader import Files
 
 _FILES: Mapping[str, Callable[[Http], FileStore]] = {"openai": OpenAiFiles, "sensenova": SenseNovaFiles}
 _BASES: Mapping[str, Callable[[Http], BaseStore]] = {"openai": VectorStores, "sensenova": SenseNovaBases}
-_OWN = "one of your own needs no provider: novaops api knowledge create NAME"
+_OWN = "a knowledge base of your own needs no provider: novaops api knowledge create NAME"
 
 
 def files(http: Http) -> tuple[FileStore, Files]:
-    """Raises UsageError where the provider has none."""
+    """Raises UsageError where the provider's file names none."""
     form = http.provider.files
     if form is None:
-        raise UsageError(f"{http.name} keeps no files", why="Its API has no way to upload one.", fix=f"a knowledge base is there: {_OWN}")
+        why = "Its file in providers/ names no form of files."
+        raise UsageError(f"novaops handles no files at {http.name}", why=why, fix=_OWN)
     return _FILES[form.form](http), form
 
 
 def bases(http: Http) -> BaseStore:
-    """Raises UsageError where the provider has none."""
+    """Raises UsageError where the provider's file names none."""
     form = http.provider.knowledge
     if form is None:
-        raise UsageError(f"{http.name} has no knowledge bases", fix=_OWN)
+        why = "Its file in providers/ names no form of knowledge bases."
+        raise UsageError(f"novaops knows no knowledge bases at {http.name}", why=why, fix=_OWN)
     return _BASES[form](http)
 
 
@@ -37,5 +39,6 @@ def scheme(form: Files, name: str, purpose: str, kind: str) -> str:
     word = form.purposes.get(f"{purpose}{kind}", form.purposes.get(purpose))
     if word is None:
         known = ", ".join(dict.fromkeys(each.partition(".")[0] for each in form.purposes))
-        raise UsageError(f"{name} takes no files for {purpose}", why=f"It takes them for {known}.", fix="--purpose says which")
+        why = f"Its file in providers/ names words for {known}."
+        raise UsageError(f"novaops sends {name} no files for {purpose}", why=why, fix="--purpose says which")
     return word

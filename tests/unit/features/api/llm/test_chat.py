@@ -106,16 +106,16 @@ def test_bodies(name: str, connect: Connect) -> None:
     request = ask(messages=messages, model="m", context="facts", parameters=Parameters(**given), **native)
     assert body(request, load(name), name) == {"model": "m", "stream": True, **BODIES[name]}
     for field in LACKS[name]:
-        with pytest.raises(UsageError, match=f"{name} has no parameter for {flag_of(field)}"):
+        with pytest.raises(UsageError, match=f"novaops knows no parameter of {name} for {flag_of(field)}"):
             connect(name).chat(ask(parameters=Parameters(**dict[str, Any]({field: 1}))))
 
 
 def test_what_a_provider_does_not_have(api: LlmApi, connect: Connect) -> None:
-    with pytest.raises(UsageError, match="mistral does not search the web"):
+    with pytest.raises(UsageError, match="novaops knows no way to let mistral search the web"):
         connect("mistral").chat(ask(web_search=True))
-    with pytest.raises(UsageError, match="no knowledge bases"):
+    with pytest.raises(UsageError, match="novaops knows no knowledge bases of this API"):
         connect("mistral").chat(ask(knowledge=("kb",)))
-    with pytest.raises(UsageError, match="no parameter for -n"):
+    with pytest.raises(UsageError, match="novaops knows no parameter of deepseek for -n"):
         connect("deepseek").chat(ask(parameters=Parameters(n=2)))
     unknown = Provider(endpoints=(Endpoint(host="127.0.0.1", port=api.port, path="", tls=False),), probe="/models")
     with pytest.raises(UsageError, match="which model"):
