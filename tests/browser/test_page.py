@@ -104,6 +104,21 @@ def test_another_tab_is_a_conversation_of_its_own(tab: Tab, backend: PageBackend
     assert "quick" not in tab.text("#log")
 
 
+def test_a_context_and_a_search_of_the_web(tab: Tab, backend: PageBackend) -> None:
+    tab.expected.append("/api/check")
+    tab.one("#side details summary").click()
+    tab.one("#context").send_keys("The sky is green.")
+    tab.one("#web-search").click()
+    tab.ask("one")
+    tab.answered()
+    assert (backend.questions[0].context, backend.questions[0].web_search) == ("The sky is green.", True)
+    tab.choose("#provider", "openai")
+    assert not tab.one("#web-search").is_displayed(), "this one does not search"
+    tab.ask("two")
+    tab.answered()
+    assert (backend.questions[1].context, backend.questions[1].web_search) == ("The sky is green.", False)
+
+
 def test_the_conversation_goes_on(tab: Tab, backend: PageBackend) -> None:
     tab.one("#side details summary").click()
     tab.one("#system").send_keys("Be short.")

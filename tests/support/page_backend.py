@@ -47,7 +47,8 @@ class PageBackend:
 
     def providers(self) -> Sequence[ProviderChoice]:
         routes = ("direct", "canada", "proxy:canada/openai")
-        local = ProviderChoice("local", usable=True, routes=routes, model="smollm2-135m", parameters=("temperature", "top_p", "max_tokens"))
+        parameters = ("temperature", "top_p", "max_tokens")
+        local = ProviderChoice("local", usable=True, routes=routes, model="smollm2-135m", parameters=parameters, web_search=True)
         return [local, ProviderChoice("openai", usable=False)]
 
     def kinds(self) -> Sequence[str]:

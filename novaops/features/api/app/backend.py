@@ -29,6 +29,8 @@ class ProviderChoice:
     """The one that is asked where the question names none."""
     parameters: Sequence[str] = ()
     """Those of Question.parameters that it has."""
+    web_search: bool = False
+    """Whether it can be asked to search the web."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,9 @@ class Question:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     base: str = ""
     """The knowledge base that the answer is to be based on."""
+    context: str = ""
+    """What else it is to be based on."""
+    web_search: bool = False
 
 
 @dataclass(frozen=True)

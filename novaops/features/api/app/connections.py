@@ -119,4 +119,11 @@ class Connections:
         except UsageError:
             return ProviderChoice(name, usable=False, routes=routes)
         known = access.route.provider
-        return ProviderChoice(name, usable=True, routes=routes, model=access.model or known.model, parameters=list(known.chat.parameters))
+        return ProviderChoice(
+            name,
+            usable=True,
+            routes=routes,
+            model=access.model or known.model,
+            parameters=list(known.chat.parameters),
+            web_search=known.chat.web_search is not None,
+        )

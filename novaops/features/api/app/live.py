@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -65,13 +65,14 @@ class LiveBackend:
         ref = BaseRef.parse(question.base)
         messages = tuple(Message(role, text) for role, text in question.messages)
         with self._connections.http(question.choice) as (access, http), self._look_up(question.choice, ref, http) as look_up:
-            context = ""
+            request = ChatRequest(messages, question.model or access.model, parameters, web_search=question.web_search)
+            given = [question.context]
             if look_up:
                 found = prompt.fitting(look_up(question.messages[-1][1]))
                 yield Passages(found)
-                context = prompt.context(found) if found else ""
+                given += [prompt.context(found)] if found else []
             knowledge = (_at(question.choice, ref),) if ref.provider and not look_up else ()
-            request = ChatRequest(messages, question.model or access.model, parameters, context=context, knowledge=knowledge)
+            request = replace(request, context="\n\n".join(filter(None, given)), knowledge=knowledge)
             with closing(ChatClient(http).chat(request)) as events:
                 yield from _shown(events)
 

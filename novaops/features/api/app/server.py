@@ -67,10 +67,12 @@ class QuestionBody(ChoiceBody):
     messages: list[MessageBody] = Field(min_length=1)
     parameters: dict[Short, float | int] = {}
     base: Short = ""
+    context: str = ""
+    web_search: bool = False
 
     def question(self) -> Question:
         messages = [(each.role, each.text) for each in self.messages]
-        return Question(self.choice(), self.model, messages, self.parameters, self.base)
+        return Question(self.choice(), self.model, messages, self.parameters, self.base, self.context, self.web_search)
 
 
 class BaseBody(StrictBody):

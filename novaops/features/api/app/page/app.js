@@ -153,6 +153,7 @@ function showParameters() {
       return make("label", {}, say(make("span"), name), input);
     }),
   );
+  $("web").hidden = !provider().web_search;
 }
 
 function parameters() {
@@ -569,7 +570,8 @@ async function ask(question) {
   $("log").scrollTop = $("log").scrollHeight;
   let stopped = false;
   try {
-    const body = { ...choice(), model: $("model").value.trim(), messages, parameters: parameters(), base };
+    const given = { context: $("context").value.trim(), web_search: provider().web_search && $("web-search").checked };
+    const body = { ...choice(), model: $("model").value.trim(), messages, parameters: parameters(), base, ...given };
     const answer = await request("POST", path("answer"), body, running.signal);
     for await (const event of events(answer)) turn.take(event);
     if (!turn.failed && !turn.ended) turn.fail({ what: t("cut"), why: t("cutWhy"), fix: t("cutFix") });

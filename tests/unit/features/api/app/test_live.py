@@ -183,6 +183,26 @@ def test_a_question_to_a_base_has_its_passages(user: Client, api: LlmApi, tmp_pa
     assert user("DELETE", "/api/bases/router").status == 204
 
 
+def test_a_question_takes_a_context_and_a_search_of_the_web(user: Client, api: LlmApi, connections: Connections) -> None:
+    found = {each.name: each.web_search for each in connections.providers()}
+    assert (found["local"], found["openai"]) == (False, False), "of one that cannot be asked nothing is offered"
+    assert said(answer(user, context="The sky is green.")) == "Hello, world"
+    assert api.asked[0]["messages"][0] == {"role": "system", "content": "Base the answer on this:\n\nThe sky is green."}
+    (line,) = answer(user, web_search=True)
+    assert "novaops knows no way to let local search the web" in line["what"]
+    assert len(api.asked) == 1
+
+
+def test_a_context_stands_before_the_passages_of_a_base(user: Client, api: LlmApi) -> None:
+    assert user("POST", "/api/bases", '{"name": "router"}').status == 201
+    assert user("PUT", "/api/bases/router/documents/m.md", "Hold the button.", Content_Type="application/octet-stream").status == 202
+    while "reading" in user("GET", "/api/bases/router/documents").body:
+        pass
+    answer(user, "Which button?", base="router", context="The sky is green.")
+    sent = api.asked[0]["messages"][0]["content"]
+    assert 0 < sent.index("The sky is green.") < sent.index("Hold the button.")
+
+
 @pytest.mark.parametrize(
     ("parameters", "words"),
     [
@@ -229,6 +249,7 @@ def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
 @pytest.mark.parametrize("searches", [True, False])
 def test_a_base_at_a_provider_is_listed_and_asked(provider: tuple[Client, Stand], tmp_path: Path, searches: bool) -> None:  # noqa: FBT001 - a case
     user, there = provider
+    assert json.loads(user("GET", "/api/state").body)["providers"][0]["web_search"] is True
     if not searches:
         file = tmp_path / "providers/openai.yaml"
         file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), "ask": None}))
