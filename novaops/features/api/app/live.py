@@ -111,7 +111,10 @@ class LiveBackend:
 
     def add(self, base: str, file: Path) -> None:
         with self._embedder(base) as embedder:
-            bases.add_document(base, file, embedder=embedder)
+            added = bases.add_document(base, file, embedder=embedder)
+        if added.other:
+            why = f"The same file is there as {added.other}."
+            raise UsageError(f"{added.document} is not put in a second time", why=why, fix="remove that one first, or leave it so")
 
     def remove(self, base: str, document: str) -> None:
         bases.remove_document(base, document)

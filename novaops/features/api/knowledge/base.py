@@ -48,6 +48,8 @@ class Added:
     """"changed", or "unchanged" where the very same file is there and no other of its name was."""
     passages: int
     notes: Sequence[str] = ()
+    other: str = ""
+    """The name under which the very same file is there."""
 
 
 def create(name: str, embeddings: str = "") -> None:
@@ -122,8 +124,8 @@ def _same(connection: sqlite3.Connection, document: Document) -> Added | None:
         return Added(document.name, "unchanged", 0)
     note = f"the same file is there as {found[0]}"
     if _delete(connection, document.name):
-        return Added(document.name, "changed", 0, [f"{note}; what {document.name} was before is taken out"])
-    return Added(document.name, "unchanged", 0, [note])
+        return Added(document.name, "changed", 0, [f"{note}; what {document.name} was before is taken out"], found[0])
+    return Added(document.name, "unchanged", 0, [note], found[0])
 
 
 def _vectors(embedder: Embedder | None, passages: Sequence[Part], tell: Callable[[str], None]) -> Sequence[bytes | None]:

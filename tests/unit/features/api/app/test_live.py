@@ -183,6 +183,17 @@ def test_a_question_to_a_base_has_its_passages(user: Client, api: LlmApi, tmp_pa
     assert user("DELETE", "/api/bases/router").status == 204
 
 
+def test_a_copy_of_a_document_is_not_lost_without_a_word(user: Client) -> None:
+    assert user("POST", "/api/bases", '{"name": "router"}').status == 201
+    for name in ("a.md", "b.md"):
+        user("PUT", f"/api/bases/router/documents/{name}", "Hold the button.", Content_Type="application/octet-stream")
+        while "reading" in (found := user("GET", "/api/bases/router/documents").body):
+            pass
+    first, second = json.loads(found)["documents"]
+    assert (first["name"], first["state"], second["name"], second["state"]) == ("a.md", "ready", "b.md", "failed")
+    assert second["error"]["why"] == "The same file is there as a.md."
+
+
 def test_a_question_takes_a_context_and_a_search_of_the_web(user: Client, api: LlmApi, connections: Connections) -> None:
     found = {each.name: each.web_search for each in connections.providers()}
     assert (found["local"], found["openai"]) == (False, False), "of one that cannot be asked nothing is offered"
