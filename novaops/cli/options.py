@@ -317,7 +317,7 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., i
 
         def call(context: typer.Context, **values: Any) -> None:
             options = Options(**{name: context.params[name] for name in GLOBAL_OPTIONS}).over(context.find_root().obj)
-            said = {**vars(options), **values}
+            said = dict(values)
             whole = {name: group(**{one.name: values.pop(one.name) for one in members[name]}) for name, group in groups.items()}
 
             def work() -> int | None:

@@ -101,6 +101,7 @@ def test_what_stands_after_the_verb_wins() -> None:
         (["disk", "ls", "--parallel", "0"], "Invalid value"),
         (["disk", "ls", "--timeout", "never"], "Invalid value"),
         (["disk", "ls", "--timeout", "1e300"], "Invalid value"),
+        (["--timeout", "inf", "disk", "ls"], "Invalid value"),
         (["disk", "ls", "h@"], "h@ is not a host"),
         (["disk", "ls"], "no host was named, and there is no inventory"),
         (["disk", "ls", "nobody", "-i", "empty.yaml"], "empty.yaml has no host or group nobody"),
