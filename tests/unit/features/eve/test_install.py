@@ -167,7 +167,9 @@ _ANSWERS: dict[type[Any], Any] = {
     Nearby: NEAR,
     Caller: lambda _, said, __: CallerFacts("198.51.100.7", "10.0.0.2", 22, said.get("caller", "ana")),
     EveInstallation: lambda _, said, __: Installation("6.8.0-gcp", configured=True, templates=(), root=said.get("root_password", "other")),
-    Accounts: lambda _, said, __: Listed(((_root(key=said.get("root_key", True)), {"permitrootlogin": (said.get("root", "without-password"),)}),)),
+    Accounts: lambda _, said, __: Listed(
+        ((_root(key=said.get("root_key", True)), {"permitrootlogin": (said.get("root", "without-password"),)}),)
+    ),
     SshdState: Sshd("/usr/sbin/sshd", (9, 6), "", {}, {"ssh.service": "active"}, accept=False, directory=True, nologin=False),
     Machine: lambda _, __, case: machine(**{"booted_with_systemd": True, "root_free": 40 * GIB, "cloud": "google", **case.get("host", {})}),
     PackageNamed: lambda question, _, case: {"nftables": "1", **case.get("installed", {})}.get(question.name, Missing.ABSENT),
