@@ -48,4 +48,4 @@ else
   mv -f "$new/$name" "$place/$name" || exit 1
 fi
 clear
-if [ -x "$wrapper" ]; then "$wrapper" -a fixpermissions >/dev/null || { echo "$wrapper -a fixpermissions failed" >&2; exit 1; }; fi
+[ ! -x "$wrapper" ] || "$wrapper" -a fixpermissions >/dev/null || exit 66

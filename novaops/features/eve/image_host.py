@@ -18,6 +18,8 @@ _SLOWEST = 20 << 20
 """Bytes a second that a host sums, converts and checks, at the least."""
 _REFUSED = 65
 """The exit status of image_finish.sh for what did not arrive whole, or is damaged."""
+_PLACED = 66
+"""The same for an image that is in place, and whose permissions could not be set."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class ImageHost:
         return f"exec dd of={file} bs=1M seek={offset} oflag=seek_bytes conv=notrunc status=none"
 
     def finish(self, parts: Sequence[Part]) -> None:
-        """Raises HostFailed; then nothing of the image is there but what was before."""
+        """Raises HostFailed; then nothing of the image is there but what was before, or it says that it is in place."""
         self._end(parts, "directory" if self.name.kind == "qemu" else "file")
 
     def clear(self, parts: Sequence[Part]) -> None:
@@ -100,6 +102,9 @@ class ImageHost:
         """Raises HostFailed."""
         seconds = self.session.target.timeout + sum(part.size for part in parts) / _SLOWEST
         done = self.session.run(whole(script), timeout=seconds)
+        if done.status == _PLACED:
+            what = f"the image {self.name.name} is in place on {self.session.target}, and its permissions could not be set"
+            raise HostFailed(what, why=done.stderr.strip(), fix=f"{paths.WRAPPER} -a fixpermissions, there; until then nodes may not start")
         if done.status:
             kept = "Nothing was put in place, and what was sent is gone." if done.status == _REFUSED else "Nothing was put in place."
             what = f"the image {self.name.name} was not put in place on {self.session.target}"

@@ -92,3 +92,16 @@ def test_two_disks_with_the_same_contents(addons: Path) -> None:
     sent(host("vyos-1"), OTHER, parts[0])
     host("vyos-1").finish(parts)
     assert sorted(path.name for path in (addons / "qemu/vyos-1").iterdir()) == ["virtioa.qcow2", "virtiob.qcow2"]
+
+
+def test_an_image_whose_permissions_could_not_be_set_is_said_to_be_in_place(addons: Path) -> None:
+    Path(paths.WRAPPER).write_text("#!/bin/sh\necho no database >&2; exit 1\n")
+    Path(paths.WRAPPER).chmod(0o755)
+    sent(host("vyos-1"), OTHER, part(OTHER))
+    with pytest.raises(HostFailed) as caught:
+        host("vyos-1").finish([part(OTHER)])
+    assert (addons / "qemu/vyos-1/virtioa.qcow2").read_bytes() == OTHER
+    assert "is in place" in caught.value.what
+    assert "no database" in caught.value.why
+    assert "Nothing" not in caught.value.why
+    assert caught.value.fix.startswith(f"{paths.WRAPPER} -a fixpermissions")
