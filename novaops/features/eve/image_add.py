@@ -58,11 +58,11 @@ class ImageAdd:
         self._check_template()
         parts = list(self.source.parts(self.prepared))
         found = host.look(parts, prepare=False)
-        wanted = {part.name: part.sha256 for part in parts}
-        same = found.files == wanted or (bool(found.files) and any(part.convert for part in parts) and set(found.files) == set(wanted))
+        same = found.same(parts)
         if found.files and not same and name.name != LICENCE:
+            unknown = any(part.convert and part.name in found.files and part.name not in found.sources for part in parts)
             raise Refused(
-                f"there is an image {name.name} with other contents",
+                f"there is an image {name.name}{', and nothing tells what it was made of' if unknown else ' with other contents'}",
                 why="Labs may use it, and their disks are layers over it.",
                 fix=f"give another --version, or take it away first: novaops eve image rm {name.name} HOST",
             )

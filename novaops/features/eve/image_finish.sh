@@ -34,6 +34,7 @@ while read -r sum format file; do
       [ -n "$qemu_img" ] || refuse "neither this machine nor the host has qemu-img, which makes a qcow2 of $format"
       said=$("$qemu_img" convert -f "$format" -O qcow2 "$staging/$sum" "$new/$file" 2>&1) ||
         refuse "$file cannot be converted: $(printf '%s\n' "$said" | tail -n 3)"
+      echo "$(sha256sum <"$new/$file" | cut -d ' ' -f 1) $sum $file" >>"$new/.novaops-source" || exit 1
       continue ;;
   esac
   ln "$staging/$sum" "$new/$file" || exit 1 # two disks may have the same contents

@@ -32,6 +32,13 @@ class OnHost:
     """By sha256 how many bytes of it an upload has left."""
     files: Mapping[str, str] = field(default_factory=dict)
     """By name the sha256 of each file of the image, where that is there."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """The same of what the host made a file of, where the file is still as it made it."""
+
+    def same(self, parts: Sequence[Part]) -> bool:
+        """Whether the image is made of these."""
+        wanted = {part.name for part in parts}
+        return set(self.files) == wanted and all(part.sha256 in {self.files[part.name], self.sources.get(part.name)} for part in parts)
 
 
 class ImageHost:
@@ -67,6 +74,7 @@ class ImageHost:
             room,
             {line[1]: int(line[2]) for line in words if line[0] == "part"},
             {line[2]: line[1] for line in words if line[0] == "file"},
+            {line[2]: line[1] for line in words if line[0] == "source"},
         )
 
     def writer(self, part: Part, offset: int) -> str:

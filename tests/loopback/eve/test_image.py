@@ -111,6 +111,28 @@ def test_an_image_that_is_there_with_other_contents_is_left_alone(eve: Eve, imag
     assert (code, host["status"]) == (4, "refused")
 
 
+def test_an_image_that_the_host_converted_is_known_by_what_it_was_made_of(
+    eve: Eve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("novaops.features.eve.image_source.shutil.which", lambda _: None)
+    given = tmp_path / "vyos-1.6.raw"
+    given.write_bytes(guest.boot_sector() + bytes(1 << 20))
+    assert eve("image", "add", str(given), "eve")[0] == 0
+    code, host = eve("image", "add", str(given), "eve")
+    assert (code, host["status"]) == (0, "unchanged")
+    code, host = eve("image", "ls", "eve", asks=False)
+    assert {one["image"]: (list(one["files"]), one["trouble"]) for one in host["images"]}["vyos-1.6"] == (["virtioa.qcow2"], "")
+
+    given.write_bytes(guest.boot_sector() + bytes([1]) * (1 << 20))
+    code, host = eve("image", "add", str(given), "eve")
+    assert (code, host["status"], host["error"]["what"]) == (4, "refused", "there is an image vyos-1.6 with other contents")
+
+    (placed(eve, "vyos-1.6") / ".novaops-source").unlink()
+    code, host = eve("image", "add", str(given), "eve")
+    assert (code, host["status"]) == (4, "refused")
+    assert host["error"]["what"] == "there is an image vyos-1.6, and nothing tells what it was made of"
+
+
 def test_a_full_disk_is_said_before_anything_is_sent(eve: Eve, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(image_add, "_MARGIN", shutil.disk_usage(eve.standin.root).free)
     code, host = eve("image", "add", str(image), "eve")

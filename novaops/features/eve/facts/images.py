@@ -13,6 +13,8 @@ from novaops.shell import assign, lines_of
 
 _STAGING = ".novaops-upload"
 """The directories for uploads begin so, one for each login."""
+_SOURCE = "/.novaops-source"
+"""What the host made an image of."""
 _ROOT = "0"
 
 
@@ -74,7 +76,7 @@ done
         templates = [rest for word, rest in words if word == "template"]
         found = [_Found(*rest.split(" ", 5)) for word, rest in words if word == "at"]
         left = sum(int(one.size) for one in found if one.type == "f" and one.path.startswith(_STAGING))
-        kept = [one for one in found if not one.path.startswith(_STAGING)]
+        kept = [one for one in found if not one.path.startswith(_STAGING) and not one.path.endswith(_SOURCE)]
         images = [image for kind, folder in FOLDERS.items() for image in _images(kind, [f for f in kept if f.folder == folder], templates)]
         return Images(tuple(images), left, room)
 

@@ -94,6 +94,18 @@ def test_two_disks_with_the_same_contents(addons: Path) -> None:
     assert sorted(path.name for path in (addons / "qemu/vyos-1").iterdir()) == ["virtioa.qcow2", "virtiob.qcow2"]
 
 
+def test_what_an_image_was_converted_from_is_known_until_it_is_changed(addons: Path) -> None:
+    ours = part(RAW, "raw")
+    sent(host("vyos-1"), RAW, ours)
+    host("vyos-1").finish([ours])
+    disk = addons / "qemu/vyos-1/virtioa.qcow2"
+    found = host("vyos-1").look([ours])
+    assert found.sources == {"virtioa.qcow2": ours.sha256}
+    assert found.files == {"virtioa.qcow2": sha256(disk.read_bytes()).hexdigest()}
+    disk.write_bytes(OTHER)
+    assert host("vyos-1").look([ours]).sources == {}
+
+
 def test_an_image_whose_permissions_could_not_be_set_is_said_to_be_in_place(addons: Path) -> None:
     Path(paths.WRAPPER).write_text("#!/bin/sh\necho no database >&2; exit 1\n")
     Path(paths.WRAPPER).chmod(0o755)
