@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from novaops.errors import HostFailed
+from novaops.errors import HostFailed, UsageError
 from novaops.facts.guest_run import GuestRun
 from novaops.facts.machine import Machine, MachineFacts
 from novaops.facts.nearby import Near, Nearby
@@ -18,6 +18,9 @@ from novaops.model.question import Facts, Missing, Question
 
 Answer = TypeVar("Answer")
 
+_MOST = 1_000_000_000
+"""Nodes, months and USD."""
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -29,6 +32,13 @@ class Wish:
     credit: float | None = None
     """In USD."""
     licensed: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises UsageError."""
+        for name in ("nodes", "months", "credit"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= _MOST:
+                raise UsageError(f"--{name} is no number to reckon with", fix=f"at most {_MOST}")
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 import re
 import shutil
+import struct
 import subprocess
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -97,7 +100,7 @@ class ImageSource:
                     path, checked = self._as_qcow2(qemu_img, source), True
                 elif source.format != "qcow2":
                     convert = source.format
-            elif prepared.name.kind == "dynamips" and zipfile.is_zipfile(source.path):
+            elif prepared.name.kind == "dynamips" and (source.format == "zip" or zipfile.is_zipfile(source.path)):
                 path = self._unzipped(source)
             self._tell(f"summing {source.label}")
             yield Part(name, path, path.stat().st_size, _sha256(path), convert, checked)
@@ -128,8 +131,8 @@ class ImageSource:
                 disks = [name for name in (*named, *sorted(set(members) - set(named))) if name in members and _DISK.search(name)]
                 for disk in disks:
                     archive.extract(members[disk], scratch, filter="data")
-        except (tarfile.TarError, OSError) as error:
-            raise Refused(f"{source.label} cannot be unpacked", why=str(error)) from error
+        except (tarfile.TarError, *_BROKEN) as error:
+            raise _not_unpacked(source, error) from error
         if not disks:
             raise Refused(f"{source.label} has no disk in it", why=f"It has {', '.join(members) or 'nothing'}.")
         stem = source.path.stem
@@ -153,13 +156,26 @@ class ImageSource:
     def _unzipped(self, source: Source) -> Path:
         self._tell(f"unpacking {source.label}")
         made = self._scratch() / "image"
-        with zipfile.ZipFile(source.path) as archive, made.open("wb") as file:
-            (first, *others) = archive.namelist()
-            if others:
-                raise Refused(f"{source.label} has several files in it", why=f"It has {', '.join([first, *others][:5])}.")
-            with archive.open(first) as packed:
-                shutil.copyfileobj(packed, file, _CHUNK)
+        try:
+            with zipfile.ZipFile(source.path) as archive, made.open("wb") as file:
+                names = archive.namelist()
+                if len(names) != 1:
+                    what = f"{source.label} has {'several files' if names else 'nothing'} in it"
+                    raise Refused(what, why=f"It has {', '.join(names[:5])}." if names else "")
+                with archive.open(names[0]) as packed:
+                    shutil.copyfileobj(packed, file, _CHUNK)
+        except (zipfile.BadZipFile, *_BROKEN) as error:
+            raise _not_unpacked(source, error) from error
         return made
+
+
+_BROKEN = (OSError, EOFError, RuntimeError, ValueError, struct.error, zlib.error, lzma.LZMAError)
+"""What an archive raises that is cut off or damaged, has a password, or is packed in a way that Python does not know."""
+
+
+def _not_unpacked(source: Source, error: Exception) -> Refused:
+    what = f"{source.label} cannot be unpacked: nothing was sent"
+    return Refused(what, why=str(error), fix="copy or download it again, or unpack it yourself")
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:

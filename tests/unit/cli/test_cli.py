@@ -118,6 +118,9 @@ def test_what_stands_after_the_verb_wins() -> None:
         (["disk", "unmount", "one", "-i", "two.yaml", "--wipe", "x"], "No such option"),
         (["disk", "mount", "one", "-i", "two.yaml", "--label", "x"], "say which: --path"),
         (["init", "full"], "full/inventory.yaml is there already"),
+        (["eve", "check", "root@192.0.2.1", "--credit", "1e300"], "--credit is no number to reckon with"),
+        (["eve", "check", "root@192.0.2.1", "--months", "1" + 400 * "0"], "--months is no number to reckon with"),
+        (["eve", "check", "root@192.0.2.1", "--nodes", "1" + 400 * "0"], "--nodes is no number to reckon with"),
     ],
 )
 def test_a_wrong_call_is_a_sentence(words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,14 @@ import tarfile
 import uuid
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from novaops.errors import NovaopsError, Refused, UsageError
 from novaops.features.eve.image_names import Said
@@ -79,6 +84,66 @@ def test_a_packed_image_of_dynamips_is_unpacked(tmp_path: Path) -> None:
         archive.writestr("C7200-AD.BIN", b"\x7fELF mips")
     name, _, contents = parts([packed])
     assert (name, contents) == ("c7200-adv.image", [b"\x7fELF mips"])
+
+
+def packed(**how: Any) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", **how) as archive:
+        archive.writestr("C7200-AD.BIN", b"\x7fELF mips" * 50)
+    return file.getvalue()
+
+
+def changed(content: bytes, local: int, central: int, new: bytes) -> bytes:
+    """The zip with other bytes in both heads of its file."""
+    at = content.index(b"PK\x01\x02") + central
+    content = content[:local] + new + content[local + len(new) :]
+    return content[:at] + new + content[at + len(new) :]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (ELF + b"PK\x05\x06" + bytes(18), "c7200-adv.bin has nothing in it"),
+        (changed(packed(), 6, 8, b"\x01"), "c7200-adv.bin cannot be unpacked: nothing was sent"),
+        (changed(packed(), 8, 10, b"\x63"), "c7200-adv.bin cannot be unpacked: nothing was sent"),
+        (changed(packed(), 4, 6, b"\xff"), "c7200-adv.bin cannot be unpacked: nothing was sent"),
+        (packed().replace(b"mips", b"mipz", 1), "c7200-adv.bin cannot be unpacked: nothing was sent"),
+        (
+            packed()[:-1],
+            "c7200-adv.bin cannot be unpacked: nothing was sent",
+        ),
+    ],
+    ids=["empty", "encrypted", "unknown method", "newer version", "damaged", "cut off"],
+)
+def test_a_packed_image_that_cannot_be_unpacked_is_refused(tmp_path: Path, content: bytes, what: str) -> None:
+    (tmp_path / "c7200-adv.bin").write_bytes(content)
+    with pytest.raises(Refused) as caught:
+        parts([tmp_path / "c7200-adv.bin"])
+    assert caught.value.what == what
+
+
+def appliance() -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in {"x.ovf": b'<File href="a.vmdk"/>', "a.vmdk": b"KDMV" + b"\1" * 600}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [("c7200-a.bin", packed()), ("c7200-a.bin", packed(compression=zipfile.ZIP_LZMA)), ("vyos-1.ova", appliance()[:4096])],
+    ids=["stored", "lzma", "ova"],
+)
+@given(at=st.integers(0, 4095), new=st.binary(min_size=1, max_size=4))
+def test_a_damaged_archive_is_an_image_or_a_sentence(name: str, whole: bytes, at: int, new: bytes) -> None:
+    at %= len(whole)
+    with TemporaryDirectory() as folder, suppress(NovaopsError):
+        file = Path(folder) / name
+        file.write_bytes(whole[:at] + new + whole[at + len(new) :])
+        parts([file])
 
 
 def test_without_qemu_img_the_host_converts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from novaops.errors import UsageError
 from novaops.features.eve.facts.site import EveSite
 from novaops.features.eve.prices import Use, cheaper, cost, like, machine_types, named, prices
 from novaops.features.eve.sizing import GIB
@@ -23,6 +24,12 @@ def use(machine: str, **fields: Any) -> Use:
 )
 def test_a_type_costs_its_processors_and_its_memory(machine: str, hourly: float) -> None:
     assert named(machine).hourly == pytest.approx(hourly, abs=1e-6)
+
+
+@pytest.mark.parametrize("credit", [float("inf"), float("nan"), -1.0, 1e300])
+def test_a_credit_is_a_number_to_reckon_with(credit: float) -> None:
+    with pytest.raises(UsageError, match="--credit is no number to reckon with"):
+        wish(credit=credit)
 
 
 @pytest.mark.parametrize(
