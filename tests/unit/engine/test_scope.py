@@ -17,6 +17,8 @@ from novaops.features.disk.cli import GROW, MOUNT, UNMOUNT
 from novaops.features.proxy import cli as proxy
 from novaops.features.tunnel import cli as tunnel
 from novaops.features.vpn import cli as vpn
+from novaops.features.vpn import cli_server
+from novaops.features.vpn.server_actions import names_of
 
 DISK_STATES = ("mounted", "defined", "unmounted", "absent")
 
@@ -25,6 +27,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "proxy": {"name": "{}", "domain": "{}.example", "tls": "off", "upstreams": ["10.0.0.1:80"]},
     "tunnel": {"name": "{}", "via": "gate", "to": "{}.example:443", "listen": "127.0.0.1:1{}"},
     "vpn": {"name": "n{}", "profile": "x.ovpn", "routes": ["r{}.example"]},
+    "vpn serve": {"name": "n{}", "serve": "true", "port": "1{}", "network": "10.86.{}.0/24"},
 }
 VERBS = [
     pytest.param("disk", MOUNT, {"state": "mounted"}, {"mounted", "defined"}, id="disk mount"),
@@ -36,14 +39,18 @@ VERBS = [
     pytest.param("tunnel", tunnel.DOWN, {"state": "absent"}, {"present", "absent"}, id="tunnel down"),
     pytest.param("vpn", vpn.UP, {}, {"present", "absent"}, id="vpn up"),
     pytest.param("vpn", vpn.DOWN, {"state": "absent"}, {"present", "absent"}, id="vpn down"),
+    pytest.param("vpn serve", cli_server.SERVE, {}, {"present", "absent"}, id="vpn serve"),
+    pytest.param("vpn serve", cli_server.REMOVE, {"state": "absent"}, {"present", "absent"}, id="vpn serve --remove"),
 ]
 
 
 class Section:
     """A section of a host, with an entry for each state."""
 
-    def __init__(self, name: str, states: tuple[str | None, ...]) -> None:
-        entries = [self._entry(name, str(number), state) for number, state in enumerate(states, 101)]
+    def __init__(self, kind: str, states: tuple[str | None, ...]) -> None:
+        """`kind` is a key of ENTRIES: a section, and what of it where there are several things."""
+        entries = [self._entry(kind, str(number), state) for number, state in enumerate(states, 101)]
+        name = kind.partition(" ")[0]
         self.playbooks = Playbooks(Path())
         text = f"hosts: {{box: {{address: 192.0.2.1, {name}: {entries}}}, gate: {{address: 192.0.2.2}}}}"
         self.known = inventory.parse(text, "inventory.yaml", list(self.playbooks.by_name))
@@ -74,7 +81,13 @@ def test_a_verb_over_a_whole_section(section: str, scope: Scope, flags: dict[str
         assert len(chosen) == len(declared) - len(left)
         if section == "disk":  # each as it is declared, and never otherwise
             assert [one.state for one in chosen] == [state for state in declared if state in fitting]
+        if section == "vpn serve":
+            assert [one.name for one in chosen] == names_of(on.known.hosts["box"])
+        else:
+            assert names_of(on.known.hosts["box"]) == []
         said = on.remarks(scope, flags)
+        against = [f"has state: {state} for it" for state in declared if section != "disk" and flags.get("state", state) != state]
+        assert [text.partition("inventory ")[2].partition(",")[0] for text in said if "makes it so again" in text] == against
         assert [text for text in said if "left as it is" in text] == [
             f"disk:/{101 + declared.index(state)} left as it is: its state is {state}" for state in left
         ]

@@ -20,6 +20,8 @@ from novaops.errors import InventoryError
 from novaops.facts.account import Account, Accounts, Keys, Listed
 from novaops.facts.sshd import Caller, CallerFacts, Sshd, SshdState
 from novaops.features.login import status as logins
+from novaops.features.login.flags import contradictions
+from novaops.features.login.settings import Beside, Settings
 from novaops.formats import names
 from novaops.formats.authorized_keys import AuthorizedKey, options
 from novaops.formats.sshd_config import Peer, SshdConfig
@@ -200,6 +202,31 @@ def test_obstacles(case: Mapping[str, Any]) -> None:
             assert found.allowed is (None if case.get(f"perhaps_{method}") else True)
         elif method in case:
             assert found.allowed is False
+
+
+@pytest.mark.parametrize(
+    ("wanted", "declared", "lets_in"),
+    [
+        ({"users": ["ana"]}, {"users": ["ana"]}, None),
+        ({"users": ["ana"]}, {"users": [{"name": "ana"}], "others": "as-is"}, None),
+        ({"users": ["ana"], "from": "192.0.2.7"}, {"users": ["ana"], "from": ["192.0.2.7/32"]}, None),
+        ({"others": "denied", "fail2ban": True}, {"others": "denied", "fail2ban": True}, None),
+        ({"users": ["ana", "bo"]}, {"users": ["ana"]}, "ana"),
+        ({"others": "denied"}, {"users": ["ana", "bo"]}, "ana, bo"),
+        ({"users": ["ana"]}, {"everyone": True}, "everybody but root"),
+        ({"users": ["ana"]}, {"others": "denied"}, "nobody"),
+        ({"users": ["ana"], "from": "192.0.2.7"}, {"users": ["ana"]}, "ana"),
+        ({"users": ["ana"]}, {"users": ["ana"], "others": "denied"}, "ana"),
+    ],
+)
+@pytest.mark.parametrize("form", [Settings, Beside])
+def test_what_a_verb_wants_otherwise_than_the_inventory(
+    form: type[Settings], wanted: dict[str, Any], declared: dict[str, Any], lets_in: str | None
+) -> None:
+    said = f"the inventory says otherwise, and apply makes it so again: it lets {lets_in} in by password"
+    found = contradictions(form.model_validate(wanted), Settings.model_validate(declared))
+    assert [note.text for note in found] == ([said] if lets_in else [])
+    assert {note.resource for note in found} <= {"login"}
 
 
 def details(
