@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from novaops.engine.inventory import Access, Host, adhoc
 from novaops.engine.templates import Templates
 from novaops.errors import UsageError
-from novaops.features.host.ssh_config import block
+from novaops.features.host import ssh_config
 from novaops.ssh import ask_ssh
 from novaops.ssh.client_config import ClientConfig, Destination, Local, parse
 from novaops.ssh.route import route
@@ -66,9 +66,11 @@ def same(ours: ClientConfig, theirs: dict[str, list[str]]) -> None:
     for keyword in (
         *("identityfile", "identitiesonly", "certificatefile", "identityagent", "proxyjump", "proxycommand", "hostkeyalias"),
         *("globalknownhostsfile", "knownhostscommand", "bindaddress", "addressfamily", "connecttimeout", "preferredauthentications"),
-        *("hostkeyalgorithms", "kexalgorithms", "pubkeyauthentication"),
+        *("hostkeyalgorithms", "kexalgorithms", "pubkeyauthentication", "proxyusefdpass"),
     ):
         assert list(ours.values.get(keyword, ())) == theirs.get(keyword, []), keyword
+    for keyword in ("identitiesonly", "pubkeyauthentication", "proxyusefdpass"):
+        assert ours.is_on(keyword, "yes") is (theirs[keyword][0] not in {"no", "false"}), keyword
     default = f"{pwd.getpwuid(os.getuid()).pw_dir}/.ssh/known_hosts"
     if not theirs["userknownhostsfile"][0].startswith(default):
         assert ours.first("userknownhostsfile") == theirs["userknownhostsfile"][0]
@@ -259,6 +261,12 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "HostKeyAlgorithms": st.sampled_from(["ssh-ed25519", "^ssh-ed25519", "-ssh-rsa*"]),
     "PreferredAuthentications": st.sampled_from(["publickey", "password,publickey"]),
     "BindAddress": st.sampled_from(["127.0.0.1"]),
+    "CertificateFile": st.sampled_from(["~/k-cert.pub", '"~/a b-cert.pub" # mine', "none", "%d/%h-cert.pub"]),
+    "GlobalKnownHostsFile": st.sampled_from(["none", "/etc/kh", '"/etc/a b" /c', "/dev/null # none"]),
+    "KnownHostsCommand": st.sampled_from(["none", "/bin/echo %H %t", '/bin/echo "a b"']),
+    "PubkeyAuthentication": st.sampled_from(["yes", "no", "unbound", "host-bound"]),
+    "ProxyUseFdpass": st.sampled_from(["yes", "no"]),
+    "Include": st.sampled_from(["FOLDER/inner", '"FOLDER/in*"', "FOLDER/nowhere FOLDER/inner # both", "FOLDER"]),
 }
 HEAD = st.one_of(
     st.lists(WORD, min_size=1, max_size=3).map(lambda words: f"Host {' '.join(words)}"),
@@ -274,25 +282,39 @@ HEAD = st.one_of(
         ]
     ),
 )
-LINE = st.sampled_from(sorted(VALUES)).flatmap(
-    lambda key: st.tuples(VALUES[key], st.sampled_from([" ", "=", " = "]), st.booleans()).map(
-        lambda parts: f"{'  ' if parts[2] else chr(9)}{key.lower() if parts[2] else key}{parts[1]}{parts[0]}"
+
+
+def lines(keys: set[str]) -> st.SearchStrategy[str]:
+    return st.sampled_from(sorted(keys)).flatmap(
+        lambda key: st.tuples(VALUES[key], st.sampled_from([" ", "=", " = "]), st.booleans()).map(
+            lambda parts: f"{'  ' if parts[2] else chr(9)}{key.lower() if parts[2] else key}{parts[1]}{parts[0]}"
+        )
     )
-)
-BLOCK = st.tuples(HEAD, st.lists(LINE, max_size=4)).map(lambda block: "\n".join((block[0], *block[1])))
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def block(line: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.tuples(HEAD, st.lists(line, max_size=4)).map(lambda block: "\n".join((block[0], *block[1])))
+
+
+LINE, INNER = lines(set(VALUES)), lines(set(VALUES) - {"Include"})
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     first=st.lists(LINE, max_size=2),
-    blocks=st.lists(BLOCK, max_size=4),
+    blocks=st.lists(block(LINE), max_size=4),
+    inner=st.lists(st.one_of(INNER, block(INNER)), max_size=3),
     host=st.sampled_from(["a", "b", "a.b", "c"]),
     user=st.sampled_from([None, "u"]),
 )
-def test_any_configuration_means_what_ssh_says(use: UseConfig, first: list[str], blocks: list[str], host: str, user: str | None) -> None:
+def test_any_configuration_means_what_ssh_says(
+    use: UseConfig, tmp_path: Path, first: list[str], blocks: list[str], inner: list[str], host: str, user: str | None
+) -> None:
     # Here HOME is not the account's home: its known_hosts are named in the first pass, and ssh keeps what that pass has set.
-    assume(not any("final" in block.lower() and "userknownhostsfile" in block.lower() for block in blocks))
-    file = use("\n".join((*first, *blocks)) + "\n")
+    text = "\n".join((*first, *blocks, *inner)).lower()
+    assume(not ("final" in text and "userknownhostsfile" in text))
+    (tmp_path / "inner").write_text("\n".join(inner) + "\n")
+    file = use("\n".join((*first, *blocks)).replace("FOLDER", str(tmp_path)) + "\n")
     words = ["-l", user, host] if user else [host]
     try:
         theirs = said(file, *words)
@@ -435,7 +457,7 @@ def test_the_inventory_as_ssh_reads_it(user: str, file: str, tmp_path: Path) -> 
     """What `host ssh-config` prints is read by ssh as it was meant."""
     access = Access(user=user, identity=file, known_hosts=file)
     config = tmp_path / "config"
-    config.write_text(block(Host("box", "192.0.2.1", access, frozenset(), {}, {}, 2222), Templates([Path("templates")])))
+    config.write_text(ssh_config.block(Host("box", "192.0.2.1", access, frozenset(), {}, {}, 2222), Templates([Path("templates")])))
     theirs = said(config, "box")
     assert (theirs["hostname"], theirs["user"], theirs["port"]) == (["192.0.2.1"], [user], ["2222"])
     assert [name.replace("%%", "%") for name in theirs["identityfile"]] == [file]
