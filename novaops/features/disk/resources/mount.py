@@ -75,7 +75,8 @@ class Mount(Resource):
             yield f"{whose}: {','.join(kept)}; novaops adds {','.join(added)}"
         if kept and old and "noauto" in old.options and not old.automounts:
             yield f"fstab's option noauto is kept: {real} is not mounted when the host starts. --options without it changes that"
-        later = mount_options.later(self.options, old.options, mounted) if old and mounted and not kept else []
+        shared = mounted is not None and places.is_shared(mounted, facts.known(Mounts()))
+        later = mount_options.later(self.options, old.options, mounted, shared=shared) if old and mounted and not kept else []
         if later and isinstance(self.source, Filesystem):
             yield f"a remount does not change all of it; from the next mount of {real} on: {', '.join(later)}"
 
@@ -175,7 +176,8 @@ class Mount(Resource):
         bound = bool({"bind", "rbind"} & set(line.options))
         holder = places.holder(facts.known(DirectoryAt(str(self.source))).real, facts.known(Mounts())) if bound else None
         live = mount_options.live(mounted)
-        wanted = mount_options.wanted(line.options, mounted, holder, old.options if old else ())
+        shared = places.is_shared(mounted, facts.known(Mounts()))
+        wanted = mount_options.wanted(line.options, mounted, holder, old.options if old else (), shared=shared)
         if not (after := mount_options.differing(wanted, live)):
             return None
         change = Change("options", ",".join(mount_options.differing(live, wanted)), ",".join(after))

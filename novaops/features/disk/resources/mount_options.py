@@ -43,10 +43,11 @@ def given(mounted: MountedAt) -> list[str]:
     return [*differing(live(mounted), wanted((), mounted)), *fixed]
 
 
-def later(options: Iterable[str], old: Iterable[str], mounted: MountedAt) -> list[str]:
+def later(options: Iterable[str], old: Iterable[str], mounted: MountedAt, *, shared: bool = False) -> list[str]:
     """What counts from the next mount on, where `options` of fstab take the place of `old`: no remount changes it."""
     new, before, shown = list(_spelled_out(options)), list(_spelled_out(old)), _as_shown(mounted)
     told = {name for name in live(mounted) if name not in _choices(mounted) or _choices(mounted)[name].usual}
+    told = told & _BINDING if shared else told
     said = {_key(option, mounted) for option in new}
     fixed = [option for option in new if not _is_of_mount(option) and _key(option, mounted) not in live(mounted)]
     left = [option for option in before if not _is_of_mount(option) and _key(option, mounted) not in told | said]
@@ -56,15 +57,20 @@ def later(options: Iterable[str], old: Iterable[str], mounted: MountedAt) -> lis
     ]
 
 
-def wanted(options: Iterable[str], mounted: MountedAt, inherited: MountedAt | None = None, known: Iterable[str] = ()) -> Switches:
+def wanted(
+    options: Iterable[str], mounted: MountedAt, inherited: MountedAt | None = None, known: Iterable[str] = (), *, shared: bool = False
+) -> Switches:
     """What `options` of fstab make of each; of contradicting ones the last counts. `known` are those of the line that is there already.
 
-    A bind mount inherits those of the mount that holds its source, and leaves those of the file system as they are.
+    A bind mount inherits those of the mount that holds its source, and leaves those of the file system as they are. `shared`: other
+    subvolumes of it are mounted too, and what this line does not say of the file system may be what theirs do.
     """
     now = live(mounted)
     found = {switch.on: switch.off for switch in _switches(mounted)}
     found |= {"atime": "relatime"}
     found |= {name: choice.hidden if choice.usual else now[name] for name, choice in _choices(mounted).items()}
+    if shared:
+        found |= {key: option for key, option in now.items() if key not in _BINDING}
     if inherited:
         found = {**now, **{key: option for key, option in live(inherited).items() if key in _BINDING}}
     for option in _spelled_out(options):

@@ -45,6 +45,11 @@ def seen_at(path: str, mounts: MountTable) -> tuple[str, str]:
     return mount.number, (mount.root.rstrip("/") + inside) or "/"
 
 
+def is_shared(mounted: MountedAt, mounts: MountTable) -> bool:
+    """Whether other subvolumes of the same btrfs are mounted. Options of the file system are those of all of them."""
+    return mounted.filesystem == "btrfs" and any(m.number == mounted.number and m.root != mounted.root for m in mounts.mounts)
+
+
 def occupied(place: Directory, mounted: MountedAt) -> Refused:
     hint = "" if is_of_the_system(place.real) else f", or unmount it first: novaops disk unmount HOST --path {place.real}"
     return Refused(f"{mounted.source} ({mounted.filesystem}) is mounted at {place.real} already", fix=f"choose another --path{hint}")

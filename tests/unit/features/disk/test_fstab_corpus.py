@@ -153,5 +153,6 @@ def live(options: tuple[str, ...]) -> str:
     shown = [option for option in ("noatime", "nodiratime", "discard", "errors=remount-ro") if option in options]
     implied = ["noexec", "nosuid", "nodev"] if {"user", "users"} & set(options) else []  # and what comes before counts no more: mount(8)
     relatime = [] if "noatime" in shown else ["relatime"]
-    numbers = [option for option in options if option.startswith(("commit=", "compress")) or option in {"ssd", "nossd"}]
-    return ",".join(["rw", *relatime, *shown, *numbers, *implied])
+    numbers = [option for option in options if option.startswith("commit=")]
+    packed = {"compress=zstd": "compress=zstd:3", "compress=lzo": "compress=lzo", "ssd": "ssd"}
+    return ",".join(["rw", *relatime, *shown, *numbers, *implied, *(packed[option] for option in options if option in packed)])
