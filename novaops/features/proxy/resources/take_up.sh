@@ -22,9 +22,11 @@ main=$(systemctl show -p MainPID --value nginx.service)
 before=" $(children "$main" | tr '\n' ' ') "
 marked=$(wc -c </var/log/nginx/error.log 2>/dev/null || echo 0)
 cursor=$(journalctl -q -n 1 -o cat --show-cursor 2>/dev/null | sed -n 's/^-- cursor: //p')
-logged() { # since the reload: in the log file, or where nginx was built to write to its standard error, in the journal
+logged() { # LEVELS: since the reload, in the log file, or where nginx was built to write to its standard error, in the journal. Further on in a
+  # line stands what a visitor sent.
   { tail -c +"$((marked + 1))" /var/log/nginx/error.log
-    [ -z "$cursor" ] || journalctl -q -u nginx.service -o cat --after-cursor="$cursor"; } 2>/dev/null | grep -E '\[(emerg|alert|crit)\]'
+    [ -z "$cursor" ] || journalctl -q -u nginx.service -o cat --after-cursor="$cursor"; } 2>/dev/null |
+    grep -E "^(nginx:|[0-9/]{10} [0-9:]{8}) \\[($1)\\]"
 }
 systemctl reload nginx.service || exit
 tries=0
@@ -39,9 +41,9 @@ while [ $tries -lt 100 ]; do
   [ "$new$old" != 10 ] || { for changed; do rm -f "${changed%/*}"/*; done; exit 0; }
   tries=$((tries + 1)); sleep 0.1
   # nginx has tried five times, or has not begun to.
-  case $tries in *0) ! logged | grep -v 'emerg.* bind() to ' | grep -q emerg || break ;; esac
+  case $tries in *0) ! logged emerg | grep -q -v ' bind() to ' || break ;; esac
 done
 echo 'nginx was told to read its configuration again, and goes on with the old one'
-! logged | grep -q 'bind() to .*(98' || echo 'a restart of nginx may do it, where nginx itself has the port: from one address to all of them, or back, it cannot reload'
-logged | grep -v 'still could not bind' | tail -n 1
+! logged emerg | grep -q 'bind() to .*(98' || echo 'a restart of nginx may do it, where nginx itself has the port: from one address to all of them, or back, it cannot reload'
+logged 'emerg|alert|crit' | grep -v 'still could not bind' | tail -n 1
 exit 1
