@@ -110,7 +110,7 @@ def carry_out(batch: Mapping[str, Any]) -> str:
 @contextmanager
 def _process(batch: Mapping[str, Any]) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
     """A batch at work, and what it says on stderr. Its stdin stays open: the end of that is the end of this worker."""
-    words, pipe, command, said = [sys.executable, "-m", "novaops.cli.batch"], subprocess.PIPE, batch["command"], list[str]()
+    words, pipe, command, said = [sys.executable, "-P", "-m", "novaops.cli.batch"], subprocess.PIPE, batch["command"], list[str]()
     folder = batch["folder"]
     with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=folder, start_new_session=True) as process:
         assert process.stdin

@@ -186,10 +186,10 @@ def found(path: Path | None) -> Path | None:
     if path is not None:
         return path / DEFAULT_FILE if path.is_dir() else path
     try:
-        owner = DEFAULT_FILE.stat()
+        itself, file = DEFAULT_FILE.lstat(), DEFAULT_FILE.stat()  # a link has an owner, too
     except OSError:
         return None
-    if owner.st_uid in {0, os.geteuid()} and not owner.st_mode & stat.S_IWOTH:
+    if {itself.st_uid, file.st_uid} <= {0, os.geteuid()} and not file.st_mode & stat.S_IWOTH:
         return DEFAULT_FILE
     why = "Nobody named it, and somebody else wrote it or can write it. It says where passwords and keys go."
     raise InventoryError(f"{DEFAULT_FILE.absolute()} is not trusted", why=why, fix=f"look at it, then name it: -i {DEFAULT_FILE}")

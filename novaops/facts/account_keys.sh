@@ -48,7 +48,7 @@ writable() { # FILE: who else may change it, or a folder on the way to it, as St
     at=${at%/*}; at=${at:-/}
   done
 }
-contents() { # FILE: what sshd reads in it; or a line "barred: WHY FILE", and nothing where there is none
+contents() { # FILE: what sshd reads in it, each line after a blank; or a line "barred: WHY FILE", and nothing where there is none
   [ -e "$1" ] || [ ! -x "$home" ] || return 0 # nobody sees a file there
   # shellcheck disable=SC2016 # the user's own shell expands it
   if as_the_user sh -c '[ -f "$1" ] && [ -r "$1" ]' sh "$1" 2>/dev/null; then
@@ -56,7 +56,7 @@ contents() { # FILE: what sshd reads in it; or a line "barred: WHY FILE", and no
     [ "$strict" = no ] || why=$(writable "$1")
     case $why in
       strict*) printf 'barred:%s\n' "$why" ;;
-      *) [ -z "$why" ] || printf 'barred:%s\n' "$why"; as_the_user cat -- "$1"; echo ;;
+      *) [ -z "$why" ] || printf 'barred:%s\n' "$why"; as_the_user cat -- "$1" | sed 's/^/ /'; echo ;;
     esac
   elif [ -f "$1" ]; then
     printf 'barred:unreadable %s\n' "$1"

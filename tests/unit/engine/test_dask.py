@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from novaops.engine.dask_client import Scheduler, _refuse_unsafe, batches
-from novaops.engine.dask_worker import _digest, difference, take
+from novaops.engine.dask_worker import _digest, _process, difference, take
 from novaops.errors import UsageError
 
 
@@ -41,6 +41,17 @@ def test_batches_keep_peers_together_and_give_each_worker_one() -> None:
 
 def test_a_batch_is_taken_once() -> None:
     assert (take("batch-of-this-test"), take("batch-of-this-test")) == (True, False)
+
+
+def test_the_current_folder_of_a_batch_is_no_code(tmp_path: Path) -> None:
+    """Its folder is where its inventory is. What lies there is read by novaops itself, where nobody else can write it."""
+    (tmp_path / "novaops").mkdir()
+    (tmp_path / "novaops/__init__.py").write_text("raise SystemExit('a stranger is running')\n")
+    (tmp_path / "json.py").write_text("raise SystemExit('a stranger is running')\n")
+    with _process({"folder": str(tmp_path), "command": "test"}) as (process, said):
+        assert process.stdin
+        process.stdin.close()
+    assert "stranger" not in "".join(said), said
 
 
 def test_what_differs_is_named(tmp_path: Path) -> None:

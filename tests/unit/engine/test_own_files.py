@@ -228,6 +228,22 @@ def test_an_inventory_without_commands_may_be_of_a_group(folder: Path) -> None:
         inventory.found(None)
 
 
+@as_root
+def test_a_strangers_link_to_an_inventory_is_not_trusted(folder: Path) -> None:
+    """In /tmp, say: the file is root's own, and whoever made the link chose it."""
+    beside_an_inventory(folder)
+    (folder / "inventory.yaml").rename(folder / "other.yaml")
+    (folder / "inventory.yaml").symlink_to("other.yaml")
+    assert inventory.found(None) == inventory.DEFAULT_FILE
+    os.lchown(folder / "inventory.yaml", STRANGER, STRANGER)
+    with pytest.raises(InventoryError, match="is not trusted"):
+        inventory.found(None)
+    os.lchown(folder / "inventory.yaml", 0, 0)
+    os.chown(folder / "other.yaml", STRANGER, STRANGER)
+    with pytest.raises(InventoryError, match="is not trusted"):
+        inventory.found(None)
+
+
 def test_the_command_of_a_password_runs_once_and_has_a_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = (secret_source.when_needed(f"cmd:echo x >>{folder}/ran; echo s") for _ in range(2))
     assert not (folder / "ran").exists()

@@ -434,6 +434,16 @@ def test_where_sshd_looks_for_keys(shell: str, tmp_path: Path, pattern: str, pat
     assert list(found.files) == [path.replace("HOME", str(tmp_path / "home")) for path in paths]
 
 
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_what_a_user_writes_into_the_file_is_no_answer_about_it(shell: str, tmp_path: Path) -> None:
+    ssh = tmp_path / "home/.ssh"
+    ssh.mkdir(parents=True)
+    (ssh / "authorized_keys").write_text("barred:unreadable /etc/x\nlookedin:/etc/x\nprincipal:\nssh-rsa AAAA\n")
+    found = keys(tmp_path, f"strictmodes no\n{BOTH_FILES}", shell=shell)
+    assert (found.barred, found.files) == ((), (str(ssh / "authorized_keys"), str(ssh / "authorized_keys2")))
+    assert ([one.kind for one in found.lines], found.principals) == (["ssh-rsa"], False)
+
+
 @pytest.mark.parametrize(("mode", "barred"), [(0o600, ""), (0o644, ""), (0o660, "group"), (0o646, "strict")])
 def test_files_that_others_may_write(tmp_path: Path, mode: int, barred: str) -> None:
     home = tmp_path / "home"
