@@ -85,8 +85,8 @@ def test_one_line_of_a_document_is_one_line(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_nothing_prints_beside_the_border() -> None:
-    """typer.echo stays for the words of the command line itself, in app.py."""
-    beside = re.compile(r"typer\.echo\(|\bprint\(|print_exception|sys\.(stdout|stderr)\.write")
+    """typer.echo stays for the words of the command line itself, in app.py; the console of a node is joined to the terminal as it is."""
+    beside = re.compile(r"typer\.echo\(|\bprint\(|print_exception|sys\.(stdout|stderr)\.(buffer\.)?write")
     found = {
         file.relative_to(SOURCES).as_posix()
         for file in SOURCES.rglob("*.py")
@@ -94,7 +94,7 @@ def test_nothing_prints_beside_the_border() -> None:
         for line in file.read_text("utf-8").split("\n")
         if beside.search(line) and "fingerprint(" not in line and 'print("slow' not in line
     }
-    assert found <= {"app.py", "cli/output.py"}
+    assert found <= {"app.py", "cli/output.py", "features/eve/console.py"}
 
 
 def test_lines_of_many_threads_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
