@@ -115,16 +115,20 @@ def before_reboot(host: Host, seen: Sequence[ObservedMount]) -> None:
     """Leave a marker file on every disk that can be written to."""
     for one in seen:
         if one.writable:
-            output(host, "printf '%%s\\n' %s >%s && sync -- %s", one.mark, one.mark, one.mark)
+            output(host, f"{_NEW}printf '%%s\\n' %s >%s && sync -- %s", one.mark, one.mark, one.mark)
 
 
 def after_reboot(host: Host, seen: Sequence[ObservedMount]) -> list[Rebooted]:
     """What is mounted now, and whether the marker files are there; they are removed."""
     _use_automounts(host, [line for one in seen for line in one.fstab])
     kernel = _kernel(host)
-    read = "[ ! -e %s ] || { cat -- %s && rm -- %s; }"
-    survived = [one.writable and output(host, read, *[one.mark] * 3) == f"{one.mark}\n" for one in seen]
+    read = "[ -L %s ] || [ ! -f %s ] || { cat -- %s && rm -- %s; }"
+    survived = [one.writable and output(host, read, *[one.mark] * 4) == f"{one.mark}\n" for one in seen]
     return [Rebooted(_topmost(kernel, one.place), there) for one, there in zip(seen, survived, strict=True)]
+
+
+_NEW = "umask 077; set -C; "
+"""sh: `>FILE` makes a new file, and never follows a link. The folder may be a user's, who puts one there."""
 
 
 def _use_automounts(host: Host, fstab: Sequence[ObservedFstabLine]) -> None:
@@ -193,13 +197,15 @@ def _stat(host: Host, paths: Sequence[str]) -> list[_Stat | None]:
 
 
 def _write(host: Host, seen: ObservedMount) -> Written:
-    """A file written at the place, synced to its device, looked at, and removed again."""
+    """A file written at the place, synced to its device, looked at, and removed again. Once it is open, its name is not followed again."""
     done = host.run(
-        """\
-file=$(mktemp -- %s/.novaops-verify-XXXXXXXX) || exit
+        _NEW
+        + """\
+file=$(mktemp -u -- %s/.novaops-verify-XXXXXXXX) && exec 3>"$file" || exit
 trap 'rm -f -- "$file"' EXIT
-printf '%%s\\n' "$file" >"$file" && sync -- "$file" && stat -c '%%d' -- "$file" || exit
-source=$(df --output=source -- "$file" | tail -n 1) || exit
+here=/proc/$$/fd/3
+printf '%%s\\n' "$file" >&3 && sync -- "$here" && stat -L -c '%%d' -- "$here" || exit
+source=$(df --output=source -- "$here" | tail -n 1) || exit
 printf '%%s\\n' "$source"
 stat -L -c '%%t:%%T' -- "$source" 2>/dev/null || echo 0:0
 rm -- "$file" && [ ! -e "$file" ]""",
