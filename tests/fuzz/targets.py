@@ -16,6 +16,8 @@ import novaops
 from novaops.engine import probe
 from novaops.engine.run import Outcome, Watcher, _guarded, _read, new_run
 from novaops.errors import NovaopsError
+from novaops.features.eve.api_answer import Answer
+from novaops.features.eve.api_client import EveApi
 from novaops.features.vpn.findings import Given
 from novaops.features.vpn.lint import examine
 from novaops.features.vpn.profile import Profile
@@ -30,6 +32,9 @@ from novaops.model.question import Question, Section
 from novaops.secret import Secret
 from novaops.ssh.known_hosts import _entry
 from novaops.verify import sections
+from novaops.verify.http import FAILURES, HttpConnection
+from novaops.verify.http2 import Http2
+from novaops.verify.http_answer import Request
 
 Target = Callable[[bytes], object]
 
@@ -127,14 +132,65 @@ def _sockets(data: bytes) -> None:
 
 
 def _probe(data: bytes) -> None:
-    """The frames around the families' answers."""
+    """The frames around the families' answers. A parser's own fault would be told as one here."""
     asked = probe.families([question(family) for family in families()])
-    probe.read(asked, "mark", "\n".join(f"mark {line}" for line in data.decode(*_TEXT).split("\n")))
+    found = probe.read(asked, "mark", "\n".join(f"mark {line}" for line in data.decode(*_TEXT).split("\n")))
+    assert "itself went wrong" not in "".join(found._reasons.values())
 
 
 def _ansible(data: bytes) -> None:
     with suppress(NovaopsError):
         ansible.read(data.decode("utf-8", "replace"), "hosts")
+
+
+class _Eve(EveApi):
+    """EVE-NG's API, where every answer is the same."""
+
+    def __init__(self, data: bytes) -> None:
+        self.user, self._data, self._warn = "admin", data, lambda _: None
+        self.login = lambda: None  # type: ignore[method-assign]
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+        del body
+        return Answer(f"{method} {path}", 200, "application/json", self._data)
+
+
+def _asks(api: EveApi) -> Iterator[Callable[[], object]]:
+    yield from (api.status, api.templates)
+    yield from (partial(ask, "/a") for ask in (api.template, api.lab, api.nodes, api.networks))
+    yield from (partial(api.interfaces, "/a", 1), partial(api.add_node, "/a", {}), partial(api.add_network, "/a", "n", "t"))
+
+
+def _eve(data: bytes) -> None:
+    """As what an answer holds, and as the whole of one."""
+    for text in (b'{"status": "success", "data": %s}' % data, data):
+        for ask in _asks(_Eve(text)):
+            with suppress(NovaopsError):
+                ask()
+
+
+class _Bytes:
+    """A web server's side of a connection: what it says, and then the end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._left = data
+
+    def recv(self, size: int) -> bytes:
+        part, self._left = self._left[:size], self._left[size:]
+        return part
+
+    def sendall(self, data: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _http(data: bytes) -> None:
+    for text in (data, b"HTTP/1.1 200 OK\r\n" + data, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + data):
+        with suppress(*FAILURES):
+            HttpConnection(_Bytes(text)).ask(Request("/", "a"))
+    line = _Bytes(data)
+    with suppress(*FAILURES):
+        Http2(line.recv, line.sendall).ask(Request("/", "a"))
 
 
 def _one(parser: Callable[[str], object], data: bytes) -> None:
@@ -158,4 +214,6 @@ TARGETS: Mapping[str, Target] = {
     "inventory of Ansible's": _ansible,
     "what is shown": partial(_one, visible.lines),
     "sections of checks": partial(_one, sections.read),
+    "EVE-NG's API": _eve,
+    "HTTP": _http,
 }

@@ -78,7 +78,7 @@ class EveApi:
 
     def status(self) -> dict[str, Any]:
         """`version`, and how many nodes run of each kind: iol, dynamips, qemu, docker, vpcs."""
-        return dict(self.get("/status"))
+        return _mapping(self.get("/status"))
 
     @cached_property
     def flavour(self) -> Flavour:
@@ -86,18 +86,18 @@ class EveApi:
 
     def templates(self) -> dict[str, str]:
         """Titles by name. A title that ends in `.missing` has no image."""
-        return {str(name): str(title) for name, title in (self.get("/list/templates/") or {}).items()}
+        return {str(name): str(title) for name, title in _mapping(self.get("/list/templates/") or {}).items()}
 
     def template(self, name: str) -> dict[str, Any]:
         """What a node of it is made of: `options.image.list` has its images."""
-        return dict(self.get(f"/list/templates{api_paths.encoded(name)}"))
+        return _mapping(self.get(f"/list/templates{api_paths.encoded(name)}"))
 
     # -- labs ---------------------------------------------------------------------------------------------------------
 
     def lab(self, path: str) -> dict[str, Any] | None:
         """None where there is none."""
         try:
-            return dict(self.get(api_paths.lab(path)))
+            return _mapping(self.get(api_paths.lab(path)))
         except NotThere:
             return None
 
@@ -116,7 +116,7 @@ class EveApi:
         number = made.get("id") if isinstance(made, dict) else None
         if number is None:
             raise ApiFailed(f"EVE-NG did not say which number {node.get('name')} has")
-        return int(number)
+        return _number(number)
 
     def delete_node(self, path: str, node: int) -> None:
         self.call("DELETE", api_paths.lab(path, "nodes", node))
@@ -134,9 +134,9 @@ class EveApi:
 
     def interfaces(self, path: str, node: int) -> dict[int, dict[str, Any]]:
         """Its ethernet interfaces by the number that EVE-NG has for each, in its order: `name`, and `network_id`, 0 for none."""
-        found = self.get(api_paths.lab(path, "nodes", node, "interfaces")) or {}
+        found = _mapping(self.get(api_paths.lab(path, "nodes", node, "interfaces")) or {})
         ethernet = found.get("ethernet", [])
-        return _by_number(ethernet if isinstance(ethernet, dict) else dict(enumerate(ethernet)))
+        return _by_number(dict(enumerate(ethernet)) if isinstance(ethernet, list) else _mapping(ethernet))
 
     def connect(self, path: str, node: int, interface: int, network: int) -> None:
         self.put(api_paths.lab(path, "nodes", node, "interfaces"), {str(interface): str(network)})
@@ -147,7 +147,7 @@ class EveApi:
     def add_network(self, path: str, name: str, kind: str, *, visible: bool = True) -> int:
         """Its number."""
         made = self.post(api_paths.lab(path, "networks"), {"name": name, "type": kind, "visibility": int(visible), "left": 50, "top": 50})
-        return int(made["id"])
+        return _number(_mapping(made).get("id"))
 
     def hide_network(self, path: str, network: int) -> None:
         """The page draws a link instead of a cloud."""
@@ -231,4 +231,17 @@ _NO_CHECK_TIME = 0x200000
 
 def _by_number(found: Any) -> dict[int, dict[str, Any]]:
     """EVE-NG gives an empty list where there are none, and a mapping by number else."""
-    return {int(number): dict(one) for number, one in found.items()} if isinstance(found, dict) else {}
+    return {_number(number): _mapping(one) for number, one in found.items()} if isinstance(found, dict) else {}
+
+
+def _mapping(found: Any) -> dict[str, Any]:
+    if isinstance(found, dict):
+        return found
+    raise ApiFailed("EVE-NG's API gives an answer of another form than it has", why=f'It sent "{str(found)[:80]}".', fix=NO_API)
+
+
+def _number(found: Any) -> int:
+    try:
+        return int(found)
+    except (TypeError, ValueError, OverflowError):
+        raise ApiFailed("EVE-NG's API gives no number where it has one", why=f'It sent "{str(found)[:80]}".', fix=NO_API) from None

@@ -5,10 +5,11 @@ Which version of OpenVPN removed what: https://community.openvpn.net/openvpn/wik
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from functools import cached_property
 
 from novaops.features.vpn.findings import Examined, Weight
 from novaops.features.vpn.profile import BLOCKS, FILES, Option
@@ -56,8 +57,13 @@ class Rule:
     default: str = ""
     """What {parameter} stands for where the option has none."""
 
+    @cached_property
+    def _all_names(self) -> re.Pattern[str]:
+        """Compiled once: a profile may have any number of options."""
+        return re.compile("|".join(map(fnmatch.translate, self.names.split())))
+
     def matches(self, option: Option) -> bool:
-        return any(fnmatchcase(option.name, name) for name in self.names.split()) and self.when(option)
+        return self._all_names.match(option.name) is not None and self.when(option)
 
 
 def _old_tls(option: Option) -> bool:
