@@ -61,9 +61,9 @@ def _seconds(target: Target, data: bytes) -> float:
     return time.process_time() - began
 
 
-def grows(target: Target, unit: bytes) -> float:
+def grows(target: Target, unit: bytes, size: int = LONG) -> float:
     """How many times longer twice the text takes; 0 where that is too short to be measured."""
-    text = unit * (LONG // len(unit))
+    text = unit * (size // len(unit))
     if (large := _seconds(target, text * 2)) < FLOOR_S:
         return 0
     return min(large, _seconds(target, text * 2)) / max(_seconds(target, text), _seconds(target, text))
@@ -72,6 +72,11 @@ def grows(target: Target, unit: bytes) -> float:
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_work_is_linear_in_the_text(name: str) -> None:
     assert {unit: by for unit in UNITS if (by := grows(TARGETS[name], unit)) > 3} == {}
+
+
+@pytest.mark.parametrize("unit", [b"remote a 1\n", b"<connection>\nremote a 1\n</connection>\n"])
+def test_a_profile_may_have_any_number_of_servers(unit: bytes) -> None:
+    assert grows(TARGETS["OpenVPN profile"], unit, 50_000) <= 3
 
 
 def test_what_is_quadratic_is_found() -> None:

@@ -91,9 +91,11 @@ class Profile:
         """The servers: host, port and protocol, as the profile has them, including those within <connection>."""
         protocol, port = self.last_outside("proto"), self.last_outside("port") or self.last_outside("rport")
         found = []
+        inside: dict[int, dict[str, str]] = {}
+        for option in self.options:
+            inside.setdefault(option.within, {})[option.name] = option.parameter
         for option in self.all("remote"):
-            inside = [other for other in self.options if option.within and other.within == option.within]
-            own = {other.name: other.parameter for other in inside}
+            own = inside[option.within] if option.within else {}
             words = [*option.words[1:], "", "", ""]
             found.append((words[0], words[1] or own.get("port", port) or "1194", words[2] or own.get("proto", protocol) or "udp"))
         return tuple(dict.fromkeys(found))
