@@ -7,14 +7,13 @@ from collections.abc import Mapping
 
 from novaops.features.vpn.credentials import take_credentials, take_proxy_login
 from novaops.features.vpn.findings import WHOLE, Examined, Given
+from novaops.features.vpn.lint_ciphers import examine_ciphers
 from novaops.features.vpn.lint_identity import examine_identity
 from novaops.features.vpn.lint_keys import examine_keys
 from novaops.features.vpn.lint_options import apply
-from novaops.features.vpn.lint_parameters import examine_parameters
+from novaops.features.vpn.lint_parameters import PORT, PROTOCOL, examine_parameters
+from novaops.features.vpn.lint_together import examine_together
 from novaops.features.vpn.profile import Option, Profile
-
-_MODERN = ("AES-256-GCM", "AES-128-GCM", "CHACHA20-POLY1305")
-_SMALL_BLOCKS = re.compile(r"^(BF|DES|DESX|CAST5|RC2|RC4|IDEA|SEED)\b", re.IGNORECASE)
 
 
 def examine(profile: Profile, given: Given, logins: Mapping[str, bytes | str] | None = None) -> Examined:
@@ -27,11 +26,12 @@ def examine(profile: Profile, given: Given, logins: Mapping[str, bytes | str] | 
     take_credentials(profile, found, logins or {}, given)
     take_proxy_login(profile, found, logins or {})
     _whole(profile, found)
-    _ciphers(profile, found)
+    examine_ciphers(profile, found)
     examine_identity(found)
     _authentication(profile, found, given)
     examine_keys(profile, found, given)
     examine_parameters(found)
+    examine_together(found)
     found.findings.sort(key=lambda finding: finding.line or 1_000_000)
     return found
 
@@ -64,42 +64,9 @@ def _whole(profile: Profile, found: Examined) -> None:
         if wrong:
             found.report(WHOLE, "refused", what, fix)
     for remote in profile.remotes:
-        patterns = (r"[A-Za-z0-9_.:-]+", r"[0-9]{1,5}", r"(udp|tcp)[46]?(-client)?")
+        patterns = (r"[A-Za-z0-9_.:-]+", PORT, PROTOCOL)
         if not all(map(re.fullmatch, patterns, remote)):
             found.report(WHOLE, "refused", f"remote {' '.join(remote)} is no server", "remote HOST PORT udp|tcp")
-
-
-def _ciphers(profile: Profile, found: Examined) -> None:
-    """OpenVPN 2.6 ignores `cipher` where both ends can negotiate: what may be used has to be in data-ciphers."""
-    for option in profile.all("data-ciphers", "ncp-ciphers", "data-ciphers-fallback"):
-        for cipher in option.parameter.split(":"):
-            if cipher.lstrip("?").upper() == "NONE":
-                found.report(option, "refused", "none: nothing would be encrypted", f"{option.name} {_MODERN[0]} at both ends")
-            elif _SMALL_BLOCKS.match(cipher.lstrip("?")):
-                what = f"{cipher} is broken, and OpenSSL 3 does not have it"
-                found.report(option, "warning", what, f"take it out; {_MODERN[0]} in its place")
-    written = profile.last("cipher")
-    if written is None:
-        return
-    cipher = written.parameter.upper()
-    if cipher == "NONE":
-        found.report(written, "refused", "cipher none: nothing would be encrypted", f"data-ciphers {_MODERN[0]} at both ends")
-    elif _SMALL_BLOCKS.match(cipher):
-        offered = ":".join(_MODERN)
-        found.report(
-            written,
-            "mended",
-            f"{cipher} has blocks of 64 bits (SWEET32), and OpenSSL 3 does not have it: {offered} are offered instead",
-            "take it out; a server older than 2.4 has to be brought up to date",
-        )
-    elif not profile.all("data-ciphers", "ncp-ciphers"):
-        offered = ":".join(dict.fromkeys((*_MODERN, cipher)))
-        found.kept.append(Option(("data-ciphers", offered), written.line))
-        if not profile.all("data-ciphers-fallback"):
-            found.kept.append(Option(("data-ciphers-fallback", cipher), written.line))
-        if cipher not in _MODERN:
-            what = f"2.6 ignores cipher where the ends can agree: {cipher} is offered too"
-            found.report(written, "mended", what, f"data-ciphers {offered}")
 
 
 def _authentication(profile: Profile, found: Examined, given: Given) -> None:

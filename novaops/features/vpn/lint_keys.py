@@ -5,10 +5,14 @@ What OpenSSL 3 turns down is said by its security levels 1 and 2: https://docs.o
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 from novaops.features.vpn.findings import Examined, Given
+from novaops.features.vpn.lint_ciphers import has_legacy
 from novaops.features.vpn.profile import Option, Profile
 from novaops.formats.x509 import DAY, Certificate, Chain, day
 
@@ -21,6 +25,19 @@ _NEW_PROFILE = "ask for a new profile"
 _LENIENT = "tls-cert-profile insecure"
 """The line of a profile that has OpenVPN take weak keys and signatures."""
 
+_SHARED = {
+    "tls-auth": "OpenVPN Static key V1",
+    "tls-crypt": "OpenVPN Static key V1",
+    "tls-crypt-v2": "OpenVPN tls-crypt-v2 client key",
+}
+"""What stands in the first and the last line of a key, by its option."""
+
+_SHARED_SIZE = 256
+"""Bytes of a static key; a client's key for tls-crypt-v2 has what the server has wrapped behind them."""
+
+_OLD_ENCRYPTION = tuple(bytes.fromhex("2a864886f70d010c01") + bytes([kind]) for kind in (1, 2, 5, 6))
+"""The numbers of RC4 and RC2 in a PKCS#12 file (RFC 7292, appendix C): `openssl pkcs12 -legacy` writes the last one."""
+
 
 def examine_keys(profile: Profile, found: Examined, given: Given) -> None:
     password = given.key_password or found.key_password
@@ -32,11 +49,26 @@ def examine_keys(profile: Profile, found: Examined, given: Given) -> None:
     for option in profile.all("ca", "cert", "extra-certs"):
         if option.block is not None:
             _certificates(option, option.block, found, given.now, lenient=lenient)
+    for option in profile.all(*_SHARED):
+        if option.block is not None:
+            _shared(option, option.block, found)
     key, bundle = profile.last("key"), profile.last("pkcs12")
     if key is not None and key.block is not None:
         _key(key, profile.last("cert"), found, given, word)
     if bundle is not None and bundle.block is not None:
-        _bundle(bundle, found, given, word)
+        _bundle(bundle, profile, found, given, word)
+
+
+def _shared(option: Option, text: str, found: Examined) -> None:
+    """A key that both ends have. Without a whole one OpenVPN does not start."""
+    begin, end = (f"-----{one} {_SHARED[option.name]}-----" for one in ("BEGIN", "END"))
+    inside = "".join(text.partition(begin)[2].partition(end)[0].split())
+    if end in text and option.name != "tls-crypt-v2" and re.fullmatch(f"[0-9A-Fa-f]{{{2 * _SHARED_SIZE},}}", inside):
+        return
+    with suppress(ValueError):
+        if end in text and option.name == "tls-crypt-v2" and len(b64decode(inside, validate=True)) > _SHARED_SIZE:
+            return
+    found.report(option, "refused", f"there is no whole key in it: {begin} and what follows", _NEW_PROFILE)
 
 
 def _revocations(option: Option, found: Examined, now: int) -> None:
@@ -122,7 +154,7 @@ def _key(option: Option, certificate: Option | None, found: Examined, given: Giv
         found.report(option, "refused", "the key does not belong to the certificate (cert)", "take both from the same profile")
 
 
-def _bundle(option: Option, found: Examined, given: Given, password: bytes | None) -> None:
+def _bundle(option: Option, profile: Profile, found: Examined, given: Given, password: bytes | None) -> None:
     from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
     try:
@@ -130,24 +162,33 @@ def _bundle(option: Option, found: Examined, given: Given, password: bytes | Non
     except ValueError:
         found.report(option, "refused", "the block is no base64", "base64 of the .p12 file")
         return
+    if any(one in content for one in _OLD_ENCRYPTION) and not has_legacy(profile):
+        what = "it is encrypted with RC2 or RC4, which OpenSSL 3 does not have"
+        found.report(option, "refused", what, "write it anew: openssl pkcs12 -legacy -in OLD -nodes | openssl pkcs12 -export -out NEW")
+        return
     for word in (None, b"", password):
         try:
             bundle = load_pkcs12(content, word)
         except Exception:  # noqa: BLE001, S112 - the next password may be the right one
             continue
         found.encrypted = bool(word)
-        until = int(bundle.cert.certificate.not_valid_after_utc.timestamp()) if bundle.cert else given.now
-        if until < given.now:
-            found.report(option, "refused", f"the certificate in it expired on {day(until)}", _NEW_PROFILE)
+        _parts(option, bundle, profile, found, given.now)
         return
     found.encrypted = True
     if password is None:
         what = "the file of certificate and key is encrypted, and its password would be asked for"
         found.report(option, given.missing_secret, what, _KEY_PASSWORD)
     else:
-        found.report(
-            option,
-            "refused",
-            "key_password does not open the file of certificate and key",
-            "see whether it is the right one; files of before 2020 may need openssl pkcs12 -legacy",
-        )
+        what = "key_password does not open the file of certificate and key"
+        found.report(option, "refused", what, "see whether it is the right one")
+
+
+def _parts(option: Option, bundle: Any, profile: Profile, found: Examined, now: int) -> None:
+    """What has to be in a PKCS#12 file: certificate and key, and the authority where no ca is beside it."""
+    if bundle.cert is None or bundle.key is None:
+        found.report(option, "refused", "there is no certificate with its key in it", _NEW_PROFILE)
+    elif (until := int(bundle.cert.certificate.not_valid_after_utc.timestamp())) < now:
+        found.report(option, "refused", f"the certificate in it expired on {day(until)}", _NEW_PROFILE)
+    if not bundle.additional_certs and not profile.all("ca", "peer-fingerprint"):
+        what = "there is no authority in it, and no ca beside it: no server could be told from a false one"
+        found.report(option, "refused", what, "ask for the ca, and put it into the profile")

@@ -81,7 +81,7 @@ def _server_name(old: str) -> tuple[str, str]:
     return old, "name-prefix" if old.endswith("-") else "name"
 
 
-_FOR_THE_SERVER = re.compile(r"UV_\w+|IV_\w+|FORWARD_COMPATIBLE|CLIENT_CERT|GENERIC_CONFIG|PROFILE_NAME|FRIENDLY_NAME|USERNAME|SERVER")
+_FOR_THE_SERVER = re.compile(r"UV_\w+|IV_\w+|FORWARD_COMPATIBLE|CLIENT_CERT|PROFILE_NAME|FRIENDLY_NAME|USERNAME|SERVER")
 """Variables of `setenv` that are sent to the server or mean nothing to OpenVPN; all others are for scripts."""
 
 _TAKE_OUT = "take it out of the profile"
@@ -105,6 +105,13 @@ _REFUSED = (
         "refused",
         "{name}: this is the configuration of a server",
         "take the client's .ovpn",
+    ),
+    Rule(
+        "setenv",
+        "refused",
+        "GENERIC_CONFIG: it is not a whole profile, and OpenVPN takes none like it",
+        "ask for a profile of your own",
+        when=lambda option: option.parameter == "GENERIC_CONFIG",
     ),
     Rule("config", "refused", "it takes in another file: {parameter}", "put everything into one file"),
     Rule(
@@ -173,7 +180,7 @@ _LEFT_OUT = (
         " connect-freq-initial disable duplicate-cn ifconfig-ipv6-pool ifconfig-ipv6-push ifconfig-pool-linear ifconfig-pool-persist"
         " ifconfig-push ifconfig-push-constraint iroute iroute-ipv6 max-clients max-routes-per-client override-username port-share"
         " push-continuation push-remove push-reset stale-routes-check tls-crypt-v2-max-age username-as-common-name verify-client-cert"
-        " vlan-accept vlan-pvid vlan-tagging bcast-buffers hash-size tcp-queue-limit",
+        " vlan-accept vlan-pvid vlan-tagging bcast-buffers hash-size tcp-queue-limit force-tls-key-material-export",
         "left out",
         "only a server has use for it",
     ),
@@ -291,7 +298,7 @@ _KEPT = (
         " reneg-pkts hand-window tran-window remote-cert-tls remote-cert-eku remote-cert-ku verify-x509-name x509-username-field"
         " peer-fingerprint verify-hash comp-lzo compress allow-compression tun-mtu tun-mtu-extra tun-mtu-max link-mtu mssfix fragment"
         " mtu-disc max-packet-size sndbuf rcvbuf txqueuelen fast-io shaper socket-flags mark passtos disable-dco replay-window"
-        " auth-token auth-token-user force-tls-key-material-export push-peer-info setenv ignore-unknown-option providers compat-mode"
+        " auth-token auth-token-user push-peer-info setenv ignore-unknown-option providers compat-mode"
         " key-derivation protocol-flags",
         when=lambda option: option.block is None,
         written=lambda option: option,

@@ -6,6 +6,7 @@ import datetime as dt
 import ssl
 import subprocess
 import sys
+from base64 import encodebytes
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -262,17 +263,91 @@ def test_encrypted_keys() -> None:
     assert (said(opened), opened.encrypted) == ([], True)
 
 
-def test_pkcs12() -> None:
-    from base64 import encodebytes
+def bundle(*, password: bytes = b"", authority: bool = True, ours: bool = True) -> str:
+    """A PKCS#12 file as its block."""
+    how: Any = BestAvailableEncryption(password) if password else NoEncryption()
+    more = [certificate("ca")] if authority else None
+    private, own = (key(2048, 0), certificate()) if ours else (None, None)
+    return f"<pkcs12>\n{encodebytes(pkcs12.serialize_key_and_certificates(b'x', private, own, more, how)).decode()}</pkcs12>\n"
 
-    for password in (b"", b"word"):
-        how = BestAvailableEncryption(password) if password else NoEncryption()
-        content = encodebytes(pkcs12.serialize_key_and_certificates(b"x", key(2048, 0), certificate(), None, how)).decode()
-        profile = Profile.read(f"{BARE}<pkcs12>\n{content}</pkcs12>\n".encode())
-        found = examine(profile, Given(NOW, key_password=Secret("word") if password else None))
-        assert (said(found), found.encrypted) == ([], bool(password))
-        if password:
-            assert [one.weight for one in examine(profile, Given(NOW)).findings] == ["refused"]
+
+CA = f"<ca>\n{pem('ca')}</ca>\n"
+
+
+@pytest.mark.parametrize("password", [b"", b"word"])
+def test_pkcs12(password: bytes) -> None:
+    profile = Profile.read(f"{BARE}{bundle(password=password)}".encode())
+    found = examine(profile, Given(NOW, key_password=Secret("word") if password else None))
+    assert (said(found), found.encrypted) == ([], bool(password))
+    if password:
+        assert [one.weight for one in examine(profile, Given(NOW)).findings] == ["refused"]
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        (bundle(authority=False), "there is no authority in it, and no ca beside it"),
+        (bundle(authority=False) + CA, ""),
+        (bundle(ours=False), "there is no certificate with its key in it"),
+        (f"{bundle()}<cert>\n{pem()}</cert>\n<key>\n{key_pem()}</key>\n", "pkcs12 and cert exclude each other"),
+    ],
+)
+def test_what_has_to_be_in_pkcs12(more: str, what: str) -> None:
+    refusals = examine(Profile.read(f"{BARE}{more}".encode()), Given(NOW)).refusals
+    assert any(what in one.what for one in refusals) if what else not refusals
+
+
+@pytest.mark.parametrize(("words", "refused"), [("", False), ("-legacy", True), ("-legacy -certpbe PBE-SHA1-3DES", False)])
+def test_pkcs12_of_before_openssl_3(tmp_path: Path, words: str, refused: bool) -> None:  # noqa: FBT001 - the outcome
+    (tmp_path / "all.pem").write_text(key_pem() + pem() + pem("ca"))
+    command = ["openssl", "pkcs12", "-export", "-in", "all.pem", "-out", "me.p12", "-passout", "pass:word", *words.split()]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    text = f"{BARE}<pkcs12>\n{encodebytes((tmp_path / 'me.p12').read_bytes()).decode()}</pkcs12>\n".encode()
+    given = Given(NOW, key_password=Secret("word"))
+    assert ["RC2" in one.what for one in examine(Profile.read(text), given).refusals] == ([True] if refused else [])
+    assert not examine(Profile.read(b"providers legacy default\n" + text), given).refusals
+
+
+STATIC = f"-----BEGIN OpenVPN Static key V1-----\n{chr(10).join(['0123456789abcdef' * 2] * 16)}\n-----END OpenVPN Static key V1-----\n"
+FOR_V2 = "-----{} OpenVPN tls-crypt-v2 client key-----\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "refused"),
+    [
+        ("tls-auth", f"# 2048 bits\n{STATIC}", False),
+        ("tls-crypt", STATIC, False),
+        ("tls-crypt", STATIC.replace("-----END", "----END"), True),
+        ("tls-crypt", STATIC.replace("0123456789abcdef", "", 1), True),
+        ("tls-crypt", STATIC.replace("0123", "x123", 1), True),
+        ("tls-crypt-v2", STATIC, True),
+        ("tls-crypt-v2", FOR_V2.format("BEGIN") + encodebytes(bytes(600)).decode() + FOR_V2.format("END"), False),
+        ("tls-crypt-v2", FOR_V2.format("BEGIN") + encodebytes(bytes(200)).decode() + FOR_V2.format("END"), True),
+    ],
+)
+def test_keys_that_both_ends_have(name: str, text: str, refused: bool) -> None:  # noqa: FBT001 - the outcome
+    found = examine(whole(*BARE.splitlines(), f"<{name}>\n{text}</{name}>"), Given(NOW))
+    assert [one.option for one in found.refusals] == ([name] if refused else [])
+    assert "0123456789abcdef" not in str(found.findings)
+
+
+SHA1_PIN = ":".join(["AB"] * 20)
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        (f"verify-hash {PIN} SHA256", False),
+        (f"verify-hash {PIN}", True),
+        (f"verify-hash {SHA1_PIN}", False),
+        (f"verify-hash {SHA1_PIN} SHA1", False),
+        (f"verify-hash {SHA1_PIN} SHA256", True),
+        (f"verify-hash {SHA1_PIN} MD5", True),
+        (f"<verify-hash>\n{SHA1_PIN}\n</verify-hash>", True),
+    ],
+)
+def test_hashes_have_the_size_of_their_kind(line: str, refused: bool) -> None:  # noqa: FBT001 - the outcome
+    assert [one.option for one in examine(whole(*BARE.splitlines(), line), Given(NOW)).refusals] == (["verify-hash"] if refused else [])
 
 
 @pytest.mark.parametrize(
