@@ -162,6 +162,10 @@ _LEFT_OUT = (
         default="a program",
     ),
     Rule("setenv", "left out", "{parameter} is for scripts", when=lambda option: not _FOR_THE_SERVER.fullmatch(option.parameter)),
+    Rule("setenv-safe x509-track", "left out", "{parameter} is for scripts"),
+    Rule("auth-retry", "left out", "a refused password is tried again after 15 minutes", when=lambda option: option.parameter != "none"),
+    Rule("mlock", "left out", "the limits of the unit may not allow it, and OpenVPN would end"),
+    Rule("mtu-test", "left out", "it only measures"),
     Rule(
         "providers",
         "left out",
@@ -255,20 +259,21 @@ _SILENT = (
     # novaops sets these itself, or they mean nothing on a host.
     Rule(
         "dev dev-type dev-node nobind persist-tun persist-key ping ping-restart keepalive ping-timer-rem connect-retry connect-timeout"
-        " server-poll-timeout resolv-retry explicit-exit-notify auth-nocache auth-retry verb mute script-security route-noexec"
+        " server-poll-timeout resolv-retry explicit-exit-notify auth-nocache verb mute script-security route-noexec"
         " route-nopull route-metric route-gateway route-delay route-method ifconfig-noexec ifconfig-nowarn register-dns ip-win32"
         " tap-sleep show-net-up windows-driver pause-exit service win-sys allow-recursive-routing mute-replay-warnings"
         " machine-readable-output suppress-timestamps echo parameter dhcp-renew dhcp-release dhcp-pre-release block-local"
-        " allow-pull-fqdn pull-filter tun-ipv6 max-routes mlock rmtun mktun auth-user-pass askpass disable-occ dh errors-to-stderr"
-        " mtu-test persist-local-ip persist-remote-ip ip-remote-hint http-proxy-retry http-proxy-timeout"
+        " tun-ipv6 max-routes rmtun mktun auth-user-pass askpass disable-occ dh errors-to-stderr"
+        " persist-local-ip persist-remote-ip ip-remote-hint http-proxy-retry http-proxy-timeout"
         " socks-proxy-retry preresolve use-prediction-resistance dhcp-internal mtu-dynamic peer-id rdns-internal foreign-option"
-        " setenv-safe allow-nonadmin x509-track show-adapters show-ciphers show-curves show-digests show-engines show-gateway"
+        " allow-nonadmin show-adapters show-ciphers show-curves show-digests show-engines show-gateway"
         " show-groups show-net show-pkcs11-ids show-tls show-valid-subnets version help test-crypto gremlin msg-channel connection"
         " allow-deprecated-insecure-static-crypto"
     ),
-    Rule("cipher"),  # lint.py decides it together with data-ciphers
+    Rule("auth-retry", when=lambda option: option.parameter == "none"),
+    Rule("cipher"),  # lint_ciphers.py decides it together with data-ciphers
     Rule("port", written=lambda option: Option(("rport", *option.words[1:]), option.line, None, option.within)),
-    Rule("udp-mtu", written=lambda option: Option(("link-mtu", *option.words[1:]), option.line)),
+    Rule("udp-mtu", written=lambda option: Option(("link-mtu", *option.words[1:]), option.line, None, option.within)),
 )
 
 _KEPT = (
@@ -298,7 +303,7 @@ _KEPT = (
         " reneg-pkts hand-window tran-window remote-cert-tls remote-cert-eku remote-cert-ku verify-x509-name x509-username-field"
         " peer-fingerprint verify-hash comp-lzo compress allow-compression tun-mtu tun-mtu-extra tun-mtu-max link-mtu mssfix fragment"
         " mtu-disc max-packet-size sndbuf rcvbuf txqueuelen fast-io shaper socket-flags mark passtos disable-dco replay-window"
-        " auth-token auth-token-user push-peer-info setenv ignore-unknown-option providers compat-mode"
+        " pull-filter allow-pull-fqdn auth-token auth-token-user push-peer-info setenv ignore-unknown-option providers compat-mode"
         " key-derivation protocol-flags",
         when=lambda option: option.block is None,
         written=lambda option: option,

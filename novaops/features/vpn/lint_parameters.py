@@ -19,7 +19,7 @@ _WORD = r".+"
 
 _ALONE = (
     *("client", "pull", "tls-client", "float", "fast-io", "remote-random", "remote-random-hostname", "push-peer-info", "passtos"),
-    *("tcp-nodelay",),
+    *("tcp-nodelay", "allow-pull-fqdn"),
 )
 _ONE_NUMBER = (
     *("hand-window", "link-mtu", "mark", "max-packet-size", "rcvbuf", "sndbuf", "reneg-bytes", "reneg-pkts", "shaper", "tls-timeout"),
@@ -47,6 +47,7 @@ _FORMS: dict[str, tuple[int, int, str]] = {
     "mssfix": (0, 2, _NUMBER),
     "mtu-disc": (1, 1, "yes|maybe|no"),
     "peer-fingerprint": (1, 1, _WORD),
+    "pull-filter": (2, 2, "accept|ignore|reject"),
     "proto": (1, 1, PROTOCOL),
     "proto-force": (1, 1, r"udp[46]?|tcp[46]?-client"),
     "providers": (1, 16, "default|legacy|fips|base"),

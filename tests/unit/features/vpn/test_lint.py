@@ -399,7 +399,8 @@ def test_the_configuration_takes_no_routes_and_no_dns() -> None:
         assert f"pull-filter ignore {start}" in lines
     assert {"route-noexec", "ifconfig-noexec", 'up "/bin/sh /etc/novaops/vpn/x.sh x address"'} <= set(lines)
     assert {"dev vpn-x", "persist-tun", "ping-restart 30", "explicit-exit-notify 1"} <= set(lines)
-    assert not {"pull-filter accept route", "redirect-gateway", "ping-restart 0"} & set(lines)
+    assert lines.index('pull-filter ignore "route "') < lines.index("pull-filter accept route"), "OpenVPN takes the first that fits"
+    assert not {"redirect-gateway", "ping-restart 0"} & set(lines)
     assert "explicit-exit-notify 1" not in made(examine(whole(*BARE.splitlines(), "proto tcp"), Given(NOW)))
     assert "persist-tun" not in made(examine(whole(*BARE.splitlines()), Given(NOW)), persist=False)
 
