@@ -51,8 +51,11 @@ def _text(facts: Facts, question: FileAt) -> str:
 def reaching(now: Sequence[str] | None, more: Sequence[str], less: Sequence[str]) -> list[str]:
     """Where clients may go: where they may now, but not in `less`, and in `more`. [] is everywhere; None: there is no server yet.
 
-    Raises UsageError where that is nowhere, or where `more` adds nothing; ValueError where one is no network.
+    Raises UsageError where that is nowhere or not known, or where `more` adds nothing; ValueError where one is no network.
     """
+    if now is None and less:
+        why, fix = "The host has no such server, or did not say.", "say where they may: --reaches CIDR,..."
+        raise UsageError("--remove-reaches: where clients may go now is not known", why=why, fix=fix)
     left = [] if now is None else [IPv4Network(one) for one in now] or [_EVERYWHERE]
     for one in map(IPv4Network, less):
         left = [part for network in left for part in _without(network, one)]

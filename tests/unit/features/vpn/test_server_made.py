@@ -84,6 +84,8 @@ def test_of_a_removed_server_its_address_and_port_are_left() -> None:
         ([], ["0.0.0.0/0"], [], []),
         ([], [A], [], "clients may go everywhere now"),
         ([A], [], [A], "clients could go nowhere"),
+        (None, [], [A], "where clients may go now is not known"),
+        (None, [B], [A], "where clients may go now is not known"),
     ],
 )
 def test_by_flags_one_adds_and_takes_away_what_is_named(
