@@ -12,7 +12,7 @@ import typer
 from novaops.cli.options import Flags, GuardedRun, Hosts, Options, verb
 from novaops.engine.scope import Scope
 from novaops.features.vpn import cli_server
-from novaops.features.vpn.kind import is_server
+from novaops.features.vpn.kind import by_name, is_server
 
 if TYPE_CHECKING:
     from novaops.engine.desired import DesiredState
@@ -24,6 +24,7 @@ UP = Scope("vpn", "name", ("present",), takes_all=True, not_for=lambda entry: "i
 DOWN = replace(UP, agrees=("absent",))
 
 Name = Annotated[str | None, typer.Option("--name", help="The link; without it every entry of the host's vpn: section.")]
+Removed = Annotated[str | None, typer.Option("--remove-routes", metavar="NAME,...", help="What may go through it no more.")]
 Source = "env:NAME, file:PATH or cmd:WORDS"
 
 _REFUSED = 4
@@ -43,10 +44,12 @@ class LinkFlags(Flags):
 
 
 @verb(app)
-def up(options: Options, hosts: Hosts = None, *, name: Name = None, flags: LinkFlags, run: GuardedRun) -> int:
+def up(
+    options: Options, hosts: Hosts = None, *, name: Name = None, flags: LinkFlags, remove_routes: Removed = None, run: GuardedRun
+) -> int:
     """Bring each link of the hosts' vpn: sections up, and prove it by a request that went through it."""
     state = {"state": "present"} if name else {}
-    return _converge(options, hosts, name, {**flags.given(), **state}, run, UP)
+    return _converge(options, hosts, name, {**flags.given(), **state}, run, UP, _removed(remove_routes))
 
 
 @verb(app)
@@ -96,16 +99,45 @@ def lint(options: Options, file: Annotated[Path, typer.Argument(metavar="FILE", 
     return code
 
 
-def _converge(options: Options, hosts: list[str] | None, name: str | None, flags: dict[str, Any], run: GuardedRun, scope: Scope) -> int:
+def _removed(words: str | None) -> tuple[str, ...]:
+    """Raises UsageError for what is no route."""
+    from novaops.errors import UsageError
+    from novaops.features.vpn.settings import route
+
+    try:
+        return tuple(route(one) for one in (words or "").split(",") if one)
+    except ValueError as error:
+        raise UsageError(f"--remove-routes: {error}") from None
+
+
+def _converge(
+    options: Options,
+    hosts: list[str] | None,
+    name: str | None,
+    flags: dict[str, Any],
+    run: GuardedRun,
+    scope: Scope,
+    removed: tuple[str, ...] = (),
+) -> int:
     from novaops.cli.section_verb import converge_entries
     from novaops.errors import UsageError
+    from novaops.features.vpn.resources.link_kept import LinkKept
     from novaops.features.vpn.settings import Link
 
     def links_only(of: Callable[[Any], DesiredState], host: Host, entries: list[Any]) -> DesiredState:
         links = [entry for entry in entries if isinstance(entry, Link)]
         if name and not links:
             raise UsageError(f"{name} is a server of {host.name}", fix=f"novaops vpn serve {host.name} --name {name}")
-        return of(links)
+        declared = by_name(host.sections.get("vpn"))
+        if removed and name in declared:
+            raise UsageError(f"--remove-routes: {name} is in the inventory", fix=f"take it out of the routes: of {name} there")
+        kept = [
+            LinkKept(link.name, link.routes, removed, link.when_down, says_when_down="when_down" in flags)
+            for link in links
+            if scope is UP and link.name not in declared
+        ]
+        state = of(links)
+        return replace(state, own=[*kept, *state.own]) if kept else state
 
     return converge_entries(options, hosts or [], run, scope, name, flags, links_only)
 

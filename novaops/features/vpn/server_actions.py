@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from novaops.engine.desired import DesiredState, HostView
 from novaops.errors import UsageError
 from novaops.features.vpn import server, server_made
-from novaops.features.vpn.kind import is_server
+from novaops.features.vpn.kind import by_name, is_server
 from novaops.features.vpn.resources.server_client import ClientRevoked
 from novaops.features.vpn.resources.server_kept import ServerKept
 from novaops.formats import names
@@ -35,13 +35,7 @@ def plain_name(name: str, what: str) -> str:
 
 def names_of(host: Host) -> list[str]:
     """Of the servers in the host's section."""
-    return [name for name, entry in _entries(host).items() if is_server(entry)]
-
-
-def _entries(host: Host) -> dict[str, Mapping[str, Any]]:
-    written = host.sections.get("vpn")
-    entries = [entry for entry in written if isinstance(entry, dict)] if isinstance(written, list) else []
-    return {str(entry["name"]): entry for entry in entries if "name" in entry}
+    return [name for name, entry in by_name(host.sections.get("vpn")).items() if is_server(entry)]
 
 
 def the_server_of(host: Host, name: str | None) -> str:
@@ -76,7 +70,11 @@ class ServeOptions:
 
     def undeclared(self, host: Host) -> list[str]:
         """The servers of which only the host knows how they were made. None where they are removed."""
-        return [] if self.flags.get("state") == "absent" else [name for name in self._names(host) if name not in _entries(host)]
+        return (
+            []
+            if self.flags.get("state") == "absent"
+            else [name for name in self._names(host) if name not in by_name(host.sections.get("vpn"))]
+        )
 
     def desired(self, known: Inventory, playbooks: Playbooks, host: Host) -> DesiredState:
         """Raises UsageError, InventoryError."""
@@ -98,7 +96,7 @@ class ServeOptions:
 
     def _flags(self, host: Host, name: str) -> dict[str, Any]:
         """What is to be over the entry: by flags one adds, and takes away what is named. Raises UsageError."""
-        declared = _entries(host).get(name)
+        declared = by_name(host.sections.get("vpn")).get(name)
         made = self.made.get(host.name, {}) if declared is None else {}
         more = names.listed(self.flags.get("reaches", []))
         now = made.get("reaches") if declared is None else declared.get("reaches", [])

@@ -116,6 +116,11 @@ def test_only_what_is_named_goes_through(country: Country) -> None:
     assert [(way["address"], way["device"]) for way in link["routes"]] == [(country.apis[0].address, "vpn-canada")]
     again = country.up()
     assert (again.code, again.host["status"], again.host["execs"]) == (0, "unchanged", 1), again.text
+    write_inventory(country.folder, country.client)
+    flags = ("--name", "canada", "--profile", str(country.folder / "client.ovpn"), "--routes", "other.example.com")
+    less = country.call("up", country.client.name, *flags)
+    assert (less.code, f"{API} would go through canada no more" in less.text) == (4, True), less.text
+    country.inventory(server.profile())
     down = country.call("down")
     assert (down.code, down.host["status"]) == (0, "changed"), down.text
     assert country.snapshot() == before

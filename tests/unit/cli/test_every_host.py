@@ -198,6 +198,16 @@ NONE_FITS = "no entry of the inventory is for this verb"
             ["vpn", "serve"],
             "no entry of the inventory is for this verb",
         ),
+        (
+            "{a: {vpn: [{name: l, profile: l.ovpn, routes: [h.example.com]}]}}",
+            ["vpn", "up", "a", "--name", "l", "--remove-routes", "h.example.com"],
+            "--remove-routes: l is in the inventory",
+        ),
+        (
+            "{a: {}}",
+            ["vpn", "up", "a", "--name", "l", "--remove-routes", "x"],
+            '--remove-routes: "x" is not a name like api.openai.com, an address or a network',
+        ),
         ("{}", ["apply"], "inventory.yaml has no hosts"),
     ],
 )
