@@ -10,6 +10,7 @@ from typing import Any
 
 from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, RESOLVE, NginxFacts
+from novaops.features.proxy.headers import IDENTIFYING, SPOOFABLE
 from novaops.features.proxy.inherited import taken_back
 from novaops.features.proxy.listen import listen_words, listens
 from novaops.features.proxy.resources.api_addresses import folder
@@ -41,23 +42,6 @@ _NO_KEY = ("no_key", "This proxy has lost the key of the API.")
 
 _CROOKED = r"[^?]*(?i:/|%2f|%5c|\\)(?i:\.|%2e){1,2}(?i:/|%2f|%5c|\\|;|%3b|\?|$)"
 """What must not follow in a path, as an expression: what $novaops_crooked of templates/proxy/shared.conf.j2 takes anywhere."""
-
-_IDENTIFYING = (
-    *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port", "X-Real-IP", "Forwarded", "Via"),
-    *("CF-Connecting-IP", "CF-IPCountry", "CF-Ray", "CF-Visitor", "CF-IPCity", "True-Client-IP", "X-Client-IP", "X-Original-Forwarded-For"),
-    *("Cookie", "Referer", "Origin", "Proxy", "Proxy-Authorization", "X-Novaops-Asks"),
-)
-"""Headers that tell an API who or where the client is. They are not passed on to it."""
-
-_SPOOFABLE = (
-    *("Forwarded", "X-Forwarded-Prefix", "X-Forwarded-Scheme", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-User"),
-    *("X-Original-URL", "X-Rewrite-URL", "X-Original-Host", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP", "Proxy"),
-    *("X-Forwarded-Protocol", "X-Forwarded-By", "X-Forwarded-Client-Cert", "X-Url-Scheme", "X-Scheme", "Front-End-Https"),
-    *("Remote-User", "X-Remote-User", "X-Authenticated-User", "X-Auth-Request-User", "X-Auth-Request-Email", "X-WebAuth-User"),
-    *("X-Cluster-Client-IP", "Fastly-Client-IP", "Fly-Client-IP", "X-Appengine-User-IP", "X-Envoy-External-Address"),
-    *("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Accel-Internal", "HTTP2-Settings", "X-Novaops-Asks"),
-)
-"""Headers by which a client could pose as somebody else to a server that trusts its proxy. They are not passed on to it."""
 
 _SAID = frozenset({"satisfy", "add_header", "proxy_intercept_errors"})
 """What the template of every site says in the server itself, of all that http may say."""
@@ -125,7 +109,7 @@ class SiteConf:
             trust_folder="" if self.entry.upstream_ca else nginx.trust_folder,
             no_key=_NO_KEY,
             errors=[_at_its_paths(error, provider) if error[0] == HTTPStatus.NOT_FOUND else error for error in _ERRORS],
-            withheld=[*_IDENTIFYING, *filter(None, (own, "Authorization" if replaces_login else ""))],
+            withheld=[*IDENTIFYING, *filter(None, (own, "Authorization" if replaces_login else ""))],
         )
 
     def _said(self, nginx: NginxFacts) -> frozenset[str]:
@@ -143,7 +127,7 @@ class SiteConf:
             locations=[self._location(number, part, nginx) for number, part in enumerate(entry.parts)],
             guarded=entry.auth is not None,
             own_certificate=entry.tls == "self-signed",
-            forged=_SPOOFABLE,
+            forged=SPOOFABLE,
             closed=not any(part.path == "/" and not part.exact for part in entry.parts),
             resolves=any(upstream.is_name for upstream in entry.all_upstreams),
             cookie_domains=_cookie_domains(entry),

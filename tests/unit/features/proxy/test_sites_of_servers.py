@@ -184,3 +184,33 @@ def test_a_location_is_a_path_and_what_is_below_it(locations: Any, places: list[
     found = [" ".join(words) for words in directives(conf, "location")]
     assert sorted(found) == sorted(places)
     assert "allow 192.0.2.0/24" in location(conf, "/")
+
+
+CLAIMS = """
+Remote-Groups Remote-Email Remote-Name X-Forwarded-Email X-Forwarded-Groups X-Forwarded-Preferred-Username X-Forwarded-Access-Token
+X-Forwarded-Uri X-Forwarded-Method X-Auth-Request-Groups X-Auth-Request-Preferred-Username X-Auth-Request-Access-Token X-authentik-username
+Cf-Access-Authenticated-User-Email Cf-Access-Jwt-Assertion X-Amzn-Oidc-Identity X-Amzn-Oidc-Data X-Goog-Authenticated-User-Email
+X-MS-CLIENT-PRINCIPAL X-MS-CLIENT-PRINCIPAL-NAME X-SSL-Client-Verify X-SSL-Client-S-DN SSL-Client-Verify SSL-Client-Cert X-Client-Cert
+X-Client-Verify WL-Proxy-Client-IP WL-Proxy-SSL Proxy-Client-IP X-Originating-IP X-Remote-IP X-Remote-Addr CF-Connecting-IPv6
+X-Envoy-External-Address Remote-User X-Forwarded-User X-WebAuth-User True-Client-IP Tailscale-User-Login Client-Cert
+X-Original-URL Forwarded
+"""
+
+
+@pytest.mark.parametrize("name", CLAIMS.split())
+def test_a_backend_does_not_hear_what_a_client_claims(name: str) -> None:
+    told = {words[0]: words[1] for words in directives(text(APP), "proxy_set_header")}
+    assert told.get(name) == ""
+
+
+@pytest.mark.parametrize("site", [APP, API])
+def test_each_header_is_said_once(site: Any) -> None:
+    of_one = location(text(site), "/" if site is APP else "/v1/")
+    names = [words[0].lower() for words in directives(of_one, "proxy_set_header")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+    assert all(re.fullmatch(r"[a-z][a-z0-9-]{2,}", name) for name in names)
+
+
+@pytest.mark.parametrize("name", ["X-Originating-IP", "CF-Connecting-IPv6", "X-Cluster-Client-IP", "Fastly-Client-IP", "True-Client-IP"])
+def test_an_api_does_not_hear_where_a_client_is(name: str) -> None:
+    assert {words[0]: words[1] for words in directives(text(API), "proxy_set_header")}.get(name) == ""
