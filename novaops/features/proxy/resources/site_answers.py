@@ -31,15 +31,27 @@ NO_CERTIFICATE = "SSL certificate"
 """What nginx's page says, of a client that shows no certificate or a wrong one, with 400."""
 _NOBODY = "no live upstreams"
 _NOT_OURS = "nginx -T shows who has this name, port and address"
+_WANTS_OURS = "wants a certificate from who asks, and the site has none"
+_SHOWS_NONE = "a site shows no certificate to what is behind it: name an address that asks for none"
 _IN_LOG = (
     (_NOBODY, "has no address yet that answers", "see whether the host can resolve its name; the site asks again every 20 s"),
     (
-        "could not be resolved",
+        "could not be resolved (3:",
         "has a name that nginx finds no address for",
         "nginx asks DNS alone, and does not read /etc/hosts, where getent hosts NAME looks too: give DNS the name, or write its address",
     ),
+    ("could not be resolved", "has a name, and no name server answers nginx", "see whether the name servers of /etc/resolv.conf answer"),
     ("too big header", "answers with a larger head than the site takes", "raise max_head: (32k without it), and deploy again"),
-    ("certificate", "shows a certificate that is not its own", "if it is a right one, name its authority: upstream_ca: FILE"),
+    ("alert certificate required", _WANTS_OURS, _SHOWS_NONE),
+    ("alert bad certificate", _WANTS_OURS, _SHOWS_NONE),
+    ("certificate does not match", "shows a certificate that is not its own", "see who answers there: the certificate is for another name"),
+    ("certificate has expired", "shows a certificate that has expired", "have it renewed there, or set the host's clock right"),
+    ("certificate is not yet valid", "shows a certificate that is not valid yet", "see whether the host's clock is right"),
+    (
+        "certificate verify error",
+        "shows a certificate of an authority that is not trusted",
+        "if it is a right one, name its authority: upstream_ca: FILE",
+    ),
 )
 """What nginx logs of an answer that it cannot pass on, what that means, and what can be done."""
 
