@@ -117,7 +117,12 @@ class NginxConf:
 
     def value(self, name: str) -> tuple[str, ...]:
         """The words after a directive of the main level, such as `user`; none when it is not there."""
-        return next((tuple(d.words[1:]) for d in self._flat(self._main()) if d.words[0] == name), ())
+        found = self.main_directive(name)
+        return tuple(found.words[1:]) if found else ()
+
+    def main_directive(self, name: str) -> Directive | None:
+        """The first directive of that name of the main level."""
+        return next((d for d in self._flat(self._main()) if d.name == name), None)
 
     def files_with(self, name: str) -> tuple[str, ...]:
         """The files in which a directive of http's own level stands, such as `server_names_hash_bucket_size`."""

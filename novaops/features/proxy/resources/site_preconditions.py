@@ -19,6 +19,7 @@ from novaops.model.question import Facts, Question
 
 _ALL = frozenset({"*", "0.0.0.0", "::"})  # noqa: S104 - read, not bound
 _ALL_OF_NGINX = frozenset({"*", "[::]"})
+_NEVER = frozenset({"0", "0s", "0ms"})
 _NO_NAMES = frozenset({"", "_", "localhost"})
 
 
@@ -154,6 +155,10 @@ class SitePreconditions(Resource):
             yield f"{place} is not understood from there on: names and ports that are taken there are only seen when nginx tests all of it"
         if directive := other_addresses(nginx):
             yield f"clients' addresses are those that {directive.place} has nginx believe ({' '.join(directive.words)})"
+        limit = nginx.conf.main_directive("worker_shutdown_timeout")
+        if limit and (after := " ".join(limit.words[1:])) not in _NEVER:
+            cut = f"worker_shutdown_timeout {after} of {limit.place} cuts what still runs {after} after a reload"
+            yield f"{cut}: streams, too, and the addresses of an API are followed by reloads"
         for one in unknown(nginx):
             yield f"{one.name} of {one.place} is not nginx's own, and applies to this site too: what it does is not known here"
         for server in foreign_servers(nginx):
