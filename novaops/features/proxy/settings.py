@@ -32,7 +32,7 @@ from novaops.features.proxy.field_types import (
     in_the_clear,
     upstream_url,
 )
-from novaops.features.proxy.site_rules import complaints, is_exact, repeated
+from novaops.features.proxy.site_rules import complaints, example, is_exact, repeated
 from novaops.features.proxy.upstreams import Location, Upstream, Upstreams
 from novaops.formats import names
 from novaops.providers.loader import Endpoint, Provider, RequestPath, UrlPath, load, url_path
@@ -157,9 +157,18 @@ class Site(StrictModel):
     @property
     def origins(self) -> tuple[str, ...]:
         """What a client's URL begins with, for each exact name."""
+        return tuple(self._origin(name) for name in self.domain if is_exact(name))
+
+    @property
+    def asked_at(self) -> str:
+        """What the URL of a test begins with: by an exact name, or by one that a pattern takes; "" where none is known."""
+        by_exactness = sorted(filter(None, map(example, self.domain)), key=lambda name: name not in self.domain)
+        return self._origin(by_exactness[0]) if by_exactness else ""
+
+    def _origin(self, name: str) -> str:
         scheme = "https" if self.encrypted else "http"
         port = "" if self.port == _DEFAULT_PORTS[scheme] else f":{self.port}"
-        return tuple(f"{scheme}://{names.bracketed(name)}{port}" for name in self.domain if is_exact(name))
+        return f"{scheme}://{names.bracketed(name)}{port}"
 
     @property
     def strict_transport(self) -> str:

@@ -26,6 +26,7 @@ from novaops.features.proxy.resources.self_signed import SelfSigned
 from novaops.features.proxy.resources.site_answers import ApiBehind, SiteAnswers
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.site_conf import WEBROOT, SiteConf, own_file
+from novaops.features.proxy.site_rules import example
 from novaops.features.proxy.upstreams import Location
 from novaops.formats import htpasswd
 from novaops.formats.names import bracketed, is_address
@@ -132,11 +133,7 @@ class NginxSite:
         entry = self.entry
         certificate, key = self.certificate if entry.encrypted else ("", "")
         # One name that clients ask for: an address goes without a name, and another site may answer it.
-        asked = [
-            f"novaops.{name.lstrip('*.')}" if name.startswith(("*.", ".")) else name
-            for name in entry.domain
-            if not (is_address(name) or name.startswith("~") or name.endswith(".*"))
-        ]
+        asked = [example(name) for name in entry.domain if example(name) and not is_address(name)]
         shown = (InUse(certificate, self._at, asked[0]) if asked else InUse(certificate),) if certificate else ()
         trusted = [part.verify for part in entry.parts if (part.verify or "").startswith("/")]
         paths = [part.path for part in (*self.files.parts, *self.http_files.parts) if not part.read_anew]
@@ -158,7 +155,7 @@ class NginxSite:
         login = next((Secret(f"{user}:{password.reveal()}") for user, password in self.credentials.passwords.items()), None)
         return SiteAnswers(
             entry.name,
-            tuple(f"{origin}{path}" for origin in entry.origins[:1]),
+            (f"{entry.asked_at}{path}",) if entry.asked_at else (),
             f"{self._asked_at}:{entry.port}",
             site_files(entry.name)[0],
             self.certificate[0] if entry.encrypted else "",
@@ -197,8 +194,8 @@ class NginxSite:
         after = site_files(self.entry.name)[0]
         if self.provider is not None:
             yield behind.api(self.entry, self.provider, self.credentials, after)
-        elif self.entry.origins:
-            yield from behind.servers(self._tested_location, self.entry.origins[0].partition("://")[2], after)
+        elif self.entry.asked_at:
+            yield from behind.servers(self._tested_location, self.entry.asked_at.partition("://")[2], after)
 
     def _test_headers(self) -> Iterator[tuple[str, str | Secret]]:
         yield from self.provider.headers.items() if self.provider else ()

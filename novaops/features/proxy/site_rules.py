@@ -34,6 +34,13 @@ def is_exact(name: str) -> bool:
     return not name.startswith(("~", "*.", ".")) and not name.endswith(".*")
 
 
+def example(name: str) -> str:
+    """A name that clients can ask for, of a server name; "" for a pattern of which none is known."""
+    if name.startswith("~") or name.endswith(".*"):
+        return ""
+    return name if is_exact(name) else f"novaops.{name.lstrip('*.')}"
+
+
 def _kind(site: Site) -> Iterator[str]:
     kinds = [kind for kind in ("provider", "upstream", "upstreams") if getattr(site, kind)]
     if (

@@ -12,8 +12,11 @@ place() { # FILE: where this host reaches the site, as ADDRESS:PORT; nothing whe
   at=${at%% *}
   case $at in '[::]:'*) echo "[::1]:${at##*:}" ;; *:*) echo "$at" ;; ?*) echo "127.0.0.2:$at" ;; esac
 }
+asked() { # FILE: what a URL of the site begins with
+  sed -n 's/^# \(base\|asked\) //p' "$1" | head -n 1
+}
 shown() { # FILE ADDRESS:PORT: the certificate that a client of this site is shown, which may be an older one than the file has
-  name=$(sed -n 's|^# base https://\([^/]*\).*|\1|p' "$1" | head -n 1); name=${name%:[0-9]*}
+  name=$(asked "$1" | sed -n 's|^https://\([^/]*\).*|\1|p'); name=${name%:[0-9]*}
   case $name in '' | '['* | *.*.*.[0-9]*) return ;; esac # an address goes without a name, and another site may answer it
   timeout "$seconds" openssl s_client -connect "$2" -servername "$name" </dev/null 2>/dev/null |
     sed -n '/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p'
@@ -28,7 +31,7 @@ for file in /etc/nginx/conf.d/novaops-*.conf; do
   case $file in *.http.conf) continue ;; esac
   [ -e "$file" ] || continue
   site=$(sed -n 's/^# site //p' "$file"); certificate=$(sed -n 's/^# certificate //p' "$file"); probe=$(sed -n 's/^# probe //p' "$file")
-  at=$(place "$file"); base=$(sed -n 's/^# base //p' "$file" | head -n 1)
+  at=$(place "$file"); base=$(asked "$file")
   if [ -n "$at" ] && [ -n "$certificate" ]; then shown "$file" "$at" >"$folder/$site.shown" & fi
   if [ -n "$at" ] && [ -n "$base" ]; then ask "$folder/$site.answer" -k --connect-to "::$at" -H 'X-Novaops-Asks: yes' "$base/" & fi
   number=0

@@ -79,7 +79,7 @@ class ApiBehind:
 class SiteAnswers(Resource):
     name: str
     urls: tuple[str, ...]
-    """What is requested; nothing where the site has no exact name."""
+    """What is requested; nothing where no name is known that the site takes."""
     to: str
     """ADDRESS:PORT of the site on its host, or OUTSIDE:PORT."""
     after: str
@@ -124,7 +124,9 @@ class SiteAnswers(Resource):
             known = facts[self._known(url)]
             if known is not Missing.ABSENT and known.is_stream:
                 yield f"{url} answers with a stream of events, which nginx gathers: buffering: off, or --no-buffering, passes each on at once"
-        if not self._from_here:
+        if not self.urls:
+            yield "it was asked nothing: all of its names are patterns, and so nothing shows that it works"
+        elif not self._from_here:
             asked = " and ".join(question.url for question in self.behind)
             past = f"novaops asked {asked or 'nothing'} past it"
             yield f"the site is for {', '.join(self.allowed)}, and so not for this host: {past}, and no request went through the site"

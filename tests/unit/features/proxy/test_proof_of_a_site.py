@@ -66,7 +66,11 @@ def proof(site: Mapping[str, Any]) -> SiteAnswers:
         ({**APP, "listen": "192.0.2.7,::1"}, ["http://shop.example.com/"], "192.0.2.7:80", "open"),
         ({**APP, "listen": "2001:db8::7"}, ["http://shop.example.com/"], "[2001:db8::7]:80", "open"),
         ({**APP, "domain": "*.a.com,b.com,c.com"}, ["http://b.com/"], "outside:80", "open"),
-        ({**APP, "domain": "*.a.com"}, [], "outside:80", "open"),
+        ({**APP, "domain": "*.a.com"}, ["http://novaops.a.com/"], "outside:80", "open"),
+        ({**APP, "domain": ".a.com", "tls": "self-signed"}, ["https://novaops.a.com/"], "outside:443", "open"),
+        ({**APP, "domain": [r"~^(www\.)?a\.com$", "www.*", "*.a.com"]}, ["http://novaops.a.com/"], "outside:80", "open"),
+        ({**APP, "domain": [r"~^a\.com$", "www.*"]}, [], "outside:80", "open"),
+        ({**API, "domain": "*.a.com"}, ["https://novaops.a.com/v1/models"], "outside:443", "inject"),
         ({**APP, "auth": {"basic": {"nova": "env:PW"}}}, ["http://shop.example.com/"], "outside:80", "basic"),
         ({**APP, "auth": {"from": "192.0.2.0/24"}}, ["http://shop.example.com/"], "127.0.0.2:80", "from"),
         (
@@ -133,6 +137,7 @@ NARROW = {"auth": {"passthrough": True, "from": "192.0.2.0/24"}}
         ),
         ({**APP, "upstreams": "https://b.com:1", "verify": "/ca.pem"}, [("https://b.com:1/", "/ca.pem", {"Host": "shop.example.com"})]),
         ({**APP, "upstreams": "https://b.com:1", "verify": "off"}, []),
+        ({**APP, "upstreams": "b.com:1", "domain": ".a.com"}, [("http://b.com:1/", "", {"Host": "novaops.a.com"})]),
         ({**APP, "upstreams": [{"address": "a.com:1", "backup": True}, "unix:/run/x"]}, []),
     ],
 )

@@ -178,10 +178,12 @@ def test_an_answer_of_somebody_else_is_no_proof() -> None:
         assert failure.what == "gate: http://gate.example.com/ answers 200, but that is not this site's answer"
 
 
-def test_a_site_without_a_plain_name_is_not_asked_for() -> None:
+def test_a_site_whose_names_are_patterns_is_not_asked_for_and_that_is_told() -> None:
     site = SiteAnswers("gate", (), "127.0.0.1:80", "/etc/x", "", "open")
     assert list(site.questions()) == []
-    assert not make_plan([site], Facts({}, {}))
+    plan = make_plan([site], Facts({}, {}))
+    assert not plan
+    assert [note.text for note in plan.notes] == ["it was asked nothing: all of its names are patterns, and so nothing shows that it works"]
 
 
 def test_an_answer_that_is_not_known_is_no_proof() -> None:

@@ -186,6 +186,21 @@ def test_a_location_is_a_path_and_what_is_below_it(locations: Any, places: list[
     assert "allow 192.0.2.0/24" in location(conf, "/")
 
 
+@pytest.mark.parametrize(
+    ("site", "said"),
+    [
+        (APP, ["# base http://shop.example.com"]),
+        ({**APP, "domain": "*.a.com"}, ["# asked http://novaops.a.com"]),
+        ({**APP, "domain": ["*.a.com", "b.com"]}, ["# base http://b.com"]),
+        ({**APP, "domain": "www.*"}, []),
+        ({**API, "domain": ".a.com"}, ["# asked https://novaops.a.com/v1"]),
+    ],
+)
+def test_it_says_where_it_can_be_asked(site: Any, said: list[str]) -> None:
+    """`proxy status` has no inventory, and asks by the site's own file."""
+    assert [line for line in text(site).splitlines() if line.startswith(("# base", "# asked"))] == said
+
+
 CLAIMS = """
 Remote-Groups Remote-Email Remote-Name X-Forwarded-Email X-Forwarded-Groups X-Forwarded-Preferred-Username X-Forwarded-Access-Token
 X-Forwarded-Uri X-Forwarded-Method X-Auth-Request-Groups X-Auth-Request-Preferred-Username X-Auth-Request-Access-Token X-authentik-username
