@@ -41,6 +41,8 @@ class Answered:
     redirect: str = ""
     site: str = ""
     """Which site of novaops' it says it is, which every site says to who asks; "" for anybody else's answer."""
+    passed: bool = False
+    """Whether the site says that the request came to an upstream, and so is not answered by nginx alone."""
 
     @property
     def is_stream(self) -> bool:
@@ -97,8 +99,10 @@ case $outside in '') outside=127.0.0.2 ;; *:*) outside="[$outside]" ;; esac
             exit_code, *encoded = line.split("\t")
             measured, body, logged, site = (_text(part) for part in encoded)
             status, content_type, redirect, error = measured.split("\t", 3)
+            name, _, passed = site.strip().partition(" ")
             answers[question] = Answered(
-                int(status), body.strip(), error.strip(), logged.strip(), int(exit_code), content_type, redirect, site.strip()
+                *(int(status), body.strip(), error.strip(), logged.strip(), int(exit_code), content_type, redirect, name),
+                passed=passed == "passed",
             )
         return answers
 

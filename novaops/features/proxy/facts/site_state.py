@@ -107,7 +107,7 @@ def _reached(fields: Sequence[str]) -> Reached:
 
 def _answer(fields: Sequence[str]) -> Reached:
     *fields, site = fields
-    return replace(_reached(["", *fields]), site=_text(site))
+    return replace(_reached(["", *fields]), site=_text(site).partition(" ")[0])
 
 
 def _text(encoded: str) -> str:

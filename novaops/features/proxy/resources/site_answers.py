@@ -30,6 +30,7 @@ WHO_WANTS_IT = "nginx -T shows who sets it (ssl_verify_client)"
 NO_CERTIFICATE = "SSL certificate"
 """What nginx's page says, of a client that shows no certificate or a wrong one, with 400."""
 _NOBODY = "no live upstreams"
+_TURNED_AWAY = "nginx itself answers: nginx -T shows what turns requests away, such as an access module that is on for all servers"
 _NOT_OURS = "nginx -T shows who has this name, port and address"
 _WANTS_OURS = "wants a certificate from who asks, and the site has none"
 _SHOWS_NONE = "a site shows no certificate to what is behind it: name an address that asks for none"
@@ -170,7 +171,7 @@ class SiteAnswers(Resource):
         elif not self._from_here and answered.status == HTTPStatus.FORBIDDEN:
             return
         elif self.api is None:
-            yield from self._own_server(url, answered)
+            yield from self._own_server(url, answered) if answered.passed else self._own_answer(url, answered)
         else:
             yield from self._api_behind(self.api, url, answered)
 
@@ -199,6 +200,11 @@ class SiteAnswers(Resource):
             yield from self._own_server(url, answered)
         else:
             yield from self._api_behind(self.api, url, answered)
+
+    def _own_answer(self, url: str, answered: Answered) -> Iterator[_Problem]:
+        """Of nginx itself: where it is no error of the way to the upstream, something turned the request away before."""
+        found = [*self._own_server(url, answered)]
+        yield from found or [(f"{url} answers {answered.status}, and no request came to its upstream", answered.logged, _TURNED_AWAY)]
 
     def _own_server(self, url: str, answered: Answered) -> Iterator[_Problem]:
         if answered.status >= HTTPStatus.INTERNAL_SERVER_ERROR:

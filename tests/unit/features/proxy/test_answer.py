@@ -145,16 +145,22 @@ def line(ended: int, measured: str, body: str = "", logged: str = "", site: str 
 
 def test_answers_in_their_order() -> None:
     lines = [
-        line(0, "200\ttext/plain\t\t", "hello", site="shop\r\n"),
+        line(0, "200\ttext/plain\t\t", "hello", site="shop passed\r\n"),
         "absent",
         line(6, "000\t\t\tCould not resolve host: a.com", "", "connect() failed"),
     ]
     found = SiteAnswer.parse(QUESTIONS, Section("\n".join([*lines, ""]), "", 0))
     assert list(found.values()) == [
-        Answered(200, "hello", "", "", 0, "text/plain", site="shop"),
+        Answered(200, "hello", "", "", 0, "text/plain", site="shop", passed=True),
         Missing.ABSENT,
         Answered(0, "", "Could not resolve host: a.com", "connect() failed", 6),
     ]
+
+
+def test_an_answer_of_the_site_s_own_has_passed_nothing_on() -> None:
+    [found] = SiteAnswer.parse(QUESTIONS[:1], Section(line(0, "403\ttext/html\t\t", site="shop\r\n"), "", 0)).values()
+    assert isinstance(found, Answered)
+    assert (found.site, found.passed) == ("shop", False)
 
 
 @pytest.mark.parametrize(("ended", "status", "whole"), [(0, 200, True), (63, 200, True), (92, 200, False), (18, 200, False), (0, 0, False)])
@@ -329,7 +335,7 @@ chain\t{encoded("-----BEGIN")}
 probe\t/v1/models
 without-key\t400 401
 expects\tjson described
-answer\t0\t{encoded("503" + TAB + "application/json" + TAB + TAB)}\t{encoded("{}")}\t{encoded("gate")}
+answer\t0\t{encoded("503" + TAB + "application/json" + TAB + TAB)}\t{encoded("{}")}\t{encoded("gate passed")}
 upstream\tapi.openai.com:443\t0\t{encoded("401" + TAB + "application/json" + TAB + TAB)}\t{encoded("{}")}
 upstream\tb.example.com:443\t6\t{encoded("000" + TAB * 3 + "Could not resolve host")}\t
 error\t{encoded(LOGGED)}

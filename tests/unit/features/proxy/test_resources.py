@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -106,7 +107,7 @@ def answered(text: Any, trouble: str = "", exit_code: int = 0, logged: str = LOG
         return Missing.ABSENT
     status, _, word = str(text).partition(" ")
     body = BODIES.get(word, f'{{"error": {{"message": "{word}"}}}}')
-    return Answered(int(status), body, trouble, logged, exit_code, site="gate")
+    return Answered(int(status), body, trouble, logged, exit_code, site="gate", passed=True)
 
 
 def api_behind(case: Mapping[str, Any]) -> ApiBehind | None:
@@ -133,14 +134,11 @@ def test_answers(case: Mapping[str, Any]) -> None:
     known, stranger, *past = (question for question in site.questions() if isinstance(question, SiteAnswer))
     assert (known.headers, known.log) == ((("X-Token", Secret("t")),), "/var/log/x")
     assert (stranger.headers, stranger.login) == ((), None), "a stranger has nothing to show"
-    facts = Facts(
-        {
-            known: answered(case["known"], case.get("trouble", ""), case.get("exit", 0), case.get("logged", LOGGED)),
-            stranger: answered(case["stranger"]),
-            **{question: answered(said) for question, said in zip(past, case.get("behind", []), strict=False)},
-        },
-        {},
-    )
+    answer = answered(case["known"], case.get("trouble", ""), case.get("exit", 0), case.get("logged", LOGGED))
+    if isinstance(answer, Answered):
+        answer = replace(answer, passed=case.get("passed", True))
+    behind: dict[Any, Any] = {question: answered(said) for question, said in zip(past, case.get("behind", []), strict=False)}
+    facts = Facts({known: answer, stranger: answered(case["stranger"]), **behind}, {})
     plan = make_plan([site], facts)
     assert (plan.steps, plan.refusals) == ((), ())
     if case["says"] == "ok":
@@ -196,7 +194,7 @@ def test_an_answer_that_is_not_known_is_no_proof() -> None:
 def test_a_stream_that_nginx_gathers_is_told() -> None:
     site = SiteAnswers("gate", (URL,), "127.0.0.1:80", "/etc/x", "", "open", gathers=True)
     known, stranger = (question for question in site.questions() if isinstance(question, SiteAnswer))
-    stream = Answered(200, "data: 1", "timed out", "", 28, "text/event-stream; charset=utf-8", "", "gate")
+    stream = Answered(200, "data: 1", "timed out", "", 28, "text/event-stream; charset=utf-8", "", "gate", passed=True)
     plan = make_plan([site], Facts({known: stream, stranger: stream}, {}))
     assert not plan.unproven, "a stream goes on for as long as it likes"
     assert ["which nginx gathers" in note.text for note in plan.notes] == [True]

@@ -13,9 +13,12 @@ from novaops.errors import UsageError
 from tests.support.proxy_sites import (
     API,
     APP,
+    SHARED,
     directives,
+    files,
     location,
     nginx,
+    nginx_words,
     text,
     without,
 )
@@ -199,6 +202,14 @@ def test_a_location_is_a_path_and_what_is_below_it(locations: Any, places: list[
 def test_it_says_where_it_can_be_asked(site: Any, said: list[str]) -> None:
     """`proxy status` has no inventory, and asks by the site's own file."""
     assert [line for line in text(site).splitlines() if line.startswith(("# base", "# asked"))] == said
+
+
+@pytest.mark.parametrize("site", [APP, API])
+def test_it_says_whether_a_request_was_passed_on(site: Any) -> None:
+    """That, and no status: the answer of a server that failed before is nobody's business."""
+    name = site["name"]
+    assert f"{name}$novaops_passed" in nginx_words(text(site))
+    assert '$novaops_passed { default " passed"; "" ""; }' in files(site)[SHARED].text
 
 
 CLAIMS = """
