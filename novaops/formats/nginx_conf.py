@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -281,4 +282,12 @@ def _listen(words: Sequence[str]) -> Listen:
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal() or (address.startswith("[") and not host.endswith("]")):
         host, port = address, "80"
-    return Listen("*" if host == "0.0.0.0" else host, int(port), options)  # noqa: S104 - read, not bound
+    return Listen("*" if host == "0.0.0.0" else _spelled(host), int(port), options)  # noqa: S104 - read, not bound
+
+
+def _spelled(host: str) -> str:
+    """An IPv6 address as everybody else writes it: [::] for [::0]."""
+    try:
+        return f"[{ipaddress.IPv6Address(host[1:-1])}]" if host.startswith("[") else host
+    except ValueError:
+        return host

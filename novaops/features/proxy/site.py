@@ -13,7 +13,7 @@ from novaops.features.proxy.auth import UNNAMED, Auth
 from novaops.features.proxy.credentials import Credentials
 from novaops.features.proxy.facts.answer import OUTSIDE, SiteAnswer
 from novaops.features.proxy.facts.in_use import InUse
-from novaops.features.proxy.facts.nginx import NginxFacts
+from novaops.features.proxy.facts.nginx import BUNDLES, NginxFacts
 from novaops.features.proxy.listen import listens
 from novaops.features.proxy.resources.access_kept import AccessKept, reached_by
 from novaops.features.proxy.resources.given_certificate import GivenCertificate
@@ -135,7 +135,8 @@ class NginxSite:
         # One name that clients ask for: an address goes without a name, and another site may answer it.
         asked = [example(name) for name in entry.domain if example(name) and not is_address(name)]
         shown = (InUse(certificate, self._at, asked[0]) if asked else InUse(certificate),) if certificate else ()
-        trusted = [part.verify for part in entry.parts if (part.verify or "").startswith("/")]
+        checked = {part.verify or "on" for part in entry.parts if any(upstream.tls for upstream in part.upstreams)} - {"off"}
+        trusted = sorted(checked - {"on"} | ({*BUNDLES} if "on" in checked else set()))
         paths = [part.path for part in (*self.files.parts, *self.http_files.parts) if not part.read_anew]
         return NginxInUse(entry.name, (*shown, *map(InUse, filter(None, (key, entry.upstream_ca, *trusted, *paths)))))
 

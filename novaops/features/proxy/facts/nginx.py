@@ -36,7 +36,7 @@ _DISTRIBUTIONS: Mapping[tuple[str, str], Version] = {
 }
 """The version that each comes with, for a host without package lists yet."""
 
-_BUNDLES = (
+BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
@@ -65,7 +65,7 @@ class NginxFacts:
     """Whether the host has IPv6 at all, so that nginx can listen on it."""
     ipv6_route: bool = False
     """Whether it has a default route for IPv6."""
-    bundle: str = _BUNDLES[0]
+    bundle: str = BUNDLES[0]
     """The file with the authorities that the host trusts."""
     trust_folder: str = ""
     """The folder with the same authorities, each under its hash; "" where there is none, or nginx cannot be told of it."""
@@ -84,7 +84,7 @@ class Nginx(Singleton[NginxFacts]):
 
     @classmethod
     def script_one(cls) -> str:
-        found = f"bundles={quote(' '.join(_BUNDLES))} folders={quote(' '.join(_FOLDERS))} page={DEFAULT_PAGE}"
+        found = f"bundles={quote(' '.join(BUNDLES))} folders={quote(' '.join(_FOLDERS))} page={DEFAULT_PAGE}"
         return f"{found}\n{sh_file(__package__, 'nginx.sh')}"
 
     @classmethod
@@ -105,7 +105,7 @@ class Nginx(Singleton[NginxFacts]):
             resolvers=tuple(filter(None, (_resolver(value) for key, value in pairs if key == "resolver"))),
             ipv6="ipv6" in said,
             ipv6_route="ipv6_route" in said,
-            bundle=said.get("bundle", _BUNDLES[0] if "debian" in said else _BUNDLES[1]),
+            bundle=said.get("bundle", BUNDLES[0] if "debian" in said else BUNDLES[1]),
             trust_folder=folder if version >= SSL_COMMANDS else "",
             debian="debian" in said,
             default_page_is_debians="default_page" in said,

@@ -16,6 +16,7 @@ from novaops.engine.planner import make_plan
 from novaops.facts.file import FileAt
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.proxy.facts.in_use import InUse, Use
+from novaops.features.proxy.facts.nginx import BUNDLES
 from novaops.features.proxy.resources.nginx_in_use import NginxInUse
 from novaops.features.proxy.resources.nginx_reload import STALE, TAKE_UP, NginxReload
 from novaops.lab.process import wait_until
@@ -93,6 +94,22 @@ def test_what_is_not_in_use_is_taken_up_and_reported() -> None:
         ("/key.pem", "as nginx read it before it was changed", "as it is"),
     ]
     assert Command(TAKE_UP) in reload.actions
+
+
+@pytest.mark.parametrize(
+    ("about", "read"),
+    [
+        ({"upstreams": "https://a.com:1"}, {*BUNDLES}),
+        ({"upstreams": "https://a.com:1", "verify": "off"}, set()),
+        ({"upstreams": "https://a.com:1", "verify": "/ca.pem"}, {"/ca.pem"}),
+        ({"upstreams": "a.com:1"}, set()),
+    ],
+)
+def test_what_certificates_of_upstreams_are_checked_by(about: dict[str, str], read: set[str]) -> None:
+    """Nginx reads all that the host trusts when it starts, too. A file that is not there is not changed."""
+    [found] = [each for each in resources({**APP, "domain": "shop.example.com", **about}) if each.id == "nginx:shop (in use)"]
+    assert isinstance(found, NginxInUse)
+    assert {each.path for each in found.files if not each.path.startswith("/etc/nginx/")} == read
 
 
 def test_the_files_of_a_site(monkeypatch: pytest.MonkeyPatch) -> None:
