@@ -5,7 +5,8 @@ From `options_postprocess_verify_ce` in src/openvpn/options.c of the branch rele
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import ChainMap
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from novaops.features.vpn.findings import WHOLE, Examined
@@ -38,36 +39,44 @@ def examine_together(found: Examined) -> None:
         if option.within and option.name not in _IN_CONNECTION:
             found.report(option, "refused", f"{option.name} has no place in <connection>", "put it outside, for all servers")
     _blocks(found)
+    servers = _servers(found.kept)
     for first, second in _EXCLUDE:
-        both = [option for options in _servers(found.kept) for option in _clash(options, first, second)]
+        both = next((clash for options in servers if (clash := _clash(options, first, second))), None)
         if both:
-            found.report(both[0], "refused", f"{first} and {second} exclude each other", _LEAVE_ONE)
-    for options in _servers(found.kept):
-        _protocol(options, found)
-    _roles(found)
+            found.report(both, "refused", f"{first} and {second} exclude each other", _LEAVE_ONE)
+    once = _Once(found)
+    is_client = _last(found.kept, "client") is not None
+    for options in servers:
+        _protocol(options, once, is_client=is_client)
+    _roles(found, servers, once)
     _compression(found)
     _versions(found)
     _addresses(found)
 
 
-def _servers(kept: Sequence[Option]) -> Iterator[list[Option]]:
-    """The options in effect for each server: a <connection> has those before it, and its own."""
-    blocks = dict.fromkeys(option.within for option in kept if option.within)
-    outside = [option for option in kept if not option.within]
-    for block in blocks:
-        begin = next(n for n, option in enumerate(kept) if option.within == block)
-        yield [option for n, option in enumerate(kept) if option.within == block or (not option.within and n < begin)]
-    for remote in [option for option in outside if option.name == "remote"] if not blocks else []:
-        yield [option for option in outside if option.name != "remote"] + [remote]
+_Server = Mapping[str, Option]
+"""The options in effect for one server, by name: of several the last."""
+
+
+def _servers(kept: Sequence[Option]) -> list[_Server]:
+    """A <connection> has the options before it, and its own; without one each `remote` is a server."""
+    blocks: dict[int, dict[str, Option]] = {}
+    outside: dict[str, Option] = {}
+    for option in kept:
+        its = blocks.setdefault(option.within, dict(outside)) if option.within else outside
+        its[option.name] = option
+    if blocks:
+        return list(blocks.values())
+    return [ChainMap({"remote": option}, outside) for option in kept if option.name == "remote"]
+
+
+def _clash(options: _Server, first: str, second: str) -> Option | None:
+    one, other = options.get(first), options.get(second)
+    return None if one is None or other is None else max(one, other, key=lambda option: option.line)
 
 
 def _last(options: Sequence[Option], name: str) -> Option | None:
     return next((option for option in reversed(options) if option.name == name), None)
-
-
-def _clash(options: Sequence[Option], first: str, second: str) -> list[Option]:
-    one, other = _last(options, first), _last(options, second)
-    return [] if one is None or other is None else [max(one, other, key=lambda option: option.line)]
 
 
 def _blocks(found: Examined) -> None:
@@ -76,34 +85,46 @@ def _blocks(found: Examined) -> None:
         found.report(Option(("connection",), block), "refused", "it has no remote", "remote HOST PORT")
 
 
-def _protocol(options: Sequence[Option], found: Examined) -> None:
+class _Once:
+    """One refusal for an option, which several servers may share."""
+
+    def __init__(self, found: Examined) -> None:
+        self._found = found
+        self._refused = {(one.line, one.option) for one in found.findings if one.weight == "refused"}
+
+    def refuse(self, option: Option, what: str, fix: str) -> None:
+        if (option.line, option.name) not in self._refused:
+            self._refused.add((option.line, option.name))
+            self._found.report(option, "refused", what, fix)
+
+
+def _protocol(options: _Server, once: _Once, *, is_client: bool) -> None:
     """What goes by UDP only, or by TCP only."""
-    remote, proto = _last(options, "remote"), _last(options, "proto")
+    remote = options.get("remote")
     if remote is None:
         return
-    written = remote.words[3] if len(remote.words) > 3 else proto.parameter if proto else "udp"  # noqa: PLR2004 - after host and port
+    written = _written(options)
     tcp = written.startswith("tcp")
-    fragment, proxy = _last(options, "fragment"), _last(options, "http-proxy")
-    others = [option for option in options if option.name in {"http-proxy-option", "http-proxy-user-pass"}]
+    fragment, proxy = options.get("fragment"), options.get("http-proxy")
+    other = options.get("http-proxy-option") or options.get("http-proxy-user-pass")
     if tcp and fragment is not None:
-        _once(found, fragment, f"fragment is for UDP, and {remote.parameter} is reached by TCP", "take it out of the profile")
+        once.refuse(fragment, f"fragment is for UDP, and {remote.parameter} is reached by TCP", "take it out of the profile")
     if not tcp and proxy is not None:
-        _once(
-            found, proxy, f"an HTTP proxy takes TCP alone, and {remote.parameter} is reached by UDP", "proto tcp, where the server has it"
-        )
-    if proxy is None and others:
-        _once(found, others[0], "it is for an HTTP proxy, and there is none", "http-proxy HOST PORT")
-    if tcp and not written.endswith("-client") and not any(option.name == "client" for option in options):
-        _once(found, remote, f"{written} is for both ends without `client`", "client in place of tls-client and pull; or tcp-client")
+        what = f"an HTTP proxy takes TCP alone, and {remote.parameter} is reached by UDP"
+        once.refuse(proxy, what, "proto tcp, where the server has it")
+    if proxy is None and other is not None:
+        once.refuse(other, "it is for an HTTP proxy, and there is none", "http-proxy HOST PORT")
+    if tcp and not written.endswith("-client") and not is_client:
+        once.refuse(remote, f"{written} is for both ends without `client`", "client in place of tls-client and pull; or tcp-client")
 
 
-def _once(found: Examined, option: Option, what: str, fix: str) -> None:
-    """One finding for an option that several servers share."""
-    if not any((one.line, one.option, one.weight) == (option.line, option.name, "refused") for one in found.findings):
-        found.report(option, "refused", what, fix)
+def _written(options: _Server) -> str:
+    """The protocol of a server."""
+    remote, proto = options.get("remote"), options.get("proto")
+    return remote.words[3] if remote and len(remote.words) > 3 else proto.parameter if proto else "udp"  # noqa: PLR2004 - after host and port
 
 
-def _roles(found: Examined) -> None:
+def _roles(found: Examined, servers: Sequence[_Server], once: _Once) -> None:
     has = {option.name for option in found.kept} | ({"auth-user-pass"} if found.wants_login else set())
     for wrong, what, fix in (
         (has.isdisjoint({"client", "tls-client"}), "`pull` is for TLS, and nothing says so", "client in place of pull"),
@@ -113,14 +134,8 @@ def _roles(found: Examined) -> None:
         if wrong and not found.refusals:
             found.report(WHOLE, "refused", what, fix)
     force = _last(found.kept, "proto-force")
-    if force is not None and not any(_forced(options, force.parameter) for options in _servers(found.kept)):
-        _once(found, force, f"no server is reached by {force.parameter}, so none is left", "take it out of the profile")
-
-
-def _forced(options: Sequence[Option], force: str) -> bool:
-    remote, proto = _last(options, "remote"), _last(options, "proto")
-    written = remote.words[3] if remote and len(remote.words) > 3 else proto.parameter if proto else "udp"  # noqa: PLR2004 - after host and port
-    return written[:3] == force[:3]
+    if force is not None and not any(_written(options)[:3] == force.parameter[:3] for options in servers):
+        once.refuse(force, f"no server is reached by {force.parameter}, so none is left", "take it out of the profile")
 
 
 def _compression(found: Examined) -> None:

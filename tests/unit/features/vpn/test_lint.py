@@ -445,3 +445,12 @@ def test_a_negative_serial_number_makes_nobody_warn_on_stderr(tmp_path: Path) ->
     profile.write_text(f"client\ndev tun\nremote a.example.com 1194\n<ca>\n{ssl.DER_cert_to_PEM_cert(bytes(der))}</ca>\n")
     done = subprocess.run([sys.executable, "-m", "novaops", "vpn", "lint", str(profile)], capture_output=True, text=True, check=False)
     assert (done.stderr, "Warning" in done.stdout) == ("", False)
+
+
+def test_client_counts_for_a_server_that_stands_before_it() -> None:
+    """It is no option of a <connection>: where it stands says nothing."""
+    text = "<connection>\nremote a.example 443 tcp\n</connection>\nclient\ndev tun\n"
+    found = examine(Profile.read(text.encode()), Given(1_800_000_000))
+    assert [one.what for one in found.findings if "both ends" in one.what] == []
+    without = examine(Profile.read(text.replace("client\n", "tls-client\npull\n").encode()), Given(1_800_000_000))
+    assert [one.what for one in without.findings if "both ends" in one.what] == ["tcp is for both ends without `client`"]
