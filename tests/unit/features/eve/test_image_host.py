@@ -117,3 +117,33 @@ def test_an_image_whose_permissions_could_not_be_set_is_said_to_be_in_place(addo
     assert "no database" in caught.value.why
     assert "Nothing" not in caught.value.why
     assert caught.value.fix.startswith(f"{paths.WRAPPER} -a fixpermissions")
+
+
+def test_a_login_that_puts_something_else_in_the_place_of_its_upload(addons: Path, tmp_path: Path) -> None:
+    """Root follows no link of the login's, and works in a directory of its own."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(OTHER)
+    secret.chmod(0o600)
+    ours = part(OTHER)
+    where = host("vyos-1", "daemon")
+    where.look([ours], prepare=True)
+    staging = next(addons.glob("qemu/.novaops-upload*"))
+    (staging / ours.sha256).symlink_to(secret)
+    (staging / "new-vyos-1").symlink_to(tmp_path)
+    with pytest.raises(HostFailed, match="did not arrive as it was sent"):
+        where.finish([ours])
+    assert (secret.read_bytes(), secret.stat().st_mode & 0o777) == (OTHER, 0o600)
+    assert not (addons / "qemu/vyos-1").exists()
+    assert list(addons.glob("qemu/.novaops-upload-at-work*")) == []
+
+
+def test_what_could_not_be_put_in_place_is_not_sent_again(addons: Path) -> None:
+    """Something stands there that is no image of ours."""
+    ours = part(OTHER)
+    sent(host("vyos-1"), OTHER, ours)
+    (addons / "qemu/vyos-1").mkdir()
+    (addons / "qemu/vyos-1/notes").touch()
+    with pytest.raises(HostFailed):
+        host("vyos-1").finish([ours])
+    assert host("vyos-1").look([ours]).parts == {ours.sha256: len(OTHER)}
+    assert list(addons.glob("qemu/.novaops-upload-at-work*")) == []
