@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import ClassVar, Self
 
 from novaops.model.journal import pending_marker
-from novaops.model.question import Missing, Question, Section
+from novaops.model.question import Facts, Missing, Question, Section
 from novaops.shell import join, sh_file
 
 LARGEST = 1_048_576
@@ -82,3 +82,9 @@ _NOT_THERE: Mapping[str, FileState | Missing] = {
     "dangling": FileState(kind="dangling link"),
     "unknown": Missing.UNKNOWN,
 }
+
+
+def text_at(path: str, facts: Facts) -> str:
+    """What the file says, to be read and not to be written again; "" for no file."""
+    found = facts[FileAt(path)]
+    return (found.content or b"").decode("utf-8", "replace") if isinstance(found, FileState) else ""

@@ -128,14 +128,14 @@ def _as_made(options: Options, words: list[str], serving: ServeOptions) -> dict[
     from novaops.features.vpn import server_made
 
     known, playbooks = options.known()
-    asked: dict[str, str] = {}
-    for host in known.find(words, "vpn"):
+    hosts, asked = known.find(words, "vpn"), dict[str, str]()
+    for host in hosts:
         replace(serving, without=()).desired(known, playbooks, host)
         for name in serving.undeclared(host):
             asked[host.name] = name
     if not asked:
         return {}
-    targets = options.targets([host for host in known.find(words, "vpn") if host.name in asked])
+    targets = options.targets([host for host in hosts if host.name in asked])
 
     def ask(target: Target) -> HostReport:
         name = asked[target.name]

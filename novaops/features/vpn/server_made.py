@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from novaops.errors import UsageError
-from novaops.facts.file import FileAt, FileState
+from novaops.facts.file import FileAt, text_at
 from novaops.features.vpn.facts.server_profile import remote
 from novaops.features.vpn.paths import ServerPaths
 from novaops.model.question import Facts
@@ -30,7 +30,7 @@ def settings(name: str, facts: Facts) -> dict[str, Any]:
 
     A server that was removed has kept what its clients' profiles say of it: address, port and protocol.
     """
-    said, configuration, script = (_text(facts, question) for question in questions(name))
+    said, configuration, script = (text_at(question.path, facts) for question in questions(name))
     found: dict[str, Any] = {}
     with suppress(ValueError):  # somebody else has written there
         found |= zip(("address", "port", "protocol"), remote(said).split(" "), strict=True)
@@ -41,11 +41,6 @@ def settings(name: str, facts: Facts) -> dict[str, Any]:
         limited = _REACHES.search(script)
         found["reaches"] = limited[1].split(", ") if limited else []
     return found
-
-
-def _text(facts: Facts, question: FileAt) -> str:
-    file = facts[question]
-    return (file.content or b"").decode("utf-8", "replace") if isinstance(file, FileState) else ""
 
 
 def reaching(now: Sequence[str] | None, more: Sequence[str], less: Sequence[str]) -> list[str]:

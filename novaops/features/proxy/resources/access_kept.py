@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.facts.file import FileAt
+from novaops.facts.file import FileAt, text_at
 from novaops.formats.nginx_conf import NginxConf
 from novaops.model.plan import Resource, Step
-from novaops.model.question import Facts, Missing, Question
+from novaops.model.question import Facts, Question
 from novaops.secret import Secret
 from novaops.shell import lines_of
 
@@ -46,7 +46,7 @@ class AccessKept(Resource):
         yield from map(FileAt, (self.file, *(file for file, _ in self.people), *(self.unnamed or ())[:1]))
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        text = _text(facts, self.file)
+        text = text_at(self.file, facts)
         for refusal in (*self._opened(text), *self._lost(text), *self._people_lost(facts), *self._token_lost(facts)):
             raise refusal
         return ()
@@ -72,7 +72,7 @@ class AccessKept(Resource):
 
     def _people_lost(self, facts: Facts) -> Iterator[Refused]:
         for file, read in self.people:
-            if lost := [each for each in dict.fromkeys(read(_text(facts, file))) if each not in self.without]:
+            if lost := [each for each in dict.fromkeys(read(text_at(file, facts))) if each not in self.without]:
                 yield self._refused(lost, "the way in which they show who they are (--password, --key, --token)")
 
     def _token_lost(self, facts: Facts) -> Iterator[Refused]:
@@ -81,7 +81,7 @@ class AccessKept(Resource):
             return
         file, line = self.unnamed
         who = line.reveal().rpartition(" ")[2]
-        there = [each for each in lines_of(_text(facts, file)) if each.rpartition(" ")[2] == who]
+        there = [each for each in lines_of(text_at(file, facts)) if each.rpartition(" ")[2] == who]
         client = who.strip('";')
         if client not in self.without and any(each != line.reveal() for each in there):
             yield Refused(
@@ -113,8 +113,3 @@ def reached_by(text: str) -> tuple[str, ...]:
         *(f"scripts of {each}" for each in pages_of(text)),
         *(f"as {n}" for n in names),
     )
-
-
-def _text(facts: Facts, file: str) -> str:
-    found = facts[FileAt(file)]
-    return "" if found is Missing.ABSENT else (found.content or b"").decode("utf-8", "replace")

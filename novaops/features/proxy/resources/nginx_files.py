@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.facts.file import FileAt, FileState
+from novaops.facts.file import FileAt, FileState, text_at
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
 from novaops.features.proxy.resources.nginx_reload import STALE, WHEN_UNDONE, before_reload
 from novaops.model.action import Text, WriteFile, payload
 from novaops.model.plan import Change, Resource, Step
-from novaops.model.question import Facts, Missing, Question
+from novaops.model.question import Facts, Question
 from novaops.resources.file import File
 from novaops.shell import lines_of
 
@@ -98,16 +98,14 @@ class NginxFiles(Resource):
         return any(f'"{path}"' in text for path in re.findall(r'"(/[^"]+)"', complaint) for text in texts)
 
     def _file(self, part: Part, nginx: NginxFacts, facts: Facts) -> File:
-        found = facts[FileAt(part.path)]
-        old = "" if found is Missing.ABSENT else (found.content or b"").decode("utf-8", "replace")
+        old = text_at(part.path, facts)
         group = nginx.worker_group if part.for_workers else "root"
         return File(part.path, part.content(nginx, old), part.mode, group=group, then=part.followed_by)
 
 
 def _access(part: Part, file: File, facts: Facts) -> Iterable[Change]:
     """Who gains and who loses access by a file, and whose secret is another one."""
-    found = facts[FileAt(part.path)]
-    old = "" if found is Missing.ABSENT else (found.content or b"").decode("utf-8", "replace")
+    old = text_at(part.path, facts)
     new = "" if file.content is None else payload(file.content).decode("utf-8", "replace")
     for read in (part.who, part.reached if old and new else None):
         before, after = (read(old), read(new)) if read else ((), ())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.facts.file import FileAt, FileState
+from novaops.facts.file import FileAt, text_at
 from novaops.features.vpn.paths import LINKS
 from novaops.model.plan import Resource, Step
 from novaops.model.question import Facts, Question
@@ -38,9 +38,7 @@ class LinkKept(Resource):
         yield self._file
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        file = facts[self._file]
-        text = (file.content or b"").decode("utf-8", "replace") if isinstance(file, FileState) else ""
-        made = [line.split(" ", 1) for line in lines_of(text) if " " in line]
+        made = [line.split(" ", 1) for line in lines_of(text_at(self._file.path, facts)) if " " in line]
         there = [word for key, word in made if key in {"name", "network"}]
         if gone := [one for one in there if one not in {*self.routes, *self.removed}]:
             raise Refused(
