@@ -138,13 +138,12 @@ class SiteAnswers(Resource):
             known, stranger = facts[self._known(url)], facts[self._stranger(url)]
             if known is Missing.ABSENT or stranger is Missing.ABSENT:
                 raise HostFailed(f"{self.name}: the site cannot be tested on the host", why="curl is missing.", fix="install curl")
-            for what, why, fix in (
-                *self._wants_certificate(url, known),
-                *self._lets_strangers_in(url, stranger),
-                *self._does_not_serve(url, known),
-                *self._is_not_served(facts),
-            ):
-                raise HostFailed(f"{self.name}: {what}", why=why, fix=fix)
+            self._raise(*self._wants_certificate(url, known), *self._lets_strangers_in(url, stranger), *self._does_not_serve(url, known))
+        self._raise(*self._is_not_served(facts))
+
+    def _raise(self, *problems: _Problem) -> None:
+        for what, why, fix in problems:
+            raise HostFailed(f"{self.name}: {what}", why=why, fix=fix)
 
     def _wants_certificate(self, url: str, answered: Answered) -> Iterator[_Problem]:
         if answered.status == HTTPStatus.BAD_REQUEST and NO_CERTIFICATE in answered.body:

@@ -176,6 +176,15 @@ def test_an_answer_of_somebody_else_is_no_proof() -> None:
         assert failure.what == "gate: http://gate.example.com/ answers 200, but that is not this site's answer"
 
 
+def test_what_is_behind_a_site_counts_where_its_names_are_patterns() -> None:
+    site = SiteAnswers(
+        "gate", (), "127.0.0.1:80", "/etc/x", "", "open", allowed=("192.0.2.0/24",), behind=(SiteAnswer(BEHIND, "", "/etc/x"),)
+    )
+    facts: dict[Any, Any] = dict.fromkeys(site.questions(), Answered(0, "", "refused", ""))
+    [(_, failure)] = make_plan([site], Facts(facts, {})).unproven
+    assert failure.what == f"gate: the site is up, but its upstream cannot be reached: {BEHIND} does not answer"
+
+
 def test_a_site_whose_names_are_patterns_is_not_asked_for_and_that_is_told() -> None:
     site = SiteAnswers("gate", (), "127.0.0.1:80", "/etc/x", "", "open")
     assert list(site.questions()) == []
