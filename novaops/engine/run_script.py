@@ -267,6 +267,8 @@ def _remembered(action: Action, name: str) -> dict[str, Any]:
             return _remembered_file(
                 action, name, (action.expected, action.expected_permissions), (action.result, action.result_permissions)
             )
+        case SetValue(undoable=False):
+            return {"kind": "command", "shown": str(action), "words": [], "holds": "", "undo": None, "batch": False}
         case SetValue():
             about = {key: getattr(action, key) for key in ("what", "read", "keep", "result")}
             return {"kind": "value", "shown": str(action), **about, "write": list(action.write), "kept": name}

@@ -10,8 +10,8 @@ from novaops.engine.converge import RunOptions
 from novaops.engine.peers import converge_in
 from novaops.engine.query import Progress, ask, with_session
 from novaops.engine.report import HostReport, words
-from novaops.engine.undo_step import UndoStep
-from novaops.errors import HostFailed
+from novaops.engine.undo_step import UndoStep, is_undoable
+from novaops.errors import HostFailed, Refused
 from novaops.facts.runs import PastRun, Runs
 from novaops.model.plan import Note
 from novaops.model.question import Facts, Question
@@ -28,7 +28,9 @@ def undo(target: Target, run: str, options: RunOptions, progress: Progress) -> H
         chosen = choose(runs, run, target.name)
         if chosen is None:
             return HostReport(target.name, "unchanged", notes=(Note("history", "there is nothing left to undo"),))
-        report, _ = converge_in(session, undo_steps(chosen, runs), replace(options, undoes=chosen.id), progress)
+        steps = undo_steps(chosen, runs)
+        refuse_what_stays(chosen, steps, runs, target.name)
+        report, _ = converge_in(session, steps, replace(options, undoes=chosen.id), progress)
         return report
 
     return with_session(target, progress, work)
@@ -55,7 +57,10 @@ class Undo:
 
 
 def choose(runs: Sequence[PastRun], wanted: str, host: str) -> PastRun | None:
-    """The run to undo; None when every one is undone. Raises HostFailed for an unknown run, and while it is going on."""
+    """The run to undo; None when every one is undone. A run that only restarted something is passed over.
+
+    Raises HostFailed for an unknown run, and while it is going on.
+    """
     if wanted:
         found = [run for run in runs if run.id.startswith(wanted)]
         if len(found) != 1:
@@ -64,13 +69,19 @@ def choose(runs: Sequence[PastRun], wanted: str, host: str) -> PastRun | None:
         chosen = found[0]
     else:
         undone = {run.id for run in runs if undone_by(run, runs)}
-        open_runs = [run for run in runs if not run.manifest["undoes"] and run.applied and run.id not in undone]
+        open_runs = [run for run in runs if not run.manifest["undoes"] and _left_something(run) and run.id not in undone]
         if not open_runs:
             return None
         chosen = open_runs[-1]
     if chosen.end == "running":
         raise HostFailed(f"run {chosen.id} is still going on", fix="undo it when it is done")
     return chosen
+
+
+def _left_something(run: PastRun) -> bool:
+    """Whether it changed what can be undone, or what is known to stay."""
+    steps = [(run.manifest["steps"][number], index) for number, index in run.applied]
+    return any(step["cannot_undo"] or is_undoable(step["actions"][index]) for step, index in steps)
 
 
 def undo_steps(run: PastRun, runs: Sequence[PastRun]) -> list[UndoStep]:
@@ -83,6 +94,18 @@ def undo_steps(run: PastRun, runs: Sequence[PastRun]) -> list[UndoStep]:
         for number in reversed(range(len(steps)))
         if applied[number]
     ]
+
+
+def refuse_what_stays(run: PastRun, steps: Sequence[UndoStep], runs: Sequence[PastRun], host: str) -> None:
+    """Raises Refused for a run of which nothing can be undone: it would be the newest one for ever, and nothing done is no success."""
+    if any(step.is_undoable for step in steps):
+        return
+    older = choose(runs[: runs.index(run)], "", host)
+    raise Refused(
+        f"run {run.id} cannot be undone",
+        why="\n".join(f"{step.id}: {step.step['cannot_undo'] or 'nothing undoes it'}" for step in steps),
+        fix=f"undo the run before it: novaops undo {host} {older.id}" if older else "",
+    )
 
 
 def _before(run: PastRun, step: int) -> dict[str, frozenset[str]]:

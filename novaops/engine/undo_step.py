@@ -16,6 +16,11 @@ from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Question
 
 
+def is_undoable(action: Mapping[str, Any]) -> bool:
+    """Whether undo can do anything about an action, as the journal has it."""
+    return action["kind"] in {"file", "value"} or bool(action.get("undo"))
+
+
 @dataclass(frozen=True, eq=False)
 class UndoStep(Resource):
     run: str
@@ -32,6 +37,11 @@ class UndoStep(Resource):
     @property
     def id(self) -> str:
         return str(self.step["resource"])
+
+    @property
+    def is_undoable(self) -> bool:
+        """Whether anything of it can be undone."""
+        return any(map(is_undoable, self._actions()))
 
     def questions(self) -> Iterable[Question[Any]]:
         for action in self._actions():

@@ -111,6 +111,8 @@ class SetValue:
     result: str
     """The sha256 of what it prints afterwards."""
     kept: str = ""
+    undoable: bool = True
+    """False: undo leaves the new value, as the old one did harm. A step that fails still puts it back. The step's `cannot_undo` says so."""
 
     def __str__(self) -> str:
         return f"put back {self.what}" if self.kept else f"set {self.what}"

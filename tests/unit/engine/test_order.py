@@ -16,7 +16,7 @@ from novaops.model.journal import BORN
 from novaops.model.plan import Change, Step
 from tests.unit.engine.real_runs import carry_out, journal
 
-STEP = Step("x", (Change("x", None, "y"),), (Command(("true",)),))
+STEP = Step("x", (Change("x", None, "y"),), (Command(("true",), undo=Command(("true",), holds="true")),))
 IDS = ["20260203T000000Z-aa", "20260202T000000Z-bb", "20260204T000000Z-cc", "20260201T000000Z-dd", "20200101T000000Z-ee"]
 """The clocks of those who began them differ by days and years."""
 

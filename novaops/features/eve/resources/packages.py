@@ -8,9 +8,11 @@ from typing import Any
 
 from novaops.facts.machine import Machine
 from novaops.facts.package import PackageNamed
+from novaops.facts.sshd import SshdState
 from novaops.features.eve.paths import SOURCES, VERSIONS
 from novaops.features.eve.resources.after_install import installed
 from novaops.features.eve.resources.host import edition_for_host
+from novaops.features.eve.resources.root_login import BACK, main_lines
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
@@ -18,10 +20,14 @@ from novaops.shell import join, sh_file
 
 _INSTALL = sh_file(__package__, "install.sh")
 
-_REMOVE = """\
+_REMOVE = (
+    """\
+lines=$1; shift
 set -- $(dpkg-query -W -f '${Package} ${db:Status-Status}\\n' "$@" 'eve-ng*' 2>/dev/null | sed -n 's/ installed$//p' | sort -u)
-[ $# = 0 ] || DEBIAN_FRONTEND=noninteractive apt-get remove -y -q -o DPkg::Lock::Timeout=120 -- "$@"
+[ $# = 0 ] || DEBIAN_FRONTEND=noninteractive apt-get remove -y -q -o DPkg::Lock::Timeout=120 -- "$@" || exit
 """
+    + BACK
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class EvePackages(Resource):
         return "eve:packages"
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield from (Machine(),)
+        yield from (Machine(), SshdState())
         yield from map(PackageNamed, self.packages)
 
     def plan(self, facts: Facts) -> Iterable[Step]:
@@ -45,7 +51,7 @@ class EvePackages(Resource):
             return
         names = (self.named,) if self.named else edition_for_host(facts.known(Machine())).packages
         there = f"dpkg-query -W -f '${{db:Status-Status}}\\n' {join(self.packages)} 2>/dev/null | grep -qx installed"
-        undo = Command(("sh", "-c", _REMOVE, "remove", *self.packages), holds=f"! {{ {there}; }}")
+        undo = Command(("sh", "-c", _REMOVE, "remove", main_lines(facts.known(SshdState())), *self.packages), holds=f"! {{ {there}; }}")
         words = ("sh", "-c", _INSTALL, "install", str(self.lock_wait), VERSIONS, SOURCES, *names)
         yield Step(
             self.id,

@@ -10,8 +10,9 @@ from typing import Any
 
 from novaops.errors import HostFailed, Refused
 from novaops.facts.file import FileAt, FileState
-from novaops.facts.sshd import SshdEffective, SshdState
+from novaops.facts.sshd import Sshd, SshdEffective, SshdState
 from novaops.features.eve.paths import SSHD
+from novaops.formats.sshd_drop_in import MAIN
 from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
@@ -20,6 +21,21 @@ from novaops.shell import lines_of
 
 _KEYWORD = "PermitRootLogin"
 _OTHER_NAMES = {"without-password": "prohibit-password"}
+
+BACK = rf"""
+main={MAIN}; back=$(mktemp) || exit; trap 'rm -f "$back"' EXIT
+lines=$lines awk '
+  BEGIN {{ count = split(ENVIRON["lines"], was, "\n") }}
+  /^#?{_KEYWORD}/ {{ n++; if ($0 == "{_KEYWORD} yes") {{ if (n <= count) print was[n]; next }} }}
+  {{ print }}' "$main" >"$back" || exit
+cmp -s "$back" "$main" || {{ cat "$back" >"$main" && systemctl try-reload-or-restart ssh; }}
+"""
+"""Sh: what an upgrade of the packages made of sshd's main file goes. $lines is what `main_lines` had before the packages."""
+
+
+def main_lines(sshd: Sshd) -> str:
+    """The lines of sshd's main file in the place of which the packages write `PermitRootLogin yes`."""
+    return "\n".join(line for line in lines_of(sshd.files.get(MAIN, "")) if line.removeprefix("#").startswith(_KEYWORD))
 
 
 @dataclass(frozen=True)
@@ -43,7 +59,7 @@ class RootLogin(Resource):
             )
         effective = _effective(facts)
         wanted = self._value(facts)
-        text = f"# managed by novaops (novaops eve install): the packages write {_KEYWORD} yes into {'/etc/ssh/sshd_config'}\n{_KEYWORD} {wanted}\n"
+        text = f"# managed by novaops (novaops eve install): the packages write {_KEYWORD} yes into {MAIN}\n{_KEYWORD} {wanted}\n"
         file = File(SSHD, text, "0600", check=("sh", "-c", f'{TESTS}tests -f "$1"', "sshd-accepts", "{}"), then=taken_up(sshd))
         for step in file.plan(facts):
             yield replace(

@@ -48,8 +48,10 @@ class RootPassword(Resource):
             value=f"{_NONE}\n",
             expected=_digest("default"),
             result=_digest(_NONE),
+            undoable=False,
         )
-        yield Step(self.id, (Change("password", "the default password", "no password: keys go on"),), (change,), Risk.LOCKOUT)
+        changes = (Change("password", "the default password", "no password: keys go on"),)
+        yield Step(self.id, changes, (change,), Risk.LOCKOUT, cannot_undo="root does not get the password back that everybody knows")
 
     def notes(self, facts: Facts) -> Iterable[str]:
         if facts.known(EveInstallation()).root == "unknown":

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from novaops.features.eve.resources import packages, root_password
+from novaops.facts.sshd import Sshd
+from novaops.features.eve.resources import packages, root_login, root_password
+from novaops.formats.sshd_drop_in import MAIN
 
 DEFAULT = "$6$WuYWLGZ4NpSKZ3HL$"
 FOLDERS = ("/etc/shadow", "/etc/ssh/sshd_config")
@@ -107,3 +109,22 @@ def wait_until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+AS_SHIPPED = 'Port 22\n#PermitRootLogin prohibit-password\nPasswordAuthentication no\n# The setting of "PermitRootLogin yes"\n'
+
+
+@pytest.mark.parametrize(
+    "before", [AS_SHIPPED, "PermitRootLogin no\n", "PermitRootLogin yes\n", "Port 22\n", "#PermitRootLogin no\nPermitRootLogin no\n"]
+)
+def test_what_an_upgrade_wrote_into_sshds_file_goes_with_the_packages(before: str, host: Host) -> None:
+    """With that line, and the file of novaops gone, root would be let in by password after undo."""
+    file = host.root / "etc/ssh/sshd_config"
+    file.write_text(before)
+    sshd = Sshd("/usr/sbin/sshd", (9, 6), "", {MAIN: before}, {}, accept=False, directory=True, nologin=False)
+    upgrade = f"""sed -i -e 's/^#\\?PermitRootLogin.*/PermitRootLogin yes/' {file}
+        grep -q '^PermitRootLogin yes' {file} || echo 'PermitRootLogin yes' >>{file}"""
+    subprocess.run(["sh", "-c", upgrade], check=True)
+    for _ in range(2):
+        assert host.start(packages._REMOVE, root_login.main_lines(sshd), "eve-ng", stdout=subprocess.DEVNULL).wait() == 0
+        assert file.read_text() == before
