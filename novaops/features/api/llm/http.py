@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from novaops.errors import Unreachable
+from novaops.errors import Unreachable, UsageError
 from novaops.features.api.llm import failure, sse
+from novaops.features.api.llm.environment import chosen_proxies, proxy_of, trusted
 from novaops.features.api.llm.protocol import ApiFailed, Credential, KeyPair
 from novaops.features.api.llm.redact import Redactor, secrets_of
 from novaops.features.api.llm.route import Route, is_local
@@ -63,12 +64,8 @@ class Http:
         self._tell = tell
         self._silence = timeout or SILENCE
         self._connect = min(CONNECT, self._silence)
-        self._client = httpx2.Client(
-            timeout=httpx2.Timeout(self._silence, connect=self._connect),
-            limits=httpx2.Limits(keepalive_expiry=self.provider.idle),
-            headers={"User-Agent": "novaops"},
-            verify=_trust(route),
-            trust_env=not route.forwards and not is_local(urlsplit(route.url("")).hostname or ""),
+        self._client = _client(
+            route, httpx2.Timeout(self._silence, connect=self._connect), httpx2.Limits(keepalive_expiry=self.provider.idle)
         )
 
     def __enter__(self) -> Self:
@@ -167,15 +164,20 @@ class Http:
         try:
             return self._client.send(request, stream=True)
         except httpx2.ConnectTimeout:
-            raise failure.not_connected(there, "", late=self._connect) from None
+            raise failure.not_connected(self._by_proxy(there), "", late=self._connect) from None
         except (httpx2.ConnectError, httpx2.ProxyError) as error:
-            found = failure.not_connected(there, str(error))
+            found = failure.not_connected(self._by_proxy(there), str(error))
             found.fix = f"{self.provider.start} starts it" if self.provider.start else found.fix
             raise found from None
         except httpx2.TimeoutException:
             raise failure.silent(self.name, self._silence) from None
         except httpx2.HTTPError as error:
             raise Unreachable(f"{there} closed the connection before it answered", why=str(error), fix="run it again") from None
+
+    def _by_proxy(self, there: str) -> str:
+        """With the variable whose proxy was on the way."""
+        name, _ = proxy_of(self.route.url("")) if _may_go_by_proxy(self.route) else ("", "")
+        return f"{there} by the proxy of {name}" if name else there
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -208,11 +210,32 @@ class Http:
         return replace(asked, puts_in=not self.route.sends_key, by=self.route.name)
 
 
-def _trust(route: Route) -> ssl.SSLContext:
-    """Whose certificates are accepted: SSL_CERT_FILE counts on every route. Reading them takes 0.1 s; without TLS, nobody's."""
-    urls = (route.url("", number) for number in range(len(route.provider.endpoints)))
-    encrypted = any(url.startswith("https:") for url in urls)
-    return httpx2.create_ssl_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def _client(route: Route, timeout: httpx2.Timeout, limits: httpx2.Limits) -> httpx2.Client:
+    """Raises UsageError where the environment names a proxy or authorities that cannot be used.
+
+    SSL_CERT_FILE counts on every route. Reading it takes 0.1 s; without TLS nobody's certificates are accepted.
+    """
+    urls = [route.url("", number) for number in range(len(route.provider.endpoints))]
+    trust = trusted() if any(url.startswith("https:") for url in urls) else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    by_proxy = _may_go_by_proxy(route)
+    chosen = chosen_proxies(urls) if by_proxy else None
+    try:
+        return httpx2.Client(
+            timeout=timeout,
+            limits=limits,
+            headers={"User-Agent": "novaops"},
+            verify=trust,
+            trust_env=by_proxy and chosen is None,
+            mounts={url: httpx2.HTTPTransport(verify=trust, limits=limits, proxy=proxy) for url, proxy in (chosen or {}).items()},
+        )
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise UsageError(
+            "the proxy that HTTPS_PROXY or ALL_PROXY names cannot be used", why=f"{error}.", fix="name one like http://HOST:PORT"
+        ) from None
+
+
+def _may_go_by_proxy(route: Route) -> bool:
+    return not route.forwards and not is_local(urlsplit(route.url("")).hostname or "")
 
 
 def _plain(headers: Mapping[str, str]) -> dict[str, str]:
