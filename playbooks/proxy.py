@@ -94,7 +94,7 @@ def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resour
         yield OtherTlsRemoved(site.entry.name, site.entry.tls or "off", site.certificate if site.entry.encrypted else ("", ""))
     yield from map(LineageRemoved, absent)
     if sites:
-        yield Unit("nginx.service", comes_with_package="nginx")
+        yield Unit("nginx.service", comes_with_package="nginx", or_command="nginx")
     yield from (site.proof for site in sites)
 
 
@@ -112,9 +112,9 @@ def _needed(sites: list[NginxSite], deployed: tuple[str, ...]) -> Iterator[Resou
             tls_ports=tuple(port for port in entry.ports if entry.is_tls(port)),
             secured=entry.is_api or any(upstream.tls for upstream in entry.all_upstreams),
         )
-    yield from (Package("ca-certificates"), Package("curl"), Package("nginx"))
+    yield from (Package("ca-certificates"), Package("curl", command="curl"), Package("nginx", command="nginx"))
     if any(entry.tls == "letsencrypt" for entry in entries):
-        yield Package("certbot")
+        yield Package("certbot", command="certbot")
         yield Directory(WEBROOT)
     yield Directory(OWN)
     ports = sorted({port for entry in entries for port in entry.ports})

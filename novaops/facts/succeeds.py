@@ -24,3 +24,8 @@ class Succeeds(Question[bool]):
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, bool | Missing]:
         return {q: line == "0" for q, line in zip(questions, section.stdout.split(), strict=False)}
+
+
+def has(command: str) -> Succeeds:
+    """Whether the host has a command of that name, wherever it is from."""
+    return Succeeds(f"command -v {quote(command)}")

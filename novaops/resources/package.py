@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from novaops.facts.package import PackageNamed
+from novaops.facts.succeeds import has
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
@@ -36,6 +37,8 @@ LOCK_WAIT = 120
 class Package(Resource):
     name: str
     lock_wait: int = LOCK_WAIT
+    command: str = ""
+    """What it is wanted for. Where the host has that from elsewhere, nothing is installed: a package overwrites it, and takes it away when it goes."""
     comes_first: ClassVar[bool] = True
 
     @property
@@ -44,9 +47,11 @@ class Package(Resource):
 
     def questions(self) -> Iterable[Question[Any]]:
         yield PackageNamed(self.name)
+        if self.command:
+            yield has(self.command)
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        if facts[PackageNamed(self.name)] is not Missing.ABSENT:
+        if facts[PackageNamed(self.name)] is not Missing.ABSENT or (self.command and facts.known(has(self.command))):
             return
         status = f"[ \"$(dpkg-query -W -f '${{db:Status-Status}}' {quote(self.name)} 2>/dev/null)\" = installed ] || rpm -q {quote(self.name)} >/dev/null 2>&1"
         undo = Command(("sh", "-c", _REMOVE, "remove", self.name), holds=f"! {{ {status}; }}", batch=True)

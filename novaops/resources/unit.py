@@ -8,6 +8,7 @@ from typing import Any
 
 from novaops.errors import Refused
 from novaops.facts.package import PackageNamed
+from novaops.facts.succeeds import has
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
@@ -26,6 +27,8 @@ class Unit(Resource):
     active: bool = True
     comes_with_package: str = ""
     """The package of the same plan that contains it: before that is installed, the unit may be absent."""
+    or_command: str = ""
+    """What the package is wanted for. Where the host has that from elsewhere, the package does not come."""
 
     @property
     def id(self) -> str:
@@ -35,11 +38,13 @@ class Unit(Resource):
         yield UnitNamed(self.name)
         if self.comes_with_package:
             yield PackageNamed(self.comes_with_package)
+        if self.or_command:
+            yield has(self.or_command)
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         unit = facts[UnitNamed(self.name)]
         if unit is Missing.ABSENT:
-            if self._is_wanted and not (self.comes_with_package and facts[PackageNamed(self.comes_with_package)] is Missing.ABSENT):
+            if self._is_wanted and not self._comes(facts):
                 raise Refused(f"there is no unit {self.name}")
             return
         if unit.load == "masked" and self._is_wanted:
@@ -47,6 +52,11 @@ class Unit(Resource):
         pairs = [*self._enabling(unit), *self._starting(unit)]
         if pairs:
             yield Step(self.id, tuple(change for change, _ in pairs), tuple(command for _, command in pairs))
+
+    def _comes(self, facts: Facts) -> bool:
+        if not self.comes_with_package or (self.or_command and facts.known(has(self.or_command))):
+            return False
+        return facts[PackageNamed(self.comes_with_package)] is Missing.ABSENT
 
     @property
     def _is_wanted(self) -> bool:

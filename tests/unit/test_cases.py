@@ -36,6 +36,7 @@ from novaops.errors import HostFailed
 from novaops.facts.directory import Directory, DirectoryAt
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.package import PackageNamed
+from novaops.facts.succeeds import Succeeds, has
 from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.facts.device import Device, DeviceAt
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable, Signature
@@ -54,7 +55,7 @@ from tests.support.storage import layers
 
 CASES = Path(__file__).parent.parent / "cases"
 KEYS = {
-    *("want", "disks", "fstab", "mounts", "places", "devices", "files", "packages", "rooms", "layers", "volumes", "unanswered"),
+    *("want", "disks", "fstab", "mounts", "places", "devices", "files", "packages", "commands", "rooms", "layers", "volumes", "unanswered"),
     *("steps", "refused", "unknown", "wrong", "actions", "undo", "fstab after", "notes", "risk", "cannot undo", "known bug"),
 }
 FRESH = str(uuid.UUID(int=0))
@@ -156,7 +157,7 @@ def wanted(noun: str, want: Any) -> list[Resource]:
         case "growth":
             return list(growths(want if isinstance(want, list) else [want]))
         case _:
-            return [Package(want)]
+            return [Package(**want) if isinstance(want, dict) else Package(want)]
 
 
 @cache
@@ -336,6 +337,7 @@ _ANSWERS: dict[type[Any], Callable[[Any, Mapping[str, Any]], Any]] = {
     FilesystemSize: _room,
     StorageLayers: lambda _, case: layers(case, _bytes),
     PackageNamed: lambda question, case: case.get("packages", {}).get(question.name, Missing.ABSENT),
+    Succeeds: lambda question, case: question in map(has, case.get("commands", ())),
 }
 
 

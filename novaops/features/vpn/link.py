@@ -35,7 +35,7 @@ _REPORTED = ("mended", "left out", "warning")
 
 def resources(link: VpnLink) -> Iterator[Resource]:
     """What a host needs for the link, and the link."""
-    yield from (Package("ca-certificates"), Package("curl"), Package("openvpn"))
+    yield from (Package("ca-certificates"), Package("curl", command="curl"), Package("openvpn"))
     yield from (Directory("/etc/novaops"), Directory(LINKS), Directory(LinkPaths(link.name).drop_ins))
     yield link
 

@@ -21,6 +21,7 @@ from novaops.errors import HostFailed
 from novaops.facts.account import Account, AccountNamed, Accounts, Keys, PasswordHash
 from novaops.facts.package import PackageNamed
 from novaops.facts.sshd import Caller, CallerFacts, Sshd, SshdEffective, SshdState
+from novaops.facts.succeeds import has
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.model.plan import Risk
@@ -598,8 +599,8 @@ def test_units() -> None:
     assert answers(questions, UNITS, "System has not been booted with systemd", 1) == ["unknown"] * 6
 
 
-def planned(unit: Unit, found: UnitFacts | Missing, package: str | Missing = Missing.ABSENT) -> list[str]:
-    plan = make_plan([unit], Facts({UnitNamed("x"): found, PackageNamed("p"): package}, {}))
+def planned(unit: Unit, found: UnitFacts | Missing, package: str | Missing = Missing.ABSENT, *, command: bool = False) -> list[str]:
+    plan = make_plan([unit], Facts({UnitNamed("x"): found, PackageNamed("p"): package, has("p"): command}, {}))
     commands: list[Any] = [action for step in plan.steps for action in step.actions]
     assert all(command.undo.holds != command.holds for command in commands)
     changes = [f"{change.field}: {change.before} → {change.after}" for step in plan.steps for change in step.changes]
@@ -643,6 +644,11 @@ def test_a_unit_is_put_right(unit: Unit, found: UnitFacts | Missing, expected: l
 
 def test_a_package_that_is_there_and_does_not_bring_its_unit_is_no_reason_to_wait() -> None:
     assert planned(Unit("x", comes_with_package="p"), Missing.ABSENT, "1.0") == ["there is no unit x"]
+    of_command = Unit("x", comes_with_package="p", or_command="p")
+    assert planned(of_command, Missing.ABSENT) == []
+    assert planned(of_command, Missing.ABSENT, command=True) == ["there is no unit x"], (
+        "the package does not come where its command is there"
+    )
 
 
 def test_a_user_is_made_once_and_left_alone_for_ever_after() -> None:

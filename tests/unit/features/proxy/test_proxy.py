@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from novaops.features.proxy.facts.nginx import NginxFacts
 from novaops.features.proxy.inherited import DEFAULTS
 from novaops.formats.nginx_conf import NginxConf
+from novaops.resources.package import Package
+from novaops.resources.unit import Unit
 from tests.support.proxy_sites import (
     API,
     APP,
@@ -27,6 +29,7 @@ from tests.support.proxy_sites import (
     location,
     nginx,
     nginx_words,
+    resources,
     text,
     without,
 )
@@ -334,3 +337,14 @@ def test_whatever_the_types_take_is_whole(sites: list[Mapping[str, Any]]) -> Non
             assert path.endswith((".inject", ".tokens")) or not [value for value in ENV.values() if value in written.text]
             if path.endswith(".conf"):
                 assert written.text.startswith("# managed by novaops (novaops proxy)\n")
+
+
+def test_no_package_is_put_over_a_command_that_is_there() -> None:
+    """Dpkg replaces an nginx that somebody has built, and the snap's certbot in /usr/bin; curl-minimal and curl exclude each other."""
+    wanted = resources({**APP, "tls": "letsencrypt"})
+    assert {each.name: each.command for each in wanted if isinstance(each, Package)} == {
+        **{name: name for name in ("curl", "nginx", "certbot")},
+        "ca-certificates": "",
+    }
+    (unit,) = (each for each in wanted if isinstance(each, Unit))
+    assert unit.or_command == "nginx"
