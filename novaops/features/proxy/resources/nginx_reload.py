@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from novaops.errors import HostFailed
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.unit import UnitNamed
+from novaops.features.proxy.facts.nginx import Nginx
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Change, Resource, Step, Wrapped
 from novaops.model.question import Facts, Missing, Question
@@ -78,7 +80,7 @@ class NginxReload(Resource):
         return f"nginx:(reload{self.why})"
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield from (FileAt(STALE), UnitNamed("nginx.service"))
+        yield from (FileAt(STALE), UnitNamed("nginx.service"), Nginx())
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         note, unit = facts[FileAt(STALE)], facts[UnitNamed("nginx.service")]
@@ -88,6 +90,15 @@ class NginxReload(Resource):
         forget = (_forget(note),) if self.settles else ()
         change = Change("nginx", "with the files of before", "with those that are there")
         yield Step(self.id, (change,), (Command(TAKE_UP), *starts, *forget), together=_beginning(note))
+
+    def verify_works(self, facts: Facts) -> None:
+        """Raises HostFailed where the sites answer by a configuration that nginx has read before, and would not read again."""
+        if self.serves and self.settles and (complaint := facts.known(Nginx()).broken):
+            raise HostFailed(
+                f"nginx does not accept its configuration as it is: {complaint}",
+                why="It goes on with what it has read before. It would not start again, after a reboot either, and takes up no renewed certificate.",
+                fix="put that right; nginx -t shows it",
+            )
 
 
 @dataclass(frozen=True)

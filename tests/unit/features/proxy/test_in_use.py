@@ -16,13 +16,13 @@ from novaops.engine.planner import make_plan
 from novaops.facts.file import FileAt
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.proxy.facts.in_use import InUse, Use
-from novaops.features.proxy.facts.nginx import BUNDLES
+from novaops.features.proxy.facts.nginx import BUNDLES, Nginx
 from novaops.features.proxy.resources.nginx_in_use import NginxInUse
 from novaops.features.proxy.resources.nginx_reload import STALE, TAKE_UP, NginxReload
 from novaops.lab.process import wait_until
 from novaops.model.action import Command
 from novaops.model.question import Facts, Missing, Section
-from tests.support.proxy_sites import API, APP, ENV, resources
+from tests.support.proxy_sites import API, APP, ENV, nginx, resources
 
 SHOWN, KEY = InUse("/c d.pem", "127.0.0.2:443", "a.test"), InUse("/key.pem")
 
@@ -80,10 +80,27 @@ def test_a_busy_host_takes_no_file_for_changed(tmp_path: Path, busy: Path) -> No
     assert set(done.stdout.splitlines()) == {f"changed\t{changed}", "asked"}
 
 
-def planned(note: Any, *uses: Use) -> Any:
+def planned(note: Any, *uses: Use, broken: str = "") -> Any:
     active = UnitFacts(load="loaded", active="active", enabled="enabled")
-    facts = Facts({**dict(zip((SHOWN, KEY), uses, strict=True)), FileAt(STALE): note, UnitNamed("nginx.service"): active}, {})
+    facts = Facts(
+        {
+            **dict(zip((SHOWN, KEY), uses, strict=True)),
+            FileAt(STALE): note,
+            UnitNamed("nginx.service"): active,
+            Nginx(): nginx(broken=broken),
+        },
+        {},
+    )
     return make_plan([NginxInUse("gate", (SHOWN, KEY)), NginxReload()], facts)
+
+
+def test_a_configuration_that_nginx_would_not_start_with() -> None:
+    """The sites answer all the same, as nginx goes on with what it has read before."""
+    right = Use(current=True), Use(current=True)
+    assert planned(Missing.ABSENT, *right).unproven == ()
+    [(_, failure)] = planned(Missing.ABSENT, *right, broken='unknown directive "x" in /etc/nginx/sites-enabled/blog:3').unproven
+    assert failure.what == 'nginx does not accept its configuration as it is: unknown directive "x" in /etc/nginx/sites-enabled/blog:3'
+    assert "would not start again" in failure.why
 
 
 def test_what_is_not_in_use_is_taken_up_and_reported() -> None:
