@@ -134,6 +134,12 @@ class NginxConf:
         """What stands in http itself. Servers inherit most of it."""
         return tuple(d for http in self._blocks(self._main(), "http") for d in self._flat(http.block or []))
 
+    def after(self, path: str) -> tuple[Directive, ...]:
+        """What stands in http itself and is read after this file, whether or not the file exists yet."""
+        found = list(NginxConf({**self.files, path: "its_place;"}).of_http)
+        places = [number for number, directive in enumerate(found) if directive.file == path]
+        return tuple(found[places[0] + 1 :]) if places else ()
+
     @property
     def http_place(self) -> str:
         """Where http begins, or the main file where it has none."""
@@ -178,7 +184,7 @@ class NginxConf:
 
     def _included(self, pattern: str) -> Iterator[str]:
         absolute = self._absolute(pattern)
-        yield from (path for path in self.files if _matches(path, absolute))
+        yield from sorted(path for path in self.files if _matches(path, absolute))
 
     def _absolute(self, pattern: str) -> str:
         folder = next(iter(self.files), "").rpartition("/")[0]

@@ -20,6 +20,7 @@ from novaops.model.question import Facts, Question
 _ALL = frozenset({"*", "0.0.0.0", "::"})  # noqa: S104 - read, not bound
 _ALL_OF_NGINX = frozenset({"*", "[::]"})
 _NEVER = frozenset({"0", "0s", "0ms"})
+_BEFORE_MAPS = frozenset({"map_hash_max_size", "map_hash_bucket_size"})
 _NO_NAMES = frozenset({"", "_", "localhost"})
 
 
@@ -61,6 +62,7 @@ class SitePreconditions(Resource):
         self._refuse_ports_of_nginx(nginx, facts)
         self._refuse_shadowing(nginx)
         self._refuse_inherited(nginx)
+        self._refuse_late(nginx)
         if self.needs_resolver and not nginx.resolvers:
             raise Refused(
                 f"{self.name}: the host has no name server",
@@ -97,6 +99,17 @@ class SitePreconditions(Resource):
                 f"{self.name}: {directive.name} of {directive.place} would apply to this site as well",
                 why="It stands in http, and nginx has no way to take it back for one server.",
                 fix="move it into the servers that need it",
+            )
+
+    def _refuse_late(self, nginx: NginxFacts) -> None:
+        """Raises Refused for what nginx takes only before the first `map`, of which the files of novaops have some."""
+        said = any(each.name in _BEFORE_MAPS for each in nginx.conf.of_http)
+        late = (each for each in nginx.conf.after(SHARED) if each.name in _BEFORE_MAPS and not is_ours(each.file)) if said else iter(())
+        if directive := next(late, None):
+            raise Refused(
+                f"{self.name}: {directive.name} of {directive.place} comes after the files of novaops",
+                why="nginx takes it only before the first `map` of http, and a site has some.",
+                fix="move it to the beginning of http in nginx.conf, before the includes",
             )
 
     def _refuse_taken_names(self, nginx: NginxFacts) -> None:

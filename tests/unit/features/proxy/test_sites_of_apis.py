@@ -14,6 +14,7 @@ from tests.support.proxy_sites import (
     API,
     APP,
     SHARED,
+    TOKEN,
     VERSIONS,
     directives,
     files,
@@ -152,3 +153,12 @@ def test_where_it_is_served(upstream: str, path: str | None, place: str, sends: 
     else:
         assert ["($request_uri", "~", f"^{sends[0]}", ")"] in directives(part, "if")
         assert f"{{ set $novaops_uri {sends[1]}; }}" in part
+
+
+def test_no_site_shares_a_zone_with_what_all_sites_share() -> None:
+    """Whatever it is called: nginx tells zones apart by their names alone."""
+    shared = set(re.findall(r"zone=(\w+):", files(TOKEN)[SHARED].text))
+    assert shared
+    for name in (zone.removeprefix("novaops_") for zone in shared):
+        own = text({**TOKEN, "name": name, "auth": {**TOKEN["auth"], "limit": "60/min"}})
+        assert not shared & set(re.findall(r"limit_req_zone \S+ zone=(\w+):", own)), name
