@@ -52,7 +52,12 @@ def ls(
             return show(options, "bases", bases, ("KB", "NAME", "FILES", "STATE"), there, provider=http.name)
     if ref is None:
         own = base.list_bases()
-        listed = [(one.name, str(one.documents), str(one.passages), human(one.size), one.embeddings or "none") for one in own]
+        listed = [
+            (one.name, "", "", "", one.trouble)
+            if one.trouble
+            else (one.name, str(one.documents), str(one.passages), human(one.size), one.embeddings or "none")
+            for one in own
+        ]
         return show(options, "bases", own, ("KB", "DOCUMENTS", "PASSAGES", "SIZE", "VECTORS"), listed)
     if ref.provider:
         with reached(options, at_provider(api, ref.provider)) as http:
@@ -136,11 +141,25 @@ def _added_here(options: Options, _: str, name: str, files: Sequence[Path], api:
     from novaops.features.api.cli_shared import embedder_of
     from novaops.features.api.knowledge import base
 
-    with embedder_of(options, base.describe(name).embeddings, api.via) as embedder:
+    described = base.describe(name)
+    _of_different_names(files)
+    with embedder_of(options, described.embeddings, api.via) as embedder:
         for path in files:
             added = base.add_document(name, path, embedder=embedder)
             count = f"{added.passages} passage{'s' if added.passages != 1 else ''}" if added.passages else ""
             yield added.document, added.status, count, added.notes
+
+
+def _of_different_names(files: Sequence[Path]) -> None:
+    """Raises UsageError where one file would take the place of another one: in a base a document is known by its name."""
+    from novaops.errors import UsageError
+
+    first: dict[str, Path] = {}
+    for path in files:
+        other = first.setdefault(path.name, path)
+        if path.absolute() != other.absolute():
+            why = "A document is known by its file's name: the second would take the place of the first."
+            raise UsageError(f"{other} and {path} have one name", why=why, fix="copy one to another name, and add that")
 
 
 def _added_there(options: Options, provider: str, name: str, files: Sequence[Path], api: ApiFlags) -> Iterator[Added]:
@@ -183,11 +202,10 @@ def rm(
                 there.remove(ref.name)
             for document in documents or ():
                 there.take_out(ref.name, document)
+    elif whole:
+        base.remove(ref.name)
     else:
-        if whole:
-            base.remove(ref.name)
-        for document in documents or ():
-            base.remove_document(ref.name, document)
+        base.remove_documents(ref.name, documents or ())
     if options.json:
         output.document({"kb": str(ref), "deleted": documents or [str(ref)], "exit_code": 0})
     for document in () if options.json else documents or [str(ref)]:

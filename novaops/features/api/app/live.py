@@ -117,7 +117,7 @@ class LiveBackend:
             raise UsageError(f"{added.document} is not put in a second time", why=why, fix="remove that one first, or leave it so")
 
     def remove(self, base: str, document: str) -> None:
-        bases.remove_document(base, document)
+        bases.remove_documents(base, [document])
 
     @contextmanager
     def _embedder(self, base: str) -> Iterator[Embeddings | None]:

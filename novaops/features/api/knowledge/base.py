@@ -16,6 +16,9 @@ from novaops.features.api.knowledge.passages import Part, split
 from novaops.features.api.knowledge.terms import indexed, normal
 from novaops.features.api.knowledge.vectors import Embedder
 
+_SHOWN = 20
+"""Documents that an error counts up."""
+
 EMBEDDINGS = "embeddings"
 """The setting of a base that names the model of its vectors, as PROVIDER/MODEL."""
 
@@ -28,6 +31,8 @@ class BaseInfo:
     size: int
     """Bytes of its file."""
     embeddings: str = ""
+    trouble: str = ""
+    """Why it cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,15 @@ def remove(name: str) -> None:
 
 
 def list_bases() -> list[BaseInfo]:
-    return [describe(name) for name in store.listed()]
+    """All of them. One that cannot be used does not hide the others."""
+    return list(map(_described, store.listed()))
+
+
+def _described(name: str) -> BaseInfo:
+    try:
+        return describe(name)
+    except UsageError as error:
+        return BaseInfo(name, 0, 0, 0, trouble=": ".join(filter(None, (error.what, error.why))))
 
 
 def describe(name: str) -> BaseInfo:
@@ -107,12 +120,16 @@ def add_document(
     return Added(document.name, "changed", len(passages), document.notes)
 
 
-def remove_document(name: str, document: str) -> None:
-    """Raises UsageError where there is none of that name."""
-    with store.opened(name) as connection, connection:
-        if not _delete(connection, document):
-            known = ", ".join(row[0] for row in connection.execute("SELECT name FROM documents ORDER BY name LIMIT 20"))
-            raise UsageError(f"{name} has no document {document}", why=f"There are: {known}." if known else "It is empty.")
+def remove_documents(name: str, documents: Sequence[str]) -> None:
+    """All of them or none. Raises UsageError where there is none of that name."""
+    with store.opened(name) as connection:
+        known = [row[0] for row in connection.execute("SELECT name FROM documents ORDER BY name")]
+        if missing := [each for each in documents if each not in known]:
+            why = f"There are: {', '.join(known[:_SHOWN])}." if known else "It is empty."
+            raise UsageError(f"{name} has no document {missing[0]}", why=why, fix="nothing was deleted")
+        with connection:
+            for document in documents:
+                _delete(connection, document)
 
 
 def _same(connection: sqlite3.Connection, document: Document) -> Added | None:

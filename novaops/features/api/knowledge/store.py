@@ -35,7 +35,8 @@ CREATE VIRTUAL TABLE terms USING fts5 (text, content='', tokenize='{TOKENIZER}')
 
 def folder() -> Path:
     """Where the bases are kept: `${XDG_DATA_HOME:-~/.local/share}/novaops/knowledge`."""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "novaops" / "knowledge"
+    given = Path(os.environ.get("XDG_DATA_HOME", ""))
+    return (given if given.is_absolute() else Path.home() / ".local/share") / "novaops" / "knowledge"  # as its specification has it
 
 
 def file_of(name: str) -> Path:
@@ -47,7 +48,7 @@ def file_of(name: str) -> Path:
 
 
 def listed() -> list[str]:
-    return sorted(file.name.removesuffix(_ENDING) for file in folder().glob(f"*{_ENDING}"))
+    return sorted(file.name.removesuffix(_ENDING) for file in folder().glob(f"*{_ENDING}") if file.is_file())
 
 
 def create(name: str, settings: dict[str, str]) -> Path:

@@ -49,7 +49,7 @@ def test_life_of_a_base(tmp_path: Path, data_home: Path) -> None:
     assert (added.status, added.passages) == ("changed", 2)
     assert [(one.name, one.documents, one.passages) for one in base.list_bases()] == [("notes", 1, 2)]
     assert [passage.source for passage in search("notes", "how do I mount a disk?")] == ["a.md, “Disks”, lines 1–3"]
-    base.remove_document("notes", "a.md")
+    base.remove_documents("notes", ["a.md"])
     assert search("notes", "mount disk") == []
     base.remove("notes")
     assert base.list_bases() == []
@@ -162,7 +162,7 @@ def test_errors_about_bases(data_home: Path) -> None:
     with pytest.raises(UsageError, match="there is a knowledge base b already"):
         base.create("b")
     with pytest.raises(UsageError, match="has no document z"):
-        base.remove_document("b", "z")
+        base.remove_documents("b", ["z"])
     file = data_home / "novaops/knowledge/b.sqlite"
     sqlite3.connect(file).execute("PRAGMA user_version = 99")
     with pytest.raises(UsageError, match="version 99"):

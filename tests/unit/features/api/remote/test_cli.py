@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from novaops.app import run
+from novaops.features.api.knowledge import store
 from novaops.features.api.remote import uploads
 from tests.support.documents import pdf
 from tests.support.provider_files import KEY, Stand
@@ -80,6 +81,49 @@ def test_the_life_of_a_base_of_ones_own(novaops: Call, tmp_path: Path) -> None:
     assert novaops("knowledge", "rm", "b", "a.txt")[1] == "~ a.txt  changed  deleted\n"
     assert novaops("knowledge", "rm", "b", "--whole")[1] == "~ b  changed  deleted\n"
     assert novaops("knowledge", "search", "b", "x")[0] == 2
+
+
+def test_files_of_one_name_do_not_take_each_others_place(novaops: Call, tmp_path: Path) -> None:
+    """As **/README.md names them. The second one was all that was in the base, and both were "changed" with each run."""
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "README.md").write_text(f"what folder {folder} is for")
+    novaops("knowledge", "create", "b")
+    code, said, why = novaops("knowledge", "add", "b", "one/README.md", "two/README.md")
+    assert (code, said) == (2, "")
+    assert "one/README.md and two/README.md have one name" in why
+    assert novaops("knowledge", "ls", "b")[2] == "There are no documents.\n"
+    assert novaops("knowledge", "add", "b", "one/README.md", "./one/README.md")[1].count("README.md  changed") == 1
+
+
+def test_a_base_that_cannot_be_used_hides_no_other(novaops: Call) -> None:
+    """Such as one that a kill has left empty, one of a later novaops, a file of somebody else's."""
+    novaops("knowledge", "create", "b")
+    folder = store.file_of("b").parent
+    (folder / "empty.sqlite").touch()
+    (folder / "torn.sqlite").write_text("no database at all")
+    (folder / "name of nobody.sqlite").touch()
+    (folder / "folder.sqlite").mkdir()
+    code, said, _ = novaops("knowledge", "ls")
+    assert code == 0
+    rows = {row.split()[0]: row for row in said.splitlines()[1:]}
+    assert set(rows) == {"b", "empty", "torn", "name"}
+    assert "empty.sqlite is no knowledge base of novaops's" in rows["empty"]
+    assert "SQLite says: file is not a database" in rows["torn"]
+    found = document(novaops("knowledge", "ls", "--json"))["bases"]
+    assert [each["name"] for each in found if not each["trouble"]] == ["b"]
+
+
+def test_documents_are_deleted_all_or_none(novaops: Call, tmp_path: Path) -> None:
+    novaops("knowledge", "create", "b")
+    for name in ("a.txt", "c.txt"):
+        (tmp_path / name).write_text(f"text of {name}")
+    novaops("knowledge", "add", "b", "a.txt", "c.txt")
+    code, said, why = novaops("knowledge", "rm", "b", "a.txt", "b.txt")
+    assert (code, said) == (2, "")
+    assert "b has no document b.txt" in why
+    assert [each["name"] for each in document(novaops("knowledge", "ls", "b", "--json"))["documents"]] == ["a.txt", "c.txt"]
+    assert novaops("knowledge", "rm", "b", "a.txt", "c.txt")[1] == "~ a.txt  changed  deleted\n~ c.txt  changed  deleted\n"
 
 
 def test_vectors_of_a_provider(novaops: Call, tmp_path: Path) -> None:
