@@ -9,7 +9,13 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from novaops.engine.desired import HostView, Peers
-from novaops.features.proxy.default_server import addresses_files, default_server, no_conflicting_default, shared_conf
+from novaops.features.proxy.default_server import (
+    addresses_files,
+    default_server,
+    no_conflicting_default,
+    no_conflicting_site,
+    shared_conf,
+)
 from novaops.features.proxy.facts.in_use import InUse
 from novaops.features.proxy.resources.api_addresses import ApiAddresses, ApiTimers
 from novaops.features.proxy.resources.default_page import NoDefaultPage
@@ -64,6 +70,7 @@ def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resour
         yield BeforeReload(NginxCapacity(streams))
     certified = [site for site in sites if site.entry.tls == "letsencrypt"]
     if certified:
+        yield no_conflicting_site(settings, certified)
         # Where the authority looks. It goes again where there is no certificate, which stays where nginx does not take the site.
         yield NginxReload(": plain http", settles=False)
         for site in certified:

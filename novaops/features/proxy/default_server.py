@@ -10,12 +10,12 @@ from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, REJECT_HANDSHAKE
 from novaops.features.proxy.inherited import OF_CONNECTIONS, counts_nothing, taken_back
 from novaops.features.proxy.listen import listen_words, other_sites
 from novaops.features.proxy.resources.api_addresses import EVERY, SCRIPT, UNIT
-from novaops.features.proxy.resources.nginx_files import DEFAULT, NO_AUTHORITY, SHARED, NginxFiles, Part
+from novaops.features.proxy.resources.nginx_files import DEFAULT, NO_AUTHORITY, SHARED, NginxFiles, Part, site_files
 from novaops.features.proxy.resources.ports import Pair
 from novaops.features.proxy.resources.site_preconditions import foreign_servers
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.site import NginxSite
-from novaops.formats.names import is_address
+from novaops.formats.names import covers, is_address
 from novaops.formats.nginx_conf import NginxServer
 from novaops.formats.nginx_quoting import quoted
 
@@ -129,6 +129,25 @@ def no_conflicting_default(present: Sequence[NginxSite]) -> NginxFiles:
         return None if conflict else old or None
 
     return NginxFiles("(default, aside)", (Part(DEFAULT, render),))
+
+
+def no_conflicting_site(settings: Sequence[Site], certified: Sequence[NginxSite]) -> NginxFiles:
+    """No file of the section's that has a name of the servers for plain http, where an authority is about to look: nginx would ignore
+    one of the two. Such as that of the same site as it was without TLS, or of one that is to be absent.
+    """
+    taken = [(name, site.entry.http_port) for site in certified for name in site.entry.domain]
+    new = {site_files(entry.name)[1] for entry in settings if entry.state == "present"}
+
+    def part(path: str) -> Part:
+        def render(nginx: NginxFacts, old: str) -> str | None:
+            here = [server for server in nginx.conf.servers() if server.file == path]
+            names = [(name, listen.port) for server in here for listen in server.listens for name in server.names]
+            conflict = any(port == other_port and covers(name, other) for name, port in names for other, other_port in taken)
+            return None if conflict else old or None
+
+        return Part(path, render)
+
+    return NginxFiles("(sites, aside)", tuple(part(path) for entry in settings for path in site_files(entry.name) if path not in new))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 
 from novaops.features.proxy.facts.nginx import NginxFacts
 from novaops.features.proxy.inherited import DEFAULTS
+from novaops.features.proxy.resources.nginx_files import NginxFiles
 from novaops.formats.nginx_conf import NginxConf
 from novaops.resources.package import Package
 from novaops.resources.unit import Unit
@@ -348,3 +349,35 @@ def test_no_package_is_put_over_a_command_that_is_there() -> None:
     }
     (unit,) = (each for each in wanted if isinstance(each, Unit))
     assert unit.or_command == "nginx"
+
+
+# -- what is in the way of an authority ---------------------------------------------------------------------------------
+
+CERTIFIED = {**APP, "tls": "letsencrypt"}
+OTHER = {**APP, "name": "other", "domain": "other.example.com"}
+
+
+def aside(before: list[Mapping[str, Any]], now: list[Mapping[str, Any]]) -> set[str]:
+    """The names of the sites' files that are there and go, before the reload after which the authority looks."""
+    old = {path: file.text for path, file in files(*before).items() if path.startswith(f"{CONF}/")}
+    on = nginx(conf=NginxConf({"/etc/nginx/nginx.conf": "http { include conf.d/*.conf; }", **old}))
+    wanted = resources(*now)
+    number = [each.id for each in wanted].index("nginx:(reload: plain http)")
+    [found] = [each for each in wanted[:number] if each.id == "nginx:(sites, aside)"]
+    assert isinstance(found, NginxFiles)
+    contents = {part.path: part.content(on, old.get(part.path, "")) for part in found.parts}
+    assert all(text in {None, old.get(path)} for path, text in contents.items()), "what is not in the way stays as it is"
+    return {path.removeprefix(f"{CONF}/novaops-") for path, text in contents.items() if text is None and path in old}
+
+
+def test_what_is_in_the_way_of_an_authority() -> None:
+    """Of two servers with one name and port nginx ignores one, and a reload fails where the name is ours."""
+    assert aside([{**APP, "tls": "off"}], [CERTIFIED]) == {"shop.conf"}, "a site that gets its certificate"
+    assert aside([{**APP, "http_port": 8080, "tls": "off"}], [CERTIFIED]) == set()
+    for tls, gone in (("off", {"old.conf"}), ("self-signed", {"old.http.conf"})):
+        old = {**APP, "name": "old", "tls": tls}
+        assert aside([old], [{"name": "old", "state": "absent"}, CERTIFIED]) == gone, "a site that got another name"
+    both = {**OTHER, "tls": "off", "domain": ["other.example.com", "shop.example.com"]}
+    assert aside([both], [OTHER, CERTIFIED]) == {"other.conf"}, "a name that one site leaves to another"
+    assert aside([OTHER, CERTIFIED], [OTHER, CERTIFIED]) == set(), "what is as it should be"
+    assert not [each for each in resources(APP) if each.id == "nginx:(sites, aside)"]
