@@ -16,8 +16,11 @@ from novaops.model.question import Facts, Missing, Question
 
 MAIN = "/etc/nginx/nginx.conf"
 
-_CONNECTIONS = re.compile(r"^([ \t]*worker_connections[ \t]+)(\d+)([ \t]*;)", re.MULTILINE)
-_FILES = re.compile(r"^[ \t]*worker_rlimit_nofile[ \t]+(\d+)[ \t]*;[^\n]*\n", re.MULTILINE)
+_CONNECTIONS, _FILES = (
+    re.compile(rf"^([^#\n]*?(?<![^\s;{{}}]){name}[ \t]+)(\d+)([ \t]*;)", re.MULTILINE)
+    for name in ("worker_connections", "worker_rlimit_nofile")
+)
+"""Wherever they stand in a line, such as `events { worker_connections 1024; }`: only the number is replaced."""
 
 _SPARE = 512
 """Connections for everything else."""
@@ -43,13 +46,15 @@ class NginxCapacity(Resource):
         text = found.content.decode("utf-8", "surrogateescape")
         connections = _CONNECTIONS.search(text)
         if connections is None:
-            raise Refused(f"{MAIN} has no line worker_connections", fix="write one into its events block")
+            raise Refused(f"{MAIN} does not say worker_connections", fix="write worker_connections 768; into its events block")
         # A worker may get all of the streams, each with a connection at either end.
         wanted = 2 * self.streams + _SPARE
         new = text if int(connections[2]) >= wanted else _CONNECTIONS.sub(rf"\g<1>{wanted}\3", text, count=1)
         files = _FILES.search(text)
-        if files is None or int(files[1]) < wanted + _SPARE:
-            new = f"worker_rlimit_nofile {wanted + _SPARE};\n{_FILES.sub('', new, count=1)}"
+        if files is None:
+            new = f"worker_rlimit_nofile {wanted + _SPARE};\n{new}"
+        elif int(files[2]) < wanted + _SPARE:
+            new = _FILES.sub(rf"\g<1>{wanted + _SPARE}\3", new, count=1)
         if new == text:
             return
         write = WriteFile(

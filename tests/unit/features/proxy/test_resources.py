@@ -20,13 +20,14 @@ from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, Nginx, NginxFacts
 from novaops.features.proxy.listen import listens
 from novaops.features.proxy.resources.api_addresses import ApiAddresses, ApiTimers
 from novaops.features.proxy.resources.default_page import NoDefaultPage
+from novaops.features.proxy.resources.nginx_capacity import MAIN, NginxCapacity
 from novaops.features.proxy.resources.nginx_files import CONF, OWN, NginxFiles, Part, is_ours, site_files
 from novaops.features.proxy.resources.nginx_reload import STALE, TAKE_UP, WHEN_UNDONE, NginxReload, Settled
 from novaops.features.proxy.resources.site_answers import ApiBehind, SiteAnswers
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
 from novaops.features.proxy.resources.site_removed import LineageRemoved, site_removed
 from novaops.formats.nginx_conf import NginxConf
-from novaops.model.action import Command, WriteFile
+from novaops.model.action import Command, WriteFile, payload
 from novaops.model.plan import Plan, Resource
 from novaops.model.question import Facts, Missing
 from novaops.secret import Secret
@@ -444,3 +445,40 @@ def test_the_default_page(about: dict[str, Any], before: str | None) -> None:
         assert remove.words == ("rm", "--", DEFAULT_PAGE)
         assert remove.undo is not None
         assert "reload" in " ".join(remove.undo.words)
+
+
+# -- room for streams -------------------------------------------------------------------------------------------------
+
+
+def widened(text: str) -> str | None:
+    """What nginx.conf becomes for a hundred streams; None where it stays."""
+    file = FileState("regular file", "0644", "root", "root", text.encode())
+    plan = make_plan([NginxCapacity(100)], Facts({FileAt(MAIN): file}, {}))
+    assert not plan.refusals, plan.refusals
+    written = [action.content for step in plan.steps for action in step.actions if isinstance(action, WriteFile)]
+    assert len(written) <= 1
+    return payload(written[0]).decode() if written and written[0] is not None else None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "events {\n    worker_connections 512; # as it was\n}\n",
+            "worker_rlimit_nofile 1224;\nevents {\n    worker_connections 712; # as it was\n}\n",
+        ),
+        ("events { worker_connections 512; }\n", "worker_rlimit_nofile 1224;\nevents { worker_connections 712; }\n"),
+        ("events{worker_connections 512;}", "worker_rlimit_nofile 1224;\nevents{worker_connections 712;}"),
+        (
+            "worker_rlimit_nofile 999; pid /run/nginx.pid;\nevents { use epoll; worker_connections 800; }\n",
+            "worker_rlimit_nofile 1224; pid /run/nginx.pid;\nevents { use epoll; worker_connections 800; }\n",
+        ),
+        (
+            "# events { worker_connections 1; }\n#worker_rlimit_nofile 9;\nworker_rlimit_nofile 9;\nevents { worker_connections 1; }",
+            "# events { worker_connections 1; }\n#worker_rlimit_nofile 9;\nworker_rlimit_nofile 1224;\nevents { worker_connections 712; }",
+        ),
+        ("worker_rlimit_nofile 65535;\nevents { worker_connections 4096; }", None),
+    ],
+)
+def test_room_for_streams_changes_two_numbers_and_nothing_beside_them(before: str, after: str | None) -> None:
+    assert widened(before) == after
