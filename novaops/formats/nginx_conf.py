@@ -91,8 +91,15 @@ class NginxConf:
 
     @classmethod
     def read(cls, dump: str) -> NginxConf:
-        parts = _FILE.split(dump)
-        return cls({path: text.removeprefix("\n") for path, text in zip(parts[1::2], parts[2::2], strict=True)})
+        """A line as before a file that has come already is a comment in the file where it stands: somebody has pasted a dump."""
+        parts, here = _FILE.split(dump), ""
+        files: dict[str, str] = {}
+        for path, text in zip(parts[1::2], parts[2::2], strict=True):
+            if path in files:
+                files[here] += f"# configuration file {path}:{text}"
+            else:
+                here, files[path] = path, text.removeprefix("\n")
+        return cls(files)
 
     def servers(self) -> tuple[NginxServer, ...]:
         """Every server of http."""
