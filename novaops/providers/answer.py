@@ -11,6 +11,7 @@ _LONGEST = 160
 """Characters of a message that are shown."""
 _LONGER_THAN_ERRORS = 1000
 """Bytes: JSON of more than that may be cut, and is no error."""
+_MESSAGES = ("message", "detail", "msg", "status_msg", "errors")
 _FINE = frozenset({"", "0", "ok", "success", "succeeded"})
 """Codes of no error, beside those of HTTP."""
 
@@ -41,9 +42,17 @@ def read_error(body: str, longest: int = _LONGEST) -> ApiError:
     is_stated = _states_error(document)
     if not isinstance(error, dict):
         return ApiError(is_json=True, message=_printable(error, longest), is_stated=is_stated)
-    message = next(filter(None, (_printable(error.get(key), longest) for key in ("message", "detail", "msg", "status_msg"))), "")
+    message = next(filter(None, (_printable(_said(error.get(key)), longest) for key in _MESSAGES)), "")
     kind, code = _printable(error.get("type")), _printable(error.get("code"))
     return ApiError(is_json=True, kind=kind, code=code, message=message, is_stated=is_stated)
+
+
+def _said(value: Any) -> Any:
+    """What is said; of a list of what is wrong each text, as FastAPI's `detail` and Cloudflare's `errors` have them."""
+    if not isinstance(value, list):
+        return value
+    each = (one if isinstance(one, str) else one.get("msg") or one.get("message") for one in value if isinstance(one, (str, dict)))
+    return "; ".join(one for one in each if isinstance(one, str))
 
 
 def _states_error(document: dict[str, Any]) -> bool:
