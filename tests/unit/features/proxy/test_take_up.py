@@ -65,3 +65,36 @@ def test_what_nginx_says_of_the_reload_does(shell: str, mark: str, host: Path) -
     code, lines = reload(shell, host, f"{mark} [emerg] 7#7: open() failed (24: Too many open files)\n{VISITOR}")
     assert (code, lines[1:]) == (1, [f"{mark} [emerg] 7#7: open() failed (24: Too many open files)"])
     assert lines[0].startswith("nginx was told to read its configuration again")
+
+
+SITE = """\
+# site shop
+map $http_x_novaops_asks $novaops_shop_asked { default ""; yes "shop$novaops_passed"; }
+server {
+    listen 80;
+    server_name "shop.example.com" "~^a\\.b$";
+    auth_basic "realm";
+}
+"""
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize(
+    ("name", "fails"),
+    [
+        *(("shop.example.com", True), ("SHOP.example.com", True), ("~^a\\.b$", True)),
+        *(("", False), ("realm", False), ("_", False), ("b.example.com", False), ("example.com", False)),
+    ],
+)
+def test_names_that_two_servers_have(shell: str, name: str, *, fails: bool, host: Path) -> None:
+    """Only a name of ours matters. Those of others may be twice, as the empty one of servers without a name often is."""
+    file = host / "etc/conf.d/novaops-shop.conf"
+    file.parent.mkdir(parents=True)
+    file.write_text(SITE)
+    (host / "warned").write_text(
+        f'{AT} [warn] 8#8: conflicting server name "{name}" on 0.0.0.0:80, ignored\n# configuration file {file}:\n'
+    )
+    (host / "nginx").write_text(f"#!/bin/sh\ncat {host}/warned\n")
+    code, said = reload(shell, host, "", takes="0")
+    assert code == int(fails)
+    assert [f'nginx: conflicting server name "{name}" on 0.0.0.0:80' in line for line in said] == [True] * fails
