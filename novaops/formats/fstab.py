@@ -105,8 +105,18 @@ def find(content: bytes, *paths: str) -> FstabLine | None:
 
     "none" and "swap" are no paths: entries without a mount point are never found.
     """
-    found = [line for _, line in parse(content) if line.path in paths and line.path.startswith("/")]
+    found = find_all(content, *paths)
     return found[-1] if found else None
+
+
+def find_all(content: bytes, *paths: str) -> tuple[FstabLine, ...]:
+    """All lines that mount something at one of `paths`. Where there are several, systemd takes the first one, and mount -a all of them."""
+    return tuple(line for _, line in parse(content) if line.path in paths and line.path.startswith("/"))
+
+
+def shown(lines: tuple[FstabLine, ...]) -> str | None:
+    """The lines as a report has them; None for none."""
+    return " | ".join(line.render() for line in lines) or None
 
 
 def with_source(content: bytes, names: frozenset[str]) -> tuple[FstabLine, ...]:
@@ -117,14 +127,14 @@ def with_source(content: bytes, names: frozenset[str]) -> tuple[FstabLine, ...]:
 def put(content: bytes, line: FstabLine, *paths: str) -> bytes:
     """`content` with exactly one line for `line.path`; `paths` are other spellings of that place, which go.
 
-    An existing line is replaced where it stands, and keeps the comment behind it. A new one goes to the end, or before
-    the first line for a path beneath it: a parent must be mounted before its child.
+    An existing line is replaced where it stands, and keeps the comments behind it and behind the other ones. A new one goes to the end, or
+    before the first line for a path beneath it: a parent must be mounted before its child.
     """
     lines = content.split(b"\n")
     old = {number: found for number, found in parse(content) if found.path in {line.path, *paths}}
     ours = list(old)
     if ours and not line.comment:
-        line = replace(line, comment=old[ours[0]].comment)
+        line = replace(line, comment=" ".join(dict.fromkeys(found.comment for found in old.values() if found.comment)))
     text = line.render().encode("utf-8", "surrogateescape")
     if ours:
         lines[ours[0]] = text

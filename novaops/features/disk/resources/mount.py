@@ -92,12 +92,13 @@ class Mount(Resource):
         before = fstab_file.text(facts)
         if place.real == "/":
             raise Refused(f"{self.path} leads to /, which the host runs from", fix="choose another --path")
-        old = fstab.find(before, place.real, self.path)
+        there = fstab.find_all(before, place.real, self.path)
+        old = there[-1] if there else None
         line, mounted, check = self._wanted(facts, place, mounts, old)
-        self._refuse_other_line(facts, line, old, place)
+        self._refuse_other_line(facts, line, there, place)
         changes: list[Change] = []
         actions: list[Action] = []
-        line_changed = old is None or not old.same_as(line)
+        line_changed = len(there) != 1 or not there[0].same_as(line)
         stops = mounts.automounted(place.real) and not line.automounts and self.state == "mounted"
         to_mount = mounted is None and self.state == "mounted" and (stops or not mounts.automounted(place.real))
         places.refuse_no_directory(place)
@@ -113,7 +114,7 @@ class Mount(Resource):
             actions += check
             actions.append(mounting.trial(line, place.real))
         if line_changed:
-            changes.append(Change("fstab", old.render() if old else None, line.render()))
+            changes.append(Change("fstab", fstab.shown(there), line.render()))
             actions.append(fstab_file.write(facts, fstab.put(before, line, self.path)))
         if to_mount or stops:
             actions.append(mounting.by_line(line, place.real))
@@ -127,13 +128,14 @@ class Mount(Resource):
         if changes:
             yield Step(self.id, tuple(changes), tuple(actions))
 
-    def _refuse_other_line(self, facts: Facts, line: fstab.FstabLine, old: fstab.FstabLine | None, place: Directory) -> None:
+    def _refuse_other_line(self, facts: Facts, line: fstab.FstabLine, there: tuple[fstab.FstabLine, ...], place: Directory) -> None:
         known = self.source.select(facts).device.names if isinstance(self.source, Filesystem) else frozenset[str]()
-        if old is not None and fstab.source_name(old.source) not in {*known, fstab.source_name(line.source)}:
+        others = [old.source for old in there if fstab.source_name(old.source) not in {*known, fstab.source_name(line.source)}]
+        if others:
             raise Refused(
-                f"/etc/fstab has {old.source} for {place.real} already",
+                f"/etc/fstab has {others[0]} for {place.real} already",
                 why=f"Wanted there: {line.source}.",
-                fix=places.unmount_hint(place.real, "choose another --path", " takes that line out"),
+                fix=places.unmount_hint(place.real, "choose another --path", f" takes {_all_lines(there)} out"),
             )
 
     def _line(
@@ -198,6 +200,10 @@ def _make_directory(place: Directory) -> Command:
         holds=f'[ ! -d {quote(place.real)} ] || [ -n "$(ls -A -- {quote(place.real)})" ]',
     )
     return Command(("mkdir", "-p", "-m", "0755", "--", place.real), holds=f"[ -d {quote(place.real)} ]", undo=undo)
+
+
+def _all_lines(there: tuple[fstab.FstabLine, ...]) -> str:
+    return "that line" if len(there) == 1 else f"all {len(there)} lines for it"
 
 
 _XFS_CHECK = """\

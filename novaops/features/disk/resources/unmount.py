@@ -20,7 +20,8 @@ def steps(resource: str, path: str, facts: Facts, *, with_line: bool) -> Iterato
     real = facts.known(DirectoryAt(path)).real
     mounts = facts.known(Mounts())
     before = fstab_file.text(facts)
-    old = fstab.find(before, real, path)
+    there = fstab.find_all(before, real, path)
+    old = there[-1] if there else None
     mounted = mounts.at(real)
     if real == "/":
         raise Refused("/ is what the host runs from, and is not unmounted")
@@ -37,8 +38,8 @@ def steps(resource: str, path: str, facts: Facts, *, with_line: bool) -> Iterato
         back = mounting.by_line(old, real) if old else mounting.as_it_was(mounted) if mounted else None
         undo = Command(back.words, holds=back.holds) if back else None
         actions.append(mounting.automount_off(real, undo) if automounted else mounting.umount(real, undo))
-    if old is not None and with_line:
-        changes.append(Change("fstab", old.render(), None))
+    if there and with_line:
+        changes.append(Change("fstab", fstab.shown(there), None))
         actions.append(fstab_file.write(facts, fstab.remove(before, real, path)))
     if changes:
         yield Step(resource, tuple(changes), tuple(actions))
