@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -103,7 +104,7 @@ class Rebooted:
 
 def observe(host: Host, entries: Sequence[ExpectedMount]) -> list[ObservedMount]:
     """Three execs for all entries, and up to four for each. Raises HostFailed where the host cannot say."""
-    fstab = _lines(output(host, "findmnt --fstab --list --json --output SOURCE,TARGET,FSTYPE,OPTIONS", expected=(0, 1)))
+    fstab = _in_fstab(output(host, "findmnt --fstab --list --json --output SOURCE,TARGET,FSTYPE,OPTIONS", expected=(0, 1)))
     wanted_paths = {wanted.path.rstrip("/") for wanted in entries if wanted.state == "mounted"}
     _use_automounts(host, [line for line in fstab if line.target in wanted_paths])
     kernel = _kernel(host)
@@ -237,13 +238,22 @@ def _lines(text: str) -> tuple[ObservedFstabLine, ...]:
     return tuple(ObservedFstabLine(**{key: value or "" for key, value in line.items()}) for line in found)
 
 
+def _in_fstab(text: str) -> tuple[ObservedFstabLine, ...]:
+    """The lines of fstab, in which a path may be written as /data/ or //data: findmnt says it as it is there."""
+    return tuple(replace(line, target=_plain(line.target)) for line in _lines(text))
+
+
+def _plain(path: str) -> str:
+    return posixpath.normpath(f"/{path.lstrip('/')}") if path.startswith("/") else path
+
+
 def _errors(text: str) -> dict[str, tuple[str, ...]]:
     """The errors of findmnt --verify, by the path they are about. Warnings are none."""
     errors: dict[str, tuple[str, ...]] = {}
     place = ""
     for line in lines_of(text):
         if line.startswith("/"):
-            place = line
+            place = _plain(line)
         elif match := re.match(r"\s+\[E\] (.*)", line):
             errors[place] = (*errors.get(place, ()), match[1])
     return errors

@@ -66,7 +66,7 @@ def _read_line(line: str) -> MountedAt:
     """One line of mountinfo; proc(5) has the fields."""
     left, _, right = line.partition(" - ")
     _, _, number, root, target, options, *_ = left.split(" ")
-    filesystem, source, super_options = right.split(" ")
+    filesystem, source, super_options = right.split(" ", 2)  # options of 9p may have blanks in them: path=C:\Program Files
     return MountedAt(
         target=unescape(target),
         source=unescape(source),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +44,16 @@ def test_of_stacked_mounts_the_last_is_seen() -> None:
     )
     assert eyes._topmost(eyes._lines(text), "/mnt/data") == ObservedFstabLine("tmpfs", "/mnt/data", "tmpfs", "rw", "")
     assert eyes._lines("\n") == ()
+
+
+def test_a_path_is_the_same_however_fstab_writes_it(tmp_path: Path) -> None:
+    file = tmp_path / "fstab"
+    file.write_text("UUID=aa /mnt/data/ ext4 defaults,nofail 0 2\nUUID=bb //mnt//./other ext4 defaults,nofail 0 2\n")
+    words = ["findmnt", "--tab-file", str(file), "--list", "--json", "--output", "SOURCE,TARGET,FSTYPE,OPTIONS"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    assert [line.target for line in eyes._in_fstab(said)] == ["/mnt/data", "/mnt/other"]
+    said = subprocess.run(["findmnt", "--verify", "--tab-file", str(file)], capture_output=True, text=True, check=False).stdout
+    assert set(eyes._errors(said)) == {"/mnt/data", "/mnt/other"}
 
 
 @pytest.mark.parametrize(("packed", "numbers"), [(0xFE10, "254:16"), (0x10010305, "259:65541"), (5, "0:5")])
