@@ -18,7 +18,6 @@ from novaops.formats import fstab
 from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Question
-from novaops.shell import quote
 
 State = Literal["mounted", "defined", "unmounted", "absent"]
 """mounted: line and mount. defined: the line; the mount stays as it is. unmounted: no mount; the line stays as it is. absent: neither."""
@@ -105,7 +104,7 @@ class Mount(Resource):
         if to_mount:
             places.refuse_place(place, mounts)
         if place.state == "absent" and (to_mount or line_changed):
-            actions.append(_make_directory(place))
+            actions.append(mounting.make_directory(place))
         if stops:
             changes.append(Change("automount", "on", None))
             actions.append(mounting.automount_off(place.real, mounting.by_line(old, place.real) if old and old.automounts else None))
@@ -191,15 +190,6 @@ class Mount(Resource):
             return facts
         path = facts.known(DirectoryAt(self.path)).real
         return facts.but(Mounts(), MountTable(tuple(m for m in facts.known(Mounts()).mounts if m.target != path)))
-
-
-def _make_directory(place: Directory) -> Command:
-    made = place.real[len(place.nearest) :].strip("/")
-    undo = Command(
-        ("sh", "-c", 'cd -- "$1" && rmdir -p --ignore-fail-on-non-empty -- "$2"', "rmdir", place.nearest, made),
-        holds=f'[ ! -d {quote(place.real)} ] || [ -n "$(ls -A -- {quote(place.real)})" ]',
-    )
-    return Command(("mkdir", "-p", "-m", "0755", "--", place.real), holds=f"[ -d {quote(place.real)} ]", undo=undo)
 
 
 def _all_lines(there: tuple[fstab.FstabLine, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from novaops.facts.directory import Directory
 from novaops.features.disk.facts.mounts import MountedAt
 from novaops.features.disk.resources import mount_options
 from novaops.features.disk.resources.mount_options import Switches
@@ -12,6 +13,16 @@ from novaops.model.action import Command
 from novaops.shell import join, quote, sh_file
 
 _SH = sh_file(__package__, "mounting.sh")
+
+
+def make_directory(place: Directory) -> Command:
+    """The mount point, with those above it that are missing; undone where nothing was put into it meanwhile."""
+    made = place.real[len(place.nearest) :].strip("/")
+    undo = Command(
+        ("sh", "-c", f'{_SH}unmake "$1" "$2"', "rmdir", place.nearest, made),
+        holds=f'[ ! -d {quote(place.real)} ] || [ -n "$(ls -A -- {quote(place.real)})" ]',
+    )
+    return Command(("mkdir", "-p", "-m", "0755", "--", place.real), holds=f"[ -d {quote(place.real)} ]", undo=undo)
 
 
 def trial(line: FstabLine, path: str) -> Command:

@@ -17,6 +17,18 @@ trial() {
   told "$@" && umount -- "$path"
 }
 
+# unmake FOLDER MADE: remove MADE, a path in FOLDER, with those above it, up to the first one that holds something or is a mount point: what was
+# made for a mount may hold another one by now
+unmake() {
+  cd -- "$1" || return
+  at=$2
+  while ! mountpoint -q -- "$at"; do
+    rmdir --ignore-fail-on-non-empty -- "$at" || return
+    [ ! -d "$at" ] || return 0
+    case $at in */*) at=${at%/*} ;; *) return 0 ;; esac
+  done
+}
+
 automount_unit() {
   systemd-escape --path --suffix=automount -- "$1"
 }

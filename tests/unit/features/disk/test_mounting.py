@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from novaops.facts.directory import Directory
 from novaops.features.disk.resources import mount_options, mounting
 from novaops.formats.fstab import FstabLine
 from novaops.model.action import Command
+from novaops.shell import join, quote
 from tests.support.loop_mount import LoopMount, loop_mount
 
 
@@ -55,3 +57,28 @@ def test_an_owner_is_told_by_name_and_by_number(owner: str, tmp_path: Path) -> N
 
 def holds(command: Command) -> bool:
     return subprocess.run(["sh", "-c", command.holds], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("below", "left"),
+    [
+        ("", ["top"]),
+        ("touch srv/kept", ["top", "top/srv", "top/srv/kept"]),
+        ("rmdir srv/db && mount -t tmpfs novaops srv && mkdir srv/db", ["top", "top/srv"]),
+        ("mkdir other", ["top", "top/other"]),
+    ],
+)
+def test_folders_that_were_made_are_taken_away_up_to_a_mount(below: str, left: list[str], tmp_path: Path) -> None:
+    """A parent was made and mounted after the plan was; an xfs or a btrfs on it is empty without the child."""
+    top = tmp_path / "top"
+    (top / "srv" / "db").mkdir(parents=True)
+    made = mounting.make_directory(Directory(f"{top}/srv/db", "absent", str(top)))
+    assert made.undo
+    if not isolated("mount -t tmpfs novaops /mnt"):
+        pytest.skip("no mounts here")
+    assert isolated(f"cd {quote(str(top))} && {below or ':'} && cd / && {join(made.undo.words)} && {made.undo.holds}")
+    assert sorted(str(found.relative_to(tmp_path)) for found in tmp_path.rglob("*")) == left
+
+
+def isolated(script: str) -> bool:
+    return subprocess.run(["unshare", "--mount", "sh", "-c", script], check=False).returncode == 0
