@@ -88,7 +88,7 @@ class DropIn:
     others_denied: bool = False
     """Whether nobody else may."""
     pam: bool = True
-    """Whether this sshd uses PAM."""
+    """Whether this sshd asks PAM by keyboard-interactive."""
 
     def over(self, before: DropIn) -> DropIn:
         """Beside what `before` has for others."""

@@ -25,6 +25,15 @@ Effective = Mapping[str, tuple[str, ...]]
 """sshd's own settings for one user from one address, as `sshd -T` prints them."""
 
 
+def keyboard_asks(effective: Effective) -> bool:
+    """Whether keyboard-interactive asks for a password where it is offered: only by PAM.
+
+    Before OpenSSH 8.7 `ChallengeResponseAuthentication no`, as in Debian 11 and Ubuntu 20.04, ends it unasked. Newer ones have that for
+    another name of KbdInteractiveAuthentication, and do not print it.
+    """
+    return effective.get("usepam") == ("yes",) and effective.get("challengeresponseauthentication") != ("no",)
+
+
 @dataclass(frozen=True)
 class LoginBlocker:
     text: str
@@ -108,8 +117,8 @@ def to_password(context: LoginContext, *, sets_password: bool = False) -> Iterat
     yield from _account(context, sets_password=sets_password)
     yield from to_everything(context)
     asks = {name for name, keyword in zip(_METHODS, KEYWORDS, strict=True) if context.value(keyword) == "yes"} or set(_METHODS)
-    if context.value("usepam") != "yes":
-        asks = {"password"}  # without PAM, keyboard-interactive asks for nothing
+    if not keyboard_asks(context.effective):
+        asks = {"password"}
     if missing := second_factor(context.effective.get("authenticationmethods", ()), asks):
         place = context.place("authenticationmethods")
         yield LoginBlocker(
@@ -134,7 +143,7 @@ def to_everything(context: LoginContext) -> Iterator[LoginBlocker]:
 def _methods(context: LoginContext) -> Iterator[LoginBlocker]:
     if context.value("passwordauthentication") == "yes":
         return
-    if context.value("kbdinteractiveauthentication") == "yes" and context.value("usepam") == "yes":
+    if context.value("kbdinteractiveauthentication") == "yes" and keyboard_asks(context.effective):
         return
     yield context.said("passwordauthentication", "PasswordAuthentication")
 

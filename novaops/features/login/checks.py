@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 
 from novaops.features.login.observe.fail2ban import Ban, served, shut_out
-from novaops.features.login.observe.logins import ANYBODY, METHODS, ExpectedLogin, ObservedLogin, Tried, observe
+from novaops.features.login.observe.logins import ANYBODY, METHODS, ExpectedLogin, ObservedLogin, Tried, asks_by_keyboard, observe
 from novaops.verify import applies
 
 __all__ = ["entries", "observe"]
@@ -228,7 +228,7 @@ def _banning(seen: ObservedLogin) -> Ban:
 
 
 def _takes_passwords(said: Mapping[str, str]) -> bool:
-    by_pam = said["kbdinteractiveauthentication"] == "yes" and said.get("usepam") == "yes"
+    by_pam = said["kbdinteractiveauthentication"] == "yes" and asks_by_keyboard(said)
     return said["passwordauthentication"] == "yes" or by_pam
 
 

@@ -154,7 +154,7 @@ class _Sshd:
             return Tried(untried=f"{self._refusals} passwords were turned down already, and sshd may shut out whoever goes on"), frozenset()
         about = [said for (user, _), said in self._said.items() if user == wanted.user]
         least = min(int(said["maxauthtries"]) for said in about)
-        methods = METHODS if all(said.get("usepam") == "yes" for said in about) else METHODS[:1]
+        methods = METHODS if all(map(asks_by_keyboard, about)) else METHODS[:1]
         untried = self._caution or ("" if least > 2 else f"sshd lets nobody try more than {least} times (MaxAuthTries)")  # noqa: PLR2004
         wrong = {} if untried else {"a wrong password": secrets.token_hex(16), "the empty password": ""}
         refused: dict[str, str] = {}
@@ -171,6 +171,11 @@ class _Sshd:
                 self._refusals += 1
                 break
         return Tried(refused, tuple(let_in), untried), offered
+
+
+def asks_by_keyboard(said: Mapping[str, str]) -> bool:
+    """Whether keyboard-interactive asks for a password: not without PAM, nor where OpenSSH before 8.7 has its other switch off."""
+    return said.get("usepam") == "yes" and said.get("challengeresponseauthentication") != "no"
 
 
 # -- connections --------------------------------------------------------------------------------------------------------------

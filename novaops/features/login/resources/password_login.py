@@ -19,6 +19,7 @@ from novaops.resources.sshd_access import (
     Effective,
     LoginContext,
     by_password,
+    keyboard_asks,
     needs_password,
     rulings,
     rulings_elsewhere,
@@ -119,8 +120,8 @@ class PasswordLogin(Resource):
         return wanted.over(self._before(facts)) if self.keeps else wanted
 
     def _pam(self, facts: Facts) -> bool:
-        """Whether this sshd asks PAM, which is so for all users or for none."""
-        return all(facts.known(SshdEffective(grant.account, grant.asked[0])).get("usepam") == ("yes",) for grant in self.grants)
+        """Whether this sshd asks PAM by keyboard-interactive, which is so for all users or for none."""
+        return all(keyboard_asks(facts.known(SshdEffective(grant.account, grant.asked[0]))) for grant in self.grants)
 
     def _before(self, facts: Facts) -> DropIn:
         found = facts[FileAt(DROP_IN)]

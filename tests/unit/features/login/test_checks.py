@@ -12,7 +12,7 @@ from novaops.features.login import checks as login
 from novaops.features.login.observe import fail2ban as ban
 from novaops.features.login.observe import logins as eyes
 from novaops.features.login.observe.fail2ban import Ban, served, shut_out
-from novaops.features.login.observe.logins import ANYBODY, METHODS, ExpectedLogin, ObservedLogin, Tried
+from novaops.features.login.observe.logins import ANYBODY, METHODS, ExpectedLogin, ObservedLogin, Tried, asks_by_keyboard
 from novaops.verify.claims import Claim
 
 HERE = "198.51.100.1"
@@ -198,9 +198,34 @@ def test_addresses_that_sshd_is_asked_about() -> None:
     assert ExpectedLogin("user", "nova", addresses=("0.0.0.0/0", "::/0")).asked == ("0.0.0.1", "::1")
 
 
-@pytest.mark.parametrize(("said", "taken"), [(YES, True), (NO, False), (BY_PAM, True), ({**BY_PAM, "usepam": "no"}, False)])
+@pytest.mark.parametrize(
+    ("said", "taken"),
+    [
+        (YES, True),
+        (NO, False),
+        (BY_PAM, True),
+        ({**BY_PAM, "usepam": "no"}, False),
+        ({**BY_PAM, "challengeresponseauthentication": "yes"}, True),
+        ({**BY_PAM, "challengeresponseauthentication": "no"}, False),
+        ({**YES, "challengeresponseauthentication": "no"}, True),
+    ],
+)
 def test_passwords_are_taken(said: dict[str, str], *, taken: bool) -> None:
     assert login._takes_passwords(said) is taken
+
+
+@pytest.mark.parametrize(
+    ("said", "asks"),
+    [
+        ({"usepam": "yes"}, True),
+        ({"usepam": "no"}, False),
+        ({}, False),
+        ({"usepam": "yes", "challengeresponseauthentication": "no"}, False),
+        ({"usepam": "yes", "challengeresponseauthentication": "yes"}, True),
+    ],
+)
+def test_the_right_password_is_tried_by_the_methods_that_ask(said: dict[str, str], *, asks: bool) -> None:
+    assert asks_by_keyboard(said) is asks
 
 
 @pytest.mark.parametrize(

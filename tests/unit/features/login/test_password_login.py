@@ -151,8 +151,17 @@ def test_a_refusal_names_the_lines_as_they_are() -> None:
     assert refusal.why == f"ana: AuthenticationMethods asks for more than a password: publickey ← {MAIN}:1"
 
 
-@pytest.mark.parametrize(("said", "pam"), [({"usepam": ("yes",)}, True), ({"usepam": ("no",)}, False), ({"usepam": ()}, False)])
-def test_keyboard_interactive_is_offered_only_with_pam(said: Settings, *, pam: bool) -> None:
+@pytest.mark.parametrize(
+    ("said", "pam"),
+    [
+        ({"usepam": ("yes",)}, True),
+        ({"usepam": ("no",)}, False),
+        ({"usepam": ()}, False),
+        ({"usepam": ("yes",), "challengeresponseauthentication": ("yes",)}, True),
+        ({"usepam": ("yes",), "challengeresponseauthentication": ("no",)}, False),  # OpenSSH 8.4 of Debian 11: offered, it fails unasked
+    ],
+)
+def test_keyboard_interactive_is_offered_only_where_it_asks(said: Settings, *, pam: bool) -> None:
     found = plan(PasswordLogin((Grant("ana"),), passwords=(("ana", Secret("right")),)), (ANA, {**OPEN, **said}))
     [step] = found.steps
     [file] = [action for action in step.actions if isinstance(action, WriteFile)]
