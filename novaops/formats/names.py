@@ -13,7 +13,8 @@ from pydantic import AfterValidator
 
 _HOST_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
+"""Of an account on a host: jane.doe and Jane are there where a directory or adduser --force-badname made them."""
 _LOGIN = re.compile(r"""[^-\s'"`$%;&<>|(){}:,][^\s'"`$%;&<>|(){}:,]{0,255}(?<!\\)""")
 """What ssh refuses in a user name, because it could reach a shell, and what separates names."""
 _OPTION = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.:/@%+-]*(=("[^"]*"|[^",]*))?')
