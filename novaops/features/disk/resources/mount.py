@@ -113,6 +113,7 @@ class Mount(Resource):
             actions += check
             actions.append(mounting.trial(line, place.real))
         if line_changed:
+            actions += self._proof(line, old, mounted)
             changes.append(Change("fstab", fstab.shown(there), line.render()))
             actions.append(fstab_file.write(facts, fstab.put(before, line, self.path)))
         if to_mount or stops:
@@ -126,6 +127,12 @@ class Mount(Resource):
             actions.append(mounting.chown(place.real, self.owner, was))
         if changes:
             yield Step(self.id, tuple(changes), tuple(actions))
+
+    def _proof(self, line: fstab.FstabLine, old: fstab.FstabLine | None, mounted: MountedAt | None) -> list[Action]:
+        """Of options that only the next mount shows to be wrong: it may be that of the next boot."""
+        if mounted is None or not isinstance(self.source, Filesystem):
+            return []
+        return [mounting.proof(line, mounted)] if mount_options.unproven(line.options, old.options if old else (), mounted) else []
 
     def _refuse_other_line(self, facts: Facts, line: fstab.FstabLine, there: tuple[fstab.FstabLine, ...], place: Directory) -> None:
         known = self.source.select(facts).device.names if isinstance(self.source, Filesystem) else frozenset[str]()

@@ -49,12 +49,18 @@ def later(options: Iterable[str], old: Iterable[str], mounted: MountedAt, *, sha
     told = {name for name in live(mounted) if name not in _choices(mounted) or _choices(mounted)[name].usual}
     told = told & _BINDING if shared else told
     said = {_key(option, mounted) for option in new}
-    fixed = [option for option in new if not _is_of_mount(option) and _key(option, mounted) not in live(mounted)]
     left = [option for option in before if not _is_of_mount(option) and _key(option, mounted) not in told | said]
     return [
-        *(option for option in fixed if option not in before and option not in shown),
+        *unproven(options, old, mounted),
         *(f"without {option}" for option in left if option in shown),
     ]
+
+
+def unproven(options: Iterable[str], old: Iterable[str], mounted: MountedAt) -> list[str]:
+    """Those that no remount gives a live mount, and that neither `old` has nor the kernel shows: whether it knows them at all is not seen."""
+    before, shown = {*_spelled_out(old)}, _as_shown(mounted)
+    fixed = [option for option in _spelled_out(options) if not _is_of_mount(option) and _key(option, mounted) not in live(mounted)]
+    return [option for option in fixed if option not in before and option not in shown]
 
 
 def wanted(

@@ -32,6 +32,17 @@ def trial(line: FstabLine, path: str) -> Command:
     return Command(("sh", "-c", f'{_SH}trial "$0" "$@"', path, *words))
 
 
+def proof(line: FstabLine, mounted: MountedAt) -> Command:
+    """Mount in a second place what is mounted already, for a moment: a remount does not tell whether the next mount will work."""
+    options = [option for option in line.options if option not in {"ro", "rw"} and not option.startswith(_OF_SELINUX)]
+    access = ("ro", "rw") if "ro" in mounted.options else ("rw", "ro")
+    return Command(("sh", "-c", f'{_SH}proven "$@"', "proof", line.filesystem, ",".join(options), line.source, *access))
+
+
+_OF_SELINUX = ("context=", "fscontext=", "defcontext=", "rootcontext=")
+"""One file system has one context, wherever it is mounted."""
+
+
 def by_line(line: FstabLine, path: str) -> Command:
     """Mount by fstab's line, which proves the line too; undone by unmounting. An automount is started, and used once."""
     if line.automounts:

@@ -17,6 +17,16 @@ trial() {
   told "$@" && umount -- "$path"
 }
 
+# proven KIND OPTIONS SOURCE ro|rw ro|rw: whether what is mounted already can be mounted with these. First as it is now: btrfs takes a second
+# mount for writing for leave to write. Others refuse another access than that of the file system, which is not always that of the mount.
+proven() {
+  at=$(mktemp -d) || return
+  mount -t "$1" -o "$2,$4" -- "$3" "$at" 2>/dev/null || told mount -t "$1" -o "$2,$5" -- "$3" "$at"; status=$?
+  [ "$status" != 0 ] || umount -- "$at" || status=$?
+  rmdir -- "$at"
+  return "$status"
+}
+
 # unmake FOLDER MADE: remove MADE, a path in FOLDER, with those above it, up to the first one that holds something or is a mount point: what was
 # made for a mount may hold another one by now
 unmake() {

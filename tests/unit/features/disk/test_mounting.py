@@ -44,6 +44,26 @@ def test_an_option_that_the_kernel_does_not_know_is_named(mounted: LoopMount) ->
     mounted.run("losetup", "-d", device)
 
 
+def test_options_of_a_live_mount_are_proven_in_a_second_place(mounted: LoopMount) -> None:
+    """A remount passes over those that it does not change; the next boot would mount nothing."""
+    device = mounted.seen().source
+
+    def line(*options: str) -> tuple[str, ...]:
+        return mounting.proof(FstabLine(device, str(mounted.at), "ext4", (*options, "nofail")), mounted.seen()).words
+
+    release = tuple(int(number) for number in os.uname().release.split(".")[:2])
+    if release < (5, 17):
+        pytest.skip("this kernel does not look at the options of a second mount")
+    mounted.run(*line("nodiscrad"), status=32)
+    for live in ("remount,rw", "remount,ro", "remount,rw", "remount,bind,ro"):
+        mounted.run("mount", "-o", live, *([] if "bind" in live else [device]), str(mounted.at))
+        access = "ro" in mounted.seen().options
+        mounted.run(*line("nodelalloc", "rw"))
+        mounted.run(*line("data=journal", "ro"))
+        assert ("ro" in mounted.seen().options) == access
+    assert mounted.run("findmnt", "-n", "-o", "TARGET", "-S", device).splitlines() == [str(mounted.at)]
+
+
 @pytest.mark.parametrize("owner", ["nobody", "65534", "nobody:nogroup", "65534:65534", "nobody:65534"])
 def test_an_owner_is_told_by_name_and_by_number(owner: str, tmp_path: Path) -> None:
     if os.geteuid():
