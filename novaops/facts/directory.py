@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
+from novaops.facts.file import named
 from novaops.model.question import Missing, Question, Section
 from novaops.shell import join, lines_of, sh_file
 
@@ -43,7 +44,7 @@ class DirectoryAt(Question[Directory]):
         for question, line in zip(questions, lines_of(section.stdout), strict=True):
             match line.split("\t"):
                 case [("absent" | "empty" | "filled" | "other") as state, mode, owner, group, uid, gid, near, real]:
-                    answers[question] = Directory(*(real, state, near, mode.rjust(4, "0"), owner, group, uid, gid))
+                    answers[question] = Directory(*(real, state, near, mode.rjust(4, "0"), named(owner, uid), named(group, gid), uid, gid))
                 case _:
                     answers[question] = Missing.UNKNOWN
         return answers

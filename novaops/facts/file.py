@@ -67,13 +67,13 @@ class FileAt(Question[FileState]):
             if state != "present":
                 answers[question] = _NOT_THERE[state]
                 continue
-            mode, owner, group, size, kind = about.pop(0).split("\t")
+            mode, owner, uid, group, gid, size, kind = about.pop(0).split("\t")
             taken = min(int(size), LARGEST) if kind.startswith("regular") else 0
             if taken > len(rest):
                 return {}
             read = rest[:taken] if kind.startswith("regular") and int(size) <= LARGEST else None
             rest = rest[taken:]
-            answers[question] = FileState(kind, mode.rjust(4, "0"), owner, group, read, pending=mark == "pending")
+            answers[question] = FileState(kind, mode.rjust(4, "0"), named(owner, uid), named(group, gid), read, pending=mark == "pending")
         return {} if rest else answers
 
 
@@ -82,6 +82,11 @@ _NOT_THERE: Mapping[str, FileState | Missing] = {
     "dangling": FileState(kind="dangling link"),
     "unknown": Missing.UNKNOWN,
 }
+
+
+def named(name: str, number: str) -> str:
+    """A user or a group as chown takes it: by number where it has no name on this host, for which stat says UNKNOWN."""
+    return number if name == "UNKNOWN" else name
 
 
 def text_at(path: str, facts: Facts) -> str:

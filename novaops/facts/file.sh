@@ -14,7 +14,7 @@ files() { # LARGEST PATHS: a word for each path, a line of stat for each that is
     else echo unknown
     fi
   done
-  [ $# = 0 ] || stat -L --printf '%a\t%U\t%G\t%s\t%F\n' -- "$@" || exit
+  [ $# = 0 ] || stat -L --printf '%a\t%U\t%u\t%G\t%g\t%s\t%F\n' -- "$@" || exit
   for path do
     shift
     [ ! -f "$path" ] || set -- "$@" "$path"

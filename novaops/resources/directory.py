@@ -42,7 +42,7 @@ class Directory(Resource):
             yield Step(self.id, (Change("mode", old.mode, self.mode),), (Command(("chmod", self.mode, "--", self.path), undo=undo),))
         was = f"{old.owner}:{old.group}"
         if was != self._owner:
-            undo = Command(("chown", was, "--", self.path), holds=self._has("%U:%G", was))
+            undo = Command(("chown", was, "--", self.path), holds=self._has(_form(old), was))
             yield Step(self.id, (Change("owner", was, self._owner),), (Command(("chown", self._owner, "--", self.path), undo=undo),))
 
     @property
@@ -56,3 +56,8 @@ class Directory(Resource):
         undo = Command(("rmdir", "--", self.path), holds=f"[ ! -e {quote(self.path)} ]")
         words = ("install", "-d", "-m", self.mode, "-o", self.owner, "-g", self.group, "--", self.path)
         return Command(words, holds=f"[ -d {quote(self.path)} ]", undo=undo)
+
+
+def _form(found: FileState) -> str:
+    """How stat prints owner and group as `found` has them: by number what has no name on the host."""
+    return f"{'%u' if found.owner.isdecimal() else '%U'}:{'%g' if found.group.isdecimal() else '%G'}"

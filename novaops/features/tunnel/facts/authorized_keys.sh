@@ -12,7 +12,7 @@ printf 'path\t%s\n' "$file"
 [ ! -d "${file%/*}" ] || echo folder
 [ ! -d "$home" ] || stat -L --printf 'home\t%a %U\n' -- "$home"
 if [ -n "$file" ] && [ -e "$file" ]; then
-  stat -L --printf 'permissions\t%a\t%U\t%G\n' -- "$file"
+  find -H "$file" -maxdepth 0 -printf 'permissions\t%m\t%u\t%g\n'
   printf 'content\t'; base64 -w 0 <"$file" || exit; echo
 fi
 echo end

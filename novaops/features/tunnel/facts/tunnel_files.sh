@@ -6,15 +6,15 @@ for header; do
   name=${header##* }
   echo tunnel
   for file in "$units/novaops-tunnel-$name"*; do
-    if [ -f "$file" ] && [ "$(head -n 1 "$file")" = "$header" ]; then stat --printf '%a\t%U\t%G\t%n\t' -- "$file"; base64 -w 0 <"$file"; echo; fi
+    if [ -f "$file" ] && [ "$(head -n 1 "$file")" = "$header" ]; then find -H "$file" -maxdepth 0 -printf '%m\t%u\t%g\t%p\t'; base64 -w 0 <"$file"; echo; fi
   done
   for suffix in conf known_hosts forwards check; do
     file=$configs/$name.$suffix
-    if [ -f "$file" ]; then stat --printf '%a\t%U\t%G\t%n\t' -- "$file"; base64 -w 0 <"$file"; echo; fi
+    if [ -f "$file" ]; then find -H "$file" -maxdepth 0 -printf '%m\t%u\t%g\t%p\t'; base64 -w 0 <"$file"; echo; fi
   done
   for suffix in key key.pub; do
     file=$configs/$name.$suffix
-    if [ -f "$file" ]; then stat --printf '%a\t%U\t%G\t%n\t-\n' -- "$file"; fi
+    if [ -f "$file" ]; then find -H "$file" -maxdepth 0 -printf '%m\t%u\t%g\t%p\t-\n'; fi
   done
 done
 echo end
