@@ -38,6 +38,11 @@ class MountTable:
         """
         return next((m for m in reversed(self.mounts) if m.target == path and not m.is_automount), None)
 
+    def times(self, path: str) -> int:
+        """How often what is visible at `path` is mounted there in a row, as after `mount --bind` was typed twice."""
+        stacked = [(m.number, m.root) for m in reversed(self.mounts) if m.target == path and not m.is_automount]
+        return next((count for count, other in enumerate(stacked) if other != stacked[0]), len(stacked))
+
     def automounted(self, path: str) -> bool:
         """Whether an automount unit of systemd mounts at `path` what is to be there, as soon as it is used."""
         return any(mount.target == path and mount.is_automount for mount in self.mounts)

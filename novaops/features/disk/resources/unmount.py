@@ -37,6 +37,7 @@ def steps(resource: str, path: str, facts: Facts, *, with_line: bool) -> Iterato
         changes.append(Change("mounted", mounted.source if mounted else "when it is used", None))
         back = mounting.by_line(old, real) if old else mounting.as_it_was(mounted) if mounted else None
         undo = Command(back.words, holds=back.holds) if back else None
+        actions += [mounting.umount(real, undo)] * (mounts.times(real) - 1)
         actions.append(mounting.automount_off(real, undo) if automounted else mounting.umount(real, undo))
     if there and with_line:
         changes.append(Change("fstab", fstab.shown(there), None))
