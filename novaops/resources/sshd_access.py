@@ -208,12 +208,15 @@ def _line_with(context: LoginContext, keyword: str, word: str) -> str:
     return next((line.where for line in lines if word in line.value.split()), lines[0].where if lines else "")
 
 
-def rulings(contexts: Iterable[LoginContext], after: SshdConfig) -> Iterator[tuple[str, LoginBlocker]]:
-    """Users for whom a line that is not novaops' would decide about passwords once `after` is in force, with that line."""
+def rulings(contexts: Iterable[LoginContext], after: SshdConfig, harmless: str = "") -> Iterator[tuple[str, LoginBlocker]]:
+    """Users for whom a line that is not novaops' would decide about passwords once `after` is in force, with that line.
+
+    `harmless` is the value with which it may: a line that says no keeps nobody from denying.
+    """
     for context in contexts:
         for keyword in KEYWORDS:
             winner = after.ruling(keyword, context.peer).winner
-            if winner is None or winner.file != DROP_IN:
+            if winner is None or (winner.file != DROP_IN and winner.value.lower() != harmless):
                 yield context.peer.user, LoginBlocker(*_comes_before(keyword, winner))
                 break
 

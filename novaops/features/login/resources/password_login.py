@@ -194,7 +194,7 @@ class PasswordLogin(Resource):
         if self.others_denied:
             others = [_context_of(account, effective, facts, sshd, now) for account, effective in facts.known(Accounts()).accounts]
             denied = [context for context in others if context.peer.user not in self._granted]
-            found += list(rulings(denied, after)) or list(rulings_elsewhere(denied, after))
+            found += list(rulings(denied, after, harmless="no")) or list(rulings_elsewhere(denied, after))
             found += [(context.peer.user, blocker) for context in others for blocker in needs_password(context)]
         if found:
             who = " and ".join(dict.fromkeys(user for user, _ in found))

@@ -143,6 +143,19 @@ def test_deny_is_refused_where_an_earlier_file_lets_somebody_in_from_elsewhere()
     assert not plan(DENY, (ANA, OPEN), **{"99-x": first["00-aaa"]}).refusals
 
 
+@pytest.mark.parametrize("block", ["Match User ana", "Match Group ana,sftponly", "Match Address 192.0.2.0/24"])
+def test_deny_is_not_refused_for_an_earlier_line_that_denies_too(block: str) -> None:
+    for line in ("PasswordAuthentication no", "KbdInteractiveAuthentication No"):
+        first = f"{block}\n {line}\n"
+        assert not plan(DENY, (ANA, OPEN), **{"00-hardening": first}).refusals
+        [(_, refusal)] = plan(DENY, (ANA, OPEN), **{"00-hardening": first[:-3] + "yes\n"}).refusals
+        assert "yes comes before what novaops would write" in refusal.why
+    wanted = PasswordLogin((Grant("bo"),), others_denied=True)
+    bo = (replace(BO, keys=KEYS), OPEN)
+    assert not plan(wanted, (ANA, OPEN), bo, **{"00-hardening": "Match User ana\n PasswordAuthentication no\n"}).refusals
+    assert plan(wanted, (ANA, OPEN), bo, **{"00-hardening": "Match User bo\n PasswordAuthentication no\n"}).refusals
+
+
 def test_a_refusal_names_the_lines_as_they_are() -> None:
     """Also where the file would get lines before them."""
     main = "AuthenticationMethods publickey\n"
