@@ -115,11 +115,13 @@ def _before(run: PastRun, step: int) -> dict[str, frozenset[str]]:
 
 
 def _changed_after(run: PastRun, runs: Sequence[PastRun]) -> dict[str, str]:
-    """The files that later runs changed, and the last run that did."""
+    """The files that later runs changed, and the last run that did. One that took a later one back has changed nothing since `run`."""
+    after = runs[runs.index(run) + 1 :]
+    later = {other.id for other in after}
     return {
         action["path"]: other.id
-        for other in runs[runs.index(run) + 1 :]
-        if not undone_by(other, runs)
+        for other in after
+        if not undone_by(other, runs) and other.manifest["undoes"] not in later
         for number, index in other.applied
         if (action := other.manifest["steps"][number]["actions"][index])["kind"] == "file"
     }
