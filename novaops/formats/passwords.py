@@ -19,6 +19,9 @@ LONGEST = 255
 
 FEWEST_DIFFERENT = 6
 
+SHORTEST_NAME = 3
+"""Characters. A shorter name is in many a good password by chance; pam_pwquality does not look for one either."""
+
 ROUNDS = 100_000
 """Of SHA-512 crypt: a twentieth of a second, here and for each login. Every libc that sshd is built with supports it."""
 
@@ -48,7 +51,7 @@ def weakness(password: str, user: str = "") -> str:
         return f"has fewer than {SHORTEST} characters"
     if len(set(password)) < FEWEST_DIFFERENT:
         return f"has fewer than {FEWEST_DIFFERENT} different characters"
-    if user and user.lower() in password.lower():
+    if len(user) >= SHORTEST_NAME and user.lower() in password.lower():
         return "has the user's name in it"
     if _runs(password.lower()):
         return "is a mere sequence"

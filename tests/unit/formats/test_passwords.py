@@ -42,6 +42,11 @@ def test_the_limits_are_where_they_are_said_to_be() -> None:
     assert (len(long.encode()), weakness(long, "netlab"), weakness(long[:-1], "netlab")) == (256, "has more than 255 bytes", "")
 
 
+@pytest.mark.parametrize(("user", "why"), [("x", ""), ("Qd", ""), ("qd2", "has the user's name in it"), ("", "")])
+def test_a_name_of_one_or_two_letters_is_in_good_passwords_by_chance(user: str, why: str) -> None:
+    assert weakness("Xk7-Qd2mW4pé", user) == why
+
+
 @given(TEXT, st.text("abc", min_size=1))
 def test_what_is_weak_is_said_without_the_password(password: str, user: str) -> None:
     assert password not in weakness(password, user) or len(password) < 12  # a word as short may be one of the sentence
