@@ -14,10 +14,13 @@ from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Step
 from novaops.model.question import Facts
 
+_IN_MEMORY = {"tmpfs", "ramfs"}
+
 
 def steps(resource: str, path: str, facts: Facts, *, with_line: bool) -> Iterator[Step]:
     """Unmount what is at `path`; `with_line` takes its line out of fstab too. Raises Refused."""
-    real = facts.known(DirectoryAt(path)).real
+    place = facts.known(DirectoryAt(path))
+    real = place.real
     mounts = facts.known(Mounts())
     before = fstab_file.text(facts)
     there = fstab.find_all(before, real, path)
@@ -29,6 +32,12 @@ def steps(resource: str, path: str, facts: Facts, *, with_line: bool) -> Iterato
         raise Refused(
             f"{', '.join(beneath)} is mounted beneath {real}",
             fix=unmount_hint(beneath[0], "novaops disk ls HOST shows what is mounted where", " first"),
+        )
+    if mounted and mounted.filesystem in _IN_MEMORY and place.state != "empty":
+        raise Refused(
+            f"{mounted.filesystem} is mounted at {real}, and what is in it would be lost",
+            why="It is in memory only.",
+            fix=f"umount {real} on the host, if nothing in it is needed",
         )
     changes: list[Change] = []
     actions: list[Action] = []
