@@ -113,7 +113,7 @@ class Mount(Resource):
             actions += check
             actions.append(mounting.trial(line, place.real))
         if line_changed:
-            actions += self._proof(line, old, mounted)
+            actions += [] if to_mount else self._proof(line, old, mounted, check)
             changes.append(Change("fstab", fstab.shown(there), line.render()))
             actions.append(fstab_file.write(facts, fstab.put(before, line, self.path)))
         if to_mount or stops:
@@ -128,11 +128,15 @@ class Mount(Resource):
         if changes:
             yield Step(self.id, tuple(changes), tuple(actions))
 
-    def _proof(self, line: fstab.FstabLine, old: fstab.FstabLine | None, mounted: MountedAt | None) -> list[Action]:
-        """Of options that only the next mount shows to be wrong: it may be that of the next boot."""
-        if mounted is None or not isinstance(self.source, Filesystem):
+    def _proof(self, line: fstab.FstabLine, old: fstab.FstabLine | None, mounted: MountedAt | None, check: list[Action]) -> list[Action]:
+        """Of options that only the next mount shows to be wrong: it may be that of the next boot, or of the automount when it is used."""
+        before = old.options if old else ()
+        if not isinstance(self.source, Filesystem) or (mounted is None and self.state != "mounted"):
             return []
-        return [mounting.proof(line, mounted)] if mount_options.unproven(line.options, old.options if old else (), mounted) else []
+        if mounted is None:
+            return [*check, mounting.proof(line, read_only="ro" in line.options)] if set(line.options) - set(before) else []
+        new = mount_options.unproven(line.options, before, mounted)
+        return [mounting.proof(line, read_only="ro" in mounted.options)] if new else []
 
     def _refuse_other_line(self, facts: Facts, line: fstab.FstabLine, there: tuple[fstab.FstabLine, ...], place: Directory) -> None:
         known = self.source.select(facts).device.names if isinstance(self.source, Filesystem) else frozenset[str]()

@@ -32,10 +32,13 @@ def trial(line: FstabLine, path: str) -> Command:
     return Command(("sh", "-c", f'{_SH}trial "$0" "$@"', path, *words))
 
 
-def proof(line: FstabLine, mounted: MountedAt) -> Command:
-    """Mount in a second place what is mounted already, for a moment: a remount does not tell whether the next mount will work."""
+def proof(line: FstabLine, *, read_only: bool) -> Command:
+    """Mount elsewhere for a moment what is mounted already, or waits for its first use: a remount does not tell whether the next one will work.
+
+    `read_only`: whether it is mounted so now.
+    """
     options = [option for option in line.options if option not in {"ro", "rw"} and not option.startswith(_OF_SELINUX)]
-    access = ("ro", "rw") if "ro" in mounted.options else ("rw", "ro")
+    access = ("ro", "rw") if read_only else ("rw", "ro")
     return Command(("sh", "-c", f'{_SH}proven "$@"', "proof", line.filesystem, ",".join(options), line.source, *access))
 
 

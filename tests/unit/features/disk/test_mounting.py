@@ -49,7 +49,8 @@ def test_options_of_a_live_mount_are_proven_in_a_second_place(mounted: LoopMount
     device = mounted.seen().source
 
     def line(*options: str) -> tuple[str, ...]:
-        return mounting.proof(FstabLine(device, str(mounted.at), "ext4", (*options, "nofail")), mounted.seen()).words
+        written = FstabLine(device, str(mounted.at), "ext4", (*options, "nofail"))
+        return mounting.proof(written, read_only="ro" in mounted.seen().options).words
 
     release = tuple(int(number) for number in os.uname().release.split(".")[:2])
     if release < (5, 17):
