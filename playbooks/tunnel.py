@@ -27,10 +27,10 @@ Settings = Annotated[list[Tunnel], AfterValidator(distinct)]
 def desired(host: HostView, settings: Settings, peers: Peers) -> Iterator[Resource]:
     present = clients(host, settings, peers)
     absent = [entry for entry in settings if entry.state == "absent"]
+    for entry in absent:  # first: another one may come to have their ports and names
+        yield from (HostsEntries(entry.name, ()), StaleTunnelFiles(entry.name, via=entry.via))
     yield from (client.ports_free() for client in present)
     yield from (client.targets_reached() for client in present if client.entry.reverse)
-    for entry in absent:
-        yield from (HostsEntries(entry.name, ()), StaleTunnelFiles(entry.name, via=entry.via))
     if absent:
         yield TunnelUser() if present else TunnelUserRemoved(tuple(entry.name for entry in absent))
     if present:

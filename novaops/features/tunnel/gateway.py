@@ -32,6 +32,8 @@ class TunnelGateway:
     """Names of tunnels of the same client that are to be taken away."""
 
     def resources(self) -> Iterator[Resource]:
+        for name in self.absent:  # first: another one may come to have their ports
+            yield AuthorizedKey(self.host.name, name, key_comment(self.host.name, name), None)
         for client in self.present:
             if client.entry.reverse:
                 yield GatewayPortsFree(client.name, client.comment, client.listeners, client.public_listeners)
@@ -39,8 +41,6 @@ class TunnelGateway:
                 yield client.targets_reached()
         if self.present:
             yield self._after_key(TunnelUser())
-        for name in self.absent:
-            yield AuthorizedKey(self.host.name, name, key_comment(self.host.name, name), None)
         for client in self.present:
             yield AuthorizedKey(self.host.name, client.name, client.comment, client.key_options)
         listens = any(client.entry.reverse for client in self.present)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from novaops.errors import Refused, WaitingForPeer
+from novaops.facts.listening import Listening
 from novaops.features.tunnel.facts.ends import AuthorizedKeys, AuthorizedKeysFile, TunnelKey
 from novaops.features.tunnel.paths import HOME, USER
+from novaops.formats.names import pair
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
@@ -61,9 +64,13 @@ class AuthorizedKey(Resource):
         yield Step(self.id, tuple(changes), (*self._folders(found, wanted), write))
 
     def predict(self, facts: Facts) -> Facts:
-        """The next one writes into the same file."""
+        """The next one writes into the same file. Where a line goes, sshd listens no more for it."""
         found = facts.known(AuthorizedKeys())
         mode, owner, group = self._permissions(found)
+        if self.options is None and Listening() in facts:
+            places = set(re.findall(r'permitlisten="([^"]+)"', self._line(found)))
+            left = (one for one in facts.known(Listening()) if one.user != USER or pair(one.address, one.port) not in places)
+            facts = facts.but(Listening(), tuple(left))
         return facts.but(
             AuthorizedKeys(),
             replace(found, content=self._wanted(found, facts), mode=mode, owner=owner, group=group, folder=True, home=found.home or "made"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
+from novaops.facts.listening import Listening
 from novaops.features.tunnel.facts.ends import TunnelFile, TunnelFiles
 from novaops.features.tunnel.paths import FOLDER, UNITS
 from novaops.model.action import Action, Command, WriteFile
@@ -69,6 +70,13 @@ class StaleTunnelFiles(Resource):
             tuple(self._actions(left, keys)),
             cannot_undo="the key: tunnel up makes a new one, which the gateway then accepts" if keys else "",
         )
+
+    def predict(self, facts: Facts) -> Facts:
+        """Its units listen no more: another tunnel may come to have their ports."""
+        if self.kept or Listening() not in facts:
+            return facts
+        units = {file.path.rpartition("/")[2] for file in facts.known(TunnelFiles(self.name)) if file.path.startswith(f"{UNITS}/")}
+        return facts.but(Listening(), tuple(one for one in facts.known(Listening()) if one.unit not in units))
 
     def notes(self, facts: Facts) -> Iterator[str]:
         files = facts.known(TunnelFiles(self.name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from novaops.features.tunnel.resources.hosts_file import HostsEntries
 from novaops.formats.names import pair
 from novaops.model.plan import ListensAt, Resource, Step
 from novaops.model.question import Facts, Question
+from novaops.shell import quote
 
 _ANOTHER_PORT = "choose another port for listen:, or stop that program"
 
@@ -49,7 +51,8 @@ class PortsFree(Resource):
         for listener in facts.known(Listening()):
             for address, port in self.listeners:
                 if listener.blocks(address, port) and listener.unit != unit(self.name):
-                    raise _taken(self.name, listener, address, port, "The tunnel could not listen there.", _ANOTHER_PORT)
+                    fix = _down(listener.unit) or _ANOTHER_PORT
+                    raise _taken(self.name, listener, address, port, "The tunnel could not listen there.", fix)
             for address, port in self.aliases:
                 # systemd itself listens before the first client comes; on 127.86.x.y nobody else does.
                 own = listener.address == address and (listener.pid == 1 or listener.unit.startswith(f"novaops-tunnel-{self.name}-"))
@@ -59,6 +62,11 @@ class PortsFree(Resource):
         if self.hosts:
             HostsEntries(self.name, self.hosts).refuse_foreign_lines(facts)
         return ()
+
+    def predict(self, facts: Facts) -> Facts:
+        """It leaves the ports that it had before, which the next one may come to have."""
+        left = (one for one in facts.known(Listening()) if one.unit != unit(self.name) or (one.address, one.port) in self.listeners)
+        return facts.but(Listening(), tuple(left))
 
     def notes(self, facts: Facts) -> Iterator[str]:
         del facts
@@ -86,7 +94,8 @@ class GatewayPortsFree(Resource):
         yield from (Listening(), AuthorizedKeys())
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        has_key = any(line.endswith(f" {self.comment}") for line in facts.known(AuthorizedKeys()).lines)
+        lines = facts.known(AuthorizedKeys()).lines
+        has_key = any(line.endswith(f" {self.comment}") for line in lines)
         for listener in facts.known(Listening()):
             is_sshd = listener.program.startswith("sshd")  # or is called that: whose it is counts
             own = has_key and listener.user == USER
@@ -96,12 +105,31 @@ class GatewayPortsFree(Resource):
                         f"it forwards that port for somebody who is logged in; to end that: kill {listener.pid}, or choose another port"
                     )
                     why = "sshd could not listen there for the tunnel."
-                    raise _taken(self.name, listener, address, port, why, end_it if is_sshd else _ANOTHER_PORT)
+                    fix = _down_of(lines, listener) or (end_it if is_sshd else _ANOTHER_PORT)
+                    raise _taken(self.name, listener, address, port, why, fix)
         return ()
 
     def notes(self, facts: Facts) -> Iterator[str]:
         del facts
         return _public_notes(self.public)
+
+
+def _down(of_unit: str) -> str:
+    """What to do where another tunnel of the host has the port; "" where it is none's."""
+    found = re.fullmatch(unit("NAME").replace("NAME", "(?P<name>.+)"), of_unit)
+    return _instead("HOST", found["name"]) if found else ""
+
+
+def _down_of(lines: Iterable[str], listener: Listener) -> str:
+    """The same on a gateway: a line among the authorized keys lets another tunnel listen there."""
+    place = f'permitlisten="{pair(listener.address, listener.port)}"'
+    holder = next((line.rpartition(" novaops:")[2] for line in lines if place in line), "")
+    client, _, name = holder.rpartition("/")
+    return _instead(client, name) if client and listener.user == USER else ""
+
+
+def _instead(client: str, name: str) -> str:
+    return f"choose another port for listen:, or where that tunnel is not needed: novaops tunnel down {quote(client)} --name {name}"
 
 
 def _taken(name: str, listener: Listener, address: str, port: int, why: str, fix: str) -> Refused:

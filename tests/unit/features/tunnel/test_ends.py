@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from novaops.engine.planner import make_plan
 from novaops.errors import Refused, WaitingForPeer
 from novaops.facts.file import FileAt
 from novaops.facts.listening import Listener, Listening
 from novaops.facts.sshd import EFFECTIVE
+from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.tunnel.facts.ends import (
     AuthorizedKeys,
@@ -238,6 +240,50 @@ def test_a_listener_on_the_gateway_may_be_its_own_of_before() -> None:
     strange = (Listener("127.0.0.1", 9000, ("sshd-session",), 7, "session-2.scope", "ana"),)
     with pytest.raises(Refused, match="taken by sshd"):
         claims.plan(facts({Listening(): strange, AuthorizedKeys(): AuthorizedKeysFile(HOME, f"{LINE}\n".encode())}))
+
+
+def test_a_tunnel_that_goes_gives_its_ports_and_names_to_the_next_one() -> None:
+    """As where an entry gets another name: the one before is `state: absent`, and both are of one run."""
+    went: list[dict[str, Any]] = [{**API, "name": "old", "state": "absent"}, {**API, "transparent": True}]
+    own = [one for one in wishes(*went).own if isinstance(one, (HostsEntries, StaleTunnelFiles, PortsFree))]
+    files = (TunnelFile("/etc/systemd/system/novaops-tunnel-old.service", "0644", "root", "root", b""),)
+    names = b"127.86.1.2 api.openai.com # novaops tunnel old\n"
+    held = (Listener("127.0.0.1", 8443, ("ssh",), 7, "novaops-tunnel-old.service"),)
+    told = {
+        Listening(): held,
+        TunnelFiles("old"): files,
+        **hosts(names),
+        **{one: False for p in own for one in p.questions() if isinstance(one, Succeeds)},
+    }
+    plan = make_plan(own[:3], facts(told))
+    assert ([one.resource for one in plan.steps], plan.refusals) == (["hosts:old", "tunnel:old"], ())
+    assert own[2].id == "ports:api"
+    plan = make_plan(own[2:3], facts(told))
+    assert "novaops tunnel down HOST --name old" in str(plan.refusals[0][1].fix)
+
+
+def test_a_port_that_a_tunnel_leaves_is_free_for_the_next_one() -> None:
+    held = (Listener("127.0.0.1", 8443, ("ssh",), 7, "novaops-tunnel-api.service"),)
+    moved, comes = PortsFree("api", (("127.0.0.1", 8444),)), PortsFree("b", (("127.0.0.1", 8443),))
+    assert not make_plan([moved, comes], facts({Listening(): held})).refusals
+    assert make_plan([PortsFree("api", (("127.0.0.1", 8443),)), comes], facts({Listening(): held})).refusals
+
+
+def test_a_reverse_tunnel_that_goes_gives_its_port_on_the_gateway_to_the_next_one() -> None:
+    went: list[dict[str, Any]] = [{**API, "name": "old", "state": "absent"}, {**API, "to": "127.0.0.1:22", "listen": 9000, "reverse": True}]
+    of_gate = [one for _, one in wishes(*went).of_peers if isinstance(one, (AuthorizedKey, GatewayPortsFree))][:2]
+    held = (Listener("127.0.0.1", 9000, ("sshd",), 7, "session-1.scope", "novaops-tunnel"),)
+    line = f'restrict,port-forwarding,permitlisten="127.0.0.1:9000",permitopen="127.86.1.2:9000" {PUBLIC} novaops:box/old\n'
+    told = {
+        Listening(): held,
+        AuthorizedKeys(): AuthorizedKeysFile(HOME, line.encode(), "0644", "root", "root", folder=True, home="755 root"),
+    }
+    plan = make_plan(of_gate, facts(told))
+    assert ([one.resource for one in plan.steps], plan.refusals) == (["admitted:box/old"], ())
+    plan = make_plan(of_gate[1:], facts(told))
+    assert "novaops tunnel down box --name old" in str(plan.refusals[0][1].fix)
+    other = (*held, Listener("127.0.0.1", 9000, ("sshd",), 8, "session-2.scope", "ana"))
+    assert make_plan(of_gate, facts({**told, Listening(): other})).refusals
 
 
 def test_a_line_in_hosts_comes_and_goes_and_the_others_stay() -> None:

@@ -301,7 +301,7 @@ def test_each_gateway_gets_what_its_own_tunnels_need() -> None:
     no_reverse = "unit:novaops-tunnels.service"
     assert list(found.items()) == [
         ("root@203.0.113.9", ["target:b", "user:novaops-tunnel", "admitted:box/b", no_reverse, "sshd:tunnels"]),
-        ("gate", ["target:api", "user:novaops-tunnel", "admitted:box/old", "admitted:box/api", no_reverse, "sshd:tunnels"]),
+        ("gate", ["admitted:box/old", "target:api", "user:novaops-tunnel", "admitted:box/api", no_reverse, "sshd:tunnels"]),
     ]
 
 
