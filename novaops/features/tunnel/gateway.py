@@ -30,6 +30,8 @@ class TunnelGateway:
     present: Sequence[TunnelClient]
     absent: Sequence[str]
     """Names of tunnels of the same client that are to be taken away."""
+    hosts: frozenset[str] = frozenset()
+    """The names of the inventory's hosts."""
 
     def resources(self) -> Iterator[Resource]:
         for name in self.absent:  # first: another one may come to have their ports
@@ -42,7 +44,7 @@ class TunnelGateway:
         if self.present:
             yield self._after_key(TunnelUser())
         for client in self.present:
-            yield AuthorizedKey(self.host.name, client.name, client.comment, client.key_options)
+            yield AuthorizedKey(self.host.name, client.name, client.comment, client.key_options, self.hosts)
         listens = any(client.entry.reverse for client in self.present)
         if listens:
             yield from map(self._after_key, sessions(self.host.templates))
@@ -79,5 +81,5 @@ def gateways(host: HostView, settings: Sequence[Tunnel], peers: Mapping[str, Hos
     for name in dict.fromkeys(gateway_names.values()):
         present = [client for client in all_clients if client.gateway == name]
         absent = [entry.name for entry in settings if entry.state == "absent" and gateway_names.get(entry.name) == name]
-        found.append(TunnelGateway(name, host, present, absent))
+        found.append(TunnelGateway(name, host, present, absent, frozenset(peers)))
     return found

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 from novaops.errors import Refused, WaitingForPeer
 from novaops.facts.listening import Listening
 from novaops.features.tunnel.facts.ends import AuthorizedKeys, AuthorizedKeysFile, TunnelKey
-from novaops.features.tunnel.paths import HOME, USER
+from novaops.features.tunnel.paths import HOME, USER, key_file
 from novaops.formats.names import pair
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Change, Resource, Step
@@ -25,6 +26,8 @@ class AuthorizedKey(Resource):
     comment: str
     options: str | None
     """None: no such line."""
+    hosts: frozenset[str] = frozenset()
+    """The names of the inventory's hosts. The client may have had another one before, by which its line is still there."""
 
     @property
     def id(self) -> str:
@@ -47,11 +50,13 @@ class AuthorizedKey(Resource):
                 why="There is no file to put the tunnel's key in.",
                 fix=f"give {USER} one, in a Match User block: AuthorizedKeysFile .ssh/authorized_keys",
             )
+        self._refuse_shared(found, facts)
         wanted = self._wanted(found, facts)
         if wanted == found.content and (wanted is None or self._permissions(found) == (found.mode, found.owner, found.group)):
             return
         mode, owner, group = self._permissions(found)
-        changes = [Change("key", self._line(found) or None, self._new(facts))] if wanted != found.content else []
+        old = self._line(found) or next((line for line, client in self._shared(found, facts) if client), "")
+        changes = [Change("key", old or None, self._new(facts))] if wanted != found.content else []
         if found.content == b"" and wanted is None:
             changes = [Change("file", "empty", None)]
         if found.content is not None and wanted is not None and (mode, owner, group) != (found.mode, found.owner, found.group):
@@ -88,15 +93,40 @@ class AuthorizedKey(Resource):
     def _is_own(self, line: str) -> bool:
         return line.rstrip("\r").endswith(f" {self.comment}") and not line.lstrip().startswith("#")
 
+    def _shared(self, found: AuthorizedKeysFile, facts: Facts) -> Iterator[tuple[str, str]]:
+        """The lines of others that let the tunnel's own key do something else, and by which client's name. sshd takes the first line of a key."""
+        if self.options is None or (new := self._new(facts)) is None:
+            return
+        key = new.removeprefix(f"{self.options} ").removesuffix(f" {self.comment}")
+        for line in takewhile(lambda one: one != new, found.lines):
+            if key in line and not self._is_own(line) and not line.lstrip().startswith("#") and not line.startswith(f"{self.options} "):
+                client = re.fullmatch(rf".* novaops:(\S+)/{re.escape(self.name)}", line.rstrip("\r"))
+                yield line, client[1] if client else ""
+
+    def _refuse_shared(self, found: AuthorizedKeysFile, facts: Facts) -> None:
+        """Raises Refused where such a line is no former one of this client."""
+        for line, client in self._shared(found, facts):
+            if client and client not in self.hosts:
+                continue
+            where = f"{found.path}:{found.lines.index(line) + 1}"
+            again = f"on a host that is a copy of the other one: rm {key_file(self.name)}, then novaops tunnel up makes another key"
+            raise Refused(
+                f"{where} lets the key of {self.client}'s tunnel {self.name} do something else",
+                why=f"That line is of {client or 'somebody else'}, and sshd takes the first line that has a key.",
+                fix=again if client else "take it out: the key is this tunnel's alone",
+            )
+
     def _line(self, found: AuthorizedKeysFile) -> str:
         return next((line for line in found.lines if self._is_own(line)), "")
 
     def _wanted(self, found: AuthorizedKeysFile, facts: Facts) -> bytes | None:
         new = self._new(facts)
         text = (found.content or b"").decode("utf-8", "surrogateescape")
-        kept = "".join(line for line in whole_lines(text) if not self._is_own(line.rstrip("\n")))
+        former = {line for line, _ in self._shared(found, facts)}
+        own = [line for line in text.split("\n") if self._is_own(line) or line in former]
+        kept = "".join(line for line in whole_lines(text) if line.rstrip("\n") not in own)
         if new is not None:
-            if [line for line in text.split("\n") if self._is_own(line)] == [new]:
+            if own == [new]:
                 return found.content
             kept += "\n" if kept and not kept.endswith("\n") else ""
             kept += f"{new}\n"

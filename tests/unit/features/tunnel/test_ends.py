@@ -286,6 +286,40 @@ def test_a_reverse_tunnel_that_goes_gives_its_port_on_the_gateway_to_the_next_on
     assert make_plan(of_gate, facts({**told, Listening(): other})).refusals
 
 
+FORMER = f'restrict,permitopen="api.openai.com:443" {PUBLIC} novaops:root@192.0.2.1/api'
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f"{FORMER}\n", f"{LINE}\n"),
+        (f"# mine\n{FORMER}\nssh-rsa AAAA ana\n{LINE}\n", f"# mine\nssh-rsa AAAA ana\n{LINE}\n"),
+        (f"{LINE}\n{FORMER}\n", f"{LINE}\n{FORMER}\n"),
+        (f"opts {PUBLIC} novaops:den/api\n", f"opts {PUBLIC} novaops:den/api\n{LINE}\n"),
+        (f"#{FORMER}\n", f"#{FORMER}\n{LINE}\n"),
+    ],
+    ids=["under a former name", "before the own line", "behind it", "of a copy that may do the same", "a comment"],
+)
+def test_a_line_of_the_same_key_that_sshd_would_take_goes(before: str, after: str) -> None:
+    """Of a key sshd takes the first line: one that the client has left there under another name of its own would decide."""
+    admits = AuthorizedKey("box", "api", "novaops:box/api", "opts", frozenset({"box", "den"}))
+    found = AuthorizedKeysFile(HOME, before.encode(), "0644", "root", "root", folder=True, home="755 root")
+    told = facts({AuthorizedKeys(): found}, box={TunnelKey("api"): KEY})
+    steps = list(admits.plan(told))
+    written = [one for step in steps for one in step.actions if isinstance(one, WriteFile)]
+    assert [payload(one.content).decode() for one in written if one.content is not None] == ([after] if after != before else [])
+    assert not list(admits.plan(admits.predict(told)))
+
+
+@pytest.mark.parametrize(("comment", "fix"), [("novaops:den/api", "rm /etc/novaops/tunnel/api.key"), ("ana", "take it out")])
+def test_a_line_of_somebody_else_for_the_same_key_is_refused(comment: str, fix: str) -> None:
+    admits = AuthorizedKey("box", "api", "novaops:box/api", "opts", frozenset({"box", "den"}))
+    found = AuthorizedKeysFile(HOME, f"# one\n{PUBLIC} {comment}\n".encode(), "0644", "root", "root", folder=True, home="755 root")
+    with pytest.raises(Refused, match="authorized_keys:2 lets the key of box's tunnel api") as error:
+        list(admits.plan(facts({AuthorizedKeys(): found}, box={TunnelKey("api"): KEY})))
+    assert fix in error.value.fix
+
+
 def test_a_line_in_hosts_comes_and_goes_and_the_others_stay() -> None:
     before = b"127.0.0.1 localhost\n# caf\xe9\n\n::1 ip6"
     entries = HostsEntries("api", (("127.86.1.2", "api.openai.com"),))
