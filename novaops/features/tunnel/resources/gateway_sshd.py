@@ -22,6 +22,9 @@ from novaops.shell import lines_of
 
 _CLIENT_SPECIFIED = "GatewayPorts clientspecified"
 
+_PERMITLISTEN = (7, 8)
+"""The OpenSSH that has it."""
+
 _DECIDING = ("allowtcpforwarding", "permitopen", "permitlisten", "maxsessions", "authenticationmethods", "allowstreamlocalforwarding")
 
 _ACCEPTS = rf"""{TESTS}whole=$(mktemp) || exit; trap 'rm -f "$whole"' EXIT
@@ -52,6 +55,12 @@ class GatewaySshd(Resource):
         sshd = facts.known(SshdState())
         if not sshd.program:
             raise Refused("there is no OpenSSH sshd on the host", why="A tunnel through the host needs one.")
+        if sshd.version is not None and sshd.version < _PERMITLISTEN:
+            raise Refused(
+                f"OpenSSH {'.'.join(map(str, sshd.version))} on the host is too old for the tunnel's key",
+                why="It takes no line with permitlisten, which keeps the key from every other port; 7.8 and later do.",
+                fix="choose another gateway, or a newer release of its system (Amazon Linux 2, CentOS 7 and Ubuntu 18.04 have 7.4 to 7.6)",
+            )
         if sshd.complaint:
             raise Refused(
                 "sshd does not accept its own configuration as it is, and nothing was changed",

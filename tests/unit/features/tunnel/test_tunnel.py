@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -449,6 +450,17 @@ def test_without_a_drop_in_sshd_itself_must_be_fit(said: dict[str, str], ports: 
         return
     with pytest.raises(Refused, match=refused):
         list(gate.plan(now))
+
+
+def test_a_gateway_that_takes_no_such_line_is_refused_before_anything_is_made() -> None:
+    """As Amazon Linux 2: it would turn the key down, and each `tunnel up` would say that `tunnel up` lets it in again."""
+    sshd = Sshd("/usr/sbin/sshd", (7, 4), "", {"/etc/ssh/sshd_config": ""}, {}, accept=False, directory=True, nologin=False)
+    settings = {"allowtcpforwarding": ("yes",), "gatewayports": ("no",)}
+    now = {FileAt(DROP_IN): Missing.ABSENT, SshdEffective("novaops-tunnel"): settings}
+    gate = GatewaySshd("Match User novaops-tunnel\n    MaxSessions 0\n    GatewayPorts no\n")
+    with pytest.raises(Refused, match=r"OpenSSH 7\.4 on the host is too old"):
+        list(gate.plan(facts({SshdState(): sshd, **now})))
+    assert not list(gate.plan(facts({SshdState(): replace(sshd, version=(7, 9)), **now})))
 
 
 @pytest.mark.parametrize(("file", "text"), [("etc/back.conf", "x"), ("home/.ssh/authorized_keys", "x"), ("home/.ssh/authorized_keys", "")])
