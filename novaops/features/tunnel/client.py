@@ -80,7 +80,7 @@ class TunnelClient:
     def targets_reached(self) -> Resource:
         """On the end that connects to them. What is on that end itself may come with the same run."""
         keys = f"{HOME}/.ssh/authorized_keys"
-        asked = []
+        asked, permissions = [], []
         for one in self.forwards:
             if one.to_site or one.host == "localhost" or (names.is_address(one.host) and ipaddress.ip_address(one.host).is_loopback):
                 continue
@@ -89,7 +89,10 @@ class TunnelClient:
                 column = f"\t{one.target}\t"
                 settled = f"grep -q -s -F -e {quote(column)} {config_file(self.name, 'forwards')}"
             asked.append(TargetReached(one.host, one.port, settled))
-        return TargetsReached(self.name, self.host.name if self.entry.reverse else self.gateway, tuple(asked))
+            permissions.append(one.key_permissions[0])
+        if self.entry.reverse:
+            return TargetsReached(self.name, self.host.name, tuple(asked))
+        return TargetsReached(self.name, self.gateway, tuple(asked), tuple(permissions), self.comment)
 
     def ports_free(self) -> Resource:
         if self.entry.reverse:

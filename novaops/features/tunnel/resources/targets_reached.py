@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
+from novaops.features.tunnel.facts.ends import AuthorizedKeys
 from novaops.features.tunnel.facts.reach import TargetReached
 from novaops.formats.names import pair
 from novaops.model.plan import Resource, Step
@@ -19,17 +20,29 @@ class TargetsReached(Resource):
     host: str
     """The host that is asked, by its name."""
     asked: tuple[TargetReached, ...]
+    permissions: tuple[str, ...] = ()
+    """For each of them, on a gateway, what the key's line has once the tunnel leads there; sshd may read that line anywhere."""
+    comment: str = ""
+    """Of that line."""
 
     @property
     def id(self) -> str:
         return f"target:{self.name}"
 
     def questions(self) -> Iterable[Question[Any]]:
-        return self.asked
+        yield from self.asked
+        if self.permissions:
+            yield AuthorizedKeys()
+
+    def _leads_there(self, number: int, facts: Facts) -> bool:
+        if not self.permissions:
+            return False
+        lines = facts.known(AuthorizedKeys()).lines
+        return any(self.permissions[number] in line and line.endswith(f" {self.comment}") for line in lines)
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        for one in self.asked:
-            if said := facts.known(one):
+        for number, one in enumerate(self.asked):
+            if (said := facts.known(one)) and not self._leads_there(number, facts):
                 raise Refused(
                     f"{self.name}: {self.host} does not reach {pair(one.host, one.port)}: {said}",
                     why="The tunnel would lead nowhere, and nothing was made.",

@@ -376,6 +376,17 @@ def test_what_a_new_tunnel_leads_to_is_tried_first() -> None:
         list(resource.plan(facts(found)))
 
 
+def test_a_tunnel_that_is_there_is_not_refused_while_its_target_is_down() -> None:
+    """Wherever sshd reads the line of its key: then the tunnel itself is asked, and status says what is down."""
+    (asked,) = [one for _, one in wishes(API).of_peers if isinstance(one, TargetsReached)]
+    down = dict.fromkeys(asked.asked, "Connection refused")
+    line = f'restrict,permitopen="api.openai.com:443" {PUBLIC} novaops:box/api\n'
+    elsewhere = "/etc/ssh/authorized_keys/novaops-tunnel"
+    assert not make_plan([asked], facts({**down, AuthorizedKeys(): AuthorizedKeysFile(elsewhere, line.encode())})).refusals
+    for other in (line.replace("openai", "other"), line.replace("box/api", "box/b"), ""):
+        assert make_plan([asked], facts({**down, AuthorizedKeys(): AuthorizedKeysFile(elsewhere, other.encode())})).refusals
+
+
 @pytest.mark.parametrize(
     ("entry", "asked"),
     [
