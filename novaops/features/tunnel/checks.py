@@ -58,10 +58,9 @@ def _reaches_own_ports(expected: ExpectedTunnel) -> bool:
 @applies(_present)
 def test_listens(seen: ObservedTunnel) -> None:
     """Takes connections at its listener, and at no other address"""
-    for forward in seen.expected.forwards:
-        address, port = forward.probe_address
-        wanted = frozenset({address if forward.reverse else forward.listen})
-        found = frozenset({"0.0.0.0" if one == "*" else one for one in seen.listening.get(port, frozenset())})  # noqa: S104 - as ss says it
+    for port in sorted({port for _, port in seen.expected.places}):
+        wanted = frozenset(address for address, number in seen.expected.places if number == port)
+        found = _at(seen, port)
         expected = f"port {port} should be listened on at {_and(wanted)} and nowhere else"
         assert found, f"{expected}, but nothing listens there"
         assert found == wanted, f"{expected}, but it is at {_and(found)}"
@@ -168,7 +167,8 @@ def test_nothing_left(seen: ObservedTunnel) -> None:
 @applies(lambda expected: not expected.present and bool(expected.ports))
 def test_nothing_listens(seen: ObservedTunnel) -> None:
     """Listens nowhere any more"""
-    for port, found in seen.listening.items():
+    for port in seen.listening:
+        found = _at(seen, port)
         assert not found, f"nothing should listen on port {port} any more, but something does, at {_and(found)}"
 
 
@@ -192,6 +192,12 @@ def test_heals(seen: ObservedTunnel, rebooted: Rebooted) -> None:
 
 
 # -- helpers -----------------------------------------------------------------------------------------------------------------
+
+
+def _at(seen: ObservedTunnel, port: int) -> frozenset[str]:
+    """The addresses at which something listens on the port, without those of the host's other tunnels."""
+    found = {"0.0.0.0" if one == "*" else one for one in seen.listening.get(port, frozenset())}  # noqa: S104 - as ss says it
+    return frozenset(one for one in found if (one, port) not in seen.expected.others)
 
 
 def _answered(results: Results, target: str, what: str) -> CommandResult:

@@ -36,6 +36,8 @@ class ExpectedTunnel:
     """An entry of `tunnel:`."""
 
     tunnel: Tunnel
+    others: frozenset[tuple[str, int]] = frozenset()
+    """Addresses and ports of the other tunnels of the host."""
 
     @property
     def present(self) -> bool:
@@ -44,6 +46,11 @@ class ExpectedTunnel:
     @cached_property
     def forwards(self) -> tuple[ResolvedForward, ...]:
         return self.tunnel.resolved_forwards(ANY_SITE if self.tunnel.site else "") if self.present else ()
+
+    @property
+    def places(self) -> frozenset[tuple[str, int]]:
+        """Addresses and ports at which its ssh listens on the client."""
+        return frozenset(one.probe_address if one.reverse else (one.listen, one.listen_port) for one in self.forwards)
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -56,7 +63,7 @@ class ExpectedTunnel:
 class ObservedTunnel:
     expected: ExpectedTunnel
     listening: Mapping[int, frozenset[str]] = field(default_factory=dict)
-    """The addresses at which something listens, by port."""
+    """The addresses at which the tunnels' user listens, by port. Other programs may have the same port at other addresses."""
     requests: Results = field(default_factory=dict)
     """A request through each forward, by where the forward leads."""
     names: Results = field(default_factory=dict)
@@ -84,7 +91,9 @@ class Rebooted:
 
 
 def entries_of(settings: Sequence[Tunnel]) -> list[tuple[str, ExpectedTunnel]]:
-    return [(tunnel.name, ExpectedTunnel(tunnel)) for tunnel in settings]
+    places = {tunnel.name: ExpectedTunnel(tunnel).places for tunnel in settings}
+    others = {name: frozenset().union(*(its for other, its in places.items() if other != name)) for name in places}
+    return [(tunnel.name, ExpectedTunnel(tunnel, others[tunnel.name])) for tunnel in settings]
 
 
 def observe(host: Host, entries: Sequence[ExpectedTunnel]) -> list[ObservedTunnel]:
@@ -156,7 +165,7 @@ def _requests(expected: ExpectedTunnel) -> str:
         address, port = forward.probe_address
         target, is_tcp = quote(forward.target), forward.kind == "tcp"
         if is_tcp:
-            words = ["stays_open", address, str(port)]
+            words = ["stays_open", names.bracketed(address), str(port)]
         elif forward.reaches:
             words = ["request", "--noproxy", "", "--socks5-hostname", names.pair(address, port), forward.check]
         elif forward.to_site:

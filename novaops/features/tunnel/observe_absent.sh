@@ -2,7 +2,7 @@
 # Set before, too: name; hosts_comment, the end of its lines in /etc/hosts.
 # shellcheck shell=sh
 : "${name:?}" "${conf:?}" "${hosts_comment:?}"
-saw listening ss -Htln
+saw listening own_listeners
 files() { ls -d "/etc/novaops/tunnel/$name".* 2>/dev/null; }
 units() { ls -d "/etc/systemd/system/novaops-tunnel-$name".* "/etc/systemd/system/novaops-tunnel-$name-check".* 2>/dev/null; }
 processes() {

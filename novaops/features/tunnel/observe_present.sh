@@ -2,7 +2,7 @@
 # Set before, too: key, its private key; unit; got_in, a word that only a command on the gateway would print.
 # shellcheck shell=sh
 : "${user:?}" "${conf:?}" "${key:?}" "${unit:?}" "${got_in:?}"
-saw listening ss -Htln
+saw listening own_listeners
 ask request
 ask_unchanged
 saw key stat -c '%U %a' "$key"

@@ -9,3 +9,7 @@ stays_open() { # ADDRESS PORT: whether a connection is not closed within a secon
 }
 as_user() { timeout 25 runuser -u "$user" -- "$@"; }
 log_in() { as_user ssh -v -F "$conf" -o ClearAllForwardings=yes -o ExitOnForwardFailure=yes -o ConnectTimeout=15 "$@"; }
+own_listeners() { # of tunnels: other programs may have the same port, at other addresses
+  uid=$(id -u "$user") || return
+  ss -Htlne | grep " uid:$uid "
+}

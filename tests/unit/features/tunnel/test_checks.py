@@ -187,6 +187,42 @@ def test_a_tunnel_the_other_way_round_is_asked_there_and_back() -> None:
     assert judged(claims.test_listens, replace(RIGHT, expected=back, listening={port: frozenset({"127.0.0.1"})})) != ""
 
 
+def test_the_same_port_may_be_listened_on_for_others_at_other_addresses() -> None:
+    """Another tunnel, one that a renamed entry left its port to, and another forward of the same tunnel."""
+    entries = [
+        {"name": "api", "via": "canada", "to": TO, "listen": 8443},
+        {"name": "b", "via": "canada", "to": TO, "listen": "127.0.0.2:8443"},
+        {"name": "old", "via": "canada", "to": TO, "listen": 8443, "state": "absent"},
+        {
+            "name": "two",
+            "via": "canada",
+            "forwards": [{"to": "a:1", "listen": "127.0.0.3:8443"}, {"to": "b:1", "listen": "127.0.0.4:8443"}],
+        },
+    ]
+    expected = dict(seeing.entries_of([Tunnel.model_validate(entry) for entry in entries]))
+    found = {8443: frozenset(f"127.0.0.{number}" for number in (1, 2, 3, 4))}
+    for name in ("api", "b", "two"):
+        assert judged(claims.test_listens, replace(RIGHT, expected=expected[name], listening=found)) == "", name
+        assert judged(claims.test_listens, replace(RIGHT, expected=expected[name], listening={8443: found[8443] | {"10.0.0.1"}})), name
+        assert judged(claims.test_listens, replace(RIGHT, expected=expected[name], listening={8443: frozenset({"127.0.0.9"})})), name
+    assert judged(claims.test_nothing_listens, replace(GONE, expected=expected["old"], listening=found)) == ""
+    assert judged(claims.test_nothing_listens, replace(GONE, expected=expected["old"], listening={8443: found[8443] | {"127.0.0.9"}}))
+
+
+def test_only_what_the_tunnels_user_listens_on_is_the_tunnels() -> None:
+    """Others may have the port at another address, and a program that came after a tunnel that is gone may have its port."""
+    ss = (
+        "ss() { printf 'LISTEN 0 128 %s 0.0.0.0:* %s ino:1 sk:1 <->\\n' 127.0.0.1:8443 uid:998 10.0.0.1:8443 'uid:99 x' 10.0.0.2:8443 ''; }"
+    )
+    told = read(sh(f"{SAY}user=u conf=c\n{seeing._TOOLS}{ss}\nid() {{ echo 998; }}\nsaw listening own_listeners\n"))
+    assert seeing._addresses(told["listening"], 8443) == {"127.0.0.1"}
+
+
+def test_a_listener_at_an_ipv6_address_is_tried_as_one() -> None:
+    asked = seeing._requests(wanted(listen="[::1]:8443", check="tcp"))
+    assert "stays_open '[::1]' 8443" in asked
+
+
 # -- what hosts say -----------------------------------------------------------------------------------------------------------
 
 
