@@ -49,3 +49,10 @@ def alias_address(word: str) -> str:
     """A loopback address derived from `word`, always the same for the same word: 127.86.x.y."""
     one, other = sha256(word.encode()).digest()[:2]
     return f"127.86.{one}.{max(1, min(other, 254))}"
+
+
+def probe_place(word: str) -> tuple[str, int]:
+    """Such an address, and a port derived from it as `word` is: who listens on all addresses of a host mostly does so at a port below, or
+    at one that the kernel gives, above 32767.
+    """
+    return alias_address(word), 20_000 + int.from_bytes(sha256(word.encode()).digest()[2:4]) % 10_000

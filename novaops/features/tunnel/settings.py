@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from novaops.features.tunnel.field_types import ANY, Check, Listener, Reach, Target, gateway_name, host_port
-from novaops.features.tunnel.paths import alias_address
+from novaops.features.tunnel.paths import alias_address, probe_place
 from novaops.formats import names
 from novaops.formats.forward import LOOPBACK, PortForward
 from novaops.formats.names import bracketed, pair, reached
@@ -204,7 +204,7 @@ class ResolvedForward(PortForward):
     def probe_address(self) -> tuple[str, int]:
         """Where the client sends its health check. With `reverse` it goes to the gateway's listener and back through the same ssh."""
         if self.reverse:
-            return alias_address(f"{self.tunnel} {self.listens}"), self.listen_port
+            return probe_place(f"{self.tunnel} {self.listens}")
         return self.entrance
 
     @property

@@ -21,6 +21,7 @@ from novaops.engine.desired import DesiredState, without_yielding
 from novaops.errors import InventoryError, Refused, UsageError
 from novaops.facts.account import AccountNamed
 from novaops.facts.file import FileAt, FileState
+from novaops.facts.listening import Listener, Listening
 from novaops.facts.sshd import Sshd, SshdEffective, SshdState
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.tunnel import cli as tunnel_verbs
@@ -34,11 +35,12 @@ from novaops.features.tunnel.facts.ends import (
 )
 from novaops.features.tunnel.facts.state import PROBES
 from novaops.features.tunnel.gateway_sessions import SessionsRemoved
-from novaops.features.tunnel.paths import DROP_IN, alias_address
+from novaops.features.tunnel.paths import DROP_IN, alias_address, probe_place
 from novaops.features.tunnel.resources.account import TunnelUser
 from novaops.features.tunnel.resources.cleanup import StaleTunnelFiles
 from novaops.features.tunnel.resources.connection import TunnelConnected
 from novaops.features.tunnel.resources.gateway_sshd import GatewaySshd
+from novaops.features.tunnel.resources.port_preconditions import PortsFree
 from novaops.features.tunnel.settings import Tunnel, default_name
 from novaops.model.action import Command, payload
 from novaops.model.question import Missing
@@ -228,9 +230,18 @@ def test_the_gateway_may_be_reached_elsewhere(address: str, lines: tuple[str, st
 def test_a_reverse_tunnel_listens_there_and_is_asked_all_the_way_round() -> None:
     made = wishes({**API, "reverse": True, "to": "127.0.0.1:9200", "listen": 9000})
     written = file_of(made, "/etc/novaops/tunnel/api.conf")
-    asked = alias_address("api 127.0.0.1:9000")
-    assert f"RemoteForward 127.0.0.1:9000 127.0.0.1:9200\n    LocalForward {asked}:9000 127.0.0.1:9000\n" in written
-    assert file_of(made, "/etc/novaops/tunnel/api.forwards").splitlines()[-1].split("\t")[:3] == [asked, "9000", "tcp"]
+    asked, port = probe_place("api 127.0.0.1:9000")
+    assert f"RemoteForward 127.0.0.1:9000 127.0.0.1:9200\n    LocalForward {asked}:{port} 127.0.0.1:9000\n" in written
+    assert file_of(made, "/etc/novaops/tunnel/api.forwards").splitlines()[-1].split("\t")[:3] == [asked, str(port), "tcp"]
+
+
+@pytest.mark.parametrize("port", [2222, 8080])
+def test_a_port_may_be_the_same_on_both_ends_of_a_reverse_tunnel(port: int) -> None:
+    """Also where the client listens at it on all its addresses, as its sshd or a published port of docker does."""
+    made = wishes({**API, "reverse": True, "to": f"127.0.0.1:{port}", "listen": port})
+    (free,) = [one for one in made.own if isinstance(one, PortsFree)]
+    listening = tuple(Listener(address, port, ("sshd",), 7, "ssh.service") for address in ("0.0.0.0", "::"))  # noqa: S104 - compared
+    assert not list(free.plan(facts({Listening(): listening})))
 
 
 @pytest.mark.parametrize(("supervisor", "words"), [("autossh", "/usr/bin/autossh -M 0 -N -T"), ("systemd", "/usr/bin/ssh -N -T")])
