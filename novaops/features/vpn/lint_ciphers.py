@@ -23,6 +23,16 @@ _DIGESTS = re.compile(
     re.IGNORECASE,
 )
 _OLD_DIGESTS = re.compile(r"MD4|WHIRLPOOL", re.IGNORECASE)
+_OTHER_NAMES = (
+    (r"(RSA-|SSL3-)?SHA-?1", "SHA1"),
+    (r"(RSA-)?SHA(-|2-)?(?P<bits>224|256|384|512)", r"SHA\g<bits>"),
+    (r"(RSA-)?SHA(-|2-)?512/(?P<bits>224|256)", r"SHA512-\g<bits>"),
+    (r"(RSA-)?RIPEMD(-?160)?|RMD160", "RIPEMD160"),
+    (r"(?P<kind>AES|ARIA|CAMELLIA)(?P<bits>128|192|256)", r"\g<kind>-\g<bits>-CBC"),
+    (r"id-aes(?P<bits>128|192|256)-GCM", r"AES-\g<bits>-GCM"),
+)
+"""Names that some OpenSSL has for what is above: those with RSA- 1.1.1 alone, those with a hyphen 3 alone."""
+
 _LONGEST = 127
 """Bytes of data-ciphers."""
 
@@ -39,7 +49,8 @@ def examine_ciphers(profile: Profile, found: Examined) -> None:
     legacy = has_legacy(profile)
     found.kept = [new for option in found.kept if (new := _usable(option, found, legacy=legacy)) is not None]
     for option in profile.all("auth"):
-        if not _DIGESTS.fullmatch(option.parameter) and not (legacy and _OLD_DIGESTS.fullmatch(option.parameter)):
+        digest = _named(option.parameter)
+        if not _DIGESTS.fullmatch(digest) and not (legacy and _OLD_DIGESTS.fullmatch(digest)):
             found.report(option, "refused", f"{option.parameter[:40]} is no digest that OpenSSL 3 has", "auth SHA256 at both ends")
     written = profile.last("cipher")
     if written is not None:
@@ -54,9 +65,12 @@ def examine_ciphers(profile: Profile, found: Examined) -> None:
 
 
 def _usable(option: Option, found: Examined, *, legacy: bool) -> Option | None:
-    """The option, without what is broken; None where nothing of it is left."""
+    """The option by the names that every OpenSSL has, without what is broken; None where nothing of it is left."""
+    if option.name == "auth":
+        return _renamed(option, _named(option.parameter), found)
     if option.name not in {"data-ciphers", "data-ciphers-fallback"}:
         return option
+    option = _renamed(option, ":".join(map(_named, option.parameter.split(":"))), found)
     kept: list[str] = []
     for word in option.parameter.split(":"):
         cipher = word.removeprefix("?") if option.name == "data-ciphers" else word
@@ -78,8 +92,24 @@ def _usable(option: Option, found: Examined, *, legacy: bool) -> Option | None:
     return replace(option, words=(option.name, ":".join(kept), *option.words[2:])) if kept else None
 
 
+def _named(name: str) -> str:
+    """The name that every OpenSSL has for a cipher or a digest; a question mark before it stays."""
+    bare = name.removeprefix("?")
+    for pattern, written in _OTHER_NAMES:
+        if match := re.fullmatch(pattern, bare, re.IGNORECASE):
+            return name.removesuffix(bare) + match.expand(written)
+    return name
+
+
+def _renamed(option: Option, parameter: str, found: Examined) -> Option:
+    if parameter.upper() == option.parameter.upper():
+        return option
+    found.report(option, "mended", f"not every OpenSSL knows a name in it: written as {parameter}", f"{option.name} {parameter}")
+    return replace(option, words=(option.name, parameter, *option.words[2:]))
+
+
 def _cipher(written: Option, profile: Profile, found: Examined) -> None:
-    cipher = written.parameter.upper()
+    cipher = _named(written.parameter).upper()
     if cipher == "NONE":
         found.report(written, "refused", "cipher none: nothing would be encrypted", _AT_BOTH_ENDS)
     elif _SMALL_BLOCKS.fullmatch(cipher):
