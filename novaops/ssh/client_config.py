@@ -135,6 +135,11 @@ class ClientConfig:
         return self._known_hosts("globalknownhostsfile", ["/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2"])
 
     @property
+    def revoked_host_keys(self) -> str:
+        """The file with host keys that no host may show; "" for none."""
+        return next(iter(self._files("revokedhostkeys")), "")
+
+    @property
     def connect_timeout(self) -> float | None:
         """Seconds; None where there is no limit of its own."""
         said = self.first("connecttimeout")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import subprocess
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +14,9 @@ from novaops.shell import quote
 from novaops.ssh import known_hosts
 from novaops.ssh.client_config import ClientConfig
 from novaops.ssh.explain import Place
+
+_BINARY_LIST = b"SSHKRL\n\0"
+"""How a list of revoked keys begins that ssh-keygen has made."""
 
 
 def known_as(hop: ClientConfig) -> str:
@@ -57,6 +63,7 @@ def check_host_key(place: Place, key_type: str, key: bytes) -> None:
             why=f"{known_hosts.fingerprint(key)} is marked @revoked in {revoked.where}.",
             fix="do not connect to it",
         )
+    _refuse_revoked(place, key_type, key)
     plain = [entry for entry in found if not entry.marker]
     if any(entry.key == key for entry in plain):
         return
@@ -74,6 +81,36 @@ def check_host_key(place: Place, key_type: str, key: bytes) -> None:
         f"It shows: {key_type} {known_hosts.fingerprint(key)}. Either the machine was made anew, or someone is in between.",
         fix=f"if it was made anew: ssh-keygen -R {quote(name)} -f {quote(str(old.file))}, then novaops host trust {_trusted_as(place)}",
     )
+
+
+def _refuse_revoked(place: Place, key_type: str, key: bytes) -> None:
+    """Raises ChangedHostKey where RevokedHostKeys of ssh's configuration has the key, or cannot be read: ssh refuses both."""
+    file = place.hop.revoked_host_keys
+    if not file:
+        return
+    try:
+        said = _revoked_by(Path(file), f"{key_type} {base64.b64encode(key).decode()}")
+    except OSError as error:
+        said = f"it cannot be asked: {error.strerror or error}"
+    if said:
+        raise ChangedHostKey(
+            f"the host key of {place} is revoked, or that cannot be found out",
+            why=f"RevokedHostKeys {file} of ssh's configuration, {known_hosts.fingerprint(key)}: {said}",
+            fix="do not connect to it where the key is revoked",
+        )
+
+
+def _revoked_by(file: Path, line: str) -> str:
+    """What a file of revoked keys says of a key, which is a line like those of such a file; "" where it is not in it. Raises OSError."""
+    content = file.read_bytes()
+    if not content.startswith(_BINARY_LIST):
+        lines = (one.split() for one in content.splitlines())
+        return "revoked" if any(one[:2] == line.encode().split() for one in lines) else ""
+    with tempfile.NamedTemporaryFile("w", suffix=".pub") as shown:
+        shown.write(f"{line}\n")
+        shown.flush()
+        done = subprocess.run(["ssh-keygen", "-Q", "-f", file, shown.name], capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    return (done.stdout + done.stderr).decode("utf-8", "replace").replace(shown.name, "the key").strip() if done.returncode else ""
 
 
 def _not_asked(place: Place, found: Iterable[known_hosts.Entry]) -> list[str]:
