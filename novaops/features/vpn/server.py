@@ -48,7 +48,8 @@ def resources(entry: Server, host: HostView, renewal: Renewal | None = None, bes
     """
     present = [one for one in beside if one.state == "present" and one.name != entry.name]
     others = frozenset((one.port, one.protocol) for one in present)
-    yield from _present(entry, host, renewal or Renewal(), others) if entry.state == "present" else _absent(entry, others)
+    leaving = tuple(_question(one) for one in beside if one.state == "absent" and one.name != entry.name)
+    yield from _present(entry, host, renewal or Renewal(), others, leaving) if entry.state == "present" else _absent(entry, others)
 
 
 def forgotten(entry: Server) -> Resource:
@@ -56,7 +57,9 @@ def forgotten(entry: Server) -> Resource:
     return AuthorityForgotten(entry.name)
 
 
-def _present(entry: Server, host: HostView, renewal: Renewal, others: frozenset[tuple[int, str]]) -> Iterator[Resource]:
+def _present(
+    entry: Server, host: HostView, renewal: Renewal, others: frozenset[tuple[int, str]], leaving: tuple[VpnServer, ...]
+) -> Iterator[Resource]:
     paths, question, address = ServerPaths(entry.name), _question(entry), _address(entry, host)
 
     def rendered(path: str, template: str, then: tuple[str, ...] = (), **values: Any) -> File:
@@ -65,7 +68,7 @@ def _present(entry: Server, host: HostView, renewal: Renewal, others: frozenset[
     def restart(unit: str) -> tuple[str, ...]:
         return ("systemctl", "try-restart", "--", unit)
 
-    yield ServerPreconditions(question, entry.network)
+    yield ServerPreconditions(question, entry.network, leaving)
     yield from (Package("openvpn"), Package("openssl"), Package("nftables"))
     yield Directory(paths.folder, "0700")
     yield rendered(f"{paths.folder}/openssl.cnf", "openssl.cnf", folder=paths.folder)

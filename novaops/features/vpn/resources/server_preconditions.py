@@ -10,7 +10,7 @@ from novaops.errors import Refused
 from novaops.facts.firewall import Firewall
 from novaops.facts.sshd import Caller
 from novaops.facts.unit import UnitNamed
-from novaops.features.vpn.facts.server import VpnServer, overlaps
+from novaops.features.vpn.facts.server import ServerState, VpnServer, overlaps
 from novaops.features.vpn.paths import ServerPaths
 from novaops.model.plan import ListensAt, Resource, Step
 from novaops.model.question import Facts, Missing, Question
@@ -25,6 +25,8 @@ class ServerPreconditions(Resource):
 
     question: VpnServer
     network: str
+    leaving: tuple[VpnServer, ...] = ()
+    """Servers of the host that are removed in the same run: this one may have their port and their network."""
 
     @property
     def id(self) -> str:
@@ -39,19 +41,22 @@ class ServerPreconditions(Resource):
 
     def questions(self) -> Iterable[Question[Any]]:
         yield from (self.question, self._unit, Firewall(), Caller())
+        yield from self.leaving
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         server = facts.known(self.question)
         unit = facts[self._unit]
         runs = unit is not Missing.ABSENT and unit.active in {"active", "activating", "reloading"}
-        if server.listeners:
+        if server.listeners and not self._is_left(server, facts):
             raise Refused(
                 f"port {self.question.port}/{self.question.protocol} is taken by {', '.join(server.listeners)}",
                 why=f"The VPN server {self.question.name} could not listen there.",
                 fix="stop it, or choose another port: --port, or port: in the inventory",
             )
         another = "choose another network for the clients: --network, or network: in the inventory"
-        if taken := overlaps(self.network, server.routes, self.question.device):
+        devices = {one.device for one in self.leaving}
+        routes = [(network, device) for network, device in server.routes if device not in devices]
+        if taken := overlaps(self.network, routes, self.question.device):
             what = f"{self.network} overlaps {taken[0]}, which the host has at {taken[1]}"
             raise Refused(what, why="Packets for the one would go to the other.", fix=another)
         caller = facts[Caller()]
@@ -62,6 +67,12 @@ class ServerPreconditions(Resource):
                 fix=another,
             )
         return ()
+
+    def _is_left(self, server: ServerState, facts: Facts) -> bool:
+        """Whether only a server that is removed listens at the port."""
+        states = map(facts.known, self.leaving)
+        wanted = (self.question.port, self.question.protocol)
+        return server.listeners == ("openvpn",) and any(one.configured == wanted and not one.beside for one in states)
 
     def notes(self, facts: Facts) -> Iterator[str]:
         firewall = facts.known(Firewall())

@@ -437,6 +437,26 @@ def test_a_taken_port_and_a_taken_network_are_refused() -> None:
     assert refusal(ServerState(), caller="2001:db8::1") == ""
 
 
+def test_a_server_that_is_removed_leaves_its_port_and_network_to_the_next_one() -> None:
+    host = HostView("h", "203.0.113.5", frozenset(), Templates([shipped("templates")]), Path())
+    entries = [form(name="old", state="absent"), form()]
+    fits = next(one for one in resources(entries[1], host, beside=entries) if isinstance(one, ServerPreconditions))
+    (old,) = fits.leaving
+    unit = UnitNamed("openvpn-server@vpn.service")
+
+    def refusal(before: ServerState, device: str = "vpn-old", program: str = "openvpn") -> str:
+        now = ServerState(listeners=(program,), routes=(("10.86.0.0/24", device),))
+        answers = {QUESTION: now, old: before, unit: Missing.ABSENT, Firewall(): FirewallFacts(), Caller(): Missing.ABSENT}
+        return "".join(error.what for _, error in plan(fits, answers).refusals)
+
+    there = ServerState(configured=(1194, "udp"))
+    assert refusal(there) == ""
+    assert "is taken by openvpn" in refusal(replace(there, configured=(1195, "udp")))
+    assert "is taken by openvpn" in refusal(replace(there, beside=("openvpn",))), "somebody else's"
+    assert "is taken by perl" in refusal(there, program="perl")
+    assert "overlaps" in refusal(there, device="tun0")
+
+
 def test_a_server_that_runs_with_files_of_before_is_restarted() -> None:
     """Whoever renews its certificate in place, or puts a copy back, leaves the old one in memory."""
     assert not list(ServerAnswers(QUESTION).plan(facts()))
