@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
+from novaops.shell import lines_of
+
 _NOTHING = "none"
 _OFF = {"no", "false"}
 
@@ -220,7 +222,7 @@ class ClientConfig:
 def parse(asked: Destination, local: Local, text: str) -> ClientConfig:
     """The output of `ssh -G`."""
     values: dict[str, tuple[str, ...]] = {}
-    for line in text.splitlines():
+    for line in lines_of(text):
         keyword, _, value = line.partition(" ")
         values[keyword.lower()] = (*values.get(keyword.lower(), ()), value)
     return ClientConfig(asked, local, values)

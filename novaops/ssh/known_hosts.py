@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from novaops.shell import lines_of
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -49,7 +51,7 @@ def entries(files: Iterable[Path]) -> Iterator[Entry]:
             text = path.read_text("utf-8", "surrogateescape")
         except OSError:
             continue
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in enumerate(lines_of(text), 1):
             if entry := _entry(line, path, number):
                 yield entry
 

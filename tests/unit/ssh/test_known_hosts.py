@@ -51,6 +51,7 @@ LINES = [
         line("  host.example"),
         line("\thost.example"),
         line("host.example", 5, comment="ana@laptop  with # signs"),
+        line("other.example", 6, comment=f"a\u2028{line('host.example', 7)}"),
         line("2001:db8::1"),
         line("[*]:2222"),
     ),
