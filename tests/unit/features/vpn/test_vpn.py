@@ -96,6 +96,7 @@ def test_links_do_not_meet() -> None:
     assert "would both have the device vpn-abcdefghijk" in wrong(
         {**ENTRY, "name": "abcdefghijkl"}, {**ENTRY, "name": "abcdefghijkm", "routes": ["other.example"]}
     )
+    assert read({**ENTRY, "name": "abcdefghijkl"}, {"name": "abcdefghijkm", "state": "absent"}), "one that gets another name"
 
 
 @given(st.text(max_size=30))
