@@ -3,8 +3,13 @@
 # shellcheck shell=sh
 : "${name:?}" "${conf:?}" "${hosts_comment:?}"
 saw listening own_listeners
-files() { ls -d "/etc/novaops/tunnel/$name".* 2>/dev/null; }
-units() { ls -d "/etc/systemd/system/novaops-tunnel-$name".* "/etc/systemd/system/novaops-tunnel-$name-check".* 2>/dev/null; }
+files() { # each by its whole name: others may begin with this one
+  for end in conf known_hosts forwards check key key.pub; do ls -d "/etc/novaops/tunnel/$name.$end"; done 2>/dev/null
+}
+units() { # the two that each has, and those of its local aliases, which say whose they are
+  for end in .service -check.service -check.timer; do ls -d "/etc/systemd/system/novaops-tunnel-$name$end"; done 2>/dev/null
+  grep -l -x -F -e "# managed by novaops: tunnel $name" "/etc/systemd/system/novaops-tunnel-$name-"*.socket 2>/dev/null
+}
 processes() {
   for one in /proc/[0-9]*; do tr '\000' ' ' <"$one/cmdline" 2>/dev/null | grep -qF -- " $conf " && echo "${one#/proc/}"; done
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -108,7 +108,8 @@ class Rebooted:
 def observe(host: Host, entries: Sequence[Vpn]) -> list[Observed]:
     """One exec for each entry, and one. Raises HostFailed where something cannot be seen."""
     here, _ = reach.addresses(host.backend.session)
-    return [_observe(host, entry, here) for entry in entries]
+    devices = {entry.device for entry in entries if entry.state == "present"}
+    return [_observe(host, entry, here, devices) for entry in entries]
 
 
 def before_reboot(host: Host, seen: Sequence[Observed]) -> None:
@@ -129,10 +130,14 @@ def _rebooted(host: Host, before: Observed) -> Rebooted:
     return Rebooted()
 
 
-def _observe(host: Host, entry: Vpn, here: str) -> Observed:
+def _observe(host: Host, entry: Vpn, here: str, devices: Container[str]) -> Observed:
+    """`devices` are those of the entries that are to be present. Of two long names they may be the same."""
     if entry.state == "absent":
         told = _run(host, entry, sh_file(__package__, "observe_absent.sh"), [])
-        return ObservedAbsent(entry, {key.removeprefix("left:"): ended for key, ended in told.items() if key.startswith("left:")})
+        left = {key.removeprefix("left:"): ended for key, ended in told.items() if key.startswith("left:")}
+        if entry.device in devices:
+            left = {kind: ended for kind, ended in left.items() if kind not in {"device", "routes"}}
+        return ObservedAbsent(entry, left)
     return _link(host, entry, here) if isinstance(entry, Link) else _server(host, entry)
 
 

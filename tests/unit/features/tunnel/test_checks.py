@@ -6,6 +6,7 @@ import inspect
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -216,6 +217,19 @@ def test_only_what_the_tunnels_user_listens_on_is_the_tunnels() -> None:
     )
     told = read(sh(f"{SAY}user=u conf=c\n{seeing._TOOLS}{ss}\nid() {{ echo 998; }}\nsaw listening own_listeners\n"))
     assert seeing._addresses(told["listening"], 8443) == {"127.0.0.1"}
+
+
+def test_what_begins_with_the_name_of_an_absent_tunnel_is_not_its_own(tmp_path: Path) -> None:
+    configs, units = tmp_path / "etc/novaops/tunnel", tmp_path / "etc/systemd/system"
+    for folder in (configs, units):
+        folder.mkdir(parents=True)
+    left = (configs / "api.key", units / "novaops-tunnel-api-check.timer", units / "novaops-tunnel-api-443.socket")
+    others = (configs / "api.v2.key", *(units / f"novaops-tunnel-api{end}" for end in (".v2.service", "-2.service", "-2-443.socket")))
+    for file in (*left, *others):
+        file.write_text(f"# managed by novaops: tunnel {'api' if file in left else 'api-2'}\n")
+    script = seeing._ABSENT.replace("/etc/novaops", f"{tmp_path}/etc/novaops").replace("/etc/systemd", f"{tmp_path}/etc/systemd")
+    told = read(sh(f"{SAY}user=u conf=c name=api hosts_comment=x\n{seeing._TOOLS}{script}"))
+    assert {*told["left:files"].lines, *told["left:units"].lines} == set(map(str, left))
 
 
 def test_a_listener_at_an_ipv6_address_is_tried_as_one() -> None:

@@ -7,6 +7,7 @@ import inspect
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -272,3 +273,33 @@ def test_the_scripts_are_sh(script: str, words: list[str]) -> None:
     told: Mapping[str, CommandResult] = seeing._run(Host(), link(), script, words)
     assert told == {"end": CommandResult()}
     subprocess.run(["dash", "-n"], input=whole(given[0]), text=True, check=True)
+
+
+def test_what_begins_with_the_name_of_an_absent_link_is_not_its_own(tmp_path: Path) -> None:
+    """Units are asked for by their whole names, and a device whose name was cut may be another link's by now."""
+    folder = tmp_path / "etc/openvpn/client"
+    folder.mkdir(parents=True)
+    for name in ("canada.conf", "canada.v2.conf"):
+        (folder / name).write_text("x")
+    script = sh("observe_absent.sh").replace("/etc/openvpn/client", str(folder))
+    fakes = 'systemctl() { printf "%s x active\n" "$@"; }\nip() { echo 5: there; }\n'
+
+    class Host:
+        class backend:  # noqa: N801 - testinfra's name
+            @staticmethod
+            def get_hostname() -> str:
+                return "box"
+
+        def run(self, command: str) -> Any:
+            done = subprocess.run(["dash", "-s"], input=whole(fakes + command), capture_output=True, text=True, check=True)
+            return type("Done", (), {"rc": 0, "stdout": done.stdout, "stderr": ""})
+
+    told = seeing._run(Host(), Link(name="canada", state="absent"), script, [])
+    assert told["left:files"].lines == (f"{folder}/canada.conf",)
+    assert not [line for line in told["left:units"].lines if "*" in line]
+    assert "novaops-vpn-canada-hold.service" in told["left:units"].lines
+    gone = Link(name="canada-west1", state="absent")
+    for devices, kinds in ((set[str](), {"device", "routes", "files", "units"}), ({gone.device}, {"files", "units"})):
+        seen = seeing._observe(Host(), gone, "", devices)
+        assert isinstance(seen, ObservedAbsent)
+        assert set(seen.left) == kinds
