@@ -513,3 +513,12 @@ def test_a_link_that_is_not_set_up_is_not_passed_over() -> None:
     assert vpns.broken(found)
     [row] = vpns.rows(found)
     assert row[:3] == ("canada", "not set up: novaops vpn up aliyun", "vpn-canada")
+
+
+def test_a_link_that_is_stopped_leaves_the_notes_of_others(script: Path, tmp_path: Path) -> None:
+    """`canada` and `canada.2` are two links: without its notes the other one would be started anew, and its held routes forgotten."""
+    for name in ("canada.with", "canada.shut4", "canada.2.with", "canada.2.shut4"):
+        (tmp_path / name).write_text("")
+    text = script.read_text().replace("run=/run/novaops-vpn", f"run={tmp_path}").replace("\ncase $2 in", "\nsystemctl() { :; }\ncase $2 in")
+    subprocess.run(["sh", "-c", text, "link.sh", "canada", "down"], check=False)
+    assert {file.name for file in tmp_path.iterdir()} == {"canada.2.with", "canada.2.shut4"}
