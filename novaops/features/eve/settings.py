@@ -38,10 +38,16 @@ class Repository(StrictModel):
     """Of the signing key. Nothing is installed without it; a refusal shows the one that the host was offered."""
 
 
+def _is_addons(path: str) -> str:
+    if path != ADDONS:
+        raise ValueError(f"EVE-NG's images are at {ADDONS}, and not at {path}")
+    return path
+
+
 class DataDisk(Disk):
     """The disk for the images: an entry of `disk:` whose path is the addons directory."""
 
-    path: names.Path = Field(default=ADDONS, pattern=f"^{ADDONS}$")
+    path: Annotated[names.Path, AfterValidator(_is_addons)] = ADDONS
 
 
 class OpenTo(StrictModel):
@@ -53,7 +59,8 @@ class OpenTo(StrictModel):
 
 
 def _open_to(value: Any) -> Any:
-    return {"port": value} if isinstance(value, int) else value
+    """An inventory's numbers are texts; a flag's are none."""
+    return {"port": value} if isinstance(value, int | str) else value
 
 
 def _data(value: Any) -> Any:
@@ -70,7 +77,7 @@ class Eve(StrictModel):
     repository: Repository = Repository()
     data: Annotated[DataDisk, BeforeValidator(_data, json_schema_input_type=str | DataDisk)] | None = None
     """The disk for the images: a device alone, or keys as in `disk:`. None: they are on the root disk."""
-    open: tuple[Annotated[OpenTo, BeforeValidator(_open_to, json_schema_input_type=int | OpenTo)], ...] = ()
+    open: tuple[Annotated[OpenTo, BeforeValidator(_open_to, json_schema_input_type=int | str | OpenTo)], ...] = ()
     """Ports open to others than the host itself. Without any the page is reached by `novaops tunnel open HOST --to eve`."""
     root_login: Literal["as-is", "no", "prohibit-password", "yes"] = "as-is"
     """Who root is for sshd. as-is: what it was before the packages set it to yes."""

@@ -1,6 +1,6 @@
 """Every file below tests/cases/eve is one case of `eve install`; its name is the sentence.
 
-want       the section, beyond a password and the pinned fingerprint
+want       the section, beyond a password and the pinned fingerprint; read as an inventory is, where every scalar is a text
 host       fields of the machine that differ from a Google VM with Ubuntu 22.04
 installed  PACKAGE: VERSION
 facts      what else the host answered: key, keyring, root, root_password, root_key, caller, admin, database, kernels, card, unit;
@@ -43,6 +43,7 @@ from novaops.features.eve.facts.web_admin import WebAdmin
 from novaops.features.eve.paths import GATE, KEYRING, RULES, SSHD
 from novaops.features.eve.resources.admin import hash_of
 from novaops.features.eve.resources.ports import UNIT, UNIT_FILE, rules
+from novaops.formats import yaml_text
 from novaops.formats.authorized_keys import AuthorizedKey
 from novaops.model.plan import Plan, Risk
 from novaops.model.question import Facts, Missing, Question
@@ -57,9 +58,12 @@ GIB = 1024**3
 NETWORK = "[Match]\nName=ens4\n\n[Network]\nDHCP=yes\n"
 
 
-@pytest.mark.parametrize(
-    "case", [pytest.param(yaml.safe_load(file.read_text("utf-8")), id=file.stem) for file in sorted(CASES.glob("*.yaml"))]
-)
+def _read(file: Path) -> Mapping[str, Any]:
+    text = file.read_text("utf-8")
+    return {**yaml.safe_load(text), "want": yaml_text.load(text, file.name).data.get("want")}
+
+
+@pytest.mark.parametrize("case", [pytest.param(_read(file), id=file.stem) for file in sorted(CASES.glob("*.yaml"))])
 def test_case(case: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(case) <= {"want", "host", "installed", "facts", "disks", "steps", "refused", "notes", "guarded", "reboots", "wrong"}
     plan = planned(case, monkeypatch)
