@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,7 @@ from novaops.engine.converge import RunOptions
 from novaops.engine.peers import converge_in
 from novaops.engine.query import Progress, ask, with_session
 from novaops.engine.report import HostReport, words
-from novaops.engine.undo_step import UndoStep, is_undoable
+from novaops.engine.undo_step import UndoStep, directory_of, is_undoable
 from novaops.errors import HostFailed, Refused
 from novaops.facts.runs import PastRun, Runs
 from novaops.model.plan import Note
@@ -88,9 +88,9 @@ def undo_steps(run: PastRun, runs: Sequence[PastRun]) -> list[UndoStep]:
     """The steps of the run that are still applied, the last one first."""
     steps = run.manifest["steps"]
     applied = {number: tuple(a for n, a in run.applied if n == number) for number in range(len(steps))}
-    later = _changed_after(run, runs)
+    later, made, tests = _changed_after(run, runs), _made(run), _tests(run)
     return [
-        UndoStep(run.id, steps[number], applied[number], later, _before(run, number))
+        UndoStep(run.id, steps[number], applied[number], later, _before(run, number), made, tests)
         for number in reversed(range(len(steps)))
         if applied[number]
     ]
@@ -112,6 +112,22 @@ def _before(run: PastRun, step: int) -> dict[str, frozenset[str]]:
     """The files that earlier steps of the run had written, and the sha256 each had before."""
     actions = [action for n, index in run.applied if n < step and (action := run.manifest["steps"][n]["actions"][index])["kind"] == "file"]
     return {action["path"]: frozenset(one["before"] for one in actions if one["path"] == action["path"]) for action in actions}
+
+
+def _made(run: PastRun) -> tuple[str, ...]:
+    """The files and directories that were not there before the run."""
+    files = [action["path"] for action in _applied(run) if action["kind"] == "file" and not action["before"]]
+    return tuple(dict.fromkeys([*files, *filter(None, map(directory_of, _applied(run)))]))
+
+
+def _tests(run: PastRun) -> tuple[str, ...]:
+    """What tells of each of its commands that it is undone. A directory goes last, by what is in it then."""
+    undos = [action["undo"]["holds"] for action in _applied(run) if action.get("undo") and not directory_of(action)]
+    return tuple(dict.fromkeys(filter(None, undos)))
+
+
+def _applied(run: PastRun) -> list[Mapping[str, Any]]:
+    return [run.manifest["steps"][number]["actions"][index] for number, index in run.applied]
 
 
 def _changed_after(run: PastRun, runs: Sequence[PastRun]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from novaops.model.action import Action, Command, Restore, SetValue
 from novaops.model.journal import RUNS
 from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Question
+from novaops.shell import quote
 
 
 def is_undoable(action: Mapping[str, Any]) -> bool:
@@ -33,6 +34,10 @@ class UndoStep(Resource):
     """Files that a later run has changed again, and the id of that run."""
     earlier: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Files that earlier steps of the same run had written too, and the sha256 of each before them. A file that has it is undone."""
+    made: Sequence[str] = ()
+    """The files and directories that the run has made."""
+    tests: Sequence[str] = ()
+    """What tells of each other command of the run that it is undone. Files that commands have made are known to nobody else."""
 
     @property
     def id(self) -> str:
@@ -49,6 +54,8 @@ class UndoStep(Resource):
                 yield FileAt(action["path"])
             elif action["kind"] == "value":
                 yield self._value(action)
+            elif path := directory_of(action):
+                yield from (_gone(path), self._in_use(path), *map(Succeeds, self.tests))
             elif action.get("undo") and action["undo"]["holds"]:
                 yield Succeeds(action["undo"]["holds"])
 
@@ -65,7 +72,9 @@ class UndoStep(Resource):
         return Risk.LOCKOUT if self.step["risk"] == Risk.LOCKOUT.value else Risk.NONE
 
     def notes(self, facts: Facts) -> Iterator[str]:
-        del facts
+        for path in filter(None, map(directory_of, self._actions())):
+            if facts.known(self._in_use(path)):
+                yield f"{path} stays: something is in it that the run did not put there"
         if self.step["cannot_undo"] and any(not a.get("undo") and a["kind"] == "command" for a in self._actions()):
             yield f"cannot be undone: {self.step['cannot_undo']}"
 
@@ -79,11 +88,28 @@ class UndoStep(Resource):
             yield from self._file_back(action, facts)
         elif action["kind"] == "value":
             yield from self._value_back(action, facts)
+        elif path := directory_of(action):
+            yield from self._directory_back(action, path, facts, after_others=after_others)
         elif (undo := action.get("undo")) and undo["holds"] and (after_others or not facts.known(Succeeds(undo["holds"]))):
             batch = action.get("batch", False)
             again = Command(tuple(action["words"]), holds=action["holds"], batch=batch) if action["holds"] else None
             command = Command(tuple(undo["words"]), holds=undo["holds"], undo=again, batch=batch)
             yield Change("undo", None, str(command)), command
+
+    def _in_use(self, path: str) -> Succeeds:
+        """Whether there is something in the directory that undoing the run leaves there."""
+        ours = " ".join(f"-e {quote(one)}" for one in (path, *self.made))
+        return Succeeds(f"find {quote(path)} -mindepth 1 -print0 | grep -z -q -v -x -F {ours}")
+
+    def _directory_back(self, action: Mapping[str, Any], path: str, facts: Facts, *, after_others: bool) -> Iterator[tuple[Change, Action]]:
+        """One that is in use stays. While commands are still to be undone, the host itself looks once more when its turn comes."""
+        gone, in_use = _gone(path), self._in_use(path)
+        emptied = after_others or not all(facts.known(Succeeds(test)) for test in self.tests)
+        if facts.known(gone) or (facts.known(in_use) and not emptied):
+            return
+        again = Command(tuple(action["words"]), holds=action["holds"]) if action["holds"] else None
+        command = Command(tuple(action["undo"]["words"]), holds=f"{gone.command} || {{ {in_use.command}; }}", undo=again)
+        yield Change("undo", None, str(command)), command
 
     def _file_back(self, action: Mapping[str, Any], facts: Facts) -> Iterator[tuple[Change, Action]]:
         path = action["path"]
@@ -130,3 +156,13 @@ class UndoStep(Resource):
             kept=question.kept,
         )
         yield Change("value", f"as run {self.run} left it", "as it was before"), back
+
+
+def directory_of(action: Mapping[str, Any]) -> str:
+    """The directory that undoing the action takes away; "" for one that does something else."""
+    words = (action.get("undo") or {}).get("words", [])
+    return words[2] if words[:2] == ["rmdir", "--"] and len(words) == 3 else ""  # noqa: PLR2004 - and the path
+
+
+def _gone(path: str) -> Succeeds:
+    return Succeeds(f"[ ! -d {quote(path)} ]")

@@ -53,11 +53,16 @@ class Directory(Resource):
         return f'[ "$(stat -L -c {form} -- {quote(self.path)})" = {quote(value)} ]'
 
     def _make(self) -> Command:
-        undo = Command(("rmdir", "--", self.path), holds=f"[ ! -e {quote(self.path)} ]")
         words = ("install", "-d", "-m", self.mode, "-o", self.owner, "-g", self.group, "--", self.path)
-        return Command(words, holds=f"[ -d {quote(self.path)} ]", undo=undo)
+        return Command(words, holds=f"[ -d {quote(self.path)} ]", undo=taken_away(self.path))
 
 
 def _form(found: FileState) -> str:
     """How stat prints owner and group as `found` has them: by number what has no name on the host."""
     return f"{'%u' if found.owner.isdecimal() else '%U'}:{'%g' if found.group.isdecimal() else '%G'}"
+
+
+def taken_away(path: str) -> Command:
+    """Removes a directory that a run has made, as its undo. Where something is in it by then, it stays: that is somebody else's."""
+    here = quote(path)
+    return Command(("rmdir", "--", path), holds=f'[ ! -d {here} ] || [ -n "$(find {here} -mindepth 1 -maxdepth 1 -print -quit)" ]')

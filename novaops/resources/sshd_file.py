@@ -8,6 +8,7 @@ from novaops.facts.file import FileState
 from novaops.facts.sshd import SSHD, Sshd
 from novaops.formats.sshd_drop_in import DROP_IN, FOLDER, MAIN
 from novaops.model.action import Command
+from novaops.resources.directory import taken_away
 from novaops.resources.file import File
 
 TESTS = f"""{SSHD}tests() {{ ask_sshd -t "$@" || {{ printf '%s\\n' "$said"; exit 1; }}; }}
@@ -52,8 +53,7 @@ def main(sshd: Sshd, text: str, found: FileState) -> File:
 def folder() -> Command:
     """Creates the folder of the drop-ins, which an old host does not have."""
     there = f"[ -d {FOLDER} ]"
-    undo = Command(("rmdir", "--", FOLDER), holds=f"! {there}")
-    return Command(("mkdir", "-m", "0755", "--", FOLDER), holds=there, undo=undo)
+    return Command(("mkdir", "-m", "0755", "--", FOLDER), holds=there, undo=taken_away(FOLDER))
 
 
 def taken_up(sshd: Sshd) -> tuple[str, ...]:

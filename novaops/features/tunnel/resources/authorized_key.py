@@ -16,6 +16,7 @@ from novaops.formats.names import pair
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
+from novaops.resources.directory import taken_away
 from novaops.shell import quote, sh_file, whole_lines
 
 
@@ -157,5 +158,5 @@ class AuthorizedKey(Resource):
         if inside and found.home and found.home.rpartition(" ")[2] not in {"root", "made"}:
             yield self._take(found)
         for path in missing:
-            undo = Command(("rmdir", "--", path), holds=f"[ ! -e {quote(path)} ]")
-            yield Command(("install", "-d", "-m", "0755", "--", path), holds=f"[ -d {quote(path)} ]", undo=undo)
+            words = ("install", "-d", "-m", "0755", "--", path)
+            yield Command(words, holds=f"[ -d {quote(path)} ]", undo=taken_away(path))
