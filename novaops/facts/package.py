@@ -9,6 +9,11 @@ from typing import ClassVar, Self
 from novaops.model.question import Missing, Question, Section
 from novaops.shell import join, lines_of
 
+OF_DPKG = """\
+of_dpkg() { command -v dpkg-query >/dev/null && { dpkg-query -W dpkg >/dev/null 2>&1; [ $? != 1 ]; }; }
+"""
+"""sh: whether the host's packages are dpkg's. Its program alone does not tell: debootstrap brings it to a Fedora, where it knows no package."""
+
 
 @dataclass(frozen=True)
 class PackageNamed(Question[str]):
@@ -22,9 +27,13 @@ class PackageNamed(Question[str]):
         names = join(q.name for q in questions)
         return f"""\
 if command -v dpkg-query >/dev/null; then
-  dpkg-query -W -f '${{binary:Package}}\\t${{db:Status-Status}}\\t${{Version}}\\n' {names} 2>/dev/null
-  [ $? -le 1 ] # 1: some are not known to it; 2: it could not look
-elif command -v rpm >/dev/null; then
+  found=$(dpkg-query -W -f '${{binary:Package}}\\t${{db:Status-Status}}\\t${{Version}}\\n' dpkg {names} 2>/dev/null)
+  status=$?
+  [ $status -le 1 ] || exit $status # 1: some are not known to it; 2: it could not look
+  case $found in dpkg* | *"
+dpkg"*) printf '%s\\n' "$found"; exit 0 ;; esac
+fi
+if command -v rpm >/dev/null; then
   rpm -q --qf '%{{NAME}}\\tinstalled\\t%{{VERSION}}-%{{RELEASE}}\\n' {names}
   true
 else echo 'neither dpkg-query nor rpm is here' >&2; exit 9

@@ -13,7 +13,7 @@ for folder in $folders; do
   [ ! -e "$1" ] || { say trust_folder "$folder"; break; }
 done
 awk '$1 == "nameserver" { print "resolver=" $2 }' /etc/resolv.conf 2>/dev/null
-! command -v dpkg-query >/dev/null || say debian yes
+[ ! -s /var/lib/dpkg/status ] || say debian yes # its program alone may be on a host of rpm too
 if command -v nginx >/dev/null; then
   say version "$(nginx -v 2>&1 | sed 's|.*nginx/||')"
   if [ -L "$page" ] && [ "$(readlink -f "$page")" = /etc/nginx/sites-available/default ]; then
