@@ -12,7 +12,8 @@ from novaops.features.eve.topology import End, Link, Topology
 
 AUTHOR = "novaops"
 """The author of the labs that `lab up` makes. A lab of another author is somebody's own."""
-RUNNING = 2
+_RUNNING = {2, 3}
+"""3 is one that EVE-NG has locked, as while it puts a configuration into it. 0 and 1 are the same of one that does not run."""
 MISSING = ".missing"
 _PLACE = re.compile(r"(?:e|eth|ethernet)?(\d+)")
 _KINDS = ("iol", "dynamips", "qemu", "docker", "vpcs")
@@ -39,7 +40,7 @@ class FoundNode:
 
     @property
     def runs(self) -> bool:
-        return self.status == RUNNING
+        return runs(self.status)
 
     def interface(self, wanted: str) -> Interface | None:
         """That of this name or place: `e1`, `eth1` and `1` are the second one where none is called so."""
@@ -91,6 +92,11 @@ class FoundServer:
     """How many interfaces a node of each of these templates has."""
     kinds: Mapping[str, str] = field(default_factory=dict)
     """qemu, iol, dynamips or docker, by template."""
+
+
+def runs(status: Any) -> bool:
+    """Whether a node runs that has this status in EVE-NG."""
+    return int(status or 0) in _RUNNING
 
 
 def running_nodes(status: Mapping[str, Any]) -> int:

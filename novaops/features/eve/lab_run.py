@@ -162,7 +162,7 @@ class LabRun:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             nodes = {str(one.get("name")): one for one in self.api.nodes(self.path).values()}
-            stopped = [name for name in self.topology.nodes if int(nodes.get(name, {}).get("status") or 0) != lab_plan.RUNNING]
+            stopped = [name for name in self.topology.nodes if not lab_plan.runs(nodes.get(name, {}).get("status"))]
             if not stopped:
                 return {name: str(nodes[name].get("url", "")) for name in self.topology.nodes}
             if time.monotonic() > deadline:
@@ -206,7 +206,7 @@ class LabRun:
             self.api.stop_node(self.path, node.number)
         numbers = {node.number for node in nodes}
         deadline = time.monotonic() + _START_SECONDS
-        while still := [one for number, one in self.api.nodes(self.path).items() if number in numbers and one.get("status")]:
+        while still := [one for number, one in self.api.nodes(self.path).items() if number in numbers and lab_plan.runs(one.get("status"))]:
             if time.monotonic() > deadline:
                 names = ", ".join(str(one.get("name")) for one in still)
                 raise HostFailed(f"{names} did not stop within {_START_SECONDS:g} s", why="Nothing was deleted.")
@@ -255,7 +255,7 @@ class LabRun:
         nodes = {str(one.get("name")): one for one in self.api.nodes(self.path).values()}
         if name not in nodes:
             raise HostFailed(f"the lab {self.path} has no node {name}", fix=f"it has {', '.join(nodes) or 'none'}")
-        if int(nodes[name].get("status") or 0) != lab_plan.RUNNING:
+        if not lab_plan.runs(nodes[name].get("status")):
             raise HostFailed(f"{name} does not run", fix=_UP)
         kind, port = console.console_of(str(nodes[name].get("url", "")))
         if kind != "telnet":

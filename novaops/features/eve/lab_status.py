@@ -8,7 +8,7 @@ from novaops.features.eve.lab_plan import FoundLab
 from novaops.features.eve.topology import Topology
 
 HEADERS = ("NODE", "TEMPLATE", "IMAGE", "STATE", "CONSOLE")
-_STATES = {0: "stopped", 1: "starting", 2: "running", 3: "running, locked"}
+_STATES = {0: "stopped", 1: "stopped, locked", 2: "running", 3: "running, locked"}
 
 
 def details(topology: Topology, found: FoundLab) -> dict[str, Any]:

@@ -3,8 +3,9 @@ from dataclasses import replace
 import pytest
 
 from novaops.errors import Refused
-from novaops.features.eve import lab_plan, topology
+from novaops.features.eve import lab_plan, lab_status, topology
 from novaops.features.eve.lab_plan import FoundLab, FoundNetwork, FoundNode, FoundServer, Interface
+from novaops.features.eve.lab_run import LabRun
 
 LAB = topology.parse(
     """\
@@ -186,3 +187,45 @@ def test_running_nodes_do_not_count_twice() -> None:
     lab_plan.refuse_unfit(LAB, found, replace(SERVER, running=2, limit=3))
     with pytest.raises(Refused):
         lab_plan.refuse_unfit(LAB, found, replace(SERVER, running=3, limit=3))
+
+
+@pytest.mark.parametrize(("status", "is_running"), [(0, False), (1, False), (2, True), (3, True)])
+def test_a_locked_node_runs_or_not_as_any_other(*, status: int, is_running: bool) -> None:
+    found = node("r1", 1, 2, 1, status=status)
+    assert found.runs is is_running
+    assert lab_plan.runs(str(status)) is is_running
+    assert lab_status.is_up(lab_status.details(LAB, lab(found, node("r2", 2), node("r3", 3)))) is is_running
+
+
+class Locked:
+    """EVE-NG with one node that it has locked. It is stopped when it is told to stop, and stays locked."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.status = 3
+
+    def lab(self, _: str) -> dict[str, str]:
+        return {"author": "novaops"}
+
+    def nodes(self, _: str) -> dict[int, dict[str, object]]:
+        return {1: {"name": "r1", "template": "vyos", "image": "vyos-1", "status": self.status, "url": "telnet://h:1"}}
+
+    def interfaces(self, _: str, __: int) -> dict[int, dict[str, object]]:
+        return {}
+
+    def networks(self, _: str) -> dict[int, dict[str, object]]:
+        return {}
+
+    def stop_node(self, _: str, __: int) -> None:
+        self.told.append("stop")
+        self.status = 1
+
+    def delete_lab(self, _: str) -> None:
+        self.told.append("delete")
+
+
+def test_a_locked_node_is_stopped_before_its_lab_is_deleted() -> None:
+    eve = Locked()
+    one = topology.parse("nodes: {r1: {template: vyos}}", "lab.yml")
+    LabRun(None, eve, one).down()  # type: ignore[arg-type]
+    assert eve.told == ["stop", "delete"]
