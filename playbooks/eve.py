@@ -24,6 +24,7 @@ from novaops.features.eve.resources.ports import Ports
 from novaops.features.eve.resources.repository import PinnedKey, Sources
 from novaops.features.eve.resources.root_login import RootLogin
 from novaops.features.eve.resources.root_password import RootPassword
+from novaops.features.eve.resources.time_servers import TimeServers
 from novaops.features.eve.settings import DataDisk, Eve, Settings
 from novaops.formats.passwords import weakness
 from novaops.model.plan import Resource
@@ -83,9 +84,7 @@ def desired(host: HostView, resolved: Resolved, peers: Peers) -> Iterator[Resour
     if settings.hostname:
         yield AfterInstall(Hostname(settings.hostname, settings.domain or ""), names)
     if settings.ntp:
-        yield Directory("/etc/systemd/timesyncd.conf.d")
-        restart = ("sh", "-c", "! systemctl cat systemd-timesyncd >/dev/null 2>&1 || exec systemctl try-restart systemd-timesyncd")
-        yield File("/etc/systemd/timesyncd.conf.d/novaops-eve.conf", f"[Time]\nNTP={' '.join(settings.ntp)}\n", then=restart)
+        yield TimeServers(settings.ntp)
     if settings.network == "pnet0":
         yield AfterInstall(ManagementBridge(), names, refuses_before=True)
     yield Ports("opened", names, opened, admin)

@@ -4,7 +4,7 @@ want       the section, beyond a password and the pinned fingerprint; read as an
 host       fields of the machine that differ from a Google VM with Ubuntu 22.04
 installed  PACKAGE: VERSION
 facts      what else the host answered: key, keyring, root, root_password, root_key, caller, admin, database, kernels, card, unit;
-           see `_ANSWERS`
+           see `_ANSWERS`. no_units: those that are not there [chrony.service]; succeeds: true for tests that begin with that word
 steps      "RESOURCE  FIELD: BEFORE → AFTER", a line for each change; [] when all is right already
 refused    what (and why, fix), of the first refusal
 also       notes, guarded (the resources that are done under guard), reboots, wrong (what verify_works says)
@@ -29,6 +29,7 @@ from novaops.facts.machine import Machine
 from novaops.facts.nearby import Nearby
 from novaops.facts.package import PackageNamed
 from novaops.facts.sshd import Caller, CallerFacts, Sshd, SshdEffective, SshdState
+from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.facts.mounts import Mounts
@@ -120,7 +121,7 @@ def _card(_: Management, said: Said, case: Said) -> ManagementFacts | Missing:
 
 def _unit(question: UnitNamed, said: Said, case: Said) -> UnitFacts | Missing:
     del case
-    if question.name == GATE and not said.get("closed"):
+    if (question.name == GATE and not said.get("closed")) or question.name in said.get("no_units", ["chrony.service"]):
         return Missing.ABSENT
     return UnitFacts("loaded", said.get("unit", "active"), "enabled")
 
@@ -152,7 +153,7 @@ def _file(question: FileAt, said: Mapping[str, Any], case: Mapping[str, Any]) ->
     text = (said.get("files") or {}).get(question.path)
     if said.get("closed") and question.path in {RULES, UNIT_FILE}:
         text = rules(["22"], ()) if question.path == RULES else ""
-    if question.path in {"/etc/novaops", "/etc/apt/keyrings", "/opt/ovf"}:
+    if question.path in said.get("folders", ()) or question.path in {"/etc/novaops", "/etc/apt/keyrings", "/opt/ovf"}:
         return FileState("directory", "0755", "root", "root")
     if question.path == "/etc/fstab":
         return test_cases.answer(question, case)  # type: ignore[no-any-return]
@@ -184,6 +185,7 @@ _ANSWERS: dict[type[Any], Any] = {
     Kernels: _kernels,
     Management: _card,
     UnitNamed: _unit,
+    Succeeds: lambda question, said, __: said.get("succeeds", {}).get(question.command.split(" ")[0], False),
     FileAt: _file,
     DirectoryAt: lambda question, _, __: Directory(question.path, "absent", "/opt", "0755", "root", "root", "0", "0"),
 }
