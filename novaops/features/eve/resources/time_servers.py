@@ -20,7 +20,9 @@ TIMESYNCD = "/etc/systemd/timesyncd.conf.d/novaops-eve.conf"
 
 _CHRONY_UNIT = UnitNamed("chrony.service")
 _TIMESYNCD_UNIT = UnitNamed("systemd-timesyncd.service")
-_READ = Succeeds(r"grep -qE '^[[:space:]]*sourcedir([[:space:]].*)?[[:space:]]/etc/chrony/sources\.d/?([[:space:]]|$)' /etc/chrony/chrony.conf")
+_READ = Succeeds(
+    r"grep -qE '^[[:space:]]*sourcedir([[:space:]].*)?[[:space:]]/etc/chrony/sources\.d/?([[:space:]]|$)' /etc/chrony/chrony.conf"
+)
 """Whether chrony reads the folder. Its own configuration has that since version 4; one that somebody has written may not."""
 _RELOAD = ("sh", "-c", "! systemctl is-active --quiet chrony || exec chronyc reload sources")
 _RESTART = ("sh", "-c", "! systemctl cat systemd-timesyncd >/dev/null 2>&1 || exec systemctl try-restart systemd-timesyncd")

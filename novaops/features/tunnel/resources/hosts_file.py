@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
+from novaops.facts.cloud_init import MANAGES_HOSTS
 from novaops.facts.file import FileAt, FileState
-from novaops.facts.succeeds import Succeeds
 from novaops.features.tunnel.facts.state import FRESH, PROBES
 from novaops.features.tunnel.paths import config_file, hosts_comment, unit
 from novaops.model.action import Command, WriteFile
@@ -17,11 +17,6 @@ from novaops.model.question import Facts, Question
 from novaops.shell import sh_file, whole_lines
 
 HOSTS = "/etc/hosts"
-
-_CLOUD_INIT = Succeeds(
-    "grep -rqsE '^[[:space:]]*manage_etc_hosts:[[:space:]]*(true|True|template|localhost)' /etc/cloud/cloud.cfg /etc/cloud/cloud.cfg.d"
-    " /var/lib/cloud/instance/vendor-data.txt /var/lib/cloud/instance/user-data.txt"
-)
 
 _TUNNEL_ANSWERS = f"{PROBES}fresh={FRESH}\n{sh_file(__package__, 'tunnel_answers.sh')}"
 """A name that leads into a dead tunnel is worse than one that does not lead into it."""
@@ -40,7 +35,7 @@ class HostsEntries(Resource):
     def questions(self) -> Iterable[Question[Any]]:
         yield FileAt(HOSTS)
         if self.entries:
-            yield _CLOUD_INIT
+            yield MANAGES_HOSTS
 
     def refuse_foreign_lines(self, facts: Facts) -> None:
         """Raises Refused where a line that is not the tunnel's has one of the names."""
@@ -84,7 +79,7 @@ class HostsEntries(Resource):
         )
 
     def notes(self, facts: Facts) -> Iterator[str]:
-        if bool(self.entries) and facts.known(_CLOUD_INIT):
+        if bool(self.entries) and facts.known(MANAGES_HOSTS):
             yield f"cloud-init writes {HOSTS} anew at each boot (manage_etc_hosts): the name would lead past the tunnel until the next tunnel up"
 
     def _is_own(self, line: str) -> bool:
