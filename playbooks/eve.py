@@ -20,7 +20,7 @@ from novaops.features.eve.resources.hostname import Hostname
 from novaops.features.eve.resources.kernel import EveKernel
 from novaops.features.eve.resources.management import ManagementBridge
 from novaops.features.eve.resources.packages import EvePackages
-from novaops.features.eve.resources.ports import Ports
+from novaops.features.eve.resources.ports import Ports, is_eves
 from novaops.features.eve.resources.repository import PinnedKey, Sources
 from novaops.features.eve.resources.root_login import RootLogin
 from novaops.features.eve.resources.root_password import RootPassword
@@ -30,6 +30,7 @@ from novaops.formats.passwords import weakness
 from novaops.model.plan import Resource
 from novaops.resources.directory import Directory
 from novaops.resources.file import File
+from novaops.resources.open_port import OpenPort
 from novaops.resources.package import Package
 from novaops.resources.unit import Unit
 from novaops.secret import Secret
@@ -88,6 +89,7 @@ def desired(host: HostView, resolved: Resolved, peers: Peers) -> Iterator[Resour
     if settings.network == "pnet0":
         yield AfterInstall(ManagementBridge(), names, refuses_before=True)
     yield Ports("opened", names, opened, admin)
+    yield from (AfterInstall(OpenPort(port), names) for port, networks in dict(opened).items() if is_eves(port) or not networks)
     if settings.kernel == "eve":
         yield AfterInstall(EveKernel(settings.reboot, settings.retry_kernel), names)
 

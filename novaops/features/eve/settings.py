@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -56,6 +57,9 @@ class OpenTo(StrictModel):
     port: Annotated[int, Field(ge=1, le=65535)]
     addresses: Networks = Field(default=(), alias="from")
     """Networks that may connect; empty: everybody."""
+
+    def lets_in(self, address: str) -> bool:
+        return not self.addresses or any(ip_address(address) in ip_network(one) for one in self.addresses)
 
 
 def _open_to(value: Any) -> Any:

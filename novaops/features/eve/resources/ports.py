@@ -51,11 +51,13 @@ fi"""
 def rules(ssh_ports: Iterable[str], opened: Iterable[tuple[int, tuple[str, ...]]]) -> str:
     """The table. It only closes: what it accepts, other tables may still turn away."""
     lines = [f"tcp dport {{ {', '.join(ssh_ports)} }} accept"]
+    closed = set(PORTS)
     for port, networks in opened:
         for family in ("ip", "ip6"):
             of_it = [one for one in networks if (":" in one) == (family == "ip6")]
             lines += [f"{family} saddr {{ {', '.join(of_it)} }} tcp dport {port} accept"] if of_it else []
         lines += [] if networks else [f"tcp dport {port} accept"]
+        closed |= {str(port)} if networks and not is_eves(port) else set()
     inside = "".join(f"    {line}\n" for line in lines)
     return f"""\
 # managed by novaops (novaops eve install)
@@ -66,10 +68,19 @@ table inet novaops_eve {{
     type filter hook input priority -10; policy accept;
     iifname "lo" accept
     ct state established,related accept
-{inside}    tcp dport {{ {", ".join(PORTS)} }} reject with tcp reset
+{inside}    tcp dport {{ {", ".join(sorted(closed, key=_first))} }} reject with tcp reset
   }}
 }}
 """
+
+
+def _first(span: str) -> int:
+    return int(span.partition("-")[0])
+
+
+def is_eves(port: int) -> bool:
+    """Whether it stays closed to all but those who were named, whatever another firewall of the host lets in."""
+    return any(_first(span) <= port <= int(span.rpartition("-")[2]) for span in PORTS)
 
 
 @dataclass(frozen=True)

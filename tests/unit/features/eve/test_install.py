@@ -24,6 +24,7 @@ from novaops.engine.planner import make_plan, questions_of
 from novaops.facts.account import Account, Accounts, Keys, Listed
 from novaops.facts.directory import Directory, DirectoryAt
 from novaops.facts.file import FileAt, FileState
+from novaops.facts.firewall import Firewall, FirewallFacts
 from novaops.facts.guest_run import GuestRun, Ran
 from novaops.facts.machine import Machine
 from novaops.facts.nearby import Nearby
@@ -185,6 +186,7 @@ _ANSWERS: dict[type[Any], Any] = {
     Kernels: _kernels,
     Management: _card,
     UnitNamed: _unit,
+    Firewall: lambda _, said, __: FirewallFacts({"iptables": said["iptables"]} if "iptables" in said else {}),
     Succeeds: lambda question, said, __: said.get("succeeds", {}).get(question.command.split(" ")[0], False),
     FileAt: _file,
     DirectoryAt: lambda question, _, __: Directory(question.path, "absent", "/opt", "0755", "root", "root", "0", "0"),

@@ -115,6 +115,11 @@ def test_the_rules_let_sshd_be_wherever_it_listens() -> None:
     assert "tcp dport 8080 accept" in lines
 
 
+def test_a_port_that_eve_ng_has_not_is_closed_to_those_who_were_not_named_too() -> None:
+    text = rules(["22"], [(8443, ("203.0.113.0/24",)), (40000, ("203.0.113.0/24",)), (9090, ())])
+    assert "tcp dport { 80, 443, 3306, 4243, 4822, 8080, 8443, 32768-65535 } reject with tcp reset" in text
+
+
 @pytest.mark.parametrize(
     ("section", "words"),
     [
