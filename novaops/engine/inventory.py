@@ -32,6 +32,12 @@ _ADDRESS = re.compile(r"[.:]|^localhost$")
 """What a word has that can only be an address: a domain, a port, an IP address."""
 
 _TOP = ("defaults", "groups", "hosts", "api")
+_ELSEWHERE = {
+    **dict.fromkeys(("hosts", "children", "members"), "a host or a group says which groups it is in: groups: [NAME]"),
+    **dict.fromkeys(("proxyjump", "proxy_jump", "jump", "jump_host", "bastion"), "a jump host stands in ~/.ssh/config: ProxyJump"),
+}
+"""What others write into a host or a group, and how that is said here. A key that looks alike would lead astray."""
+
 _NAME_ONE = "name it as user@address, or by its name in an inventory"
 
 
@@ -353,6 +359,8 @@ def _unknown(key: str, known: Iterable[str]) -> str:
     known = list(known)
     if key in ansible.KEYS:
         return f"there is no such key: Ansible's {key} is {ansible.KEYS[key]} here"
+    if key.lower() in _ELSEWHERE and "address" in known:
+        return f"there is no such key: {_ELSEWHERE[key.lower()]}"
     close = difflib.get_close_matches(key, known, 1)
     hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
     return f"there is no such key: {hint}"

@@ -12,7 +12,7 @@ from novaops.facts.file import FileAt, FileState
 from novaops.facts.machine import Machine
 from novaops.features.eve.resources.hostname import CLOUD_INIT, HOSTS, TEMPLATE, Hostname
 from novaops.model.action import WriteFile, payload
-from novaops.model.question import Facts, Missing
+from novaops.model.question import Facts, Missing, Question
 from tests.unit.features.eve.support import machine
 
 NAME = Hostname("eve1", "example.org")
@@ -26,8 +26,8 @@ KEEPS = "# managed by novaops (novaops eve install)\npreserve_hostname: true\n"
 def written(hosts: str, template: str | None = None, *, managed: bool = False, **of_machine: Any) -> dict[str, str]:
     """What is written, by path, on a host that has the name already."""
     files = {HOSTS: hosts, TEMPLATE: template, CLOUD_INIT: KEEPS}
-    states = {FileAt(path): _state(text) for path, text in files.items()}
-    facts = Facts({**states, MANAGES_HOSTS: managed, Machine(): machine(hostname="eve1", **of_machine)}, {})
+    answers: dict[Question[Any], Any] = {FileAt(path): _state(text) for path, text in files.items()}
+    facts = Facts({**answers, MANAGES_HOSTS: managed, Machine(): machine(hostname="eve1", **of_machine)}, {})
     actions = [action for step in make_plan([NAME], facts).steps for action in step.actions]
     return {one.path: payload(one.content or "").decode() for one in actions if isinstance(one, WriteFile)}
 
