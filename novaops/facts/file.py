@@ -28,6 +28,8 @@ class FileState:
     """A run wrote the file, and ended before the command that must follow (`WriteFile.then`) succeeded."""
     predicted_digest: str = ""
     """The sha256 that an earlier step of the plan will give it, where only that is known."""
+    uid: str = ""
+    gid: str = ""
 
     @property
     def digest(self) -> str:
@@ -73,7 +75,8 @@ class FileAt(Question[FileState]):
                 return {}
             read = rest[:taken] if kind.startswith("regular") and int(size) <= LARGEST else None
             rest = rest[taken:]
-            answers[question] = FileState(kind, mode.rjust(4, "0"), named(owner, uid), named(group, gid), read, pending=mark == "pending")
+            names = (named(owner, uid), named(group, gid))
+            answers[question] = FileState(kind, mode.rjust(4, "0"), *names, read, pending=mark == "pending", uid=uid, gid=gid)
         return {} if rest else answers
 
 

@@ -41,7 +41,7 @@ class Directory(Resource):
             undo = Command(("chmod", old.mode, "--", self.path), holds=self._has("%a", old.mode.lstrip("0") or "0"))
             yield Step(self.id, (Change("mode", old.mode, self.mode),), (Command(("chmod", self.mode, "--", self.path), undo=undo),))
         was = f"{old.owner}:{old.group}"
-        if was != self._owner:
+        if self.owner not in {old.owner, old.uid} or self.group not in {old.group, old.gid}:
             undo = Command(("chown", was, "--", self.path), holds=self._has(_form(old), was))
             yield Step(self.id, (Change("owner", was, self._owner),), (Command(("chown", self._owner, "--", self.path), undo=undo),))
 

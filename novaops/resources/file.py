@@ -53,13 +53,18 @@ class File(Resource):
             )
         if changes := list(self._changes(old, facts)):
             write = WriteFile(
-                *(self.path, self.content, self.mode, self.owner, self.group),
+                *(self.path, self.content, self._mode, self.owner, self.group),
                 before=old.content if old else None,
                 permissions_before=(old.mode, old.owner, old.group) if old else None,
                 check=self.check,
                 then=self.then,
             )
             yield Step(self.id, tuple(changes), (write,))
+
+    @property
+    def _mode(self) -> str:
+        """As the host says it: 644 is 0644."""
+        return self.mode.rjust(4, "0")
 
     def _changes(self, old: FileState | None, facts: Facts) -> Iterable[Change]:
         if self.content is None:
@@ -73,9 +78,9 @@ class File(Resource):
             yield Change("file", None, "present")
         if old is None or old.content != wanted:
             yield Change("content", *self._shown(old, wanted))
-        for field, value in (("mode", self.mode), ("owner", self.owner), ("group", self.group)):
+        for field, value, number in (("mode", self._mode, ""), ("owner", self.owner, "uid"), ("group", self.group, "gid")):
             was = getattr(old, field) if old else None
-            if was != value:
+            if was != value and not (old and number and getattr(old, number) == value):
                 yield Change(field, was, value)
         if old is not None and old.pending:
             yield Change("then", "not finished", " ".join(self.then) or "finished")
