@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from novaops.errors import Refused
+from novaops.errors import HostFailed, Refused
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.succeeds import Succeeds
 from novaops.facts.value import NOTHING, ValueOf
@@ -72,11 +72,19 @@ class UndoStep(Resource):
         return Risk.LOCKOUT if self.step["risk"] == Risk.LOCKOUT.value else Risk.NONE
 
     def notes(self, facts: Facts) -> Iterator[str]:
-        for path in filter(None, map(directory_of, self._actions())):
-            if facts.known(self._in_use(path)):
-                yield f"{path} stays: something is in it that the run did not put there"
+        del facts
         if self.step["cannot_undo"] and any(not a.get("undo") and a["kind"] == "command" for a in self._actions()):
             yield f"cannot be undone: {self.step['cannot_undo']}"
+
+    def verify_works(self, facts: Facts) -> None:
+        """Asked when all else is undone."""
+        for path in filter(None, map(directory_of, self._actions())):
+            if facts.known(self._in_use(path)):
+                raise HostFailed(
+                    f"{path} stays: Directory not empty",
+                    why="Something is in it that the run did not put there. All else of the run is undone.",
+                    fix=f"move that away, and then rmdir {quote(path)}; or leave it as it is",
+                )
 
     def _actions(self) -> list[Mapping[str, Any]]:
         """The last one first."""

@@ -1,4 +1,4 @@
-"""A directory is taken back when it is empty by then. One in which somebody put something stays, and all else is undone."""
+"""A directory is taken back when it is empty by then. One in which somebody put something stays, which is said, and all else is undone."""
 
 from __future__ import annotations
 
@@ -42,6 +42,11 @@ def undo(run: str, host_state: Path) -> tuple[list[str], Plan]:
     return [ended, *(step.resource for step in plan.steps)], planned(*steps)
 
 
+def said(plan: Plan) -> list[str]:
+    """What is told of what stays, exit code 1."""
+    return [failure.what for _, failure in plan.unproven]
+
+
 @pytest.fixture
 def made(host_state: Path, tmp_path: Path) -> Path:
     """A folder, and a file in it, that a run has made after another file."""
@@ -66,7 +71,8 @@ def test_one_in_which_somebody_put_something_stays(made: Path, host_state: Path,
     (made / "theirs").write_text("theirs\n")
     ended, left = undo("r2", host_state)
     assert ended[0] == "end ok"
-    assert not left
+    assert not left.steps
+    assert said(left) == [f"{made} stays: Directory not empty"]
     assert [file.name for file in made.iterdir()] == ["theirs"]
     assert not (tmp_path / "first").exists()
     assert undo("r3", host_state)[0] == ["nothing"]
@@ -88,8 +94,8 @@ def test_what_a_command_has_put_there_is_undone_first(host_state: Path, tmp_path
     (folder / "theirs").touch()
     ended, left = undo("r2", host_state)
     assert ended == ["end ok", "key", f"directory:{folder}"]
-    assert not left
-    assert [(note.resource, note.text.partition(":")[0]) for note in left.notes] == [(f"directory:{folder}", f"{folder} stays")]
+    assert not left.steps
+    assert said(left) == [f"{folder} stays: Directory not empty"]
     (folder / "theirs").unlink()
     assert undo("r3", host_state)[0] == ["end ok", f"directory:{folder}"]
     assert not folder.exists()
