@@ -36,6 +36,6 @@ def test_another_one_is_not(owner: str, group: str, field: str) -> None:
 
 
 def test_the_host_tells_both() -> None:
-    section = Section("-\npresent\n640\tpostgres:999\tUNKNOWN:7\t2\tregular file\nx\n", "", 0)
+    section = Section("-\npresent\n640\tpostgres\t999\tUNKNOWN\t7\t2\tregular file\nx\n", "", 0)
     found = FileState("regular file", "0640", "postgres", "7", b"x\n", uid="999", gid="7")
     assert FileAt.parse([FileAt(PATH)], section) == {FileAt(PATH): found}
