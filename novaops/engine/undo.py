@@ -31,7 +31,7 @@ def undo(target: Target, run: str, options: RunOptions, progress: Progress) -> H
         steps = undo_steps(chosen, runs)
         refuse_what_stays(chosen, steps, runs, target.name)
         report, _ = converge_in(session, steps, replace(options, undoes=chosen.id), progress)
-        return report
+        return replace(report, notes=(*report.notes, nothing_left(chosen, runs, target.name))) if report.status == "unchanged" else report
 
     return with_session(target, progress, work)
 
@@ -100,12 +100,21 @@ def refuse_what_stays(run: PastRun, steps: Sequence[UndoStep], runs: Sequence[Pa
     """Raises Refused for a run of which nothing can be undone: it would be the newest one for ever, and nothing done is no success."""
     if any(step.is_undoable for step in steps):
         return
-    older = choose(runs[: runs.index(run)], "", host)
     raise Refused(
         f"run {run.id} cannot be undone",
         why="\n".join(f"{step.id}: {step.step['cannot_undo'] or 'nothing undoes it'}" for step in steps),
-        fix=f"undo the run before it: novaops undo {host} {older.id}" if older else "",
+        fix=_run_before(run, runs, host),
     )
+
+
+def nothing_left(run: PastRun, runs: Sequence[PastRun], host: str) -> Note:
+    """What is said where all of the run was undone otherwise. The run before it is not taken in its place: nobody named it."""
+    return Note("history", "; ".join(filter(None, (f"nothing of run {run.id} is left to undo", _run_before(run, runs, host)))))
+
+
+def _run_before(run: PastRun, runs: Sequence[PastRun], host: str) -> str:
+    older = choose(runs[: runs.index(run)], "", host)
+    return f"undo the run before it: novaops undo {host} {older.id}" if older else ""
 
 
 def _before(run: PastRun, step: int) -> dict[str, frozenset[str]]:

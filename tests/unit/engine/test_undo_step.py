@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from novaops.engine.undo import choose, refuse_what_stays, undo_steps
+from novaops.engine.undo import choose, nothing_left, refuse_what_stays, undo_steps
 from novaops.engine.undo_step import UndoStep
 from novaops.errors import Refused
 from novaops.facts.succeeds import Succeeds
@@ -67,6 +67,10 @@ def test_a_run_of_which_nothing_can_be_undone_is_refused_and_the_one_before_it_i
     runs = journal()
     for run in runs[:2]:
         refuse_what_stays(run, undo_steps(run, runs), runs, "box")
+    assert [nothing_left(run, runs, "box").text for run in runs[:2]] == [
+        "nothing of run r1 is left to undo",
+        "nothing of run r2 is left to undo; undo the run before it: novaops undo box r1",
+    ]
     with pytest.raises(Refused) as refused:
         refuse_what_stays(runs[2], undo_steps(runs[2], runs), runs, "box")
     assert (refused.value.why, refused.value.fix) == ("thing:x: the file system stays", "undo the run before it: novaops undo box r2")
