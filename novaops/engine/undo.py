@@ -98,7 +98,7 @@ def undo_steps(run: PastRun, runs: Sequence[PastRun]) -> list[UndoStep]:
 
 def refuse_what_stays(run: PastRun, steps: Sequence[UndoStep], runs: Sequence[PastRun], host: str) -> None:
     """Raises Refused for a run of which nothing can be undone: it would be the newest one for ever, and nothing done is no success."""
-    if any(step.is_undoable for step in steps):
+    if not steps or any(step.is_undoable for step in steps):
         return
     raise Refused(
         f"run {run.id} cannot be undone",

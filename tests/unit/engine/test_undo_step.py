@@ -76,6 +76,12 @@ def test_a_run_of_which_nothing_can_be_undone_is_refused_and_the_one_before_it_i
     assert (refused.value.why, refused.value.fix) == ("thing:x: the file system stays", "undo the run before it: novaops undo box r2")
 
 
+def test_a_run_that_was_taken_back_is_nothing_to_refuse(host_state: Path) -> None:
+    carry_out("r1", host_state, Step("thing:x", (Change("x", None, "y"),), (Command(("false",)),)))
+    (run,) = runs = journal()
+    refuse_what_stays(run, undo_steps(run, runs), runs, "box")
+
+
 def test_a_value_that_did_harm_comes_back_when_the_step_fails_and_not_by_undo(host_state: Path, tmp_path: Path) -> None:
     file = tmp_path / "value"
     file.write_text("known to all")
