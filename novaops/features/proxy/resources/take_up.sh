@@ -13,7 +13,7 @@ for file in /etc/nginx/conf.d/00-novaops.conf /etc/nginx/conf.d/novaops*.conf; d
 done
 # Two servers have a name: nginx only warns, and one of them never gets a request.
 printf '%s\n' "$test_says" | sed -n 's/.*\[warn\].*conflicting server name "\(.*\)" on \(.*\), ignored.*/"\1" \2/p' | while read -r name at; do
-  ! grep -h '^ *server_name ' /etc/nginx/conf.d/novaops*.conf | grep -q -i -F " $name" || echo "nginx: conflicting server name $name on $at: another server has it, and nginx would ignore one of the two"
+  ! grep -h -o -E '(^|[ ;{])server_name .*' /etc/nginx/conf.d/novaops*.conf | grep -q -i -F " $name" || echo "nginx: conflicting server name $name on $at: another server has it, and nginx would ignore one of the two"
 done | grep . && exit 1
 children() { cat "/proc/$1/task/$1/children" 2>/dev/null || pgrep -P "$1"; }
 serves() { ! tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -q 'worker process is shutting down' && [ -e "/proc/$1/cmdline" ]; }
