@@ -12,6 +12,8 @@ from novaops.formats import ss
 from novaops.model.question import Missing, Section, Singleton
 from novaops.shell import lines_of, sh_file
 
+OF_SOCKETS = sh_file(__package__, "sockets.sh")
+
 _FEWEST = 2
 """Lines of an answer: what ss said, and the end."""
 
@@ -53,7 +55,7 @@ class Listening(Singleton[tuple[Listener, ...]]):
 
     @classmethod
     def script_one(cls) -> str:
-        return sh_file(__package__, "listening.sh")
+        return OF_SOCKETS + sh_file(__package__, "listening.sh")
 
     @classmethod
     def parse_one(cls, section: Section) -> tuple[Listener, ...] | Missing:

@@ -1,8 +1,8 @@
-# Asked by facts/listening.py: what listens on TCP, as ss prints it, in base64; then unit and user of each process, "PID UNIT USER".
+# Asked by facts/listening.py, after sockets.sh: what listens on TCP, as ss prints it, in base64; then unit and user of each process, "PID UNIT USER".
 # A process may have any name: what looks like a number of a process in one only asks for a unit more.
 # The unit is the outermost one: whoever has a unit has units of any name below it.
 # shellcheck shell=sh
-lines=$(ss -l -t -n -p -H) || exit
+lines=$(sockets -t) || exit
 printf '%s\n' "$lines" | base64 -w 0; echo
 printf '%s\n' "$lines" | grep -o 'pid=[0-9]*' | sort -u | while IFS='=' read -r _ pid; do
   unit=$(sed 's,^[^/]*/,,' "/proc/$pid/cgroup" 2>/dev/null | tr / '\n' | grep -m 1 -E '\.(service|socket|scope)$')

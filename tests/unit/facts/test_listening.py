@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from novaops.facts.dns import AddressesOf, OwnAddresses
-from novaops.facts.listening import Listener, Listening
+from novaops.facts.listening import OF_SOCKETS, Listener, Listening
 from novaops.formats import ss
 from novaops.model.question import Question
 from tests.unit.facts.test_facts import framed, outcome, read
@@ -99,6 +99,33 @@ def test_the_unit_of_a_listener_is_the_outermost_one(shell: str, group: str, uni
         [shell, "-c", f"ss() {{ echo 'x users:((\"x\",pid=694,fd=3))'; }}\n{script}"], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[1:] == [f"694 {unit} root", "end"]
+
+
+OWNED = 'LISTEN 0 1 127.0.0.1:8443 0.0.0.0:* users:(("ssh",pid=1,fd=3))'
+KERNELS = "LISTEN 0 1 0.0.0.0:2049 0.0.0.0:*"
+
+
+@pytest.mark.parametrize(
+    ("looks", "said", "times"),
+    [
+        ([OWNED], OWNED, 1),
+        ([f"{OWNED[:40]}", OWNED], OWNED, 2),
+        ([f"{KERNELS}\n{OWNED[:40]}", f"{KERNELS}\n{OWNED}"], f"{KERNELS}\n{OWNED}", 2),
+        ([KERNELS, KERNELS], KERNELS, 2),
+        ([""], "", 1),
+    ],
+)
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_a_socket_that_was_opened_while_ss_looked_has_a_process_too(
+    shell: str, looks: list[str], said: str, times: int, tmp_path: Path
+) -> None:
+    """It looks at the processes, then at the sockets: a tunnel that had just come up was "taken by another program"."""
+    for number, printed in enumerate(looks, 1):
+        (tmp_path / str(number)).write_text(f"{printed}\n" if printed else "")
+    fake = f'ss() {{ echo "$*" >>{tmp_path}/asked; cat {tmp_path}/$(wc -l <{tmp_path}/asked | tr -d " "); }}\n'
+    done = subprocess.run([shell, "-c", f"{fake}{OF_SOCKETS}sockets -t"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip("\n") == said
+    assert (tmp_path / "asked").read_text() == "-l -n -p -H -t\n" * times
 
 
 def test_own_addresses() -> None:

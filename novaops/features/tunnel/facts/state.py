@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from novaops.facts.listening import OF_SOCKETS
 from novaops.features.tunnel.diagnosis import PROHIBITED, lines_of_connection
 from novaops.features.tunnel.paths import FOLDER
 from novaops.features.tunnel.settings import SOCKS
@@ -25,7 +26,7 @@ PROBES = "\n" + sh_file(__package__, "probes.sh")
 
 
 def _script(body: str) -> str:
-    return f"{PROBES}configs={FOLDER} fresh={FRESH}\n{sh_file(__package__, 'state.sh')}{body}"
+    return f"{PROBES}{OF_SOCKETS}configs={FOLDER} fresh={FRESH}\n{sh_file(__package__, 'state.sh')}{body}"
 
 
 @dataclass(frozen=True)

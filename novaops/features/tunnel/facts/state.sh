@@ -1,11 +1,11 @@
-# The state of tunnels on their client: functions for facts/state.py, to be put after those of probes.sh.
+# The state of tunnels on their client: functions for facts/state.py, to be put after those of probes.sh and facts/sockets.sh.
 # Set before: configs, the folder of the tunnels' files; fresh, the seconds that a tunnel which has just begun is given to come up.
 # A tunnel is printed as rows of columns apart by tabs; the first column names the row.
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # ssh and age are set by youngest, of probes.sh
 : "${configs:?}" "${fresh:?}"
 listeners=$(ss -l -t -n -H) # without the names of processes, which may look like lines of it
-processes=$(ss -l -t -n -p -H | base64 -w 0)
+processes=$(sockets -t | base64 -w 0)
 folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
 all_answer() { # NAME: whether every forward answers; the answers are files of the folder
   rm -f "$folder/$1"/*; mkdir -p "$folder/$1"

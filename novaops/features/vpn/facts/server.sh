@@ -1,5 +1,5 @@
 # What is asked about VPN servers. Each function prints "KEY BASE64" for what there is, then "now SECONDS" and "end".
-# SERVERS, SOCKETS and TALK are set before it.
+# SERVERS, SOCKETS and TALK are set before it, and it comes after facts/sockets.sh.
 # shellcheck shell=sh
 # shellcheck disable=SC2154 # SERVERS, SOCKETS, TALK: see above
 
@@ -20,7 +20,7 @@ opened_by_ufw() { # the rules that novaops gave it; its file is looked at first,
   ! grep -qs comment=6e6f76616f7073 /etc/ufw/user.rules || ufw show added
 }
 listeners() { # PORT PROTOCOL
-  case $2 in udp*) ss -l -u -n -p -H "sport = :$1" ;; *) ss -l -t -n -p -H "sport = :$1" ;; esac
+  case $2 in udp*) sockets -u "sport = :$1" ;; *) sockets -t "sport = :$1" ;; esac
 }
 talk() { command -v perl >/dev/null && perl -e "$TALK" "$@"; }
 

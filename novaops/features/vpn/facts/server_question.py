@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Self
 
+from novaops.facts.listening import OF_SOCKETS
 from novaops.features.vpn.paths import SERVERS, SOCKETS
 from novaops.formats.x509 import Certificate, Chain
 from novaops.model.question import Answer, Missing, Question, Section
@@ -47,7 +48,7 @@ class ServerQuestion(Question[Answer]):
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
         settings = f"TALK={quote(TALK)} SERVERS={SERVERS} SOCKETS={SOCKETS}\n"
-        return settings + sh_file(__package__, "server.sh") + "".join(f"{join(question.call)}\n" for question in questions)
+        return settings + OF_SOCKETS + sh_file(__package__, "server.sh") + "".join(f"{join(question.call)}\n" for question in questions)
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Answer | Missing]:
