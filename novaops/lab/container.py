@@ -156,13 +156,13 @@ def _remove_cgroup(path: Path) -> None:
 def _init_of(supervisor: int) -> int | None:
     """The container's first process: the shell's child is nspawn, and its child in a pid namespace is init."""
     children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for process in Path("/proc").glob("[0-9]*"):  # the names alone: glob itself would fail on a file of one that ends
         try:
-            fields = stat.read_text().rpartition(")")[2].split()
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue  # it ended while we looked
         if fields[0] not in "ZX":
-            children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+            children.setdefault(int(fields[1]), []).append(int(process.name))
     ours = Path("/proc/self/ns/pid").readlink()
     for nspawn in children.get(supervisor, []):
         for child in children.get(nspawn, []):

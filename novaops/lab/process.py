@@ -60,12 +60,12 @@ def start(command: Sequence[str], directory: Path, output: Path, environment: Ma
 
 def stop_all_in(directory: Path) -> None:
     """Stop the qemu and nspawn whose working directory is this one: their record may be lost. A shell there stays."""
-    for link in Path("/proc").glob("[0-9]*/cwd"):
-        pid = int(link.parent.name)
+    for folder in Path("/proc").glob("[0-9]*"):
+        pid = int(folder.name)
         try:
-            words = (link.parent / "cmdline").read_bytes()
+            words = (folder / "cmdline").read_bytes()
             ours = b"qemu-system" in words or b"systemd-nspawn" in words
-            if ours and link.readlink() == directory and (started := _start_time(pid)) is not None:
+            if ours and (folder / "cwd").readlink() == directory and (started := _start_time(pid)) is not None:
                 Process(pid, started, boot_id()).stop()
         except OSError:
             continue  # it ended while we looked, or is another user's

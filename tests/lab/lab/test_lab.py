@@ -37,7 +37,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 def left_behind(lab: Lab) -> list[str]:
     """Processes in the lab's directory, and its mounts."""
-    found = [str(link) for link in Path("/proc").glob("[0-9]*/cwd") if str(lab.directory) in _target(link)]
+    found = [str(one) for one in Path("/proc").glob("[0-9]*") if str(lab.directory) in _target(one / "cwd")]
     found += [line for line in Path("/proc/mounts").read_text().splitlines() if str(lab.directory) in line]
     return found
 
