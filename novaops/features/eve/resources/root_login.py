@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from novaops.errors import HostFailed, Refused
-from novaops.facts.file import FileAt, FileState
+from novaops.facts.file import FileAt, text_at
 from novaops.facts.sshd import Sshd, SshdEffective, SshdState
 from novaops.features.eve.paths import SSHD
 from novaops.formats.sshd_drop_in import MAIN
@@ -30,7 +30,7 @@ lines=$lines awk '
   {{ print }}' "$main" >"$back" || exit
 cmp -s "$back" "$main" || {{ cat "$back" >"$main" && systemctl try-reload-or-restart ssh; }}
 """
-"""Sh: what an upgrade of the packages made of sshd's main file goes. $lines is what `main_lines` had before the packages."""
+"""Sh that takes back what an upgrade of the packages wrote into sshd's main file. $lines: what `main_lines` said before the packages came."""
 
 
 def main_lines(sshd: Sshd) -> str:
@@ -76,9 +76,7 @@ class RootLogin(Resource):
     def _value(self, facts: Facts) -> str:
         if self.wanted != "as-is":
             return self.wanted
-        found = facts[FileAt(SSHD)]
-        text = (found.content or b"").decode("utf-8", "replace") if isinstance(found, FileState) else ""
-        said = [line.split(" ")[1] for line in lines_of(text) if line.startswith(f"{_KEYWORD} ")]
+        said = [line.split(" ")[1] for line in lines_of(text_at(SSHD, facts)) if line.startswith(f"{_KEYWORD} ")]
         return said[0] if said else _effective(facts)
 
 

@@ -19,6 +19,7 @@ from novaops.features.tunnel.settings import Tunnel
 from novaops.shell import whole
 from novaops.verify.claims import Claim
 from novaops.verify.sections import SAY, CommandResult, read
+from tests.support.testinfra_host import AnsweringHost
 
 TO = "api.openai.com:443"
 FRONT = alias_address("api.openai.com")
@@ -280,17 +281,11 @@ ODD: Mapping[str, Any] = {
 def test_the_scripts_are_sh(script: str, more: Mapping[str, Any]) -> None:
     given: list[str] = []
 
-    class Host:
-        class backend:  # noqa: N801 - testinfra's name
-            @staticmethod
-            def get_hostname() -> str:
-                return "box"
+    def answer(command: str) -> str:
+        given.append(command)
+        return "= end 0\n"
 
-        def run(self, command: str) -> Any:
-            given.append(command)
-            return type("Done", (), {"rc": 0, "stdout": "= end 0\n", "stderr": ""})
-
-    seeing._run(Host(), wanted(**more), script)
+    seeing._run(AnsweringHost(answer), wanted(**more), script)
     (command,) = given
     assert "@" not in command.replace('"$@"', "")
     subprocess.run(["dash", "-n"], input=whole(command), text=True, check=True)

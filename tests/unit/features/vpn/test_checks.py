@@ -23,6 +23,7 @@ from novaops.features.vpn.settings import Link, Server
 from novaops.shell import sh_file, whole
 from novaops.verify.claims import Claim
 from novaops.verify.sections import CommandResult
+from tests.support.testinfra_host import AnsweringHost
 
 NAME, DEVICE = "api.openai.com", "vpn-oracle"
 
@@ -260,17 +261,11 @@ def sh(name: str) -> str:
 def test_the_scripts_are_sh(script: str, words: list[str]) -> None:
     given: list[str] = []
 
-    class Host:
-        class backend:  # noqa: N801 - testinfra's name
-            @staticmethod
-            def get_hostname() -> str:
-                return "box"
+    def answer(command: str) -> str:
+        given.append(command)
+        return "= end 0\n"
 
-        def run(self, command: str) -> Any:
-            given.append(command)
-            return type("Done", (), {"rc": 0, "stdout": "= end 0\n", "stderr": ""})
-
-    told: Mapping[str, CommandResult] = seeing._run(Host(), link(), script, words)
+    told: Mapping[str, CommandResult] = seeing._run(AnsweringHost(answer), link(), script, words)
     assert told == {"end": CommandResult()}
     subprocess.run(["dash", "-n"], input=whole(given[0]), text=True, check=True)
 
@@ -284,22 +279,16 @@ def test_what_begins_with_the_name_of_an_absent_link_is_not_its_own(tmp_path: Pa
     script = sh("observe_absent.sh").replace("/etc/openvpn/client", str(folder))
     fakes = 'systemctl() { printf "%s x active\n" "$@"; }\nip() { echo 5: there; }\n'
 
-    class Host:
-        class backend:  # noqa: N801 - testinfra's name
-            @staticmethod
-            def get_hostname() -> str:
-                return "box"
+    def answer(command: str) -> str:
+        return subprocess.run(["dash", "-s"], input=whole(fakes + command), capture_output=True, text=True, check=True).stdout
 
-        def run(self, command: str) -> Any:
-            done = subprocess.run(["dash", "-s"], input=whole(fakes + command), capture_output=True, text=True, check=True)
-            return type("Done", (), {"rc": 0, "stdout": done.stdout, "stderr": ""})
-
-    told = seeing._run(Host(), Link(name="canada", state="absent"), script, [])
+    host = AnsweringHost(answer)
+    told = seeing._run(host, Link(name="canada", state="absent"), script, [])
     assert told["left:files"].lines == (f"{folder}/canada.conf",)
     assert not [line for line in told["left:units"].lines if "*" in line]
     assert "novaops-vpn-canada-hold.service" in told["left:units"].lines
     gone = Link(name="canada-west1", state="absent")
     for devices, kinds in ((set[str](), {"device", "routes", "files", "units"}), ({gone.device}, {"files", "units"})):
-        seen = seeing._observe(Host(), gone, "", devices)
+        seen = seeing._observe(host, gone, "", devices)
         assert isinstance(seen, ObservedAbsent)
         assert set(seen.left) == kinds
