@@ -60,7 +60,7 @@ def let_go(host: LabHost) -> None:
 
 def sha256(host: LabHost, *paths: str) -> list[str]:
     """Of each file; "" where there is none."""
-    lines = (host.run(f"sha256sum <'{path}' 2>/dev/null || echo") for path in paths)
+    lines = (host.run(f"sha256sum 2>/dev/null <'{path}' || echo") for path in paths)
     return [line.split(" ")[0].strip() for line in lines]
 
 

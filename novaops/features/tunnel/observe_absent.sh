@@ -11,7 +11,7 @@ units() { # the two that each has, and those of its local aliases, which say who
   grep -l -x -F -e "# managed by novaops: tunnel $name" "/etc/systemd/system/novaops-tunnel-$name-"*.socket 2>/dev/null
 }
 processes() {
-  for one in /proc/[0-9]*; do tr '\000' ' ' <"$one/cmdline" 2>/dev/null | grep -qF -- " $conf " && echo "${one#/proc/}"; done
+  for one in /proc/[0-9]*; do tr '\000' ' ' 2>/dev/null <"$one/cmdline" | grep -qF -- " $conf " && echo "${one#/proc/}"; done
 }
 named() { awk -v mark="$hosts_comment" 'substr($0, length($0) - length(mark) + 1) == mark' /etc/hosts; }
 saw left:files files

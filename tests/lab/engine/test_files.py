@@ -19,7 +19,7 @@ RELOAD = f"echo reloaded >>/run/reloads; grep -q old {TARGET}"
 
 
 def reloads(host: LabHost) -> int:
-    return int(host.run("wc -l </run/reloads 2>/dev/null || echo 0"))
+    return int(host.run("wc -l 2>/dev/null </run/reloads || echo 0"))
 
 
 HOSTILE = "$host $(id) `id` ${x} 'single' \"double\" %s %% \\n \\\\ é 汉 !! #; && | <<E\nE\n"

@@ -8,6 +8,7 @@ import pytest
 
 from novaops.lab.host import LabHost
 from novaops.lab.lab import Lab
+from novaops.lab.process import wait_until
 from tests.lab.conftest import Novaops
 
 
@@ -32,10 +33,16 @@ def test_a_vm_that_cannot_says_why(vm: LabHost, novaops: Novaops) -> None:
 
 
 def test_a_vm_that_can_and_what_spoils_it(nested: LabHost, novaops: Novaops) -> None:
-    found = findings(novaops, nested)
+    found: dict[str, dict[str, str]] = {}
+
+    def proven() -> bool:
+        """A guest of a VM that is itself emulated is as fast as the machine beneath has time for it."""
+        found.update(findings(novaops, nested))
+        return found["nested virtualization"]["verdict"] == "ok"
+
+    assert wait_until(proven, 60), found
     verdict = found["nested virtualization"]
     assert found["cloud"]["text"].startswith("google, ")
-    assert verdict["verdict"] == "ok"
     assert verdict["text"].startswith("yes: svm, kvm_amd, /dev/kvm answers with API version 12, and ran a test guest in ")
 
     # with nothing to run a guest with, nothing is claimed

@@ -56,7 +56,7 @@ def taken_back(host: LabHost) -> HostReport:
 
 def pair(host: LabHost) -> list[str]:
     """The sha256 of both files; "" where there is none."""
-    return [host.run(f"sha256sum <{path} 2>/dev/null | cut -c 1-64 || true").strip() for path in (CERTIFICATE, KEY)]
+    return [host.run(f"sha256sum 2>/dev/null <{path} | cut -c 1-64 || true").strip() for path in (CERTIFICATE, KEY)]
 
 
 def reloads(host: LabHost) -> int:

@@ -13,7 +13,7 @@ began=
 if systemctl is-active -q nginx.service 2>/dev/null; then
   main=$(systemctl show -p MainPID --value nginx.service)
   for worker in $(cat "/proc/$main/task/$main/children" 2>/dev/null || pgrep -P "$main"); do
-    case $(tr '\0' ' ' <"/proc/$worker/cmdline" 2>/dev/null) in
+    case $(tr '\0' ' ' 2>/dev/null <"/proc/$worker/cmdline") in
       *'shutting down'*) ;;
       *'worker process'*) began="$began $(sed 's/.*) //' "/proc/$worker/stat" 2>/dev/null | cut -d ' ' -f 20)" ;;
     esac

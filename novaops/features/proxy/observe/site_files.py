@@ -185,7 +185,7 @@ def _more_of(api: ObservedApi, kind: str, said: str) -> ObservedApi:
 # -- after --------------------------------------------------------------------------------------------------------------------
 
 _LOG = """\
-size=$(wc -c <{log} 2>/dev/null || echo 0)
+size=$(wc -c 2>/dev/null <{log} || echo 0)
 [ "$size" -ge {size} ] && from={size} || from=0
 echo {title}
 tail -c +"$((from + 1))" {log} 2>/dev/null | grep -F -e {marks} | head -n 2000

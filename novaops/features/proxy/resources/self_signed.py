@@ -133,7 +133,7 @@ class SelfSigned(Resource):
         marker = pending_marker(self.certificate)
         kept = f"{_KEPT}/{marker.rpartition('/')[2]}/{before}"
         place = (self.certificate, self.key, before, marker, kept)
-        same = f'[ "$(sha256sum <{quote(self.certificate)} 2>/dev/null | cut -d " " -f 1)" = {before} ]'
+        same = f'[ "$(sha256sum 2>/dev/null <{quote(self.certificate)} | cut -d " " -f 1)" = {before} ]'
         as_before = f"[ ! -e {quote(kept + '/between')} ] && {f'[ ! -e {quote(self.certificate)} ]' if before == _NONE else same}"
         undo = Command(("sh", "-c", _SCRIPT, "take-back", *place, *self.then), holds=as_before)
         return Command(("sh", "-c", _SCRIPT, "make-certificate", *place, str(LIFETIME), configuration, *self.then), undo=undo)

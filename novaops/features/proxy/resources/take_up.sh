@@ -16,11 +16,11 @@ printf '%s\n' "$test_says" | sed -n 's/.*\[warn\].*conflicting server name "\(.*
   ! grep -h -o -E '(^|[ ;{])server_name .*' /etc/nginx/conf.d/novaops*.conf | grep -q -i -F " $name" || echo "nginx: conflicting server name $name on $at: another server has it, and nginx would ignore one of the two"
 done | grep . && exit 1
 children() { cat "/proc/$1/task/$1/children" 2>/dev/null || pgrep -P "$1"; }
-serves() { ! tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -q 'worker process is shutting down' && [ -e "/proc/$1/cmdline" ]; }
+serves() { ! tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -q 'worker process is shutting down' && [ -e "/proc/$1/cmdline" ]; }
 systemctl is-active -q nginx.service || exit 0
 main=$(systemctl show -p MainPID --value nginx.service)
 before=" $(children "$main" | tr '\n' ' ') "
-marked=$(wc -c </var/log/nginx/error.log 2>/dev/null || echo 0)
+marked=$(wc -c 2>/dev/null </var/log/nginx/error.log || echo 0)
 cursor=$(journalctl -q -n 1 -o cat --show-cursor 2>/dev/null | sed -n 's/^-- cursor: //p')
 logged() { # LEVELS: since the reload, in the log file, or where nginx was built to write to its standard error, in the journal. Further on in a
   # line stands what a visitor sent.
