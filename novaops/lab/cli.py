@@ -27,8 +27,8 @@ def up(  # noqa: PLR0913 - each is an option
     cloud: Annotated[str | None, typer.Option(help="Look like a host of google, alibaba or oracle (VM).")] = None,
     memory: Annotated[int, typer.Option(min=256, metavar="MIB", help="Its memory (VM).")] = 512,
     count: Annotated[
-        int, typer.Option(min=1, max=1000, metavar="N", help="A fleet: N hosts in lab.yaml, all of them ports of one container.")
-    ] = 0,
+        int | None, typer.Option(min=1, max=1000, metavar="N", help="A fleet: N hosts in lab.yaml, all of them ports of one container.")
+    ] = None,
 ) -> int:
     """Make a host, or start the one of that name; it is in lab.yaml and trusted when this ends."""
     from novaops.cli import output
@@ -47,7 +47,7 @@ def up(  # noqa: PLR0913 - each is an option
             nested=nested,
             cloud=cloud,
             memory_mb=memory,
-            count=count,
+            count=count or 0,
             on_progress=lambda doing: tell(name, doing),
         )
     if options.json:

@@ -7,6 +7,7 @@ disks      NAME: {size, serial, KIND: UUID, label, at, options, parts, …}; a b
 fstab      its text; the line for / is there by default
 mounts     "SOURCE TARGET KIND OPTIONS ROOT", beyond those of the disks
 places     PATH: absent | empty | filled | other, or {state, real, owner, nearest}
+units      PATH: {mount: own | vendor | masked, automount: …, started: true}, systemd's own
 rooms      PATH: {filesystem, unit, DEVICE: size, …}, how large the file systems are; layers and volumes: see tests/support/storage.py
 then one of
 steps      "RESOURCE  FIELD: BEFORE → AFTER", a line for each change; [] when all is right already
@@ -41,6 +42,7 @@ from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.facts.device import Device, DeviceAt
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable, Signature
 from novaops.features.disk.facts.filesystem_size import Extent, FilesystemExtent, FilesystemSize
+from novaops.features.disk.facts.mount_units import MountUnit, MountUnits, MountUnitsOf
 from novaops.features.disk.facts.mounts import MountedAt, Mounts, MountTable
 from novaops.features.disk.facts.storage_layers import StorageLayers
 from novaops.features.disk.resources.growth import growths
@@ -55,7 +57,22 @@ from tests.support.storage import layers
 
 CASES = Path(__file__).parent.parent / "cases"
 KEYS = {
-    *("want", "disks", "fstab", "mounts", "places", "devices", "files", "packages", "commands", "rooms", "layers", "volumes", "unanswered"),
+    *(
+        "want",
+        "disks",
+        "fstab",
+        "mounts",
+        "places",
+        "units",
+        "devices",
+        "files",
+        "packages",
+        "commands",
+        "rooms",
+        "layers",
+        "volumes",
+        "unanswered",
+    ),
     *("steps", "refused", "unknown", "wrong", "actions", "undo", "fstab after", "notes", "risk", "cannot undo", "known bug"),
 }
 FRESH = str(uuid.UUID(int=0))
@@ -306,6 +323,19 @@ def _directory(question: DirectoryAt, case: Mapping[str, Any]) -> Directory:
     return Directory(real, state, nearest, "0755", user, group, *({"root": "0"}.get(name, "1000") for name in (user, group)))
 
 
+def _units(question: MountUnitsOf, case: Mapping[str, Any]) -> MountUnits:
+    about = case.get("units", {}).get(question.path, {})
+    name = question.path.strip("/").replace("/", "-")
+
+    def unit(kind: str) -> MountUnit:
+        if kind not in about:
+            return MountUnit("none")
+        folder = "/usr/lib" if about[kind] == "vendor" else "/etc"
+        return MountUnit(about[kind], about.get("started", False), f"{folder}/systemd/system/{name}.{kind}")
+
+    return MountUnits(unit("mount"), unit("automount"))
+
+
 def _named(question: DeviceAt, case: Mapping[str, Any]) -> Device | Missing:
     if kind := case.get("devices", {}).get(question.path):
         return Device(question.path, kind)
@@ -333,6 +363,7 @@ _ANSWERS: dict[type[Any], Callable[[Any, Mapping[str, Any]], Any]] = {
     Mounts: _mounts,
     FileAt: _file,
     DirectoryAt: _directory,
+    MountUnitsOf: _units,
     DeviceAt: _named,
     FilesystemSize: _room,
     StorageLayers: lambda _, case: layers(case, _bytes),

@@ -67,6 +67,16 @@ def test_findmnt_verify(seen: ObservedMount) -> None:
     assert not seen.errors, f"findmnt --verify should find no error at {seen.place}, but it says: {'; '.join(seen.errors)}"
 
 
+@applies(_there)
+def test_fstab_counts(seen: ObservedMount) -> None:
+    """Is mounted by its line in fstab when the host starts"""
+    line = _line(seen)
+    for unit in seen.units if "x-systemd.automount" in line.options.split(",") else seen.units[:1]:
+        expected = f"systemd should mount {seen.place} by its line in /etc/fstab when the host starts, but {unit.file}"
+        assert unit.load != "masked" or not unit.lasts, f"{expected} masks its unit"
+        assert not unit.file.startswith("/etc/"), f"{expected} outweighs it"
+
+
 @applies(_mounted_disk)
 def test_mounted(seen: ObservedMount) -> None:
     """Is the disk that fstab names"""
@@ -159,6 +169,14 @@ def test_gone(seen: ObservedMount) -> None:
 def test_gone_from_fstab(seen: ObservedMount) -> None:
     """Has no line in fstab"""
     assert not seen.fstab, f"/etc/fstab should have no line for {seen.place}, but it names {seen.fstab[-1].source}"
+
+
+@applies(lambda wanted: wanted.state == "absent")
+def test_does_not_come_back(seen: ObservedMount) -> None:
+    """Is not mounted by another unit of systemd when the host starts"""
+    for unit in seen.units:
+        comes = unit.load == "loaded" and unit.lasts and unit.asked_for
+        assert not comes, f"systemd should mount nothing at {seen.place} when the host starts, but it does, by {unit.file}"
 
 
 @applies(wants_writable_disk)

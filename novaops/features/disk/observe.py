@@ -6,7 +6,7 @@ import json
 import posixpath
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -52,6 +52,22 @@ class ObservedFstabLine:
 
 
 @dataclass(frozen=True)
+class ObservedUnit:
+    """A mount or automount unit, as systemctl shows it."""
+
+    load: str = "not-found"
+    file: str = ""
+    """"" for one that has no file: what the kernel has mounted."""
+    asked_for: bool = False
+    """Whether another unit wants or requires it."""
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is there after a reboot too. What is made from fstab lies below /run."""
+        return bool(self.file) and not self.file.startswith("/run/")
+
+
+@dataclass(frozen=True)
 class Written:
     """A file that was written below the path, synced, looked at and removed."""
 
@@ -81,6 +97,8 @@ class ObservedMount:
     """The owner of the path, by names and by numbers."""
     inodes: tuple[str, ...] = ()
     """Where the path and the entry's source lead, as device and inode: the same for a bind mount."""
+    units: tuple[ObservedUnit, ...] = ()
+    """The mount unit and the automount unit of the path. () where systemd does not run."""
     written: Written = Written()
     mark: str = ""
     """A file that is to survive a reboot."""
@@ -103,7 +121,7 @@ class Rebooted:
 
 
 def observe(host: Host, entries: Sequence[ExpectedMount]) -> list[ObservedMount]:
-    """Three execs for all entries, and up to four for each. Raises HostFailed where the host cannot say."""
+    """Three execs for all entries, and up to five for each. Raises HostFailed where the host cannot say."""
     fstab = _in_fstab(output(host, "findmnt --fstab --list --json --output SOURCE,TARGET,FSTYPE,OPTIONS", expected=(0, 1)))
     wanted_paths = {wanted.path.rstrip("/") for wanted in entries if wanted.state == "mounted"}
     _use_automounts(host, [line for line in fstab if line.target in wanted_paths])
@@ -149,7 +167,7 @@ def _observe_entry(
     kernel: Sequence[ObservedFstabLine],
     errors: Mapping[str, tuple[str, ...]],
 ) -> ObservedMount:
-    place = output(host, "readlink -m -- %s", wanted.path).removesuffix("\n")
+    place, _, units = output(host, _PLACE, wanted.path, wanted.path).partition("\0")
     seen = ObservedMount(
         *(wanted, place, tuple(line for line in fstab if line.target == place), _topmost(kernel, place), errors.get(place, ())),
         mark=f"{place}/.novaops-verify-{secrets.token_hex(8)}",
@@ -168,8 +186,24 @@ def _observe_entry(
         named=frozenset({found.device for found in at_device} | serials),
         owners=at_path.owners if at_path else (),
         inodes=tuple(stat.inode for stat in (at_path, *at_device) if stat),
+        units=tuple(_units(units)),
     )
     return replace(seen, written=_write(host, seen)) if seen.writable else seen
+
+
+_PLACE = """\
+readlink -z -m -- %s || exit
+[ -d /run/systemd/system ] || exit 0
+unit=$(systemd-escape --path -- "$(readlink -m -- %s)") || exit
+systemctl show -p LoadState,FragmentPath,WantedBy,RequiredBy -- "$unit.mount" "$unit.automount"
+"""
+
+
+def _units(shown: str) -> Iterator[ObservedUnit]:
+    for block in shown.split("\n\n"):
+        unit = dict(line.partition("=")[::2] for line in lines_of(block))
+        if "LoadState" in unit:
+            yield ObservedUnit(unit["LoadState"], unit.get("FragmentPath", ""), bool(unit.get("WantedBy") or unit.get("RequiredBy")))
 
 
 def _paths(host: Host, device: str) -> list[str]:

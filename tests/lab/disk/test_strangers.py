@@ -123,3 +123,45 @@ def options(host: LabHost) -> set[str]:
 def kinds(host: LabHost) -> list[str]:
     """What is mounted at /mnt/data, the topmost last."""
     return host.run("awk '$5 == \"/mnt/data\"' /proc/self/mountinfo | sed 's/.* - //' | cut -d ' ' -f 1").split()
+
+
+OWN = "[Mount]\nWhat=/srv/x\nWhere=/mnt/data\nOptions=bind\n[Install]\nWantedBy=local-fs.target\n"
+
+
+def test_units_of_systemds_own(container: LabHost, novaops: Novaops, inventory: Callable[[str, str], Path]) -> None:
+    """mount(8) does not know them: what it mounts by fstab's line is not what is mounted when the host starts."""
+    there = inventory(container.name, "disk: [{path: /mnt/data, device: /srv/x, options: [bind]}]").read_text("utf-8")
+
+    def asked(verb: str, text: str = there) -> tuple[int, str]:
+        file = inventory(container.name, "")
+        file.write_text(text, "utf-8")
+        done = novaops(verb, container.name, "--json", inventory=file)
+        if verb == "verify":
+            return done.code, "".join(step["message"] for step in done.host["steps"] if step["status"] == "failed")
+        return done.code, f"{done.host['error']['what']} {done.host['error']['fix']}" if done.host["error"] else ""
+
+    container.run("mkdir /srv/x; systemctl mask -q mnt-data.mount")
+    code, said = asked("apply")
+    assert (code, "systemctl unmask mnt-data.mount" in said) == (4, True), said
+    container.run("systemctl unmask -q mnt-data.mount")
+    assert asked("apply")[0] == 0
+    assert asked("verify") == (0, "")
+
+    container.run("systemctl mask -q mnt-data.mount")
+    code, said = asked("verify")
+    assert (code, "mnt-data.mount masks its unit" in said) == (3, True), said
+    container.run("systemctl unmask -q mnt-data.mount; cat >/etc/systemd/system/mnt-data.mount; systemctl daemon-reload", stdin=OWN)
+    code, said = asked("verify")
+    assert (code, "mnt-data.mount outweighs it" in said) == (3, True), said
+    code, said = asked("apply")
+    assert (code, "systemd has a unit of its own for /mnt/data" in said) == (4, True), said
+
+    gone = there.replace("device: /srv/x, options: [bind]", "state: absent")
+    container.run("systemctl enable -q mnt-data.mount")
+    code, said = asked("apply", gone)
+    assert (code, "mounts /mnt/data again when the host starts" in said) == (4, True), said
+    code, said = asked("verify", gone)
+    assert (code, "but it does, by /etc/systemd/system/mnt-data.mount" in said) == (3, True), said
+    container.run("systemctl disable -q mnt-data.mount")
+    assert asked("apply", gone)[0] == 0
+    assert asked("verify", gone) == (0, "")

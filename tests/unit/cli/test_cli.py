@@ -48,6 +48,15 @@ def test_every_verb_has_help(words: tuple[str, ...], command: Any) -> None:
         assert "Usage" in result.stdout
 
 
+@pytest.mark.parametrize(("words", "command"), VERBS)
+def test_every_default_may_be_given(words: tuple[str, ...], command: Any) -> None:
+    """A default is held against the bounds of its option: one that lies outside makes the verb fail without the option."""
+    context = command.context_class(command, info_name=words[-1] if words else "novaops")
+    for parameter in command.params:
+        if not parameter.required:
+            parameter.handle_parse_result(context, {}, [])
+
+
 @pytest.mark.parametrize(("words", "command"), [case for case in VERBS if not hasattr(case.values[1], "commands")])
 def test_every_verb_takes_the_global_options(words: tuple[str, ...], command: Any) -> None:
     del words

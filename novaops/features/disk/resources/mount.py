@@ -9,6 +9,7 @@ from typing import Any, Literal
 from novaops.errors import Refused
 from novaops.facts.directory import Directory, DirectoryAt
 from novaops.facts.file import FileAt
+from novaops.features.disk.facts.mount_units import MountUnitsOf
 from novaops.features.disk.facts.mounts import MountedAt, Mounts, MountTable
 from novaops.features.disk.resources import fstab_file, mount_options, mounting, places, unmount
 from novaops.features.disk.resources.filesystem import Filesystem
@@ -45,6 +46,7 @@ class Mount(Resource):
         yield Mounts()
         yield FileAt(FSTAB)
         yield DirectoryAt(self.path)
+        yield MountUnitsOf(self.path)
         if isinstance(self.source, Filesystem):
             yield from self.source.questions()
         elif self.source.startswith("/"):
@@ -95,6 +97,8 @@ class Mount(Resource):
         old = there[-1] if there else None
         line, mounted, check = self._wanted(facts, place, mounts, old)
         self._refuse_other_line(facts, line, there, place)
+        units = facts[MountUnitsOf(self.path)]
+        places.refuse_unit(units, place.real, automounts=line.automounts)
         changes: list[Change] = []
         actions: list[Action] = []
         line_changed = len(there) != 1 or not there[0].same_as(line)

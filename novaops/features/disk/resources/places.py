@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from novaops.errors import Refused
 from novaops.facts.directory import Directory
+from novaops.features.disk.facts.mount_units import MountUnits
 from novaops.features.disk.facts.mounts import MountedAt, MountTable
+from novaops.model.question import Missing
+from novaops.shell import quote
 
 _VIRTUAL = {"proc", "sysfs", "devtmpfs", "devpts", "cgroup2", "cgroup", "securityfs", "debugfs", "tracefs", "bpf", "efivarfs"}
 _SYSTEM_FOLDERS = tuple(
@@ -73,3 +78,34 @@ def refuse_place(place: Directory, mounts: MountTable) -> None:
     under = holder(place.nearest, mounts)
     if under.filesystem in _VIRTUAL:
         raise Refused(f"{place.real} is inside {under.target}, which the kernel makes", fix="choose another --path")
+
+
+def refuse_unit(units: MountUnits | Literal[Missing.ABSENT], path: str, *, automounts: bool) -> None:
+    """Raises Refused where systemd would not go by the line in fstab when the host starts."""
+    if units is Missing.ABSENT:
+        return
+    for unit in units if automounts else (units.mount,):
+        if unit.state == "masked":
+            raise Refused(
+                f"systemd's unit for {path} is masked: {unit.file}",
+                why="It mounts nothing there when the host starts, whatever /etc/fstab says.",
+                fix=f"on the host: systemctl unmask {quote(unit.name)}",
+            )
+    if units.mount.state == "own":
+        raise Refused(
+            f"systemd has a unit of its own for {path}: {units.mount.file}",
+            why="When the host starts, it outweighs the line in /etc/fstab.",
+            fix="choose another --path, or leave this one to fstab, on the host: "
+            f"systemctl disable {quote(units.mount.name)}; rm {quote(units.mount.file)}; systemctl daemon-reload",
+        )
+
+
+def refuse_return(units: MountUnits | Literal[Missing.ABSENT], path: str) -> None:
+    """Raises Refused where systemd mounts it again without a line in fstab when the host starts."""
+    for unit in () if units is Missing.ABSENT else units:
+        if unit.started and unit.state != "masked":
+            raise Refused(
+                f"{unit.file} mounts {path} again when the host starts",
+                why="It is a unit of systemd's own, not made from /etc/fstab.",
+                fix=f"on the host: systemctl disable {quote(unit.name)}",
+            )

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from novaops.errors import Refused
 from novaops.facts.directory import DirectoryAt
+from novaops.features.disk.facts.mount_units import MountUnitsOf
 from novaops.features.disk.facts.mounts import Mounts
 from novaops.features.disk.resources import fstab_file, mounting
-from novaops.features.disk.resources.places import unmount_hint
+from novaops.features.disk.resources.places import refuse_return, unmount_hint
 from novaops.formats import fstab
 from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Step
@@ -39,6 +40,9 @@ def steps(resource: str, path: str, facts: Facts, *, with_line: bool) -> Iterato
             why="It is in memory only.",
             fix=f"umount {real} on the host, if nothing in it is needed",
         )
+    units = facts[MountUnitsOf(path)]
+    if with_line:
+        refuse_return(units, real)
     changes: list[Change] = []
     actions: list[Action] = []
     automounted = mounts.automounted(real)

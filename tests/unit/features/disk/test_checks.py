@@ -12,7 +12,7 @@ import pytest
 
 from novaops.features.disk import checks as disk
 from novaops.features.disk import observe as eyes
-from novaops.features.disk.observe import ObservedFstabLine, ObservedMount, Rebooted, Written
+from novaops.features.disk.observe import ObservedFstabLine, ObservedMount, ObservedUnit, Rebooted, Written
 from novaops.verify.claims import Claim
 
 # -- what the tools print -----------------------------------------------------------------------------------------------------
@@ -106,12 +106,31 @@ BOUND = replace(
     inodes=("1:2", "1:2"),
 )
 
+WAITS = replace(LINE, options="defaults,nofail,x-systemd.automount")
+NO_UNIT = ObservedUnit()
+OF_FSTAB = ObservedUnit("loaded", "/run/systemd/generator/mnt-data.mount", asked_for=True)
+MASKED = ObservedUnit("masked", "/etc/systemd/system/mnt-data.mount", asked_for=True)
+VENDORS = ObservedUnit("loaded", "/usr/lib/systemd/system/mnt-data.automount", asked_for=True)
+GONE = replace(RIGHT, wanted=Entry(state="absent"), fstab=(), mounted=None)
+UNITS = [
+    replace(RIGHT, units=(OF_FSTAB, NO_UNIT)),
+    replace(RIGHT, units=(replace(MASKED, file="/run/systemd/system/mnt-data.mount"), NO_UNIT)),
+    replace(RIGHT, units=(OF_FSTAB, MASKED)),
+    replace(RIGHT, units=(VENDORS, VENDORS)),
+    replace(GONE, units=(MASKED, replace(VENDORS, asked_for=False))),
+    replace(GONE, units=(OF_FSTAB, ObservedUnit("loaded", asked_for=True))),
+]
+"""What is no reason to worry: units that fstab made, that last until the host starts, that nothing asks for."""
+
 RED: list[tuple[Callable[..., None], ObservedMount, str]] = [
     (disk.test_fstab_names_a_uuid, replace(RIGHT, fstab=()), "/etc/fstab should have a line for /mnt/data, but it has none"),
     (disk.test_fstab_names_a_uuid, replace(RIGHT, fstab=(LINE, LINE)), "/etc/fstab should have one line for /mnt/data, but it has 2"),
     (disk.test_fstab_names_a_uuid, replace(RIGHT, fstab=(replace(LINE, source="/dev/vdb"),)), "by its UUID, but it names /dev/vdb"),
     (disk.test_nofail, replace(RIGHT, fstab=(replace(LINE, options="defaults"),)), "should have nofail, but it has defaults"),
     (disk.test_findmnt_verify, replace(RIGHT, errors=("no source",)), "should find no error at /mnt/data, but it says: no source"),
+    (disk.test_fstab_counts, replace(RIGHT, units=(MASKED, NO_UNIT)), "when the host starts, but /etc/systemd/system/mnt-data.mount masks"),
+    (disk.test_fstab_counts, replace(RIGHT, units=(replace(MASKED, load="loaded"), NO_UNIT)), "mnt-data.mount outweighs it"),
+    (disk.test_fstab_counts, replace(RIGHT, fstab=(WAITS,), units=(NO_UNIT, MASKED)), "masks its unit"),
     (disk.test_mounted, replace(RIGHT, mounted=None), "UUID=aa at /mnt/data, as /etc/fstab names it, but nothing is mounted there"),
     (disk.test_mounted, replace(RIGHT, mounted=OTHER), "as /etc/fstab names it, but it shows UUID=bb (/dev/vdc)"),
     (disk.test_one_device, replace(RIGHT, devices={}), "names for /mnt/data, but blkid finds none"),
@@ -135,6 +154,7 @@ RED: list[tuple[Callable[..., None], ObservedMount, str]] = [
     (disk.test_bound, replace(BOUND, mounted=None), "/srv should be bound to /mnt/data, but nothing is mounted there"),
     (disk.test_bound, replace(BOUND, inodes=("1:2", "1:3")), "should show /srv, but it shows another folder"),
     (disk.test_gone, RIGHT, "nothing should be mounted at /mnt/data, but UUID=aa (/dev/vdb) is"),
+    (disk.test_does_not_come_back, replace(RIGHT, units=(NO_UNIT, VENDORS)), "but it does, by /usr/lib/systemd/system/mnt-data.automount"),
     (disk.test_gone_from_fstab, RIGHT, "should have no line for /mnt/data, but it names UUID=aa"),
 ]
 
@@ -175,7 +195,7 @@ CONSOLE = replace(RIGHT, wanted=Entry(device="vol-0abc"), named=frozenset({"vol0
 UPPER = replace(RIGHT, wanted=Entry(device="UUID=AA"))
 
 
-@pytest.mark.parametrize("seen", [RIGHT, BOUND, CONSOLE, UPPER, replace(RIGHT, wanted=Entry(state="absent"), fstab=(), mounted=None)])
+@pytest.mark.parametrize("seen", [RIGHT, BOUND, CONSOLE, UPPER, GONE, *UNITS])
 def test_what_is_right_is_green(seen: ObservedMount) -> None:
     made = [claim for claim in claims() if claim.about(seen.wanted) and not claim.after_reboot]
     assert made
@@ -186,14 +206,14 @@ def test_what_is_right_is_green(seen: ObservedMount) -> None:
 @pytest.mark.parametrize(
     ("entry", "count"),
     [
-        (Entry(), 10),
-        (Entry(device="/dev/vdb"), 11),
-        (Entry(options=("ro",)), 8),
-        (Entry(label="", owner=None), 8),
-        (Entry(state="defined"), 6),
+        (Entry(), 11),
+        (Entry(device="/dev/vdb"), 12),
+        (Entry(options=("ro",)), 9),
+        (Entry(label="", owner=None), 9),
+        (Entry(state="defined"), 7),
         (Entry(state="unmounted"), 1),
-        (Entry(state="absent"), 2),
-        (Entry(binds=True, label="", owner=None), 3),
+        (Entry(state="absent"), 3),
+        (Entry(binds=True, label="", owner=None), 4),
     ],
 )
 def test_which_claims_are_made(entry: Entry, count: int) -> None:
