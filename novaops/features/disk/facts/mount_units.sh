@@ -5,8 +5,11 @@
 # systemd.unit(5) has the order: what an administrator puts there outweighs what is made from fstab; that outweighs what a package brings.
 mount_units() { # PATHS: a line for each: of its mount unit and its automount unit the state, whether it starts at boot, and the file
   for path do
-    real_path "$path" && unit=$(systemd-escape --path -- "$real") || { printf 'unknown\n'; continue; }
-    printf '%s\t%s\n' "$(mount_unit "$unit.mount")" "$(mount_unit "$unit.automount")"
+    if real_path "$path" && unit=$(systemd-escape --path -- "$real"); then
+      printf '%s\t%s\n' "$(mount_unit "$unit.mount")" "$(mount_unit "$unit.automount")"
+    else
+      printf 'unknown\n'
+    fi
   done
 }
 

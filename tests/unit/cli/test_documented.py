@@ -1,0 +1,76 @@
+"""Every command that the documentation or a message names is there, with the options it is named with."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from novaops.app import app
+
+HERE = Path(__file__).parents[3]
+TOP: Any = typer.main.get_command(app)
+COMMAND = re.compile(r"""\bnovaops((?: +(?:[^\s`'"|;&()<>]+|"[^"]*"|'[^']*'))+)""")
+OPTION = re.compile(r"--?[a-z][a-z-]*")
+FILES = [*HERE.glob("*.md"), *HERE.glob("docs/*.md"), HERE / "scripts/demo"]
+SOURCES = [path for folder in ("novaops", "templates", "playbooks") for path in (HERE / folder).rglob("*")]
+NO_COMMANDS = ("novaops tunnel openai", "novaops disk wipe", "novaops lab down {name}, or")
+"""The name of a resource, the seed of a UUID, and a sentence that goes on."""
+
+
+def wrong(text: str) -> str:
+    """What is wrong with the words behind `novaops`; "" where nothing is, and where they are no command but prose."""
+    try:
+        words = shlex.split(text, comments=True)
+    except ValueError:
+        words = text.split()
+    command, trail = TOP, "novaops"
+    for word in words:
+        children = getattr(command, "commands", {})
+        if word == "--":
+            break
+        if word.startswith("-"):
+            name = word.partition("=")[0].rstrip(",.:")
+            known = {option for one in (command, TOP) for parameter in one.params for option in parameter.opts + parameter.secondary_opts}
+            if OPTION.fullmatch(name) and name not in {*known, "--help", "-h", "-vv"}:
+                return f"{trail} has no {name}"
+        elif word in children:
+            command, trail = children[word], f"{trail} {word}"
+        elif children:
+            return f"{trail} has no {word}" if command is not TOP and re.fullmatch(r"[a-z-]+", word) else ""
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("disk mount HOST --path /mnt/data --check", ""),
+        ("-i lab.yaml lab ssh demo -- uname -r", ""),
+        ("is a toolkit", ""),
+        ("disk HOST", ""),
+        ("disk format HOST", "novaops disk has no format"),
+        ("disk mount HOST --force", "novaops disk mount has no --force"),
+    ],
+)
+def test_what_is_wrong_is_found(text: str, said: str) -> None:
+    assert wrong(text) == said
+
+
+def named() -> Iterator[tuple[str, str]]:
+    for file in (*FILES, *SOURCES):
+        if file.is_file() and file.suffix in {".md", ".py", ".sh", ".j2", ".yaml", ""}:
+            for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+                for match in COMMAND.finditer(line):
+                    if not match[0].startswith(NO_COMMANDS):
+                        yield f"{file.relative_to(HERE)}:{number}", match[1]
+
+
+def test_what_is_named_is_there() -> None:
+    commands = list(named())
+    assert len(commands) > 400
+    assert [f"{place}: {said}" for place, text in commands if (said := wrong(text))] == []
