@@ -108,7 +108,7 @@ def test_a_command_that_hangs(host: Host) -> None:
         began = time.monotonic()
         with pytest.raises(ConnectionLost, match=r"loop .* said nothing for 1 s"):
             session.run("sleep 60", timeout=1)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
 
 
 def test_lines_as_they_come(host: Host, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_server_that_opens_no_session_is_not_waited_for(host: Host) -> None:
         began = time.monotonic()
         with pytest.raises(NoChannel) as error:
             session.run("echo out")
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 10
     assert error.value.what == "loop (127.0.0.1) lets root in, and opens no session"
     assert "MaxSessions" in error.value.why
 
@@ -284,7 +284,7 @@ def test_a_server_that_never_greets_is_not_waited_for() -> None:
         began = time.monotonic()
         with pytest.raises(Unreachable):
             Session(at(listener.getsockname()[1])).open()
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10
 
 
 def test_a_server_that_never_greets_is_named() -> None:

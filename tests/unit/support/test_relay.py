@@ -66,7 +66,7 @@ def test_it_delays_each_direction(echo: tuple[str, int]) -> None:
         began = time.monotonic()
         connection.sendall(b"x")
         assert connection.recv(1) == b"x"
-        assert 0.2 <= time.monotonic() - began < 2
+        assert 0.2 <= time.monotonic() - began < 10
 
 
 def test_the_delay_keeps_the_throughput(echo: tuple[str, int]) -> None:
@@ -76,7 +76,7 @@ def test_the_delay_keeps_the_throughput(echo: tuple[str, int]) -> None:
             connection.sendall(b"x" * 1000)
         connection.shutdown(socket.SHUT_WR)
         assert len(received(connection)) == 40_000
-        assert time.monotonic() - began < 2  # 40 round trips one after another would take longer
+        assert time.monotonic() - began < 3.5  # 40 round trips one after another would take longer
 
 
 @pytest.mark.parametrize("after", [0, 1, 777])

@@ -47,7 +47,7 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     began = time.monotonic()
     yield prints
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_a_console_that_prints_blanks_does_not_answer(node: Any) -> None:
