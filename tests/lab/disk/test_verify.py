@@ -116,9 +116,9 @@ def test_right(mounted: Rehearsal) -> None:
     suite = ET.parse(mounted.folder / "found.xml").getroot()[0]  # noqa: S314 - ours
     assert "/mnt/data is the disk that fstab names [lab]" in [case.get("name") for case in suite]
     assert suite.get("failures") == "0"
-    assert len(suite) == len(ended.checks) == 10
+    assert len(suite) == len(ended.checks) == 11
     text = mounted.novaops("verify")
-    assert text.stdout.splitlines()[3] == "✓ lab  disk:/mnt/data  is the disk that fstab names"
+    assert text.stdout.splitlines()[4] == "✓ lab  disk:/mnt/data  is the disk that fstab names"
     assert text.stdout.splitlines()[-1].startswith("1 host: 1 unchanged (")
     assert mounted.host.run("find /mnt/data -name '.novaops*'") == ""
 
@@ -148,7 +148,7 @@ FAULTS = {
     "two lines": ("sed -i p /etc/fstab", "/etc/fstab should have one line for /mnt/data, but it has 2"),
     "named by its path": ("sed -i 's/^UUID=[^ ]*/\\/dev\\/vdb/' /etc/fstab", "by its UUID, but it names /dev/vdb"),
     "no nofail": ("sed -i s/nofail,// /etc/fstab", "in /etc/fstab should have nofail, but it has defaults,x-systemd"),
-    "read-only": ("mount -o remount,ro /mnt/data", "a file should be writable at /mnt/data, but the host says: mktemp"),
+    "read-only": ("mount -o remount,ro /mnt/data", "Read-only file system"),
     "full": ("dd if=/dev/zero of=/mnt/data/fill bs=1M 2>/dev/null || :", "but the host says:"),
     "file system in fstab": ("sed -i 's/ ext4 / xfs /' /etc/fstab", "should be ext4, but /etc/fstab names xfs"),
     "file system on the disk": (
