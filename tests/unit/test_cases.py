@@ -7,7 +7,7 @@ disks      NAME: {size, serial, KIND: UUID, label, at, options, parts, …}; a b
 fstab      its text; the line for / is there by default
 mounts     "SOURCE TARGET KIND OPTIONS ROOT", beyond those of the disks
 places     PATH: absent | empty | filled | other, or {state, real, owner, nearest}
-units      PATH: {mount: own | vendor | masked, automount: …, started: true}, systemd's own
+units      PATH: {mount: own | vendor | masked, automount: …, started: true, drop_in: FILE}, systemd's own
 rooms      PATH: {filesystem, unit, DEVICE: size, …}, how large the file systems are; layers and volumes: see tests/support/storage.py
 then one of
 steps      "RESOURCE  FIELD: BEFORE → AFTER", a line for each change; [] when all is right already
@@ -333,7 +333,7 @@ def _units(question: MountUnitsOf, case: Mapping[str, Any]) -> MountUnits:
         folder = "/usr/lib" if about[kind] == "vendor" else "/etc"
         return MountUnit(about[kind], about.get("started", False), f"{folder}/systemd/system/{name}.{kind}")
 
-    return MountUnits(unit("mount"), unit("automount"))
+    return MountUnits(unit("mount"), unit("automount"), about.get("drop_in", ""))
 
 
 def _named(question: DeviceAt, case: Mapping[str, Any]) -> Device | Missing:

@@ -75,6 +75,7 @@ def test_fstab_counts(seen: ObservedMount) -> None:
         expected = f"systemd should mount {seen.place} by its line in /etc/fstab when the host starts, but {unit.file}"
         assert unit.load != "masked" or not unit.lasts, f"{expected} masks its unit"
         assert not unit.file.startswith("/etc/"), f"{expected} outweighs it"
+        assert not unit.changed_by, f"{expected.removesuffix(unit.file)}{' and '.join(unit.changed_by)} changes it"
 
 
 @applies(_mounted_disk)

@@ -60,6 +60,8 @@ class ObservedUnit:
     """"" for one that has no file: what the kernel has mounted."""
     asked_for: bool = False
     """Whether another unit wants or requires it."""
+    changed_by: tuple[str, ...] = ()
+    """Drop-ins that say what is mounted, how or whether."""
 
     @property
     def lasts(self) -> bool:
@@ -196,14 +198,18 @@ readlink -z -m -- %s || exit
 [ -d /run/systemd/system ] || exit 0
 unit=$(systemd-escape --path -- "$(readlink -m -- %s)") || exit
 systemctl show -p LoadState,FragmentPath,WantedBy,RequiredBy -- "$unit.mount" "$unit.automount"
+echo
+drop_ins=$(systemctl show --value -p DropInPaths -- "$unit.mount")
+grep -l -s -E '^ *(What|Where|Type|Options|Condition.*|Assert.*) *=' $drop_ins </dev/null || :
 """
 
 
 def _units(shown: str) -> Iterator[ObservedUnit]:
-    for block in shown.split("\n\n"):
+    *blocks, drop_ins = shown.split("\n\n")
+    for block, changed in zip(blocks, (tuple(lines_of(drop_ins)), ()), strict=False):
         unit = dict(line.partition("=")[::2] for line in lines_of(block))
-        if "LoadState" in unit:
-            yield ObservedUnit(unit["LoadState"], unit.get("FragmentPath", ""), bool(unit.get("WantedBy") or unit.get("RequiredBy")))
+        asked_for = bool(unit.get("WantedBy") or unit.get("RequiredBy"))
+        yield ObservedUnit(unit.get("LoadState", ""), unit.get("FragmentPath", ""), asked_for, changed)
 
 
 def _paths(host: Host, device: str) -> list[str]:

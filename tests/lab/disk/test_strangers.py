@@ -150,7 +150,16 @@ def test_units_of_systemds_own(container: LabHost, novaops: Novaops, inventory: 
     container.run("systemctl mask -q mnt-data.mount")
     code, said = asked("verify")
     assert (code, "mnt-data.mount masks its unit" in said) == (3, True), said
-    container.run("systemctl unmask -q mnt-data.mount; cat >/etc/systemd/system/mnt-data.mount; systemctl daemon-reload", stdin=OWN)
+    container.run(
+        "systemctl unmask -q mnt-data.mount; cd /etc/systemd/system; mkdir mnt-.mount.d; printf '[Mount]\nOptions=ro\n' >mnt-.mount.d/x.conf"
+    )
+    container.run("systemctl daemon-reload")
+    code, said = asked("verify")
+    assert (code, "mnt-.mount.d/x.conf changes it" in said) == (3, True), said
+    code, said = asked("apply")
+    assert (code, "mnt-.mount.d/x.conf changes how systemd mounts /mnt/data" in said) == (4, True), said
+    container.run("rm -r /etc/systemd/system/mnt-.mount.d")
+    container.run("cat >/etc/systemd/system/mnt-data.mount; systemctl daemon-reload", stdin=OWN)
     code, said = asked("verify")
     assert (code, "mnt-data.mount outweighs it" in said) == (3, True), said
     code, said = asked("apply")

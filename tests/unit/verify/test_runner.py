@@ -74,7 +74,7 @@ def test_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     suite = ET.parse(junit).getroot()[0]  # noqa: S314 - ours
     names = [case.get("name") for case in suite]
     assert "/mnt/data is mounted after a reboot, with what was on it [good]" in names
-    assert len(names) == len(set(names)) == 30
+    assert len(names) == len(set(names)) == 33
     assert sorted(path.name for path in tmp_path.iterdir()) == ["conftest.py", "found.xml", "pytest.ini"]
 
 

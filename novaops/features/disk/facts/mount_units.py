@@ -32,6 +32,8 @@ class MountUnit:
 class MountUnits:
     mount: MountUnit
     automount: MountUnit
+    drop_in: str = ""
+    """A file of an administrator's that says for the mount unit what is mounted, how or whether."""
 
     def __iter__(self) -> Iterator[MountUnit]:
         return iter((self.mount, self.automount))
@@ -65,7 +67,8 @@ def _units(fields: Sequence[str]) -> MountUnits | Missing:
             ("none" | "own" | "vendor" | "masked") as automount,
             auto_started,
             auto_file,
+            drop_in,
         ]:
-            return MountUnits(MountUnit(mount, bool(started), file), MountUnit(automount, bool(auto_started), auto_file))
+            return MountUnits(MountUnit(mount, bool(started), file), MountUnit(automount, bool(auto_started), auto_file), drop_in)
         case _:
             return Missing.UNKNOWN

@@ -3,10 +3,10 @@
 # shellcheck disable=SC2154 # real: see there
 
 # systemd.unit(5) has the order: what an administrator puts there outweighs what is made from fstab; that outweighs what a package brings.
-mount_units() { # PATHS: a line for each: of its mount unit and its automount unit the state, whether it starts at boot, and the file
+mount_units() { # PATHS: a line for each: of its mount unit and its automount unit the state, whether it starts at boot, and the file; and a drop-in
   for path do
     if real_path "$path" && unit=$(systemd-escape --path -- "$real"); then
-      printf '%s\t%s\n' "$(mount_unit "$unit.mount")" "$(mount_unit "$unit.automount")"
+      printf '%s\t%s\t%s\n' "$(mount_unit "$unit.mount")" "$(mount_unit "$unit.automount")" "$(drop_in "$unit")"
     else
       printf 'unknown\n'
     fi
@@ -26,4 +26,13 @@ mount_unit() { # UNIT
     return
   done
   printf 'none\t\t'
+}
+
+drop_in() { # UNIT: the first drop-in that says what is mounted, how, or whether: those of the unit, of its parents and of all mount units count
+  name=$1 names=$1.mount
+  while [ "$name" != "${name%-*}" ]; do name=${name%-*}; names="$names $name-.mount"; done
+  for name in $names mount; do
+    grep -l -s -E '^[[:space:]]*(What|Where|Type|Options|Condition[A-Za-z]*|Assert[A-Za-z]*)[[:space:]]*=' \
+      "/etc/systemd/system.control/$name.d"/*.conf "/etc/systemd/system/$name.d"/*.conf
+  done | head -n 1
 }

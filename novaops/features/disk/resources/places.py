@@ -98,6 +98,12 @@ def refuse_unit(units: MountUnits | Literal[Missing.ABSENT], path: str, *, autom
             fix="choose another --path, or leave this one to fstab, on the host: "
             f"systemctl disable {quote(units.mount.name)}; rm {quote(units.mount.file)}; systemctl daemon-reload",
         )
+    if units.drop_in:
+        raise Refused(
+            f"{units.drop_in} changes how systemd mounts {path}",
+            why="When the host starts, it outweighs the line in /etc/fstab.",
+            fix="say it by --options or `options:` and take that file away, or choose another --path",
+        )
 
 
 def refuse_return(units: MountUnits | Literal[Missing.ABSENT], path: str) -> None:

@@ -33,6 +33,15 @@ def test_findmnt_verify_errors_by_path() -> None:
     assert eyes._errors(said) == {"/mnt/a b": ("unreachable on boot required source: UUID=0000",), "/mnt/data": ("one", "two")}
 
 
+def test_units_as_systemctl_shows_them() -> None:
+    none = "LoadState=not-found\nFragmentPath=\nWantedBy=\nRequiredBy=\n"
+    made = "LoadState=loaded\nFragmentPath=/run/systemd/generator/mnt-data.mount\nWantedBy=local-fs.target\nRequiredBy=\n"
+    assert list(eyes._units("")) == []
+    assert list(eyes._units(f"{made}\n{none}\n")) == [OF_FSTAB, NO_UNIT]
+    drop_ins = "/etc/systemd/system/mnt-.mount.d/a b.conf\n/etc/systemd/system/mount.d/x.conf\n"
+    assert list(eyes._units(f"{made}\n{none}\n{drop_ins}")) == [replace(OF_FSTAB, changed_by=tuple(drop_ins.splitlines())), NO_UNIT]
+
+
 def test_of_stacked_mounts_the_last_is_seen() -> None:
     text = json.dumps(
         {
@@ -109,6 +118,7 @@ BOUND = replace(
 WAITS = replace(LINE, options="defaults,nofail,x-systemd.automount")
 NO_UNIT = ObservedUnit()
 OF_FSTAB = ObservedUnit("loaded", "/run/systemd/generator/mnt-data.mount", asked_for=True)
+CHANGED = replace(OF_FSTAB, changed_by=("/etc/systemd/system/mount.d/x.conf",))
 MASKED = ObservedUnit("masked", "/etc/systemd/system/mnt-data.mount", asked_for=True)
 VENDORS = ObservedUnit("loaded", "/usr/lib/systemd/system/mnt-data.automount", asked_for=True)
 GONE = replace(RIGHT, wanted=Entry(state="absent"), fstab=(), mounted=None)
@@ -130,6 +140,11 @@ RED: list[tuple[Callable[..., None], ObservedMount, str]] = [
     (disk.test_findmnt_verify, replace(RIGHT, errors=("no source",)), "should find no error at /mnt/data, but it says: no source"),
     (disk.test_fstab_counts, replace(RIGHT, units=(MASKED, NO_UNIT)), "when the host starts, but /etc/systemd/system/mnt-data.mount masks"),
     (disk.test_fstab_counts, replace(RIGHT, units=(replace(MASKED, load="loaded"), NO_UNIT)), "mnt-data.mount outweighs it"),
+    (
+        disk.test_fstab_counts,
+        replace(RIGHT, units=(CHANGED, NO_UNIT)),
+        "when the host starts, but /etc/systemd/system/mount.d/x.conf changes it",
+    ),
     (disk.test_fstab_counts, replace(RIGHT, fstab=(WAITS,), units=(NO_UNIT, MASKED)), "masks its unit"),
     (disk.test_mounted, replace(RIGHT, mounted=None), "UUID=aa at /mnt/data, as /etc/fstab names it, but nothing is mounted there"),
     (disk.test_mounted, replace(RIGHT, mounted=OTHER), "as /etc/fstab names it, but it shows UUID=bb (/dev/vdc)"),

@@ -33,6 +33,28 @@ def test_without_systemd_nothing_is_asked(tmp_path: Path) -> None:
     assert asked(tmp_path, "/mnt/a", "/mnt/b") == [Missing.ABSENT, Missing.ABSENT]
 
 
+@pytest.mark.parametrize(
+    ("folder", "text", "counts"),
+    [
+        ("mnt-data-x.mount.d", "[Mount]\nOptions=noatime\n", True),
+        ("mnt-data-.mount.d", "[Mount]\nWhat = /dev/sdb\n", True),
+        ("mnt-data-.mount.d", "[Mount]\nWhat=/dev/sdb\n", True),
+        ("mnt-.mount.d", "[Unit]\n ConditionPathExists=/x\n", True),
+        ("mount.d", "[Mount]\nType=xfs\n", True),
+        ("mnt-other-.mount.d", "[Mount]\nType=xfs\n", False),
+        ("mnt-data-x.mount.d", "[Unit]\nAfter=x.service\n#Options=ro\n[Mount]\nTimeoutSec=3\n", False),
+    ],
+)
+def test_drop_ins(tmp_path: Path, folder: str, text: str, *, counts: bool) -> None:
+    (tmp_path / "run/systemd/system").mkdir(parents=True)
+    place = tmp_path / "etc/systemd/system" / folder
+    place.mkdir(parents=True)
+    (place / "x.conf").write_text(text)
+    (place / "x.conf~").write_text("[Mount]\nOptions=ro\n")
+    [found] = asked(tmp_path, "/mnt/data/x")
+    assert found == MountUnits(NONE, NONE, f"{place}/x.conf" if counts else "")
+
+
 def test_units(tmp_path: Path) -> None:
     (tmp_path / "run/systemd/system").mkdir(parents=True)
     admins, vendors = tmp_path / "etc/systemd/system", tmp_path / "usr/lib/systemd/system"
