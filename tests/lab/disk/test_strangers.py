@@ -150,10 +150,8 @@ def test_units_of_systemds_own(container: LabHost, novaops: Novaops, inventory: 
     container.run("systemctl mask -q mnt-data.mount")
     code, said = asked("verify")
     assert (code, "mnt-data.mount masks its unit" in said) == (3, True), said
-    container.run(
-        "systemctl unmask -q mnt-data.mount; cd /etc/systemd/system; mkdir mnt-.mount.d; printf '[Mount]\nOptions=ro\n' >mnt-.mount.d/x.conf"
-    )
-    container.run("systemctl daemon-reload")
+    container.run("systemctl unmask -q mnt-data.mount; mkdir /etc/systemd/system/mnt-.mount.d")
+    container.run("cat >/etc/systemd/system/mnt-.mount.d/x.conf; systemctl daemon-reload", stdin="[Mount]\nOptions=ro\n")
     code, said = asked("verify")
     assert (code, "mnt-.mount.d/x.conf changes it" in said) == (3, True), said
     code, said = asked("apply")
