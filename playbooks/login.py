@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from novaops.engine.desired import HostView, Peers
+from novaops.features.login.facts.later_jails import JAIL_FILE
+from novaops.features.login.resources.jail import JailPreconditions
 from novaops.features.login.resources.password import Password
 from novaops.features.login.resources.password_login import PasswordLogin
 from novaops.features.login.settings import Beside, Settings
@@ -18,8 +20,6 @@ from novaops.resources.user import User
 from novaops.secret import Secret
 
 __all__ = ["Beside", "Settings", "desired", "prepare"]
-
-JAIL_FILE = "/etc/fail2ban/jail.d/novaops.local"
 
 JAIL = """\
 # managed by novaops (novaops login)
@@ -59,6 +59,7 @@ def desired(host: HostView, resolved: Resolved, peers: Peers) -> Iterator[Resour
     del host, peers
     settings, passwords = resolved.settings, resolved.passwords
     if settings.fail2ban:
+        yield JailPreconditions()
         # Before passwords count, not after.
         yield from (Package("nftables"), Package("python3-systemd"), Package("fail2ban"))
         yield File(JAIL_FILE, JAIL, then=("sh", "-c", RESTART, "restart", JAIL_FILE))
