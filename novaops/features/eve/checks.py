@@ -94,6 +94,15 @@ def test_kernel(seen: ObservedEve) -> None:
     assert seen.inside.kernel == seen.inside.newest, f"the kernel should be {seen.inside.newest}, but {seen.inside.kernel} runs"
 
 
+@applies(lambda wanted: wanted.kernel == "eve")
+def test_kernel_stays(seen: ObservedEve) -> None:
+    """Boots that kernel by itself"""
+    if not seen.inside.newest or not seen.inside.default:
+        pytest.skip("there is no kernel of EVE-NG in /boot, or it is not GRUB that chooses")
+    right = seen.inside.newest in seen.inside.default
+    assert right, f"GRUB should boot {seen.inside.newest} by itself, but its default is {seen.inside.default}"
+
+
 @applies(lambda wanted: wanted.network == "pnet0")
 def test_bridge(seen: ObservedEve) -> None:
     """Is reached through the bridge pnet0"""

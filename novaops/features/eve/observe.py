@@ -42,6 +42,8 @@ class Inside:
     kernel: str
     newest: str
     """The newest kernel of EVE-NG in /boot; "" for none."""
+    default: str
+    """The entry that GRUB boots by itself; "" where it is not GRUB that chooses."""
     way: str
     """The device of the default route."""
     has_member: bool
@@ -133,7 +135,7 @@ def inside(host: Host) -> Inside:
             services[value.partition(" ")[0]] = value.partition(" ")[2]
         known += [value] if word == "known" else []
         said[word] = value
-    texts = {key: said.get(key, "") for key in ("addons", "kernel", "newest", "way", "root", "kept")}
+    texts = {key: said.get(key, "") for key in ("addons", "kernel", "newest", "default", "way", "root", "kept")}
     return Inside(
         services, is_link="link" in said, configured="configured" in said, known=tuple(known), has_member="member" in said, **texts
     )

@@ -10,6 +10,11 @@ for user in root eve-ng guacuser; do
 done
 echo "kernel $(uname -r)"
 echo "newest $(find /boot -maxdepth 1 -name 'vmlinuz-*eve*' -printf '%f\n' | sed 's/^vmlinuz-//' | sort -V | tail -n 1)"
+if [ -e /boot/grub/grub.cfg ]; then
+  default=$(sed -n 's/^ *set default="\(.*\)"$/\1/p' /boot/grub/grub.cfg | grep -v next_entry | head -n 1)
+  [ "$default" != "\${saved_entry}" ] || default=$(grub-editenv list | sed -n 's/^saved_entry=//p')
+  echo "default ${default:-0}"
+fi
 echo "way $(ip -4 route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p' | head -n 1)"
 for port in /sys/class/net/pnet0/brif/*; do # the card has the bridge's own MAC address
   [ ! -e "$port" ] || [ "$(cat "/sys/class/net/${port##*/}/address")" != "$(cat /sys/class/net/pnet0/address)" ] || echo member

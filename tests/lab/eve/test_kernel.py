@@ -30,7 +30,15 @@ def desired(host, settings, peers):
     yield EveKernel(settings.get("reboot", True), settings.get("retry", False))
 """
 
-GRUB = "".join(
+HEADER = """\
+if [ "${next_entry}" ] ; then
+   set default="${next_entry}"
+else
+   set default="%s"
+fi
+"""
+
+GRUB = HEADER % "0" + "".join(
     f"menuentry '{release}' $menuentry_id_option 'gnulinux-{release}' {{\n\tlinux /boot/vmlinuz-{release} ro\n}}\n"
     for release in (NEW, OLD)
 )
@@ -40,7 +48,8 @@ LOADER = f"""\
 # A panic of the new kernel ends in a second boot, in which nothing is chosen any more.
 value() {{ grub-editenv list | sed -n "s/^$1=gnulinux-//p"; }}
 release=$(value next_entry); grub-editenv - unset next_entry
-[ "$release" ] && [ ! -e /etc/panic ] || release=$(value saved_entry)
+grep -q saved_entry /boot/grub/grub.cfg && saved=$(value saved_entry) || saved={NEW}
+[ "$release" ] && [ ! -e /etc/panic ] || release=$saved
 echo "${{release:-{OLD}}}" >/etc/kernel-now; cat /etc/kernel-now >>/etc/booted
 """
 
@@ -62,6 +71,14 @@ UNAME = """\
 exec /usr/bin/uname "$@"
 """
 
+UPDATE_GRUB = """\
+#!/bin/sh
+# Of what Debian's makes, only the default: where the settings say that it is the saved entry, it is.
+for file in /etc/default/grub.d/*.cfg; do [ ! -e "$file" ] || . "$file"; done
+[ "$GRUB_DEFAULT" != saved ] || GRUB_DEFAULT='${saved_entry}'
+sed -i "s/default=\\"[^n]*\\"/default=\\"${GRUB_DEFAULT:-0}\\"/" /boot/grub/grub.cfg
+"""
+
 NO_LOGIN = f"""\
 [Service]
 ExecCondition=/bin/sh -c '[ ! -e /etc/no-login ] || [ "$(cat /etc/kernel-now)" != {NEW} ]'
@@ -74,7 +91,7 @@ FILES = {
     f"/boot/vmlinuz-{NEW}": "",
     "/usr/local/sbin/loader": LOADER,
     "/usr/local/sbin/uname": UNAME,
-    "/usr/local/sbin/update-grub": "#!/bin/sh\n",
+    "/usr/local/sbin/update-grub": UPDATE_GRUB,
     "/etc/systemd/system/loader.service": UNIT,
     "/etc/kernel-now": f"{OLD}\n",
     "/etc/systemd/system/ssh.service.d/no-login.conf": NO_LOGIN,
@@ -123,6 +140,21 @@ def apply(host: LabHost, novaops: Novaops, tmp_path: Path) -> Apply:
         return novaops(verb, "--json", inventory=write_inventory(tmp_path, host, kernel=settings), timeout=400)
 
     return run
+
+
+def test_one_that_runs_already_becomes_the_default(host: LabHost, apply: Apply) -> None:
+    """It was the first of GRUB's menu. A newer one of Ubuntu's would be booted the next time."""
+    host.run(f"echo {NEW} >/etc/kernel-now; echo GRUB_DEFAULT=0 >/etc/default/grub.d/zz.cfg")
+    done = apply()
+    assert (done.code, done.host["status"]) == (1, "failed"), done.text
+    assert "a later file of /etc/default/grub.d sets GRUB_DEFAULT" in done.text
+    host.run("rm /etc/default/grub.d/zz.cfg")
+    done = apply()
+    assert (done.code, done.host["status"]) == (0, "changed"), done.text
+    assert host.run("grep -c saved_entry /boot/grub/grub.cfg").strip() == "1"
+    assert host.run("grub-editenv list").split() == [f"saved_entry=gnulinux-{NEW}"]
+    again = apply()
+    assert (again.code, again.host["status"], again.host["execs"]) == (0, "unchanged", 1), again.text
 
 
 @pytest.mark.long

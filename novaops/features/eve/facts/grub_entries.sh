@@ -1,6 +1,6 @@
 # entries: "RELEASE ENTRY" for each kernel that GRUB can boot, ENTRY as grub-reboot takes it. Entries for recovery are left out.
 # shellcheck shell=sh
-# shellcheck disable=SC2016 # awk's own
+# shellcheck disable=SC2016 # awk's own, and GRUB's
 entries() { # [FILE]
   awk '
     { id = "" }
@@ -12,3 +12,7 @@ entries() { # [FILE]
     END { for (release in found) print release, found[release] }
   ' "${1:-/boot/grub/grub.cfg}"
 }
+
+# by_saved [FILE]: whether GRUB boots the saved entry where none is chosen for one boot
+by_saved() { grep -q -F 'default="${saved_entry}"' "${1:-/boot/grub/grub.cfg}"; }
+not_by_saved() { echo 'GRUB would not boot the entry that is saved: a later file of /etc/default/grub.d sets GRUB_DEFAULT'; exit 1; }

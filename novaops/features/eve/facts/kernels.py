@@ -24,9 +24,11 @@ class KernelFacts:
     entry: str
     """The entry of `eve` in GRUB's menu; "" for none."""
     saved: str
-    """The entry that is booted where none is chosen for one boot."""
+    """The entry that is booted where none is chosen for one boot, with `by_saved`."""
     tried: str
     """The release that was chosen for one boot, and is not known to work; "" for none."""
+    by_saved: bool
+    """Whether GRUB's menu goes by the saved entry: not with GRUB_DEFAULT=0, which is usual."""
 
 
 class Kernels(Singleton[KernelFacts]):
@@ -42,6 +44,7 @@ echo "eve $eve"
 if [ -e /boot/grub/grub.cfg ] && command -v grub-reboot >/dev/null && command -v update-grub >/dev/null; then
   echo grub yes
   entries | while read -r release entry; do [ "$release" != "$eve" ] || echo "entry $entry"; done
+  ! by_saved || echo by_saved
   echo "saved $(grub-editenv list 2>/dev/null | sed -n 's/^saved_entry=//p')"
 fi
 [ ! -e {quote(TRIED)} ] || echo "tried $(cat {quote(TRIED)})"
@@ -53,4 +56,4 @@ fi
         if not said.get("running"):
             return Missing.UNKNOWN
         texts = {key: said.get(key, "") for key in ("running", "eve", "entry", "saved", "tried")}
-        return KernelFacts(**texts, grub="grub" in said)
+        return KernelFacts(**texts, grub="grub" in said, by_saved="by_saved" in said)

@@ -33,7 +33,7 @@ _BOOT_ONCE = f"{ENTRIES}{sh_file(__package__, 'boot_once.sh')}"
 
 _FORGET = 'grub-editenv - unset next_entry; systemctl disable --quiet --now "$2"; rm -f -- "$1"'
 
-_KEEP = 'grub-set-default "$3" && systemctl disable --quiet --now "$2" && rm -f -- "$1"'
+_KEEP = f"{ENTRIES}{sh_file(__package__, 'keep_kernel.sh')}"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class EveKernel(Resource):
         if not found.eve:
             return
         if found.running == found.eve:
-            yield from self._keep(found)
+            yield from self._keep(found, facts)
         elif self.reboot and found.grub and (self.retry or found.tried != found.eve):
             yield self._boot(found, facts)
 
@@ -83,22 +83,19 @@ class EveKernel(Resource):
         elif found.running != found.eve and not self.reboot:
             yield f"a reboot is needed: the host runs {found.running}, and not {found.eve}. Run it again without --no-reboot"
 
-    def _keep(self, found: KernelFacts) -> Iterator[Step]:
-        if not found.grub or not found.entry or (found.saved == found.entry and not found.tried):
+    def _keep(self, found: KernelFacts, facts: Facts) -> Iterator[Step]:
+        if not found.grub or not found.entry or (found.saved == found.entry and found.by_saved and not found.tried):
             return
         undo = Command(
             ("grub-set-default", found.saved or "0"), holds=f"! grub-editenv list | grep -qxF {quote(f'saved_entry={found.entry}')}"
         )
-        keep = Command(("sh", "-c", _KEEP, "keep-kernel", TRIED, UNIT, found.entry), undo=undo)
-        yield Step(self.id, (Change("default", found.saved or None, found.eve),), (keep,))
+        words = ("sh", "-c", _KEEP, "keep-kernel", TRIED, UNIT, found.entry, "" if found.by_saved else "update")
+        files = () if found.by_saved else _written(File(GRUB, _GRUB), facts)
+        before = found.saved if found.by_saved else "what GRUB has first"
+        yield Step(self.id, (Change("default", before or None, found.eve),), (*files, Command(words, undo=undo)))
 
     def _boot(self, found: KernelFacts, facts: Facts) -> Step:
-        files: list[Action] = [
-            action
-            for file in (File(GRUB, _GRUB), File(UNIT_FILE, _unit(found.eve)))
-            for step in file.plan(facts)
-            for action in step.actions
-        ]
+        files = [*_written(File(GRUB, _GRUB), facts), *_written(File(UNIT_FILE, _unit(found.eve)), facts)]
         undo = Command(("sh", "-c", _FORGET, "forget-kernel", TRIED, UNIT), holds=f"[ ! -e {quote(TRIED)} ]")
         once = Command(("sh", "-c", _BOOT_ONCE, "boot-once", found.eve, found.running, TRIED, UNIT), undo=undo)
         changes = (
@@ -106,6 +103,10 @@ class EveKernel(Resource):
             Change("reboot", None, f"into it; {found.running} is booted again if it does not come up"),
         )
         return Step(f"{self.id}-boot", changes, (*files, once), cannot_undo="the reboot", reboots=True)
+
+
+def _written(file: File, facts: Facts) -> list[Action]:
+    return [action for step in file.plan(facts) for action in step.actions]
 
 
 def _unit(release: str) -> str:

@@ -33,6 +33,7 @@ from novaops.facts.sshd import Caller, CallerFacts, Sshd, SshdEffective, SshdSta
 from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.disk.facts.block_devices import BlockDevices
+from novaops.features.disk.facts.mount_units import MountUnitsOf
 from novaops.features.disk.facts.mounts import Mounts
 from novaops.features.disk.facts.storage_layers import StorageLayers
 from novaops.features.eve.facts.database import Database, DatabaseFacts, UserFacts
@@ -102,7 +103,7 @@ Said = Mapping[str, Any]
 
 
 def _answer(question: Question[Any], case: Mapping[str, Any]) -> Any:
-    if isinstance(question, BlockDevices | Mounts | StorageLayers):
+    if isinstance(question, BlockDevices | MountUnitsOf | Mounts | StorageLayers):
         return test_cases.answer(question, case)
     found = _ANSWERS[type(question)]
     return found(question, case.get("facts") or {}, case) if callable(found) else found
@@ -111,7 +112,7 @@ def _answer(question: Question[Any], case: Mapping[str, Any]) -> Any:
 def _kernels(_: Kernels, said: Said, case: Said) -> KernelFacts:
     del case
     empty = dict.fromkeys(("running", "eve", "entry", "saved", "tried"), "")
-    return KernelFacts(**{**empty, "grub": True, "running": "6.8.0-gcp", **said.get("kernels", {})})
+    return KernelFacts(**{**empty, "grub": True, "by_saved": True, "running": "6.8.0-gcp", **said.get("kernels", {})})
 
 
 def _card(_: Management, said: Said, case: Said) -> ManagementFacts | Missing:

@@ -20,6 +20,7 @@ INSIDE = Inside(
     known=(),
     kernel="6.7.5-eveng",
     newest="6.7.5-eveng",
+    default="gnulinux-advanced-1234>gnulinux-6.7.5-eveng-advanced-1234",
     way="pnet0",
     has_member=True,
     root="without-password",
@@ -43,6 +44,7 @@ RED: list[tuple[str, dict[str, Any], str]] = [
     ("test_images_disk", {"inside": replace(INSIDE, addons="")}, "nothing is"),
     ("test_images_disk", {"inside": replace(INSIDE, is_link=True)}, "link"),
     ("test_kernel", {"inside": replace(INSIDE, kernel="6.8.0-gcp")}, "6.8.0-gcp runs"),
+    ("test_kernel_stays", {"inside": replace(INSIDE, default="0")}, "its default is 0"),
     ("test_bridge", {"inside": replace(INSIDE, way="ens4")}, "ens4"),
     ("test_bridge", {"inside": replace(INSIDE, has_member=False)}, "network card"),
 ]
