@@ -9,10 +9,12 @@ from typing import Any, Literal
 from novaops.facts.file import FileAt
 from novaops.facts.package import PackageNamed
 from novaops.facts.sshd import Caller, CallerFacts, SshdEffective
+from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitNamed
 from novaops.features.eve.facts.web_admin import WebAdmin
 from novaops.features.eve.paths import GATE, PORTS, RULES
 from novaops.features.eve.resources.after_install import installed
+from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
@@ -30,6 +32,8 @@ Wants=network-pre.target
 Before=network-pre.target sysinit.target shutdown.target
 Conflicts=shutdown.target
 After=nftables.service
+PartOf=nftables.service
+ReloadPropagatedFrom=nftables.service
 
 [Service]
 Type=oneshot
@@ -41,6 +45,9 @@ ExecStop=nft delete table inet novaops_eve
 [Install]
 WantedBy=sysinit.target
 """
+
+STANDS = Succeeds("nft list table inet novaops_eve 2>/dev/null | grep -q reject")
+"""Any `nft flush ruleset` takes the table away, as the first line of Debian's /etc/nftables.conf does. The unit stays active then."""
 
 _TAKE_UP = """\
 if [ -e "$1" ]; then nft -f "$1"
@@ -100,7 +107,7 @@ class Ports(Resource):
 
     def questions(self) -> Iterable[Question[Any]]:
         yield from (FileAt(RULES), FileAt(UNIT_FILE), UnitNamed(GATE), Caller(), SshdEffective("root"))
-        yield from (WebAdmin(),)
+        yield from (WebAdmin(), STANDS)
         yield from map(PackageNamed, self.packages)
 
     def plan(self, facts: Facts) -> Iterator[Step]:
@@ -112,8 +119,12 @@ class Ports(Resource):
         shown = ", ".join(f"{port} from {', '.join(networks) or 'everywhere'}" for port, networks in self.opened) or "none"
         file = File(RULES, text, "0600", check=("nft", "-c", "-f", "{}"), then=("sh", "-c", _TAKE_UP, "take-up", RULES))
         parts = (file, File(UNIT_FILE, UNIT, then=("systemctl", "daemon-reload")), OwnUnit(GATE))
-        actions = tuple(action for part in parts for step in part.plan(facts) for action in step.actions)
-        if actions:
+        actions: tuple[Action, ...] = tuple(action for part in parts for step in part.plan(facts) for action in step.actions)
+        if not actions and not facts.known(STANDS):
+            yield Step(
+                self.id, (Change("table", "gone", "open to others: " + shown),), (Command(("systemctl", "reload", GATE)),), Risk.LOCKOUT
+            )
+        elif actions:
             yield Step(self.id, (Change("open to others", None, shown),), actions, Risk.LOCKOUT)
 
 

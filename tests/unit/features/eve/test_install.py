@@ -45,7 +45,7 @@ from novaops.features.eve.facts.site import EveSiteAt
 from novaops.features.eve.facts.web_admin import WebAdmin
 from novaops.features.eve.paths import GATE, KEYRING, RULES, SSHD
 from novaops.features.eve.resources.admin import hash_of
-from novaops.features.eve.resources.ports import UNIT, UNIT_FILE, rules
+from novaops.features.eve.resources.ports import STANDS, UNIT, UNIT_FILE, rules
 from novaops.formats import yaml_text
 from novaops.formats.authorized_keys import AuthorizedKey
 from novaops.model.plan import Plan, Risk
@@ -188,7 +188,7 @@ _ANSWERS: dict[type[Any], Any] = {
     Management: _card,
     UnitNamed: _unit,
     Firewall: lambda _, said, __: FirewallFacts({"iptables": said["iptables"]} if "iptables" in said else {}),
-    Succeeds: lambda question, said, __: said.get("succeeds", {}).get(question.command.split(" ")[0], False),
+    Succeeds: lambda question, said, __: said.get("succeeds", {}).get(question.command.split(" ")[0], question == STANDS),
     FileAt: _file,
     DirectoryAt: lambda question, _, __: Directory(question.path, "absent", "/opt", "0755", "root", "root", "0", "0"),
 }
