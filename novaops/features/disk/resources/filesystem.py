@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from novaops.facts.directory import DirectoryAt
-from novaops.facts.file import FileAt
+from novaops.facts.file import FileAt, FileState
 from novaops.features.disk.facts.block_devices import ENDS, USERS, BlockDevices
 from novaops.features.disk.facts.device import Device, DeviceAt
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
@@ -24,6 +24,7 @@ from novaops.shell import join, quote, sh_file
 MAKERS = {"ext4": "e2fsprogs", "xfs": "xfsprogs", "btrfs": "btrfs-progs"}
 """Each file system that can be made, and the package that makes it."""
 
+_CRYPTTAB = "/etc/crypttab"
 
 _SAME_DISK = ENDS + USERS + sh_file(__package__, "same_disk.sh")
 
@@ -58,6 +59,7 @@ class Filesystem(Resource):
         yield Mounts()
         yield FileAt(FSTAB)
         yield DirectoryAt(self.path)
+        yield FileAt(_CRYPTTAB)
         if self.device.startswith("/"):
             yield DeviceAt(self.device)
 
@@ -97,6 +99,8 @@ class Filesystem(Resource):
             yield f"{describe(selection.device)} has {self.kind} already: kept as it is, nothing is formatted"
         if self.wipe and not is_meant_by(selection.device, self.wipe):
             yield f"--wipe {self.wipe} is not the identity of {describe(selection.device)}: what is on it stays"
+        for maker in _made_by_hand(selection.device, facts):
+            yield f"{maker}: nothing makes it when the host starts, and {self.path} is not mounted then"
 
     def _make(self, selection: DiskChoice, table: DeviceTable) -> Step:
         device = selection.device
@@ -185,3 +189,16 @@ def _set_label(kind: str, device: BlockDevice, label: str) -> Command:
 
     put = command(label)
     return Command(put.words, holds=put.holds, undo=command(device.label))
+
+
+def _made_by_hand(device: BlockDevice, facts: Facts) -> Iterator[str]:
+    """What the device is, or lies on, that was only set up for now, in words."""
+    table, crypttab = facts.known(BlockDevices()), facts[FileAt(_CRYPTTAB)]
+    text = (crypttab.content or b"").decode("utf-8", "replace") if isinstance(crypttab, FileState) else ""
+    opened = {line.split()[0] for line in text.split("\n") if line.split()}
+    if device.kind == "crypt" and device.path.rpartition("/")[2] not in opened:
+        yield f"{device.path} was opened by hand, and {_CRYPTTAB} has no line for it"
+    if device.kind == "loop":
+        yield f"{device.path} is a loop device"
+    for parent in filter(None, map(table.find, device.parents)):
+        yield from _made_by_hand(parent, facts)
