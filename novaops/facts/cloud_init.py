@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from novaops.facts.succeeds import Succeeds
+from typing import ClassVar
 
-MANAGES_HOSTS = Succeeds(
-    "grep -rqsE '^[[:space:]]*manage_etc_hosts:[[:space:]]*(true|True|template|localhost)' /etc/cloud/cloud.cfg /etc/cloud/cloud.cfg.d"
-    " /var/lib/cloud/instance/vendor-data.txt /var/lib/cloud/instance/user-data.txt"
-)
-"""Whether it writes /etc/hosts anew."""
+from novaops.model.question import Missing, Section, Singleton
+from novaops.shell import sh_file
+
+TEMPLATES = {family: f"/etc/cloud/templates/hosts.{family}.tmpl" for family in ("debian", "redhat", "suse")}
+"""What it makes /etc/hosts of, by the distribution's family. Packages bring those of other families along, which it never reads."""
+
+
+class HostsTemplate(Singleton[str]):
+    """The path of TEMPLATES that it makes /etc/hosts of at each boot (manage_etc_hosts); ABSENT where it leaves that file's lines alone."""
+
+    family: ClassVar[str] = "hosts_template"
+
+    @classmethod
+    def script_one(cls) -> str:
+        return sh_file(__package__, "hosts_template.sh")
+
+    @classmethod
+    def parse_one(cls, section: Section) -> str | Missing:
+        said = section.stdout.strip()
+        return Missing.ABSENT if said == "none" else TEMPLATES.get(said, Missing.UNKNOWN)

@@ -76,18 +76,7 @@ def test_request(seen: ObservedTunnel) -> None:
 @applies(_transparent)
 def test_unchanged(seen: ObservedTunnel) -> None:
     """Is what an unchanged client uses, for whom the name leads nowhere else"""
-    for forward in seen.expected.forwards:
-        if not forward.transparent:
-            continue
-        found = {line.split()[0] for line in seen.names[forward.target].lines}
-        expected = f"{forward.host} should lead to a loopback address of the tunnel's, and nowhere else"
-        stray = sorted(address for address in found if not address.startswith("127.86."))
-        assert found, f"{expected}, but it leads nowhere"
-        assert not stray, f"{expected}, but it leads to {_and(stray)}"
-        ended = _answered(seen.unchanged, forward.target, f"{forward.check}, asked by an unchanged client,")
-        if forward.kind != "tcp":
-            address = ended.said.partition(" ")[2]
-            assert address in found, f"an unchanged client should come to {_and(found)}, but it comes to {address}"
+    _leads_in(seen.expected, seen.names, seen.unchanged)
 
 
 @applies(_present)
@@ -159,7 +148,7 @@ def test_pinned(seen: ObservedTunnel) -> None:
 @applies(_absent)
 def test_nothing_left(seen: ObservedTunnel) -> None:
     """Has left no key, no unit, no process and no name behind"""
-    what = {"files": "files", "units": "units", "processes": "processes", "names": "lines of /etc/hosts"}
+    what = {"files": "files", "units": "units", "processes": "processes", "names": "lines of /etc/hosts, or of what cloud-init makes it of"}
     for kind, ended in seen.left.items():
         assert not ended.text, f"there should be no {what[kind]} of it any more, but there are: {_and(ended.lines)}"
 
@@ -182,6 +171,12 @@ def test_after_reboot(seen: ObservedTunnel, rebooted: Rebooted) -> None:
         _answered(rebooted.requests, forward.target, f"{forward.check} within {PATIENCE} s of the reboot")
 
 
+@applies(_transparent)
+def test_unchanged_after_reboot(seen: ObservedTunnel, rebooted: Rebooted) -> None:
+    """Is what an unchanged client uses after a reboot, too"""
+    _leads_in(seen.expected, rebooted.names, rebooted.unchanged)
+
+
 @applies(_present)
 def test_heals(seen: ObservedTunnel, rebooted: Rebooted) -> None:
     """Is back within a minute after its ssh was killed"""
@@ -198,6 +193,21 @@ def _at(seen: ObservedTunnel, port: int) -> frozenset[str]:
     """The addresses at which something listens on the port, without those of the host's other tunnels."""
     found = {"0.0.0.0" if one == "*" else one for one in seen.listening.get(port, frozenset())}  # noqa: S104 - as ss says it
     return frozenset(one for one in found if (one, port) not in seen.expected.others)
+
+
+def _leads_in(expected: ExpectedTunnel, names: Results, unchanged: Results) -> None:
+    for forward in expected.forwards:
+        if not forward.transparent:
+            continue
+        found = {line.split()[0] for line in names[forward.target].lines}
+        wanted = f"{forward.host} should lead to a loopback address of the tunnel's, and nowhere else"
+        stray = sorted(address for address in found if not address.startswith("127.86."))
+        assert found, f"{wanted}, but it leads nowhere"
+        assert not stray, f"{wanted}, but it leads to {_and(stray)}"
+        ended = _answered(unchanged, forward.target, f"{forward.check}, asked by an unchanged client,")
+        if forward.kind != "tcp":
+            address = ended.said.partition(" ")[2]
+            assert address in found, f"an unchanged client should come to {_and(found)}, but it comes to {address}"
 
 
 def _answered(results: Results, target: str, what: str) -> CommandResult:

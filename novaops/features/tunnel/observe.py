@@ -88,6 +88,9 @@ class Rebooted:
     requests: Results
     killed: CommandResult
     healed: Results
+    names: Results = field(default_factory=dict)
+    unchanged: Results = field(default_factory=dict)
+    """Both as before the boot."""
 
 
 def entries_of(settings: Sequence[Tunnel]) -> list[tuple[str, ExpectedTunnel]]:
@@ -113,7 +116,8 @@ def after_reboot(host: Host, seen: Sequence[ObservedTunnel]) -> list[Rebooted]:
             found.append(Rebooted({}, CommandResult(), {}))
             continue
         results = _run(host, one.expected, _REBOOT)
-        found.append(Rebooted(_of(results, "boot"), results.get("killed", CommandResult(1)), _of(results, "healed")))
+        tried = (_of(results, kind) for kind in ("healed", "name", "unchanged"))
+        found.append(Rebooted(_of(results, "boot"), results.get("killed", CommandResult(1)), *tried))
     return found
 
 

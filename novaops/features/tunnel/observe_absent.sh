@@ -1,5 +1,5 @@
 # What is left on the client of a tunnel that is to be absent. See observe_tools.sh.
-# Set before, too: name; hosts_comment, the end of its lines in /etc/hosts.
+# Set before, too: name; hosts_comment, the end of its lines in /etc/hosts, and in what cloud-init makes that of.
 # shellcheck shell=sh
 : "${name:?}" "${conf:?}" "${hosts_comment:?}"
 saw listening own_listeners
@@ -13,7 +13,9 @@ units() { # the two that each has, and those of its local aliases, which say who
 processes() {
   for one in /proc/[0-9]*; do tr '\000' ' ' 2>/dev/null <"$one/cmdline" | grep -qF -- " $conf " && echo "${one#/proc/}"; done
 }
-named() { awk -v mark="$hosts_comment" 'substr($0, length($0) - length(mark) + 1) == mark' /etc/hosts; }
+named() {
+  cat /etc/hosts /etc/cloud/templates/hosts.*.tmpl 2>/dev/null | awk -v mark="$hosts_comment" 'substr($0, length($0) - length(mark) + 1) == mark'
+}
 saw left:files files
 saw left:units units
 saw left:processes processes

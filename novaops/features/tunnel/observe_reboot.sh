@@ -1,4 +1,5 @@
-# Whether a tunnel works again after a reboot, and after its ssh was killed. See observe_tools.sh; `ask` is made for each tunnel.
+# Whether a tunnel works again after a reboot, and after its ssh was killed. See observe_tools.sh; `ask` and `ask_unchanged`
+# are made for each tunnel.
 # Set before, too: patience, the seconds that it has for that.
 # shellcheck shell=sh
 : "${conf:?}" "${patience:?}"
@@ -10,6 +11,7 @@ until_works() {
 }
 folder=$(mktemp -d) || exit 1
 until_works boot
+ask_unchanged
 kill_it() {
   killed=
   for one in /proc/[0-9]*; do

@@ -6,19 +6,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from novaops.facts.cloud_init import MANAGES_HOSTS
-from novaops.facts.file import FileAt, FileState
+from novaops.facts.file import FileAt
 from novaops.facts.machine import Machine
-from novaops.model.action import Action, Command, WriteFile
+from novaops.model.action import Action, Command
 from novaops.model.plan import Change, Resource, Step
-from novaops.model.question import Facts, Missing, Question
+from novaops.model.question import Facts, Question
+from novaops.resources.etc_hosts import HOSTS, hosts_files, hosts_questions, hosts_text, write_hosts
 from novaops.resources.file import File
 from novaops.shell import quote, whole_lines
 
-HOSTS = "/etc/hosts"
 CLOUD_INIT = "/etc/cloud/cloud.cfg.d/99-novaops-eve.cfg"
-TEMPLATE = "/etc/cloud/templates/hosts.debian.tmpl"
-"""What cloud-init makes HOSTS of at each boot, where it is told to (manage_etc_hosts), as on DigitalOcean. The reboot of an installation is one."""
 _COMMENT = "# managed by novaops (novaops eve install)"
 
 
@@ -32,7 +29,8 @@ class Hostname(Resource):
         return "eve:hostname"
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield from (Machine(), FileAt(HOSTS), FileAt(CLOUD_INIT), FileAt(TEMPLATE), MANAGES_HOSTS)
+        yield from (Machine(), FileAt(CLOUD_INIT))
+        yield from hosts_questions()
 
     def plan(self, facts: Facts) -> Iterator[Step]:
         changes: list[Change] = []
@@ -40,25 +38,16 @@ class Hostname(Resource):
         if (now := facts.known(Machine()).hostname) != self.name:
             changes.append(Change("hostname", now, self.name))
             actions.append(_set(self.name, _set(now)))
-        for path, name in ((HOSTS, "hosts"), (TEMPLATE, "hosts of cloud-init")):
-            if path == HOSTS or (facts.known(MANAGES_HOSTS) and facts[FileAt(path)] is not Missing.ABSENT):
-                for write in self._with_line(path, facts):
-                    changes.append(Change(name, None, self._line))
-                    actions.append(write)
+        for path in hosts_files(facts):  # the reboot of an installation is one of those at which cloud-init makes the file anew
+            text = hosts_text(path, facts)
+            if (wanted := self._hosts(text)) != text:
+                changes.append(Change("hosts" if path == HOSTS else "hosts of cloud-init", None, self._line))
+                actions.append(write_hosts(path, wanted, facts))
         for step in File(CLOUD_INIT, f"{_COMMENT}\npreserve_hostname: true\n").plan(facts):
             changes.append(Change("cloud-init", None, "leaves the name as it is"))
             actions += [Command(("mkdir", "-p", "--", CLOUD_INIT.rpartition("/")[0])), *step.actions]
         if changes:
             yield Step(self.id, tuple(changes), tuple(actions))
-
-    def _with_line(self, path: str, facts: Facts) -> Iterator[WriteFile]:
-        found = facts[FileAt(path)]
-        old = found if isinstance(found, FileState) else None
-        text = ((old.content if old else None) or b"").decode("utf-8", "surrogateescape")
-        if (wanted := self._hosts(text)) != text:
-            kept = (old.mode, old.owner, old.group) if old else ("0644", "root", "root")
-            content = wanted.encode("utf-8", "surrogateescape")
-            yield WriteFile(path, content, *kept, before=old.content if old else None, permissions_before=kept if old else None)
 
     @property
     def _line(self) -> str:

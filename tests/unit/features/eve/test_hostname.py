@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 
 from novaops.engine.planner import make_plan
-from novaops.facts.cloud_init import MANAGES_HOSTS
+from novaops.facts.cloud_init import TEMPLATES, HostsTemplate
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.machine import Machine
-from novaops.features.eve.resources.hostname import CLOUD_INIT, HOSTS, TEMPLATE, Hostname
+from novaops.features.eve.resources.hostname import CLOUD_INIT, Hostname
 from novaops.model.action import WriteFile, payload
 from novaops.model.question import Facts, Missing, Question
+from novaops.resources.etc_hosts import HOSTS
 from tests.unit.features.eve.support import machine
 
+TEMPLATE = TEMPLATES["debian"]
 NAME = Hostname("eve1", "example.org")
 LINE = "127.0.1.1 eve1.example.org eve1 # managed by novaops (novaops eve install)\n"
 THEIRS = "127.0.1.1\teve1.example.org  eve1\n"
@@ -25,9 +27,10 @@ KEEPS = "# managed by novaops (novaops eve install)\npreserve_hostname: true\n"
 
 def written(hosts: str, template: str | None = None, *, managed: bool = False, **of_machine: Any) -> dict[str, str]:
     """What is written, by path, on a host that has the name already."""
-    files = {HOSTS: hosts, TEMPLATE: template, CLOUD_INIT: KEEPS}
+    files = {**dict.fromkeys(TEMPLATES.values()), HOSTS: hosts, TEMPLATE: template, CLOUD_INIT: KEEPS}
     answers: dict[Question[Any], Any] = {FileAt(path): _state(text) for path, text in files.items()}
-    facts = Facts({**answers, MANAGES_HOSTS: managed, Machine(): machine(hostname="eve1", **of_machine)}, {})
+    answers[HostsTemplate()] = TEMPLATE if managed else Missing.ABSENT
+    facts = Facts({**answers, Machine(): machine(hostname="eve1", **of_machine)}, {})
     actions = [action for step in make_plan([NAME], facts).steps for action in step.actions]
     return {one.path: payload(one.content or "").decode() for one in actions if isinstance(one, WriteFile)}
 

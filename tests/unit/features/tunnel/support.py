@@ -10,14 +10,15 @@ from typing import Any
 from novaops.engine import inventory
 from novaops.engine.desired import DesiredState
 from novaops.engine.playbooks import Playbooks
+from novaops.facts.cloud_init import TEMPLATES, HostsTemplate
 from novaops.facts.file import FileAt, FileState
 from novaops.features.tunnel.facts.ends import (
     KeyFacts,
 )
-from novaops.features.tunnel.resources.hosts_file import HOSTS
 from novaops.features.tunnel.settings import Tunnel
 from novaops.model.action import payload
-from novaops.model.question import Facts
+from novaops.model.question import Facts, Missing
+from novaops.resources.etc_hosts import HOSTS
 from novaops.resources.file import File as FileResource
 
 BOOKS = Playbooks(Path())
@@ -56,5 +57,10 @@ HOME = "/var/lib/novaops-tunnel/.ssh/authorized_keys"
 LINE = f"opts {PUBLIC} novaops:box/api"
 
 
-def hosts(text: bytes) -> dict[Any, Any]:
-    return {FileAt(HOSTS): FileState("regular file", "0644", "root", "root", text)}
+def hosts(text: bytes, template: bytes | None = None, *, managed: bool = False) -> dict[Any, Any]:
+    """The file, and the template that cloud-init has of it, which it reads at each boot where that is its to do."""
+    answers: dict[Any, Any] = {FileAt(path): Missing.ABSENT for path in TEMPLATES.values()}
+    if template is not None:
+        answers[FileAt(TEMPLATES["debian"])] = FileState("regular file", "0644", "root", "root", template)
+    answers[HostsTemplate()] = TEMPLATES["debian"] if managed else Missing.ABSENT
+    return {**answers, FileAt(HOSTS): FileState("regular file", "0644", "root", "root", text)}

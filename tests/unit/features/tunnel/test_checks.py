@@ -52,7 +52,7 @@ RIGHT = ObservedTunnel(
 GONE = ObservedTunnel(
     wanted(state="absent"), {8443: frozenset()}, left={kind: CommandResult(1) for kind in ("files", "units", "processes", "names")}
 )
-AGAIN = Rebooted({TO: OK}, CommandResult(), {TO: OK})
+AGAIN = Rebooted({TO: OK}, CommandResult(), {TO: OK}, RIGHT.names, RIGHT.unchanged)
 
 
 def opens(what: str, text: str, status: int = 255) -> ObservedTunnel:
@@ -79,7 +79,7 @@ def every() -> list[Callable[..., None]]:
 def test_what_is_right_is_green(seen: ObservedTunnel) -> None:
     about = [claim for claim in every() if Claim(claim).about(seen.expected)]
     assert {claim.__name__: judged(claim, seen) for claim in about} == {claim.__name__: "" for claim in about}
-    assert len(about) == (12 if seen is RIGHT else 2)
+    assert len(about) == (13 if seen is RIGHT else 2)
 
 
 def test_the_port_of_a_socks_proxy_is_to_be_free_when_it_is_gone() -> None:
@@ -166,9 +166,11 @@ def test_each_fault_is_said(claim: Callable[..., None], seen: ObservedTunnel, sa
 
 def test_every_claim_is_seen_red() -> None:
     red = {claim for claim, _, _ in WRONG}
-    assert set(every()) - red == {claims.test_after_reboot, claims.test_heals}
+    assert set(every()) - red == {claims.test_after_reboot, claims.test_unchanged_after_reboot, claims.test_heals}
     late = {TO: CommandResult(7, "curl: (7) refused\n")}
     assert "within 60 s of the reboot should be" in judged(claims.test_after_reboot, RIGHT, replace(AGAIN, requests=late))
+    past = {TO: CommandResult(0, "203.0.113.7 STREAM api.openai.com\n")}
+    assert "but it leads to 203.0.113.7" in judged(claims.test_unchanged_after_reboot, RIGHT, replace(AGAIN, names=past))
     assert "within 60 s after its ssh was killed should be" in judged(claims.test_heals, RIGHT, replace(AGAIN, healed=late))
     assert judged(claims.test_heals, RIGHT, replace(AGAIN, killed=CommandResult(1))) == "- there was no ssh of it to kill"
 
@@ -218,6 +220,23 @@ def test_only_what_the_tunnels_user_listens_on_is_the_tunnels() -> None:
     )
     told = read(sh(f"{SAY}user=u conf=c\n{seeing._TOOLS}{ss}\nid() {{ echo 998; }}\nsaw listening own_listeners\n"))
     assert seeing._addresses(told["listening"], 8443) == {"127.0.0.1"}
+
+
+def test_after_a_reboot_an_unchanged_client_is_asked_again() -> None:
+    """What rewrites /etc/hosts when a host starts leaves the tunnel itself as it is."""
+    told = "= boot:a.example.com:1 0\n= name:a.example.com:1 0\n  1.2.3.4 STREAM\n= unchanged:a.example.com:1 0\n= end 0\n"
+    host = AnsweringHost(lambda command: told if "\nask_unchanged\n" in command else "= end 0\n")
+    (found,) = seeing.after_reboot(host, [replace(RIGHT, expected=wanted(transparent=True, to="a.example.com:1"))])
+    assert found.names == {"a.example.com:1": CommandResult(0, "1.2.3.4 STREAM\n")}
+    assert list(found.unchanged) == ["a.example.com:1"]
+
+
+def test_lines_that_are_left_are_also_found_in_what_cloud_init_makes_the_file_of(tmp_path: Path) -> None:
+    (tmp_path / "hosts").write_text("127.0.0.1 localhost\n")
+    (tmp_path / "hosts.debian.tmpl").write_text("1.2.3.4 a # novaops tunnel api\n1.2.3.4 b # novaops tunnel api-2\n")
+    script = seeing._ABSENT.replace("/etc/hosts", f"{tmp_path}/hosts").replace("/etc/cloud/templates", str(tmp_path))
+    told = read(sh(f"{SAY}user=u conf=c name=api hosts_comment='# novaops tunnel api'\n{seeing._TOOLS}{script}"))
+    assert told["left:names"].lines == ("1.2.3.4 a # novaops tunnel api",)
 
 
 def test_what_begins_with_the_name_of_an_absent_tunnel_is_not_its_own(tmp_path: Path) -> None:

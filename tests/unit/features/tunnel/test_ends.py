@@ -13,10 +13,10 @@ import pytest
 
 from novaops.engine.planner import make_plan
 from novaops.errors import Refused, WaitingForPeer
+from novaops.facts.cloud_init import TEMPLATES
 from novaops.facts.file import FileAt
 from novaops.facts.listening import Listener, Listening
 from novaops.facts.sshd import EFFECTIVE
-from novaops.facts.succeeds import Succeeds
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.tunnel.facts.ends import (
     AuthorizedKeys,
@@ -37,6 +37,7 @@ from novaops.features.tunnel.resources.port_preconditions import GatewayPortsFre
 from novaops.features.tunnel.resources.targets_reached import TargetsReached
 from novaops.model.action import Command, WriteFile, payload
 from novaops.model.question import Missing, Section
+from novaops.resources.etc_hosts import HOSTS
 from novaops.resources.unit import OwnUnit
 from novaops.shell import sh_file
 from tests.unit.features.tunnel.support import API, HOME, KEY, LINE, PUBLIC, facts, hosts, wishes
@@ -253,7 +254,6 @@ def test_a_tunnel_that_goes_gives_its_ports_and_names_to_the_next_one() -> None:
         Listening(): held,
         TunnelFiles("old"): files,
         **hosts(names),
-        **{one: False for p in own for one in p.questions() if isinstance(one, Succeeds)},
     }
     plan = make_plan(own[:3], facts(told))
     assert ([one.resource for one in plan.steps], plan.refusals) == (["hosts:old", "tunnel:old"], ())
@@ -333,6 +333,25 @@ def test_a_line_in_hosts_comes_and_goes_and_the_others_stay() -> None:
     (gone,) = step.actions
     assert isinstance(gone, WriteFile)
     assert gone.content == before + b"\n"
+
+
+def test_where_cloud_init_makes_the_file_at_each_boot_the_line_is_in_what_it_is_made_of() -> None:
+    local, line = b"127.0.0.1 localhost\n", b"127.86.1.2 api.openai.com # novaops tunnel api\n"
+    template = b"## template:jinja\n127.0.1.1 {{fqdn}} {{hostname}}\n"
+    comes, goes = HostsEntries("api", (("127.86.1.2", "api.openai.com"),)), HostsEntries("api", ())
+
+    def written(entries: HostsEntries, told: dict[Any, Any]) -> dict[str, Any]:
+        return {one.path: one.content for step in entries.plan(facts(told)) for one in step.actions if isinstance(one, WriteFile)}
+
+    path = TEMPLATES["debian"]
+    assert written(comes, hosts(local, template, managed=True)) == {HOSTS: local + line, path: template + line}
+    assert written(comes, hosts(local + line, template, managed=True)) == {path: template + line}, "one of an earlier novaops"
+    assert written(comes, hosts(local + line, template + line, managed=True)) == {}
+    assert written(comes, hosts(local, template)) == {HOSTS: local + line}, "a template that nobody reads stays"
+    for managed in (True, False):
+        assert written(goes, hosts(local + line, template + line, managed=managed)) == {HOSTS: local, path: template}
+    with pytest.raises(Refused, match=rf"{path}:2 says where api\.openai\.com leads"):
+        list(comes.plan(facts(hosts(local, local + b"10.0.0.1 api.openai.com\n", managed=True))))
 
 
 @pytest.mark.parametrize("line", [b"10.0.0.1 API.openai.com\n", b"127.0.0.1 localhost api.openai.com # mine\n"])

@@ -530,13 +530,13 @@ unit="""
 
 
 def test_what_a_wrapped_resource_has_to_say_is_said() -> None:
-    """cloud-init writes /etc/hosts anew: said of the entries themselves, and so of entries that wait for the gateway."""
+    """cloud-init writes /etc/hosts anew, from what is not found: said of the entries, also while they wait for the gateway."""
     made = wishes({**API, "transparent": True, "check": "tcp"})
     entries = next(one for one in made.own if one.id == "hosts:api")
     assert isinstance(entries, AfterPeer)
-    managed = facts(dict.fromkeys(entries.resource.questions(), True))
-    assert "cloud-init writes /etc/hosts anew" in "".join(entries.notes(managed))
-    assert list(entries.notes(facts(dict.fromkeys(entries.resource.questions(), False)))) == []
+    assert "cloud-init writes /etc/hosts anew" in "".join(entries.notes(facts(hosts(b"", managed=True))))
+    for told in (hosts(b""), hosts(b"", b"", managed=True)):
+        assert list(entries.notes(facts(told))) == []
 
 
 def test_names_lead_into_a_tunnel_that_something_has_come_through(tmp_path: Path) -> None:
