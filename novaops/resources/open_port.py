@@ -13,15 +13,14 @@ from novaops.formats.iptables import Protocol, Ruleset, Verdict, accepting
 from novaops.model.action import Action, Command, WriteFile
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
+from novaops.resources.firewall_at_boot import LOADERS, UFW_CHAIN, boot_questions, notes_of_tables, refuse_asleep, starts, ufw_at_boot
 from novaops.shell import join, quote
 
 SAVED = {
     "iptables": ("/etc/iptables/rules.v4", "/etc/sysconfig/iptables"),
     "ip6tables": ("/etc/iptables/rules.v6", "/etc/sysconfig/ip6tables"),
 }
-"""The files read at boot by iptables-persistent (Debian, and Oracle's Ubuntu), and by iptables-services (RHEL)."""
-
-_UFW = "ufw-user-input"
+"""The files that LOADERS read at boot."""
 
 _INSERT = """\
 program=$1 chain=$2 before=$3; shift 3
@@ -63,13 +62,15 @@ class OpenPort(Resource):
     def questions(self) -> Iterable[Question[Any]]:
         yield Firewall()
         yield from (FileAt(path) for paths in SAVED.values() for path in paths)
+        yield from boot_questions()
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         firewall = facts.known(Firewall())
+        refuse_asleep(self.port, self.protocol, firewall, facts)
         if firewall.zone is not None:
             pairs = list(self._firewalld(firewall.zone))
-        elif any(f":{_UFW} " in text for text in firewall.rules.values()):
-            pairs = list(self._ufw(firewall))
+        elif any(f":{UFW_CHAIN} " in text for text in firewall.rules.values()):
+            pairs = list(self._ufw(firewall, facts))
         else:
             pairs = [pair for program, text in firewall.rules.items() for pair in self._iptables(program, Ruleset(text), facts)]
         if pairs:
@@ -88,8 +89,9 @@ class OpenPort(Resource):
                 )
         for program, text in firewall.rules.items():
             ours = any(rule.text == join(accepting(self.port, rule.chain, self.protocol)) for rule in Ruleset(text).rules)
-            if ours and not list(saved(program, facts)):
-                yield f"the rule of {program} for port {self._shown} is gone after a boot: nothing on the host puts it back (iptables-persistent does)"
+            if ours:
+                yield from self._lost_at_boot(program, facts)
+        yield from notes_of_tables(self.port, self.protocol, firewall, facts)
 
     # -- iptables itself --------------------------------------------------------------------------------------------------
 
@@ -109,6 +111,14 @@ class OpenPort(Resource):
             new = at_boot.with_rule(line, then).encode("utf-8", "surrogateescape")
             yield Change(path, then.place, f"{line} before it"), write(program, path, file, new)
 
+    def _lost_at_boot(self, program: str, facts: Facts) -> Iterator[str]:
+        gone = f"the rule of {program} for port {self._shown} is gone after a boot"
+        paths = [path for path, _ in saved(program, facts)]
+        if not paths:
+            yield f"{gone}: nothing on the host puts it back (iptables-persistent does)"
+        elif not any(starts(LOADERS[path], facts) for path in paths):
+            yield f"{gone}: it is in {paths[0]}, but {LOADERS[paths[0]]}, which loads that file, is not enabled"
+
     def _refuse_deliberate(self, where: str, verdict: Verdict) -> None:
         """Raises Refused when the rule that closes the port names it."""
         if verdict.rule is not None and verdict.rule.is_about_a_port:
@@ -127,14 +137,12 @@ class OpenPort(Resource):
 
     # -- what keeps iptables for somebody ---------------------------------------------------------------------------------
 
-    def _ufw(self, firewall: FirewallFacts) -> Iterator[_Pair]:
+    def _ufw(self, firewall: FirewallFacts, facts: Facts) -> Iterator[_Pair]:
         """By the command ufw, which places its rules, saves them for the next boot, and can remove them."""
-        shut = {
-            program: verdict
-            for program, text in firewall.rules.items()
-            if not (verdict := Ruleset(text).verdict(self.port, self.protocol)).accepted
-        }
-        for verdict in shut.values():
+        verdicts = [Ruleset(text).verdict(self.port, self.protocol) for text in firewall.rules.values()]
+        at_boot = ufw_at_boot(self.port, self.protocol, facts)
+        shut = [verdict for verdict in (*verdicts, at_boot) if verdict is not None and not verdict.accepted]
+        for verdict in shut:
             self._refuse_deliberate("ufw", verdict)
         if not shut:
             return

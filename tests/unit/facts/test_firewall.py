@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from novaops.engine.planner import make_plan, questions_of
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.firewall import Firewall, FirewallFacts, Table, Zone
+from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.formats.iptables import Rule, Ruleset, accepting
 from novaops.model.action import Command, WriteFile
 from novaops.model.plan import Plan
@@ -247,13 +248,24 @@ def test_what_the_host_answers(stdout: str, expected: Any) -> None:
 # -- what is done about it --------------------------------------------------------------------------------------------
 
 
-def planned(answer: FirewallFacts, files: Mapping[str, str | FileState] | None = None, ports: tuple[int, ...] = (443,)) -> Plan:
+def planned(
+    answer: FirewallFacts,
+    files: Mapping[str, str | FileState] | None = None,
+    ports: tuple[int, ...] = (443,),
+    starting: tuple[str, ...] = ("netfilter-persistent.service",),
+) -> Plan:
+    """`starting` are the units that start when the host boots; the others are there, and do not."""
     resources = [OpenPort(port) for port in ports]
     written = {
         path: FileState("regular file", "0640", "root", "adm", text.encode()) if isinstance(text, str) else text
         for path, text in (files or {}).items()
     }
-    facts = {q: written.get(q.path, Missing.ABSENT) if isinstance(q, FileAt) else answer for q in questions_of(resources)}
+    facts: dict[Any, Any] = {Firewall(): answer}
+    for question in questions_of(resources):
+        if isinstance(question, FileAt):
+            facts[question] = written.get(question.path, Missing.ABSENT)
+        elif isinstance(question, UnitNamed):
+            facts[question] = UnitFacts("loaded", "inactive", "enabled" if question.name in starting else "disabled")
     return make_plan(resources, Facts(facts, {}))
 
 
@@ -384,13 +396,103 @@ def test_a_rule_that_no_file_holds_is_gone_after_a_boot() -> None:
     assert notes(planned(by_somebody_else)) == []
 
 
+# -- the next boot ----------------------------------------------------------------------------------------------------
+
+UFW_LIST = """\
+*filter
+:ufw-user-input - [0:0]
+:ufw-user-limit - [0:0]
+:ufw-user-limit-accept - [0:0]
+### RULES ###
+
+### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in
+-A ufw-user-input -p tcp --dport 22 -j ACCEPT
+
+### tuple ### limit tcp 80 0.0.0.0/0 any 0.0.0.0/0 in
+-A ufw-user-input -p tcp --dport 80 -m conntrack --ctstate NEW -m recent --set
+-A ufw-user-input -p tcp --dport 80 -m conntrack --ctstate NEW -m recent --update --seconds 30 --hitcount 6 -j ufw-user-limit
+-A ufw-user-input -p tcp --dport 80 -j ufw-user-limit-accept
+
+### END RULES ###
+-A ufw-user-limit -j REJECT
+-A ufw-user-limit-accept -j ACCEPT
+COMMIT
+"""
+UFW_ON = {"/etc/ufw/ufw.conf": "# of ufw\nENABLED=yes\nLOGLEVEL=low\n", "/etc/ufw/user.rules": UFW_LIST}
+
+
+def refused(plan: Plan) -> str:
+    return " ".join(f"{error.what}: {error.why} {error.fix}" for _, error in plan.refusals)
+
+
+def test_a_firewalld_that_starts_at_the_next_boot_is_not_passed_over() -> None:
+    said = refused(planned(FirewallFacts({"iptables": ""}), starting=("firewalld.service",)))
+    assert said.startswith("firewalld does not run, and starts when the host boots")
+    assert "systemctl disable firewalld" in said
+    running = FirewallFacts(zone=Zone("public", ("443/tcp",), ("443/tcp",)))
+    assert planned(running, starting=("firewalld.service",)) == planned(FirewallFacts({"iptables": ""}))
+
+
+def test_a_ufw_whose_rules_were_flushed_comes_again_at_the_next_boot() -> None:
+    ufw = ("ufw.service",)
+    flushed = FirewallFacts({"iptables": ""})
+    assert "ufw is enabled, and its rules are not loaded" in refused(planned(flushed, UFW_ON, starting=ufw))
+    assert not planned(flushed, UFW_ON, ports=(22, 80), starting=ufw).refusals, "they are in its list"
+    off = {**UFW_ON, "/etc/ufw/ufw.conf": "ENABLED=no\n"}
+    accepts = {**UFW_ON, "/etc/default/ufw": 'DEFAULT_INPUT_POLICY="ACCEPT"\n'}
+    for files, starting in ((off, ufw), (UFW_ON, ()), (accepts, ufw)):
+        assert not planned(flushed, files, starting=starting).refusals
+
+
+def test_what_ufw_lets_in_and_does_not_have_in_its_list_is_added_to_that() -> None:
+    """Somebody has let the port in by a rule of iptables, which is gone after a boot."""
+    live = FirewallFacts({"iptables": UFW.replace("-A INPUT -j ufw-before-logging", f"{OURS}\n-A INPUT -j ufw-before-logging", 1)})
+    assert words(planned(live, UFW_ON)) == ["ufw allow 443/tcp comment novaops"]
+    listed = UFW_LIST.replace("--dport 22 ", "--dport 443 ")
+    assert words(planned(live, {**UFW_ON, "/etc/ufw/user.rules": listed})) == []
+    denied = listed.replace("--dport 443 -j ACCEPT", "--dport 443 -j DROP")
+    assert "somebody has closed port 443 in ufw" in refused(planned(live, {**UFW_ON, "/etc/ufw/user.rules": denied}))
+
+
+DROPS = "table inet filter {\n chain input {\n  type filter hook input priority filter; policy drop;\n  tcp dport 22 accept\n }\n}\n"
+REJECTS = DROPS.replace(" policy drop;", "").replace("accept\n", "accept\n  counter reject with icmpx admin-prohibited\n")
+AS_DEBIAN_HAS_IT = DROPS.replace(" policy drop;", "").replace("tcp dport 22 accept", "")
+
+
+@pytest.mark.parametrize(
+    ("conf", "is_said"),
+    [
+        (DROPS, True),
+        (REJECTS, True),
+        (AS_DEBIAN_HAS_IT, False),
+        (DROPS.replace("22", "{ 22, 443 }"), False),
+        (DROPS.replace("\n", " #\n# ").replace("table", "# table"), False),
+    ],
+)
+def test_a_file_of_nftables_that_comes_at_the_next_boot_is_named(conf: str, *, is_said: bool) -> None:
+    files, nftables = {"/etc/nftables.conf": conf}, ("nftables.service",)
+    said = notes(planned(FirewallFacts(), files, starting=nftables))
+    assert [note.startswith("nftables.service loads /etc/nftables.conf when the host boots") for note in said] == [True] * is_said
+    assert notes(planned(FirewallFacts(), files)) == [], "nothing loads it"
+    opened_by_hand = FirewallFacts(tables=(Table("inet filter", "input", ((443, 443),)),))
+    assert notes(planned(opened_by_hand, files, starting=nftables)) == said
+
+
+def test_a_file_that_a_removed_package_has_left_puts_no_rule_back() -> None:
+    opened = ORACLE.replace(REJECT, f"{OURS}\n{REJECT}")
+    (said,) = notes(planned(FirewallFacts({"iptables": opened}), {V4: opened}, starting=()))
+    assert said.startswith(
+        "the rule of iptables for port 443 is gone after a boot: it is in /etc/iptables/rules.v4, but netfilter-persistent.service"
+    )
+
+
 # -- UDP --------------------------------------------------------------------------------------------------------------
 
 UDP = OpenPort(1194, "udp")
 
 
 def for_udp(answer: FirewallFacts) -> Plan:
-    return make_plan([UDP], Facts({q: Missing.ABSENT if isinstance(q, FileAt) else answer for q in UDP.questions()}, {}))
+    return make_plan([UDP], Facts({q: answer if isinstance(q, Firewall) else Missing.ABSENT for q in UDP.questions()}, {}))
 
 
 def test_a_port_of_udp_is_another_one() -> None:

@@ -50,6 +50,7 @@ from novaops.formats import yaml_text
 from novaops.formats.authorized_keys import AuthorizedKey
 from novaops.model.plan import Plan, Risk
 from novaops.model.question import Facts, Missing, Question
+from novaops.resources.firewall_at_boot import UNITS
 from novaops.secret import Secret
 from tests.support.eve_repository.keys import FINGERPRINT, KEY
 from tests.unit import test_cases
@@ -123,7 +124,11 @@ def _card(_: Management, said: Said, case: Said) -> ManagementFacts | Missing:
 
 def _unit(question: UnitNamed, said: Said, case: Said) -> UnitFacts | Missing:
     del case
-    if (question.name == GATE and not said.get("closed")) or question.name in said.get("no_units", ["chrony.service"]):
+    if (
+        question.name in UNITS
+        or (question.name == GATE and not said.get("closed"))
+        or question.name in said.get("no_units", ["chrony.service"])
+    ):
         return Missing.ABSENT
     return UnitFacts("loaded", said.get("unit", "active"), "enabled")
 
