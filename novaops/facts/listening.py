@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from novaops.formats import ss
 from novaops.model.question import Missing, Section, Singleton
-from novaops.shell import lines_of, sh_file
+from novaops.shell import lines_of, quote, sh_file
 
 OF_SOCKETS = sh_file(__package__, "sockets.sh")
 
@@ -18,6 +18,15 @@ _FEWEST = 2
 """Lines of an answer: what ss said, and the end."""
 
 _ANY = {4: frozenset({"0.0.0.0", "*"}), 6: frozenset({"::", "*"})}  # noqa: S104 - read, not bound
+
+
+_OF_MORE = ("ssh", "user@", "docker", "containerd", "systemd-")
+"""How units begin that do more than listen at one port: who stops one is locked out, or stops what is not meant."""
+
+
+def stop_for_good(unit: str) -> str:
+    """The command for a unit that is not to have a port any more: one that is only stopped comes back at the next boot. "" for none to be named."""
+    return "" if not unit.endswith((".service", ".socket")) or unit.startswith(_OF_MORE) else f"systemctl disable --now {quote(unit)}"
 
 
 @dataclass(frozen=True)

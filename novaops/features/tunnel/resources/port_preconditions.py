@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.facts.listening import Listener, Listening
+from novaops.facts.listening import Listener, Listening, stop_for_good
 from novaops.features.tunnel.facts.ends import AuthorizedKeys
 from novaops.features.tunnel.paths import USER, unit
 from novaops.features.tunnel.resources.hosts_file import HostsEntries
@@ -16,8 +16,6 @@ from novaops.formats.names import pair
 from novaops.model.plan import ListensAt, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.shell import quote
-
-_ANOTHER_PORT = "choose another port for listen:, or stop that program"
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class PortsFree(Resource):
         for listener in facts.known(Listening()):
             for address, port in self.listeners:
                 if listener.blocks(address, port) and listener.unit != unit(self.name):
-                    fix = _down(listener.unit) or _ANOTHER_PORT
+                    fix = _down(listener.unit) or _another_port(listener)
                     raise _taken(self.name, listener, address, port, "The tunnel could not listen there.", fix)
             for address, port in self.aliases:
                 # systemd itself listens before the first client comes; on 127.86.x.y nobody else does.
@@ -105,13 +103,18 @@ class GatewayPortsFree(Resource):
                         f"it forwards that port for somebody who is logged in; to end that: kill {listener.pid}, or choose another port"
                     )
                     why = "sshd could not listen there for the tunnel."
-                    fix = _down_of(lines, listener) or (end_it if is_sshd else _ANOTHER_PORT)
+                    fix = _down_of(lines, listener) or (end_it if is_sshd else _another_port(listener))
                     raise _taken(self.name, listener, address, port, why, fix)
         return ()
 
     def notes(self, facts: Facts) -> Iterator[str]:
         del facts
         return _public_notes(self.public)
+
+
+def _another_port(listener: Listener) -> str:
+    stop = stop_for_good(listener.unit)
+    return f"choose another port for listen:, or {f'where nobody needs that program: {stop}' if stop else 'stop that program for good'}"
 
 
 def _down(of_unit: str) -> str:

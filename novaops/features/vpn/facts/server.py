@@ -47,6 +47,8 @@ class ServerState:
     """Whether the process of its own unit has its port."""
     listeners: tuple[str, ...] = ()
     """The programs of others that have it."""
+    units: tuple[str, ...] = ()
+    """The units of these, as far as they have one."""
     configured: tuple[int, Protocol] | None = None
     """The port and the protocol, "udp" or "tcp", of its configuration as it is."""
     beside: tuple[str, ...] = ()
@@ -108,6 +110,7 @@ class VpnServer(ServerQuestion[ServerState]):
             token=said.get("token", "").strip(),
             listens=main in _processes(said.get("listeners", "")),
             listeners=_others(said.get("listeners", ""), main),
+            units=_units(said.get("holders", ""), main),
             configured=_configured(said.get("configured", "")),
             beside=_others(said.get("present_listeners", ""), main),
             ufw=frozenset(found[1] for line in lines_of(said.get("ufw", "")) if (found := _BY_UFW.fullmatch(line))),
@@ -130,6 +133,11 @@ def _processes(printed: str) -> dict[int, str]:
 
 def _others(printed: str, main: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(program for number, program in _processes(printed).items() if number != main))
+
+
+def _units(said: str, main: int) -> tuple[str, ...]:
+    holders = (line.partition(" ") for line in lines_of(said))
+    return tuple(dict.fromkeys(unit for number, _, unit in holders if unit and number != str(main)))
 
 
 def _configured(said: str) -> tuple[int, Protocol] | None:

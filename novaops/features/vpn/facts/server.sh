@@ -22,6 +22,9 @@ opened_by_ufw() { # the rules that novaops gave it; its file is looked at first,
 listeners() { # PORT PROTOCOL
   case $2 in udp*) sockets -u "sport = :$1" ;; *) sockets -t "sport = :$1" ;; esac
 }
+holders() { # PORT PROTOCOL: "PID UNIT" of who has it
+  listeners "$@" | grep -o 'pid=[0-9]*' | sort -u | while IFS='=' read -r _ pid; do echo "$pid $(unit_of "$pid")"; done
+}
 talk() { command -v perl >/dev/null && perl -e "$TALK" "$@"; }
 
 server() { # NAME PORT PROTOCOL
@@ -34,7 +37,7 @@ server() { # NAME PORT PROTOCOL
   case $(stat -L -c %a -- "$folder.crl.pem" 2>/dev/null) in '' | *[4567]) ;; *) echo crl_closed ;; esac
   text certs ls "$folder/certs"
   text main systemctl show -p MainPID --value -- "openvpn-server@$1.service"
-  text listeners listeners "$2" "$3"
+  text listeners listeners "$2" "$3"; text holders holders "$2" "$3"
   port=$(sed -n 's/^port //p' "$folder.conf" 2>/dev/null) protocol=$(sed -n 's/^proto //p' "$folder.conf" 2>/dev/null)
   if [ -n "$port$protocol" ]; then
     text configured echo "$port $protocol"; text present_listeners listeners "$port" "$protocol"; text ufw opened_by_ufw

@@ -8,6 +8,7 @@ from typing import Any
 
 from novaops.errors import Refused
 from novaops.facts.firewall import Firewall
+from novaops.facts.listening import stop_for_good
 from novaops.facts.sshd import Caller
 from novaops.facts.unit import UnitNamed
 from novaops.features.vpn.facts.server import ServerState, VpnServer, overlaps
@@ -48,10 +49,11 @@ class ServerPreconditions(Resource):
         unit = facts[self._unit]
         runs = unit is not Missing.ABSENT and unit.active in {"active", "activating", "reloading"}
         if server.listeners and not self._is_left(server, facts):
+            stop = " and ".join(filter(None, map(stop_for_good, server.units)))
             raise Refused(
                 f"port {self.question.port}/{self.question.protocol} is taken by {', '.join(server.listeners)}",
                 why=f"The VPN server {self.question.name} could not listen there.",
-                fix="stop it, or choose another port: --port, or port: in the inventory",
+                fix=f"{stop or 'stop it for good'}, or choose another port: --port, or port: in the inventory",
             )
         another = "choose another network for the clients: --network, or network: in the inventory"
         devices = {one.device for one in self.leaving}

@@ -231,6 +231,25 @@ def test_a_port_of_somebody_else_is_refused_with_the_program(holder: Listener, t
     assert "127.0.0.1:8443" in error.value.what
 
 
+@pytest.mark.parametrize(
+    ("unit", "said"),
+    [
+        ("nginx.service", "or where nobody needs that program: systemctl disable --now nginx.service"),
+        ("", "or stop that program for good"),
+        ("session-1.scope", "or stop that program for good"),
+        ("ssh.service", "or stop that program for good"),
+        ("user@1000.service", "or stop that program for good"),
+    ],
+)
+def test_a_program_that_has_the_port_is_to_stay_stopped_at_the_next_boot(unit: str, said: str) -> None:
+    """No command is said that would lock somebody out, or stop what has nothing to do with the port."""
+    held = {Listening(): (Listener("127.0.0.1", 8443, ("java",), 7, unit),), AuthorizedKeys(): AuthorizedKeysFile(HOME, None)}
+    for claims in (PortsFree("api", (("127.0.0.1", 8443),)), GatewayPortsFree("api", "novaops:box/api", (("127.0.0.1", 8443),))):
+        with pytest.raises(Refused) as error:
+            claims.plan(facts(held))
+        assert error.value.fix == f"choose another port for listen:, {said}"
+
+
 def test_a_listener_on_the_gateway_may_be_its_own_of_before() -> None:
     claims = GatewayPortsFree("api", "novaops:box/api", (("127.0.0.1", 9000),))
     held = (Listener("127.0.0.1", 9000, ("sshd",), 7, "session-1.scope", "novaops-tunnel"),)

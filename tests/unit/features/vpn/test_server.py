@@ -233,10 +233,11 @@ def test_the_server_as_it_is() -> None:
     found = VpnServer.parse([QUESTION], Section(text, "", 0))[QUESTION]
     assert isinstance(found, ServerState)
     assert (found.listens, found.listeners) == (True, ("the kernel",))
-    text = said(listeners=listeners, main="9\n")
+    text = said(listeners=listeners, main="9\n", holders="8 openvpn@office.service\n9 openvpn-server@vpn.service\n10 \n")
     strange = VpnServer.parse([QUESTION], Section(text, "", 0))[QUESTION]
     assert isinstance(strange, ServerState)
     assert (strange.listens, strange.listeners) == (False, ("openvpn", "the kernel")), "a name proves nothing"
+    assert strange.units == ("openvpn@office.service",)
     assert found.routes == (("192.0.2.0/24", "eth0"),)
     assert (found.answers, found.ca, found.is_signed) == (True, None, False)
     assert (found.unrecorded, [one.name for one in found.clients.connected]) == (("BEEF",), ["omega"])
@@ -431,6 +432,10 @@ def test_a_taken_port_and_a_taken_network_are_refused() -> None:
     assert refusal(ServerState(listeners=("perl",))) == "port 1194/udp is taken by perl"
     assert refusal(ServerState(listeners=("openvpn",)), "active") == "port 1194/udp is taken by openvpn"
     assert refusal(ServerState(listens=True), "active") == ""
+    told = {unit: Missing.ABSENT, Firewall(): FirewallFacts(), Caller(): Missing.ABSENT}
+    for units, said in ((("perl.service",), "systemctl disable --now perl.service"), (("session-1.scope",), "stop it for good")):
+        ((_, error),) = plan(fits, {**told, QUESTION: ServerState(listeners=("perl",), units=units)}).refusals
+        assert error.fix.startswith(f"{said}, or choose another port")
     assert refusal(ServerState(routes=(("10.0.0.0/8", "eth1"),))) == "10.86.0.0/24 overlaps 10.0.0.0/8, which the host has at eth1"
     assert "this connection comes from, 10.86.0.2" in refusal(ServerState(), caller="10.86.0.2")
     assert refusal(ServerState(listens=True), "active", "10.86.0.2") == "", "who comes by the VPN itself"
