@@ -89,7 +89,9 @@ def test_the_ports_are_opened_before_the_rule_that_turns_all_away(filtered: LabH
     assert filtered.run(f"cat {RULES}") == ORACLE.replace(REJECT, f"{ours(80)}\n{ours(443)}\n{REJECT}")
     assert filtered.run(f"cat {RULES6}") == ORACLE6.replace(REJECT6, f"{ours(80)}\n{ours(443)}\n{REJECT6}")
     assert rules(filtered, "ip6tables")[-3:] == [ours(80), ours(443), REJECT6]
-    assert applied(filtered, OpenPort(80), OpenPort(443)).status == "unchanged"
+    again = applied(filtered, OpenPort(80), OpenPort(443))
+    assert again.status == "unchanged"
+    assert "netfilter-persistent.service, which loads that file, is not enabled" in again.notes[0].text, "the package is not here"
     filtered.run(f"iptables -F; iptables-restore <{RULES}")
     assert through(filtered, 22, 80, 443, 8443) == [True, True, True, False], "as after a boot"
 
@@ -154,6 +156,15 @@ def test_a_ruleset_of_somebody_else_is_named_and_left(filtered: LabHost) -> None
     assert applied(filtered, OpenPort(443)).notes == ()
 
 
+def test_a_file_of_nftables_that_comes_at_the_next_boot_is_named(filtered: LabHost) -> None:
+    conf = "table inet mine { chain in { type filter hook input priority 0; policy drop; tcp dport 22 accept; }; }"
+    filtered.run("cp /etc/nftables.conf /root; cat >/etc/nftables.conf; systemctl enable -q nftables", stdin=conf)
+    report = applied(filtered, OpenPort(443))
+    filtered.run("mv /root/nftables.conf /etc; systemctl disable -q nftables")
+    assert "nftables.service loads /etc/nftables.conf when the host boots" in report.notes[0].text
+    assert applied(filtered, OpenPort(443)).notes == ()
+
+
 @pytest.mark.long
 def test_ufw_is_asked_to_open_it(newer: LabHost) -> None:
     newer.run("apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends ufw")
@@ -169,6 +180,16 @@ def test_ufw_is_asked_to_open_it(newer: LabHost) -> None:
     assert (newer.run("ufw show added"), through(newer, 443)) == (before, [False])
     newer.run("ufw deny 443/tcp")
     assert "somebody has closed port 443 in ufw" in str(applied(newer, OpenPort(443)).error)
+    newer.run("ufw delete deny 443/tcp; iptables -I INPUT -p tcp --dport 443 -j ACCEPT")
+    assert through(newer, 443) == [True], "until the next boot"
+    assert applied(newer, OpenPort(443)).status == "changed"
+    assert applied(newer, OpenPort(443)).status == "unchanged"
+    newer.run("for it in iptables ip6tables; do $it -P INPUT ACCEPT; $it -F; $it -X; done")
+    assert applied(newer, OpenPort(443)).status == "unchanged"
+    assert "ufw is enabled, and its rules are not loaded" in str(applied(newer, OpenPort(80)).error)
+    newer.run("ufw reload")
+    assert applied(newer, OpenPort(80)).status == "changed", "as the fix says"
+    assert through(newer, 22, 80, 443) == [True, True, True]
 
 
 @pytest.mark.long
@@ -183,6 +204,10 @@ def test_firewalld_is_asked_to_open_it(newer: LabHost) -> None:
     assert taken_back(newer).status == "changed"
     assert through(newer, 443) == [False]
     newer.run("firewall-cmd --add-service=https; firewall-cmd --permanent --add-service=https")
+    assert applied(newer, OpenPort(443)).status == "unchanged"
+    newer.run("systemctl stop firewalld")
+    assert "firewalld does not run, and starts when the host boots" in str(applied(newer, OpenPort(443)).error)
+    newer.run("systemctl disable firewalld")
     assert applied(newer, OpenPort(443)).status == "unchanged"
 
 

@@ -184,6 +184,29 @@ def test_the_whole_way(novaops: Novaops, ends: tuple[LabHost, LabHost], world: W
     assert statuses(tunnel("down")) == {"box": "unchanged", "newer": "unchanged"}
 
 
+CLOUD_CFG = "/etc/cloud/cloud.cfg.d/90-lab.cfg"
+AS_AT_BOOT = "cloud-init --force single --name update_etc_hosts --frequency always 2>&1"
+
+
+@pytest.mark.long
+def test_a_name_outlasts_what_cloud_init_does_at_each_boot(tunnel: Callable[..., Tunnels], ends: tuple[LabHost, LabHost]) -> None:
+    client, _ = ends
+    client.run("apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends cloud-init")
+    client.run(f"cat >{CLOUD_CFG}", stdin="datasource_list: [None]\nhostname: box\nfqdn: box.lab.test\nmanage_etc_hosts: yes\n")
+    templates = "sha256sum /etc/cloud/templates/*"
+    was = client.run(templates)
+    up = tunnel(entry(transparent=True))
+    up("up")
+    client.run(AS_AT_BOOT)
+    assert "box.lab.test" in client.run("cat /etc/hosts"), "cloud-init has written it"
+    assert client.run(f"{AT} https://api.lab.test/v1/models") == "401", "an unchanged client"
+    assert statuses(up("up")) == {"box": "unchanged", "newer": "unchanged"}
+    up("down")
+    client.run(AS_AT_BOOT)
+    assert client.run(templates) == was
+    assert "127.86." not in client.run("cat /etc/hosts")
+
+
 @pytest.fixture
 def tunnel(novaops: Novaops, ends: tuple[LabHost, LabHost], world: World, tmp_path: Path) -> Callable[..., Tunnels]:
     """Tunnels from box through newer, as they are given, with keys for the gateway."""
@@ -240,7 +263,7 @@ def test_nothing_is_done_anywhere_where_something_is_in_the_way(
 
     client.run("systemd-run -q --unit=squatter /usr/sbin/sshd -D -p 8443 -o PidFile=none")
     wait_on(client, "ss -ltnH | grep -q :8443")
-    refuses("127.0.0.1:8443 is taken by sshd", "squatter.service")
+    refuses("127.0.0.1:8443 is taken by sshd", "systemctl disable --now squatter.service")
     client.run("systemctl stop squatter")
 
     client.run(f"cp /etc/hosts /root/hosts; echo '{world.address} api.lab.test' >>/etc/hosts")

@@ -501,6 +501,7 @@ def test_what_is_taken_is_refused(office: Office) -> None:
     wait_on(office.server, "ss -H -l -u -n sport = :1194 | grep -q 1194")
     done = office("serve", "newer")
     assert (done.code, "port 1194/udp is taken by perl" in done.host["error"]["what"]) == (4, True)
+    assert done.host["error"]["fix"].startswith("systemctl disable --now taker.service, or")
     done = office("serve", "newer", "--port", "1195", "--network", f"{office.server.address.rpartition('.')[0]}.0/24")
     assert (done.code, "overlaps" in done.host["error"]["what"]) == (4, True)
     assert not holds(office.server, "[ -e /etc/openvpn/server/vpn ]")
