@@ -12,6 +12,8 @@ from novaops.shell import lines_of
 
 MAY_CONNECT = "httpd_can_network_connect"
 
+_AT_BOOT = re.compile(r"SELINUX=\s*(enforcing|permissive|disabled)", re.IGNORECASE)
+"""As libselinux reads /etc/selinux/config: the first such line counts."""
 _PORTS = re.compile(r"(?P<type>\w+_port_t)\s+tcp\s+(?P<ports>\d[\d, -]*)")
 
 
@@ -23,10 +25,13 @@ class Selinux:
     """Those that were asked for, and that the host's policy has."""
     ports: Mapping[str, tuple[tuple[int, int], ...]] | None = None
     """TCP ports by their type, as ranges; None where there is no semanage to ask."""
+    at_boot: str = ""
+    """The mode from the next boot on, as the host's configuration says it; "" where it says none."""
 
     @property
     def enforcing(self) -> bool:
-        return self.mode == "enforcing"
+        """Whether it is, or will be from the next boot on."""
+        return self.mode == "enforcing" or (self.mode == "permissive" and self.at_boot == "enforcing")
 
     def types_of(self, port: int) -> tuple[str, ...]:
         """The port's types, most specific first, without those that every port of a range has, such as unreserved_port_t."""
@@ -53,8 +58,14 @@ class SelinuxState(Singleton[Selinux]):
         return f"""\
 if ! command -v getenforce >/dev/null; then echo absent; exit 0; fi
 getenforce
+at_boot=$(grep '^SELINUX=' /etc/selinux/config 2>/dev/null)
+[ -z "$at_boot" ] || printf '%s\\n' "$at_boot"
 getsebool {MAY_CONNECT} 2>/dev/null
-if command -v semanage >/dev/null && [ "$(getenforce)" = Enforcing ]; then semanage port -l && echo ports; else echo no semanage; fi
+case $(getenforce)$at_boot in
+  Enforcing* | Permissive*[Ee]nforcing*) ;;
+  *) echo no semanage; echo end; exit ;;
+esac
+if command -v semanage >/dev/null; then semanage port -l && echo ports; else echo no semanage; fi
 echo end
 """
 
@@ -70,7 +81,8 @@ echo end
         ports: dict[str, tuple[tuple[int, int], ...]] = {}
         for found in filter(None, (_PORTS.fullmatch(line.strip()) for line in rest)):
             ports[found["type"]] = (*ports.get(found["type"], ()), *map(_span, found["ports"].split(",")))
-        return Selinux(mode.lower(), booleans, ports if told == "ports" else None)
+        at_boot = next((found[1].lower() for found in map(_AT_BOOT.match, rest) if found), "")
+        return Selinux(mode.lower(), booleans, ports if told == "ports" else None, at_boot)
 
 
 def _span(ports: str) -> tuple[int, int]:

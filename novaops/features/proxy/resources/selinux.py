@@ -1,4 +1,4 @@
-"""What SELinux must allow nginx, where it is enforcing: to connect to upstreams, and to listen on unusual ports."""
+"""What SELinux must allow nginx, where it is enforcing or will be: to connect to upstreams, and to listen on unusual ports."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ class HttpdMayConnect(Resource):
         off = Command(("setsebool", "-P", MAY_CONNECT, "off"), holds=_is("off"))
         on = Command(("setsebool", "-P", MAY_CONNECT, "on"), holds=_is("on"), undo=off)
         yield Step(self.id, (Change(MAY_CONNECT, "off", "on"),), (on,))
+
+    def notes(self, facts: Facts) -> Iterator[str]:
+        found = facts[SelinuxState()]
+        if found is not Missing.ABSENT and (found.mode, found.at_boot) == ("disabled", "enforcing"):
+            yield "SELinux is disabled, and enforcing from the next boot on: only then can it be told what nginx may do. Deploy again then"
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class HttpPort(Resource):
 
 
 def _enforcing(facts: Facts) -> Selinux | None:
-    """None where SELinux is not enforcing."""
+    """None where SELinux is not enforcing, and will not be."""
     found = facts[SelinuxState()]
     return None if found is Missing.ABSENT or not found.enforcing else found
 

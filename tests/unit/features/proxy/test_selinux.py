@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,6 +36,7 @@ PORTS = {
     "http_port_t": tuple((port, port) for port in (80, 81, 443, 488, 8008, 8009, 8443, 9000)),
     "unreserved_port_t": ((61000, 65535), (1024, 32767)),
 }
+OFF_LINE = "httpd_can_network_connect --> off\n"
 OFF, ON = {"httpd_can_network_connect": False}, {"httpd_can_network_connect": True}
 
 
@@ -49,6 +52,12 @@ def answer(stdout: str) -> Any:
         (f"Enforcing\nhttpd_can_network_connect --> on\n{SEMANAGE}ports\nend\n", Selinux("enforcing", ON, PORTS)),
         ("Permissive\nhttpd_can_network_connect --> off\nno semanage\nend\n", Selinux("permissive", OFF)),
         ("Disabled\nno semanage\nend\n", Selinux("disabled")),
+        (f"Permissive\nSELINUX=enforcing\n{OFF_LINE}{SEMANAGE}ports\nend\n", Selinux("permissive", OFF, PORTS, "enforcing")),
+        (
+            f"Permissive\nSELINUX=\nSELINUX= Enforcing #\nSELINUX=disabled\n{OFF_LINE}no semanage\nend\n",
+            Selinux("permissive", OFF, None, "enforcing"),
+        ),
+        ("Disabled\nSELINUX=permissive\nno semanage\nend\n", Selinux("disabled", at_boot="permissive")),
         ("Enforcing\nhttpd_can_network_connect --> off\n", "unknown"),
         ("Enforcing\nend\n", "unknown"),
         ("Enforcing\nhttpd_can_network_connect --> off\nend\n", "unknown"),
@@ -106,6 +115,46 @@ def test_without_semanage_it_is_said(port: int, number: int) -> None:
     assert all(f"nginx listen on port {port} could not be told" in note.text for note in plan.notes)
     assert planned(HttpPort(port), Selinux("permissive", OFF)).notes == ()
     assert planned(HttpPort(port), Selinux("enforcing", OFF, PORTS)).notes == ()
+
+
+def test_what_enforces_after_the_next_boot_counts() -> None:
+    found = Selinux("permissive", OFF, PORTS, "enforcing")
+    (on, _), (add, _) = (commands(planned(resource, found))[0] for resource in (HttpdMayConnect(), HttpPort(8444)))
+    assert (on, add) == ("setsebool -P httpd_can_network_connect on", "semanage port -a -t http_port_t -p tcp 8444")
+    assert not planned(HttpdMayConnect(), Selinux("permissive", OFF, at_boot="permissive"))
+
+
+def test_what_is_disabled_until_then_can_only_be_told() -> None:
+    plan = planned(HttpdMayConnect(), Selinux("disabled", at_boot="enforcing"))
+    assert not plan
+    assert [note.text.partition(":")[0] for note in plan.notes] == ["SELinux is disabled, and enforcing from the next boot on"]
+    assert planned(HttpdMayConnect(), Selinux("disabled", at_boot="disabled")).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("mode", "config", "listed"),
+    [
+        ("Enforcing", None, True),
+        ("Enforcing", "SELINUX=permissive", True),
+        ("Permissive", "# SELINUX=enforcing\nSELINUX=enforcing\nSELINUXTYPE=targeted", True),
+        ("Permissive", "#SELINUX=enforcing\nSELINUX=permissive", False),
+        ("Permissive", None, False),
+        ("Disabled", "SELINUX=enforcing", False),
+    ],
+)
+def test_the_ports_are_listed_where_they_matter(tmp_path: Path, mode: str, config: str | None, *, listed: bool) -> None:
+    """The script itself, by a shell, with tools that say what those of a host would."""
+    off = "echo 'httpd_can_network_connect --> off'"
+    tools = f"getenforce() {{ echo {mode}; }}; getsebool() {{ {off}; }}; semanage() {{ echo '{SEMANAGE}'; }}\n"
+    file = tmp_path / "config"
+    if config is not None:
+        file.write_text(config)
+    script = tools + SelinuxState.script_one().replace("/etc/selinux/config", str(file))
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    found = answer(done.stdout)
+    assert isinstance(found, Selinux)
+    assert (found.mode, found.booleans, found.ports is not None) == (mode.lower(), OFF, listed)
+    assert found.at_boot == next((line[8:] for line in (config or "").split("\n") if line.startswith("SELINUX=")), "")
 
 
 def test_the_narrowest_range_names_a_port() -> None:
