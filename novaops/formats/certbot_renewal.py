@@ -14,6 +14,8 @@ _SETTING = re.compile(r"\s*(?P<key>[^\s#=\[][^=]*?)\s*=\s*(?P<value>.*?)\s*")
 _PARAMETERS = "renewalparams"
 _MAP = "webroot_map"
 _HOOK = "renew_hook"
+_RENEWS = "autorenew"
+_TRUE = frozenset({"true", "yes", "on", "1"})
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class RenewalConf:
         return dict(self._settings(_MAP))
 
     def but(self, hook: str, webroot: str, domains: Iterable[str]) -> RenewalConf:
-        """The same, renewed by webroot and with the hook. Lines that are right already stay as they are written."""
+        """The same, renewed, by webroot and with the hook. Lines that are right already stay as they are written."""
         domains = list(domains)
         wanted = {"authenticator": "webroot", _HOOK: hook}
         lines = list(self._without(wanted, dict.fromkeys(domains, webroot)))
@@ -43,7 +45,10 @@ class RenewalConf:
 
     def differences(self, before: RenewalConf) -> list[tuple[str, str | None, str | None]]:
         """The values that differ from `before`, as (field, before, after)."""
-        pairs = [(f"renewal: {key}", before.value(key), self.value(key)) for key in ("authenticator", "installer", "webroot_path", _HOOK)]
+        pairs = [
+            (f"renewal: {key}", before.value(key), self.value(key))
+            for key in (_RENEWS, "authenticator", "installer", "webroot_path", _HOOK)
+        ]
         known = dict.fromkeys((*before.webroots, *self.webroots))
         pairs += [(f"renewal: webroot of {name}", before.webroots.get(name), self.webroots.get(name)) for name in known]
         return [pair for pair in pairs if pair[1] != pair[2]]
@@ -71,7 +76,8 @@ class RenewalConf:
         kept = self._kept(webroots)
         for line, section, key, value in self._lines():
             paths = set(webroots.values())
-            other = {"installer": True, "webroot_path": value not in paths}.get(key, key in wanted and wanted[key] != value)
+            contrary = {"installer": True, _RENEWS: value.lower() not in _TRUE, "webroot_path": value not in paths}
+            other = contrary.get(key, key in wanted and wanted[key] != value)
             if not (section == _PARAMETERS and other) and not (section == _MAP and key not in kept):
                 yield line
 

@@ -42,6 +42,8 @@ RESOLVES = (1, 27, 3)
 _BCRYPT = frozenset({"$2a$", "$2b$", "$2y$"})
 _REDIRECTS = {"GET": frozenset({301, 308}), "POST": frozenset({307, 308})}
 """The statuses of a redirect. 301 would turn a POST into a GET."""
+_STAYS = frozenset({"enabled", "static", "cron"})
+"""What runs again after a boot, in the words of `Before.renewals`."""
 _WELCOME = "Welcome to nginx!"
 _FILTERED = "though the host listens there: open it in the cloud's network (a security list or group of the VCN) and in the host's firewall"
 
@@ -141,6 +143,15 @@ def test_days(seen: ObservedSite) -> None:
     for shown in seen.shown:
         expected = f"the certificate for {shown.name} should last {_days(shown.soon)} days more, as nobody seems to renew it"
         assert shown.error or shown.days_left >= shown.soon, f"{expected}, but it has {_days(shown.days_left)} left"
+
+
+@applies(lambda wanted: bool(wanted.renewal))
+def test_renewed(seen: ObservedSite) -> None:
+    """Has a certificate that the host renews by itself, also after a reboot"""
+    stays = [what for what, state in seen.renewals.items() if state in _STAYS]
+    found = " and ".join(f"{what} is {state}" for what, state in seen.renewals.items()) or "nothing there does"
+    assert stays, f"a timer that is enabled, or cron, should run certbot on the host, but {found}"
+    assert not seen.left_out, f"certbot should renew the certificate, but {seen.wanted.renewal} says that it should not (autorenew)"
 
 
 @applies(lambda wanted: wanted.encrypted)

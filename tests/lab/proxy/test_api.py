@@ -644,6 +644,28 @@ def test_it_is_renewed_and_taken_up(gate: Gate) -> None:
     assert answer(gate, "token", "/v1/models")[0] == 200
 
 
+@on_one
+def test_something_renews_it_after_the_next_boot_too(gate: Gate, novaops: Novaops) -> None:
+    def deployed() -> Any:
+        return novaops("proxy", "deploy", "--json", inventory=gate.inventory, env=ENV)
+
+    gate.host.run("systemctl disable -q certbot.timer")
+    seen = novaops("verify", "--json", inventory=gate.inventory, env=ENV)
+    assert "but certbot.timer is disabled" in seen.text
+    done = deployed()
+    assert (done.code, done.host["status"]) == (0, "changed"), done.text
+    assert gate.host.run("systemctl is-enabled certbot.timer; systemctl is-active certbot.timer") == "enabled\nactive\n"
+    assert "should run certbot" not in novaops("verify", "--json", inventory=gate.inventory, env=ENV).text
+    try:
+        gate.host.run("systemctl mask -q --now certbot.timer")
+        done = deployed()
+        assert (done.code, "nothing on the host renews the certificate" in done.host["error"]["what"]) == (1, True), done.text
+    finally:
+        gate.host.run("systemctl unmask -q certbot.timer; systemctl enable -q --now certbot.timer")
+    done = deployed()
+    assert (done.code, done.host["status"]) == (0, "unchanged"), done.text
+
+
 def _served(gate: Gate) -> str:
     """The serial number of what a client is shown."""
     with (

@@ -37,6 +37,18 @@ apis() {
   done
   nginx -v 2>&1 | sed -n 's|.*nginx/\([0-9.]*\).*|version \1|p'
 }
+# CONF...: what runs certbot by itself, with the state of its unit or the word cron; and certificates that it is told to leave out.
+renewals() {
+  [ $# != 0 ] || return 0
+  systemctl list-timers --no-legend --no-pager 2>/dev/null | awk '{ print $(NF - 1), $NF }' | while read -r timer service; do
+    ! systemctl cat "$timer" "$service" 2>/dev/null | grep -q '^[^#]*certbot' || echo "renews $(systemctl is-enabled "$timer" 2>/dev/null) $timer"
+  done
+  ! grep -q -s -x -E 'crond?' /proc/[0-9]*/comm ||
+    find /etc/crontab /etc/cron.* /var/spool/cron -type f 2>/dev/null | while read -r file; do
+      ! grep '^[^#]*certbot.*renew' "$file" | grep -q -v /run/systemd/system || echo "renews cron $file"
+    done
+  for conf; do ! grep -q -i -E '^ *autorenew *= *(false|no|off|0)' "$conf" 2>/dev/null || echo "leaves $conf"; done
+}
 # The groups of nginx's processes that are not root's: its workers.
 workers() {
   grep -shE '^(Name|Uid|Gid):' /proc/[0-9]*/status |

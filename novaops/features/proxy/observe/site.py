@@ -89,6 +89,11 @@ class ExpectedSite:
         return "", ""
 
     @property
+    def renewal(self) -> str:
+        """The file, of certbot's, of how the certificate is renewed; "" for one that certbot has nothing to do with."""
+        return f"/etc/letsencrypt/renewal/novaops-{self.site.name}.conf" if self.present and self.site.tls == "letsencrypt" else ""
+
+    @property
     def paths(self) -> tuple[str, ...]:
         """The files that are looked at: those with secrets, and all files of a site that is to be absent."""
         secret = (self.password_file, self.secrets_file, self.keys_file)
@@ -230,6 +235,10 @@ class ObservedSite:
     workers: frozenset[str] = frozenset()
     leaks: tuple[tuple[str, str], ...] = ()
     """Where a secret can be read, and which one."""
+    renewals: Mapping[str, str] = field(default_factory=dict)
+    """What runs certbot on the host by itself, as `Before` has it."""
+    left_out: bool = False
+    """Whether certbot is told not to renew this site's certificate."""
     verified: Mapping[str, str] = field(default_factory=dict)
     """openssl's verdict on the host about each chain, by name; "" when it is trusted there."""
 

@@ -66,6 +66,10 @@ class Before:
     """Whether a site's timer is enabled and active, in systemd's words."""
     apis: Mapping[str, Mapping[str, ObservedApi]] = field(default_factory=dict)
     """Of each site, by HOST:PORT."""
+    renewals: Mapping[str, str] = field(default_factory=dict)
+    """What runs certbot by itself: timers, each with whether it is enabled, in systemd's words, and files, with the word cron."""
+    leaves: frozenset[str] = frozenset()
+    """certbot's files of certificates that it is told not to renew."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,7 @@ class After:
 
 def before(host: Host, **asked: Iterable[str]) -> Before:
     """One exec: `files`, `certificates`, `passwords` and `logs` are paths, `names` and `apis` (SITE=HOST:PORT/PATH) are looked up.
+    `renewals` are certbot's files of how certificates are renewed.
 
     Raises HostFailed.
     """
@@ -121,11 +126,11 @@ def read_before(text: str) -> Before:
     hashes: dict[str, list[tuple[str, str]]] = {}
     sizes: dict[str, int] = {}
     addresses: dict[str, set[str]] = {}
-    workers: set[str] = set()
     ports: set[int] = set()
     version: tuple[int, ...] = ()
     timers: dict[str, tuple[str, str]] = {}
     apis: dict[str, dict[str, ObservedApi]] = {}
+    others: dict[str, list[str]] = {}
     lines = iter(lines_of(text))
     for line in lines:
         kind, _, rest = line.partition(" ")
@@ -153,22 +158,24 @@ def read_before(text: str) -> Before:
                 said, site, api = rest.split(" ")
                 known = apis.setdefault(site, {}).setdefault(api, ObservedApi())
                 apis[site][api] = _more_of(known, kind, said)
-            case "worker":
-                workers.add(rest)
             case "port":
                 address, _, port = rest.partition(":")
                 ports |= set() if _LOOPBACK.fullmatch(address) else {int(port, 16)}
+            case _:
+                others.setdefault(kind, []).append(rest)
     return Before(
         files,
         texts,
         {path: tuple(found) for path, found in hashes.items()},
         sizes,
-        frozenset(workers),
+        frozenset(others.get("worker", ())),
         frozenset(ports),
         {name: frozenset(found) for name, found in addresses.items()},
         version,
         timers,
         apis,
+        {what: state for state, _, what in (line.partition(" ") for line in others.get("renews", ()))},
+        frozenset(others.get("leaves", ())),
     )
 
 

@@ -54,6 +54,7 @@ def observe(host: Host, entries: Sequence[ExpectedSite]) -> list[ObservedSite]:
             each.host for wanted in entries for pool in wanted.pools for each in pool.upstreams if each.is_name or each.host == "localhost"
         },
         apis=[f"{wanted.site.name}={wanted.asked_at(api)}" for wanted in entries if wanted.present for api in wanted.apis],
+        renewals=[wanted.renewal for wanted in entries if wanted.renewal],
     )
     observers = [
         _Observer(wanted, _reach(host, here, wanted, on_host=bool(wanted.only_on) and server not in wanted.only_on), before, known)
@@ -128,6 +129,8 @@ class _Observer:
             version=before.version,
             timer=before.timers.get(site.name, ("", "")),
             apis=before.apis.get(site.name, {}),
+            renewals=before.renewals,
+            left_out=wanted.renewal in before.leaves,
         )
         if not wanted.present:
             return seen

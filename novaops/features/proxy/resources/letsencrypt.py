@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from novaops.errors import HostFailed
 from novaops.facts.file import FileAt, FileState
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.proxy.facts.certificate import CertificateAt, CertificateFacts
+from novaops.features.proxy.facts.renewals import Renewals
 from novaops.features.proxy.resources.http_challenge import HttpChallenge
 from novaops.formats.certbot_renewal import RenewalConf
 from novaops.formats.x509 import Chain
@@ -78,7 +80,7 @@ class LetsEncrypt(Resource):
         return HttpChallenge(self.domains, self.addresses)
 
     def questions(self) -> Iterable[Question[Any]]:
-        yield from (CertificateAt(self.certificate, self.key), FileAt(self.conf))
+        yield from (CertificateAt(self.certificate, self.key), FileAt(self.conf), Renewals())
         yield from self._challenge.questions()
         yield from (UnitNamed(timer) for timer in TIMERS)
 
@@ -97,13 +99,18 @@ class LetsEncrypt(Resource):
             yield from self._renewal(file, conf)
         yield from self._timer(facts)
 
-    def notes(self, facts: Facts) -> Iterator[str]:
-        if facts[CertificateAt(self.certificate, self.key)] is Missing.ABSENT:
+    def verify_works(self, facts: Facts) -> None:
+        """Raises HostFailed when nothing renews the certificate. It is no refusal, which would keep all else from being changed."""
+        if facts.known(Renewals()):
             return
-        timers = list(_timers(facts))
-        if not any(unit.load == "loaded" for _, unit in timers):
-            why = f"{timers[0][0]} is {timers[0][1].load}" if timers else f"there is no {TIMERS[0]}"
-            yield f"nothing that is known of renews the certificate on the host: {why}"
+        timer, load = next(((timer, unit.load) for timer, unit in _timers(facts)), (TIMERS[0], ""))
+        why = f"{timer} is {load}" if load else f"There is no {timer}"
+        unmask = f"systemctl unmask {timer} and run this again" if load == "masked" else f"install the package that brings {timer}"
+        raise HostFailed(
+            f"{self.name}: nothing on the host renews the certificate",
+            why=f"{why}, and no other timer that is enabled and no file of cron runs certbot.",
+            fix=f"{unmask}; or add to /etc/crontab: 0 0,12 * * * root certbot renew -q",
+        )
 
     # -- certbot's commands -----------------------------------------------------------------------------------------------
 
@@ -167,9 +174,9 @@ class LetsEncrypt(Resource):
             yield Step(self.id, tuple(Change(*difference) for difference in wanted.differences(conf)), (write, rehearsal))
 
     def _timer(self, facts: Facts) -> Iterator[Step]:
-        timers = [(timer, unit) for timer, unit in _timers(facts) if unit.load == "loaded"]
-        if timers and not any(unit.active == "active" for _, unit in timers):
-            yield from Unit(timers[0][0]).plan(facts)
+        timer = next((timer for timer, unit in _timers(facts) if unit.load == "loaded"), "")
+        if timer and not facts.known(Renewals()):
+            yield from Unit(timer).plan(facts)
 
 
 def _timers(facts: Facts) -> Iterator[tuple[str, UnitFacts]]:

@@ -126,6 +126,10 @@ BASE = replace(
 )
 BASE = replace(BASE, tried={**TOKEN.tried, "known": answer(401)})
 UNLOGGED = replace(API, api=None)
+RENEWED = replace(
+    OPEN, wanted=wanted(upstreams=[ONE, TWO], tls="letsencrypt"), renewals={"certbot.timer": "disabled", "/etc/crontab": "cron"}
+)
+RENEWED = replace(RENEWED, files={"/etc/letsencrypt/live/novaops-a/privkey.pem": ROOTS})
 NAMED, MAY_SEND = ("Access-Control-Allow-Origin", "https://app.example.com"), ("Access-Control-Allow-Headers", "authorization")
 
 
@@ -141,7 +145,7 @@ def cors(preflight: HttpAnswer, other: HttpAnswer) -> ObservedSite:
 
 
 GONE = ObservedSite(wanted(state="absent", tls="self-signed", auth={"basic": {"nova": "env:PW"}}), HERE)
-RIGHT = [API, TOKEN, FAR, APP, OPEN, BASE, UNLOGGED, GONE]
+RIGHT = [API, TOKEN, FAR, APP, OPEN, BASE, UNLOGGED, RENEWED, GONE]
 
 
 def claims() -> Iterator[Callable[..., None]]:
@@ -216,6 +220,9 @@ RED: list[tuple[Callable[..., None], ObservedSite, str]] = [
     ),
     (proxy.test_days, shown(API, days_left=13), "should last 14 days more, as nobody seems to renew it, but it has 13 left"),
     (proxy.test_days, shown(API, days_left=0.5, lifetime=6), "should last 1.0 days more, as nobody seems to renew it, but it has 0.5 left"),
+    (proxy.test_renewed, replace(RENEWED, renewals={}), "should run certbot on the host, but nothing there does"),
+    (proxy.test_renewed, replace(RENEWED, renewals={"certbot.timer": "disabled"}), "but certbot.timer is disabled"),
+    (proxy.test_renewed, replace(RENEWED, left_out=True), "but /etc/letsencrypt/renewal/novaops-a.conf says that it should not"),
     (proxy.test_strict_transport, tried(API, known=answer(200)), f"should be {YEAR}, but the answer to the known has none"),
     (proxy.test_strict_transport, tried(API, known=answer(200, "", HSTS, HSTS)), f"but the answer to the known has {YEAR} and {YEAR}"),
     (proxy.test_strict_transport, tried(TOKEN, stranger=edge(401, HSTS)), "there should be no Strict-Transport-Security, but"),
@@ -501,6 +508,9 @@ asks 2001:db8::8 gate api.test:443
 answer 192.0.2.8 gate api.test:443
 keeps 10 gate api.test:443
 keeps 00 a.b api.test:443
+renews enabled certbot.timer
+renews cron /etc/cron.d/mine
+leaves /etc/letsencrypt/renewal/novaops-a.conf
 version 1.22.1
 port 00000000:01BB
 port 0100007F:0050
@@ -516,6 +526,8 @@ port 00000000000000000000000000000000:1F90
     assert found.ports == {443, 8080}
     assert found.addresses == {"one": {"192.0.2.1", "192.0.2.2"}}
     assert (found.version, found.timers) == ((1, 22, 1), {"gate": ("enabled", "active"), "a.b": ("", "inactive")})
+    assert found.renewals == {"certbot.timer": "enabled", "/etc/cron.d/mine": "cron"}
+    assert found.leaves == {"/etc/letsencrypt/renewal/novaops-a.conf"}
     known = ObservedApi(frozenset({"192.0.2.8", "2001:db8::8"}), frozenset({"192.0.2.8"}), keeps=True)
     assert found.apis == {"gate": {"api.test:443": known}, "a.b": {"api.test:443": ObservedApi()}}
     after = site_files.read_after(

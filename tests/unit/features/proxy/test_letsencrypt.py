@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from novaops.facts.file import FileAt, FileState
 from novaops.facts.listening import Listener, Listening
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.features.proxy.facts.certificate import CertificateAt, CertificateFacts
+from novaops.features.proxy.facts.renewals import Renewals
 from novaops.features.proxy.resources.letsencrypt import LETS_ENCRYPT, TIMERS, LetsEncrypt
 from novaops.formats.certbot_renewal import RenewalConf, quoted, unquoted
 from novaops.formats.x509 import DAY, Chain
@@ -25,6 +27,7 @@ from novaops.model.action import Command, Precondition, WriteFile
 from novaops.model.plan import Plan
 from novaops.model.question import Facts, Missing
 from tests.support.world.authority import Authority
+from tests.unit.facts.test_facts import framed, outcome, read
 
 CASES = Path(__file__).parents[3] / "cases" / "renewal"
 TWO, NGINX = ((CASES / f"{name}.conf").read_text() for name in ("as_certbot_2_writes_it", "as_certbot_writes_it_for_nginx"))
@@ -176,6 +179,7 @@ def planned(resource: LetsEncrypt = RESOURCE, found: CertificateFacts | Missing 
         AddressesOf("gw.lab.test"): changes.get("gw", ("203.0.113.5", "2001:db8::5")),
         AddressesOf("www.lab.test"): changes.get("www", ("10.0.0.5",)),
         AddressesOf("box"): changes.get("box", ("203.0.113.6",)),
+        Renewals(): changes.get("renewals", ("certbot.timer",)),
         **{UnitNamed(timer): Missing.ABSENT for timer in TIMERS},
         **{UnitNamed(timer): unit for timer, unit in changes.get("timers", {TIMERS[0]: TIMER}).items()},
     }
@@ -240,7 +244,7 @@ def test_half_a_lineage_is_none(chain: str) -> None:
 
 
 def test_before_there_is_one_nothing_is_said_of_its_renewal() -> None:
-    assert planned(timers={}).notes == ()
+    assert planned(timers={}, renewals=()).unproven == ()
 
 
 def test_an_account_without_an_address() -> None:
@@ -298,18 +302,96 @@ def test_another_hook_is_put_into_the_file_and_rehearsed(chain: str) -> None:
     assert rehearsal.script.startswith(f"said=$({renew})")
 
 
-def test_the_timer_that_renews_it_runs(chain: str) -> None:
-    def units(**timers: UnitFacts) -> Plan:
-        return planned(found=lasting(chain), timers={name.replace("_", "-") + ".timer": unit for name, unit in timers.items()})
+def units(chain: str, *renewals: str, **timers: UnitFacts) -> Plan:
+    named = {name.replace("_", "-") + ".timer": unit for name, unit in timers.items()}
+    return planned(found=lasting(chain), renewals=renewals, timers=named)
 
-    off = UnitFacts("loaded", "inactive", "disabled")
-    assert [step.resource for step in units(certbot_renew=off).steps] == ["unit:certbot-renew.timer"]
-    assert changes(units(certbot_renew=off)) == [("enabled", "disabled", "enabled"), ("active", "inactive", "active")]
-    assert changes(units(certbot=off, certbot_renew=TIMER)) == []
-    nothing = "nothing that is known of renews the certificate on the host: "
-    assert [note.text for note in units().notes] == [f"{nothing}there is no certbot.timer"]
-    masked = units(certbot=UnitFacts("masked", "inactive", "masked"))
-    assert (changes(masked), [note.text for note in masked.notes]) == ([], [f"{nothing}certbot.timer is masked"])
+
+def test_the_timer_that_renews_it_runs_and_is_enabled(chain: str) -> None:
+    off, until_boot = UnitFacts("loaded", "inactive", "disabled"), UnitFacts("loaded", "active", "disabled")
+    assert [step.resource for step in units(chain, certbot_renew=off).steps] == ["unit:certbot-renew.timer"]
+    assert changes(units(chain, certbot_renew=off)) == [("enabled", "disabled", "enabled"), ("active", "inactive", "active")]
+    assert changes(units(chain, certbot=until_boot)) == [("enabled", "disabled", "enabled")]
+    for other in ("certbot-renew.timer", "mine.timer", "/etc/crontab"):
+        plan = units(chain, other, certbot=off)
+        assert (changes(plan), plan.unproven) == ([], ())
+
+
+@pytest.mark.parametrize(
+    ("timers", "why", "fix"),
+    [
+        (
+            {},
+            "There is no certbot.timer",
+            "install the package that brings certbot.timer; or add to /etc/crontab: 0 0,12 * * * root certbot renew -q",
+        ),
+        (
+            {"certbot": UnitFacts("masked", "inactive", "masked")},
+            "certbot.timer is masked",
+            "systemctl unmask certbot.timer and run this again; or",
+        ),
+    ],
+)
+def test_one_that_nothing_renews_does_not_work(chain: str, timers: Mapping[str, UnitFacts], why: str, fix: str) -> None:
+    plan = units(chain, **timers)
+    ((_, failure),) = plan.unproven
+    assert (changes(plan), failure.what) == ([], "gw: nothing on the host renews the certificate")
+    assert failure.why == f"{why}, and no other timer that is enabled and no file of cron runs certbot."
+    assert failure.fix.startswith(fix)
+    assert units(chain, "/etc/cron.d/mine", **timers).unproven == ()
+
+
+def test_what_certbot_leaves_out_is_renewed_again(chain: str) -> None:
+    for value, left_out in (("False", True), ("no", True), ("True", False)):
+        conf = TWO.replace("[renewalparams]\n", f"[renewalparams]\nautorenew = {value}\n")
+        plan = planned(found=lasting(chain), conf=conf)
+        assert changes(plan) == ([("renewal: autorenew", value, None)] if left_out else [])
+        assert RenewalConf(conf).but(shlex.join(HOOK), WEBROOT, ["gw.lab.test", "www.lab.test"]).text == (TWO if left_out else conf)
+
+
+TIMERS_OF_A_HOST = {
+    "certbot.timer": ("certbot.service", "active", "enabled", "/usr/bin/certbot -q renew"),
+    "snap.certbot.renew.timer": (
+        "snap.certbot.renew.service",
+        "active",
+        "enabled",
+        "/usr/bin/snap run --timer=00:00~24:00/2 certbot.renew",
+    ),
+    "mine.timer": ("theirs.service", "active", "enabled", "/opt/certbot/bin/certbot renew"),
+    "until-boot-certbot.timer": ("a.service", "active", "disabled", "/usr/bin/certbot -q renew"),
+    "from-boot-certbot.timer": ("a.service", "inactive", "enabled", "/usr/bin/certbot -q renew"),
+    "fstrim.timer": ("fstrim.service", "active", "enabled", "/sbin/fstrim -A"),
+}
+_SYSTEMCTL = """\
+systemctl() {{
+  case "$*" in
+    *"*.timer") printf '%s\\n' {shown} ;;
+    is-active*) {cron} ;;
+{commands}
+  esac
+}}
+"""
+
+
+@pytest.mark.parametrize("cron_runs", [True, False])
+def test_what_runs_certbot_by_itself(tmp_path: Path, *, cron_runs: bool) -> None:
+    """The script itself, by a shell; what it asks systemd is answered here, in systemd's form."""
+    (tmp_path / "cron.d").mkdir()
+    (tmp_path / "crontab").write_text("0 0 * * * root /opt/certbot/bin/certbot renew -q\n")
+    debians = "0 */12 * * * root test -x /usr/bin/certbot -a \\! -d /run/systemd/system && certbot -q renew\n"
+    (tmp_path / "cron.d/certbot").write_text(f"# certbot renew\n{debians}")
+    (tmp_path / "cron.d/backup").write_text("0 0 * * * root tar c /etc/letsencrypt\n# certbot renew\n")
+    blocks = "\n".join(f"Unit={s}\nId={t}\nActiveState={a}\nUnitFileState={e}\n" for t, (s, a, e, _) in TIMERS_OF_A_HOST.items())
+    commands = "".join(f"*{s}) echo '{{ path=x ; argv[]={c} ; }}' ;;\n" for s, _, _, c in TIMERS_OF_A_HOST.values())
+    systemctl = _SYSTEMCTL.format(shown=shlex.quote(blocks), cron=str(cron_runs).lower(), commands=commands)
+    script = Renewals.script_one().replace("/etc/cron", f"{tmp_path}/cron").replace("/var/spool", str(tmp_path))
+    done = subprocess.run(["sh", "-c", systemctl + script], capture_output=True, text=True, check=True)
+    timers, files = ("certbot.timer", "snap.certbot.renew.timer", "mine.timer"), (f"{tmp_path}/crontab",)
+    assert outcome(read([Renewals()], framed(Renewals(), done.stdout)), Renewals()) == (*timers, *(files if cron_runs else ()))
+
+
+def test_half_an_answer_is_none() -> None:
+    assert outcome(read([Renewals()], framed(Renewals(), "certbot.timer\n")), Renewals()) == "unknown"
 
 
 @pytest.mark.parametrize(
