@@ -47,6 +47,12 @@ class Listener:
     def program(self) -> str:
         return self.programs[0] if self.programs else ""
 
+    @property
+    def stop_it(self) -> str:
+        """What to do for the port to be free at the next boot too."""
+        command = stop_for_good(self.unit)
+        return f"stop it for good ({command})" if command else "stop it for good"
+
     def blocks(self, address: str, port: int) -> bool:
         """Whether nothing else can listen at `address` and `port`."""
         wanted = ipaddress.ip_address(address)

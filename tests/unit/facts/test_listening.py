@@ -76,6 +76,24 @@ def test_whose_a_listener_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("program", "unit", "command"),
+    [
+        ("apache2", "apache2.service", " (systemctl disable --now apache2.service)"),
+        ("node", "my\\x2dapp.service", " (systemctl disable --now 'my\\x2dapp.service')"),
+        ("sshd", "ssh.service", ""),
+        ("docker-proxy", "docker.service", ""),
+        ("python3", "user@1000.service", ""),
+        ("python3", "session-3.scope", ""),
+        ("systemd", "init.scope", ""),
+        ("nc", "", ""),
+    ],
+)
+def test_how_a_listener_is_stopped_for_good(program: str, unit: str, command: str) -> None:
+    """Nobody is told to stop what logins or containers need."""
+    assert Listener("*", 80, (program,), 7, unit).stop_it == f"stop it for good{command}"
+
+
+@pytest.mark.parametrize(
     ("group", "unit"),
     [
         ("0::/system.slice/nginx.service", "nginx.service"),

@@ -52,7 +52,7 @@ class HttpChallenge:
             program = ", ".join(dict.fromkeys(program for one in others for program in one.programs)) or "something"
             raise Refused(
                 f"port {_HTTP} is taken by {program}: the authority asks there, and nginx has to answer",
-                fix=f"stop it for good, or let it listen elsewhere (it listens on {', '.join(dict.fromkeys(o.address for o in others))})",
+                fix=f"{others[0].stop_it}, or let it listen elsewhere (it listens on {', '.join(dict.fromkeys(o.address for o in others))})",
             )
 
     def _why_not(self, domain: str, facts: Facts) -> Iterator[str]:

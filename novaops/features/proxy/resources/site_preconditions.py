@@ -133,10 +133,11 @@ class SitePreconditions(Resource):
         for listener in facts.known(Listening()):
             others = [program for program in listener.programs if program != "nginx"]
             if listener.port in self.ports and others and self._overlaps(listener.address):
+                key = "https_port" if listener.port == max(self.ports) and len(self.ports) > 1 else "http_port"
                 raise Refused(
                     f"{self.name}: port {listener.port} is taken by {', '.join(others)}",
                     why="nginx could not listen there.",
-                    fix=f"stop it, or choose another port: {'https_port' if listener.port == max(self.ports) and len(self.ports) > 1 else 'http_port'}:",
+                    fix=f"{listener.stop_it}, or choose another port: {key}:",
                 )
 
     def _overlaps(self, address: str) -> bool:

@@ -96,7 +96,7 @@ def diagnose(tunnel: TunnelFacts, forward: ForwardState) -> Diagnosis | None:
     more = f"journalctl -u {unit(tunnel.name).removesuffix('.service')} says more"
     if is_foreign:
         process = f" (pid {forward.pid})" if forward.pid else ""
-        fix = f"stop it, or choose another port (listen: {forward.listen})"
+        fix = f"stop it for good, or choose another port (listen: {forward.listen})"
         return Diagnosis(f"{forward.listen} is taken by {forward.listener}{process}", fix)
     if forward.up and tunnel.ssh and forward.addresses == alias:
         return None

@@ -441,6 +441,8 @@ def test_port_80_of_another_program() -> None:
     said = refusal(planned(holders=(Listener("127.0.0.1", 8080, ("x",)), apache)))
     assert said["what"] == "port 80 is taken by apache2: the authority asks there, and nginx has to answer"
     assert said["fix"] == "stop it for good, or let it listen elsewhere (it listens on ::)"
+    said = refusal(planned(holders=(replace(apache, unit="apache2.service"),)))
+    assert said["fix"].startswith("stop it for good (systemctl disable --now apache2.service), or let it")
     assert changes(planned(holders=(Listener("*", 80, ("nginx",)), Listener("*", 8080, ("x",)))))
     assert "taken by something:" in refusal(planned(holders=(Listener("*", 80, ()),)))["what"]
 

@@ -42,9 +42,9 @@ def rows(name: str) -> list[Any]:
 
 
 def listener(text: str) -> Listener:
-    place, _, program = text.partition(" ")
+    place, program, unit = [*text.split(" "), "", ""][:3]
     address, _, port = place.rpartition(":")
-    return Listener(address.strip("[]"), int(port), (program,) if program else ())
+    return Listener(address.strip("[]"), int(port), (program,) if program else (), unit=unit)
 
 
 @pytest.mark.parametrize("case", rows("claims"))
