@@ -23,17 +23,17 @@ from novaops.features.proxy.resources.nginx_capacity import NginxCapacity
 from novaops.features.proxy.resources.nginx_files import DEFAULT, OWN, SHARED
 from novaops.features.proxy.resources.nginx_in_use import NginxInUse
 from novaops.features.proxy.resources.nginx_reload import BeforeReload, NginxReload, Settled
+from novaops.features.proxy.resources.nginx_service import NginxService
 from novaops.features.proxy.resources.selinux import HttpdMayConnect, HttpPort
 from novaops.features.proxy.resources.site_preconditions import SitePreconditions
 from novaops.features.proxy.resources.site_removed import LineageRemoved, OtherTlsRemoved, site_removed
 from novaops.features.proxy.settings import Site, distinct
 from novaops.features.proxy.site import NginxSite
 from novaops.features.proxy.site_conf import WEBROOT
-from novaops.model.plan import Resource
+from novaops.model.plan import ListensAt, Resource
 from novaops.resources.directory import Directory
 from novaops.resources.open_port import OpenPort
 from novaops.resources.package import Package
-from novaops.resources.unit import Unit
 
 Settings = Annotated[list[Site], AfterValidator(distinct)]
 
@@ -101,7 +101,8 @@ def desired(host: HostView, prepared: Prepared, peers: Peers) -> Iterator[Resour
         yield OtherTlsRemoved(site.entry.name, site.entry.tls or "off", site.certificate if site.entry.encrypted else ("", ""))
     yield from map(LineageRemoved, absent)
     if sites:
-        yield Unit("nginx.service", comes_with_package="nginx", or_command="nginx")
+        places = tuple(ListensAt("nginx", port, at) for site in sites for port in site.entry.ports for at in site.entry.listen or ("",))
+        yield NginxService("nginx.service", comes_with_package="nginx", or_command="nginx", places=places)
     yield from (site.proof for site in sites)
 
 

@@ -69,6 +69,19 @@ def test_open(seen: ObservedSite) -> None:
         assert not why, f"port {port} of {seen.address} should take connections from here, but {why}, {what}"
 
 
+@applies(lambda wanted: wanted.present)
+def test_alone_at_boot(seen: ObservedSite) -> None:
+    """Will not have to share its ports with another web server when the host boots"""
+    for unit, places in seen.rivals.items():
+        for address, _, port in (place.rpartition(":") for place in places):
+            meets = not seen.wanted.only_on or address.strip("[]") in {"", "*", *seen.wanted.only_on}
+            expected = f"nobody else should want port {port} at the next boot"
+            found = f"{unit}, which does not run now, is enabled and has Listen {address and f'{address}:'}{port}"
+            assert not (meets and int(port) in seen.wanted.site.ports), f"{expected}, but {found}"
+    if unknown := [unit for unit, places in seen.rivals.items() if not places]:
+        pytest.skip(f"{' and '.join(unknown)} will run after the next boot, and does not now: where it listens is not known")
+
+
 @applies(lambda wanted: wanted.encrypted and wanted.site.redirect)
 def test_redirect(seen: ObservedSite) -> None:
     """Leads from plain http to https, with path and query"""

@@ -21,7 +21,7 @@ from tests.support.world.world import World
 
 CLEAN = """\
 systemctl disable -q --now 'novaops-proxy@*.timer' 2>/dev/null; rm -f /etc/systemd/system/novaops-proxy@*; systemctl daemon-reload
-systemctl stop apache2 2>/dev/null; rm -rf /etc/nginx /var/lib/novaops && cp -a /root/nginx.before /etc/nginx
+systemctl disable -q --now apache2 2>/dev/null; rm -rf /etc/nginx /var/lib/novaops && cp -a /root/nginx.before /etc/nginx
 rm -f /var/log/nginx/*; systemctl reset-failed nginx; systemctl restart nginx"""
 
 
@@ -426,6 +426,31 @@ def test_broken_by_somebody_else(gate: LabHost, world: World, deploy: Deploy) ->
     gate.run("echo oops >>/etc/nginx/conf.d/novaops-app.conf")
     right(deploy(site))
     assert ask(gate, "app.test")[2] == "one\n"
+
+
+STOPPED = "[Service]\nExecStart=/bin/sleep 9\n[Install]\nWantedBy=multi-user.target\n"
+
+
+def test_a_web_server_that_is_only_stopped(gate: LabHost, world: World, deploy: Deploy, novaops: Novaops, tmp_path: Path) -> None:
+    """It wants the port when the host boots: the site is up, and that is a failure, and verify tells it too."""
+    gate.run("mkdir -p /etc/apache2; echo Listen 80 >/etc/apache2/ports.conf; cat >/etc/systemd/system/apache2.service", stdin=STOPPED)
+    gate.run("systemctl enable -q apache2")
+    site = {"name": "app", "domain": "app.test", "upstreams": f"{world.address}:{world.backend('one').port}"}
+    try:
+        for _ in range(2):
+            done = deploy(site)
+            assert (done.code, done.host["error"]["fix"]) == (1, "systemctl disable apache2.service; or take the line out there"), done.text
+            assert ask(gate, "app.test")[2] == "one\n"
+        seen = novaops("verify", "--json", inventory=write_inventory(tmp_path, gate, proxy=[{"tls": "off", **site}]), env=ENV)
+        failed = [step["message"] for step in seen.host["steps"] if step["status"] == "failed"]
+        assert failed == [
+            "nobody else should want port 80 at the next boot, but apache2.service, which does not run now, is enabled and has Listen 80"
+        ], seen.text
+        gate.run("echo Listen 8080 >/etc/apache2/ports.conf")
+        done = deploy(site)
+        assert (done.code, done.host["status"], "apache2.service is enabled" in done.text) == (0, "unchanged", True), done.text
+    finally:
+        gate.run("systemctl disable -q apache2; rm -r /etc/apache2 /etc/systemd/system/apache2.service; systemctl daemon-reload")
 
 
 @pytest.mark.long

@@ -49,6 +49,17 @@ renewals() {
     done
   for conf; do ! grep -q -i -E '^ *autorenew *= *(false|no|off|0)' "$conf" 2>/dev/null || echo "leaves $conf"; done
 }
+# Other web servers that start at the next boot and do not run now, each with what its Listen lines say: those of Apache, outside of conditions.
+rivals() {
+  for link in /etc/systemd/system/*.wants/*; do
+    unit=${link##*/}
+    case ${unit%.*} in apache2 | httpd | lighttpd | caddy | haproxy | openresty | angie | traefik | varnish | hitch) ;; *) continue ;; esac
+    if [ ! -e "$link" ] || systemctl is-active -q "$unit"; then continue; fi
+    case $unit in apache2.service | httpd.service) root=/etc/${unit%.service} ;; *) root=/nowhere ;; esac
+    echo "rival $unit $(cat "$root"/*.conf "$root"/*-enabled/*.conf "$root"/conf/httpd.conf "$root"/conf.d/*.conf 2>/dev/null |
+      sed -n 's/^[Ll]isten[[:space:]]*\([^[:space:]]*[0-9]\)\([[:space:]].*\)*$/\1/p' | tr '\n' ' ')"
+  done
+}
 # The groups of nginx's processes that are not root's: its workers.
 workers() {
   grep -shE '^(Name|Uid|Gid):' /proc/[0-9]*/status |

@@ -208,6 +208,8 @@ class ObservedSite:
     """Why a port takes no connections; "" when it does."""
     listening: frozenset[int] = frozenset()
     """The ports that a program on the host listens on, loopback aside."""
+    rivals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Other web servers that will run after the next boot, as `Before` has them."""
     shown: tuple[Shown, ...] = ()
     tried: Mapping[str, HttpAnswer] = field(default_factory=dict)
     """Requests, by who asked: stranger, wrong, known, outsider, stream."""

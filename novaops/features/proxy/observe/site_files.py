@@ -70,6 +70,8 @@ class Before:
     """What runs certbot by itself: timers, each with whether it is enabled, in systemd's words, and files, with the word cron."""
     leaves: frozenset[str] = frozenset()
     """certbot's files of certificates that it is told not to renew."""
+    rivals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Other web servers that start at the next boot and do not run: by unit, [ADDRESS:]PORT where they will listen, if known."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def before(host: Host, **asked: Iterable[str]) -> Before:
 
     Raises HostFailed.
     """
-    calls = "\n".join(join([function, *words]) for function, words in {**asked, "workers": (), "ports": ()}.items())
+    calls = "\n".join(join([function, *words]) for function, words in {**asked, "rivals": (), "workers": (), "ports": ()}.items())
     return read_before(output(host, f"{sh_file(__package__, 'before.sh')}{calls}\ntrue"))
 
 
@@ -176,6 +178,7 @@ def read_before(text: str) -> Before:
         apis,
         {what: state for state, _, what in (line.partition(" ") for line in others.get("renews", ()))},
         frozenset(others.get("leaves", ())),
+        {unit: tuple(places.split()) for unit, _, places in (line.partition(" ") for line in others.get("rival", ()))},
     )
 
 

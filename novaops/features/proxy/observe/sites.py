@@ -123,6 +123,7 @@ class _Observer:
             self.reach.address,
             f"it listens on {', '.join(wanted.only_on)}" if self.reach.on_host else "",
             listening=before.ports,
+            rivals=before.rivals,
             files={path: file for path, file in before.files.items() if path in wanted.paths},
             hashes=before.hashes.get(wanted.password_file, ()),
             workers=before.workers,

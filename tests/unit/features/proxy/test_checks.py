@@ -129,6 +129,7 @@ UNLOGGED = replace(API, api=None)
 RENEWED = replace(
     OPEN, wanted=wanted(upstreams=[ONE, TWO], tls="letsencrypt"), renewals={"certbot.timer": "disabled", "/etc/crontab": "cron"}
 )
+BESIDE = replace(APP, rivals={"apache2.service": ("8080", "127.0.0.1:8443")})
 RENEWED = replace(RENEWED, files={"/etc/letsencrypt/live/novaops-a/privkey.pem": ROOTS})
 NAMED, MAY_SEND = ("Access-Control-Allow-Origin", "https://app.example.com"), ("Access-Control-Allow-Headers", "authorization")
 
@@ -145,7 +146,7 @@ def cors(preflight: HttpAnswer, other: HttpAnswer) -> ObservedSite:
 
 
 GONE = ObservedSite(wanted(state="absent", tls="self-signed", auth={"basic": {"nova": "env:PW"}}), HERE)
-RIGHT = [API, TOKEN, FAR, APP, OPEN, BASE, UNLOGGED, RENEWED, GONE]
+RIGHT = [API, TOKEN, FAR, APP, OPEN, BASE, UNLOGGED, RENEWED, BESIDE, GONE]
 
 
 def claims() -> Iterator[Callable[..., None]]:
@@ -196,6 +197,8 @@ RED: list[tuple[Callable[..., None], ObservedSite, str]] = [
         "though the host listens there: open it in the cloud's network",
     ),
     (proxy.test_open, replace(APP, ports={80: "connection refused"}), "from here, but connection refused, and nothing on the host listens"),
+    (proxy.test_alone_at_boot, replace(API, rivals={"apache2.service": ("80", "8080")}), "but apache2.service, which does not run now, is"),
+    (proxy.test_alone_at_boot, replace(API, rivals={"httpd.service": ("[::1]:443",)}), "is enabled and has Listen [::1]:443"),
     (proxy.test_redirect, replace(API, http={URL: (answer(200), LEADS[1])}), "(301 or 308), but it answers 200"),
     (proxy.test_redirect, replace(API, http={URL: (LEADS[0], LEADS[0])}), "POST http://a.example.com/x?y=1 should lead to"),
     (proxy.test_redirect, replace(API, http={URL: (answer(301, "", ("Location", "https://b/")), LEADS[1])}), "but it leads to https://b/"),
@@ -353,6 +356,7 @@ def test_after_a_reboot() -> None:
 
 
 UNTRIED: list[tuple[Callable[..., None], ObservedSite, str]] = [
+    (proxy.test_alone_at_boot, replace(API, rivals={"caddy.service": ()}), "caddy.service will run after the next boot, and does not now"),
     (proxy.test_redirect, replace(API, ports={443: "closed"}), "port 443 of a.example.com takes no connections: closed"),
     (proxy.test_redirect, replace(API, http={}), "port 80 takes no connections"),
     (proxy.test_nobody_elses_name, replace(APP, wanted=wanted(domain="~^a", upstreams=[ONE])), "^a is a pattern, and names nothing"),
@@ -510,6 +514,8 @@ keeps 10 gate api.test:443
 keeps 00 a.b api.test:443
 renews enabled certbot.timer
 renews cron /etc/cron.d/mine
+rival apache2.service 80 127.0.0.1:8080
+rival caddy.service
 leaves /etc/letsencrypt/renewal/novaops-a.conf
 version 1.22.1
 port 00000000:01BB
@@ -527,6 +533,7 @@ port 00000000000000000000000000000000:1F90
     assert found.addresses == {"one": {"192.0.2.1", "192.0.2.2"}}
     assert (found.version, found.timers) == ((1, 22, 1), {"gate": ("enabled", "active"), "a.b": ("", "inactive")})
     assert found.renewals == {"certbot.timer": "enabled", "/etc/cron.d/mine": "cron"}
+    assert found.rivals == {"apache2.service": ("80", "127.0.0.1:8080"), "caddy.service": ()}
     assert found.leaves == {"/etc/letsencrypt/renewal/novaops-a.conf"}
     known = ObservedApi(frozenset({"192.0.2.8", "2001:db8::8"}), frozenset({"192.0.2.8"}), keeps=True)
     assert found.apis == {"gate": {"api.test:443": known}, "a.b": {"api.test:443": ObservedApi()}}
