@@ -108,6 +108,25 @@ def test_somebodys_nginx(host: LabHost, world: World, novaops: Novaops, tmp_path
     assert (again.code, again.host["status"], again.host["execs"]) == (0, "unchanged", 1), again.text
 
 
+def test_a_unit_that_starts_nginx_with_another_file(host: LabHost, novaops: Novaops, tmp_path: Path) -> None:
+    configure(host, {})
+    drop_in, words = (
+        "/etc/systemd/system/nginx.service.d/x.conf",
+        "[Service]\nExecStart=\nExecStart=/usr/sbin/nginx -c /etc/nginx/own.conf\n",
+    )
+    host.run(f"cp /etc/nginx/nginx.conf /etc/nginx/own.conf; mkdir -p {drop_in.rpartition('/')[0]}; cat >{drop_in}", stdin=words)
+    try:
+        for start in ("systemctl daemon-reload", "systemctl restart nginx"):
+            host.run(start)
+            refused = deployed(novaops, tmp_path, host, {"upstreams": "127.0.0.1:9"}, "--check")
+            assert (refused.code, refused.host["status"]) == (4, "refused"), refused.text
+            assert (
+                "nginx.service starts nginx with /etc/nginx/own.conf, and not with /etc/nginx/nginx.conf" in refused.host["error"]["what"]
+            )
+    finally:
+        host.run(f"rm {drop_in}; systemctl daemon-reload; systemctl restart nginx")
+
+
 def taken_up(host: LabHost, site: str) -> str:
     """What the script that makes nginx use its files says of this one, and its exit code."""
     host.run("mkdir -p /etc/nginx/conf.d && cat >/etc/nginx/conf.d/novaops-x.conf", stdin=site)

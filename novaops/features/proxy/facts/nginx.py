@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -59,6 +60,10 @@ class NginxFacts:
     broken: str = ""
     """nginx's error, when it rejects its present configuration; "" when it accepts it."""
     conf: NginxConf = field(default_factory=NginxConf, repr=False, compare=False)
+    main_file: str = ""
+    """The main file that nginx reads when nobody names another, and so what `conf` begins with; "" where that is not known."""
+    started_with: str = ""
+    """Another main file, which nginx.service has it read in place of that; "" where it names none."""
     resolvers: tuple[str, ...] = ()
     """Addresses of the host's name servers, as nginx writes them."""
     ipv6: bool = False
@@ -95,6 +100,8 @@ class Nginx(Singleton[NginxFacts]):
         if "os_ID" not in said:
             return Missing.UNKNOWN
         version = _version(said.get("version", "")) or _version(said.get("candidate", "")) or _distributed(said)
+        main_file = _main_file("", said["built"]) if "built" in said else ""
+        started = (_main_file(value, said.get("built", "")) for key, value in pairs if key == "started" and "$" not in value)
         # Where there are no authorities yet, the run that installs them makes the folder too.
         folder = said.get("trust_folder", "" if "bundle" in said or "debian" not in said else _FOLDERS[0])
         return NginxFacts(
@@ -102,6 +109,8 @@ class Nginx(Singleton[NginxFacts]):
             version=version,
             broken=said.get("broken", "").removeprefix("nginx: ") or ("it says nothing more" if "broken" in said else ""),
             conf=NginxConf.read(dump),
+            main_file=main_file,
+            started_with=next((file for file in started if file != main_file), "") if main_file else "",
             resolvers=tuple(filter(None, (_resolver(value) for key, value in pairs if key == "resolver"))),
             ipv6="ipv6" in said,
             ipv6_route="ipv6_route" in said,
@@ -110,6 +119,18 @@ class Nginx(Singleton[NginxFacts]):
             debian="debian" in said,
             default_page_is_debians="default_page" in said,
         )
+
+
+def _main_file(words: str, built: str) -> str:
+    """What nginx reads when it is started with these words. `built` is what `nginx -V` says it was configured with."""
+    prefix = _value(r"-p\s*", words) or _value("--prefix=", built) or "/usr/local/nginx"
+    file = _value(r"-c\s*", words) or _value("--conf-path=", built) or "conf/nginx.conf"
+    return posixpath.normpath(posixpath.join(prefix, file))
+
+
+def _value(option: str, words: str) -> str:
+    found = re.search(rf"(?:^|\s){option}(\S+)", words)
+    return found[1] if found else ""
 
 
 def _version(text: str) -> Version:

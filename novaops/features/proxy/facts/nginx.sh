@@ -16,6 +16,10 @@ awk '$1 == "nameserver" { print "resolver=" $2 }' /etc/resolv.conf 2>/dev/null
 [ ! -s /var/lib/dpkg/status ] || say debian yes # its program alone may be on a host of rpm too
 if command -v nginx >/dev/null; then
   say version "$(nginx -v 2>&1 | sed 's|.*nginx/||')"
+  say built "$(nginx -V 2>&1 | sed -n 's/^configure arguments: //p')"
+  systemctl show -p ExecStart --value nginx.service 2>/dev/null | sed -n 's/.*argv\[\]=[^ ]*nginx \(.*\) ; ignore_errors=.*/started=\1/p'
+  main=$(systemctl show -p MainPID --value nginx.service 2>/dev/null) # its title has the words that it was started with
+  [ "${main:-0}" = 0 ] || { tr '\0\n' '  ' <"/proc/$main/cmdline"; echo; } 2>/dev/null | sed -n 's/^nginx: master process [^ ]*nginx /started=/p'
   if [ -L "$page" ] && [ "$(readlink -f "$page")" = /etc/nginx/sites-available/default ]; then
     shipped=$(dpkg-query -W -f '${Conffiles}\n' nginx-common nginx 2>/dev/null | awk '$1 == "/etc/nginx/sites-available/default" { print $2 }')
     # shellcheck disable=SC2010,SC2143 # any other name counts, hidden ones too

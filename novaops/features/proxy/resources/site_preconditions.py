@@ -56,6 +56,7 @@ class SitePreconditions(Resource):
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         nginx = facts.known(Nginx())
+        self._refuse_another_main_file(nginx)
         self._refuse_unread(nginx)
         self._refuse_taken_names(nginx)
         self._refuse_taken_ports(facts)
@@ -76,6 +77,14 @@ class SitePreconditions(Resource):
                 fix="write addresses, or use nginx 1.27.3 or newer",
             )
         return ()
+
+    def _refuse_another_main_file(self, nginx: NginxFacts) -> None:
+        if nginx.started_with:
+            raise Refused(
+                f"{self.name}: nginx.service starts nginx with {nginx.started_with}, and not with {nginx.main_file}",
+                why="novaops sees and tests what nginx reads by itself. What nginx.service has it read, by -c or -p, may have none of the sites.",
+                fix=f"put the configuration into {nginx.main_file}, and take -c and -p out of the unit: systemctl cat nginx.service shows where",
+            )
 
     def _refuse_unread(self, nginx: NginxFacts) -> None:
         if nginx.conf.files and not all(map(nginx.conf.reads, (SHARED, site_files(self.name)[0], DEFAULT))):

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,6 +61,46 @@ def test_nginx_that_is_there() -> None:
     assert (found.ipv6, found.ipv6_route, found.default_page_is_debians) == (True, False, True)
     assert found.worker_group == "staff"
     assert [server.names for server in found.conf.servers()] == [("a=b",)]
+
+
+BUILT = "--with-cc-opt='-g -O2' --prefix=/usr/share/nginx --conf-path=/etc/nginx/nginx.conf --http-log-path=/var/log/nginx/access.log"
+
+
+@pytest.mark.parametrize(
+    ("started", "built", "found"),
+    [
+        ((), BUILT, ("/etc/nginx/nginx.conf", "")),
+        (("-g daemon on; master_process on;",), BUILT, ("/etc/nginx/nginx.conf", "")),
+        (("-c /etc/nginx/nginx.conf", "-c /etc/nginx/nginx.conf"), BUILT, ("/etc/nginx/nginx.conf", "")),
+        (("-c ${CONFFILE}", "-c /etc/nginx/nginx.conf"), BUILT, ("/etc/nginx/nginx.conf", "")),
+        (("-c ${CONFFILE}", "-c /srv/nginx.conf"), BUILT, ("/etc/nginx/nginx.conf", "/srv/nginx.conf")),
+        (("-g daemon on; -c /srv/nginx.conf", "-g daemon on;"), BUILT, ("/etc/nginx/nginx.conf", "/srv/nginx.conf")),
+        (("-c conf/own.conf",), BUILT, ("/etc/nginx/nginx.conf", "/usr/share/nginx/conf/own.conf")),
+        (("-p /srv/web/",), BUILT, ("/etc/nginx/nginx.conf", "")),
+        (("-p /srv/web/",), "--prefix=/opt/nginx", ("/opt/nginx/conf/nginx.conf", "/srv/web/conf/nginx.conf")),
+        ((), "", ("/usr/local/nginx/conf/nginx.conf", "")),
+    ],
+)
+def test_which_main_file(started: tuple[str, ...], built: str, found: tuple[str, str]) -> None:
+    said = read(DEBIAN + f"version=1.22.1\nbuilt={built}\n" + "".join(f"started={words}\n" for words in started))
+    assert (said.main_file, said.started_with) == found
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_what_the_unit_starts_nginx_with(shell: str, tmp_path: Path) -> None:
+    """The script itself, by a shell, with what systemd and nginx say, and the title of nginx's main process."""
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7/cmdline").write_text("nginx: master process /usr/sbin/nginx -c /srv/a.conf\0")
+    argv = "{ path=/usr/sbin/nginx ; argv[]=/usr/sbin/nginx -g daemon on; -c /srv/b.conf ; ignore_errors=no ; pid=0 }"
+    doubles = f"systemctl() {{ case $* in *ExecStart*) echo '{argv}' ;; *MainPID*) echo 7 ;; esac; }}\n"
+    doubles += "nginx() { case $1 in -V) echo 'configure arguments: --prefix=/p' ;; -v) echo nginx version: nginx/1.22.1 ;; esac; }\n"
+    done = subprocess.run(
+        [shell, "-c", doubles + Nginx.script_one().replace("/proc/$main", f"{tmp_path}/$main")], capture_output=True, text=True, check=True
+    )
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.startswith(("built=", "started="))] == [
+        *("built=--prefix=/p", "started=-g daemon on; -c /srv/b.conf", "started=-c /srv/a.conf "),
+    ]
 
 
 @pytest.mark.parametrize(

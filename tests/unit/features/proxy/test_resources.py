@@ -59,6 +59,8 @@ def test_claims(case: Mapping[str, Any]) -> None:
         conf=conf,
         default_page_is_debians=case.get("page", False),
         resolvers=tuple(case.get("resolvers", ["192.0.2.53"])),
+        main_file=main,
+        started_with=case.get("started with", ""),
     )
     facts = Facts({Nginx(): on, Listening(): tuple(map(listener, case.get("listening", [])))}, {})
     [wanted] = section([{**APP, "listen": case.get("listen", []), "tls": "off"}])
