@@ -19,6 +19,7 @@ from novaops.secret import Secret
 if TYPE_CHECKING:
     from novaops.engine.inventory import Inventory
     from novaops.engine.playbooks import Playbooks
+    from novaops.features.api.api import Api
     from novaops.features.api.llm.http import Http
     from novaops.features.api.llm.protocol import Credential
     from novaops.features.api.llm.route import Address, Route
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from novaops.ssh.target import Target
 
 DEFAULT = "openai"
+_SITE = "proxy:"
 _SOURCE = "env:NAME, file:PATH or cmd:WORDS"
 
 
@@ -58,14 +60,18 @@ class Access:
 
 def choose(options: Options, flags: ApiFlags) -> Access:
     """Raises UsageError, InventoryError."""
-    from novaops.features.api.llm.route import is_local
-
     known, playbooks = options.known()
-    name, provider, own = _provider(known, flags)
-    here = is_local(provider.endpoints[0].host)  # the inventory's route leads to what is elsewhere
-    access = _route(options, playbooks, name, provider, flags.via or ("direct" if here else known.api.route))
-    credential = _credential(known, provider, name, flags, own=own) if access.route.sends_key else None
+    api, own = _api(known, flags)
+    access = _route(options, playbooks, api, flags.via or _usual_route(options, playbooks, api, own=own))
+    credential = _credential(known, api.provider, api.name, flags, own=own) if access.route.sends_key else None
     return replace(access, credential=credential, model=(known.api.model or "") if own else "")
+
+
+def route_of(options: Options, flags: ApiFlags) -> str:
+    """The route as --via says it, or would say it. Raises UsageError, InventoryError."""
+    known, playbooks = options.known()
+    api, own = _api(known, flags)
+    return flags.via or _usual_route(options, playbooks, api, own=own)
 
 
 @contextmanager
@@ -89,8 +95,9 @@ def opened(access: Access, timeout: float | None, tell: Callable[[str], None]) -
         yield stack.enter_context(Http(access.name, access.credential, route, timeout=timeout, tell=tell))
 
 
-def _provider(known: Inventory, flags: ApiFlags) -> tuple[str, Provider, bool]:
-    """Its name, and whether it is the one of the inventory's `api:`."""
+def _api(known: Inventory, flags: ApiFlags) -> tuple[Api, bool]:
+    """The one that is meant, and whether it is that of the inventory's `api:`."""
+    from novaops.features.api.api import Api
     from novaops.features.proxy.settings import api_of, upstream_url
 
     defaults = known.api
@@ -101,9 +108,23 @@ def _provider(known: Inventory, flags: ApiFlags) -> tuple[str, Provider, bool]:
         name = DEFAULT
     folders = [Path(known.file).parent / "providers"] if known.file else []
     try:
-        return name or upstream or "", api_of(name, upstream and upstream_url(upstream), None, folders), own
+        provider = api_of(name, upstream and upstream_url(upstream), None, folders)
     except ValueError as error:
         raise UsageError(f"--upstream: {error}") from None
+    return Api(name or upstream or "", provider, upstream or ""), own
+
+
+def _usual_route(options: Options, playbooks: Playbooks, api: Api, *, own: bool) -> str:
+    """The inventory's, where it leads to this API: a host to all that are elsewhere, a site to the one that is behind it."""
+    from novaops.features.api.llm.route import is_local
+
+    known, _ = options.known()
+    route = known.api.route
+    if is_local(api.provider.endpoints[0].host):
+        return "direct"
+    if route.startswith(_SITE) and not own and not api.is_behind(_site(options, playbooks, route.removeprefix(_SITE))[1]):
+        return "direct"
+    return route
 
 
 def _credential(known: Inventory, provider: Provider, name: str, flags: ApiFlags, *, own: bool) -> Credential:
@@ -133,36 +154,45 @@ def _credential(known: Inventory, provider: Provider, name: str, flags: ApiFlags
     raise UsageError(f"{name} asks for a key, and there is none in {places}", fix=fix)
 
 
-def _route(options: Options, playbooks: Playbooks, name: str, provider: Provider, word: str) -> Access:
+def _route(options: Options, playbooks: Playbooks, api: Api, word: str) -> Access:
     from novaops.features.api.llm.route import Route, direct
 
-    kind, colon, rest = word.partition(":")
     if word == "direct":
-        return Access(name, None, direct(provider))
-    if kind == "proxy" and colon:
-        return _by_site(options, playbooks, name, provider, rest)
-    addresses = [(endpoint.host, endpoint.port) for endpoint in provider.endpoints]
-    return Access(name, None, Route(provider, word), through=_target(options, word), leads={each: each for each in addresses})
+        return Access(api.name, None, direct(api.provider))
+    if word.startswith(_SITE):
+        return _by_site(options, playbooks, api, word.removeprefix(_SITE))
+    addresses = [(endpoint.host, endpoint.port) for endpoint in api.provider.endpoints]
+    return Access(api.name, None, Route(api.provider, word), through=_target(options, word), leads={each: each for each in addresses})
 
 
-def _by_site(options: Options, playbooks: Playbooks, name: str, provider: Provider, word: str) -> Access:
+def _by_site(options: Options, playbooks: Playbooks, api: Api, word: str) -> Access:
     """Through a site of the inventory; over ssh where it listens on its host's loopback only. Raises UsageError."""
     from novaops.engine.secret_source import resolve
     from novaops.features.api.llm.route import Route
     from novaops.features.api.routes import on_loopback, site_credentials
 
     host, site = _site(options, playbooks, word)
+    if not api.is_behind(site):
+        raise _before_another(word, site, api)
     if not site.origins:
         raise UsageError(f"proxy:{word}: {', '.join(site.domain)} is a pattern, and no name to ask for")
-    login, headers = site_credentials(site, provider.key, resolve)
+    login, headers = site_credentials(site, api.provider.key, resolve)
     if login:
         headers = [("Authorization", Secret(f"Basic {base64.b64encode(login.reveal().encode()).decode()}"))]
     injects = bool(site.auth and site.auth.inject)
-    route = Route(site.of(provider), f"proxy:{word}", site.origins[0], dict(headers), sends_key=not injects)
+    route = Route(site.of(api.provider), f"{_SITE}{word}", site.origins[0], dict(headers), sends_key=not injects)
     if not on_loopback(site):
-        return Access(name, None, route)
+        return Access(api.name, None, route)
     there = (urlsplit(site.origins[0]).hostname or "", site.port)
-    return Access(name, None, route, through=_target(options, host), leads={there: (site.listen[0], site.port)})
+    return Access(api.name, None, route, through=_target(options, host), leads={there: (site.listen[0], site.port)})
+
+
+def _before_another(word: str, site: Site, api: Api) -> UsageError:
+    """A site passes on what it gets, the client's key too."""
+    said = {"--provider": site.provider, "--upstream": site.upstream}
+    behind, meant = (" at ".join(dict.fromkeys(filter(None, names))) for names in (said.values(), (api.name, api.upstream)))
+    fix = " ".join(f"{flag} {value}" for flag, value in said.items() if value)
+    return UsageError(f"proxy:{word} is a site before {behind}, and {meant} is meant", why="Another API would get its key.", fix=fix)
 
 
 def _site(options: Options, playbooks: Playbooks, word: str) -> tuple[str, Site]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from novaops.errors import UsageError
+from novaops.features.api.api import Api
 from novaops.features.api.facts import RouteProbe
 from novaops.features.api.llm.protocol import sendable
 from novaops.features.api.verdict import ApiRoute
@@ -26,25 +27,6 @@ NOT_WANTED = "--no-stream"
 DEFAULT = "openai"
 _ANY_SITE = "127.0.0.1:80"
 """Where the site listens does not matter for where its tunnel is entered."""
-
-
-@dataclass(frozen=True)
-class Api:
-    """An API to be reached: a provider by its name, or one that is only a URL."""
-
-    name: str
-    provider: Provider
-    upstream: str = ""
-
-    described: bool = True
-    """Whether a provider's file says what answers."""
-    speaks_json: bool = True
-    """Whether JSON is to be expected: everywhere but at a path of the user's own, of an API that nothing describes."""
-
-    def is_behind(self, site: Site) -> bool:
-        if self.upstream:
-            return (site.upstream or "").rstrip("/") == self.upstream.rstrip("/")
-        return site.provider == self.name and site.upstream is None
 
 
 class ApiChoice(NamedTuple):

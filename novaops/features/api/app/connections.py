@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from novaops.cli.options import Options
 from novaops.errors import Unreachable, UsageError
-from novaops.features.api.access import DEFAULT, Access, ApiFlags, choose, opened
+from novaops.features.api.access import DEFAULT, Access, ApiFlags, choose, opened, route_of
+from novaops.features.api.api import Api
 from novaops.features.api.app.backend import Choice, ProviderChoice
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.redact import Redactor, secrets_of
-from novaops.features.api.routes import Api
 from novaops.features.proxy.settings import Site
 from novaops.providers import loader
 
@@ -36,6 +36,8 @@ class Connections:
         own = self._inventory.api
         name = flags.provider or flags.upstream or own.provider or own.upstream or DEFAULT
         self.chosen = Choice(name, flags.via or own.route)
+        with suppress(UsageError):  # what is wrong is said where it is used
+            self.chosen = Choice(name, route_of(options, flags))
         self._names = self._offered()
         self._any = loader.load(DEFAULT)
         self._sites = list(self._all_sites())

@@ -27,6 +27,8 @@ HOSTS = """
       - {name: tok, provider: openai, domain: t.example.com, tls: letsencrypt, auth: {token: env:PW}}
       - {name: loop, provider: openai, domain: l.example.com, listen: 127.0.0.1, tls: "off", http_port: 8080, auth: {token: env:PW}}
       - {name: many, provider: openai, domain: "*.example.com", tls: files, certificate: /c, key: /k, auth: {token: env:PW}}
+      - {name: else, provider: anthropic, domain: e.example.com, tls: letsencrypt, auth: {token: env:PW}}
+      - {name: at, provider: openai, upstream: "https://gw.example.com/v1", domain: a.example.com, tls: letsencrypt, auth: {token: env:PW}}
       - {name: web, domain: www.example.com, tls: "off", upstreams: ["10.0.0.1:80"]}
   bare: {}
 """
@@ -116,6 +118,40 @@ def test_by_a_site(chosen: Chosen) -> None:
     }
     assert {name: one.through is not None for name, one in found.items()} == {"inj": False, "own": False, "tok": False, "loop": True}
     assert found["loop"].leads == {("l.example.com", 8080): ("127.0.0.1", 8080)}
+
+
+@pytest.mark.parametrize(
+    ("flags", "defaults", "said"),
+    [
+        ({"via": "proxy:canada/else"}, "", "proxy:canada/else is a site before anthropic, and openai is meant"),
+        ({"provider": "anthropic", "via": "proxy:canada/tok"}, "", "before openai, and anthropic is meant"),
+        ({"provider": "anthropic", "via": "proxy:canada/inj"}, "", "before openai, and anthropic is meant"),
+        ({"via": "proxy:canada/at"}, "", "before openai at https://gw.example.com/v1, and openai is meant"),
+        ({"upstream": "https://x.example.com/v1", "via": "proxy:canada/tok"}, "", "before openai, and https://x.example.com/v1 is meant"),
+        ({}, 'api: {provider: deepseek, route: "proxy:canada/tok"}', "before openai, and deepseek is meant"),
+    ],
+)
+def test_a_key_goes_to_no_other_api(flags: dict[str, str], defaults: str, said: str, chosen: Chosen) -> None:
+    """A site that passes keys on gives them to its own API, whose they are or not."""
+    with pytest.raises(UsageError, match=said):
+        chosen(defaults, **flags)
+
+
+def test_the_site_of_the_inventory_is_for_its_own_api(chosen: Chosen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As its key and model are. A host leads to every API."""
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-4")
+    site = 'api: {provider: openai, route: "proxy:canada/tok"}'
+    assert chosen(site).route.url("") == "https://t.example.com/v1"
+    other = chosen(site, provider="anthropic")
+    assert (other.route.name, other.route.url(""), other.credential) == ("direct", "https://api.anthropic.com/v1", Secret("sk-4"))
+    assert chosen(site, upstream="https://x.example.com/v1").route.name == "direct"
+    assert chosen('api: {route: "proxy:canada/tok"}', provider="openai").route.name == "proxy:canada/tok"
+    assert chosen(DEFAULTS, provider="anthropic").route.name == "canada"
+
+
+def test_a_site_before_an_api_at_another_place(chosen: Chosen) -> None:
+    there = chosen(provider="openai", upstream="https://gw.example.com/v1/", via="proxy:canada/at")
+    assert (there.route.url(""), there.credential) == ("https://a.example.com/v1", Secret("sk-1"))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ import pytest
 
 from novaops.errors import UsageError
 from novaops.features.api import routes
+from novaops.features.api.api import Api
 from novaops.features.api.llm.protocol import sendable
-from novaops.features.api.routes import Api, ApiChoice, RouteQuery, apis, routes_of
+from novaops.features.api.routes import ApiChoice, RouteQuery, apis, routes_of
 from novaops.features.api.verdict import ApiRoute
 from novaops.features.proxy.settings import Site
 from novaops.features.tunnel.settings import Tunnel

@@ -166,6 +166,16 @@ def test_a_site_with_a_key_of_its_own_needs_none_here(connections: Connections, 
     del connections
 
 
+@pytest.mark.parametrize(("route", "provider"), [("proxy:canada/openai", "deepseek"), ("canada", "local")])
+def test_the_page_begins_by_the_route_that_a_chat_would_take(connections: Connections, tmp_path: Path, route: str, provider: str) -> None:
+    """The inventory's is not for each provider: its site was offered, and given the key, whatever stands behind it."""
+    del connections
+    file = tmp_path / "inventory.yaml"
+    file.write_text(f'{file.read_text()}\napi: {{provider: openai, route: "{route}"}}\n')
+    begun = Connections(Options(inventory=file), ApiFlags(provider=provider, key="env:PROXY_PASSWORD"), lambda _: None)
+    assert (begun.chosen, begun.access(begun.chosen).route.name) == (Choice(provider, "direct"), "direct")
+
+
 def test_a_question_to_a_base_has_its_passages(user: Client, api: LlmApi, tmp_path: Path) -> None:
     assert user("POST", "/api/bases", '{"name": "router"}').status == 201
     text = "# Reset\n\nHold the button for ten seconds.\n"
