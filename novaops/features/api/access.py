@@ -41,6 +41,13 @@ class ApiFlags(Flags):
     key_id: Annotated[str | None, typer.Option(metavar="SOURCE", help="The id of an access key, whose secret is --key.")] = None
     via: Annotated[str | None, typer.Option(metavar="ROUTE", help="direct, HOST (over ssh), or proxy:HOST/SITE [default: direct].")] = None
 
+    def about(self, provider: str) -> ApiFlags:
+        """Those that are for this provider. Of flags for another one that is a host on the way alone, for it leads to both."""
+        said = self.given()
+        if self.provider not in {None, provider}:
+            said = {} if self.via is None or self.via.startswith(_SITE) else {"via": self.via}
+        return ApiFlags(**{**said, "provider": provider})
+
 
 @dataclass(frozen=True)
 class Access:

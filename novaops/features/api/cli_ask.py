@@ -49,6 +49,7 @@ def ask(
     if not ref.provider:
         base.describe(ref.name)  # the API's key is asked for only where there is something to ask about
     access = choose(options, at_provider(api, ref.provider) if ref.provider else api)
+    api.provider = access.name  # its key is not for the provider of a base's vectors
     messages = [Message("system", text_of(system, file=True))] if system else []
     wanted = model or access.model or access.route.provider.model
     request = ChatRequest((*messages, Message("user", question)), wanted, Parameters(**parameters.given()))

@@ -77,6 +77,7 @@ def chat(
     system = [Message("system", text_of(content.system, file=True))] if content.system else []
     question = [Message("user", text_of(text))] if text else []
     access = choose(options, api)
+    api.provider = access.name  # its key is not for the provider of a base's vectors
     searched, ids = _bases(content.knowledge or (), access)
     request = ChatRequest(
         (*system, *question),

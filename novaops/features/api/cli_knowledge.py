@@ -33,6 +33,27 @@ def at_provider(api: ApiFlags, provider: str) -> ApiFlags:
     return api
 
 
+def _refuse_unasked(api: ApiFlags, why: str) -> None:
+    """Raises UsageError where flags say how an API is asked, and none is."""
+    from novaops.errors import UsageError
+
+    if said := [f"--{name}".replace("_", "-") for name in api.given()]:
+        raise UsageError(f"{', '.join(said)}: no API is asked", why=why, fix=f"the same without {' and '.join(said)}")
+
+
+def _refuse_others(api: ApiFlags, name: str) -> None:
+    """Raises UsageError where the flags are not for what makes the vectors of a base of one's own."""
+    from novaops.errors import UsageError
+    from novaops.features.api.knowledge import base
+
+    provider = base.describe(name).embeddings.partition("/")[0]
+    if not provider:
+        _refuse_unasked(api, f"{name} is on this machine, and has no vectors.")
+    elif api.provider not in {None, provider}:
+        what = f"the vectors of {name} are of {provider}, and --provider says {api.provider}"
+        raise UsageError(what, fix=f"--provider {provider}, or none")
+
+
 @verb(app)
 def ls(
     options: Options, kb: Annotated[str | None, typer.Argument(metavar="KB", help="What is in this one.")] = None, *, api: ApiFlags
@@ -50,6 +71,8 @@ def ls(
             bases = stores.bases(http).list()
             there = [(f"{http.name}/{each.id}", each.name, str(each.files), each.said or each.state) for each in bases]
             return show(options, "bases", bases, ("KB", "NAME", "FILES", "STATE"), there, provider=http.name)
+    if ref is None or not ref.provider:
+        _refuse_unasked(api, "Your own knowledge bases are on this machine; --provider lists those there.")
     if ref is None:
         own = base.list_bases()
         listed = [
@@ -92,8 +115,9 @@ def create(
         with reached(options, api) as http:
             made = f"{http.name}/{stores.bases(http).create(name).id}"
     else:
-        if embeddings and not all(embeddings.partition("/")):
-            raise UsageError(f"--embeddings {embeddings} is not like PROVIDER/MODEL", fix="--embeddings openai/text-embedding-3-small")
+        _refuse_unasked(api, "The knowledge base is made on this machine.")
+        if embeddings:
+            _check_embeddings(options, embeddings)
         base.create(name, embeddings)
         made = name
     if options.json:
@@ -101,6 +125,18 @@ def create(
     else:
         output.line(f"~ {made}  changed  made; next: novaops api knowledge add {made} FILE")
     return 0
+
+
+def _check_embeddings(options: Options, setting: str) -> None:
+    """Raises UsageError unless it is PROVIDER/MODEL, of a provider that there is."""
+    from novaops.errors import UsageError
+    from novaops.providers.loader import load
+
+    provider, _, model = setting.partition("/")
+    if not (provider and model):
+        raise UsageError(f"--embeddings {setting} is not like PROVIDER/MODEL", fix="--embeddings openai/text-embedding-3-small")
+    known, _ = options.known()
+    load(provider, [Path(known.file).parent / "providers"] if known.file else [])
 
 
 @verb(app)
@@ -141,9 +177,9 @@ def _added_here(options: Options, _: str, name: str, files: Sequence[Path], api:
     from novaops.features.api.cli_shared import embedder_of
     from novaops.features.api.knowledge import base
 
-    described = base.describe(name)
+    _refuse_others(api, name)
     _of_different_names(files)
-    with embedder_of(options, described.embeddings, api.via) as embedder:
+    with embedder_of(options, base.describe(name).embeddings, api) as embedder:
         for path in files:
             added = base.add_document(name, path, embedder=embedder)
             count = f"{added.passages} passage{'s' if added.passages != 1 else ''}" if added.passages else ""
@@ -195,6 +231,8 @@ def rm(
     ref = BaseRef.parse(kb)
     if bool(documents) == whole:
         raise UsageError("which documents?", fix=f"novaops api knowledge rm {ref} DOCUMENT, or --whole for the knowledge base itself")
+    if not ref.provider:
+        _refuse_unasked(api, f"{ref} is on this machine.")
     if ref.provider:
         with reached(options, at_provider(api, ref.provider)) as http:
             there = stores.bases(http)
@@ -227,6 +265,8 @@ def search(
     from novaops.features.api.knowledge.ask import BaseRef
 
     ref = BaseRef.parse(kb)
+    if not ref.provider:
+        _refuse_others(api, ref.name)
     found = passages(options, ref, text, api, count)
     if options.json:
         listed = [{**vars(each), "source": each.source} for each in found]
@@ -250,5 +290,5 @@ def passages(options: Options, ref: BaseRef, text: str, api: ApiFlags, count: in
     if ref.provider:
         with reached(options, at_provider(api, ref.provider)) as http:
             return list(stores.bases(http).search(ref.name, text, count))
-    with embedder_of(options, base.describe(ref.name).embeddings, api.via) as embedder:
+    with embedder_of(options, base.describe(ref.name).embeddings, api) as embedder:
         return own(ref.name, text, count, embedder=embedder)

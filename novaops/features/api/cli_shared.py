@@ -27,15 +27,15 @@ def reached(options: Options, flags: ApiFlags) -> Iterator[Http]:
 
 
 @contextmanager
-def embedder_of(options: Options, setting: str, via: str | None) -> Iterator[Embeddings | None]:
-    """The model of PROVIDER/MODEL; None where the setting is empty."""
+def embedder_of(options: Options, setting: str, flags: ApiFlags) -> Iterator[Embeddings | None]:
+    """The model of PROVIDER/MODEL, asked as the flags say where they are about that provider; None where the setting is empty."""
     if not setting:
         yield None
         return
     from novaops.features.api.remote.embeddings import Embeddings
 
     provider, _, model = setting.partition("/")
-    with reached(options, ApiFlags(provider=provider, via=via)) as http:
+    with reached(options, flags.about(provider)) as http:
         yield Embeddings(http, model)
 
 

@@ -135,6 +135,60 @@ def test_vectors_of_a_provider(novaops: Call, tmp_path: Path) -> None:
     assert (found["passages"][0]["text"], found["passages"][0]["found_by"]) == ("abc", "vector")
 
 
+def test_the_vectors_of_a_base_are_asked_for_as_the_flags_say(novaops: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.setenv("MY_KEY", KEY)
+    (tmp_path / "a.json").write_text('["abc", "xyz"]')
+    novaops("knowledge", "create", "b", "--embeddings", "openai/m")
+    key = ("--key", "env:MY_KEY")
+    assert "openai asks for a key" in novaops("knowledge", "add", "b", "a.json")[2]
+    assert novaops("knowledge", "add", "b", "a.json", *key)[0] == 0
+    assert novaops("knowledge", "search", "b", "cab", "--provider", "openai", *key)[0] == 0
+    assert novaops("ask", "b", "cab", *key)[0] == 0
+    assert novaops("chat", "cab", "--knowledge", "b", *key)[0] == 0
+    code, _, said = novaops("knowledge", "search", "b", "cab", "--provider", "sensenova", *key)
+    assert (code, "the vectors of b are of openai, and --provider says sensenova" in said) == (2, True)
+
+
+def test_the_key_of_the_model_is_not_that_of_the_vectors(novaops: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.json").write_text('["abc", "xyz"]')
+    novaops("knowledge", "create", "b", "--embeddings", "openai/m")
+    novaops("knowledge", "add", "b", "a.json")
+    monkeypatch.setenv("OTHER", "sk-that-the-stand-in-refuses")
+    monkeypatch.setenv("MY_KEY", KEY)
+    other = ("--provider", "sensenova", "--key", "env:MY_KEY")
+    assert novaops("ask", "b", "cab", *other)[0] == 0
+    with (tmp_path / "inventory.yaml").open("a") as inventory:
+        inventory.write("api: {provider: sensenova, key: env:OTHER}\n")
+    monkeypatch.delenv("OPENAI_API_KEY")
+    for words in (("ask", "b", "cab"), ("chat", "cab", "--knowledge", "b")):
+        assert "openai asks for a key" in novaops(*words, "--key", "env:MY_KEY")[2], "it is sensenova's, which the inventory names"
+
+
+def test_flags_for_an_api_that_is_not_asked_are_refused(novaops: Call, there: Stand, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("abc")
+    novaops("knowledge", "create", "b")
+    for words in (
+        ("add", "b", "a.txt", "--provider", "nosuchprov"),
+        ("search", "b", "abc", "--key", "env:NOSUCH"),
+        ("ls", "b", "--key-id", "env:NOSUCH"),
+        ("ls", "--via", "nowhere"),
+        ("rm", "b", "--whole", "--upstream", "https://x.example.com"),
+        ("create", "c", "--embeddings", "openai/m", "--key", "env:OPENAI_API_KEY"),
+    ):
+        code, _, said = novaops("knowledge", *words)
+        assert (code, f"{words[-2]}: no API is asked" in said) == (2, True), words
+    assert [each["name"] for each in document(novaops("knowledge", "ls", "--json"))["bases"]] == ["b"]
+    assert not there.requests
+
+
+def test_the_provider_of_vectors_has_to_be_there(novaops: Call) -> None:
+    """Such a base could never be filled."""
+    code, _, said = novaops("knowledge", "create", "b", "--embeddings", "nosuch/m")
+    assert (code, "there is no provider nosuch" in said) == (2, True)
+    assert novaops("knowledge", "ls")[2] == "There are no bases.\n"
+
+
 def test_files(novaops: Call, there: Stand, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"text_lst": ["x"]}')
     (tmp_path / "b.json").write_text("[1]")
