@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -47,7 +48,8 @@ def serve(
             else:
                 upstream = "" if port == _PORT else f" --upstream {url}/v1"
                 output.line(f"{name} answers at {url}/v1; the key is in {source}")
-                output.line(f"novaops api chat --provider local{upstream} TEXT asks it. Ctrl-C ends it.")
+                own_key = f" --key {shlex.quote(key)}" if key else ""
+                output.line(f"novaops api chat --provider local{upstream}{own_key} TEXT asks it. Ctrl-C ends it.")
             sys.stdout.flush()
             signal.sigwait(ends)
     finally:

