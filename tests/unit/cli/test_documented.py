@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from novaops.app import app
+from tests.unit.cli.test_cli import verbs
 
 HERE = Path(__file__).parents[3]
 TOP: Any = typer.main.get_command(app)
@@ -74,3 +75,23 @@ def test_what_is_named_is_there() -> None:
     commands = list(named())
     assert len(commands) > 400
     assert [f"{place}: {said}" for place, text in commands if (said := wrong(text))] == []
+
+
+def options() -> Iterator[tuple[str, set[str]]]:
+    """Each verb with what it takes."""
+    for words, command in verbs(TOP):
+        if not hasattr(command, "commands"):
+            yield " ".join(words), {option for parameter in command.params for option in parameter.opts}
+
+
+def test_the_verbs_without_shard_are_those_that_are_named() -> None:
+    (said,) = re.findall(r"that work on many hosts at once have it;([^.]*)have\s+not\.", (HERE / "docs/fleet.md").read_text())
+    without = {verb for verb, taken in options() if "--check" in taken and "--shard" not in taken}
+    named = tuple(re.findall(r"`([a-z ]+)`", said))
+    assert {next((name for name in named if f"{verb} ".startswith(f"{name} ")), verb) for verb in without} == set(named)
+
+
+@pytest.mark.parametrize("file", list(HERE.glob("docs/*.md")), ids=lambda file: file.name)
+def test_no_line_of_yaml_has_left_its_block(file: Path) -> None:
+    outside = re.sub(r"^```.*?^```", "", file.read_text(), flags=re.DOTALL | re.MULTILINE)
+    assert re.findall(r"^[a-z_]+: *[{\[].*", outside, re.MULTILINE) == []
