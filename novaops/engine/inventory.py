@@ -88,7 +88,10 @@ class Host:
     port: int | None = None
 
     def target(self, timeout: float, sudo_password: Secret | None = None, persist: int | None = None) -> Target:
-        """`persist`, in seconds, wins over the inventory's. Raises UsageError when the sudo password cannot be had."""
+        """`persist`, in seconds, wins over the inventory's. The inventory's sudo password is read where sudo asks for it.
+
+        Raises UsageError where that password is no reference.
+        """
         reference = self.access.sudo_password
         if sudo_password is None and reference:
             sudo_password = secret_source.when_needed(reference)

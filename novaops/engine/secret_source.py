@@ -13,10 +13,12 @@ from pydantic import BeforeValidator
 from novaops.errors import UsageError
 from novaops.secret import Secret
 
+_KINDS = ("env", "file", "cmd")
+
 
 def reference(text: Any) -> Any:
     """The text, when it has the form of a reference. Raises ValueError without repeating it: it may be the secret itself."""
-    if not isinstance(text, str) or text.partition(":")[0] not in {"env", "file", "cmd"}:
+    if not isinstance(text, str) or text.partition(":")[0] not in _KINDS:
         raise ValueError("a secret is not written in plain text: env:NAME, file:PATH or cmd:WORDS")
     return text
 
@@ -28,25 +30,29 @@ Reference = Annotated[str, BeforeValidator(reference, json_schema_input_type=str
 
 
 def when_needed(reference: str) -> Secret:
-    """The same as `resolve`, but a command runs only when its secret is revealed, and once. `reveal` raises its UsageError then."""
-    return _OfCommand(reference) if reference.startswith("cmd:") else resolve(reference)
+    """The same as `resolve`, but read only when it is revealed, and once: `reveal` raises its UsageError then.
+
+    Raises UsageError at once for a text that is no reference.
+    """
+    return _WhenNeeded(reference) if reference.partition(":")[0] in _KINDS else resolve(reference)
 
 
-class _OfCommand(Secret):
+class _WhenNeeded(Secret):
     def __init__(self, reference: str) -> None:
         self._reference = reference
+        self._known: dict[str, str] = _KNOWN if reference.startswith("cmd:") else {}
 
     @property
     def _value(self) -> str:  # type: ignore[override] # Secret's own place for it
         with _LOCK:
-            if self._reference not in _KNOWN:
-                _KNOWN[self._reference] = resolve(self._reference).reveal()
-            return _KNOWN[self._reference]
+            if self._reference not in self._known:
+                self._known[self._reference] = resolve(self._reference).reveal()
+            return self._known[self._reference]
 
 
 _LOCK = threading.Lock()
 _KNOWN: dict[str, str] = {}
-"""By reference what the command said: one host after another asks for the same sudo password."""
+"""By reference what a command said: one host after another asks for the same sudo password."""
 
 
 def _output(command: str) -> str:

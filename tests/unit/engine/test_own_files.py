@@ -206,6 +206,14 @@ def test_a_command_runs_only_where_its_secret_is_needed(folder: Path, words: tup
     assert not (folder / "ran").exists()
 
 
+@pytest.mark.parametrize("source", ["env:NOT_SET_AT_ALL", "file:not-there", "cmd:exit 1"])
+@pytest.mark.parametrize(("words", "code"), [(("host", "trust"), 5), (("host", "forget", "box"), 0), (("api", "check"), 5)])
+def test_a_sudo_password_that_nobody_needs_is_not_read(folder: Path, source: str, words: tuple[str, ...], code: int) -> None:
+    (folder / "inventory.yaml").write_text(COMMAND.replace("cmd:echo ran >>ran; echo secret", source))
+    (folder / "inventory.yaml").chmod(0o644)
+    assert run(*words)[0] == code
+
+
 @as_root
 @pytest.mark.parametrize("where", ["inventory.yaml", "."])
 def test_no_commands_of_an_inventory_that_others_can_write(folder: Path, where: str) -> None:
@@ -242,6 +250,22 @@ def test_a_strangers_link_to_an_inventory_is_not_trusted(folder: Path) -> None:
     os.chown(folder / "other.yaml", STRANGER, STRANGER)
     with pytest.raises(InventoryError, match="is not trusted"):
         inventory.found(None)
+
+
+def test_a_password_is_read_once_and_when_it_is_needed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file may be a pipe of the shell's, `file:/dev/fd/63`, which is empty the second time."""
+    with pytest.raises(UsageError, match="NOT_SET_AT_ALL is not set"):
+        secret_source.when_needed("env:NOT_SET_AT_ALL").reveal()
+    with pytest.raises(UsageError, match="in plain text"):
+        secret_source.when_needed("hunter2")
+    (folder / "password").write_text("of the file\n")
+    found = secret_source.when_needed(f"file:{folder}/password")
+    assert found.reveal() == "of the file"
+    (folder / "password").unlink()
+    assert found.reveal() == "of the file"
+    for value in ("one", "two"):
+        monkeypatch.setenv("MY_PASSWORD", value)
+        assert secret_source.when_needed("env:MY_PASSWORD").reveal() == value
 
 
 def test_the_command_of_a_password_runs_once_and_has_a_limit(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
