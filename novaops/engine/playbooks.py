@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -21,8 +21,16 @@ from novaops.engine.templates import Templates
 from novaops.errors import UsageError
 from novaops.model.plan import Note, Resource
 
-_FLAGS = {"basic": "password"}
-"""Flags that have another name than the key they are for."""
+_FLAGS = {
+    ("login", "name"): "user",
+    ("proxy", "[key]"): "user",
+    ("proxy", "basic"): "password",
+    ("proxy", "keys"): "key",
+    ("proxy", "limit"): "rate",
+    ("proxy", "without"): "remove-user",
+    ("tunnel", "check"): "ask",
+}
+"""Flags that have another name than the key they are for, by section and key; `[key]` is what a mapping has as a key."""
 
 _FOR_ONE_TIME = ("state", "wipe")
 """Flags that need not be what the inventory says."""
@@ -77,16 +85,29 @@ class Playbook:
             return TypeAdapter(getattr(self.module, form)).validate_python(values)
         except ValidationError as error:
             first = error.errors()[0]
-            named = [part for part in first["loc"] if isinstance(part, str)]
-            flag = {"name": "user"}.get(named[-1], named[-1]) if named else ""
-            raise UsageError(f"--{flag}: {inventory.message(first)}" if flag else inventory.message(first)) from None
+            raise _usage(self.flag_of(values, _place(first)), first) from None
+
+    def flag_of(self, flags: Mapping[str, Any], place: Sequence[str | int]) -> str:
+        """The flag that says what is at this place of an entry, where `flags` are over it; "" where several do together."""
+        key, *parts = [part for part in place if isinstance(part, str)] or [""]
+        said = flags.get(key)
+        if isinstance(said, dict) or (isinstance(said, list) and any(isinstance(each, dict) for each in said)):
+            key = parts[-1] if parts[-1:] == ["[key]"] else (parts or [""])[0]
+        flag = _FLAGS.get((self.name, key), key)
+        return f"--{flag.replace('_', '-')}" if flag else ""
 
     def section_with(self, known: Inventory, host: Host, flags: Mapping[str, Any]) -> Any:
         """The host's section, which is one mapping, with `flags` over it. Raises UsageError that names the flag, or InventoryError."""
         written = host.sections.get(self.name)
         if not flags and self.name in host.sections:
             return self.settings(known, host)
-        return self.read(with_flags(written if isinstance(written, dict) else {}, flags))
+        try:
+            return TypeAdapter(self.module.Settings).validate_python(with_flags(written if isinstance(written, dict) else {}, flags))
+        except ValidationError as error:
+            first = error.errors()[0]
+            if self.name in host.sections and not _is_said(flags, _place(first)):
+                raise inventory.invalid(known, host.places[self.name], error) from None
+            raise _usage(self.flag_of(flags, _place(first)), first) from None
 
     def overridden(
         self, known: Inventory, host: Host, key: str, value: str | None, flags: Mapping[str, Any], scope: Scope | None = None
@@ -157,16 +178,12 @@ class Playbook:
         """The error of chosen entries with flags over them, with the flag or the place that it comes from."""
         entries = self._entries(host)
         first = error.errors()[0]
-        first["loc"] = tuple(part for part in first["loc"] if not str(part).startswith("tagged-"))  # which form of a union it is
-        field = str(first["loc"][1]) if len(first["loc"]) > 1 else ""
-        if chosen and chosen[0] in entries and field not in flags and (field or not flags.keys() - {"state"}):
-            number = [entries.index(chosen[int(first["loc"][0])])] if first["loc"] else []
-            where = (*host.places[self.name], *number, *first["loc"][1:])
+        number, place = _place(first)[:1], _place(first)[1:]
+        said = _is_said(flags, place) if place else flags.keys() - {"state"}
+        if chosen and chosen[0] in entries and not said:
+            where = (*host.places[self.name], *(entries.index(chosen[int(each)]) for each in number), *place)
             return known.error(tuple(part for part in where if part != "[key]"), inventory.message(first))
-        if isinstance(flags.get(field), dict):  # several flags say it: the one of the part that is wrong
-            part = str(first["loc"][2]) if len(first["loc"]) > 2 else ""  # noqa: PLR2004 - number, key, part
-            return UsageError(f"--{_FLAGS.get(part, part)}: {inventory.message(first)}" if part else inventory.message(first))
-        return UsageError(f"--{field}: {inventory.message(first)}" if field in {key, *flags} else inventory.message(first))
+        return _usage(self.flag_of(flags, place) if place and place[0] in {key, *flags} else "", first)
 
     def _refuse_contradictions(self, known: Inventory, host: Host, chosen: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> None:
         """Raises InventoryError where the section contradicts itself, UsageError where it contradicts the flags."""
@@ -180,6 +197,27 @@ class Playbook:
             TypeAdapter(self.module.Settings).validate_python(together)
         except ValidationError as error:
             raise UsageError(inventory.message(error.errors()[0]), why=f"That is with the other entries of {host.name}.") from None
+
+
+def _place(error: Any) -> tuple[str | int, ...]:
+    """Where a pydantic error is, without which form of a union it is of."""
+    return tuple(part for part in error["loc"] if not str(part).startswith(("function-", "tagged-")))
+
+
+def _is_said(flags: Mapping[str, Any], place: Sequence[str | int]) -> bool:
+    """Whether the flags say what is at this place, and not the entry that they are over."""
+    said: Any = flags
+    for part in place:
+        if not isinstance(said, Mapping):
+            return True
+        if part not in said:
+            return False
+        said = said[part]
+    return True
+
+
+def _usage(flag: str, first: Any) -> UsageError:
+    return UsageError(f"{flag}: {inventory.message(first)}" if flag else inventory.message(first))
 
 
 def _is_named(entry: Mapping[str, Any], key: str, value: str) -> bool:

@@ -88,9 +88,10 @@ def _converge(options: Options, host: str, run: GuardedRun, settings: Callable[[
 
     def wanted(known: Inventory, playbooks: Playbooks, found: Host) -> DesiredState:
         playbook = playbooks.by_name["login"]
+        declared = playbook.settings(known, found) if "login" in found.sections else None  # what is wrong there is no flag's
         of_verb = settings(playbook, found)
-        if "login" in found.sections:
-            remarks[found.name] = contradictions(of_verb, playbook.settings(known, found))
+        if declared:
+            remarks[found.name] = contradictions(of_verb, declared)
         return playbooks.desired(known, found, settings={"login": of_verb})
 
     return converge_hosts(options, [host], run.options(), wanted=wanted, section="login", diff=run.diff, remarks=remarks)
