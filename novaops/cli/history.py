@@ -41,7 +41,7 @@ def undo(options: Options, host: OneHost, run: Run = "", *, how: GuardedRun) -> 
     if run and len(hosts) > 1:
         raise UsageError(f"run {run} is one host's, and {host} is a group of {len(hosts)}", fix=f"novaops undo HOST {run}")
     going, code = how.options(), None
-    targets = options.targets([one for one in hosts if going.rollout.has(one.name)])
+    targets = options.targets([one for one in hosts if going.rollout.has(one.name)], changing=True)
     with output.progress(list(targets)) as tell:
         groups = [Undo(target, run, going, tell) for target in targets.values()]
         try:

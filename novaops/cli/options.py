@@ -204,10 +204,16 @@ class Options:
                 fix="write sudo_password: env:NAME in the inventory instead",
             ) from None
 
-    def targets(self, hosts: list[Host]) -> dict[str, Target]:
-        """How to reach each host, by name. Raises UsageError when a secret cannot be had, or connections cannot be kept."""
+    def targets(self, hosts: list[Host], *, changing: bool = False) -> dict[str, Target]:
+        """How to reach each host, by name. Raises UsageError when a secret cannot be had, or connections cannot be kept.
+
+        A sudo password is read where sudo asks for it; with `changing`, one that is not there is found before any host is changed.
+        """
         password, persist = self.sudo_password(), self._persist()
         targets = {host.name: host.target(self.timeout or TIMEOUT, password, persist) for host in hosts}
+        if changing and password is None:
+            for host in hosts:
+                host.need_sudo_password(targets[host.name])
         if any(target.persist for target in targets.values()):
             from novaops.ssh import kept
 

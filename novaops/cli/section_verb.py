@@ -80,7 +80,7 @@ def converge_hosts(
         from novaops.cli.elsewhere import converge_elsewhere
 
         return converge_elsewhere(options, run, known, together({host.name: its for host, its in desired}), words_of_batch, diff=diff)
-    targets = options.targets([host for host, _ in desired])
+    targets = options.targets([host for host, _ in desired], changing=True)
     code = None
     with output.progress(list(targets)) as tell:
         hosts = [DesiredHost(targets[host.name], resources) for host, resources in desired]

@@ -102,6 +102,11 @@ class Host:
             persist=names.duration(self.access.persist or "0s") if persist is None else persist,
         )
 
+    def need_sudo_password(self, target: Target) -> None:
+        """Read it now, but for one that a command says. Raises UsageError where it is not there."""
+        if target.sudo_password is not None and not (self.access.sudo_password or "").startswith("cmd:"):
+            target.sudo_password.reveal()
+
 
 @dataclass(frozen=True)
 class Inventory:

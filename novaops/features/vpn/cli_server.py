@@ -135,7 +135,7 @@ def _as_made(options: Options, words: list[str], serving: ServeOptions) -> dict[
             asked[host.name] = name
     if not asked:
         return {}
-    targets = options.targets([host for host in hosts if host.name in asked])
+    targets = options.targets([host for host in hosts if host.name in asked], changing=True)
 
     def ask(target: Target) -> HostReport:
         name = asked[target.name]
@@ -213,7 +213,7 @@ def _issue(options: Options, word: str, name: str, flags: IssueFlags, run: Run, 
     file = ProfileFile(Path(flags.out or f"{name}.ovpn"), name, renew)
     file.check_free()
     issue = Issue(which, file, flags.days, passphrase_from(flags.passphrase))
-    (target,) = options.targets([host]).values()
+    (target,) = options.targets([host], changing=True).values()
     with output.progress([host.name]) as tell:
         report = issue.run(target, run.options(), tell)
     return output.show(options, [report], started, diff=run.diff)

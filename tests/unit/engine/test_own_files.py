@@ -214,6 +214,20 @@ def test_a_sudo_password_that_nobody_needs_is_not_read(folder: Path, source: str
     assert run(*words)[0] == code
 
 
+@pytest.mark.parametrize(("source", "code"), [("env:NOT_SET_AT_ALL", 2), ("file:not-there", 2), ("cmd:exit 1", 5)])
+@pytest.mark.parametrize("words", [("apply",), ("disk", "mount", "box", "--path", "/mnt/data"), ("vpn", "client", "add", "box", "me")])
+def test_a_sudo_password_that_is_not_there_is_found_before_a_host_is_changed(
+    folder: Path, source: str, code: int, words: tuple[str, ...]
+) -> None:
+    """A command is run where its secret is needed."""
+    text = COMMAND.replace("cmd:echo ran >>ran; echo secret", source).replace(
+        "address: 127.0.0.1", "address: 127.0.0.1, disk: [{path: /mnt/data}]"
+    )
+    (folder / "inventory.yaml").write_text(text)
+    (folder / "inventory.yaml").chmod(0o644)
+    assert run(*words)[0] == code
+
+
 @as_root
 @pytest.mark.parametrize("where", ["inventory.yaml", "."])
 def test_no_commands_of_an_inventory_that_others_can_write(folder: Path, where: str) -> None:
