@@ -59,7 +59,8 @@ def is_down(found: dict[str, Any]) -> bool:
 
 def not_set_up(entry: Tunnel, host: str) -> dict[str, Any]:
     """The same as `details` for a tunnel that the inventory has and the host has not."""
-    down = {"up": False, "proven": False, "why": f"not set up: novaops tunnel up {host}", "fix": f"novaops tunnel up {host}"}
+    fix = f"novaops tunnel up {host} --name {entry.name}"
+    down = {"up": False, "proven": False, "why": f"not set up: {fix}", "fix": fix}
     nothing = {"listener": "", "status": None, "ms": None, "front": "", "use": ""}
     forwards = [
         {"to": to, "listen": listen, "asked": check or "", "socks": bool(entry.socks), **nothing, **down}

@@ -117,7 +117,7 @@ class Issue:
             raise HostFailed(
                 f"the certificate of {name} is made, and {path} could not be written",
                 why=f"{error.strerror or error}. The key was never anywhere else, and is lost.",
-                fix=f"make another one: novaops vpn client renew {session.target.name} {name} --out FILE",
+                fix=f"make another one: novaops vpn client renew HOST {name} --server {self.server} --out FILE",
             ) from error
         written = Note(resource.id, f"its profile is {path}: whoever has that file comes in")
         return replace(report, notes=(*report.notes, written), details={"profile": str(path)})

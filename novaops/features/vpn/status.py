@@ -30,7 +30,7 @@ def broken(found: dict[str, Any]) -> bool:
 
 def not_set_up(name: str, device: str, url: str, host: str) -> dict[str, Any]:
     """The same for a link of the inventory that the host does not have."""
-    return {**_link(LinkState(name, device, url=url), 0), "trouble": f"not set up: novaops vpn up {host}"}
+    return {**_link(LinkState(name, device, url=url), 0), "trouble": f"not set up: novaops vpn up {host} --name {name}"}
 
 
 def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:

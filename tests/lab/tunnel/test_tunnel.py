@@ -572,5 +572,5 @@ def test_the_newer_debian_as_client(novaops: Novaops, ends: tuple[LabHost, LabHo
 
     up("down")
     (forward,) = up("status", code=1).host["tunnels"][0]["forwards"]
-    assert forward["why"] == f"not set up: novaops -i {up.inventory} tunnel up newer"
+    assert forward["why"] == f"not set up: novaops -i {up.inventory} tunnel up newer --name api"
     assert [before(host) ^ old for host, old in zip(ends, was, strict=True)] == [set(), set()]

@@ -16,12 +16,18 @@ from tests.unit.cli.test_cli import verbs
 
 HERE = Path(__file__).parents[3]
 TOP: Any = typer.main.get_command(app)
-COMMAND = re.compile(r"""\bnovaops((?: +(?:[^\s`'"|;&()<>]+|"[^"]*"|'[^']*'))+)""")
+COMMAND = re.compile(r"""\bnovaops((?: +(?:(?:\{[^}]*\}|[^\s`'"|;&()<>])+|"[^"]*"|'[^']*'))+)""")
 OPTION = re.compile(r"--?[a-z][a-z-]*")
 FILES = [*HERE.glob("*.md"), *HERE.glob("docs/*.md"), HERE / "scripts/demo"]
 SOURCES = [path for folder in ("novaops", "templates", "playbooks") for path in (HERE / folder).rglob("*")]
 NO_COMMANDS = ("novaops tunnel openai", "novaops disk wipe", "novaops lab down {name}, or")
 """The name of a resource, the seed of a UUID, and a sentence that goes on."""
+NAMED_BY = {
+    **dict.fromkeys(("proxy deploy", "proxy remove", "tunnel up", "tunnel down", "vpn up", "vpn down", "vpn serve"), "--name"),
+    **dict.fromkeys(("vpn client add", "vpn client renew", "vpn client revoke", "vpn client ls"), "--server"),
+}
+"""By what a verb is told which of a host's entries is meant. Without it the verb is for all of them, or for another one."""
+TAKES_AWAY = re.compile(r"down|remove|--remove\b")
 
 
 def wrong(text: str) -> str:
@@ -69,6 +75,34 @@ def named() -> Iterator[tuple[str, str]]:
                 for match in COMMAND.finditer(line):
                     if not match[0].startswith(NO_COMMANDS):
                         yield f"{file.relative_to(HERE)}:{number}", match[1]
+
+
+def lacks(text: str) -> str:
+    """The option that a message's command has to have, and has not: where it is for a host, or takes something away."""
+    option = next((one for verb, one in NAMED_BY.items() if text.lstrip().startswith(f"{verb} ")), "")
+    is_whole = " HOST" in text or " {" in text or TAKES_AWAY.search(text)
+    return option if is_whole and option not in text.split() else ""
+
+
+@pytest.mark.parametrize(
+    ("text", "option"),
+    [
+        (" vpn serve HOST --remove --forget-clients", "--name"),
+        (" vpn serve HOST --name {name} --remove", ""),
+        (" tunnel down --via gate", "--name"),
+        (" tunnel up {host}", "--name"),
+        (" tunnel up lets it in again", ""),
+        (" vpn client ls HOST", "--server"),
+        (" vpn status HOST", ""),
+    ],
+)
+def test_what_a_command_lacks_is_found(text: str, option: str) -> None:
+    assert lacks(text) == option
+
+
+def test_a_message_says_which_entry_its_command_is_for() -> None:
+    messages = [(place, text) for place, text in named() if place.startswith("novaops/")]
+    assert [f"{place}: {option}" for place, text in messages if (option := lacks(text))] == []
 
 
 def test_what_is_named_is_there() -> None:

@@ -83,7 +83,8 @@ class StaleTunnelFiles(Resource):
         before = _gateway(files)
         if before and self.via and before != self.via:
             again = ", and novaops tunnel up then makes it anew" if self.kept else ""
-            yield f"{self.name} went through {before}, which still lets its key in. novaops tunnel down --via {quote(before)} takes that away{again}"
+            down = f"novaops tunnel down HOST --name {self.name} --via {quote(before)}"
+            yield f"{self.name} went through {before}, which still lets its key in. {down} takes that away{again}"
 
     def _actions(self, left: list[TunnelFile], keys: list[TunnelFile]) -> Iterable[Action]:
         units = [file.path.rpartition("/")[2] for file in left if file.path.startswith(f"{UNITS}/")]

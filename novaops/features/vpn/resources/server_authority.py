@@ -81,7 +81,8 @@ class Authority(Resource):
             raise Refused(
                 f"the private key of the VPN's authority on the host is gone, or not that of {self._folder}/ca.crt",
                 why="Without it no certificate can be made or revoked. The server itself goes on.",
-                fix=f"put {self._folder}/ca.key back from a copy; or begin anew: novaops vpn serve HOST --remove --forget-clients",
+                fix=f"put {self._folder}/ca.key back from a copy; or begin anew: "
+                f"novaops vpn serve HOST --name {self.question.name} --remove --forget-clients",
             )
         if now.unrecorded:
             yield "record", Change("record of certificates", f"lacks {_some(now.unrecorded)}", "has them")

@@ -25,6 +25,11 @@ def no_server(server: str) -> HostFailed:
     )
 
 
+def _list_of(server: str) -> str:
+    """The command that lists its clients."""
+    return f"novaops vpn client ls HOST --server {server}"
+
+
 def _script(verb: str, server: str, *words: str) -> tuple[str, ...]:
     return ("sh", "-c", pki_script(sh_file(__package__, "server_client.sh")), verb, server, *words)
 
@@ -69,13 +74,13 @@ class ClientCertificate(Resource):
         if self.renew and parts.certificate is None:
             raise HostFailed(
                 f"there is no client {self.client}",
-                fix=f"make it: novaops vpn client add HOST {self.client}; novaops vpn client ls HOST lists them",
+                fix=f"make it: novaops vpn client add HOST {self.client} --server {self.server}; {_list_of(self.server)} lists them",
             )
         if parts.valid is not None and not self.renew:
             raise Refused(
                 f"there is a client {self.client} already, valid until {day(parts.valid.until)}",
                 why="Its certificate and its profile stay as they are.",
-                fix=f"choose another name; or novaops vpn client renew HOST {self.client}, or revoke it first",
+                fix=f"choose another name; or novaops vpn client renew HOST {self.client} --server {self.server}, or revoke it first",
             )
         before, lost, undo = None, "", None
         if parts.valid is not None:
@@ -111,7 +116,7 @@ class ClientRevoked(Resource):
             raise no_server(self.server)
         if self.client not in clients.newest:
             names = ", ".join(clients.newest) or "none"
-            raise HostFailed(f"there is no client {self.client}", why=f"Those of {self.server}: {names}.", fix="novaops vpn client ls HOST")
+            raise HostFailed(f"there is no client {self.client}", why=f"Those of {self.server}: {names}.", fix=_list_of(self.server))
         if changes := tuple(self._changes(clients)):
             command = Command(_script("revoke", self.server, self.client))
             yield Step(self.id, changes, (command,), cannot_undo="a revoked certificate stays dead; the name may be given again")

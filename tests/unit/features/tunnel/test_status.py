@@ -217,7 +217,7 @@ def test_a_tunnel_that_only_the_inventory_has_is_down() -> None:
         found = {"tunnels": [tunnels.not_set_up(entry, "box")]}
         assert tunnels.is_down(found)
         assert [row[2] for row in tunnels.rows(found) if row[1]] == ["DOWN"] * ways
-        assert "not set up: novaops tunnel up box" in tunnels.rows(found)[0][5]
+        assert "not set up: novaops tunnel up box --name api" in tunnels.rows(found)[0][5]
         whole = tunnels.details(facts({Tunnels(): (state(forward=UP),)}))["tunnels"][0]
         assert found["tunnels"][0].keys() == whole.keys()
         assert found["tunnels"][0]["forwards"][0].keys() == whole["forwards"][0].keys()

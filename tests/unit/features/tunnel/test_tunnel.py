@@ -405,12 +405,15 @@ def test_a_tunnel_is_taken_away_where_its_gateway_is_known_or_left_alone() -> No
     assert list(rest.plan(facts({TunnelFiles("api"): left})))
 
 
+DOWN = "novaops tunnel down HOST --name api --via gate"
+
+
 @pytest.mark.parametrize(
     ("wanted", "told"),
     [
         ({"via": "gate"}, ""),
-        ({"via": "root@192.0.2.9"}, "novaops tunnel down --via gate takes that away, and novaops tunnel up then makes it anew"),
-        ({"via": "root@192.0.2.9", "state": "absent"}, "novaops tunnel down --via gate takes that away"),
+        ({"via": "root@192.0.2.9"}, f"{DOWN} takes that away, and novaops tunnel up then makes it anew"),
+        ({"via": "root@192.0.2.9", "state": "absent"}, f"{DOWN} takes that away"),
         ({"state": "absent", "via": "gate"}, ""),
     ],
 )

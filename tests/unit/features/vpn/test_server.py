@@ -294,6 +294,7 @@ def test_a_client_is_added_once() -> None:
     other = parts(ask("alpha", None))
     (refusal,) = plan(wanted, {question: other}).refusals
     assert "there is a client alpha already, valid until 2029-01-01" in str(refusal[1])
+    assert "novaops vpn client renew HOST alpha --server vpn" in str(getattr(refusal[1], "fix", ""))
     (renewal,) = plan(replace(wanted, renew=True), {question: other}).steps
     assert renewal.changes[0].before == "serial 00FF, until 2029-01-01"
     with pytest.raises(HostFailed, match="there is no client alpha"):
@@ -327,6 +328,7 @@ def test_the_authority_is_made_and_kept() -> None:
     assert [change.field for change in step.changes] == ["authority", "server certificate", "tls-crypt key", "list of revoked certificates"]
     (_, refusal) = plan(Authority(QUESTION), {QUESTION: ServerState(ca=self_signed(), now=NOW)}).refusals[0]
     assert isinstance(refusal, Refused)
+    assert "novaops vpn serve HOST --name vpn --remove --forget-clients" in refusal.fix, "and no other server of the host"
     assert "private key of the VPN's authority" in refusal.what
 
 

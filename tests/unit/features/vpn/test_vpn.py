@@ -512,7 +512,7 @@ def test_a_link_that_is_not_set_up_is_not_passed_over() -> None:
     found = {"links": [vpns.not_set_up(entry.name, entry.device, entry.url, "aliyun")]}
     assert vpns.broken(found)
     [row] = vpns.rows(found)
-    assert row[:3] == ("canada", "not set up: novaops vpn up aliyun", "vpn-canada")
+    assert row[:3] == ("canada", "not set up: novaops vpn up aliyun --name canada", "vpn-canada")
 
 
 def test_a_link_that_is_stopped_leaves_the_notes_of_others(script: Path, tmp_path: Path) -> None:
