@@ -55,8 +55,11 @@ class AuthFlags(Flags):
     ] = None
     from_: Annotated[str | None, typer.Option("--from", metavar="CIDR,...", help="Or, and: the networks that may use it.")] = None
 
-    def given(self) -> dict[str, Any]:
-        """The site's `auth:`; {} where nothing is said of it. Raises UsageError for half of something."""
+    def given(self, *, is_api: bool = False) -> dict[str, Any]:
+        """The site's `auth:`; {} where nothing is said of it. Raises UsageError for half of something.
+
+        `is_api` is whether the flags say that an API is behind the site: there networks alone let in with a key of the client's own.
+        """
         from novaops.errors import UsageError
 
         secrets = {"basic": self.password, "keys": self.key, "token": self.token}
@@ -66,7 +69,7 @@ class AuthFlags(Flags):
         auth: dict[str, Any] = {kind: secret if self.user is None else {self.user: secret} for kind, secret in given.items()}
         said = {"inject": self.inject, "limit": self.rate, "from": self.from_}
         auth |= {key: value for key, value in said.items() if value is not None}
-        if self.from_ is not None and self.user is None and self.token is None:
+        if is_api and self.from_ is not None and self.user is None and self.token is None:
             auth["passthrough"] = "true"
         if self.auth not in {None, "off"} or (self.auth and auth):
             raise UsageError("--auth takes off, and nothing else of --user, --token and --from beside it")
@@ -78,7 +81,7 @@ class AuthFlags(Flags):
 def deploy(options: Options, hosts: Hosts = None, *, name: Name = None, site: SiteFlags, auth: AuthFlags, run: RollingRun) -> int:
     """Make each site of the hosts' proxy: sections answer, and prove it by a request that went through it."""
     state = {"state": "present"} if name else {}  # otherwise as each entry says
-    said = {**site.given(), **auth.given()}
+    said = {**site.given(), **auth.given(is_api=bool(site.provider or site.upstream))}
     adds = {"others": "keep"} if said else {}  # by flags one adds; an inventory is the whole wish
     return _converge(options, hosts, name, {**said, **adds, **state}, run, DEPLOY)
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from novaops.app import run
+from novaops.cli.options import Options
 from novaops.engine.planner import make_plan
 from novaops.errors import Refused
 from novaops.facts.file import FileAt
+from novaops.features.proxy import cli
+from novaops.features.proxy.auth import Auth
 from novaops.features.proxy.cli import AuthFlags
 from novaops.features.proxy.resources.access_kept import AccessKept, pages_of, reached_by
 from novaops.features.proxy.resources.nginx_files import OWN, NginxFiles, Part
@@ -211,4 +217,34 @@ def test_what_a_site_says_is_read_back() -> None:
     ],
 )
 def test_whom_flags_name(flags: dict[str, str], auth: dict[str, Any]) -> None:
-    assert AuthFlags(**flags).given() == {"auth": auth}
+    assert AuthFlags(**flags).given(is_api=True) == {"auth": auth}
+
+
+SHOP = "--name shop --upstreams 10.0.0.1:80 --domain h.example.com --tls off"
+KEYS = {"name": "openai", "provider": "openai", "domain": "a.com", "tls": "off", "auth": {"keys": {"me": "env:PW"}, "inject": "env:KEY"}}
+
+
+@pytest.mark.parametrize(
+    ("words", "sites", "modes"),
+    [
+        (SHOP, [], ("", False)),
+        ("--name openai", [KEYS], ("keys", False)),
+        ("--name openai --provider openai --domain a.com --tls off", [], ("passthrough", True)),
+        ("--name x --upstream https://api.example.com/v1 --domain a.com --tls off", [], ("passthrough", True)),
+    ],
+)
+def test_networks_may_be_named_for_every_kind_of_site(
+    words: str, sites: list[Any], modes: tuple[str, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In front of servers of one's own, and of an API whose clients have keys of the site's, they are no way of their own to be let in."""
+    found: list[Auth] = []
+
+    def converge(options: Options, _: object, name: str, flags: dict[str, Any], *__: object) -> int:
+        known, playbooks = options.known()
+        found.extend(one.auth for one in playbooks.by_name["proxy"].overridden(known, known.hosts["p"], "name", name, flags))
+        return 0
+
+    monkeypatch.setattr(cli, "_converge", converge)
+    (tmp_path / "i.yaml").write_text(json.dumps({"hosts": {"p": {"address": "192.0.2.1", "proxy": sites}}}))
+    assert run(["-i", str(tmp_path / "i.yaml"), "proxy", "deploy", "p", *words.split(), "--from", "10.0.0.0/8"]) == 0
+    assert [(one.mode, one.passthrough, one.addresses) for one in found] == [(*modes, ("10.0.0.0/8",))]
