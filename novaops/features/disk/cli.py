@@ -20,6 +20,7 @@ GROW = Scope("disk", "path", ("mounted",), default="mounted")
 UNMOUNT = Scope("disk", "path", ("unmounted", "absent"), default="mounted")
 
 Path = Annotated[str | None, typer.Option("--path", help="The mount point; without it each one that the inventory wants mounted.")]
+GrowPath = Annotated[str | None, typer.Option("--path", help="The mount point, also /; without it each that the inventory wants mounted.")]
 GonePath = Annotated[str | None, typer.Option("--path", help="The mount point; without it each one that the inventory wants gone.")]
 
 
@@ -53,10 +54,14 @@ def mount(options: Options, host: OneHost, *, path: Path = None, flags: DiskFlag
 
 
 @verb(app)
-def grow(options: Options, host: OneHost, *, path: Path = None, run: RollingRun) -> int:
+def grow(options: Options, host: OneHost, *, path: GrowPath = None, run: RollingRun) -> int:
     """Let the file system, and each layer beneath it, fill the disk, after the provider made that larger."""
+    from novaops.cli.section_verb import converge_hosts
     from novaops.engine.desired import DesiredState
     from novaops.features.disk.resources.growth import growths
+
+    if path == "/":  # of which no section says anything: it is no data disk
+        return converge_hosts(options, [host], run.options(), wanted=lambda *_: DesiredState(growths([path])), diff=run.diff)
 
     def growth(_: object, __: object, settings: list[Disk]) -> DesiredState:
         return DesiredState(growths(disk.path for disk in settings))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 from novaops.errors import HostFailed
@@ -17,6 +19,7 @@ from novaops.features.disk.resources.selection import uses
 from novaops.formats import fstab
 from novaops.formats.size import human
 from novaops.model.question import Facts, Question
+from novaops.shell import quote
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Room:
                     free = layer.size - extent.size if layer.size - extent.size >= filesystem.unit else 0
         return free if free >= LEAST_ROOM else 0
 
+
+_GROWS = ("ext", "xfs", "btrfs")
 
 LEAST_ROOM = 16 * 1_048_576
 """Bytes: the ends of partition tables, and what does not fill an extent, are no room."""
@@ -144,6 +149,14 @@ def _line(device: BlockDevice, depth: int, table: DeviceTable, mounts: MountTabl
         uses=tuple(use for use in used if use.startswith("it ") or use.endswith(" is built on it")),
         by_id=min(by_id, key=len, default=""),
     )
+
+
+def to_grow(lines: Sequence[Mapping[str, Any]], number: int) -> str:
+    """What to type so that what is on the device of that line takes the room there is; "" where nothing is mounted that could."""
+    depth = lines[number]["depth"]
+    above = takewhile(lambda one: one["depth"] > depth, lines[number + 1 :])
+    paths = [one["mounted"][0] for one in (lines[number], *above) if one["mounted"] and one["content"].startswith(_GROWS)]
+    return ", or ".join(f"novaops disk grow HOST --path {quote(path)}" for path in paths)
 
 
 def state(line: DiskLine) -> str:

@@ -17,6 +17,7 @@ from novaops.features.eve.image_status import trouble
 from novaops.formats.size import human
 from novaops.model.finding import Finding
 from novaops.model.question import Facts, Missing, Question
+from novaops.shell import quote
 
 PAGE = "apache2"
 DATABASES = ("mysql", "mariadb")
@@ -205,9 +206,8 @@ def _disk(host: EveHost) -> Finding:
     text = f"{human(site.disk_free)} of {human(site.disk_size)} free at {site.disk_path}"
     if site.disk_free >= site.disk_size * LITTLE:
         return Finding("disk", "ok", text)
-    return Finding(
-        "disk", "note", text, "novaops eve image rm NAME HOST removes an image; novaops disk grow HOST takes what a larger disk has"
-    )
+    grow = f"novaops disk grow HOST --path {quote(site.mount_point)}"
+    return Finding("disk", "note", text, f"novaops eve image rm NAME HOST removes an image; {grow} takes what a larger disk has")
 
 
 def licence(host: EveHost, web: Web) -> str:

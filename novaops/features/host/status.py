@@ -109,8 +109,8 @@ def _disks(facts: Facts) -> list[Finding]:
             for disk in idle
         ),
         *(
-            Finding("disk", "note", f"{human(d['unused'])} of {d['device']} are not used", "novaops disk grow HOST")
-            for d in lines
+            Finding("disk", "note", f"{human(d['unused'])} of {d['device']} are not used", disks.to_grow(lines, number))
+            for number, d in enumerate(lines)
             if d["unused"] and not d["idle"]
         ),
         *(Finding("disk", "note", f"{d['device']} is in fstab for {', '.join(d['fstab'])}, and not mounted") for d in forgotten),

@@ -24,6 +24,7 @@ NO_COMMANDS = ("novaops tunnel openai", "novaops disk wipe", "novaops lab down {
 """The name of a resource, the seed of a UUID, and a sentence that goes on."""
 NAMED_BY = {
     **dict.fromkeys(("proxy deploy", "proxy remove", "tunnel up", "tunnel down", "vpn up", "vpn down", "vpn serve"), "--name"),
+    **dict.fromkeys(("disk mount", "disk grow", "disk unmount"), "--path"),
     **dict.fromkeys(("vpn client add", "vpn client renew", "vpn client revoke", "vpn client ls"), "--server"),
 }
 """By what a verb is told which of a host's entries is meant. Without it the verb is for all of them, or for another one."""
@@ -93,6 +94,7 @@ def lacks(text: str) -> str:
         (" tunnel up {host}", "--name"),
         (" tunnel up lets it in again", ""),
         (" vpn client ls HOST", "--server"),
+        (" disk grow HOST", "--path"),
         (" vpn status HOST", ""),
     ],
 )

@@ -120,6 +120,14 @@ def test_a_group_of_two(verb: str, capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_the_root_file_system_may_grow(capfd: pytest.CaptureFixture[str]) -> None:
+    """No section has it, and `eve install` says to type this."""
+    assert run(["disk", "grow", "first", "--path", "/", "--json", "--timeout", "2"]) == 5
+    (host,) = json.loads(capfd.readouterr().out)["hosts"]
+    assert (host["host"], host["status"]) == ("first", "unreachable")
+
+
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("verb", CALLS)
 def test_a_group_without_hosts(verb: str, capfd: pytest.CaptureFixture[str]) -> None:
     code, document = call(capfd, verb, "nobody")

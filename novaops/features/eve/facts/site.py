@@ -22,6 +22,8 @@ class EveSite:
     disk_size: int
     """Bytes of the file system there."""
     disk_free: int
+    mount_point: str = "/"
+    """Where that file system is mounted."""
 
 
 class EveSiteAt(Singleton[EveSite]):
@@ -36,11 +38,11 @@ class EveSiteAt(Singleton[EveSite]):
         lines = [line.split("\t") for line in lines_of(section.stdout)]
         if not lines or lines[-1] != ["end"]:
             return Missing.UNKNOWN
-        package, version, path, size, free = "", "", "", "0", "0"
+        package, version, path, size, free, mount_point = "", "", "", "0", "0", "/"
         for line in lines:
             match line:
                 case ["package", package_name, "installed", found]:
                     package, version = package_name, found
-                case ["disk", path, size, free]:
+                case ["disk", path, size, free, mount_point]:
                     pass
-        return EveSite(package, version, path, int(size), int(free))
+        return EveSite(package, version, path, int(size), int(free), mount_point)

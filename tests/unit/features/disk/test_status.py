@@ -9,7 +9,7 @@ import pytest
 from novaops.facts.file import FileAt
 from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.facts.mounts import Mounts
-from novaops.features.disk.status import list_disks, state
+from novaops.features.disk.status import list_disks, state, to_grow
 from tests.unit.test_cases import answer
 
 AUTOMOUNT = ["systemd-1 /data autofs rw,relatime"]
@@ -37,3 +37,22 @@ def test_state(case: dict[str, Any], says: str, idle: bool) -> None:  # noqa: FB
     lines = list_disks(answer(BlockDevices(), case), answer(Mounts(), case), fstab, None)
     (disk,) = (line for line in lines if line.device == "/dev/vdb")
     assert (state(disk).startswith(says), disk.idle) == (True, idle), state(disk)
+
+
+DISK = {"depth": 0, "content": "a GPT partition table", "mounted": ()}
+ROOT = {"depth": 1, "content": "ext4 (UUID U-1)", "mounted": ("/", "/chroot")}
+BOOT = {"depth": 1, "content": "vfat (UUID U-2)", "mounted": ("/boot/efi",)}
+HOME = {"depth": 1, "content": "xfs (UUID U-3)", "mounted": ("/home",)}
+
+
+@pytest.mark.parametrize(
+    ("lines", "fix"),
+    [
+        ([DISK, ROOT, BOOT], "novaops disk grow HOST --path /"),
+        ([DISK, ROOT, HOME], "novaops disk grow HOST --path /, or novaops disk grow HOST --path /home"),
+        ([DISK, BOOT, DISK, ROOT], ""),
+        ([{**HOME, "depth": 0, "mounted": ("/my disk",)}, DISK], "novaops disk grow HOST --path '/my disk'"),
+    ],
+)
+def test_what_takes_the_room_is_named_by_its_path(lines: list[dict[str, Any]], fix: str) -> None:
+    assert to_grow(lines, 0) == fix

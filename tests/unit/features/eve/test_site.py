@@ -41,6 +41,7 @@ def test_the_room_is_that_of_the_folder_for_images_or_of_the_nearest_above(tmp_p
     assert (found.package, found.version) == ("eve-ng-pro", "7.2.0-18")
     assert found.disk_path == str(tmp_path / there)
     assert found.disk_size >= found.disk_free > 0
+    assert Path(found.mount_point).is_mount()
 
 
 def test_without_any_of_its_folders_it_is_the_root(tmp_path: Path) -> None:

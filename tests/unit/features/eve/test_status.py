@@ -126,6 +126,12 @@ def test_each_finding(host: EveHost, web: Web, subject: str, expected: tuple[str
     assert any(one == verdict and said.startswith(text) for one, said in found(subject, host, web)), found(subject, host, web)
 
 
+def test_a_disk_that_is_nearly_full_grows_where_it_is_mounted() -> None:
+    site = EveSite("eve-ng", "6.2.0-4", ADDONS, 50 * GIB, 4 * GIB, "/opt")
+    (fix,) = [one.fix for one in judge(replace(COMMUNITY, site=site), WEB) if one.subject == "disk"]
+    assert "novaops disk grow HOST --path /opt" in fix
+
+
 def test_no_password_is_called_safe_that_was_not_tried() -> None:
     assert ("ok", "no default password lets anybody in, neither at the page nor as root") in found("passwords", COMMUNITY)
     for host, web in ((COMMUNITY, Web()), (having(root="unknown"), WEB), (having(root="default"), WEB)):
