@@ -47,6 +47,8 @@ def parse_disk(text: str) -> Disk:
     given: dict[str, str] = {}
     for option in options:
         name, equals, value = option.partition("=")
+        if name in given:
+            raise UsageError(f"--disk {text}: {name} is said twice", fix="say it once")
         if name == "ro" and not equals:
             given["ro"] = "yes"
         elif name in ("serial", "bus") and value:

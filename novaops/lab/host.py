@@ -48,6 +48,11 @@ class Spec:
     count: int = 0
     """So many hosts in the inventory, each of them a port of this one (containers only); 0: this host itself."""
 
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Its names in the inventory: one, or those of a simulated fleet."""
+        return tuple(f"{self.name}-{number + 1:04}" for number in range(self.count)) or (self.name,)
+
 
 @dataclass
 class State:
@@ -109,8 +114,8 @@ class LabHost(ABC):
     @property
     def endpoints(self) -> dict[str, int]:
         """The ports that lead to its sshd, by the names of the inventory: one, or those of a simulated fleet."""
-        count = self.state.spec.count
-        return {f"{self.name}-{number + 1:04}": FLEET_PORT + number for number in range(count)} or {self.name: self.port}
+        first = FLEET_PORT if self.state.spec.count else self.port
+        return {name: first + number for number, name in enumerate(self.state.spec.endpoints)}
 
     @property
     def identity(self) -> Path:

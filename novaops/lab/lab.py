@@ -20,7 +20,7 @@ from novaops.lab.keys import HOST_KEY, IDENTITY, ensure_key, known_hosts_line
 from novaops.lab.network import network_down, network_files, network_up
 from novaops.lab.process import stop_all_in
 from novaops.lab.qemu import CLOUDS, free_port
-from novaops.lab.recipe import USERS, Kind, recipe_for
+from novaops.lab.recipe import KINDS, USERS, Kind, recipe_for
 from novaops.lab.requirements import require
 from novaops.lab.vm import VirtualMachine
 
@@ -73,9 +73,9 @@ class Lab:
         """
         spec = Spec(name, kind, release, tuple(disks), nested, cloud, memory_mb, count)
         _validate(spec)
-        require(kind)
+        require(self._kind_of(spec))
         with self._locked(name):
-            if (self._host_directory(name) / "state.json").exists():
+            if self._is_there(name):
                 host = self.host(name)
                 if spec not in (host.state.spec, Spec(name)):  # a bare `up` starts what there is
                     raise UsageError(
@@ -87,6 +87,13 @@ class Lab:
                 host = self._create(spec, on_progress)
         self._publish()
         return host
+
+    def _is_there(self, name: str) -> bool:
+        return (self._host_directory(name) / "state.json").exists()
+
+    def _kind_of(self, spec: Spec) -> Kind:
+        """The kind of the host of that name: as it was made, else as it is to be made."""
+        return self.host(spec.name).kind if self._is_there(spec.name) else spec.kind
 
     def host(self, name: str) -> LabHost:
         """The host of that name, running or not; raises UsageError that lists the names there are."""
@@ -124,14 +131,13 @@ class Lab:
         `on_note` is told what stays changed on this machine.
         What is down already is no error. Processes, mounts, bridge and nft table go, also after a crash.
         """
-        there = [path.name for path in sorted(self.directory.glob("hosts/*"))]
-        names = there if name is None else [each for each in there if each == name]
+        names = [each for each in self._there() if name in {None, each}]
         for each in names:
             with self._locked(each):
                 self._remove(each)
         if not self.directory.exists():
             return names
-        if not any(self.directory.glob("hosts/*")):
+        if not self._there():
             stays = network_down(self.directory)
             if stays:
                 on_note(stays)
@@ -141,6 +147,10 @@ class Lab:
         else:
             self._publish()
         return names
+
+    def _there(self) -> list[str]:
+        """The names of all hosts, also of those whose making was cut short."""
+        return [path.name for path in sorted(self.directory.glob("hosts/*")) if _NAME.fullmatch(path.name)]
 
     def _remove(self, name: str) -> None:
         directory = self._host_directory(name)
@@ -155,6 +165,7 @@ class Lab:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         with self._locked(""):
+            self._refuse_taken(spec)
             files = host_files(spec.name, directory / HOST_KEY, ensure_key(self.identity, "novaops-lab"))
             if spec.kind == "container":
                 network = network_up(self.directory)
@@ -177,7 +188,16 @@ class Lab:
             raise
         return host
 
+    def _refuse_taken(self, spec: Spec) -> None:
+        """Raises UsageError where lab.yaml would have a name twice: a host of a fleet is called NAME-0001."""
+        mine = {spec.name, *spec.endpoints}
+        for other in self.hosts():
+            if other.name != spec.name and (taken := mine & {other.name, *other.endpoints}):
+                raise UsageError(f"{min(taken)} is of lab host {other.name!r} already", fix="another --name")
+
     def _host_directory(self, name: str) -> Path:
+        """Raises UsageError for what is no name: it may lead out of the lab."""
+        _refuse_odd(name)
         return self.directory / "hosts" / name
 
     def _publish(self) -> None:
@@ -190,6 +210,8 @@ class Lab:
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
         """One process at a time for a host (`""`: for the lab's own files); the kernel lets go of a dead one's lock."""
+        if name:
+            _refuse_odd(name)
         self.directory.mkdir(parents=True, exist_ok=True)
         with (self.directory / f"{name}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -244,14 +266,18 @@ def _replace(path: Path, text: str) -> None:
     partial.rename(path)
 
 
+def _refuse_odd(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is not a lab host's name", fix="lower-case letters, digits and `-`: web-1")
+
+
 def _validate(spec: Spec) -> None:
-    if not _NAME.fullmatch(spec.name):
-        raise UsageError(f"{spec.name!r} is not a lab host's name", fix="lower-case letters, digits and `-`: web-1")
+    _refuse_odd(spec.name)
+    if spec.name in KINDS:
+        raise UsageError(f"{spec.name!r} is a group of lab.yaml", fix="another --name")
     if spec.cloud is not None and spec.cloud not in CLOUDS:
         raise UsageError(f"the lab knows no cloud {spec.cloud!r}", fix=f"one of: {', '.join(CLOUDS)}")
-    if spec.kind == "container" and (spec.disks or spec.nested or spec.cloud):
-        raise NovaopsError("a container has no disks, no nested virtualization and no cloud", fix="--kind vm")
+    if spec.kind == "container" and (spec.disks or spec.nested or spec.cloud or spec.memory_mb != Spec.memory_mb):
+        raise NovaopsError("a container has no disks, no nested virtualization, no cloud and no memory of its own", fix="--kind vm")
     if spec.count and spec.kind != "container":
         raise UsageError("--count is for containers: its hosts are ports of one", fix="leave out --kind vm")
-    if spec.count and spec.name == spec.kind:
-        raise UsageError(f"{spec.name!r} is a group of lab.yaml", fix="another --name")

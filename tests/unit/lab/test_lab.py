@@ -102,6 +102,12 @@ def test_a_wrong_disk_is_refused_with_what_is_right(text: str) -> None:
     assert refusal.value.fix
 
 
+@pytest.mark.parametrize("text", ["1G,ro,ro", "1G,serial=a,serial=b", "1G,bus=scsi,ro,bus=scsi"])
+def test_a_disk_says_nothing_twice(text: str) -> None:
+    with pytest.raises(UsageError, match="is said twice"):
+        parse_disk(text)
+
+
 def test_sizes_are_powers_of_1024() -> None:
     assert in_bytes("20G") == 20 * 1024**3
 
@@ -248,6 +254,63 @@ def test_what_cannot_be_made_is_refused_before_anything_is_written(tmp_path: Pat
     with pytest.raises(UsageError):
         kind_named("jail")
     assert lab.hosts() == []
+
+
+@pytest.mark.parametrize("name", ["vm", "container"])
+@pytest.mark.parametrize("kind", ["vm", "container"])
+def test_a_host_has_no_groups_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: Kind) -> None:
+    """lab.yaml could not be read any more, by anybody."""
+    with pytest.raises(UsageError, match="is a group"):
+        ready(tmp_path, monkeypatch).up(name, kind)
+
+
+def test_a_container_has_no_memory_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NovaopsError, match="no memory of its own"):
+        ready(tmp_path, monkeypatch).up("c", "container", memory_mb=1024)
+
+
+@pytest.mark.parametrize(("name", "count"), [("web-0001", 0), ("web-0002", 2)])
+def test_a_host_has_no_name_of_a_fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, count: int) -> None:
+    lab = ready(tmp_path, monkeypatch)
+    fleet = host(lab.directory, "web")
+    fleet.state.spec = replace(fleet.state.spec, kind="container", count=2)
+    fleet.state.save(fleet.directory)
+    with pytest.raises(UsageError, match=f"{name} is of lab host 'web' already"):
+        lab.up(name, "container", count=count)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "Upper"])
+def test_a_name_leads_nowhere_else(tmp_path: Path, name: str) -> None:
+    lab = Lab(tmp_path / ".lab")
+    for verb in (lab.host, lab.reset):
+        with pytest.raises(UsageError, match="is not a lab host's name"):
+            verb(name)
+    assert lab.down(name) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, needed: list[Kind] | None = None) -> Lab:
+    """A lab on a machine that has all it needs. It makes nothing, whatever is asked for."""
+    monkeypatch.setattr("novaops.lab.lab.require", (needed if needed is not None else []).append)
+    monkeypatch.setattr("novaops.lab.lab.image_for", lambda *_: Image(Path("image")))
+    for made in ("container.Container", "vm.VirtualMachine"):
+        for step in ("prepare", "create", "start"):
+            monkeypatch.setattr(f"novaops.lab.{made}.{step}", lambda *_: None)
+    monkeypatch.setattr("novaops.lab.lab.network_up", lambda _: Network("nova-absent", "10.213.7.0/24"))
+    return Lab(tmp_path / ".lab")
+
+
+def test_what_is_there_needs_what_its_own_kind_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bare `up` starts a container where there is no qemu."""
+    needed: list[Kind] = []
+    lab = ready(tmp_path, monkeypatch, needed)
+    box = host(lab.directory, "box")
+    box.state.spec = Spec("box", "container")
+    box.state.save(box.directory)
+    assert lab.up("box").kind == "container"
+    with pytest.raises(UsageError, match="made differently"):
+        lab.up("box", release="trixie")
+    assert needed == ["container", "container"]
 
 
 def test_an_unknown_host_is_refused_with_those_there_are(tmp_path: Path) -> None:
