@@ -12,6 +12,9 @@ import typer
 from novaops.cli.options import Check, Group, Hosts, Options, SingleHost, verb
 from novaops.features.eve.web_login import WebLogin, one_host
 
+_PATIENCE = 300.0
+"""Seconds that a node of an image may take until its console answers."""
+
 image = typer.Typer(help="Images of routers and switches on EVE-NG: add, ls, rm.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -44,17 +47,23 @@ def add(
     start: Annotated[
         bool, typer.Option("--start", help="Also prove that a node of it starts and answers, in a lab that is gone after it.")
     ] = False,
-    wait: Annotated[float, typer.Option(min=0, help="With --start: seconds until the node's console answers.")] = 300.0,
+    wait: Annotated[
+        float | None, typer.Option(min=0, help=f"With --start: seconds until the node's console answers [default: {_PATIENCE:g}].")
+    ] = None,
     check: Check = False,
     web: WebLogin,
 ) -> int:
     """Put an image where EVE-NG finds it, under the names that it wants, and prove that it does. What was cut goes on where it was."""
     from novaops.cli import output
     from novaops.engine.query import with_session
+    from novaops.errors import UsageError
     from novaops.features.eve.image_add import ImageAdd
     from novaops.features.eve.image_names import Said
     from novaops.features.eve.image_source import ImageSource
 
+    if wait is not None and not start:
+        raise UsageError("--wait goes with --start")
+    patience = _PATIENCE if wait is None else wait
     started = time.monotonic()
     found, target = one_host(options, host)
     access = web.access(found)
@@ -69,7 +78,7 @@ def add(
             report = with_session(
                 target,
                 progress,
-                lambda session: ImageAdd(session, access, source, prepared, tell, check=check, start=start, wait=wait, step=step).run(),
+                lambda session: ImageAdd(session, access, source, prepared, tell, check=check, start=start, wait=patience, step=step).run(),
             )
     return output.show(options, [report], started)
 

@@ -51,7 +51,7 @@ class ServerFlags(Flags):
 class ServerChange(Group):
     renew: Annotated[bool, typer.Option("--renew", help="Give the server a new certificate of the same authority.")] = False
     remove_reaches: Annotated[str | None, typer.Option(metavar="CIDR,...", help="Where clients may go no more.")] = None
-    days: Annotated[int, typer.Option(min=31, max=3650, help="With --renew: how long it is good.")] = 3650
+    days: Annotated[int | None, typer.Option(min=31, max=3650, help="With --renew: how long it is good [default: 3650].")] = None
     remove: Annotated[bool, typer.Option("--remove", help="Take the server away; its authority and its clients are kept.")] = False
     forget_clients: Annotated[
         bool, typer.Option("--forget-clients", help="With --remove: those, too. No profile of it is ever good again.")
@@ -96,17 +96,20 @@ def serve(
 
     from novaops.cli.section_verb import converge_hosts
     from novaops.errors import UsageError
+    from novaops.features.vpn.resources.server_authority import YEARS
     from novaops.features.vpn.server import Renewal
     from novaops.features.vpn.server_actions import ServeOptions
 
     if change.forget_clients and not change.remove:
         raise UsageError("--forget-clients goes with --remove")
+    if change.days is not None and not change.renew:
+        raise UsageError("--days goes with --renew", why="A new server takes both, too.")
     if change.renew and change.remove:
         raise UsageError("--renew and --remove exclude each other")
     given, without = flags.given(), change.networks()
     if change.remove or name or given or without:
         given["state"] = "absent" if change.remove else "present"
-    renewal = Renewal(change.days, secrets.token_hex(8)) if change.renew else None
+    renewal = Renewal(change.days or YEARS, secrets.token_hex(8)) if change.renew else None
     serving = ServeOptions(name, bool(hosts), given, without, renewal=renewal, forget_clients=change.forget_clients)
     serving = replace(serving, made=_as_made(options, hosts or [], serving))
     remarks: dict[str, list[Note]] = {}

@@ -235,6 +235,20 @@ def test_what_follows_two_hyphens_may_be_empty(capfd: pytest.CaptureFixture[str]
     assert "empty" not in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["vpn", "serve", "first", "--name", "office", "--days", "100"], "--days goes with --renew"),
+        (["eve", "image", "add", "x.qcow2", "first", "--wait", "10"], "--wait goes with --start"),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_what_goes_with_another_option_is_not_ignored_without_it(words: list[str], what: str, capfd: pytest.CaptureFixture[str]) -> None:
+    (Path("x.qcow2")).write_bytes(b"QFI\xfb")
+    assert run([*words, "--json", "--timeout", "2"]) == 2
+    assert json.loads(capfd.readouterr().out)["error"]["what"] == what
+
+
 def test_a_command_to_type_has_the_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """Also where nothing was contacted."""
     monkeypatch.chdir(tmp_path)
