@@ -56,6 +56,5 @@ def converge_elsewhere(
     if options.json:
         output.document(merged)
     else:
-        output.prepare(options, reports)
-        output.show_merged(reports, (), diff=diff)
+        output.show_merged(output.prepare(options, reports), (), diff=diff)
     return int(merged["exit_code"])

@@ -33,18 +33,22 @@ def init(options: Options, folder: Folder = Path(), *, from_ansible: FromAnsible
     from novaops.engine.own_file import shipped
     from novaops.engine.playbooks import Playbooks
     from novaops.errors import UsageError
+    from novaops.shell import quote
 
     file = folder / "inventory.yaml"
+    named = quote(str(file))
     notes: tuple[str, ...] = ()
     if from_ansible is None:
         text = shipped("inventory.yaml").read_text("utf-8")
-        said = f"{file} is written. Edit it, then: novaops -i {file} plan"
+        said = f"{file} is written. Edit it, then: novaops -i {named} plan"
     else:
         from novaops.engine.from_ansible import convert
 
         made = convert(from_ansible, file, list(Playbooks(folder if file.exists() else None).by_name))
         text, notes = made.text, made.notes
-        said = f"{file} is written, with {made.hosts} host{'' if made.hosts == 1 else 's'}. Look at it, then: novaops -i {file} host check"
+        said = f"{file} is written, with {made.hosts} host{'' if made.hosts == 1 else 's'}. Look at it, then: novaops -i {named} host check"
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is no folder", fix="it is left as it is; give another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as stream:

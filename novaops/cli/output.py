@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 from novaops.cli.options import Options
@@ -25,6 +26,7 @@ from novaops.shell import lines_of
 
 if TYPE_CHECKING:
     from novaops.engine.inventory import Inventory
+    from novaops.model.plan import Note
 
 STYLES = {
     "unchanged": "green",
@@ -62,7 +64,7 @@ def show(
     `shard` is the part of all hosts that they are of.
     """
     code = report.exit_code(reports) if code is None else code
-    prepare(options, reports)
+    reports = prepare(options, reports)
     if options.json:
         document({**report.as_json(reports, code), **({"shard": shard} if shard else {})})
         return code
@@ -92,8 +94,8 @@ def remember(known: Inventory, reports: Sequence[HostReport]) -> None:
         complain(f"--limit {last_run.FAILED} will not know this run: {error}")
 
 
-def prepare(options: Options, reports: Sequence[HostReport]) -> None:
-    """Make the commands that hosts are answered with right to be typed here; with -vv say on stderr where each error came from."""
+def prepare(options: Options, reports: Sequence[HostReport]) -> list[HostReport]:
+    """The reports, with their commands as they are to be typed here; with -vv it is said on stderr where each error came from."""
     for host in reports:
         if host.error is not None:
             report.typed_error(host.error, options.to_type(), host.host)
@@ -103,6 +105,11 @@ def prepare(options: Options, reports: Sequence[HostReport]) -> None:
         for host in reports:
             if host.error is not None:
                 trace(host.error)
+    return [replace(host, notes=tuple(_typed(note, options, host.host) for note in host.notes)) for host in reports]
+
+
+def _typed(note: Note, options: Options, host: str) -> Note:
+    return replace(note, text=report.typed(note.text, options.to_type(), host))
 
 
 def document(data: Any) -> None:

@@ -62,7 +62,7 @@ def show_rows(
 ) -> int:
     """One table over all hosts, or the JSON document; then what went wrong. Gives the exit code."""
     code = report.exit_code(reports)
-    output.prepare(options, reports)
+    reports = output.prepare(options, reports)
     if options.json:
         output.document(report.as_json(reports))
         return code

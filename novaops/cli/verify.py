@@ -64,7 +64,7 @@ def _show(options: Options, found: Sequence[Found], unverified: Sequence[tuple[s
 
     reports = options.noted(outcome.report_of(one, names) for one, names in zip(found, unverified, strict=True))
     code = outcome.exit_code(found)
-    output.prepare(options, reports)
+    reports = output.prepare(options, reports)
     if options.json:
         output.document({**outcome.as_json(found, reports, code), **({"shard": shard} if shard else {})})
         return code

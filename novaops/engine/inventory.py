@@ -221,7 +221,8 @@ def load(path: Path | None, sections: Sequence[str]) -> Inventory:
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
-        fix = f"novaops init {path.parent} writes one to begin with"
+        folder = path.parent if path.suffix else path  # -i takes the folder of an inventory, too
+        fix = f"novaops init {shlex.quote(str(folder))} writes {folder / DEFAULT_FILE} to begin with"
         if any(ansible.named_by_ansible(one.name) for one in path.parent.glob("*")):
             fix = f"novaops init novaops --from-ansible {shlex.quote(str(path.parent))} makes one of what Ansible has there"
         raise InventoryError(f"there is no inventory {path}", fix=fix) from None

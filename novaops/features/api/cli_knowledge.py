@@ -104,6 +104,7 @@ def create(
 ) -> int:
     """An empty knowledge base: on this machine, or with --provider there."""
     from novaops.cli import output
+    from novaops.engine.report import typed
     from novaops.errors import UsageError
     from novaops.features.api.cli_shared import reached
     from novaops.features.api.knowledge import base
@@ -123,7 +124,7 @@ def create(
     if options.json:
         output.document({"kb": made, "status": "changed", "exit_code": 0})
     else:
-        output.line(f"~ {made}  changed  made; next: novaops api knowledge add {made} FILE")
+        output.line(typed(f"~ {made}  changed  made; next: novaops api knowledge add {made} FILE", options.to_type()))
     return 0
 
 

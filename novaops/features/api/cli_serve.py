@@ -31,6 +31,7 @@ def serve(
 ) -> int:
     """Serve a small model on loopback, in OpenAI's language, until Ctrl-C: no account, no internet. `--provider local` asks it."""
     from novaops.cli import output
+    from novaops.engine.report import typed
     from novaops.engine.secret_source import resolve
     from novaops.features.api.llm.protocol import sendable
     from novaops.features.api.local_model import LocalModel, kept_key, model_file, serving
@@ -49,7 +50,8 @@ def serve(
                 upstream = "" if port == _PORT else f" --upstream {url}/v1"
                 output.line(f"{name} answers at {url}/v1; the key is in {source}")
                 own_key = f" --key {shlex.quote(key)}" if key else ""
-                output.line(f"novaops api chat --provider local{upstream}{own_key} TEXT asks it. Ctrl-C ends it.")
+                asks = f"novaops api chat --provider local{upstream}{own_key} TEXT asks it. Ctrl-C ends it."
+                output.line(typed(asks, options.to_type()))
             sys.stdout.flush()
             signal.sigwait(ends)
     finally:

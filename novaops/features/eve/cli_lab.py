@@ -62,15 +62,15 @@ def status(options: Options, file: File = DEFAULT_FILE, *, host: OnHost = None, 
 
     from novaops.cli import output
     from novaops.cli.query import show_rows
+    from novaops.engine.report import typed
     from novaops.features.eve import lab_status
 
     started = time.monotonic()
-    topology = _read(file)
-    reports = [_report(options, topology, host, web, lambda run: run.details.update(lab_status.details(run.topology, run.found())))]
+    reports = [_report(options, file, host, web, lambda run: run.details.update(lab_status.details(run.topology, run.found())))]
     judged = [replace(one, status="failed") if not one.error and not lab_status.is_up(one.details) else one for one in reports]
     code = show_rows(options, judged, started, lab_status.HEADERS, lab_status.rows)
     if not options.json and not judged[0].error:
-        output.line(lab_status.advice(judged[0].details))
+        output.line(typed(lab_status.advice(judged[0].details, _said(file, host)), options.to_type()))
     return code
 
 
@@ -85,17 +85,17 @@ def connect(
 ) -> int:
     """Join this terminal and the console of a node, until Ctrl-]."""
     from novaops.cli import output
+    from novaops.engine.report import typed_error
     from novaops.features.eve import console
-
-    topology = _read(file)
 
     def work(run: LabRun) -> None:
         port = run.console_port(node)
         output.complain(f"{node}: Ctrl-] ends this.")
         console.attach(run.session, port)
 
-    report = _report(options, topology, host, web, work, quiet=True)
+    report = _report(options, file, host, web, work, quiet=True)
     if report.error:
+        typed_error(report.error, options.to_type(), report.host)
         raise report.error
     return 0
 
@@ -120,13 +120,13 @@ def _on_lab(options: Options, file: Path, word: str | None, web: WebLogin, work:
     from novaops.cli import output
 
     started = time.monotonic()
-    report = _report(options, _read(file), word, web, work, wait)
+    report = _report(options, file, word, web, work, wait)
     return output.show(options, [report], started)
 
 
 def _report(
     options: Options,
-    topology: Topology,
+    file: Path,
     word: str | None,
     web: WebLogin,
     work: Callable[[LabRun], None],
@@ -138,9 +138,17 @@ def _report(
     from novaops.engine.query import silent
     from novaops.features.eve.lab_session import run_lab
 
+    topology, said = _read(file), _said(file, word)
     host, target = one_host(options, word or topology.host)
     access = web.access(host)
     if quiet:
-        return run_lab(target, access, topology, work, silent, output.complain)
+        return run_lab(target, access, topology, work, silent, output.complain, said=said)
     with output.progress([host.name]) as tell:
-        return run_lab(target, access, topology, work, tell, lambda text: tell(host.name, text), wait)
+        return run_lab(target, access, topology, work, tell, lambda text: tell(host.name, text), wait, said)
+
+
+def _said(file: Path, word: str | None) -> str:
+    """See LabRun."""
+    from novaops.shell import quote
+
+    return "".join(f" {one}" for one in (file != DEFAULT_FILE and quote(str(file)), word and f"--host {quote(word)}") if one)

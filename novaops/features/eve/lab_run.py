@@ -16,6 +16,7 @@ from novaops.features.eve.editions import editions
 from novaops.features.eve.lab_plan import AUTHOR, FoundLab, FoundNetwork, FoundNode, FoundServer, Interface
 from novaops.features.eve.topology import Topology
 from novaops.model.plan import Change, Note
+from novaops.shell import quote
 from novaops.ssh.session import Session
 
 _START_SECONDS = 30.0
@@ -37,6 +38,8 @@ class LabRun:
     tell: Tell = lambda _: None
     wait: float = 300.0
     """Seconds that the nodes together may take until their consoles answer."""
+    said: str = ""
+    """Of a command on this lab the words for its file and its host, each with a blank before it; none for those that it takes anyway."""
     lines: list[ReportLine] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
@@ -153,7 +156,7 @@ class LabRun:
                     raise HostFailed(
                         f"{name} runs, and its console says nothing",
                         why=f"{self.wait:g} s have passed since the nodes were started.",
-                        fix=f"look at it: novaops eve lab connect {name}; --wait gives it more time",
+                        fix=f"look at it: novaops eve lab connect {quote(name)}{self.said}; --wait gives it more time",
                     )
                 time.sleep(_POLL)
 
@@ -228,7 +231,7 @@ class LabRun:
         """Every node answers, and every assertion of the file holds. Raises HostFailed with those that do not."""
         found = self.found()
         if absent := [name for name in self.topology.nodes if name not in found.nodes or not found.nodes[name].runs]:
-            raise HostFailed(f"{', '.join(absent)} of {self.path} {'does' if len(absent) == 1 else 'do'} not run", fix=_UP)
+            raise HostFailed(f"{', '.join(absent)} of {self.path} {'does' if len(absent) == 1 else 'do'} not run", fix=self._starts)
         failed: list[str] = []
         for name in self.topology.nodes:
             self._judge(f"node:{name}", console.answers(self.session, found.nodes[name].url), "its console says nothing", failed)
@@ -251,16 +254,20 @@ class LabRun:
     def console_port(self, name: str) -> int:
         """The port of the node's telnet console. Raises HostFailed."""
         if self.api.lab(self.path) is None:
-            raise HostFailed(f"there is no lab {self.path}", fix="novaops eve lab up makes it")
+            raise HostFailed(f"there is no lab {self.path}", fix=f"novaops eve lab up{self.said} makes it")
         nodes = {str(one.get("name")): one for one in self.api.nodes(self.path).values()}
         if name not in nodes:
             raise HostFailed(f"the lab {self.path} has no node {name}", fix=f"it has {', '.join(nodes) or 'none'}")
         if not lab_plan.runs(nodes[name].get("status")):
-            raise HostFailed(f"{name} does not run", fix=_UP)
+            raise HostFailed(f"{name} does not run", fix=self._starts)
         kind, port = console.console_of(str(nodes[name].get("url", "")))
         if kind != "telnet":
             raise HostFailed(f"{name} has no console of text", why=f"It has {nodes[name].get('url') or 'none'}.", fix=_PAGE)
         return port
+
+    @property
+    def _starts(self) -> str:
+        return f"novaops eve lab up{self.said} starts them"
 
     # -- words --------------------------------------------------------------------------------------------------------
 
@@ -273,7 +280,6 @@ class LabRun:
 
 
 _PAGE = "novaops tunnel open HOST --to eve leads a browser to it"
-_UP = "novaops eve lab up starts them"
 
 
 def _done(*, check: bool) -> str:

@@ -23,13 +23,14 @@ def run_lab(
     progress: Progress,
     warn: Callable[[str], None],
     wait: float = 0,
+    said: str = "",
 ) -> HostReport:
     """The report of `work` on the lab. Errors are values of it, and what was done before one stays in it."""
 
     def on_session(session: Session) -> HostReport:
         progress(target.name, "logging in to EVE-NG")
         with open_api(session, access, warn) as api:
-            run = LabRun(session, api, topology, lambda text: progress(target.name, text), wait)
+            run = LabRun(session, api, topology, lambda text: progress(target.name, text), wait, said)
             try:
                 work(run)
             except NovaopsError as error:

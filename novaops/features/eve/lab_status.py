@@ -43,7 +43,8 @@ def rows(found: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def advice(found: dict[str, Any]) -> str:
+def advice(found: dict[str, Any], said: str) -> str:
+    """What to type next; `said` is as in LabRun."""
     if is_up(found):
-        return "novaops eve lab connect NODE opens a console"
-    return "novaops eve lab up starts what does not run"
+        return f"novaops eve lab connect NODE{said} opens a console"
+    return f"novaops eve lab up{said} starts what does not run"

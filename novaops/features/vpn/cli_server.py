@@ -176,6 +176,7 @@ def ls(options: Options, host: SingleHost, *, server: Which = None) -> int:
 
     from novaops.cli import output
     from novaops.cli.query import ask_hosts, show_rows
+    from novaops.engine.report import typed
     from novaops.features.vpn import server_clients
     from novaops.features.vpn.facts.server_clients import VpnClients
     from novaops.features.vpn.server_actions import the_server_of
@@ -186,7 +187,7 @@ def ls(options: Options, host: SingleHost, *, server: Which = None) -> int:
     code = show_rows(options, judged, started, ("CLIENT", "STATE", "SERIAL", "LEFT", "CONNECTED"), server_clients.rows)
     if not options.json:
         for line in dict.fromkeys(line for one in judged for line in server_clients.lines_to_mend(one.details, one.host)):
-            output.line(line)
+            output.line(typed(line, options.to_type()))
     return code
 
 

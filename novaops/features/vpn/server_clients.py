@@ -10,6 +10,7 @@ from novaops.features.vpn.resources.server_client import no_server
 from novaops.formats.size import human
 from novaops.formats.x509 import day
 from novaops.model.question import Facts, Missing
+from novaops.shell import quote
 
 
 def details(facts: Facts, server: str) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def lines_to_mend(details: dict[str, Any], host: str) -> list[str]:
     """What to type where something is broken."""
     if not broken(details):
         return []
-    serve = f"novaops vpn serve {host} --name {details['server']}"
+    serve = f"novaops vpn serve {quote(host)} --name {details['server']}"
     return [f"to make the list anew and cut off who is revoked: {serve} (with the flags that it was made with, if no inventory has it)"]
 
 

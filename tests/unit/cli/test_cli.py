@@ -16,7 +16,10 @@ from typer.testing import CliRunner, Result
 
 from novaops.app import VERBS as VERBS_AT_THE_TOP
 from novaops.app import app, run
+from novaops.cli import output
 from novaops.cli.options import Options
+from novaops.engine.report import HostReport
+from novaops.model.plan import Note
 
 HEAVY = ["fabric", "paramiko", "jinja2", "pydantic", "pytest", "yaml", "rich", "bcrypt", "cryptography", "invoke"]
 GLOBAL = ["--inventory", "--json", "--verbose", "--parallel", "--timeout", "--limit", "--persist", "--ask-sudo-password"]
@@ -127,6 +130,8 @@ def test_what_stands_after_the_verb_wins() -> None:
         (["disk", "unmount", "one", "-i", "two.yaml", "--wipe", "x"], "No such option"),
         (["disk", "mount", "one", "-i", "two.yaml", "--label", "x"], "say which: --path"),
         (["init", "full"], "full/inventory.yaml is there already"),
+        (["init", "empty.yaml"], "empty.yaml is no folder"),
+        (["-i", "nosuchdir/", "plan"], "novaops init nosuchdir writes nosuchdir/inventory.yaml"),
         (["eve", "check", "root@192.0.2.1", "--credit", "1e300"], "--credit is no number to reckon with"),
         (["eve", "check", "root@192.0.2.1", "--months", "1" + 400 * "0"], "--months is no number to reckon with"),
         (["eve", "check", "root@192.0.2.1", "--nodes", "1" + 400 * "0"], "--nodes is no number to reckon with"),
@@ -144,6 +149,35 @@ def test_a_wrong_call_is_a_sentence(words: list[str], said: str, tmp_path: Path,
     assert said in result.stderr
     assert "Traceback" not in result.output
     assert result.stdout == ""
+
+
+def test_what_init_says_to_type_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "novaops -i 'my dir/inventory.yaml' plan" in call("init", "my dir").stdout
+    Path("hosts.ini").write_text("a ansible_host=192.0.2.1\n")
+    assert "novaops -i 'my own/inventory.yaml' host check" in call("init", "my own", "--from-ansible", "hosts.ini").stdout
+
+
+LIST = {"server": "office", "list": {"until": None, "trouble": "x"}, "clients": [{"name": "a", "why": "x"}]}
+NODES = {"lab": {}, "nodes": [{"node": "r1", "in_file": True, "state": "stopped", "template": "", "image": "", "console": ""}]}
+
+
+def test_lines_to_type_have_the_inventory_and_what_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my.yaml").write_text("hosts: {a: {address: 192.0.2.1, tunnel: []}}\n")
+    monkeypatch.setattr("novaops.cli.query.ask_hosts", lambda *_: ([HostReport("a", "unchanged", details={**LIST})], 0.0))
+    monkeypatch.setattr("novaops.features.vpn.server_clients.rows", lambda _: [])
+    assert "novaops -i my.yaml vpn serve a --name office" in call("-i", "my.yaml", "vpn", "client", "ls", "a").stdout
+    monkeypatch.setattr("novaops.features.eve.cli_lab._report", lambda *_: HostReport("a", "unchanged", details={**NODES}))
+    words = ("-i", "my.yaml", "eve", "lab", "status", "my lab.yml", "--host", "a")
+    assert "novaops -i my.yaml eve lab up 'my lab.yml' --host a starts what does not run" in call(*words).stdout
+    assert "novaops eve lab up starts what does not run" in call("eve", "lab", "status").stdout
+
+
+def test_a_note_of_a_host_is_one_to_type(capfd: pytest.CaptureFixture[str]) -> None:
+    noted = HostReport("a", "unchanged", notes=(Note("rest:api", "novaops tunnel down HOST --name api --via gate takes that away"),))
+    output.show(Options(Path("my.yaml")), [noted], 0.0)
+    assert "novaops -i my.yaml tunnel down a --name api --via gate" in capfd.readouterr().out
 
 
 def test_a_wrong_call_with_json_is_a_document(capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -227,11 +228,13 @@ def test_files_of_every_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for path, what in (
         (folder, f"there is no inventory {folder}/inventory.yaml"),
         (tmp_path / "none.yaml", f"there is no inventory {tmp_path}/none.yaml"),
+        (tmp_path / "no folder", f"there is no inventory {tmp_path}/no folder"),
     ):
         with pytest.raises(InventoryError) as error:
             inventory.load(path, SECTIONS)
         assert error.value.what == what
-        assert error.value.fix == f"novaops init {folder if path == folder else tmp_path} writes one to begin with"
+        place = tmp_path if path.suffix else path
+        assert error.value.fix == f"novaops init {shlex.quote(str(place))} writes {place}/inventory.yaml to begin with"
     (folder / "inventory.yaml").mkdir()
     with pytest.raises(InventoryError, match="cannot read the inventory"):
         inventory.load(folder, SECTIONS)

@@ -1,8 +1,10 @@
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from novaops.errors import Refused
+from novaops.errors import HostFailed, Refused
 from novaops.features.eve import lab_plan, lab_status, topology
 from novaops.features.eve.lab_plan import FoundLab, FoundNetwork, FoundNode, FoundServer, Interface
 from novaops.features.eve.lab_run import LabRun
@@ -229,3 +231,10 @@ def test_a_locked_node_is_stopped_before_its_lab_is_deleted() -> None:
     one = topology.parse("nodes: {r1: {template: vyos}}", "lab.yml")
     LabRun(None, eve, one).down()  # type: ignore[arg-type]
     assert eve.told == ["stop", "delete"]
+
+
+def test_a_command_on_a_lab_names_its_file_and_its_host() -> None:
+    nothing: Any = SimpleNamespace(lab=lambda _: None)
+    with pytest.raises(HostFailed) as error:
+        LabRun(nothing, nothing, LAB, said=" other.yml --host a").console_port("r1")
+    assert error.value.fix == "novaops eve lab up other.yml --host a makes it"
