@@ -58,7 +58,9 @@ def sections(only: str | None, known: Iterable[str]) -> list[str] | None:
     """The sections that --only names; None where it is not given. Raises UsageError for an unknown one, and where it names none."""
     if only is None:
         return None
-    named = [name for name in only.split(",") if name]
+    from novaops.formats import names
+
+    named = names.words(only)
     unknown = [name for name in named if name not in known]
     if unknown or not named:
         what = f"there is no section {unknown[0]}" if unknown else f'--only "{only}" names no section'

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from novaops.engine import last_run
 from novaops.errors import UsageError
+from novaops.formats import names
 
 if TYPE_CHECKING:
     from novaops.engine.inventory import Host, Inventory
@@ -22,13 +23,12 @@ class Limit:
     @classmethod
     def read(cls, words: str, known: Inventory) -> Limit:
         """Names, groups and @failed, with commas. Raises UsageError for a word that names no host, and where no run failed."""
-        named = [word for word in words.split(",") if word.strip()]
-        if not named:
+        if not (named := names.words(words)):
             raise UsageError(f'--limit "{words}" names no host', fix=f"name hosts or groups, or {last_run.FAILED}")
-        names: set[str] = set()
+        found: set[str] = set()
         for word in named:
-            names |= set(last_run.failed(known.file) if word == last_run.FAILED else [host.name for host in known.meant(word)])
-        return cls(words, frozenset(names))
+            found |= set(last_run.failed(known.file) if word == last_run.FAILED else [host.name for host in known.meant(word)])
+        return cls(words, frozenset(found))
 
     def of(self, hosts: Sequence[Host]) -> list[Host]:
         """Those of the hosts that it leaves. Raises UsageError where it leaves none."""

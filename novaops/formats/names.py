@@ -153,9 +153,14 @@ def each_once(key: str, values: Sequence[str]) -> None:
             raise ValueError(f"{value} is there twice: entries {numbers} have that {key}")
 
 
+def words(text: str) -> list[str]:
+    """Those of a list with commas; blanks beside a comma are none of a word."""
+    return [word for part in text.split(",") if (word := part.strip())]
+
+
 def listed(value: Any) -> Any:
     """A list as it may be written in one word, with commas; anything else as it is."""
-    parts = [part for part in value.split(",") if part] if isinstance(value, str) else []
+    parts = words(value) if isinstance(value, str) else []
     return parts or value
 
 

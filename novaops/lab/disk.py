@@ -43,7 +43,7 @@ class Disk:
 
 def parse_disk(text: str) -> Disk:
     """`SIZE[,serial=S][,bus=virtio|scsi|nvme][,ro]` as a Disk; raises UsageError that says which word is wrong."""
-    size, *options = text.split(",")
+    size, *options = map(str.strip, text.split(","))
     given: dict[str, str] = {}
     for option in options:
         name, equals, value = option.partition("=")

@@ -103,9 +103,10 @@ def _removed(words: str | None) -> tuple[str, ...]:
     """Raises UsageError for what is no route."""
     from novaops.errors import UsageError
     from novaops.features.vpn.settings import route
+    from novaops.formats import names
 
     try:
-        return tuple(route(one) for one in (words or "").split(",") if one)
+        return tuple(map(route, names.words(words or "")))
     except ValueError as error:
         raise UsageError(f"--remove-routes: {error}") from None
 

@@ -17,8 +17,9 @@ from typer.testing import CliRunner, Result
 from novaops.app import VERBS as VERBS_AT_THE_TOP
 from novaops.app import app, run
 from novaops.cli import output
-from novaops.cli.options import Options
+from novaops.cli.options import Options, sections
 from novaops.engine.report import HostReport
+from novaops.formats import names
 from novaops.model.plan import Note
 
 HEAVY = ["fabric", "paramiko", "jinja2", "pydantic", "pytest", "yaml", "rich", "bcrypt", "cryptography", "invoke"]
@@ -149,6 +150,16 @@ def test_a_wrong_call_is_a_sentence(words: list[str], said: str, tmp_path: Path,
     assert said in result.stderr
     assert "Traceback" not in result.output
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("only", ["disk,login", "disk, login", " disk ,,login"])
+def test_sections_may_have_blanks_between_them(only: str) -> None:
+    assert sections(only, ["disk", "login", "vpn"]) == ["disk", "login"]
+
+
+@pytest.mark.parametrize("value", ["a,b", "a, b", " a ,, b,"])
+def test_a_list_of_any_flag_may_have_blanks_between_its_words(value: str) -> None:
+    assert names.listed(value) == ["a", "b"]
 
 
 def test_what_init_says_to_type_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ def ended(inventory: str = "inventory.yaml", **statuses: Status) -> None:
     [
         ("a", [], ["a"]),
         ("c,web", [], ["a", "b", "c"]),
+        ("c, web ,", [], ["a", "b", "c"]),
         ("web", ["c", "b"], ["b"]),
         ("b", ["web"], ["b"]),
         ("d,a", ["d", "a"], ["d", "a"]),

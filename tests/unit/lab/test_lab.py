@@ -88,6 +88,7 @@ def test_sources_of_another_release_are_the_same_places_with_other_suites() -> N
     [
         ("20G", Disk("20G")),
         ("1T,serial=data", Disk("1T", serial="data")),
+        ("512M, bus=nvme, ro", Disk("512M", bus="nvme", read_only=True)),
         ("512M,bus=nvme,ro", Disk("512M", bus="nvme", read_only=True)),
     ],
 )
