@@ -14,6 +14,7 @@ from novaops.features.vpn.kind import by_name, is_server
 from novaops.features.vpn.resources.server_client import ClientRevoked
 from novaops.features.vpn.resources.server_kept import ServerKept
 from novaops.formats import names
+from novaops.shell import quote
 
 if TYPE_CHECKING:
     from novaops.engine.inventory import Host, Inventory
@@ -38,9 +39,17 @@ def names_of(host: Host) -> list[str]:
     return [name for name, entry in by_name(host.sections.get("vpn")).items() if is_server(entry)]
 
 
+def _refuse_link(host: Host, name: str) -> None:
+    """Raises UsageError where the inventory has a link of that name."""
+    declared = by_name(host.sections.get("vpn")).get(name)
+    if declared is not None and not is_server(declared):
+        raise UsageError(f"{name} is a link of {host.name}", fix=f"novaops vpn up {quote(host.name)} --name {name}; or name a server")
+
+
 def the_server_of(host: Host, name: str | None) -> str:
-    """The server of that name, or the host's only one. Raises UsageError where it has several."""
+    """The server of that name, or the host's only one. Raises UsageError where it has several, and for a link."""
     if name is not None:
+        _refuse_link(host, name)
         return plain_name(name, "--server")
     servers = names_of(host) or [DEFAULT]
     if len(servers) > 1:
@@ -80,6 +89,7 @@ class ServeOptions:
         """Raises UsageError, InventoryError."""
         own: list[Resource] = []
         for name in self._names(host):
+            _refuse_link(host, name)
             flags = self._flags(host, name)
             entries: list[Server] = playbooks.by_name["vpn"].overridden(known, host, "name", name, {**flags, "serve": "true"})
             if name in self.undeclared(host):

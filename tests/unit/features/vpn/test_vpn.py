@@ -382,6 +382,28 @@ def test_a_server_has_verbs_of_its_own(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
+    "words",
+    [
+        ("serve", "gate", "--name", "canada"),
+        ("serve", "gate", "--name", "canada", "--remove"),
+        ("client", "ls", "gate", "--server", "canada"),
+    ],
+)
+def test_a_link_is_no_server(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("canada.ovpn").touch()
+    Path("inventory.yaml").write_text(
+        "hosts: {gate: {address: 192.0.2.1, vpn: [{name: canada, profile: canada.ovpn, routes: [h.example.com]}]}}\n"
+    )
+    assert run(["vpn", *words, "--timeout", "1"]) == 2
+    said = capsys.readouterr().err
+    assert "canada is a link of gate" in said
+    assert "novaops vpn up gate --name canada" in said
+
+
+@pytest.mark.parametrize(
     ("other", "said"),
     [
         ({"network": "10.87.0.0/24"}, "would both listen at udp port 1194"),
