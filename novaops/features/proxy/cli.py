@@ -28,7 +28,7 @@ class SiteFlags(Flags):
     )
     upstreams: Annotated[str | None, typer.Option(metavar="HOST:PORT,...", help="Or servers of your own.")] = None
     domain: Annotated[str | None, typer.Option(metavar="NAME,...", help="The names that clients use.")] = None
-    tls: Annotated[str | None, typer.Option(help="off, letsencrypt, self-signed or files.")] = None
+    tls: Annotated[str | None, typer.Option(help="off, letsencrypt, self-signed, or files (whose paths only an inventory says).")] = None
     buffering: Annotated[
         bool | None, typer.Option("--buffering/--no-buffering", help="Whether answers of your own servers are gathered before they go on.")
     ] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -305,3 +306,18 @@ def test_a_flag_that_is_wrong_is_named(words: list[str], said: str, capsys: pyte
     shown = capsys.readouterr().err
     assert said in shown
     assert "hunter2" not in shown
+
+
+OF_EVERY_SECTION = {"name", "state"}
+OF_FLAGS = {"others", "without", "open"}
+
+
+def test_every_key_of_a_site_has_its_place_in_the_documentation() -> None:
+    page = (Path(__file__).parents[4] / "docs/proxy.md").read_text("utf-8")
+    assert [key for key in Site.model_fields.keys() - OF_EVERY_SECTION - OF_FLAGS if not re.search(rf"\b{key}[:`]", page)] == []
+
+
+@pytest.mark.usefixtures("_alone")
+def test_the_help_says_where_files_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    run(["proxy", "deploy", "--help"])
+    assert "only an inventory says" in " ".join(capsys.readouterr().out.replace("│", " ").split())
