@@ -78,6 +78,13 @@ def test_ci_runs_the_first_share_where_commits_cannot_be_counted(checkout: Path,
     assert "CI runs share 1 of the long tests" in done.stderr
 
 
+def test_scripts_faults_runs_in_our_python(checkout: Path) -> None:
+    """Any other one may have no pytest."""
+    shutil.copy(ROOT / "scripts/faults", checkout / "scripts/faults")
+    bare = [f"{sys.base_prefix}/bin/python3", "-S", f"{checkout}/scripts/faults"]
+    assert subprocess.run(bare, capture_output=True, text=True, check=True).stdout == f"{checkout}/scripts/faults\n"
+
+
 @pytest.mark.parametrize("words", [["disks"], ["disk", "login"], ["--help"]])
 def test_scripts_demo_shows_one_feature_or_all(words: list[str]) -> None:
     done = subprocess.run([ROOT / "scripts" / "demo", *words], capture_output=True, text=True, check=False)
