@@ -51,7 +51,7 @@ def up(  # noqa: PLR0913 - each is an option
             on_progress=lambda doing: tell(name, doing),
         )
     if options.json:
-        output.document(host.as_json())
+        output.document({**host.as_json(), "exit_code": 0})
     else:
         output.line(f"{name}: {host.kind} at {host.address} port {host.port}; log in with: novaops lab ssh {name}")
         output.line(
@@ -68,7 +68,7 @@ def ls(options: Options) -> int:
 
     hosts = [host.as_json() for host in Lab().hosts()]
     if options.json:
-        output.document({"hosts": hosts})
+        output.document({"hosts": hosts, "exit_code": 0})
     else:
         columns = ("name", "kind", "release", "address", "port", "state", "disks")
         output.table(columns, [[str(host[column]) for column in columns] for host in hosts])
@@ -84,7 +84,7 @@ def reset(options: Options, name: Name) -> int:
     with output.progress([name]) as tell:
         host = Lab().reset(name, on_progress=lambda doing: tell(name, doing))
     if options.json:
-        output.document(host.as_json())
+        output.document({**host.as_json(), "exit_code": 0})
     else:
         output.line(f"{name}: pristine again")
     return 0
@@ -118,7 +118,7 @@ def down(
     notes: list[str] = []
     gone = Lab().down(name, notes.append)
     if options.json:
-        output.document({"down": gone, "notes": notes})
+        output.document({"down": gone, "notes": notes, "exit_code": 0})
     else:
         output.line(f"down: {', '.join(gone) or 'nothing was up'}")
         for note in notes:

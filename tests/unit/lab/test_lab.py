@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from novaops.app import run
 from novaops.errors import NovaopsError, UsageError
 from novaops.lab import network
 from novaops.lab.disk import Disk, in_bytes, parse_disk
@@ -331,6 +332,18 @@ def test_down_survives_a_damaged_state_and_a_process_of_long_ago(tmp_path: Path)
     assert lab.down() == ["broken", "old"]
     assert list(tmp_path.iterdir()) == []
     assert lab.down() == []
+
+
+def test_each_document_of_the_lab_has_its_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = host(tmp_path / ".lab", "box")
+    monkeypatch.setattr(Lab, "up", lambda *_, **__: made)
+    monkeypatch.setattr(Lab, "reset", lambda *_, **__: made)
+    for words in (["up", "--name", "box"], ["ls"], ["reset", "box"], ["down"]):
+        assert run(["lab", *words, "--json"]) == 0
+        assert json.loads(capfd.readouterr().out)["exit_code"] == 0
 
 
 def test_a_process_is_known_by_more_than_its_pid(tmp_path: Path) -> None:
