@@ -211,7 +211,7 @@ class Options:
 
         A sudo password is read where sudo asks for it; with `changing`, one that is not there is found before any host is changed.
         """
-        password, persist = self.sudo_password(), self._persist()
+        password, persist = self.sudo_password(), self.persist_seconds()
         targets = {host.name: host.target(self.timeout or TIMEOUT, password, persist) for host in hosts}
         if changing and password is None:
             for host in hosts:
@@ -222,8 +222,8 @@ class Options:
             kept.check_folder()
         return targets
 
-    def _persist(self) -> int | None:
-        """Seconds; None where it is not given."""
+    def persist_seconds(self) -> int | None:
+        """None where it is not given. Raises UsageError; every verb looks, also one that keeps no connection."""
         if self.persist is None:
             return None
         from novaops.formats import names
@@ -330,6 +330,7 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., i
 
             def work() -> int | None:
                 refuse_endless(said)
+                options.persist_seconds()
                 return function(options, **values, **whole)
 
             raise typer.Exit(guarded(options, work))

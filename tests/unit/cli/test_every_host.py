@@ -249,6 +249,15 @@ def test_what_goes_with_another_option_is_not_ignored_without_it(words: list[str
     assert json.loads(capfd.readouterr().out)["error"]["what"] == what
 
 
+@pytest.mark.parametrize("verb", [*CALLS, "eve lab status", "eve image rm x", "api models", "lab ls", "report merge"])
+@pytest.mark.usefixtures("folder")
+def test_a_wrong_time_is_refused_by_every_verb(verb: str, capfd: pytest.CaptureFixture[str]) -> None:
+    words = [*verb.split(), *CALLS.get(verb, (None, ()))[1]]
+    words += ["first"] if verb in {*CALLS, "eve image rm x", "report merge"} else []
+    assert run([*words, "--persist", "nonsense", "--json"]) == 2
+    assert json.loads(capfd.readouterr().out)["error"]["what"] == "--persist nonsense"
+
+
 def test_a_command_to_type_has_the_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """Also where nothing was contacted."""
     monkeypatch.chdir(tmp_path)
