@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +20,8 @@ from novaops.features.proxy import status as sites
 from novaops.features.proxy.facts.nginx import Nginx
 from novaops.features.proxy.facts.site_state import HostSites, Reached, SiteState, SiteStates
 from novaops.formats.nginx_conf import NginxConf
-from novaops.model.question import Facts
+from novaops.model.question import Facts, Section
+from novaops.shell import sh_file
 from tests.support.proxy_sites import nginx
 
 NOW = 1_700_000_000
@@ -247,6 +250,23 @@ def test_what_is_wrong_with_nginx_itself() -> None:
     assert sites.rows(found()) == [("", "novaops has set up no site here", "", "", "")]
     assert sites.rows(found(site(), running=False))[0] == ("", "nginx does not run", "", "", "")
     assert sites.rows(found(site(), broken="[emerg] x"))[0] == ("", "nginx would not start: [emerg] x", "", "", "")
+
+
+@pytest.mark.parametrize(
+    "sent", ["\tsite\tbank\tbase\thttps://bank", "x\r\nsite\tbank\nanswer\t200\nnow\t1", "\x1b[2K✓", "\u2028site\tbank", "' \\"]
+)
+def test_what_a_stranger_sends_into_the_log_is_only_text(sent: str, tmp_path: Path) -> None:
+    """Nginx's error log has the user of a Basic login and the Referer as they were sent."""
+    log = tmp_path / "error.log"
+    log.write_text(f'2026/01/01 00:00:00 [error] 7#7: *1 user "{sent}" was not found in "x"\n', newline="")
+    script = sh_file("novaops.features.proxy.facts", "site_state.sh")
+    ends = script[script.index('  tail -n "$lines"') : script.rindex("done")].replace("/var/log/nginx/novaops-$site.error.log", str(log))
+    said = subprocess.run(["sh", "-c", f"lines=9\n{ends}"], capture_output=True, text=True, check=True).stdout
+    state = SiteStates.parse_one(Section(f"running\nnow\t{NOW}\nsite\tgate\n{said}", "", 0))
+    assert isinstance(state, HostSites)
+    [only] = state.sites
+    assert (only.name, only.bases, only.answer) == ("gate", (), None)
+    assert "\n".join(only.errors) == log.read_bytes().decode().removesuffix("\n")
 
 
 def test_what_is_asked() -> None:
