@@ -10,7 +10,7 @@ from typing import Any
 from novaops.errors import HostFailed
 from novaops.facts.file import FileAt
 from novaops.features.disk.facts.block_devices import BlockDevices
-from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
+from novaops.features.disk.facts.device_table import KINDS, BlockDevice, DeviceTable
 from novaops.features.disk.facts.filesystem_size import FilesystemExtent, MountedFilesystems
 from novaops.features.disk.facts.mounts import Mounts, MountTable
 from novaops.features.disk.facts.storage_layers import Array, Encryption, Layers, StorageLayers
@@ -78,7 +78,7 @@ class Room:
         return free if free >= LEAST_ROOM else 0
 
 
-_GROWS = ("ext", "xfs", "btrfs")
+_GROWS = tuple(KINDS[kind] for kind in ("ext2", "ext3", "ext4", "xfs", "btrfs"))
 
 LEAST_ROOM = 16 * 1_048_576
 """Bytes: the ends of partition tables, and what does not fill an extent, are no room."""

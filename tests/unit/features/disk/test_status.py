@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -40,9 +41,9 @@ def test_state(case: dict[str, Any], says: str, idle: bool) -> None:  # noqa: FB
 
 
 DISK = {"depth": 0, "content": "a GPT partition table", "mounted": ()}
-ROOT = {"depth": 1, "content": "ext4 (UUID U-1)", "mounted": ("/", "/chroot")}
-BOOT = {"depth": 1, "content": "vfat (UUID U-2)", "mounted": ("/boot/efi",)}
-HOME = {"depth": 1, "content": "xfs (UUID U-3)", "mounted": ("/home",)}
+ROOT = {"depth": 1, "content": "an ext4 file system named root (UUID U-1)", "mounted": ("/", "/chroot")}
+BOOT = {"depth": 1, "content": "a vfat file system (UUID U-2)", "mounted": ("/boot/efi",)}
+HOME = {"depth": 1, "content": "an xfs file system (UUID U-3)", "mounted": ("/home",)}
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,11 @@ HOME = {"depth": 1, "content": "xfs (UUID U-3)", "mounted": ("/home",)}
 )
 def test_what_takes_the_room_is_named_by_its_path(lines: list[dict[str, Any]], fix: str) -> None:
     assert to_grow(lines, 0) == fix
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
+def test_a_file_system_that_grows_is_known_by_what_is_said_of_it(kind: str) -> None:
+    case = {"disks": {"vdb": {kind: "U-1", "label": "data", "at": "/data"}}}
+    lines = list_disks(answer(BlockDevices(), case), answer(Mounts(), case), b"", None)
+    (number,) = (number for number, line in enumerate(lines) if line.device == "/dev/vdb")
+    assert to_grow([asdict(line) for line in lines], number) == "novaops disk grow HOST --path /data"
