@@ -367,7 +367,7 @@ systemctl() {{
   case "$*" in
     *"*.timer") printf '%s\\n' {shown} ;;
     is-active*) {cron} ;;
-{commands}
+    "show -p Id,ExecStart -- "*) printf '%s\\n' {commands} ;;
   esac
 }}
 """
@@ -382,8 +382,8 @@ def test_what_runs_certbot_by_itself(tmp_path: Path, *, cron_runs: bool) -> None
     (tmp_path / "cron.d/certbot").write_text(f"# certbot renew\n{debians}")
     (tmp_path / "cron.d/backup").write_text("0 0 * * * root tar c /etc/letsencrypt\n# certbot renew\n")
     blocks = "\n".join(f"Unit={s}\nId={t}\nActiveState={a}\nUnitFileState={e}\n" for t, (s, a, e, _) in TIMERS_OF_A_HOST.items())
-    commands = "".join(f"*{s}) echo '{{ path=x ; argv[]={c} ; }}' ;;\n" for s, _, _, c in TIMERS_OF_A_HOST.values())
-    systemctl = _SYSTEMCTL.format(shown=shlex.quote(blocks), cron=str(cron_runs).lower(), commands=commands)
+    commands = "\n".join(f"ExecStart={{ path=x ; argv[]={c} ; }}\nId={s}\n" for s, _, _, c in TIMERS_OF_A_HOST.values())
+    systemctl = _SYSTEMCTL.format(shown=shlex.quote(blocks), cron=str(cron_runs).lower(), commands=shlex.quote(commands))
     script = Renewals.script_one().replace("/etc/cron", f"{tmp_path}/cron").replace("/var/spool", str(tmp_path))
     done = subprocess.run(["sh", "-c", systemctl + script], capture_output=True, text=True, check=True)
     timers, files = ("certbot.timer", "snap.certbot.renew.timer", "mine.timer"), (f"{tmp_path}/crontab",)
