@@ -13,7 +13,7 @@ from novaops.facts.unit import UnitNamed
 from novaops.formats.iptables import Protocol, Ruleset, Verdict
 from novaops.model.question import Facts, Missing, Question
 
-UFW_CHAIN = "ufw-user-input"
+_UFW_CHAIN = "ufw-user-input"
 
 LOADERS = {
     "/etc/iptables/rules.v4": "netfilter-persistent.service",
@@ -46,13 +46,18 @@ def starts(unit: str, facts: Facts) -> bool:
     return found is not Missing.ABSENT and found.load != "masked" and found.enabled in {"enabled", "generated"}
 
 
+def ufw_is_loaded(firewall: FirewallFacts) -> bool:
+    """Whether ufw's chains are there now: without them it takes no rule."""
+    return any(f":{_UFW_CHAIN} " in text for text in firewall.rules.values())
+
+
 def ufw_at_boot(port: int, protocol: Protocol, facts: Facts) -> Verdict | None:
     """What ufw's own list makes of the port; None for no list."""
     if not (rules := text_at(_UFW_LIST, facts)):
         return None
     accepts = re.search(r"^DEFAULT_INPUT_POLICY=[\"']?ACCEPT\b", text_at(_UFW_DEFAULTS, facts), re.MULTILINE)
     policy = "ACCEPT" if accepts else "DROP"
-    return Ruleset(f"*filter\n:INPUT {policy} [0:0]\n-A INPUT -j {UFW_CHAIN}\n{rules}").verdict(port, protocol)
+    return Ruleset(f"*filter\n:INPUT {policy} [0:0]\n-A INPUT -j {_UFW_CHAIN}\n{rules}").verdict(port, protocol)
 
 
 def refuse_asleep(port: int, protocol: Protocol, firewall: FirewallFacts, facts: Facts) -> None:
@@ -63,10 +68,9 @@ def refuse_asleep(port: int, protocol: Protocol, firewall: FirewallFacts, facts:
             why=f"What it lets in is asked of the running firewalld only, and port {port}/{protocol} may be closed after a boot.",
             fix="see that it lets your ssh in (firewall-offline-cmd --list-all), then systemctl start firewalld; or systemctl disable firewalld",
         )
-    is_loaded = any(f":{UFW_CHAIN} " in text for text in firewall.rules.values())
     enabled = re.search(r"^ENABLED=[\"']?yes\b", text_at(_UFW_CONF, facts), re.MULTILINE | re.IGNORECASE)
     verdict = ufw_at_boot(port, protocol, facts)
-    if not is_loaded and enabled and starts(_UFW, facts) and verdict is not None and not verdict.accepted:
+    if not ufw_is_loaded(firewall) and enabled and starts(_UFW, facts) and verdict is not None and not verdict.accepted:
         raise Refused(
             "ufw is enabled, and its rules are not loaded: somebody has flushed them, and they come again when the host boots",
             why=f"Port {port}/{protocol} is not in its list, and ufw takes no rule while its chains are away.",

@@ -13,7 +13,7 @@ from novaops.formats.iptables import Protocol, Ruleset, Verdict, accepting
 from novaops.model.action import Action, Command, WriteFile
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
-from novaops.resources.firewall_at_boot import LOADERS, UFW_CHAIN, boot_questions, notes_of_tables, refuse_asleep, starts, ufw_at_boot
+from novaops.resources.firewall_at_boot import LOADERS, boot_questions, notes_of_tables, refuse_asleep, starts, ufw_at_boot, ufw_is_loaded
 from novaops.shell import join, quote
 
 SAVED = {
@@ -69,7 +69,7 @@ class OpenPort(Resource):
         refuse_asleep(self.port, self.protocol, firewall, facts)
         if firewall.zone is not None:
             pairs = list(self._firewalld(firewall.zone))
-        elif any(f":{UFW_CHAIN} " in text for text in firewall.rules.values()):
+        elif ufw_is_loaded(firewall):
             pairs = list(self._ufw(firewall, facts))
         else:
             pairs = [pair for program, text in firewall.rules.items() for pair in self._iptables(program, Ruleset(text), facts)]

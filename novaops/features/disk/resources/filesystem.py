@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from novaops.facts.directory import DirectoryAt
-from novaops.facts.file import FileAt, FileState
+from novaops.facts.file import FileAt, text_at
 from novaops.features.disk.facts.block_devices import ENDS, USERS, BlockDevices
 from novaops.features.disk.facts.device import Device, DeviceAt
 from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
@@ -193,9 +193,8 @@ def _set_label(kind: str, device: BlockDevice, label: str) -> Command:
 
 def _made_by_hand(device: BlockDevice, facts: Facts) -> Iterator[str]:
     """What the device is, or lies on, that was only set up for now, in words."""
-    table, crypttab = facts.known(BlockDevices()), facts[FileAt(_CRYPTTAB)]
-    text = (crypttab.content or b"").decode("utf-8", "replace") if isinstance(crypttab, FileState) else ""
-    opened = {line.split()[0] for line in text.split("\n") if line.split()}
+    table = facts.known(BlockDevices())
+    opened = {words[0] for words in map(str.split, text_at(_CRYPTTAB, facts).split("\n")) if words}
     if device.kind == "crypt" and device.path.rpartition("/")[2] not in opened:
         yield f"{device.path} was opened by hand, and {_CRYPTTAB} has no line for it"
     if device.kind == "loop":
