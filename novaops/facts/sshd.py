@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from novaops.formats import sshd_options
+from novaops.formats.sshd_config import SshdConfig
+from novaops.formats.sshd_drop_in import MAIN
 from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.shell import join, lines_of, sh_file
 
@@ -15,16 +18,19 @@ Settings = Mapping[str, tuple[str, ...]]
 CALLER = sh_file(__package__, "caller.sh")
 """Of the parent processes, the nearest with SSH_CONNECTION has the connection. The farthest with the same connection has the user."""
 
-SSHD = r"""
-sshd=$(command -v sshd)
+SSHD = (
+    f"sshd=$(command -v sshd)\n{sshd_options.SH}"
+    r"""
 ask_sshd() { # WORDS: what sshd prints; $said is what it complains of
-  { said=$("$sshd" "$@" 2>&1 >&3 3>&- </dev/null); } 3>&1 && return
+  { said=$(as_started "$sshd" "$@" 2>&1 >&3 3>&- </dev/null); } 3>&1 && return
   case $said in *'privilege separation directory: '*) ;; *) return 1 ;; esac
   # The service makes it at each of its starts; without it sshd does not even look at its configuration.
   said=${said##*directory: }; mkdir -m 0755 -p -- "${said%%"$(printf '\r')"*}"
-  { said=$("$sshd" "$@" 2>&1 >&3 3>&- </dev/null); } 3>&1
+  { said=$(as_started "$sshd" "$@" 2>&1 >&3 3>&- </dev/null); } 3>&1
 }
 """
+)
+"""Sh: `ask_sshd` runs sshd with the options of the running one."""
 
 EFFECTIVE = rf"""{CALLER}{SSHD}
 caller
@@ -92,6 +98,13 @@ class Sshd:
     """Whether /etc/nologin or /run/nologin is there: then only root can log in."""
     pam: tuple[tuple[str, str], ...] = ()
     """What PAM asks for a login by sshd, in order: ("auth" or "account", module)."""
+    options: tuple[tuple[str, str], ...] = ()
+    """Of the options that the running sshd was started with those that change what it does: ("-o", "UsePAM no")."""
+
+    @property
+    def config(self) -> SshdConfig:
+        """What sshd goes by: its options, then its files."""
+        return SshdConfig(self.files, sshd_options.main_file(self.options, MAIN), sshd_options.settings_file(self.options))
 
 
 class SshdState(Singleton[Sshd]):
@@ -120,6 +133,7 @@ class SshdState(Singleton[Sshd]):
             accept=any(unit.get("Accept") == "yes" and unit["ActiveState"] == "active" for unit in units.values()),
             directory=("directory", "") in pairs,
             nologin=("nologin", "") in pairs,
+            options=tuple((option, said) for word, value in pairs if word == "option" for option, _, said in [value.partition(" ")]),
             pam=tuple(dict.fromkeys(value.partition(":")[::2] for word, value in pairs if word == "pam")),
         )
 

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from novaops.formats.sshd_options import PLACE
+
 _BLANKS = " \t\r\n"
 _INCLUDES_DEEP = 16  # SERVCONF_MAX_DEPTH
 
@@ -84,7 +86,7 @@ class Setting:
 
     @property
     def where(self) -> str:
-        return f"{self.file}:{self.line}"
+        return PLACE if self.file == PLACE else f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ class SshdConfig:
 
     files: Mapping[str, str]
     main: str = "/etc/ssh/sshd_config"
+    options: str = ""
+    """What stands before all files: the lines that sshd got by -o."""
 
     def ruling(self, keyword: str, peer: Peer) -> Ruling:
         """For a keyword whose lines add up (AllowUsers, Port, …) the winner is the first of several: see `in_force`."""
@@ -134,9 +138,9 @@ class SshdConfig:
         """Whether a file at `path` is read in time to decide about logins.
 
         It must be included outside every Match, before any Match block and before any line that sets one of the four keywords in
-        question, in whatever file these stand. Whether there is such a file yet does not matter.
+        question, in whatever file these stand. Whether there is such a file yet does not matter, nor what options say: blocks override it.
         """
-        marked = self.with_file(path, "PasswordAuthentication no")
+        marked = replace(self, options="").with_file(path, "PasswordAuthentication no")
         deciding = (setting for setting, _ in _read(marked) if setting.keyword in {"match", *_DECIDES_LOGINS})
         return path != self.main and next((setting.file == path for setting in deciding), False)
 
@@ -165,6 +169,7 @@ def _read(config: SshdConfig) -> Iterator[tuple[Setting, tuple[_Criteria, ...]]]
     Reading ends where files include each other too deeply, as in sshd.
     """
     with suppress(RecursionError):
+        yield from _read_file({PLACE: config.options}, PLACE, (), 0)
         yield from _read_file(config.files, config.main, (), 0)
 
 

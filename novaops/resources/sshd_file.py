@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from novaops.errors import Refused
 from novaops.facts.file import FileState
 from novaops.facts.sshd import SSHD, Sshd
 from novaops.formats.sshd_drop_in import DROP_IN, FOLDER, MAIN
@@ -18,7 +19,7 @@ _ACCEPTS = rf"""{TESTS}candidate=$1; shift
 whole=$(mktemp) || exit; trap 'rm -f "$whole"' EXIT
 {{ echo "Include $candidate"; cat {MAIN}; }} >"$whole" && tests -f "$whole"
 while [ $# -gt 0 ]; do
-  said=$("$sshd" -T -f "$whole" -C "user=$1,host=$2,addr=$2,laddr=127.0.0.1,lport=22")
+  said=$(as_started "$sshd" -T -f "$whole" -C "user=$1,host=$2,addr=$2,laddr=127.0.0.1,lport=22")
   for line in "passwordauthentication $3" "kbdinteractiveauthentication $4"; do
     printf '%s\n' "$said" | grep -qx "$line" || {{ echo "with this file sshd would not say $line for $1 from $2"; exit 1; }}
   done
@@ -37,6 +38,24 @@ for word do
   esac || exit
 done"""
 """Open sessions go on. A service that was stopped meanwhile is started: it was running when the plan was made."""
+
+
+def refuse_unusable(sshd: Sshd) -> None:
+    """Raises Refused where no file of novaops' would count: there is no sshd, it refuses its own configuration, or it reads another one."""
+    if not sshd.program:
+        raise Refused("there is no OpenSSH sshd on the host")
+    if sshd.complaint:
+        raise Refused(
+            "sshd does not accept its own configuration as it is, and nothing was changed",
+            why=sshd.complaint,
+            fix="mend that first: after a restart no login would be possible at all",
+        )
+    if sshd.config.main != MAIN:
+        raise Refused(
+            f"sshd was started with -f {sshd.config.main}, and does not read {MAIN}",
+            why=f"What novaops writes is read through {MAIN} alone.",
+            fix="take -f out of what starts it, which systemctl cat ssh.service sshd.service shows",
+        )
 
 
 def drop_in(sshd: Sshd, text: str, expected: Iterable[str]) -> File:

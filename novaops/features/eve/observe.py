@@ -13,6 +13,7 @@ from novaops.features.eve.api_answer import ApiFailed
 from novaops.features.eve.api_client import EveApi
 from novaops.features.eve.paths import ADDONS, CONFIGURED, DEFAULT_DATABASE_PASSWORD, DEFAULT_PASSWORD, PORTS, SSHD
 from novaops.features.eve.settings import Eve
+from novaops.formats import sshd_options
 from novaops.secret import Secret
 from novaops.shell import join, lines_of, sh_file
 from novaops.ssh.forward import Forward
@@ -129,7 +130,7 @@ def inside(host: Host) -> Inside:
     said: dict[str, str] = {}
     services: dict[str, str] = {}
     known: list[str] = []
-    for line in lines_of(output(host, f"set -- {join((ADDONS, CONFIGURED, SSHD, DEFAULT_DATABASE_PASSWORD))}\n{_SCRIPT}")):
+    for line in lines_of(output(host, f"{sshd_options.SH}set -- {join((ADDONS, CONFIGURED, SSHD, DEFAULT_DATABASE_PASSWORD))}\n{_SCRIPT}")):
         word, _, value = line.partition(" ")
         if word == "unit":
             services[value.partition(" ")[0]] = value.partition(" ")[2]

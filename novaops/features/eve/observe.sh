@@ -1,5 +1,5 @@
 # What EVE-NG's host looks like, as lines of WORD VALUE. Arguments: ADDONS, CONFIGURED, novaops's file of sshd, and
-# the password of the database that everybody knows.
+# the password of the database that everybody knows. `as_started`, of formats/sshd_options.sh, stands before this.
 # shellcheck shell=sh
 for unit in apache2 mysql; do echo "unit $unit $(systemctl is-active "$unit" 2>/dev/null)"; done
 echo "addons $(findmnt -n -o SOURCE --mountpoint "$1" 2>/dev/null | tail -n 1)"
@@ -19,5 +19,5 @@ echo "way $(ip -4 route show default | sed -n 's/.* dev \([^ ]*\).*/\1/p' | head
 for port in /sys/class/net/pnet0/brif/*; do # the card has the bridge's own MAC address
   [ ! -e "$port" ] || [ "$(cat "/sys/class/net/${port##*/}/address")" != "$(cat /sys/class/net/pnet0/address)" ] || echo member
 done
-echo "root $(sshd -T 2>/dev/null | sed -n 's/^permitrootlogin //p')"
+echo "root $(as_started "$(command -v sshd)" -T 2>/dev/null | sed -n 's/^permitrootlogin //p')"
 echo "kept $(sed -n 's/^PermitRootLogin //p' "$3" 2>/dev/null)"

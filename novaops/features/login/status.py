@@ -7,7 +7,7 @@ from typing import Any
 
 from novaops.facts.account import Accounts, Listed
 from novaops.facts.sshd import Caller, SshdState
-from novaops.formats.sshd_config import Peer, SshdConfig
+from novaops.formats.sshd_config import Peer
 from novaops.formats.sshd_drop_in import KEYWORDS, NAMES
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.sshd_access import Answer, LoginContext, by_password
@@ -23,7 +23,7 @@ def details(facts: Facts) -> dict[str, Any]:
     sshd = facts.known(SshdState())
     caller = facts[Caller()]
     address = "127.0.0.1" if caller is Missing.ABSENT else caller.address
-    config = SshdConfig(sshd.files)
+    config = sshd.config
     listed = Listed(()) if sshd.complaint else facts.known(Accounts())
     return {
         "from": address,

@@ -11,7 +11,7 @@ from novaops.errors import Refused
 from novaops.facts.account import Accounts
 from novaops.facts.sshd import Caller, SshdState
 from novaops.features.eve.facts.installation import ROOT, EveInstallation
-from novaops.formats.sshd_config import Peer, SshdConfig
+from novaops.formats.sshd_config import Peer
 from novaops.model.action import SetValue
 from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
@@ -68,7 +68,7 @@ def _refuse_lockout(facts: Facts) -> None:
         if account.name != "root":
             continue
         peer = Peer("root", account.groups, caller.address)
-        answer = by_key(LoginContext(peer, account, effective, SshdConfig(sshd.files), sshd.nologin, sshd.pam))
+        answer = by_key(LoginContext(peer, account, effective, sshd.config, sshd.nologin, sshd.pam))
         if answer.allowed is False:
             raise Refused(
                 "root has the password that everybody knows, and you come as root with no other way in",

@@ -16,6 +16,7 @@ from novaops.engine.secret_source import resolve
 from novaops.errors import HostFailed, NovaopsError, PasswordsAccepted, Unreachable
 from novaops.features.login.observe import fail2ban
 from novaops.features.login.observe.fail2ban import Ban
+from novaops.formats import sshd_options
 from novaops.shell import lines_of
 from novaops.ssh.session import Session
 from novaops.verify import output
@@ -284,15 +285,15 @@ server=%s port=%s
 set -- {words}
 while [ $# -gt 0 ]; do
   echo "= $1 $2"
-  sshd -T -C "user=$1,host=$2,addr=$2,laddr=$server,lport=$port" || exit
+  as_started "$(command -v sshd)" -T -C "user=$1,host=$2,addr=$2,laddr=$server,lport=$port" || exit
   shift 2
 done"""
 
 
 def _judged(host: Host, questions: Iterable[Question], server: str, port: str) -> dict[Question, dict[str, str]]:
-    """What sshd says of its configuration files as they are now."""
+    """What sshd says of its configuration files as they are now, with the options that the running one has."""
     words = [word for question in dict.fromkeys(questions) for word in question]
-    text = output(host, _JUDGE.format(words=" ".join(["%s"] * len(words))), server, port, *words)
+    text = output(host, sshd_options.SH.replace("%", "%%") + _JUDGE.format(words=" ".join(["%s"] * len(words))), server, port, *words)
     blocks = [lines_of(block) for block in f"\n{text}".split("\n= ")[1:]]
     return {_question(head): dict(line.partition(" ")[::2] for line in lines) for head, *lines in blocks}
 

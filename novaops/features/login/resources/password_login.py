@@ -67,7 +67,7 @@ class PasswordLogin(Resource):
     def plan(self, facts: Facts) -> Iterable[Step]:
         sshd = facts.known(SshdState())
         self._refuse_broken(sshd)
-        now = SshdConfig(sshd.files)
+        now = sshd.config
         wanted = self._wanted(facts)
         after = now.with_file(DROP_IN, wanted.text())
         early = _includes_early(now)
@@ -91,7 +91,7 @@ class PasswordLogin(Resource):
         sshd = facts.known(SshdState())
         if sshd.complaint:
             return
-        now = SshdConfig(sshd.files)
+        now = sshd.config
         there = sshd.files.get(DROP_IN) == self._wanted(facts).text()
         for grant in self.grants:
             if there and (losers := _losers(now, _context(grant, facts, sshd, now))):
@@ -165,14 +165,7 @@ class PasswordLogin(Resource):
     # -- what is refused ------------------------------------------------------------------------------------------------------
 
     def _refuse_broken(self, sshd: Sshd) -> None:
-        if not sshd.program:
-            raise Refused("there is no OpenSSH sshd on the host")
-        if sshd.complaint:
-            raise Refused(
-                "sshd does not accept its own configuration as it is, and nothing was changed",
-                why=sshd.complaint,
-                fix="mend that first: after a restart no login would be possible at all",
-            )
+        sshd_file.refuse_unusable(sshd)
         if sshd.version is not None and sshd.version < OLDEST:
             found, oldest = (".".join(map(str, version)) for version in (sshd.version, OLDEST))
             raise Refused(f"OpenSSH {found} knows no Include", why=f"novaops writes a file of its own, which needs {oldest} or newer.")
@@ -204,7 +197,7 @@ class PasswordLogin(Resource):
 
     def _refuse_ineffective(self, facts: Facts, sshd: Sshd) -> None:
         """Raises Refused when the files are as wanted and `sshd -T` still says something else."""
-        now, pam = SshdConfig(sshd.files), self._pam(facts)
+        now, pam = sshd.config, self._pam(facts)
         wrong = [
             f"{grant.account} from {address or 'here'}: {keyword} {' '.join(said)}"
             for grant in self.grants
@@ -229,7 +222,7 @@ class PasswordLogin(Resource):
 
     def _changes(self, facts: Facts, sshd: Sshd, after: SshdConfig) -> Iterator[Change]:
         """For each user the value and the line it comes from, before and after; and the lines that have no effect."""
-        now = SshdConfig(sshd.files)
+        now = sshd.config
         before, wanted = self._before(facts), self._wanted(facts)
         for removed in before.grants:
             if removed.who not in {grant.who for grant in wanted.grants}:
@@ -257,7 +250,8 @@ class PasswordLogin(Resource):
 
 def _includes_early(now: SshdConfig) -> bool:
     """Whether the main file includes the drop-in early enough. Earlier drop-ins of others do not count here: they are refused."""
-    return SshdConfig({path: text for path, text in now.files.items() if path.rpartition("/")[0] != FOLDER}).includes_early(DROP_IN)
+    others = {path: text for path, text in now.files.items() if path.rpartition("/")[0] != FOLDER}
+    return replace(now, files=others).includes_early(DROP_IN)
 
 
 def _context(grant: Grant, facts: Facts, sshd: Sshd, config: SshdConfig) -> LoginContext:

@@ -11,13 +11,13 @@ from novaops.facts.file import FileAt, FileState
 from novaops.facts.sshd import Sshd, SshdEffective, SshdState
 from novaops.features.tunnel.facts.ends import AuthorizedKeys
 from novaops.features.tunnel.paths import DROP_IN, USER
-from novaops.formats.sshd_config import Peer, SshdConfig
+from novaops.formats.sshd_config import Peer
 from novaops.formats.sshd_drop_in import MAIN
 from novaops.model.plan import Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
 from novaops.resources.sshd_access import LoginContext, to_everything
-from novaops.resources.sshd_file import TESTS, taken_up
+from novaops.resources.sshd_file import TESTS, refuse_unusable, taken_up
 from novaops.shell import lines_of
 
 _CLIENT_SPECIFIED = "GatewayPorts clientspecified"
@@ -29,7 +29,7 @@ _DECIDING = ("allowtcpforwarding", "permitopen", "permitlisten", "maxsessions", 
 
 _ACCEPTS = rf"""{TESTS}whole=$(mktemp) || exit; trap 'rm -f "$whole"' EXIT
 {{ echo "Include $1"; cat {MAIN}; }} >"$whole" && tests -f "$whole"
-"$sshd" -T -f "$whole" -C "user=$2,host=$3,addr=$3,laddr=127.0.0.1,lport=22" | grep -q -x 'allowtcpforwarding yes' && exit
+as_started "$sshd" -T -f "$whole" -C "user=$2,host=$3,addr=$3,laddr=127.0.0.1,lport=22" | grep -q -x 'allowtcpforwarding yes' && exit
 echo "with this file sshd would still not forward ports for $2"; exit 1"""
 
 
@@ -53,19 +53,12 @@ class GatewaySshd(Resource):
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         sshd = facts.known(SshdState())
-        if not sshd.program:
-            raise Refused("there is no OpenSSH sshd on the host", why="A tunnel through the host needs one.")
+        refuse_unusable(sshd)
         if sshd.version is not None and sshd.version < _PERMITLISTEN:
             raise Refused(
                 f"OpenSSH {'.'.join(map(str, sshd.version))} on the host is too old for the tunnel's key",
                 why="It takes no line with permitlisten, which keeps the key from every other port; 7.8 and later do.",
                 fix="choose another gateway, or a newer release of its system (Amazon Linux 2, CentOS 7 and Ubuntu 18.04 have 7.4 to 7.6)",
-            )
-        if sshd.complaint:
-            raise Refused(
-                "sshd does not accept its own configuration as it is, and nothing was changed",
-                why=sshd.complaint,
-                fix="correct that first: after a restart no login would be possible at all",
             )
         self._refuse_blockers(facts, sshd)
         text = self._text(facts)
@@ -89,14 +82,14 @@ class GatewaySshd(Resource):
         return self.text.replace("GatewayPorts no", _CLIENT_SPECIFIED) if there else self.text
 
     def _is_read(self, sshd: Sshd) -> bool:
-        marked = SshdConfig(sshd.files).with_file(DROP_IN, self.text)
+        marked = sshd.config.with_file(DROP_IN, self.text)
         lines = marked.in_force("maxsessions", Peer(USER, (USER,)))
         losers = marked.ruling("maxsessions", Peer(USER, (USER,))).losers
         return any(line.file == DROP_IN for line in (*lines, *losers))
 
     def _context(self, facts: Facts, sshd: Sshd) -> LoginContext:
         peer = Peer(USER, (USER,), self.client_address)
-        return LoginContext(peer, None, facts.known(SshdEffective(USER, self.client_address)), SshdConfig(sshd.files), sshd.nologin)
+        return LoginContext(peer, None, facts.known(SshdEffective(USER, self.client_address)), sshd.config, sshd.nologin)
 
     def _refuse_blockers(self, facts: Facts, sshd: Sshd) -> None:
         """Raises Refused where sshd would not let the user log in at all."""
@@ -139,7 +132,7 @@ class GatewaySshd(Resource):
             raise Refused("sshd asks for more than a key", why=str(context.said("authenticationmethods", "AuthenticationMethods")))
 
     def _refuse_other_lines(self, sshd: Sshd, text: str) -> None:
-        after = SshdConfig(sshd.files).with_file(DROP_IN, text)
+        after = sshd.config.with_file(DROP_IN, text)
         for keyword in _DECIDING:
             winner = after.ruling(keyword, Peer(USER, (USER,), self.client_address)).winner
             if winner is not None and winner.file != DROP_IN and winner.value.lower() != _value(text, keyword):

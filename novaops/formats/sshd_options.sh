@@ -1,0 +1,37 @@
+# What the running sshd was started with. Its words count before its files do (sshd(8), -o).
+# shellcheck shell=sh
+
+sshd_options_in() { # standard input: the command line of sshd, its words parted by blanks; prints its options, and what they say, each on a line
+  # The title that sshd gives itself is all that is left of its words: what -o says, with blanks in it, ends at the next option.
+  awk '{
+    n = split($0, word, " ")
+    for (i = 1; i <= n && word[i] !~ /(^|\/)sshd$/; i++);
+    for (i++; i <= n && word[i] != "[listener]"; i++) {
+      if (word[i] !~ /^-./) continue
+      sub(/^-[46DGQRTVdeiqrt]+/, "-", word[i])
+      option = substr(word[i], 1, 2); value = substr(word[i], 3)
+      if (option == "-") continue
+      if (value == "") value = word[++i]
+      while (option == "-o" && i < n && word[i + 1] !~ /^(-[A-Za-z0-9]|\[listener\]$)/) value = value " " word[++i]
+      if (option ~ /^-[ocfh]$/) print option "\n" value
+    }
+  }'
+}
+sshd_options() { # the same of the sshd whose unit, or pid file, is the usual one; nothing where none runs
+  daemon=''
+  ! [ -r /run/sshd.pid ] || read -r daemon </run/sshd.pid
+  [ "$(cat "/proc/${daemon:-none}/comm" 2>/dev/null)" = sshd ] ||
+    daemon=$(systemctl show -p MainPID --value ssh.service sshd.service 2>/dev/null | grep -v '^0*$' | head -n 1)
+  ! [ -r "/proc/${daemon:-none}/cmdline" ] || tr '\0' ' ' <"/proc/$daemon/cmdline" | sshd_options_in
+}
+started_with=$(sshd_options)
+as_started() { # PROGRAM WORDS: runs sshd with the options of the running one, and these words behind
+  program=$1; shift
+  fields=$IFS; IFS='
+'
+  set -f
+  # shellcheck disable=SC2086 # one word a line
+  set -- $started_with "$@"
+  set +f; IFS=$fields
+  "$program" "$@"
+}
