@@ -1,14 +1,12 @@
-# What sshd is, its configuration and its units. `sshd`, `ask_sshd` and `started_with`, of sshd.py, stand before this.
+# What sshd is, its configuration and its units. `sshd` and `ask_sshd` of sshd.py, and formats/sshd_options.sh, stand before this.
 # shellcheck shell=sh
 
 [ -n "$sshd" ] || { echo 'no program'; exit 0; }
 printf 'program\t%s\n' "$sshd"
-main=/etc/ssh/sshd_config
 while IFS= read -r option && IFS= read -r value; do
   printf 'option\t%s %s\n' "$option" "$value"
-  [ "$option" != -f ] || main=$value
 done <<END
-$started_with
+${started_with-}
 END
 said=$("$sshd" -V 2>&1 </dev/null) # before 9.1: an unknown option, upon which it says the version all the same
 case $said in *OpenSSH_*) said=${said##*OpenSSH_}; printf 'version\t%s\n' "${said%%[!0-9.]*}" ;; esac
@@ -68,7 +66,7 @@ included() { # FILES: the patterns of what they include, one a line
 }
 break='
 '
-files='' new=$main
+files='' new=${sshd_main-}
 while [ -n "$new" ]; do
   IFS=$break; set -f; set --
   for path in $new; do

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from novaops.shell import sh_file
 
 SH = sh_file(__package__, "sshd_options.sh")
-"""Sh: `as_started PROGRAM WORDS` runs sshd with those options, which $started_with has, an option or its value a line."""
+"""Sh: `as_started PROGRAM WORDS` runs sshd with those options, which $started_with has, an option or its value a line. $sshd_main is the
+file that sshd reads first."""
 
 PLACE = "the options that sshd was started with (systemctl cat ssh.service sshd.service)"
 """Where a setting comes from that stands in no file."""

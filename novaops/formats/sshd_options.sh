@@ -22,9 +22,16 @@ sshd_options() { # the same of the sshd whose unit, or pid file, is the usual on
   ! [ -r /run/sshd.pid ] || read -r daemon </run/sshd.pid
   [ "$(cat "/proc/${daemon:-none}/comm" 2>/dev/null)" = sshd ] ||
     daemon=$(systemctl show -p MainPID --value ssh.service sshd.service 2>/dev/null | grep -v '^0*$' | head -n 1)
-  ! [ -r "/proc/${daemon:-none}/cmdline" ] || tr '\0' ' ' <"/proc/$daemon/cmdline" | sshd_options_in
+  ! [ -r "/proc/${daemon:-none}/cmdline" ] || tr '\0' ' ' 2>/dev/null <"/proc/$daemon/cmdline" | sshd_options_in
 }
 started_with=$(sshd_options)
+sshd_main=/etc/ssh/sshd_config
+# shellcheck disable=SC2034 # sshd_main is for what stands behind this
+while IFS= read -r option && IFS= read -r value; do
+  [ "$option" != -f ] || sshd_main=$value
+done <<END
+$started_with
+END
 as_started() { # PROGRAM WORDS: runs sshd with the options of the running one, and these words behind
   program=$1; shift
   fields=$IFS; IFS='

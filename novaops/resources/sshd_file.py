@@ -17,7 +17,7 @@ TESTS = f"""{SSHD}tests() {{ ask_sshd -t "$@" || {{ printf '%s\\n' "$said"; exit
 
 _ACCEPTS = rf"""{TESTS}candidate=$1; shift
 whole=$(mktemp) || exit; trap 'rm -f "$whole"' EXIT
-{{ echo "Include $candidate"; cat {MAIN}; }} >"$whole" && tests -f "$whole"
+{{ echo "Include $candidate"; cat "$sshd_main"; }} >"$whole" && tests -f "$whole"
 while [ $# -gt 0 ]; do
   said=$(as_started "$sshd" -T -f "$whole" -C "user=$1,host=$2,addr=$2,laddr=127.0.0.1,lport=22")
   for line in "passwordauthentication $3" "kbdinteractiveauthentication $4"; do
@@ -41,7 +41,7 @@ done"""
 
 
 def refuse_unusable(sshd: Sshd) -> None:
-    """Raises Refused where no file of novaops' would count: there is no sshd, it refuses its own configuration, or it reads another one."""
+    """Raises Refused where no file of novaops' would count: there is no sshd, it refuses its own configuration, or it reads others."""
     if not sshd.program:
         raise Refused("there is no OpenSSH sshd on the host")
     if sshd.complaint:
@@ -50,10 +50,10 @@ def refuse_unusable(sshd: Sshd) -> None:
             why=sshd.complaint,
             fix="mend that first: after a restart no login would be possible at all",
         )
-    if sshd.config.main != MAIN:
+    if sshd.config.main != MAIN and not sshd.config.includes_early(DROP_IN):
         raise Refused(
             f"sshd was started with -f {sshd.config.main}, and does not read {MAIN}",
-            why=f"What novaops writes is read through {MAIN} alone.",
+            why=f"That file does not include {FOLDER} before it decides about logins.",
             fix="take -f out of what starts it, which systemctl cat ssh.service sshd.service shows",
         )
 

@@ -54,6 +54,14 @@ printf '<%s>' "$IFS" *"""
     assert "<*>" not in done.stdout
 
 
+@pytest.mark.parametrize(("started", "main"), [("-D", "/etc/ssh/sshd_config"), ("-f /a -o UsePAM=no -f /b", "/b")])
+def test_the_file_that_is_read_first(started: str, main: str) -> None:
+    script = SH.replace("started_with=$(sshd_options)", f"started_with=$(echo '/usr/sbin/sshd {started}' | sshd_options_in)")
+    done = subprocess.run(["sh", "-c", f'{script}\necho "$sshd_main"'], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{main}\n"
+    assert main_file(options(f"/usr/sbin/sshd {started}"), "/etc/ssh/sshd_config") == main
+
+
 def test_they_come_before_all_files_but_not_before_match_blocks() -> None:
     config = SshdConfig(
         {
@@ -71,8 +79,3 @@ def test_they_come_before_all_files_but_not_before_match_blocks() -> None:
     assert config.with_file("/etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n").includes_early(
         "/etc/ssh/sshd_config.d/00-novaops.conf"
     )
-
-
-def test_the_last_f_counts() -> None:
-    assert main_file((("-f", "/a"), ("-o", "UsePAM no"), ("-f", "/b")), "/usual") == "/b"
-    assert main_file((), "/usual") == "/usual"

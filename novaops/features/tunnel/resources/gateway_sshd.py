@@ -28,7 +28,7 @@ _PERMITLISTEN = (7, 8)
 _DECIDING = ("allowtcpforwarding", "permitopen", "permitlisten", "maxsessions", "authenticationmethods", "allowstreamlocalforwarding")
 
 _ACCEPTS = rf"""{TESTS}whole=$(mktemp) || exit; trap 'rm -f "$whole"' EXIT
-{{ echo "Include $1"; cat {MAIN}; }} >"$whole" && tests -f "$whole"
+{{ echo "Include $1"; cat "$sshd_main"; }} >"$whole" && tests -f "$whole"
 as_started "$sshd" -T -f "$whole" -C "user=$2,host=$3,addr=$3,laddr=127.0.0.1,lport=22" | grep -q -x 'allowtcpforwarding yes' && exit
 echo "with this file sshd would still not forward ports for $2"; exit 1"""
 
