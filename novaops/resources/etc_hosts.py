@@ -9,6 +9,7 @@ from novaops.facts.cloud_init import TEMPLATES, HostsTemplate
 from novaops.facts.file import FileAt, FileState
 from novaops.model.action import WriteFile
 from novaops.model.question import Facts, Missing, Question
+from novaops.resources.file import rewrite
 
 HOSTS = "/etc/hosts"
 
@@ -34,7 +35,4 @@ def hosts_text(path: str, facts: Facts) -> str:
 
 def write_hosts(path: str, text: str, facts: Facts) -> WriteFile:
     found = facts[FileAt(path)]
-    old = found if isinstance(found, FileState) else None
-    kept = (old.mode, old.owner, old.group) if old else ("0644", "root", "root")
-    content = text.encode("utf-8", "surrogateescape")
-    return WriteFile(path, content, *kept, before=old.content if old else None, permissions_before=kept if old else None)
+    return rewrite(path, found, text.encode("utf-8", "surrogateescape"))

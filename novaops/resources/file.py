@@ -13,9 +13,22 @@ from novaops.formats.size import human
 from novaops.model.action import Text, WriteFile, payload
 from novaops.model.journal import pending_marker
 from novaops.model.plan import Change, Resource, Step
-from novaops.model.question import Facts, Question
+from novaops.model.question import Facts, Missing, Question
 from novaops.secret import Secret
 from novaops.shell import quote
+
+
+def rewrite(path: str, found: FileState | Missing, content: bytes, *, check: tuple[str, ...] = (), then: tuple[str, ...] = ()) -> WriteFile:
+    """Write a file that is not novaops' alone: one that is there keeps its mode and owner."""
+    old = found if isinstance(found, FileState) else None
+    permissions = (old.mode, old.owner, old.group) if old and old.mode else None
+    return WriteFile(
+        *(path, content, *(permissions or ("0644", "root", "root"))),
+        before=old.content if old else None,
+        permissions_before=permissions,
+        check=check,
+        then=then,
+    )
 
 
 @dataclass(frozen=True)

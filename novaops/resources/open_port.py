@@ -13,6 +13,7 @@ from novaops.formats.iptables import Protocol, Ruleset, Verdict, accepting
 from novaops.model.action import Action, Command, WriteFile
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
+from novaops.resources.file import rewrite
 from novaops.resources.firewall_at_boot import LOADERS, boot_questions, notes_of_tables, refuse_asleep, starts, ufw_at_boot, ufw_is_loaded
 from novaops.shell import join, quote
 
@@ -177,8 +178,7 @@ def saved(program: str, facts: Facts) -> Iterator[tuple[str, FileState]]:
 def write(program: str, path: str, file: FileState, content: bytes) -> WriteFile:
     """Write such a file, after `program` has checked the new content."""
     check = ("sh", "-c", _TEST, "test", f"{program}-restore", "{}")
-    permissions = (file.mode, file.owner, file.group)
-    return WriteFile(path, content, *permissions, before=file.content, permissions_before=permissions, check=check)
+    return rewrite(path, file, content, check=check)
 
 
 def _within(one: OpenPort, opened: Iterable[str]) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from novaops.facts.file import FileAt, FileState
+from novaops.facts.file import FileAt
 from novaops.model.action import WriteFile
 from novaops.model.question import Facts
+from novaops.resources.file import rewrite
 
 FSTAB = "/etc/fstab"
 
@@ -23,12 +24,6 @@ def text(facts: Facts) -> bytes:
 
 def write(facts: Facts, after: bytes) -> WriteFile:
     """Fstab with the text `after`. A file that is there keeps its mode and owner."""
-    old = facts[FileAt(FSTAB)]
-    permissions = (old.mode, old.owner, old.group) if isinstance(old, FileState) and old.mode else None
-    return WriteFile(
-        *(FSTAB, after, *(permissions or ("0644", "root", "root"))),
-        before=old.content if isinstance(old, FileState) else None,
-        permissions_before=permissions,
-        check=("sh", "-c", _VERIFY, "verify", FSTAB, "{}"),
-        then=("sh", "-c", _RELOAD),
-    )
+    found = facts[FileAt(FSTAB)]
+    check = ("sh", "-c", _VERIFY, "verify", FSTAB, "{}")
+    return rewrite(FSTAB, found, after, check=check, then=("sh", "-c", _RELOAD))

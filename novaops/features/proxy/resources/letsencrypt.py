@@ -14,9 +14,10 @@ from novaops.features.proxy.facts.renewals import Renewals
 from novaops.features.proxy.resources.http_challenge import HttpChallenge
 from novaops.formats.certbot_renewal import RenewalConf
 from novaops.formats.x509 import Chain
-from novaops.model.action import Command, Precondition, WriteFile
+from novaops.model.action import Command, Precondition
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
+from novaops.resources.file import rewrite
 from novaops.resources.unit import Unit
 from novaops.shell import join, quote
 
@@ -165,9 +166,7 @@ class LetsEncrypt(Resource):
         """The settings for renewal are edited in certbot's file: `certbot reconfigure` is newer than the certbot of many hosts."""
         wanted = conf.but(join(self.hook), self.webroot, self.domains)
         if wanted.differences(conf):
-            permissions = (file.mode, file.owner, file.group)
-            content = wanted.text.encode("utf-8", "surrogateescape")
-            write = WriteFile(self.conf, content, *permissions, before=file.content, permissions_before=permissions)
+            write = rewrite(self.conf, file, wanted.text.encode("utf-8", "surrogateescape"))
             quietly = (_QUIET, "--dry-run", "--no-random-sleep-on-renew")
             words = ("certbot", "renew", *quietly, "--cert-name", self.lineage, "--server", self.directory)
             rehearsal = Precondition(_REHEARSE.format(words=join(words)), "a rehearsal renews the certificate")

@@ -10,9 +10,9 @@ from typing import Any
 from novaops.errors import Refused
 from novaops.facts.file import FileAt
 from novaops.features.proxy.resources.nginx_reload import WHEN_UNDONE
-from novaops.model.action import WriteFile
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
+from novaops.resources.file import rewrite
 
 MAIN = "/etc/nginx/nginx.conf"
 
@@ -57,11 +57,6 @@ class NginxCapacity(Resource):
             new = _FILES.sub(rf"\g<1>{wanted + _SPARE}\3", new, count=1)
         if new == text:
             return
-        write = WriteFile(
-            *(MAIN, new.encode("utf-8", "surrogateescape"), found.mode, found.owner, found.group),
-            before=found.content,
-            permissions_before=(found.mode, found.owner, found.group),
-            then=WHEN_UNDONE,
-        )
+        write = rewrite(MAIN, found, new.encode("utf-8", "surrogateescape"), then=WHEN_UNDONE)
         changes = (Change("worker_connections", connections[2], str(max(wanted, int(connections[2])))), Change("content", text, new))
         yield Step(self.id, changes, (write,))
