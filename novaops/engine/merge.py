@@ -77,7 +77,7 @@ class Part:
 def read(file: Path) -> Part:
     """Raises UsageError for what is no report of --json."""
     try:
-        data = json.loads(file.read_text("utf-8"))
+        data = json.loads(file.read_bytes())
         return part(data, str(file))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {file}", why=str(error)) from None

@@ -104,6 +104,19 @@ def test_undo_of_an_undo_lets_the_same_password_in_again(container: LabHost, nov
     assert [(run["end"], bool(run["undoes"])) for run in runs][-2:] == [("ok", True), ("ok", False)]
 
 
+def test_a_group_of_that_name_is_not_joined(container: LabHost, novaops: Novaops) -> None:
+    """It may have rights: admin has with sudo on older Ubuntus."""
+    container.run("groupadd netlab; gpasswd -a nova netlab")
+    before = container.run(SNAPSHOT)
+    for outcome in ("changed", "unchanged"):
+        done = novaops(*ALLOW, "--json", env=PW)
+        assert (done.code, done.host["status"]) == (0, outcome), done.text
+    assert container.run("id -nG netlab") == "users\n"
+    undone = novaops("undo", "box", "--json")
+    assert undone.code == 0, undone.text
+    assert container.run(SNAPSHOT) == before
+
+
 def test_an_account_that_is_there_keeps_all_but_its_password(container: LabHost, novaops: Novaops) -> None:
     """Also a locked one, and the day of its last change comes back with the old password."""
     container.run("usermod -p '!$6$abcdefgh$old' nova; chage -d 19000 nova; touch /home/nova/mine")

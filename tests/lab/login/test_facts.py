@@ -11,6 +11,7 @@ from novaops.engine.query import ask
 from novaops.errors import HostFailed
 from novaops.facts.account import AccountNamed, Accounts
 from novaops.facts.sshd import Caller, SshdEffective, SshdState
+from novaops.facts.succeeds import Succeeds
 from novaops.lab.host import LabHost
 from novaops.model.action import Command
 from novaops.model.question import Facts, Missing, Question
@@ -105,7 +106,8 @@ def test_a_user_goes_without_a_trace_and_takes_nothing_along(container: LabHost)
         "mkdir /etc/ssh/keys; cp /root/.ssh/authorized_keys /etc/ssh/keys/netlab; chmod -R a+rX /etc/ssh/keys;"
         "echo 'AuthorizedKeysFile .ssh/authorized_keys /etc/ssh/keys/%u' >/etc/ssh/sshd_config.d/keys.conf; systemctl restart ssh"
     )
-    [step] = User("netlab").plan(Facts({AccountNamed("netlab"): Missing.ABSENT}, {}))
+    user = User("netlab")
+    [step] = user.plan(Facts({AccountNamed("netlab"): Missing.ABSENT, Succeeds("getent group -- netlab"): False}, {}))
     make = step.actions[0]
     assert isinstance(make, Command)
     assert make.undo

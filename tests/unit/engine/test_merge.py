@@ -108,6 +108,13 @@ def test_what_is_no_report(text: str, tmp_path: Path) -> None:
         merge.merge([merge.read(file)], ())
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_report_that_powershell_wrote(encoding: str, tmp_path: Path) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(json.dumps(report.as_json(REPORTS[:1])), encoding)
+    assert [host["host"] for host in merge.merge([merge.read(file)], ())["hosts"]] == ["a"]
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot read"):
         merge.read(tmp_path / "none.json")

@@ -18,7 +18,8 @@ from novaops.shell import sh_file
 
 _MAKE = """\
 shell=$(command -v nologin) || shell=/bin/false
-useradd -r -U -M -d "$2" -s "$shell" -p '*' -c 'Tunnels of novaops' -- "$1"
+group=-U; ! getent group -- "$1" >/dev/null || group=-N
+useradd -r "$group" -M -d "$2" -s "$shell" -p '*' -c 'Tunnels of novaops' -- "$1"
 """
 """No password matches `*`. A locked account (`!`) would not do: sshd without PAM lets nobody in there, not even by key."""
 

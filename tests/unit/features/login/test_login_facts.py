@@ -21,7 +21,7 @@ from novaops.errors import HostFailed
 from novaops.facts.account import Account, AccountNamed, Accounts, Keys, PasswordHash
 from novaops.facts.package import PackageNamed
 from novaops.facts.sshd import Caller, CallerFacts, Sshd, SshdEffective, SshdState
-from novaops.facts.succeeds import has
+from novaops.facts.succeeds import Succeeds, has
 from novaops.facts.unit import UnitFacts, UnitNamed
 from novaops.formats.sshd_config import Peer, SshdConfig
 from novaops.model.plan import Risk
@@ -652,12 +652,16 @@ def test_a_package_that_is_there_and_does_not_bring_its_unit_is_no_reason_to_wai
 
 
 def test_a_user_is_made_once_and_left_alone_for_ever_after() -> None:
-    [step] = make_plan([User("o'hara")], Facts({AccountNamed("o'hara"): Missing.ABSENT}, {})).steps
+    group = Succeeds("getent group -- 'o'\\''hara'")
+    [step] = make_plan([User("o'hara")], Facts({AccountNamed("o'hara"): Missing.ABSENT, group: False}, {})).steps
+    assert step.changes[0].after == "with a home and a group of its own"
     assert (step.resource, step.risk) == ("user:o'hara", Risk.LOCKOUT)
     command: Any = step.actions[0]
     assert (command.words[3:], command.undo.words[3:]) == (("make", "o'hara", ""), ("remove", "o'hara"))
     assert command.undo.holds == f"! {command.holds}" == "! getent passwd -- 'o'\\''hara' >/dev/null"
     account = Account("o'hara", 1, 1, "/", "/bin/false", (), "none", None, None, None, None, 0, shell_works=False)
     assert not make_plan([User("o'hara", "/bin/sh")], Facts({AccountNamed("o'hara"): account}, {}))
+    [step] = make_plan([User("o'hara")], Facts({AccountNamed("o'hara"): Missing.ABSENT, group: True}, {})).steps
+    assert step.changes[0].after == "with a home and not in the group o'hara, which is there already"
     with pytest.raises(HostFailed):
         make_plan([User("o'hara")], Facts({}, {}))
