@@ -11,6 +11,7 @@ import pytest
 
 from novaops.lab.host import LabHost
 from novaops.lab.lab import Lab
+from novaops.lab.process import wait_until
 from tests.lab.conftest import Novaops
 
 AS_JAMMY = r"""printf 'ID=ubuntu\nVERSION_ID="22.04"\nPRETTY_NAME="Ubuntu 22.04.5 LTS"\n' >/etc/os-release"""
@@ -67,11 +68,23 @@ def nested(lab: Lab) -> Iterator[LabHost]:
     lab.down("nested")
 
 
+def proven(novaops: Novaops, nested: LabHost) -> Any:
+    """The host of the document that says yes. A guest of a VM that is itself emulated is as fast as the machine beneath has time for it."""
+    said: list[tuple[int, Any]] = []
+
+    def is_proven() -> bool:
+        said.append(checked(novaops, nested.name))
+        return said[-1][0] == 0
+
+    assert wait_until(is_proven, 60), said[-1]
+    return said[-1][1]
+
+
 @pytest.mark.long
 def test_a_vm_that_can_and_what_spoils_it(nested: LabHost, novaops: Novaops) -> None:
     nested.run(AS_JAMMY)
-    code, host = checked(novaops, nested.name)
-    assert (code, host["execs"], host["nested"], host["advice"]) == (0, 1, "yes", None), host
+    host = proven(novaops, nested)
+    assert (host["execs"], host["nested"], host["advice"]) == (1, "yes", None), host
     assert of("cost", host)["text"].startswith("about 118 USD for a month of Google's n2-standard-4, with 50 GB of pd-standard")
     code, host = checked(novaops, nested.name, "--nodes", "20")
     assert (code, of("nodes", host)["verdict"]) == (1, "problem")
@@ -87,7 +100,7 @@ def test_a_vm_that_can_and_what_spoils_it(nested: LabHost, novaops: Novaops) -> 
         nested.run(mend)
         assert (code, host["nested"], host["advice"]) == (1, verdict, None)
         assert of("nodes can run", host)["fix"].startswith(fix)
-    assert checked(novaops, nested.name)[0] == 0
+    proven(novaops, nested)
 
 
 @pytest.mark.long
