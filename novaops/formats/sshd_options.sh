@@ -18,11 +18,13 @@ sshd_options_in() { # standard input: the command line of sshd, its words parted
   }'
 }
 sshd_options() { # the same of the sshd whose unit, or pid file, is the usual one; nothing where none runs
-  daemon=''
+  daemon='' kind='' title=''
   ! [ -r /run/sshd.pid ] || read -r daemon </run/sshd.pid
-  [ "$(cat "/proc/${daemon:-none}/comm" 2>/dev/null)" = sshd ] ||
+  ! [ -r "/proc/${daemon:-none}/comm" ] || read -r kind <"/proc/$daemon/comm"
+  [ "$kind" = sshd ] ||
     daemon=$(systemctl show -p MainPID --value ssh.service sshd.service 2>/dev/null | grep -v '^0*$' | head -n 1)
-  ! [ -r "/proc/${daemon:-none}/cmdline" ] || tr '\0' ' ' 2>/dev/null <"/proc/$daemon/cmdline" | sshd_options_in
+  ! [ -r "/proc/${daemon:-none}/cmdline" ] || title=$(tr '\0' ' ' 2>/dev/null <"/proc/$daemon/cmdline")
+  case $title in *' -'[!D]* | *' -D'[!\ ]*) printf '%s\n' "$title" | sshd_options_in ;; esac # the usual -D is no reason to start awk
 }
 started_with=$(sshd_options)
 sshd_main=/etc/ssh/sshd_config
