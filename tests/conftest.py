@@ -32,8 +32,9 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 LONGEST = 3600
 """Seconds that a long test has. A hang of the others is noticed earlier: `timeout` in pyproject.toml."""
 
-RUN_LENGTH = 5
-"""So many neighbours of one file go into the same share, as they mostly use the same fixtures."""
+FEW = 5
+"""Up to so many shares, as many neighbours of one file go into the same one, as they mostly use the same fixtures.
+Of many shares each is to be short: then neighbours are parted."""
 
 
 def share_of(tests: Iterable[str], number: int, total: int) -> set[str]:
@@ -41,10 +42,11 @@ def share_of(tests: Iterable[str], number: int, total: int) -> set[str]:
 
     Each test is in exactly one share. Files, and thus kinds of hosts, are spread over all shares: they take about the same time.
     """
+    length = max(1, FEW * FEW // total) if total > FEW else FEW
     runs: list[list[str]] = []
     for _, group in groupby(sorted(tests), key=lambda test: test.partition("::")[0]):
         file = list(group)
-        runs += [file[start : start + RUN_LENGTH] for start in range(0, len(file), RUN_LENGTH)]
+        runs += [file[start : start + length] for start in range(0, len(file), length)]
     return {test for run in runs[number - 1 :: total] for test in run}
 
 

@@ -33,6 +33,11 @@ def test_neighbours_stay_together_and_a_large_file_is_spread() -> None:
     assert [len(share & set(small)) for share in shares] == [4, 0, 0, 0, 0]
 
 
+def test_of_many_shares_each_has_no_more_than_one_of_neighbours() -> None:
+    tests = [f"tests/lab/test_a.py::test[{number:02}]" for number in range(25)]
+    assert {len(share_of(tests, number, 40)) for number in range(1, 41)} == {0, 1}
+
+
 def test_shares_are_of_about_the_same_length() -> None:
     tests = [f"tests/lab/test_{file}.py::test_{number}" for file in range(30) for number in range(1 + file * 7 % 19)]
     lengths = [len(share_of(tests, number, 5)) for number in range(1, 6)]
