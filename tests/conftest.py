@@ -42,7 +42,7 @@ def share_of(tests: Iterable[str], number: int, total: int) -> set[str]:
 
     Each test is in exactly one share. Files, and thus kinds of hosts, are spread over all shares: they take about the same time.
     """
-    length = max(1, FEW * FEW // total) if total > FEW else FEW
+    length = max(1, FEW * FEW // max(total, FEW))
     runs: list[list[str]] = []
     for _, group in groupby(sorted(tests), key=lambda test: test.partition("::")[0]):
         file = list(group)

@@ -1,4 +1,4 @@
-# What the running sshd was started with. Its words count before its files do (sshd(8), -o).
+# What the running sshd was started with. What -o says counts before what its files say (sshd(8)).
 # shellcheck shell=sh
 
 sshd_options_in() { # standard input: the command line of sshd, its words parted by blanks; prints its options, and what they say, each on a line
@@ -17,7 +17,7 @@ sshd_options_in() { # standard input: the command line of sshd, its words parted
     }
   }'
 }
-sshd_options() { # the same of the sshd whose unit, or pid file, is the usual one; nothing where none runs
+sshd_options() { # prints the same for the sshd of the usual pid file or unit; nothing where none runs
   daemon='' kind='' title=''
   ! [ -r /run/sshd.pid ] || read -r daemon </run/sshd.pid
   ! [ -r "/proc/${daemon:-none}/comm" ] || read -r kind <"/proc/$daemon/comm"

@@ -41,7 +41,7 @@ done"""
 
 
 def refuse_unusable(sshd: Sshd) -> None:
-    """Raises Refused where no file of novaops' would count: there is no sshd, it refuses its own configuration, or it reads others."""
+    """Raises Refused where no file of novaops' would count: there is no sshd, or it refuses its own configuration."""
     if not sshd.program:
         raise Refused("there is no OpenSSH sshd on the host")
     if sshd.complaint:
@@ -50,6 +50,10 @@ def refuse_unusable(sshd: Sshd) -> None:
             why=sshd.complaint,
             fix="mend that first: after a restart no login would be possible at all",
         )
+
+
+def refuse_other_main(sshd: Sshd) -> None:
+    """Raises Refused where sshd was started with a main file that does not include the folder: it is not ours to change."""
     if sshd.config.main != MAIN and not sshd.config.includes_early(DROP_IN):
         raise Refused(
             f"sshd was started with -f {sshd.config.main}, and does not read {MAIN}",

@@ -239,7 +239,7 @@ def test_unreachable_does_not_stop_the_others(mounted: Rehearsal) -> None:
     ended = mounted.novaops("verify", "--junit", "found.xml")
     assert ended.code == 5
     lines = ended.stdout.splitlines()
-    assert sum(line.startswith("✓ lab") for line in lines) == len(mounted.verify().checks) > 1
+    assert sum(line.startswith("✓ lab") for line in lines) == 11
     assert [line for line in lines if line.startswith("✘")] == ["✘ away  unreachable: away (127.0.0.1): nothing answers at 127.0.0.1:1"]
     assert lines[-1].startswith("2 hosts: 1 unchanged, 1 unreachable (")
     suite = ET.parse(mounted.folder / "found.xml").getroot()[0]  # noqa: S314 - ours

@@ -16,7 +16,7 @@ from novaops.formats.sshd_drop_in import MAIN
 from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
-from novaops.resources.sshd_file import TESTS, refuse_unusable, taken_up
+from novaops.resources.sshd_file import TESTS, refuse_other_main, refuse_unusable, taken_up
 from novaops.shell import lines_of
 
 _KEYWORD = "PermitRootLogin"
@@ -53,6 +53,7 @@ class RootLogin(Resource):
     def plan(self, facts: Facts) -> Iterator[Step]:
         sshd = facts.known(SshdState())
         refuse_unusable(sshd)
+        refuse_other_main(sshd)
         if not sshd.directory:
             raise Refused(
                 f"sshd of this host reads no {SSHD.rpartition('/')[0]}",

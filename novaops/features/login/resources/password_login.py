@@ -166,6 +166,7 @@ class PasswordLogin(Resource):
 
     def _refuse_broken(self, sshd: Sshd) -> None:
         sshd_file.refuse_unusable(sshd)
+        sshd_file.refuse_other_main(sshd)
         if sshd.version is not None and sshd.version < OLDEST:
             found, oldest = (".".join(map(str, version)) for version in (sshd.version, OLDEST))
             raise Refused(f"OpenSSH {found} knows no Include", why=f"novaops writes a file of its own, which needs {oldest} or newer.")

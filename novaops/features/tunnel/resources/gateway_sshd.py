@@ -12,7 +12,6 @@ from novaops.facts.sshd import Sshd, SshdEffective, SshdState
 from novaops.features.tunnel.facts.ends import AuthorizedKeys
 from novaops.features.tunnel.paths import DROP_IN, USER
 from novaops.formats.sshd_config import Peer
-from novaops.formats.sshd_drop_in import MAIN
 from novaops.model.plan import Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
 from novaops.resources.file import File
@@ -73,7 +72,8 @@ class GatewaySshd(Resource):
 
     def notes(self, facts: Facts) -> Iterator[str]:
         if not self._is_read(facts.known(SshdState())):
-            yield f"sshd reads no drop-ins here: only the options of the key limit it, and they do not close Unix sockets of the host to it ({MAIN} has no Include)"
+            main = facts.known(SshdState()).config.main
+            yield f"sshd reads no drop-ins here: only the options of the key limit it, and they do not close Unix sockets of the host to it ({main} has no Include)"
 
     def _text(self, facts: Facts) -> str:
         """With GatewayPorts as a tunnel of another client may need it: what is there is not narrowed."""
@@ -115,7 +115,7 @@ class GatewaySshd(Resource):
         context = self._context(facts, sshd)
 
         def refused(what: str, keyword: str, shown: str, needed: str) -> Refused:
-            why = f"{context.said(keyword, shown)}\n{MAIN} includes no drop-ins, so novaops cannot override it."
+            why = f"{context.said(keyword, shown)}\n{sshd.config.main} includes no drop-ins, so novaops cannot override it."
             return Refused(what, why=why, fix=f"put this at its end: Match User {USER}, and below it: {shown} {needed}")
 
         if context.value("allowtcpforwarding") not in {"yes", "all", self.needs}:
