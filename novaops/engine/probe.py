@@ -40,17 +40,25 @@ def script(asked: Families, mark: str) -> str:
     """The probe: each family in a subshell of its own, `AT_ONCE` of them at the same time.
 
     What a family prints is framed by `mark`: its name, what it printed, its exit status, what it complained of. The host's
-    files are left alone: a lane's answers wait in a pipe until the lanes after it have ended.
+    files are left alone: a lane's answers wait in a pipe until the lanes after it have ended, and the lane itself once the pipe is full.
     """
-    names = [family.family for family in asked]
     parts = [f"answer_{number}() (\n{family.script(questions)}\n)\n" for number, (family, questions) in enumerate(asked.items())]
     parts.append(assign(mark=mark) + _FRAMED)
-    lanes = ["; ".join(f"framed {number} {names[number]}" for number in range(lane, len(names), AT_ONCE)) for lane in range(AT_ONCE)]
-    last, *others = [lane for lane in lanes if lane] or [":"]
+    last, *others = ["; ".join(lane) for lane in _lanes(asked) if lane] or [":"]
     for lane in others:
         last = f"{{ {lane}; }} | {{ {last}; cat; }}"
     parts.append(f'{last}\necho "$mark end"\n')
     return whole("".join(parts))
+
+
+def _lanes(asked: Families) -> list[list[str]]:
+    """The calls that answer the families. The first lane alone waits for no other, whatever it prints."""
+    lanes: list[list[str]] = [[] for _ in range(AT_ONCE)]
+    calls = [(family, f"framed {number} {family.family}") for number, family in enumerate(asked)]
+    lanes[0] = [call for family, call in calls if family.bulky]
+    for call in (call for family, call in calls if not family.bulky):
+        min(lanes, key=len).append(call)
+    return lanes
 
 
 def read(asked: Families, mark: str, stdout: str) -> Facts:

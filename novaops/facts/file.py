@@ -47,6 +47,7 @@ class FileAt(Question[FileState]):
 
     path: str
     family: ClassVar[str] = "file"
+    bulky: ClassVar[bool] = True
 
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:

@@ -34,6 +34,8 @@ class Question(ABC, Generic[Answer]):
 
     family: ClassVar[str]
     """The family's name, which marks its section in the output of the probe."""
+    bulky: ClassVar[bool] = False
+    """Whether a host may print more than a pipe holds, 64 kB: it is then not let wait for other families."""
 
     @classmethod
     @abstractmethod

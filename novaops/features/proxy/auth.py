@@ -22,6 +22,11 @@ _RESERVED_HEADERS = frozenset(
 UNNAMED = "client"
 """The client whose token a single one is."""
 
+OTHERWISE = "otherwise"
+"""What flags say of `passthrough` that name networks alone: true where the site has no other mode."""
+
+_MODES = ("basic", "keys", "token", "passthrough")
+
 
 class Auth(StrictModel):
     """Who may use a site. In front of an API one of four: `keys` or `basic` with `inject`, `token`, `passthrough`."""
@@ -54,11 +59,13 @@ class Auth(StrictModel):
         for key in ("basic", "token", "keys"):
             if not isinstance(value.get(key, {}), dict):
                 raise ValueError(f"{key}: a mapping is needed here: NAME: env:VARIABLE")  # noqa: TRY004 - see above
+        if value.get("passthrough") == OTHERWISE:
+            value = {**value, "passthrough": not any(value.get(mode) for mode in _MODES[:-1])}
         return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Auth:
-        modes = [mode for mode in ("basic", "keys", "token", "passthrough") if getattr(self, mode)]
+        modes = [mode for mode in _MODES if getattr(self, mode)]
         if len(modes) > 1:
             raise ValueError(f"{modes[0]} and {modes[1]} exclude each other: a client sends one Authorization header")
         if self.inject and not (self.basic or self.keys):

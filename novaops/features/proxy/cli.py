@@ -61,6 +61,7 @@ class AuthFlags(Flags):
         `is_api` is whether the flags say that an API is behind the site: there networks alone let in with a key of the client's own.
         """
         from novaops.errors import UsageError
+        from novaops.features.proxy.auth import OTHERWISE
 
         secrets = {"basic": self.password, "keys": self.key, "token": self.token}
         given = {kind: secret for kind, secret in secrets.items() if secret is not None}
@@ -70,7 +71,7 @@ class AuthFlags(Flags):
         said = {"inject": self.inject, "limit": self.rate, "from": self.from_}
         auth |= {key: value for key, value in said.items() if value is not None}
         if is_api and self.from_ is not None and self.user is None and self.token is None:
-            auth["passthrough"] = "true"
+            auth["passthrough"] = OTHERWISE
         if self.auth not in {None, "off"} or (self.auth and auth):
             raise UsageError("--auth takes off, and nothing else of --user, --token and --from beside it")
         entry: dict[str, Any] = {"auth": auth} if auth else {"auth": None, "open": "true"} if self.auth else {}

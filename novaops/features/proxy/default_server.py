@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from novaops.engine.desired import HostView
-from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, REJECT_HANDSHAKE, RESOLVE, NginxFacts
+from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, NO_AUTHORITY, REJECT_HANDSHAKE, RESOLVE, NginxFacts
 from novaops.features.proxy.inherited import OF_CONNECTIONS, counts_nothing, taken_back
 from novaops.features.proxy.listen import listen_words, other_sites
 from novaops.features.proxy.resources.api_addresses import EVERY, SCRIPT, UNIT
-from novaops.features.proxy.resources.nginx_files import DEFAULT, NO_AUTHORITY, SHARED, NginxFiles, Part, site_files
+from novaops.features.proxy.resources.nginx_files import DEFAULT, SHARED, NginxFiles, Part, site_files
 from novaops.features.proxy.resources.ports import Pair
 from novaops.features.proxy.resources.site_preconditions import foreign_servers
 from novaops.features.proxy.settings import Site

@@ -9,12 +9,12 @@ from http import HTTPStatus
 from typing import Any
 
 from novaops.features.proxy.auth import Auth
-from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, RESOLVE, NginxFacts
+from novaops.features.proxy.facts.nginx import HTTP2_DIRECTIVE, NO_AUTHORITY, RESOLVE, NginxFacts
 from novaops.features.proxy.headers import IDENTIFYING, SPOOFABLE
 from novaops.features.proxy.inherited import taken_back
 from novaops.features.proxy.listen import listen_words, listens
 from novaops.features.proxy.resources.api_addresses import folder
-from novaops.features.proxy.resources.nginx_files import NO_AUTHORITY, OWN
+from novaops.features.proxy.resources.nginx_files import OWN
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.upstreams import Location
 from novaops.formats.names import bracketed, is_address

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
+from novaops.features.proxy.facts.nginx import NO_AUTHORITY, TRUST_FOLDERS
 from novaops.formats import curl
 from novaops.model.question import Missing, Question, Section
 from novaops.secret import Secret
-from novaops.shell import lines_of, quote
+from novaops.shell import assign, lines_of, quote, sh_file
 
 SECONDS = 15
 """How long an answer may take, in seconds."""
@@ -74,18 +75,10 @@ class SiteAnswer(Question[Answered]):
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
         """Curl reads its options from standard input: every user of the host can read the arguments of a process."""
+        values = assign(folders=" ".join(TRUST_FOLDERS), none=NO_AUTHORITY, most=str(_MOST))
         asked = "".join(_one(number, question) for number, question in enumerate(questions))
         shown = f'for number in $(seq 0 {len(questions) - 1}); do cat "$folder/$number.said"; echo; done'
-        return f"""\
-if ! command -v curl >/dev/null; then
-  {"; ".join("echo absent" for _ in questions)}; exit 7
-fi
-folder=$(mktemp -d) || exit; trap 'rm -rf "$folder"' EXIT
-outside=$( (ip -o -4 route get 192.0.2.1; ip -o -6 route get 2001:db8::1) 2>/dev/null | sed -n 's/.* src \\([^ ]*\\).*/\\1/p' | head -n 1)
-case $outside in '') outside=127.0.0.2 ;; *:*) outside="[$outside]" ;; esac
-{asked}wait
-{shown}
-"""
+        return f"{values}{sh_file(__package__, 'answer.sh')}{asked}wait\n{shown}\n"
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Answered | Missing]:
@@ -96,8 +89,8 @@ case $outside in '') outside=127.0.0.2 ;; *:*) outside="[$outside]" ;; esac
             if line == "absent":
                 answers[question] = Missing.ABSENT
                 continue
-            exit_code, *encoded = line.split("\t")
-            measured, body, logged, site = (_text(part) for part in encoded)
+            exit_code, encoded = line.split("\t")
+            measured, site, logged, body = _text(encoded).split("\0", 3)
             status, content_type, redirect, error = measured.split("\t", 3)
             name, _, passed = site.strip().partition(" ")
             answers[question] = Answered(
@@ -108,18 +101,13 @@ case $outside in '') outside=127.0.0.2 ;; *:*) outside="[$outside]" ;; esac
 
 
 def _one(number: int, question: SiteAnswer) -> str:
-    said = f'"$folder/{number}.said"'
     place, _, port = question.to.rpartition(":")
-    to = f'--connect-to "::$outside:{int(port)}" ' if place == OUTSIDE else ""
-    logged = f"tail -n 1 -- {quote(question.log)} 2>/dev/null | base64 -w 0" if question.log else ":"
+    to = f'--connect-to "::$outside:{int(port)}"' if place == OUTSIDE else ""
+    trusts = "host" if question.url.startswith("https:") and not question.certificate else "file"
     return f"""\
-if [ -e {quote(question.after)} ]; then {{
-  said=$(curl -q -s -K - {to}-o "$folder/{number}.body" -D "$folder/{number}.head" 2>/dev/null <<'novaops-curl'
+if [ -e {quote(question.after)} ]; then request {number} {trusts} {quote(question.log)} {to} <<'novaops-curl' &
 {_curl_config(question)}novaops-curl
-  ); ended=$?
-  site=$(sed -n 's/^[Xx]-[Nn]ovaops-[Ss]ite: *//p' "$folder/{number}.head" 2>/dev/null | head -n 1)
-  printf '%s\\t%s\\t%s\\t%s\\t%s' "$ended" "$(printf %s "$said" | base64 -w 0)" "$(head -c {_MOST} "$folder/{number}.body" 2>/dev/null | base64 -w 0)" "$({logged})" "$(printf %s "$site" | base64 -w 0)" >{said}
-}} & else printf absent >{said}; fi
+else printf absent >"$folder/{number}.said"; fi
 """
 
 

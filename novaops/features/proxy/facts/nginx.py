@@ -45,8 +45,11 @@ BUNDLES = (
 )
 """Of Debian, of Red Hat, of SUSE, of Alpine."""
 
-_FOLDERS = ("/etc/ssl/certs", "/etc/pki/ca-trust/extracted/pem/directory-hash")
-"""Of Debian, of Red Hat since 9."""
+TRUST_FOLDERS = ("/etc/ssl/certs", "/etc/pki/ca-trust/extracted/pem/directory-hash")
+"""Of Debian, of Red Hat since 9: with each authority in a file that is named by its hash."""
+
+NO_AUTHORITY = "/etc/nginx/novaops/no-authority.pem"
+"""Beside a folder of authorities: nginx and curl also want a file."""
 
 DEFAULT_PAGE = "/etc/nginx/sites-enabled/default"
 """Debian's "Welcome to nginx!"."""
@@ -86,10 +89,11 @@ class NginxFacts:
 
 class Nginx(Singleton[NginxFacts]):
     family: ClassVar[str] = "nginx"
+    bulky: ClassVar[bool] = True
 
     @classmethod
     def script_one(cls) -> str:
-        found = f"bundles={quote(' '.join(BUNDLES))} folders={quote(' '.join(_FOLDERS))} page={DEFAULT_PAGE}"
+        found = f"bundles={quote(' '.join(BUNDLES))} folders={quote(' '.join(TRUST_FOLDERS))} page={DEFAULT_PAGE}"
         return f"{found}\n{sh_file(__package__, 'nginx.sh')}"
 
     @classmethod
@@ -103,7 +107,7 @@ class Nginx(Singleton[NginxFacts]):
         main_file = _main_file("", said["built"]) if "built" in said else ""
         started = (_main_file(value, said.get("built", "")) for key, value in pairs if key == "started" and "$" not in value)
         # Where there are no authorities yet, the run that installs them makes the folder too.
-        folder = said.get("trust_folder", "" if "bundle" in said or "debian" not in said else _FOLDERS[0])
+        folder = said.get("trust_folder", "" if "bundle" in said or "debian" not in said else TRUST_FOLDERS[0])
         return NginxFacts(
             installed="version" in said,
             version=version,

@@ -23,8 +23,6 @@ SHARED = f"{CONF}/00-novaops.conf"
 """Read before the sites: nginx must know a log format before a log uses it."""
 DEFAULT = f"{CONF}/novaops.conf"
 """The default server."""
-NO_AUTHORITY = f"{OWN}/no-authority.pem"
-"""Beside a folder of authorities: nginx also wants a file."""
 
 
 @dataclass(frozen=True)

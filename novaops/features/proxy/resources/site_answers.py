@@ -114,7 +114,8 @@ class SiteAnswers(Resource):
         return SiteAnswer(url, self.to, self.after, self.certificate, self.headers, self.login, self.log)
 
     def _stranger(self, url: str) -> SiteAnswer:
-        return SiteAnswer(url, self.to, self.after, self.certificate)
+        is_known = self.headers or self.login is not None
+        return SiteAnswer(url, self.to, self.after, self.certificate) if is_known else self._known(url)
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         del facts

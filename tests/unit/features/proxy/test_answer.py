@@ -181,7 +181,7 @@ QUESTIONS = [SiteAnswer(f"https://a.com/{number}", "127.0.0.1:443", "/x") for nu
 
 
 def line(ended: int, measured: str, body: str = "", logged: str = "", site: str = "") -> str:
-    return "\t".join((str(ended), encoded(measured), encoded(body), encoded(logged), encoded(site)))
+    return f"{ended}\t{encoded(chr(0).join((measured, site, logged, body)))}"
 
 
 def test_answers_in_their_order() -> None:
@@ -214,14 +214,14 @@ def test_no_curl_and_no_answer() -> None:
     assert SiteAnswer.parse(QUESTIONS, Section("", "mktemp: no space", 1)) == {}
     assert list(SiteAnswer.parse(QUESTIONS, Section("absent\n", "", 0))) == QUESTIONS[:1], "what was cut off is not known"
     with pytest.raises(ValueError, match=r"."):  # which the probe makes UNKNOWN
-        SiteAnswer.parse(QUESTIONS, Section("\t\t\t\t\n", "", 0))
+        SiteAnswer.parse(QUESTIONS, Section("\t\n", "", 0))
 
 
 def test_bytes_that_are_no_text() -> None:
-    body = base64.b64encode(b"\xff\xfe\0").decode()
-    [found] = SiteAnswer.parse(QUESTIONS[:1], Section(f"0\t{encoded('200' + chr(9) * 3)}\t{body}\t\t\n", "", 0)).values()
+    said = base64.b64encode(b"200\t\t\t\0\0\0\xff\xfe\0x").decode()
+    [found] = SiteAnswer.parse(QUESTIONS[:1], Section(f"0\t{said}\n", "", 0)).values()
     assert isinstance(found, Answered)
-    assert found.body.startswith("\ufffd")
+    assert found.body == "\ufffd\ufffd\0x"
 
 
 # -- curl -------------------------------------------------------------------------------------------------------------
