@@ -212,7 +212,7 @@ def test_what_a_site_says_is_read_back() -> None:
         ({"token": "env:A"}, {"token": "env:A"}),
         ({"user": "phone", "key": "env:A"}, {"keys": {"phone": "env:A"}}),
         ({"user": "phone", "password": "env:A"}, {"basic": {"phone": "env:A"}}),
-        ({"from_": "192.0.2.0/24"}, {"from": "192.0.2.0/24", "passthrough": "true"}),
+        ({"from_": "192.0.2.0/24"}, {"from": "192.0.2.0/24", "passthrough": "otherwise"}),
         ({"token": "env:A", "from_": "192.0.2.0/24"}, {"token": "env:A", "from": "192.0.2.0/24"}),
     ],
 )
@@ -229,6 +229,8 @@ KEYS = {"name": "openai", "provider": "openai", "domain": "a.com", "tls": "off",
     [
         (SHOP, [], ("", False)),
         ("--name openai", [KEYS], ("keys", False)),
+        ("--name openai --provider openai", [KEYS], ("keys", False)),
+        ("--name openai --provider openai", [{**KEYS, "auth": {"token": "env:A"}}], ("token", False)),
         ("--name openai --provider openai --domain a.com --tls off", [], ("passthrough", True)),
         ("--name x --upstream https://api.example.com/v1 --domain a.com --tls off", [], ("passthrough", True)),
     ],
