@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from novaops.features.eve import paths
-from novaops.features.eve.image_host import ImageHost
+from novaops.features.eve.image_host import UPLOAD, ImageHost
 from novaops.features.eve.image_names import ImageName
 from novaops.features.eve.image_source import Part
 from novaops.lab.lab import Lab
@@ -60,7 +60,8 @@ def main() -> int:
             subprocess.run(["scp", *options, str(file), f"root@{address}:{paths.ADDONS}/qemu/copy"], check=True)
             times["scp"].append(time.perf_counter() - started)
             times["novaops"].append(upload(target, file))
-            host.run(f"cmp {paths.ADDONS}/qemu/copy {paths.ADDONS}/qemu/.novaops-upload/0; rm -r {paths.ADDONS}/qemu/.novaops-upload")
+            uploads = f"{paths.ADDONS}/qemu/{UPLOAD}-root"
+            host.run(f"cmp {paths.ADDONS}/qemu/copy {uploads}/0; rm -r {uploads}")
     scp, ours = (given.megabytes / statistics.median(times[name]) for name in ("scp", "novaops"))
     print(f"{platform.machine()}, {os.cpu_count()} processors, {given.rounds} rounds, medians, {given.delay:g} s each way\n")
     print("| a file of | `scp` | `novaops eve image add`, the upload | ratio | target |\n|---|---|---|---|---|")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import multiprocessing
 import os
 import socket
@@ -40,11 +41,19 @@ def far(server: str, each_way_s: float) -> Iterator[str]:
         process.join()
 
 
+def _let_in(server: str) -> None:
+    """A lab lets nobody but this machine begin connections to its hosts; what comes from the device goes past that."""
+    [route] = json.loads(subprocess.run(["ip", "-json", "route", "get", server], check=True, capture_output=True).stdout)
+    rule = f"insert rule ip {route['dev']} others iifname {DEVICE} accept"
+    subprocess.run(["nft", rule], check=True)
+
+
 def _hold(server: str, each_way_s: float, ready: threading.Event) -> None:
     device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     fcntl.ioctl(device, _SET_IFF, struct.pack("16sH", DEVICE.encode(), _TUN | _NO_INFORMATION))
     for words in (f"address add {HERE}/24 dev {DEVICE}", f"link set {DEVICE} up"):
         subprocess.run(["ip", *words.split()], check=True)
+    _let_in(server)
     there, back = ((socket.inet_aton(one), socket.inet_aton(other)) for one, other in ((BACK, server), (FAR, HERE)))
 
     async def run() -> None:

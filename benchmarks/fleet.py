@@ -73,8 +73,11 @@ def row(host: LabHost, folder: Path, rounds: int, parallel: int, counts: dict[st
 def judged(made: Fleet, out: str) -> bool:
     """Whether the healthy hosts are right, and each sick one is not, with a reason."""
     hosts = {one["host"]: one for one in json.loads(out)["hosts"]}
-    fine = all(hosts[name]["status"] == "unchanged" for name in made.of("fine", "slow"))
-    return fine and all(hosts[name]["error"]["what"] for name in made.of("dead", "refuses", "changed"))
+    wrong = [hosts[name] for name in made.of("fine", "slow") if hosts[name]["status"] != "unchanged"]
+    wrong += [hosts[name] for name in made.of("dead", "refuses", "changed") if not (hosts[name]["error"] or {}).get("what")]
+    for host in wrong:
+        print(f"{host['host']} ({made.kinds[host['host']]}): {host['status']}: {host['error']}", file=sys.stderr)
+    return not wrong
 
 
 def measured(command: Sequence[str]) -> Measured:

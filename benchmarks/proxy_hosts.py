@@ -128,7 +128,11 @@ server {{
     ssl_certificate {CERTIFICATE};
     ssl_certificate_key {CERTIFICATE}.key;
     access_log off;
-    location / {{ default_type application/json; return 200 '{MODELS}'; }}
+    location / {{
+        default_type application/json;
+        if ($http_authorization = "") {{ return 401 '{{"error": {{"message": "a key is missing"}}}}'; }}
+        return 200 '{MODELS}';
+    }}
 }}
 """
 

@@ -77,12 +77,15 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, l
             writer.write_eof()
 
     writing = asyncio.create_task(write())
-    with suppress(OSError):
-        while data := await reader.read(_CHUNK):
-            await queue.put((loop.time() + late, data))
-    await queue.put((loop.time() + late, b""))
-    with suppress(OSError):
-        await writing
+    try:
+        with suppress(OSError):
+            while data := await reader.read(_CHUNK):
+                await queue.put((loop.time() + late, data))
+        await queue.put((loop.time() + late, b""))
+        with suppress(OSError):
+            await writing
+    finally:
+        writing.cancel()
 
 
 async def _lead(target: tuple[str, int], late: float, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
