@@ -15,7 +15,7 @@ QUICK = "login"
 OTHERS = ("disk", "proxy", "tunnel", "vpn", "api", "eve")
 
 NO_LAB = os.geteuid() != 0 or bool(missing_packages("container"))
-pytestmark = pytest.mark.skipif(NO_LAB, reason="needs root, systemd-nspawn and mmdebstrap")
+pytestmark = [pytest.mark.minutes, pytest.mark.skipif(NO_LAB, reason="needs root, systemd-nspawn and mmdebstrap")]
 
 
 @pytest.mark.parametrize("feature", [QUICK, *(pytest.param(name, marks=pytest.mark.long) for name in OTHERS)])

@@ -41,6 +41,8 @@ from tests.support.links import (
 from tests.support.world.api import KEY, FakeApi
 from tests.support.world.world import World
 
+pytestmark = pytest.mark.minutes
+
 CUTS_IN_CI, CUTS = 3, 20
 """How many links are cut at random, one after the other."""
 

@@ -82,6 +82,7 @@ def test_sixty_hosts_and_some_of_them_sick(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.minutes
 def test_a_thousand_hosts(tmp_path: Path) -> None:
     """Of 1,000 hosts 150 are sick and 50 slow; the memory is that of novaops alone."""
     with hosts(tmp_path, counts_of(1000)) as made:

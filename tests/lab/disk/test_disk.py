@@ -10,6 +10,8 @@ import pytest
 from novaops.lab.host import LabHost
 from tests.lab.conftest import Novaops
 
+pytestmark = pytest.mark.minutes
+
 
 def test_an_idle_disk_is_mounted_once_and_undone(vm: LabHost, novaops: Novaops) -> None:
     listed = novaops("disk", "ls", "machine", "--json").host

@@ -12,6 +12,8 @@ from novaops.lab.vm import VirtualMachine
 from tests.lab.conftest import Novaops
 from tests.support.looking import carried_out, resources, written
 
+pytestmark = pytest.mark.minutes
+
 PROBE_UUID = "blkid -p -s UUID -o value "
 
 

@@ -13,6 +13,8 @@ from novaops.lab.vm import VirtualMachine
 from novaops.shell import UNTIL_BOOTED
 from tests.lab.conftest import Novaops
 
+pytestmark = pytest.mark.minutes
+
 Inventory = Callable[[str, str], Path]
 
 FOREIGN = r"""# a comment at the top

@@ -12,6 +12,8 @@ from novaops.lab.disk import Disk
 from novaops.lab.vm import VirtualMachine
 from tests.lab.conftest import Done, Novaops
 
+pytestmark = pytest.mark.minutes
+
 GIB = 1024**3
 
 PREPARE = """

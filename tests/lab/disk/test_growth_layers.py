@@ -12,6 +12,8 @@ from novaops.lab.vm import VirtualMachine
 from tests.lab.conftest import Novaops
 from tests.lab.disk.test_growth import GIB, growing, sizes
 
+pytestmark = pytest.mark.minutes
+
 PREPARE = """
 set -ex
 exec </dev/null 3>&2 >/dev/null

@@ -14,6 +14,8 @@ from novaops.lab.vm import VirtualMachine
 from tests.lab.conftest import Novaops
 from tests.support.looking import look, plans, refusal, written
 
+pytestmark = pytest.mark.minutes
+
 PREPARE = r"""
 set -ex
 exec </dev/null 3>&2 >/dev/null

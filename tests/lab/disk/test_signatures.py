@@ -20,6 +20,8 @@ from novaops.model.question import Facts
 from tests.lab.conftest import Novaops
 from tests.support.looking import carried_out, look, plans, refusal, resources, written
 
+pytestmark = pytest.mark.minutes
+
 
 @dataclass(frozen=True)
 class Exhibit:

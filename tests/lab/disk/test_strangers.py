@@ -13,6 +13,8 @@ from novaops.lab.host import LabHost
 from novaops.lab.vm import VirtualMachine
 from tests.lab.conftest import Novaops
 
+pytestmark = pytest.mark.minutes
+
 CORPUS = sorted((Path(__file__).parents[2] / "cases" / "fstab").glob("f*"))
 ADDED = "nofail,x-systemd.device-timeout=15s"
 

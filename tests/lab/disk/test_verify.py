@@ -19,7 +19,7 @@ from novaops.lab.host import LabHost
 from novaops.lab.lab import Lab
 from tests.support.doors import OPERATOR_PASSWORD, with_operator_password
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 
 DISK = "{device: data, path: /mnt/data, label: DATA, owner: nova}"
 

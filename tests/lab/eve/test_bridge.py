@@ -13,6 +13,8 @@ from tests.support.things import write_inventory
 PLAYBOOK = """\
 from novaops.features.eve.resources.management import ManagementBridge
 
+pytestmark = pytest.mark.minutes
+
 Settings = dict[str, str]
 
 

@@ -14,6 +14,8 @@ from novaops.lab.lab import Lab
 from novaops.lab.process import wait_until
 from tests.lab.conftest import Novaops
 
+pytestmark = pytest.mark.minutes
+
 AS_JAMMY = r"""printf 'ID=ubuntu\nVERSION_ID="22.04"\nPRETTY_NAME="Ubuntu 22.04.5 LTS"\n' >/etc/os-release"""
 
 

@@ -18,7 +18,7 @@ from tests.support.eve_standin import guest
 from tests.support.relay import Fault, Relay
 from tests.support.things import holds, wait_on, write_inventory
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.minutes]
 
 PASSWORD = {"EVE_PASSWORD": "eve"}
 PACKAGES = (

@@ -22,6 +22,8 @@ from tests.lab.eve.box import DATABASE, KEYS, OS, PW, Box, served
 from tests.support.links import say
 from tests.support.relay import Fault, Relay
 
+pytestmark = pytest.mark.minutes
+
 CUTS = int(os.environ.get("EVE_CUTS", "3"))
 
 SECTION: dict[str, Any] = {"open": [{"port": 80, "from": ["10.0.0.0/8"]}], "kernel": "as-is", "ntp": ["ntp.example.org"]}

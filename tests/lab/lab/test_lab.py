@@ -25,7 +25,7 @@ from novaops.lab.vm import VirtualMachine
 from tests.support.doors import OPERATOR_PASSWORD, with_operator_password
 from tests.support.relay import Relay
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes]
 
 
 @pytest.fixture
