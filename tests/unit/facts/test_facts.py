@@ -25,6 +25,7 @@ from novaops.facts.file import FileAt
 from novaops.facts.machine import Machine, cloud
 from novaops.facts.package import PackageNamed
 from novaops.facts.runs import LastRun, Runs
+from novaops.facts.succeeds import Succeeds
 from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.facts.device import DeviceAt
 from novaops.features.disk.facts.filesystem_size import FilesystemSize
@@ -201,6 +202,16 @@ def test_a_parser_that_stumbles_leaves_the_other_families_their_answers(monkeypa
     assert failed.value.why == "novaops itself went wrong with its answer: OverflowError: too large. Please report this."
 
 
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_no_test_of_an_action_reaches_into_the_next(shell: str) -> None:
+    """Each is text of a run that may be years old: one that ends, sets, or cannot be read is for itself."""
+    texts = ["exit 3", "if", "x=1; set -f", '[ -z "$x" ]', "cd /; false || true", "echo said; echo said >&2", "(", "true"]
+    done = subprocess.run([shell, "-c", Succeeds.script([Succeeds(text) for text in texts])], capture_output=True, text=True, check=True)
+    found = Succeeds.parse([Succeeds(text) for text in texts], Section(done.stdout, "", 0))
+    assert list(found.values()) == [False, False, True, True, True, True, False, True]
+    assert done.stderr == ""
+
+
 def test_families_answer_beside_each_other(tmp_path: Path) -> None:
     """Two that wait for each other, though others stand between them; and answers larger than a pipe holds."""
     meet = tmp_path / "meet"
@@ -217,11 +228,27 @@ def test_families_answer_beside_each_other(tmp_path: Path) -> None:
     assert done.stderr == b""
 
 
-def _family(name: str, its_script: str, said: dict[str, Section]) -> type[Question[Any]]:
+@pytest.mark.parametrize("place", range(6))
+def test_a_large_answer_waits_for_no_other(place: int, tmp_path: Path) -> None:
+    """The others end only once all of it is out, wherever it stands among them."""
+    out = tmp_path / "out"
+    os.mkfifo(out)
+    said: dict[str, Section] = {}
+    families = [_family(f"f{number}", f"read -r line <{out}", said) for number in range(3)]
+    families += [_family(f"g{number}", "echo g", said) for number in range(2)]
+    families.insert(place, _family("large", f"yes x | head -c 300000; for n in 1 2 3; do echo out >{out}; done", said, is_bulky=True))
+    asked: Any = dict.fromkeys(families, ())
+    done = subprocess.run(["sh", "-s"], input=probe.script(asked, MARK).encode(), capture_output=True, check=True, timeout=20)
+    probe.read(asked, MARK, done.stdout.decode())
+    assert (len(said["large"].stdout), len(said)) == (300_000, 6)
+
+
+def _family(name: str, its_script: str, said: dict[str, Section], *, is_bulky: bool = False) -> type[Question[Any]]:
     """One that puts down what it is given to read."""
 
     class Family(Question[Any]):
         family = name
+        bulky = is_bulky
 
         @classmethod
         def script(cls, questions: Sequence[Any]) -> str:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from novaops.features.proxy.facts import answer
 from novaops.features.proxy.facts.answer import OUTSIDE, Answered, SiteAnswer
 from novaops.features.proxy.facts.nginx import Nginx, NginxFacts
 from novaops.features.proxy.facts.site_state import Reached, SiteState, SiteStates
@@ -320,6 +321,49 @@ def test_who_is_no_site_is_not_asked_for_its_name(server: Server) -> None:
     [found] = asked([SiteAnswer(url, "", "/")])
     assert isinstance(found, Answered)
     assert (found.status, found.site) == (200, "")
+
+
+@pytest.mark.parametrize(
+    ("url", "certificate", "hashed", "ends", "asked_with"),
+    [
+        ("https://a.com/", "", True, "0", ["--cacert NONE --capath FOLDER"]),
+        ("https://a.com/", "", True, "60 0", ["--cacert NONE --capath FOLDER", ""]),
+        ("https://a.com/", "", True, "7", ["--cacert NONE --capath FOLDER"]),
+        ("https://a.com/", "", False, "0", [""]),
+        ("https://a.com/", "/c.pem", True, "0", [""]),
+        ("http://a.com/", "", True, "0", [""]),
+    ],
+)
+def test_whom_a_request_trusts(
+    url: str,
+    certificate: str,
+    hashed: bool,  # noqa: FBT001 - a column of the table
+    ends: str,
+    asked_with: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The folder of hashes first, where there is one. What cannot be proven by it is asked again, by all that the host trusts."""
+    folder, none, calls = tmp_path / "certs", tmp_path / "none.pem", tmp_path / "calls"
+    folder.mkdir()
+    none.touch()
+    if hashed:
+        (folder / "0a1b2c3d.0").touch()
+    monkeypatch.setattr(answer, "TRUST_FOLDERS", (str(tmp_path / "other"), str(folder)))
+    monkeypatch.setattr(answer, "NO_AUTHORITY", str(none))
+    double = f"""\
+curl() {{
+  cat >/dev/null; shift 8; echo "$*" >>{calls}
+  set -- {ends}; shift $(($(grep -c '' {calls}) - 1)); printf '200\t\t\t'; return "$1"
+}}
+"""
+    script = double + SiteAnswer.script([SiteAnswer(url, "127.0.0.1:443", "/", certificate)])
+    done = subprocess.run(["sh"], input=script, capture_output=True, text=True, check=True)
+    [found] = SiteAnswer.parse(QUESTIONS[:1], Section(done.stdout, done.stderr, 0)).values()
+    assert isinstance(found, Answered)
+    assert found.exit_code == int(ends.rsplit(maxsplit=1)[-1])
+    shown = [line.replace(str(none), "NONE").replace(str(folder), "FOLDER") for line in calls.read_text().splitlines()]
+    assert shown == asked_with
 
 
 PASSWORDS = st.text(st.sampled_from("ab \"'\\$`%#@:;{}[]()&|<>!?*é汉~-=\t"), min_size=1, max_size=12)
