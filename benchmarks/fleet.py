@@ -64,7 +64,7 @@ def row(host: LabHost, folder: Path, rounds: int, parallel: int, counts: dict[st
     with fleet(folder, host, counts, "reference: {}") as made:
         novaops = [sys.executable, "-m", "novaops", "-i", str(made.inventory), "apply"]
         subprocess.run([*novaops, made.of("fine")[0]], check=True, capture_output=True)
-        ours = [measured([*novaops, "--json", "--parallel", str(parallel), "--timeout", "10"]) for _ in range(rounds)]
+        ours = [measured([*novaops, "--json", "--parallel", str(parallel), "--timeout", "20"]) for _ in range(rounds)]
         right = all(judged(made, one.out) for one in ours)
         show(f"`novaops apply`, nothing to do, {folder.name}", ours, "yes" if right else "NO")
     return right
