@@ -201,8 +201,8 @@ def _help_of_apply() -> str:
 def by_ssh(way: Way) -> Command:
     """`ssh HOST true` to every host but the gateway."""
     options = f"-F none -i {way.identity} -o UserKnownHostsFile={way.known_hosts} -o IdentitiesOnly=yes -o IdentityAgent=none"
-    ports = " ".join(str(port) for name, (_, port) in way.places.items() if name != "gateway")
-    line = f"printf '%s\\n' {ports} | xargs -P {AT_ONCE} -I PORT ssh {options} -p PORT root@127.0.0.1 true"
+    places = " ".join(f"ssh://root@{address}:{port}" for name, (address, port) in way.places.items() if name != "gateway")
+    line = f"printf '%s\\n' {places} | xargs -P {AT_ONCE} -I PLACE ssh {options} PLACE true"
     return Command(["sh", "-c", line], HERE, {})
 
 
