@@ -10,10 +10,10 @@ from novaops.lab.host import LabHost
 from tests.lab.conftest import Novaops
 from tests.support.things import write_inventory
 
+pytestmark = pytest.mark.minutes
+
 PLAYBOOK = """\
 from novaops.features.eve.resources.management import ManagementBridge
-
-pytestmark = pytest.mark.minutes
 
 Settings = dict[str, str]
 

@@ -114,8 +114,10 @@ class SiteAnswers(Resource):
         return SiteAnswer(url, self.to, self.after, self.certificate, self.headers, self.login, self.log)
 
     def _stranger(self, url: str) -> SiteAnswer:
-        is_known = self.headers or self.login is not None
-        return SiteAnswer(url, self.to, self.after, self.certificate) if is_known else self._known(url)
+        """The same request without what says who asks. Where nothing says that, it is the same question, and is asked once."""
+        if not self.headers and self.login is None:
+            return self._known(url)
+        return SiteAnswer(url, self.to, self.after, self.certificate)
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         del facts
