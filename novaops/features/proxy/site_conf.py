@@ -43,6 +43,9 @@ _NO_KEY = ("no_key", "This proxy has lost the key of the API.")
 _CROOKED = r"[^?]*(?i:/|%2f|%5c|\\)(?i:\.|%2e){1,2}(?i:/|%2f|%5c|\\|;|%3b|\?|$)"
 """What must not follow in a path, as an expression: what $novaops_crooked of templates/proxy/shared.conf.j2 takes anywhere."""
 
+_STRAIGHT = r"/[^?.%]*(?:\?|$)"
+"""Most paths have no dot, not even an escaped one. nginx interprets its expressions, and each request is asked."""
+
 _SAID = frozenset({"satisfy", "add_header", "proxy_intercept_errors"})
 """What the template of every site says in the server itself, of all that http may say."""
 
@@ -90,7 +93,7 @@ class SiteConf:
             bases=[f"{origin}{provider.endpoints[0].served_at}" for origin in self.entry.origins],
             asked=self.entry.asked_at and f"{self.entry.asked_at}{provider.endpoints[0].served_at}",
             endpoints=provider.endpoints,
-            below=lambda path: quoted(rf"^{re.escape(path)}(?!{_CROOKED})/"),
+            below=lambda path: quoted(rf"^{re.escape(path)}(?:{_STRAIGHT}|(?!{_CROOKED})/)"),
             beginning=lambda path: quoted(f"^{re.escape(path)}(?<novaops_rest>/.*)$"),
             probe=provider.probe or "/",
             headers=list(provider.headers.items()),
