@@ -32,6 +32,7 @@ from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.route import direct
 from novaops.features.api.remote.openai import OpenAiFiles
 from novaops.features.api.remote.protocol import Upload
+from novaops.features.api.remote.uploads import Counted
 from novaops.providers.loader import load
 from novaops.secret import Secret
 
@@ -111,7 +112,7 @@ def upload(folder: Path, megabytes: int, rounds: int) -> bool:
             ]
             curls.append(float(subprocess.check_output(words)))
             began = time.monotonic()
-            with file.open("rb") as content:
+            with Counted(file, file.stat().st_size, lambda *_: None) as content:
                 OpenAiFiles(client).upload(Upload(file.name, content, "text/plain", "assistants"))
             ours.append(time.monotonic() - began)
     ratio = statistics.median(curls) / statistics.median(ours)

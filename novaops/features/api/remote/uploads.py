@@ -11,15 +11,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from novaops.errors import UsageError
 from novaops.features.api.knowledge.documents import size_of
 from novaops.features.api.llm.protocol import ApiFailed
 from novaops.features.api.remote.protocol import FileStore, RemoteFile, Upload
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 TYPES = {
     ".json": "application/json",
@@ -34,6 +31,9 @@ PATIENCE = 600.0
 _POLLS = (0.5, 1.0, 2.0, 5.0)
 """Seconds between two looks; the last one goes on."""
 _GONE = 404
+_STEPS = 200
+"""A file is sent in so many pieces at least, unless they are smaller than what httpx asks for: a progress bar moves by them."""
+_MOST_PIECE = 1 << 20
 
 Sent = Callable[[int, int], None]
 """Called with how many bytes are sent, of how many."""
@@ -63,7 +63,7 @@ def send(sending: Sending, path: Path, sent: Sent = lambda *_: None) -> tuple[Re
     if known:
         return known, False
     try:
-        with _Counted(path, size, sent) as content:
+        with Counted(path, size, sent) as content:
             upload = Upload(path.name, content, TYPES.get(path.suffix.lower(), "application/octet-stream"), sending.purpose)
             found = sending.store.upload(upload)
     except OSError as error:
@@ -91,12 +91,13 @@ def wait(get: Callable[[], RemoteFile], tell: Callable[[str], None], sleep: Call
         waited, looks = waited + pause, looks + 1
 
 
-class _Counted(io.RawIOBase, BinaryIO):
+class Counted(io.RawIOBase, BinaryIO):
     """The file, and how much of it was read. httpx reads it piece by piece, so all of it is never in memory."""
 
     def __init__(self, path: Path, size: int, sent: Sent) -> None:
         self._file = path.open("rb", buffering=0)
         self._size, self._sent = size, sent
+        self._piece = min(size // _STEPS, _MOST_PIECE)
 
     def readable(self) -> bool:
         return True
@@ -107,10 +108,11 @@ class _Counted(io.RawIOBase, BinaryIO):
     def fileno(self) -> int:
         return self._file.fileno()
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        count = self._file.readinto(buffer) or 0
+    def read(self, size: int = -1, /) -> bytes:
+        """More than `size` where the file is large: httpx asks for 64 kB, and each piece is much work for it, whatever its size."""
+        data = self._file.read(size if size < 0 else max(size, self._piece)) or b""
         self._sent(self._file.tell(), self._size)
-        return count
+        return data
 
     def seek(self, offset: int, whence: int = 0) -> int:
         return self._file.seek(offset, whence)
