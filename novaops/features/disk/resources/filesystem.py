@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from novaops.errors import Refused
 from novaops.facts.directory import DirectoryAt
 from novaops.facts.file import FileAt, text_at
 from novaops.features.disk.facts.block_devices import ENDS, USERS, BlockDevices
@@ -15,7 +16,7 @@ from novaops.features.disk.facts.device_table import BlockDevice, DeviceTable
 from novaops.features.disk.facts.mounts import Mounts
 from novaops.features.disk.resources import fstab_file
 from novaops.features.disk.resources.fstab_file import FSTAB
-from novaops.features.disk.resources.selection import DiskChoice, DiskRequest, HostDisks, describe, is_meant_by, select
+from novaops.features.disk.resources.selection import DiskChoice, DiskRequest, HostDisks, describe, is_meant_by, select, strangers
 from novaops.model.action import Action, Command, Precondition
 from novaops.model.plan import Change, Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
@@ -83,6 +84,8 @@ class Filesystem(Resource):
     def plan(self, facts: Facts) -> Iterable[Step]:
         selection = self.select(facts)
         device = selection.device
+        if self.label and (selection.make or device.label != self.label):
+            self._refuse_label(device, facts.known(BlockDevices()))
         if selection.make:
             yield self._make(selection, facts.known(BlockDevices()))
         elif self.label and device.label != self.label:
@@ -101,6 +104,15 @@ class Filesystem(Resource):
             yield f"--wipe {self.wipe} is not the identity of {describe(selection.device)}: what is on it stays"
         for maker in _made_by_hand(selection.device, facts):
             yield f"{maker}: nothing makes it when the host starts, and {self.path} is not mounted then"
+
+    def _refuse_label(self, device: BlockDevice, table: DeviceTable) -> None:
+        """Raises Refused where LABEL=, by which a host may mount even its root, would mean two devices from then on."""
+        if others := [describe(other) for other in strangers(device, table) if other.label == self.label]:
+            raise Refused(
+                f"the label {self.label} is that of {' and '.join(others)} already",
+                why="Of two devices with one label, which one is mounted by it when the host starts is chance.",
+                fix="choose another --label, or none",
+            )
 
     def _make(self, selection: DiskChoice, table: DeviceTable) -> Step:
         device = selection.device

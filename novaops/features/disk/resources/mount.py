@@ -172,6 +172,8 @@ class Mount(Resource):
             line = self._line(f"UUID={selection.uuid}", place.real, kind, old, present, "2" if kind == "ext4" else "0")
             if present is not None and not is_mounted(selection.device, place.real, mounts):
                 raise places.occupied(place, present)
+            if present is not None and self.state == "mounted":
+                places.refuse_other_subvolume(present, line.options, old.options if old else ())
             healthy: list[Action] = [] if selection.make else [_healthy(kind, selection.device.path, read_only="ro" in line.options)]
             return line, present, healthy
         line = self._line(self.source, place.real, self.filesystem, old, present)

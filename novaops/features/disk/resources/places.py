@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from novaops.errors import Refused
 from novaops.facts.directory import Directory
 from novaops.features.disk.facts.mount_units import MountUnits
 from novaops.features.disk.facts.mounts import MountedAt, MountTable
+from novaops.formats.fstab import unescape
 from novaops.model.question import Missing
 from novaops.shell import quote
 
@@ -58,6 +60,25 @@ def is_shared(mounted: MountedAt, mounts: MountTable) -> bool:
 def occupied(place: Directory, mounted: MountedAt) -> Refused:
     hint = "" if is_of_the_system(place.real) else f", or unmount it first: novaops disk unmount HOST --path {place.real}"
     return Refused(f"{mounted.source} ({mounted.filesystem}) is mounted at {place.real} already", fix=f"choose another --path{hint}")
+
+
+def refuse_other_subvolume(mounted: MountedAt, options: Iterable[str], before: Iterable[str]) -> None:
+    """Raises Refused where the line means another subvolume of btrfs than the one that is seen: other data, from the next mount on."""
+    wanted, was = ([option for option in some if option.startswith(_SUBVOLUME)][-1:] for some in (options, before))
+    seen = {name: value for name, _, value in (unescape(option).partition("=") for option in mounted.options) if f"{name}=" in _SUBVOLUME}
+    if mounted.filesystem != "btrfs" or not (wanted or was) or not seen:
+        return
+    name, _, value = (wanted or ["subvol="])[0].partition("=")
+    if seen.get(name, "").strip("/") != value.strip("/"):
+        raise Refused(
+            f"{mounted.target} shows {mounted.root} of {mounted.source}, and {wanted[0] if wanted else 'no subvol='} is wanted",
+            why="Another subvolume is other data, and no remount changes it.",
+            fix=unmount_hint(mounted.target, "say the one that is mounted", ", then run this again"),
+        )
+
+
+_SUBVOLUME = ("subvol=", "subvolid=")
+"""The kernel shows both of each mount of a btrfs."""
 
 
 def refuse_no_directory(place: Directory) -> None:

@@ -71,6 +71,7 @@ def select(request: DiskRequest, host: HostDisks) -> DiskChoice:
     if device.filesystem == request.filesystem and {s.kind for s in device.signatures} == {request.filesystem}:
         if device.read_only and not request.read_only:
             raise Refused(f"{describe(device)} is read-only", fix="add --options ro to mount it for reading")
+        _refuse_copy(device, host.table)
         return DiskChoice(device, make=False, uuid=device.uuid)
     raise _holds_something(request, device, host.table)
 
@@ -145,6 +146,24 @@ def _pool(device: BlockDevice, table: DeviceTable) -> tuple[BlockDevice, ...]:
     same = tuple(d for d in table.devices if d.filesystem == "btrfs" and d.uuid == device.uuid)
     numbers = {d.probed.get("UUID_SUB", "") for d in same} - {""}
     return same if len(numbers) == len(same) else (device,)
+
+
+def strangers(device: BlockDevice, table: DeviceTable) -> Iterator[BlockDevice]:
+    """The devices that neither lie on this one, nor this one on them, nor share a file system with it."""
+    pool = _pool(device, table)
+    return (d for d in table.devices if d not in pool and d not in table.family(device) and device not in table.family(d))
+
+
+def _refuse_copy(device: BlockDevice, table: DeviceTable) -> None:
+    """Raises Refused where the line in fstab, which is by UUID, would mean another device as well."""
+    if copies := [d for d in strangers(device, table) if device.uuid and d.uuid == device.uuid]:
+        names = " and ".join(map(describe, copies))
+        new = {"ext4": "tune2fs -U random", "xfs": "xfs_admin -U generate", "btrfs": "btrfstune -u"}[device.filesystem]
+        raise Refused(
+            f"{describe(device)} has the UUID {device.uuid}, and so has {names}",
+            why="One is probably a copy of the other. Which of them is mounted by UUID when the host starts is chance.",
+            fix=f"detach the copy, or give it a UUID of its own, on the host: {new} DEVICE",
+        )
 
 
 def _did_you_mean(wanted: str, host: HostDisks) -> str:
