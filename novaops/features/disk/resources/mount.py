@@ -206,7 +206,9 @@ class Mount(Resource):
         if self.state in {"mounted", "defined"}:
             return facts
         path = facts.known(DirectoryAt(self.path)).real
-        return facts.but(Mounts(), MountTable(tuple(m for m in facts.known(Mounts()).mounts if m.target != path)))
+        mounts = facts.known(Mounts())
+        gone = {path, *(mount.target for mount in mounts.below(path))}
+        return facts.but(Mounts(), MountTable(tuple(m for m in mounts.mounts if m.target not in gone)))
 
 
 def _all_lines(there: tuple[fstab.FstabLine, ...]) -> str:

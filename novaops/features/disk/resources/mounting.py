@@ -50,7 +50,7 @@ def by_line(line: FstabLine, path: str) -> Command:
     """Mount by fstab's line, which proves the line too; undone by unmounting. An automount is started, and used once."""
     if line.automounts:
         return Command(_automount("on", path), holds=_automounted(path), undo=automount_off(path))
-    return Command(("mount", "--", path), holds=_is_mounted(path), undo=umount(path))
+    return Command(("mount", "--", path), holds=_is_mounted(path), undo=umount(path, whole="rbind" in line.options))
 
 
 def as_it_was(mounted: MountedAt) -> Command | None:
@@ -62,8 +62,10 @@ def as_it_was(mounted: MountedAt) -> Command | None:
     return Command(words, holds=_is_mounted(mounted.target))
 
 
-def umount(path: str, undo: Command | None = None) -> Command:
-    return Command(("umount", "--", path), holds=f"! {_is_mounted(path)}", undo=undo)
+def umount(path: str, undo: Command | None = None, *, whole: bool = False) -> Command:
+    """`whole`: with what an rbind brought along, which stays where it came from."""
+    words = ("sh", "-c", f'{_SH}taken_off "$1"', "umount", path) if whole else ("umount", "--", path)
+    return Command(words, holds=f"! {_is_mounted(path)}", undo=undo)
 
 
 def automount_off(path: str, undo: Command | None = None) -> Command:

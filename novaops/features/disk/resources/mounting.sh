@@ -11,10 +11,15 @@ told() {
   return "$status"
 }
 
+# taken_off PATH: unmount, with all that an rbind brought along. As a slave first: where mounts are shared, the originals would go with it
+taken_off() {
+  mount --make-rslave -- "$1" && umount -R -- "$1"
+}
+
 # trial PATH MOUNT...: mount, and unmount again
 trial() {
   path=$1; shift
-  told "$@" && umount -- "$path"
+  told "$@" && taken_off "$path"
 }
 
 # proven KIND OPTIONS SOURCE ro|rw ro|rw: whether what is mounted already can be mounted with these. First as it is now: btrfs takes a second

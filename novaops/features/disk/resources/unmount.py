@@ -29,7 +29,9 @@ def steps(resource: str, path: str, facts: Facts, *, with_line: bool) -> Iterato
     mounted = mounts.at(real)
     if real == "/":
         raise Refused("/ is what the host runs from, and is not unmounted")
-    if beneath := [m.target for m in mounts.below(real)] if mounted else []:
+    whole = old is not None and "rbind" in old.options
+    kept = mounts.shown_outside(real) if whole else frozenset()
+    if beneath := [m.target for m in mounts.below(real) if (m.number, m.root) not in kept] if mounted else []:
         raise Refused(
             f"{', '.join(beneath)} is mounted beneath {real}",
             fix=unmount_hint(beneath[0], "novaops disk ls HOST shows what is mounted where", " first"),
@@ -50,8 +52,8 @@ def steps(resource: str, path: str, facts: Facts, *, with_line: bool) -> Iterato
         changes.append(Change("mounted", mounted.source if mounted else "when it is used", None))
         back = mounting.by_line(old, real) if old else mounting.as_it_was(mounted) if mounted else None
         undo = Command(back.words, holds=back.holds) if back else None
-        actions += [mounting.umount(real, undo)] * (mounts.times(real) - 1)
-        actions.append(mounting.automount_off(real, undo) if automounted else mounting.umount(real, undo))
+        actions += [mounting.umount(real, undo, whole=whole)] * (mounts.times(real) - 1)
+        actions.append(mounting.automount_off(real, undo) if automounted else mounting.umount(real, undo, whole=whole))
     if there and with_line:
         changes.append(Change("fstab", fstab.shown(there), None))
         actions.append(fstab_file.write(facts, fstab.remove(before, real, path)))

@@ -103,3 +103,19 @@ def test_folders_that_were_made_are_taken_away_up_to_a_mount(below: str, left: l
 
 def isolated(script: str) -> bool:
     return subprocess.run(["unshare", "--mount", "sh", "-c", script], check=False).returncode == 0
+
+
+def test_an_rbind_is_taken_back_with_what_it_brought_along_and_the_originals_stay(mounted: LoopMount) -> None:
+    """Where mounts are shared, as systemd has them, what is unmounted in the second place is unmounted in the first one too."""
+    first, second = str(mounted.at), str(mounted.at.parent / "second")
+    mounted.run("mkdir", second, f"{first}/sub")
+    mounted.run("mount", "--make-shared", first)
+    mounted.run("mount", "-t", "tmpfs", "sub", f"{first}/sub")
+    line = FstabLine(first, second, "none", ("rbind", "nofail"))
+    mounted.run(*mounting.trial(line, second).words)
+    mounted.run("mount", "--rbind", first, second)
+    undo = mounting.by_line(line, second).undo
+    assert isinstance(undo, Command)
+    mounted.run(*undo.words)
+    mounted.run("findmnt", "--mountpoint", second, status=1)
+    mounted.run("findmnt", "--mountpoint", f"{first}/sub")
