@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import ClassVar, Literal, Self, get_args
 
 from novaops.facts.sshd import EFFECTIVE, Settings, settings_of
-from novaops.formats.authorized_keys import AuthorizedKey, options
+from novaops.formats.authorized_keys import AuthorizedKey, options, rsa_bits
 from novaops.model.question import Missing, Question, Section, Singleton
 from novaops.secret import Secret
 from novaops.shell import join, sh_file
@@ -179,8 +179,8 @@ def _with_keys(account: Account, lines: Sequence[str]) -> tuple[Account, Setting
             about[match[1]].append(match[2])
         else:
             settings.append(line)
-    found = (text.partition(":") for text in about["key"])
-    keys = tuple(AuthorizedKey(kind, options(text)) for kind, _, text in found)
+    found = ((key.partition(" "), text) for key, _, text in (text.partition(":") for text in about["key"]))
+    keys = tuple(AuthorizedKey(kind, options(text), rsa_bits(beginning)) for (kind, _, beginning), text in found)
     barred = ((file, why) for why, _, file in (text.partition(" ") for text in about["barred"]))
     return replace(account, keys=Keys(keys, tuple(about["lookedin"]), tuple(barred), bool(about["principal"]))), settings_of(settings)
 

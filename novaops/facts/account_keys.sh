@@ -62,7 +62,7 @@ contents() { # FILE: what sshd reads in it, each line after a blank; or a line "
     printf 'barred:unreadable %s\n' "$1"
   fi
 }
-keys_of() { # lines key:KIND:OPTIONS, barred:WHY FILE, lookedin:FILE and principal: for the account, in any order
+keys_of() { # lines key:KIND BEGINNING:OPTIONS, barred:WHY FILE, lookedin:FILE and principal: for the account, in any order
   about_keys=$(printf '%s\n' "$settings" | grep -E '^(strictmodes|authorizedkeysfile|authorizedprincipalsfile) ') || return 0
   setting strictmodes; strict=$value
   setting authorizedkeysfile; set -f
@@ -70,11 +70,12 @@ keys_of() { # lines key:KIND:OPTIONS, barred:WHY FILE, lookedin:FILE and princip
     [ "$pattern" != none ] || continue
     expanded "$pattern"; printf 'lookedin:%s\n' "$path"; contents "$path"
   done | awk '
+    function shown(kind, blob) { blob = substr(blob, 1, 44); gsub("[^A-Za-z0-9+/=]", "", blob); return "key:" kind " " blob ":" }
     function is_key(kind, blob) { return kind ~ /^(sk-)?(ssh|ecdsa)-[-a-z0-9]+(@openssh[.]com)?$/ && blob ~ /^AAAA/ }
     /^(barred|lookedin):/ { print; next }
     { sub(/^[ \t]+/, "") }
     /^#/ || $0 == "" { next }
-    is_key($1, $2) { print "key:" $1 ":"; next }
+    is_key($1, $2) { print shown($1, $2); next }
     {
       quoted = 0
       for (i = 1; i <= length($0); i++) {
@@ -84,7 +85,7 @@ keys_of() { # lines key:KIND:OPTIONS, barred:WHY FILE, lookedin:FILE and princip
         else if (!quoted && (c == " " || c == "\t")) break
       }
       options = substr($0, 1, i - 1); $0 = substr($0, i + 1)
-      if (is_key($1, $2)) print "key:" $1 ":" options
+      if (is_key($1, $2)) print shown($1, $2) options
     }'
   setting authorizedprincipalsfile
   case $value in '' | none) return ;; esac

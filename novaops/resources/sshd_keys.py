@@ -82,6 +82,9 @@ def _useless(key: AuthorizedKey, context: LoginContext) -> str:
         return f"is not for logins from {context.peer.address}"
     if not key.taken([name for value in context.effective.get("pubkeyacceptedalgorithms", ()) for name in value.split(",")]):
         return f"is of the type {key.kind}, which PubkeyAcceptedAlgorithms leaves out"
+    least = context.value("requiredrsasize")
+    if key.rsa_bits and least.isdigit() and key.rsa_bits < int(least):
+        return f"is an RSA key of {key.rsa_bits} bits, and RequiredRSASize asks for {least}"
     return ""
 
 

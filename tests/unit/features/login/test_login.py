@@ -165,11 +165,11 @@ MAIN = "/etc/ssh/sshd_config"
 
 
 def keys(about: Mapping[str, Any] | None) -> Keys | None:
-    """Lines KIND OPTIONS of a file, and what else is known; ~: nothing was asked."""
+    """Lines KIND OPTIONS of a file, the bits of its RSA keys, and what else is known; ~: nothing was asked."""
     if about is None:
         return None
     pairs = (line.partition(" ")[::2] for line in about.get("lines", ["ssh-ed25519"]))
-    lines = tuple(AuthorizedKey(kind, options(text)) for kind, text in pairs)
+    lines = tuple(AuthorizedKey(kind, options(text), about.get("bits", 0)) for kind, text in pairs)
     barred = tuple((file, why) for file, why in about.get("barred", {}).items())
     return Keys(lines, tuple(about.get("files", KEYS.files)), barred, about.get("principals", False))
 

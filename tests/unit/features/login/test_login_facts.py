@@ -420,6 +420,18 @@ def test_the_keys_in_the_files_that_sshd_reads(shell: str, tmp_path: Path) -> No
     assert keys(tmp_path, BOTH_FILES, shell=shell).lines == (), "and it did not wait for the pipe"
 
 
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_the_size_of_an_rsa_key(shell: str, tmp_path: Path) -> None:
+    """For RequiredRSASize."""
+    ssh = tmp_path / "home" / ".ssh"
+    ssh.mkdir(parents=True)
+    whole = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAGDRkc4JY8LMkjUHbsX9"
+    longer = f'from="a" {whole.replace("ABAGDR", "ABAQCLj")}'
+    (ssh / "authorized_keys").write_text(f'{whole}\n{longer}\nssh-rsa AAAAB3Nz\nssh-rsa AAAA:from="x"\nssh-rsa AAAA\n')
+    found = keys(tmp_path, f"strictmodes no\n{BOTH_FILES}", shell=shell)
+    assert [(each.rsa_bits, dict(each.options)) for each in found.lines] == [(2047, {}), (2048, {"from": "a"}), (0, {}), (0, {}), (0, {})]
+
+
 @pytest.mark.parametrize(
     ("pattern", "paths"),
     [
