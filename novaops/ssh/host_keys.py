@@ -100,12 +100,23 @@ def _refuse_revoked(place: Place, key_type: str, key: bytes) -> None:
         )
 
 
+def _is_key(kind: bytes, text: bytes = b"") -> bool:
+    """Whether the two words are a public key, which names its kind at its beginning once more."""
+    try:
+        return base64.b64decode(text, validate=True)[4:].startswith(kind)
+    except ValueError:
+        return False
+
+
 def _revoked_by(file: Path, line: str) -> str:
     """What a file of revoked keys says of a key, which is a line like those of such a file; "" where it is not in it. Raises OSError."""
     content = file.read_bytes()
     if not content.startswith(_BINARY_LIST):
-        lines = (one.split() for one in content.splitlines())
-        return "revoked" if any(one[:2] == line.encode().split() for one in lines) else ""
+        lines = [words for words in map(bytes.split, content.splitlines()) if words and not words[0].startswith(b"#")]
+        if any(words[:2] == line.encode().split() for words in lines):
+            return "revoked"
+        other = next((words for words in lines if not _is_key(*words[:2])), None)
+        return f"not a list of keys: {b' '.join(other).decode(errors='replace')}" if other else ""
     with tempfile.NamedTemporaryFile("w", suffix=".pub") as shown:
         shown.write(f"{line}\n")
         shown.flush()

@@ -27,15 +27,19 @@ def place(folder: Path, keys: str) -> Place:
     return Place(Target("w1", "w1"), parse(Destination("w1"), Local("/home/me", "me", 1000, "box"), text))
 
 
-@pytest.mark.parametrize("kind", ["a list of keys", "a binary list", "no such file"])
+@pytest.mark.parametrize("kind", ["a list of keys", "a binary list", "no such file", "known_hosts instead", "a key cut off"])
 def test_a_key_that_ssh_has_revoked_is_refused(kind: str, tmp_path: Path) -> None:
     good, stolen = made(tmp_path, "good"), made(tmp_path, "stolen")
     if kind == "a list of keys":
-        (tmp_path / "revoked").write_text(stolen)
+        (tmp_path / "revoked").write_text(f"# stolen\n\n  {stolen}")
+    elif kind == "known_hosts instead":
+        (tmp_path / "revoked").write_text(f"w9 {stolen}")
+    elif kind == "a key cut off":
+        (tmp_path / "revoked").write_text(f"ssh-ed25519\n{stolen}")
     elif kind == "a binary list":
         subprocess.run(["ssh-keygen", "-q", "-k", "-f", tmp_path / "revoked", tmp_path / "stolen.pub"], check=True)
     where = place(tmp_path, good + stolen)
-    for key, refused in ((good, kind == "no such file"), (stolen, True)):
+    for key, refused in ((good, "list" not in kind), (stolen, True)):
         key_type, text = key.split()[:2]
         if not refused:
             check_host_key(where, key_type, base64.b64decode(text))
