@@ -26,6 +26,10 @@ class MountedAt:
     def is_automount(self) -> bool:
         return self.filesystem == "autofs" and self.source == "systemd-1"
 
+    def contains(self, other: MountedAt) -> bool:
+        """Whether the other mount shows a part of what is seen here, or the same file system where all of it is seen here."""
+        return self.number == other.number and (self.root == "/" or other.root.startswith(f"{self.root}/"))
+
 
 @dataclass(frozen=True)
 class MountTable:

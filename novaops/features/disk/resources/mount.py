@@ -67,6 +67,7 @@ class Mount(Resource):
         if real != self.path.rstrip("/"):
             yield f"{self.path} leads to {real}: that is what fstab names"
         if self.state not in {"mounted", "defined"}:
+            yield from unmount.still_needed(self.path, facts)
             return
         old = fstab.find(fstab_file.text(facts), real, self.path)
         mounted = facts.known(Mounts()).at(real)
@@ -170,6 +171,7 @@ class Mount(Resource):
             selection = self.source.select(facts)
             kind = self.source.kind
             line = self._line(f"UUID={selection.uuid}", place.real, kind, old, present, "2" if kind == "ext4" else "0")
+            places.refuse_part(line.options, place.real)
             if present is not None and not is_mounted(selection.device, place.real, mounts):
                 raise places.occupied(place, present)
             if present is not None and self.state == "mounted":

@@ -77,6 +77,16 @@ def refuse_other_subvolume(mounted: MountedAt, options: Iterable[str], before: I
         )
 
 
+def refuse_part(options: Iterable[str], path: str) -> None:
+    """Raises Refused for mount(8)'s option that shows one folder of a disk in its place."""
+    if part := next((option for option in options if option.startswith("X-mount.subdir=")), ""):
+        raise Refused(
+            f"{part} shows one folder of the disk at {path}",
+            why="novaops mounts disks as a whole.",
+            fix="mount the disk in another place, and show the folder at this path by an entry with its path as `device` and `options: [bind]`",
+        )
+
+
 _SUBVOLUME = ("subvol=", "subvolid=")
 """The kernel shows both of each mount of a btrfs."""
 

@@ -18,6 +18,20 @@ from novaops.model.question import Facts
 _IN_MEMORY = {"tmpfs", "ramfs"}
 
 
+def still_needed(path: str, facts: Facts) -> Iterator[str]:
+    """Sentences about what else shows a part of what is at `path`: the disk is in use without it, and a line of fstab may show an empty folder."""
+    real = facts.known(DirectoryAt(path)).real
+    mounts = facts.known(Mounts())
+    for _, line in fstab.parse(fstab_file.text(facts)):
+        if f"{line.source}/".startswith(f"{real}/") and line.path != real:
+            what = "swap" if line.filesystem == "swap" else line.path
+            yield f"fstab's line for {what} takes {line.source}, which is not there while {real} is not mounted"
+    inside = {real, *(mount.target for mount in mounts.below(real))}
+    mounted = mounts.at(real)
+    if others := [mount.target for mount in mounts.mounts if mounted and mounted.contains(mount) and mount.target not in inside]:
+        yield f"what is mounted at {real} is mounted at {' and '.join(dict.fromkeys(others))} too: its disk stays in use"
+
+
 def steps(resource: str, path: str, facts: Facts, *, with_line: bool) -> Iterator[Step]:
     """Unmount what is at `path`; `with_line` takes its line out of fstab too. Raises Refused."""
     place = facts.known(DirectoryAt(path))
