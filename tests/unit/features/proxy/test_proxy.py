@@ -311,6 +311,13 @@ def test_a_default_that_somebody_says_is_left() -> None:
     assert "tcp_nodelay on;" in text(APP, on=inheriting("tcp_nodelay off;"))
 
 
+def test_what_default_servers_take_back_ends_once() -> None:
+    """Nginx takes no second semicolon, and nothing of a site with TLS where there is one."""
+    made = files(CERTIFIED, on=inheriting("large_client_header_buffers 4 16k; client_header_timeout 10s;"))[DEFAULT].text
+    assert directives(made, "client_header_timeout") == [["60s"], ["60s"]]
+    assert not re.search(r";\s*;", made)
+
+
 def test_zones_that_count_nothing() -> None:
     shared = files(APP, on=inheriting("limit_req zone=x; limit_conn y 1;"))[SHARED].text
     assert [words[1] for name in ("limit_req_zone", "limit_conn_zone") for words in directives(shared, name)] == [
