@@ -40,12 +40,24 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Away:
+    """A rule of nftables by which what comes to a port from elsewhere goes to another one, or to another host."""
+
+    place: str
+    """Family, table and chain: "ip nat prerouting"."""
+    tcp: tuple[tuple[int, int], ...] = ()
+    """Ranges of ports."""
+    udp: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
 class FirewallFacts:
     rules: Mapping[str, str] = field(default_factory=dict)
     """The output of iptables-save and ip6tables-save, by "iptables" and "ip6tables", of those that are installed."""
     zone: Zone | None = None
     """None where firewalld does not run."""
     tables: tuple[Table, ...] = ()
+    away: tuple[Away, ...] = ()
     unread: tuple[str, ...] = ()
     """What could not be read, and why: "ip6tables: Permission denied"."""
 
@@ -73,8 +85,8 @@ class Firewall(Singleton[FirewallFacts]):
             else:
                 told[name] = _text(rest)
         rules: dict[str, str] = {program: told[program] for program in ("iptables", "ip6tables") if program in told}
-        tables = tuple(_tables(json.loads(told["nft"])["nftables"], rules)) if told.get("nft", "").strip() else ()
-        return FirewallFacts(rules, _zone(told), tables, tuple(unread))
+        listed = json.loads(told["nft"])["nftables"] if told.get("nft", "").strip() else []
+        return FirewallFacts(rules, _zone(told), tuple(_tables(listed, rules)), tuple(_away(listed)), tuple(unread))
 
 
 def _text(encoded: str) -> str:
@@ -126,6 +138,32 @@ def _tables(listed: Iterable[Mapping[str, Any]], rules: Mapping[str, str]) -> It
             }
             tcp, udp = (tuple(span for rule in inside for span in _accepted(rule, sets, protocol)) for protocol in ("tcp", "udp"))
             yield Table(" ".join(table), chain["name"], tcp, udp)
+
+
+def _away(listed: Iterable[Mapping[str, Any]]) -> Iterator[Away]:
+    """The rules of chains at the hook prerouting that have no other condition than a port. Those of iptables are among them: it says them, too."""
+    listed = list(listed)
+    hooked = {
+        (one["family"], one["table"], one["name"])
+        for about in listed
+        if (one := about.get("chain")) and (one.get("type"), one.get("hook")) == ("nat", "prerouting")
+    }
+    for rule in (about["rule"] for about in listed if "rule" in about):
+        place = (rule["family"], rule["table"], rule["chain"])
+        doing = {key for part in rule["expr"] for key in part}
+        if place not in hooked or not doing & {"redirect", "dnat"} or doing - {"redirect", "dnat", "match", "counter", "log"}:
+            continue
+        of = {proto: [_to(part["match"], proto) for part in rule["expr"] if "match" in part] for proto in ("tcp", "udp")}
+        tcp, udp = (tuple(spans[0]) if len(spans) == 1 and spans[0] else () for spans in of.values())
+        if tcp or udp:
+            yield Away(" ".join(place), tcp, udp)
+
+
+def _to(match: Mapping[str, Any], protocol: str) -> list[tuple[int, int]]:
+    """The ports that are matched; none for another condition."""
+    field = match["left"].get("payload", {}) if isinstance(match["left"], dict) else {}
+    named = match["op"] in {"==", "in"} and field.get("field") == "dport" and field.get("protocol") in {protocol, "th"}
+    return list(_spans(match["right"], {})) if named else []
 
 
 def _turns_all_away(rule: Mapping[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -11,6 +12,7 @@ from typing import Literal
 from novaops.shell import whole_lines
 
 INPUT = "INPUT"
+_PREROUTING = "PREROUTING"
 
 Protocol = Literal["tcp", "udp"]
 
@@ -18,6 +20,9 @@ _RULE = re.compile(r"(?:\[\d+:\d+\] )?(?P<rule>-A (?P<chain>\S+) ?(?P<rest>.*))"
 _POLICY = re.compile(r":(?P<chain>\S+) (?P<policy>\S+)(?: .*)?")
 _FINAL = ("ACCEPT", "DROP", "REJECT", "TARPIT")
 _TARGETS = ("-j", "-g")
+_AWAY = ("REDIRECT", "DNAT")
+_OUTER = re.compile(r"(?:e|wl|venet)\w")
+"""How names of network cards begin: eth0, enp3s0, ens18, wlan0. Those of bridges and tunnels begin otherwise."""
 _STATES = ("--state", "--ctstate")
 _PORTS = ("--dport", "--dports")
 _PROTOCOLS = {"tcp": ("tcp", "6", "all", "0"), "udp": ("udp", "17", "all", "0")}
@@ -74,6 +79,11 @@ class Rule:
         return self._parts[1][:1] != ["-g"]
 
     @property
+    def outer(self) -> Rule:
+        """The same for what comes in by a network card."""
+        return Rule(self.chain, re.sub(rf" -i {_OUTER.pattern}*(?= )| ! -i \S+(?= )", "", self.text), self.line)
+
+    @property
     def is_about_a_port(self) -> bool:
         """Whether it names ports: such a rule stands there for a reason, and is no "everything else"."""
         return any(option in _PORTS for _, option, _ in self._parts[0])
@@ -104,9 +114,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Ruleset:
-    """The table "filter" of one text."""
+    """One table of one text."""
 
     text: str
+    table: str = "filter"
 
     @cached_property
     def _lines(self) -> list[str]:
@@ -119,7 +130,7 @@ class Ruleset:
         inside = False
         for number, line in enumerate(self._lines):
             if line.startswith("*"):
-                inside = line.strip() == "*filter"
+                inside = line.strip() == f"*{self.table}"
             elif inside:
                 found.append((number, line.rstrip("\r\n")))
                 inside = line.strip() != "COMMIT"
@@ -157,6 +168,14 @@ class Ruleset:
             if ends:
                 return self._by_policy(rule) if chain == INPUT else None
         return None
+
+    def led_away(self, port: int, protocol: Protocol = "tcp", chain: str = _PREROUTING) -> Iterator[Rule]:
+        """Of the table "nat": the rules by which a connection from elsewhere does not come to what listens at the port."""
+        for rule in (one for one in self.rules if one.chain == chain and one.outer.takes(port, protocol)):
+            if rule.target in _AWAY and not rule.text.endswith(f" --to-ports {port}"):
+                yield rule
+            elif rule.target in self.policies and rule.target != chain:
+                yield from self.led_away(port, protocol, rule.target)
 
     def has(self, rule: str) -> bool:
         """Whether a rule, as iptables -S prints it, is among them."""

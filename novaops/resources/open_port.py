@@ -68,6 +68,7 @@ class OpenPort(Resource):
     def plan(self, facts: Facts) -> Iterable[Step]:
         firewall = facts.known(Firewall())
         refuse_asleep(self.port, self.protocol, firewall, facts)
+        self._refuse_led_away(firewall)
         if firewall.zone is not None:
             pairs = list(self._firewalld(firewall.zone))
         elif ufw_is_loaded(firewall):
@@ -93,6 +94,25 @@ class OpenPort(Resource):
             if ours:
                 yield from self._lost_at_boot(program, facts)
         yield from notes_of_tables(self.port, self.protocol, firewall, facts)
+
+    def _refuse_led_away(self, firewall: FirewallFacts) -> None:
+        """Raises Refused where what comes to the port goes elsewhere. What the host itself asks does not pass those rules, and so proves nothing."""
+        rules = [
+            f"{program}: {rule.text}"
+            for program, text in firewall.rules.items()
+            for rule in Ruleset(text, "nat").led_away(self.port, self.protocol)
+        ]
+        rules += [
+            f"a rule of nftables in {one.place}"
+            for one in firewall.away
+            if any(first <= self.port <= last for first, last in (one.tcp if self.protocol == "tcp" else one.udp))
+        ]
+        if rules:
+            raise Refused(
+                f"what comes to port {self._shown} from elsewhere is led on by {rules[0]}",
+                why="Nobody but the host itself would reach what listens at the port.",
+                fix="take that rule away, where nobody needs it any more, or choose another port",
+            )
 
     # -- iptables itself --------------------------------------------------------------------------------------------------
 
