@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 from novaops.errors import Refused
@@ -20,6 +21,9 @@ from novaops.resources.sshd_file import TESTS, refuse_unusable, taken_up
 from novaops.shell import lines_of
 
 _CLIENT_SPECIFIED = "GatewayPorts clientspecified"
+
+_KIND = "ssh-ed25519"
+"""Of the tunnels' keys."""
 
 _PERMITLISTEN = (7, 8)
 """The OpenSSH that has it."""
@@ -64,7 +68,7 @@ class GatewaySshd(Resource):
         if not self._is_read(sshd):
             self._refuse_forbidden(facts, sshd)
             return
-        self._refuse_other_lines(sshd, text)
+        self._refuse_other_lines(sshd, text, facts.known(SshdEffective(USER, self.client_address)).get("port", ("",))[0])
         address = self.client_address or "127.0.0.1"
         check = ("sh", "-c", _ACCEPTS, "sshd-accepts", "{}", USER, address)
         for step in File(DROP_IN, text, "0600", check=check, then=taken_up(sshd)).plan(facts):
@@ -101,6 +105,13 @@ class GatewaySshd(Resource):
         ):
             if context.value(keyword) == bad:
                 found.append(context.said(keyword, shown))
+        for keyword, shown in (
+            ("pubkeyacceptedalgorithms", "PubkeyAcceptedAlgorithms"),
+            ("pubkeyacceptedkeytypes", "PubkeyAcceptedKeyTypes"),
+        ):
+            taken = ",".join(context.effective.get(keyword, ()))
+            if taken and not any(fnmatchcase(_KIND, one) for one in taken.split(",")):
+                found.append(replace(context.said(keyword, shown), fix=f"let {USER} show a key of the kind {_KIND}: {shown} +{_KIND}"))
         if found:
             is_list = any(blocker.text.startswith(("Allow", "Deny")) for blocker in found)
             fix = f"let {USER} in there, such as: AllowUsers … {USER}" if is_list else "change that line"
@@ -131,10 +142,11 @@ class GatewaySshd(Resource):
         if methods != "any" and "publickey" not in methods.split():
             raise Refused("sshd asks for more than a key", why=str(context.said("authenticationmethods", "AuthenticationMethods")))
 
-    def _refuse_other_lines(self, sshd: Sshd, text: str) -> None:
+    def _refuse_other_lines(self, sshd: Sshd, text: str, port: str) -> None:
+        peer = Peer(USER, (USER,), self.client_address, local_port=port)
         after = sshd.config.with_file(DROP_IN, text)
         for keyword in _DECIDING:
-            winner = after.ruling(keyword, Peer(USER, (USER,), self.client_address)).winner
+            winner = after.ruling(keyword, peer).winner
             if winner is not None and winner.file != DROP_IN and winner.value.lower() != _value(text, keyword):
                 raise Refused(
                     f"another Match block comes before the one that novaops would write for {USER}",

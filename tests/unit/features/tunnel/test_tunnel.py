@@ -466,6 +466,46 @@ def test_without_a_drop_in_sshd_itself_must_be_fit(said: dict[str, str], ports: 
         list(gate.plan(now))
 
 
+@pytest.mark.parametrize(
+    ("keyword", "kinds", "takes"),
+    [
+        ("pubkeyacceptedalgorithms", "rsa-sha2-512,ecdsa-sha2-nistp256", False),
+        ("pubkeyacceptedkeytypes", "ssh-ed25519-cert-v01@openssh.com,ssh-rsa", False),
+        ("pubkeyacceptedalgorithms", "rsa-sha2-512,ssh-ed25519", True),
+        ("pubkeyacceptedalgorithms", "*", True),
+    ],
+)
+def test_a_gateway_that_takes_no_key_of_that_kind_is_refused(keyword: str, kinds: str, takes: bool) -> None:  # noqa: FBT001 - a parameter
+    """As with rules for FIPS: it would turn the key down, and each `tunnel up` would say that `tunnel up` lets it in again."""
+    sshd = Sshd("/usr/sbin/sshd", (9, 2), "", {"/etc/ssh/sshd_config": ""}, {}, accept=False, directory=True, nologin=False)
+    settings = {"allowtcpforwarding": ("yes",), "gatewayports": ("no",), keyword: (kinds,)}
+    now = facts({SshdState(): sshd, FileAt(DROP_IN): Missing.ABSENT, SshdEffective("novaops-tunnel"): settings})
+    gate = GatewaySshd("Match User novaops-tunnel\n    MaxSessions 0\n    GatewayPorts no\n")
+    if takes:
+        assert not list(gate.plan(now))
+        return
+    with pytest.raises(Refused, match="would not let novaops-tunnel log in") as found:
+        list(gate.plan(now))
+    assert "+ssh-ed25519" in str(found.value.fix)
+
+
+@pytest.mark.parametrize(("port", "refused"), [("22", True), ("2222", False)])
+def test_a_block_for_the_port_of_sshd_that_comes_first_is_refused(port: str, refused: bool) -> None:  # noqa: FBT001 - a parameter
+    """Each `tunnel up` would make a new connection, and say that something on the host keeps changing it back."""
+    first = "/etc/ssh/sshd_config.d/00-a.conf"
+    files = {"/etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\n", first: "Match LocalPort 22\n    PermitOpen none\n"}
+    sshd = Sshd("/usr/sbin/sshd", (9, 2), "", files, {}, accept=False, directory=True, nologin=False)
+    settings = {"allowtcpforwarding": ("yes",), "gatewayports": ("no",), "port": (port,)}
+    now = facts({SshdState(): sshd, FileAt(DROP_IN): Missing.ABSENT, SshdEffective("novaops-tunnel"): settings})
+    gate = GatewaySshd("Match User novaops-tunnel\n    MaxSessions 0\n    PermitOpen any\n    GatewayPorts no\n")
+    if not refused:
+        assert list(gate.plan(now))
+        return
+    with pytest.raises(Refused, match="another Match block comes before") as found:
+        list(gate.plan(now))
+    assert f"{first}:2" in str(found.value.why)
+
+
 def test_a_gateway_that_takes_no_such_line_is_refused_before_anything_is_made() -> None:
     """As Amazon Linux 2: it would turn the key down, and each `tunnel up` would say that `tunnel up` lets it in again."""
     sshd = Sshd("/usr/sbin/sshd", (7, 4), "", {"/etc/ssh/sshd_config": ""}, {}, accept=False, directory=True, nologin=False)
