@@ -72,6 +72,18 @@ class Certificate:
             return ""
         return found.name.upper() if found is not None and found.name in {"md5", "sha1"} else ""
 
+    @property
+    def serves(self) -> bool:
+        """Whether a server may show it: it names no purposes, or that one, or any."""
+        from cryptography import x509
+        from cryptography.x509.oid import ExtendedKeyUsageOID
+
+        try:
+            purposes = self._parsed.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        except (ValueError, x509.ExtensionNotFound):
+            return True
+        return bool({ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(purposes))
+
     def issued_by(self, other: Certificate) -> bool:
         """Whether the other's key signed this one."""
         from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,10 @@ from novaops.model.question import Facts, Missing, Question
 from novaops.shell import quote
 
 _EVERYBODY = 0o004
+_BROKEN = re.compile(
+    r"subtree violation|invalid CA certificate|path length constraint|unsuitable certificate purpose|revoked", re.IGNORECASE
+)
+"""What openssl finds wrong with a chain that has no certificate too few."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,7 @@ class GivenCertificate(Resource):
         self._refuse_key(found, chain)
         self._refuse_dates(found, chain)
         self._refuse_names(chain)
+        self._refuse_purpose(chain)
         _refuse_incomplete(self.certificate, found, chain)
         return ()
 
@@ -107,10 +113,26 @@ class GivenCertificate(Resource):
                 fix="have it issued for these names too, or leave them out",
             )
 
+    def _refuse_purpose(self, chain: Chain) -> None:
+        if not chain.leaf.serves:
+            raise Refused(
+                f"{self.certificate} is not for servers: every client would turn it down",
+                why="Its extendedKeyUsage does not have serverAuth, as in certificates of clients.",
+                fix="have one issued for a server",
+            )
+
 
 def _refuse_incomplete(path: str, found: CertificateFacts, chain: Chain) -> None:
     """Clients know root authorities only: the server has to send the intermediate certificates."""
-    if not chain.missing_issuer or not found.trusted:
+    if not found.trusted:
+        return
+    if _BROKEN.search(found.trusted):
+        raise Refused(
+            f"{path} cannot be used: clients turn its chain down",
+            why=f"openssl on the host: {found.trusted}.",
+            fix="have it issued anew, by an authority that may issue it",
+        )
+    if not chain.missing_issuer:
         return
     what = "holds only the server's own certificate" if len(chain.certificates) == 1 else "does not lead to an authority"
     raise Refused(

@@ -242,6 +242,28 @@ def test_leaf_only_is_flagged(authority: Authority) -> None:
     assert accepted(given_plan(facts_of(alone, trusted=""))) == []
 
 
+@pytest.mark.parametrize("said", ["permitted subtree violation", "invalid CA certificate"])
+def test_a_chain_that_is_whole_and_wrong_is_not_said_to_lack_something(leaf: Leaf, said: str) -> None:
+    refused = refusal(given_plan(facts_of(leaf, trusted=said)))
+    assert (refused["what"], refused["why"]) == (
+        f"{CERTIFICATE} cannot be used: clients turn its chain down",
+        f"openssl on the host: {said}.",
+    )
+
+
+def test_a_certificate_of_a_client_is_flagged(tmp_path: Path) -> None:
+    purposes = {"clientAuth": False, "serverAuth,clientAuth": True, "anyExtendedKeyUsage": True, "": True}
+    for number, (purpose, serves) in enumerate(purposes.items()):
+        extensions = ["-addext", f"extendedKeyUsage={purpose}"] if purpose else []
+        made = tmp_path / f"{number}.crt"
+        words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-addext", "subjectAltName=DNS:a.example"]
+        subprocess.run([*words, *extensions, "-keyout", str(tmp_path / "key"), "-out", str(made)], check=True, capture_output=True)
+        chain = made.read_text()
+        plan = given_plan(CertificateFacts(chain, Chain.read(chain).leaf.not_before))
+        refused = "" if serves else f"{CERTIFICATE} is not for servers: every client would turn it down"
+        assert (refusal(plan)["what"] if plan.refusals else "") == refused
+
+
 def test_an_authority_that_nobody_knows_is_flagged(leaf: Leaf) -> None:
     said = refusal(given_plan(facts_of(leaf)))
     assert said["what"] == f"{CERTIFICATE} does not lead to an authority: clients that do not know its issuer turn the site down"
