@@ -35,7 +35,7 @@ class Answered:
     error: str
     """curl's error, for a request without an answer, and for an answer that broke off."""
     logged: str
-    """The last line of the error log."""
+    """The last line that the error log got while it was asked."""
     exit_code: int = 0
     """curl's. An answer is whole with 0, and with TOO_LONG as far as it was read."""
     content_type: str = ""
@@ -69,7 +69,7 @@ class SiteAnswer(Question[Answered]):
     login: Secret | None = None
     """USER:PASSWORD."""
     log: str = ""
-    """The error log whose last line is read."""
+    """The error log, of which the last new line is read."""
     family: ClassVar[str] = "answer"
 
     @classmethod

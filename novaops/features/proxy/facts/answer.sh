@@ -1,5 +1,5 @@
 # request NUMBER TRUSTS LOG WORDS OF CURL…: one request, which standard input describes to curl; into $folder/NUMBER.said how curl ended, and
-# encoded what it measured, which site the answer says it is, the last line of the log, and how the body begins. TRUSTS is host where all
+# encoded what it measured, which site the answer says it is, the last line that the log got meanwhile, and how the body begins. TRUSTS is host where all
 # authorities of the host are trusted.
 # Set before: `folders`, in which authorities may lie by their hashes, `none`, a file with an authority that nothing is trusted by, and `most`.
 # shellcheck shell=sh
@@ -18,7 +18,8 @@ done
 sent() { printf '%s\n' "$options" | curl -q -s -K - -o "$folder/$number.body" -D "$folder/$number.head" "$@" 2>/dev/null; }
 request() {
   number=$1 trusts=$2 log=$3; shift 3
-  options=$(cat) ended=60
+  options=$(cat) ended=60 marked=0
+  [ ! -e "$log" ] || marked=$(wc -c <"$log")
   # curl reads the whole bundle, which takes it three times as long as the request. By its hash it finds the one authority that it needs.
   [ -z "$hashed" ] || [ "$trusts" != host ] || { said=$(sent --cacert "$none" --capath "$hashed" "$@"); ended=$?; }
   case $ended in 60 | 77) said=$(sent "$@"); ended=$? ;; esac
@@ -26,7 +27,7 @@ request() {
   [ ! -e "$folder/$number.head" ] || while IFS= read -r line; do
     case $line in [Xx]-[Nn]ovaops-[Ss]ite:*) site=${line#*:}; break ;; esac
   done <"$folder/$number.head"
-  [ -z "$log" ] || logged=$(tail -n 1 -- "$log" 2>/dev/null)
+  [ -z "$log" ] || logged=$(tail -c "+$((marked + 1))" -- "$log" 2>/dev/null | tail -n 1)
   printf '%s\t%s' "$ended" "$({ printf '%s\0%s\0%s\0' "$said" "$site" "$logged"; head -c "$most" "$folder/$number.body" 2>/dev/null; } |
     base64 -w 0)" >"$folder/$number.said"
 }

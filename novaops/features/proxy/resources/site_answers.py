@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -29,6 +30,8 @@ WANTS_CERTIFICATE = "asks its clients for a certificate of their own, which the 
 WHO_WANTS_IT = "nginx -T shows who sets it (ssl_verify_client)"
 NO_CERTIFICATE = "SSL certificate"
 """What nginx's page says, of a client that shows no certificate or a wrong one, with 400."""
+_SPEAKS_TLS = re.compile(r"plain HTTP request was sent to HTTPS|HTTP request to an HTTPS|plain HTTP to an SSL|requires TLS", re.IGNORECASE)
+"""What nginx, Go, Apache and Tomcat say, with 400, to who asks a port of TLS in plain http."""
 _NOBODY = "no live upstreams"
 _TURNED_AWAY = "nginx itself answers: nginx -T shows what turns requests away, such as an access module that is on for all servers"
 _NOT_OURS = "nginx -T shows who has this name, port and address"
@@ -211,6 +214,9 @@ class SiteAnswers(Resource):
     def _own_server(self, url: str, answered: Answered) -> Iterator[_Problem]:
         if answered.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             yield self._no_answer("its upstream", _UPSTREAM_TROUBLE.get(answered.status, "is in trouble"), url, answered)
+        elif answered.status == HTTPStatus.BAD_REQUEST and _SPEAKS_TLS.search(answered.body):
+            fix = "write https:// before its address in upstreams:, and verify: off where its certificate is not for that name"
+            yield f"the site is up, but its upstream wants TLS, and is asked without: {url} answers 400", answered.body[:200], fix
         elif self.login and answered.status == HTTPStatus.UNAUTHORIZED:
             yield f"{url} answers 401 to its own user", answered.logged, self._see_log
 

@@ -233,6 +233,7 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="asks with 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     seen: list[http.server.BaseHTTPRequestHandler]
+    log: Path | None = None
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -240,6 +241,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.seen.append(self)
+        if self.path == "/no" and self.server.log:
+            with self.server.log.open("a") as log:
+                log.write("first\nlast \t line\n")
         status, body = (204, b"") if self.path == "/nothing" else (403, b"no\r\n\0" * 1000) if self.path == "/no" else (200, b"hello\n")
         self.send_response(status)
         if self.headers["X-Novaops-Asks"] and self.path == "/mine":
@@ -282,14 +286,17 @@ def asked(questions: Sequence[SiteAnswer]) -> list[Answered | Missing]:
 def test_requests_all_at_once(server: Server, tmp_path: Any) -> None:
     to = f"127.0.0.1:{server.server_port}"
     log = tmp_path / "it's a log"
-    log.write_text("first\nlast \t line\n")
+    old = tmp_path / "old"
+    for file in (log, old):
+        file.write_text("of another request\n")
+    server.log = log
     found = asked(
         [
             SiteAnswer("http://a.com/first", to, str(tmp_path / "not there")),
             SiteAnswer("http://a.com/", to, "/"),
             SiteAnswer("http://a.com/no", to, "/", log=str(log)),
             SiteAnswer("http://a.com/nothing", to, "/", log=str(tmp_path / "none")),
-            SiteAnswer("http://a.com/", "127.0.0.1:1", "/"),
+            SiteAnswer("http://a.com/", "127.0.0.1:1", "/", log=str(old)),
             SiteAnswer("http://a.com/", to, str(tmp_path / "not there")),
         ]
     )
@@ -299,7 +306,7 @@ def test_requests_all_at_once(server: Server, tmp_path: Any) -> None:
     assert (refused.status, refused.logged, len(refused.body) <= 2000, refused.body[:3]) == (403, "last \t line", True, "no\r")
     assert nothing == Answered(204, "", "", "")
     assert isinstance(dead, Answered)
-    assert (dead.status, dead.body) == (0, "")
+    assert (dead.status, dead.body, dead.logged) == (0, "", "")
     assert "127.0.0.1" in dead.error
     assert absent is Missing.ABSENT
 
