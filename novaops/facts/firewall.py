@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from novaops.formats.iptables import INNER
 from novaops.model.question import Missing, Section, Singleton
 from novaops.shell import lines_of, sh_file
 
@@ -141,7 +142,7 @@ def _tables(listed: Iterable[Mapping[str, Any]], rules: Mapping[str, str]) -> It
 
 
 def _away(listed: Iterable[Mapping[str, Any]]) -> Iterator[Away]:
-    """The rules of chains at the hook prerouting that have no other condition than a port. Those of iptables are among them: it says them, too."""
+    """The rules of chains at the hook prerouting that want no more than a port, and a device towards others. Those of iptables are among them: it says them, too."""
     listed = list(listed)
     hooked = {
         (one["family"], one["table"], one["name"])
@@ -153,10 +154,20 @@ def _away(listed: Iterable[Mapping[str, Any]]) -> Iterator[Away]:
         doing = {key for part in rule["expr"] for key in part}
         if place not in hooked or not doing & {"redirect", "dnat"} or doing - {"redirect", "dnat", "match", "counter", "log"}:
             continue
-        of = {proto: [_to(part["match"], proto) for part in rule["expr"] if "match" in part] for proto in ("tcp", "udp")}
+        of = {
+            proto: [_to(part["match"], proto) for part in rule["expr"] if "match" in part and not _is_outer(part["match"])]
+            for proto in ("tcp", "udp")
+        }
         tcp, udp = (tuple(spans[0]) if len(spans) == 1 and spans[0] else () for spans in of.values())
         if tcp or udp:
             yield Away(" ".join(place), tcp, udp)
+
+
+def _is_outer(match: Mapping[str, Any]) -> bool:
+    """Whether it is a condition that what comes from elsewhere fulfils: in by a device that is no bridge or tunnel."""
+    left = match["left"].get("meta", {}) if isinstance(match["left"], dict) else {}
+    by_name = left.get("key") in {"iif", "iifname"} and isinstance(match["right"], str)
+    return by_name and match["op"] == "==" and not match["right"].startswith(INNER)
 
 
 def _to(match: Mapping[str, Any], protocol: str) -> list[tuple[int, int]]:

@@ -21,8 +21,26 @@ _POLICY = re.compile(r":(?P<chain>\S+) (?P<policy>\S+)(?: .*)?")
 _FINAL = ("ACCEPT", "DROP", "REJECT", "TARPIT")
 _TARGETS = ("-j", "-g")
 _AWAY = ("REDIRECT", "DNAT")
-_OUTER = re.compile(r"(?:e|wl|venet)\w")
-"""How names of network cards begin: eth0, enp3s0, ens18, wlan0. Those of bridges and tunnels begin otherwise."""
+INNER = (
+    "docker",
+    "br-",
+    "virbr",
+    "cni",
+    "flannel",
+    "cali",
+    "veth",
+    "lxc",
+    "lxd",
+    "podman",
+    "tun",
+    "tap",
+    "wg",
+    "tailscale",
+    "zt",
+    "vpn-",
+    "lo",
+)
+"""How the names of bridges and tunnels begin. What comes in by another device comes from elsewhere."""
 _STATES = ("--state", "--ctstate")
 _PORTS = ("--dport", "--dports")
 _PROTOCOLS = {"tcp": ("tcp", "6", "all", "0"), "udp": ("udp", "17", "all", "0")}
@@ -81,7 +99,8 @@ class Rule:
     @property
     def outer(self) -> Rule:
         """The same for what comes in by a network card."""
-        return Rule(self.chain, re.sub(rf" -i {_OUTER.pattern}*(?= )| ! -i \S+(?= )", "", self.text), self.line)
+        inner = "|".join(map(re.escape, INNER))
+        return Rule(self.chain, re.sub(rf" -i (?!{inner})\S+(?= )| ! -i (?:{inner})\S*(?= )", "", self.text), self.line)
 
     @property
     def is_about_a_port(self) -> bool:

@@ -20,6 +20,8 @@ NAT = "*nat\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:DOCKER - [0:0]\n{}
     [
         ("-A PREROUTING -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080", True),
         ("-A PREROUTING -i eth0 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080", True),
+        ("-A PREROUTING -i host0 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080", True),
+        ("-A PREROUTING ! -i eth0 -p tcp -m tcp --dport 80 -j REDIRECT --to-ports 8080", False),
         ("-A PREROUTING -i ens18 -p tcp -m multiport --dports 80,443 -j DNAT --to-destination 10.0.0.2", True),
         ("-A PREROUTING -j DOCKER\n-A DOCKER ! -i docker0 -p tcp -m tcp --dport 80 -j DNAT --to 10.0.0.2", True),
         ("-A PREROUTING -p tcp -m tcp --dport 81 -j REDIRECT --to-ports 8080", False),
@@ -38,9 +40,15 @@ def matched(protocol: str, field: str, right: Any) -> dict[str, Any]:
     return {"match": {"op": "==", "left": {"payload": {"protocol": protocol, "field": field}}, "right": right}}
 
 
+def comes_by(device: str) -> dict[str, Any]:
+    return {"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": device}}
+
+
 @pytest.mark.parametrize(
     ("hook", "expressions", "tcp"),
     [
+        ("prerouting", [comes_by("eth0"), matched("tcp", "dport", 80), {"redirect": {"port": 8080}}], ((80, 80),)),
+        ("prerouting", [comes_by("docker0"), matched("tcp", "dport", 80), {"redirect": {"port": 8080}}], None),
         ("prerouting", [matched("tcp", "dport", 80), {"redirect": {"port": 8080}}], ((80, 80),)),
         ("prerouting", [matched("tcp", "dport", {"set": [80, 443]}), {"dnat": {"addr": "10.0.0.2"}}], ((80, 80), (443, 443))),
         ("prerouting", [matched("ip", "daddr", "10.0.0.1"), matched("tcp", "dport", 80), {"redirect": {"port": 8080}}], None),
