@@ -20,6 +20,8 @@ from novaops.model.question import Facts, Question
 _ALL = frozenset({"*", "0.0.0.0", "::"})  # noqa: S104 - read, not bound
 _ALL_OF_NGINX = frozenset({"*", "[::]"})
 _NEVER = frozenset({"0", "0s", "0ms"})
+_UNIT = "nginx.service"
+"""Another nginx, of a panel or a container or started by hand, is somebody else's program."""
 _BEFORE_MAPS = frozenset({"map_hash_max_size", "map_hash_bucket_size"})
 _NO_NAMES = frozenset({"", "_", "localhost"})
 
@@ -140,7 +142,8 @@ class SitePreconditions(Resource):
 
     def _refuse_taken_ports(self, facts: Facts) -> None:
         for listener in facts.known(Listening()):
-            others = [program for program in listener.programs if program != "nginx"]
+            nginx = f"nginx of {listener.unit}" if listener.unit not in {"", _UNIT} else ""
+            others = [nginx if program == "nginx" else program for program in listener.programs if program != "nginx" or nginx]
             if listener.port in self.ports and others and self._overlaps(listener.address):
                 key = "https_port" if listener.port == max(self.ports) and len(self.ports) > 1 else "http_port"
                 raise Refused(
