@@ -145,9 +145,9 @@ class GatewaySshd(Resource):
     def _refuse_other_lines(self, sshd: Sshd, text: str, port: str) -> None:
         peer = Peer(USER, (USER,), self.client_address, local_port=port)
         after = sshd.config.with_file(DROP_IN, text)
-        for keyword in _DECIDING:
+        for keyword in (*_DECIDING, *(("gatewayports",) if self.listens else ())):
             winner = after.ruling(keyword, peer).winner
-            if winner is not None and winner.file != DROP_IN and winner.value.lower() != _value(text, keyword):
+            if winner is not None and winner.file != DROP_IN and winner.value.lower() not in {_value(text, keyword), "clientspecified"}:
                 raise Refused(
                     f"another Match block comes before the one that novaops would write for {USER}",
                     why=f"{winner.keyword} {winner.value} ← {winner.where}",
