@@ -40,6 +40,7 @@ DEFAULTS: Mapping[str, str] = {
     **{name: f"{name} on" for name in _ON},
     **_LUA,
     "satisfy": "satisfy all",
+    "auth_delay": "auth_delay 0s",
     "allow": "allow all",
     "deny": "allow all",
     # A list is inherited unless the server has one of its own.

@@ -109,7 +109,9 @@ def diagnose(tunnel: TunnelFacts, forward: ForwardState) -> Diagnosis | None:
     if forward.up and tunnel.ssh:
         name = forward.to.rpartition(":")[0]
         found = forward.addresses or "nowhere"
-        return Diagnosis(f"{name} leads to {found} here, not into the tunnel: /etc/hosts has not its line ({alias})", "novaops tunnel up")
+        why = f"/etc/hosts has not its line ({alias}), or another source of names comes before it"
+        fix = "novaops tunnel up; where that changes nothing, put files first in the line hosts: of /etc/nsswitch.conf"
+        return Diagnosis(f"{name} leads to {found} here, not into the tunnel: {why}", fix)
     recent = lines_since_last_failure([text for _, text in tunnel.journal])
     said = ssh_error(recent, TunnelRef(tunnel.via, forward.to, forward.listen))
     if said and (not tunnel.ssh or not forward.listener or "open failed" in "\n".join(recent)):

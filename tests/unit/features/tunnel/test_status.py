@@ -187,6 +187,7 @@ def test_a_name_that_leads_past_the_tunnel_is_down(leads: str) -> None:
     trouble = diagnose(state(ssh=7), replace(fronted, addresses=leads))
     assert trouble is not None
     assert f"api.openai.com leads to {leads or 'nowhere'} here, not into the tunnel" in trouble.cause
+    assert "/etc/nsswitch.conf" in trouble.fix
 
 
 @pytest.mark.parametrize(
