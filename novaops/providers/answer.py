@@ -39,7 +39,7 @@ def read_error(body: str, longest: int = _LONGEST) -> ApiError:
     if not isinstance(document, dict):
         return ApiError(is_json=isinstance(document, list))
     error = document.get("error") or document.get("base_resp") or document
-    is_stated = _states_error(document)
+    is_stated = states_error(document)
     if not isinstance(error, dict):
         return ApiError(is_json=True, message=_printable(error, longest), is_stated=is_stated)
     message = next(filter(None, (_printable(_said(error.get(key)), longest) for key in _MESSAGES)), "")
@@ -55,7 +55,7 @@ def _said(value: Any) -> Any:
     return "; ".join(one for one in each if isinstance(one, str))
 
 
-def _states_error(document: dict[str, Any]) -> bool:
+def states_error(document: dict[str, Any]) -> bool:
     """Whether an API that answers 200 to everything means an error. A code of its own that comes with data is none."""
     if document.get("error") or document.get("success") is False:
         return True

@@ -21,7 +21,7 @@ from novaops.features.api.llm.responses import Responses
 from novaops.features.api.llm.route import Route
 from novaops.features.api.llm.sensenova import SenseNova
 from novaops.features.api.llm.sse import DONE, ServerEvent
-from novaops.providers.answer import read_error
+from novaops.providers.answer import ApiError, read_error, states_error
 from novaops.providers.loader import Chat, Provider
 
 FORMS: dict[str, Form] = {"openai": OpenAi(), "anthropic": Anthropic(), "sensenova": SenseNova(), "responses": Responses()}
@@ -81,14 +81,19 @@ class ChatClient:
     def _whole(self, form: Form, asked: dict[str, Any]) -> Generator[Event]:
         document = self.http.document("POST", form.path, json=asked, model=asked["model"])
         self._refuse_error(document)
-        yield from self._events(form, document)
+        found = self._events(form, document)
+        if not any(isinstance(event, (Delta, Finished)) for event in found):
+            raise failure.no_answer(self.http.name, self._begin(json.dumps(document)))
+        yield from found
 
     def _streamed(self, form: Form, asked: dict[str, Any]) -> Generator[Event]:
-        """A stream is complete when it says so, or when each answer that has begun is finished."""
+        """A stream is complete when it says so and has an answer, or when each answer that has begun is finished."""
         begun: set[int] = set()
         finished: set[int] = set()
         for event in self.http.events(form.path, asked):
             if event.data.strip() == DONE:
+                if not begun | finished:
+                    raise failure.no_answer(self.http.name)
                 return
             document = self._document(event)
             for found in self._events(form, document):
@@ -104,11 +109,16 @@ class ChatClient:
 
     def _events(self, form: Form, document: Any) -> list[Event]:
         try:
-            return list(form.events(document))
+            found = list(form.events(document))
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             raise failure.cut(self.http.name, f"It is not in the form of its API: {self._begin(json.dumps(document))}") from None
+        if not found and states_error(document):
+            raise self._broken_off(read_error(json.dumps(document), failure.LONGEST))
+        return found
 
     def _document(self, event: ServerEvent) -> dict[str, Any]:
+        if event.name == "error":
+            raise self._broken_off(read_error(event.data, failure.LONGEST), self._begin(event.data))
         try:
             document = json.loads(event.data)
         except (ValueError, RecursionError):
@@ -129,8 +139,12 @@ class ChatClient:
         inner = document.get("response")  # of an event of the responses API
         failed = inner if isinstance(inner, dict) and inner.get("error") else document
         if failed.get("error") or document.get("type") == "error":
-            error = read_error(json.dumps(failed if failed.get("error") else {"error": document}), failure.LONGEST)
-            raise ApiFailed(f"{self.http.name} breaks off with an error: {error.message or error.kind or error.code}", fix="run it again")
+            raise self._broken_off(read_error(json.dumps(failed if failed.get("error") else {"error": document}), failure.LONGEST))
+
+    def _broken_off(self, error: ApiError, said: str = "") -> ApiFailed:
+        """`said`: what is shown where the error has no words of its own."""
+        words = error.message or error.kind or error.code or said or "it does not say which"
+        return ApiFailed(f"{self.http.name} breaks off with an error: {words}", fix="run it again")
 
 
 def open_http(

@@ -91,10 +91,15 @@ def refused(asked: Asked, status: int, headers: Mapping[str, str], body: str, no
 
 def clock_skew(date: str, now: float) -> float:
     """By how many seconds this machine's clock is ahead of the server's; 0 where the server does not say."""
+    return -(until(date, now) or 0.0)
+
+
+def until(date: str, now: float) -> float | None:
+    """The seconds from now to a date of HTTP; None for what is none."""
     try:
-        return now - parsedate_to_datetime(date).timestamp()
-    except (ValueError, TypeError):
-        return 0.0
+        return parsedate_to_datetime(date).timestamp() - now
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 CONNECTING = (
@@ -123,6 +128,17 @@ def not_connected(there: str, said: str, *, late: float = 0) -> Unreachable:
 def cut(name: str, said: str) -> ApiFailed:
     fix = "run it again; novaops api check HOST… shows whether a route passes streams on"
     return ApiFailed(f"the answer of {name} was cut off in the middle", why=said, fix=fix)
+
+
+def stated(name: str, body: str) -> ApiFailed:
+    """An error that came with the status of success."""
+    error = read_error(body, LONGEST)
+    return ApiFailed(f"{name} answers with an error: {error.message or error.kind or error.code or 'it does not say which'}")
+
+
+def no_answer(name: str, said: str = "") -> ApiFailed:
+    """`said`: the beginning of what came instead."""
+    return ApiFailed(f"{name} ends without an answer", why=said, fix="run it again; is the URL of --upstream right?")
 
 
 def silent(name: str, seconds: float) -> ApiFailed:

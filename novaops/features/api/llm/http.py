@@ -22,7 +22,7 @@ from novaops.features.api.llm.redact import Redactor, secrets_of
 from novaops.features.api.llm.route import Route, is_local
 from novaops.features.api.llm.token import token
 from novaops.formats import names
-from novaops.providers.answer import is_html
+from novaops.providers.answer import is_html, states_error
 
 CONNECT = 10.0
 """Seconds for the connection."""
@@ -31,6 +31,8 @@ SILENCE = 600.0
 RETRIES = 2
 PATIENCE = 30.0
 """Seconds that are waited at most before one more try, where the API says when."""
+_THINGS = frozenset({"id", "choices"})
+"""Fields of what was asked for: a file that failed has an error beside them, and is no refusal."""
 _ASKED_TO_WAIT = frozenset({429, 503})
 _ERROR_BYTES = 65_536
 _OK = range(200, 300)
@@ -88,12 +90,15 @@ class Http:
         if not text:
             return None
         try:
-            return self.redactor().document(jsonlib.loads(text))
+            document = self.redactor().document(jsonlib.loads(text))
         except (ValueError, RecursionError):
             text = self.redactor().text(text)
             error = failure.refused(self._asked(response, ""), response.status_code, _plain(response.headers), text, time.time())
             what = error.what if "web page" in error.what else f"{self.name} answers with what is no JSON: {text[:80]!r}"
             raise ApiFailed(what, fix=error.fix, status=response.status_code) from None
+        if isinstance(document, dict) and states_error(document) and not _THINGS & document.keys():
+            raise failure.stated(self.name, jsonlib.dumps(document))
+        return document
 
     def events(self, below: str, body: Mapping[str, Any]) -> Iterator[sse.ServerEvent]:
         """The events of a POST whose answer streams. Closing the iterator closes the connection."""
@@ -247,5 +252,5 @@ def _wait(response: httpx2.Response) -> float | None:
     said = response.headers.get("retry-after", "")
     if response.status_code not in _ASKED_TO_WAIT or not said:
         return None
-    seconds = float(said) if said.isdecimal() else -failure.clock_skew(said, time.time()) if " " in said else None
+    seconds = float(said) if said.isdecimal() else failure.until(said, time.time())
     return max(0.0, seconds) if seconds is not None and seconds <= PATIENCE else None

@@ -36,7 +36,7 @@ class OpenAiFiles:
             return _file(self._http.document("POST", "/files", **content))
 
     def remove(self, file: str) -> None:
-        self._http.document("DELETE", f"/files/{segment(file)}")
+        _deleted(self._http.document("DELETE", f"/files/{segment(file)}"), file)
 
 
 class VectorStores:
@@ -55,7 +55,7 @@ class VectorStores:
             return _base(self._ask("POST", "", json={"name": name}))
 
     def remove(self, base: str) -> None:
-        self._ask("DELETE", f"/{segment(base)}")
+        _deleted(self._ask("DELETE", f"/{segment(base)}"), base)
 
     def files(self, base: str) -> Sequence[RemoteFile]:
         return [_file(each) for each in _all(self._http, f"/vector_stores/{segment(base)}/files")]
@@ -64,7 +64,7 @@ class VectorStores:
         self._ask("POST", f"/{segment(base)}/files", json={"file_id": file})
 
     def take_out(self, base: str, file: str) -> None:
-        self._ask("DELETE", f"/{segment(base)}/files/{segment(file)}")
+        _deleted(self._ask("DELETE", f"/{segment(base)}/files/{segment(file)}"), file)
 
     def search(self, base: str, text: str, count: int) -> Sequence[Passage]:
         document = self._ask("POST", f"/{segment(base)}/search", json={"query": text, "max_num_results": count})
@@ -87,15 +87,26 @@ def _offered(http: Http, lacks: str) -> Iterator[None]:
 
 
 def _all(http: Http, below: str) -> Iterator[dict[str, Any]]:
-    """All pages of a list."""
+    """All pages of a list. Raises ApiFailed where they do not end."""
     after: dict[str, str] = {}
+    seen: set[str] = set()
     while True:
         document = fields(http.document("GET", below, params={"limit": str(_PAGE), **after}, headers=_BETA))
         found = objects(document.get("data"))
         yield from found
         if not (document.get("has_more") and found):
             return
-        after = {"after": text(found[-1].get("id"))}
+        last = text(found[-1].get("id"))
+        if last in seen:
+            raise ApiFailed(f"{http.name} says that a list has more, and sends the same page of it again")
+        seen.add(last)
+        after = {"after": last}
+
+
+def _deleted(document: Any, what: str) -> None:
+    """Raises ApiFailed where the answer to a deletion says that it was none."""
+    if fields(document).get("deleted") is False:
+        raise ApiFailed(f"the API says that {what} is not deleted")
 
 
 def _file(document: Any) -> RemoteFile:

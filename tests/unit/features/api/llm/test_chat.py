@@ -276,6 +276,53 @@ def test_an_error_in_the_middle(api: LlmApi, connect: Connect) -> None:
         list(connect().chat(ASKED))
 
 
+DONE = b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize(
+    ("chunks", "said"),
+    [
+        ([b'event: error\ndata: {"message":"too busy"}\n\n', DONE], "breaks off with an error: too busy"),
+        ([b"event: error\ndata: too busy\n\n", DONE], "breaks off with an error: too busy"),
+        ([event(content="a"), b'data: {"code":500,"message":"too busy"}\n\n', DONE], "breaks off with an error: too busy"),
+        ([b'data: {"success":false,"msg":"too busy"}\n\n', DONE], "breaks off with an error: too busy"),
+        ([b'data: {"base_resp":{"status_code":1002,"status_msg":"too busy"}}\n\n', DONE], "breaks off with an error: too busy"),
+        ([b'data: {"error":true}\n\n'], "it does not say which"),
+        ([DONE], "ends without an answer"),
+        ([b'data: {"choices":[],"usage":{"prompt_tokens":3}}\n\n', DONE], "ends without an answer"),
+    ],
+    ids=["event", "event-of-text", "code", "success", "base_resp", "true", "done-alone", "usage-alone"],
+)
+def test_a_stream_that_ends_in_order_and_is_no_answer(chunks: list[bytes], said: str, api: LlmApi, connect: Connect) -> None:
+    api.chunks = chunks
+    with pytest.raises(ApiFailed, match=said):
+        list(connect().chat(ASKED))
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"error": {"message": "no such key"}}, "answers with an error: no such key"),
+        ({"code": 401, "message": "no such key", "data": None}, "answers with an error: no such key"),
+        ({"base_resp": {"status_code": 1004, "status_msg": "no such key"}}, "answers with an error: no such key"),
+        ({"choices": [], "usage": {"prompt_tokens": 3}}, "ends without an answer"),
+        ({"detail": "Not authenticated"}, "ends without an answer"),
+        ({}, "ends without an answer"),
+    ],
+)
+def test_a_document_that_is_no_answer(document: dict[str, Any], said: str, api: LlmApi, connect: Connect) -> None:
+    api.answers = [(200, {}, json.dumps(document).encode())]
+    with pytest.raises(ApiFailed, match=said):
+        list(connect().chat(ask(stream=False)))
+
+
+def test_an_answer_without_words_is_one(api: LlmApi, connect: Connect) -> None:
+    """The model had nothing to say, or calls a tool."""
+    choice = {"index": 0, "message": {"content": None}, "finish_reason": "tool_calls"}
+    api.answers = [(200, {}, json.dumps({"code": 7, "choices": [choice]}).encode())]
+    assert list(connect().chat(ask(stream=False))) == [Finished("tool_calls")]
+
+
 def test_a_server_that_does_not_stream(api: LlmApi, connect: Connect) -> None:
     """It answers with the whole document although a stream was asked for."""
     whole = {"choices": [{"index": 0, "message": {"content": "all at once"}, "finish_reason": "stop"}]}
@@ -363,7 +410,13 @@ def test_it_is_tried_again_when_the_api_says_when(api: LlmApi, connect: Connect)
 
 
 @pytest.mark.parametrize(
-    ("headers", "fix"), [({"Retry-After": "3600"}, "Retry-After 3600"), ({"Retry-After": "soon"}, "soon"), ({}, "later")]
+    ("headers", "fix"),
+    [
+        ({"Retry-After": "3600"}, "Retry-After 3600"),
+        ({"Retry-After": "soon"}, "soon"),
+        ({"Retry-After": "Sun, 99 Foo 2026 99:99:99 GMT"}, "99 Foo"),
+        ({}, "later"),
+    ],
 )
 def test_it_is_not_tried_again(headers: dict[str, str], fix: str, api: LlmApi, connect: Connect) -> None:
     api.answers = [(429, headers, b"{}")]

@@ -22,16 +22,21 @@ Ask = Callable[[str, Any, Callable[[Http], Any]], Any]
 
 
 @pytest.fixture
-def ask() -> Iterator[Ask]:
+def api() -> Iterator[LlmApi]:
+    with LlmApi() as made:
+        yield made
+
+
+@pytest.fixture
+def ask(api: LlmApi) -> Ask:
     """What is made of an answer of the provider of that name."""
-    with LlmApi() as api:
 
-        def of(name: str, answer: Any, do: Callable[[Http], Any]) -> Any:
-            api.answers = [(200, {}, answer if isinstance(answer, bytes) else json.dumps(answer).encode())]
-            with Http(name, Secret(KEY), direct(load(name).located(api.url))) as http:
-                return do(http)
+    def of(name: str, answer: Any, do: Callable[[Http], Any]) -> Any:
+        api.answers = [(200, {}, answer if isinstance(answer, bytes) else json.dumps(answer).encode())]
+        with Http(name, Secret(KEY), direct(load(name).located(api.url))) as http:
+            return do(http)
 
-        yield of
+    return of
 
 
 def files(http: Http) -> Any:
@@ -67,6 +72,54 @@ def found(http: Http) -> Any:
 )
 def test_odd_lists(ask: Ask, name: str, answer: Any, do: Callable[[Http], Any], wanted: Any) -> None:
     assert ask(name, answer, do) == wanted
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": {"message": "no such key"}},
+        {"code": 401, "message": "no such key", "data": None},
+        {"success": False, "msg": "no such key"},
+    ],
+)
+@pytest.mark.parametrize(
+    "do",
+    [files, bases, found, lambda http: stores.files(http)[0].remove("file-1"), lambda http: stores.bases(http).remove("vs_1")],
+    ids=["files", "bases", "found", "remove-file", "remove-base"],
+)
+def test_an_error_with_the_status_of_success(ask: Ask, answer: Any, do: Callable[[Http], Any]) -> None:
+    """It is no empty list, and nothing that was done."""
+    with pytest.raises(ApiFailed, match="openai answers with an error: no such key"):
+        ask("openai", answer, do)
+
+
+def test_a_file_that_failed_is_no_refusal(ask: Ask) -> None:
+    answer = {"id": "f", "status": "error", "error": {"message": "unreadable"}}
+    assert ask("openai", answer, lambda http: stores.files(http)[0].get("f")).state == "failed"
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        lambda http: stores.files(http)[0].remove("f"),
+        lambda http: stores.bases(http).remove("f"),
+        lambda http: stores.bases(http).take_out("b", "f"),
+    ],
+)
+def test_what_is_not_deleted_is_said(ask: Ask, do: Callable[[Http], Any]) -> None:
+    with pytest.raises(ApiFailed, match="f is not deleted"):
+        ask("openai", {"id": "f", "deleted": False}, do)
+
+
+def test_a_list_without_an_end(api: LlmApi) -> None:
+    """A server that does not know `after` sends its first page for ever."""
+    api.answers = [(200, {}, json.dumps({"data": [{"id": "f"}], "has_more": True}).encode())] * 3
+    with (
+        Http("openai", Secret(KEY), direct(load("openai").located(api.url))) as http,
+        pytest.raises(ApiFailed, match="the same page of it again"),
+    ):
+        files(http)
+    assert len(api.requests) == 2
 
 
 @pytest.mark.parametrize("answer", [{}, None, [], {"id": None}, {"id": ""}])
