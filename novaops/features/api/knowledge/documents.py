@@ -106,6 +106,10 @@ def read_document(path: Path, limits: Limits = LIMITS) -> Document:
     kind = kind_of(path)
     size_of(path, limits.size)
     try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"cannot use {path}", why="Its name is not in UTF-8.", fix="give it another name") from None
+    try:
         with path.open("rb") as file:
             data = file.read(limits.size + 1)
     except OSError as error:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -48,7 +49,7 @@ def _lines(text: str) -> Iterator[Part]:
 def parse(text: str, line: int | None = None) -> Any:
     """Raises Unreadable with the line, the column and the text there."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         number = line or error.lineno
         near = error.doc[error.pos : error.pos + 20].split("\n")[0]
@@ -56,8 +57,19 @@ def parse(text: str, line: int | None = None) -> Any:
         raise Unreadable(why, "JSON has its names and texts in double quotes, and no comma behind the last item") from None
     except RecursionError:
         raise Unreadable("It is nested too deeply.") from None
+    except Unreadable:
+        raise
     except ValueError as error:  # a number with more digits than Python reads
         raise Unreadable(f"It has a value that cannot be read: {error}.") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Raises Unreadable for a name that stands there twice: JSON would keep the last of them, and the others would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise Unreadable(f"An object in it has “{twice}” twice: one of them would be lost.", "make a list of entries of it")
+    return found
 
 
 def _up_to(parts: Iterator[Part], limits: Limits) -> list[Part]:

@@ -32,6 +32,9 @@ def decode(data: bytes) -> tuple[str, list[str]]:
 
 
 def _plain(text: str) -> str:
+    """Raises Unreadable for UTF-16 without its mark, and other bytes, that are UTF-8 by chance: nothing in it would be found."""
+    if "\0" in text:
+        raise Unreadable("It is no text: it has null bytes.", "save it as UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -44,7 +44,7 @@ def file_of(name: str) -> Path:
     try:
         return folder() / f"{names.name(name)}{_ENDING}"
     except ValueError as error:
-        raise UsageError(f"there is no knowledge base {name}", why=str(error)) from None
+        raise UsageError(f"there is no knowledge base {name}, nor can there be one", why=str(error)) from None
 
 
 def listed() -> list[str]:
