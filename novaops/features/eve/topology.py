@@ -83,9 +83,11 @@ class Link(StrictModel):
 
 def _pattern(text: str) -> str:
     try:
-        re.compile(text)
-    except re.error as error:
+        always = re.search(text, "")
+    except (re.error, OverflowError) as error:  # the latter for a{99999999999}
         raise ValueError(f'"{text}" is no regular expression: {error}') from None
+    if always:
+        raise ValueError(f'"{text}" is found in every answer, and in none: it asserts nothing')
     return text
 
 

@@ -92,6 +92,12 @@ def test_as_netlab_writes_it() -> None:
             "nodes: {r1: vyos}\nvalidate:\n  - {from: r1, send: x, expect: '('}\n",
             'lab.yml:3: validate/0/expect: "(" is no regular expression',
         ),
+        (
+            "nodes: {r1: vyos}\nvalidate:\n  - {from: r1, send: x, expect: 'a{99999999999}'}\n",
+            'lab.yml:3: validate/0/expect: "a{99999999999}" is no regular expression: the repetition number is too large',
+        ),
+        ("nodes: {r1: vyos}\nvalidate:\n  - {from: r1, send: x, expect: ''}\n", 'lab.yml:3: validate/0/expect: "" is found in every'),
+        ("nodes: {r1: vyos}\nvalidate:\n  - {from: r1, send: x, expect: .*}\n", 'lab.yml:3: validate/0/expect: ".*" is found in every'),
         ("nodes: {r1: vyos}\nvalidate:\n  - {from: r1, ping: a; reboot}\n", "lab.yml:3: validate/0/ping: "),
         ("- r1\n", "lab.yml: a lab is a mapping with nodes: and links:"),
         ("nodes:\n\tr1: vyos\n", "lab.yml:2: this line is indented with a tab"),
