@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, Self
 
@@ -28,6 +29,8 @@ FORMS: dict[str, Form] = {"openai": OpenAi(), "anthropic": Anthropic(), "senseno
 """By the word of a provider's file."""
 _SHOWN = 80
 """Characters of an answer that are shown where it is none."""
+_BROKEN = frozenset({"error", "failed", "cancelled", "insufficient_system_resource"})
+"""How an answer ends that is none, in the words of OpenRouter, OpenAI's responses and DeepSeek."""
 
 
 def body(request: ChatRequest, provider: Provider, name: str) -> dict[str, Any]:
@@ -61,7 +64,8 @@ class ChatClient:
 
     def chat(self, request: ChatRequest) -> Generator[Event]:
         asked, form = self.check(request), self._form(request)
-        return hidden(self._streamed(form, asked) if request.stream else self._whole(form, asked), self.http.redactor)
+        events = self._streamed(form, asked) if request.stream else self._whole(form, asked)
+        return hidden(self._as_many(events, request.parameters.n or 1), self.http.redactor)
 
     def check(self, request: ChatRequest) -> dict[str, Any]:
         """The body of the request; nothing is sent. See `body`."""
@@ -77,6 +81,17 @@ class ChatClient:
 
     def _form(self, request: ChatRequest) -> Form:
         return FORMS[chat_for(request, self.http.provider).form]
+
+    def _as_many(self, events: Generator[Event], wanted: int) -> Generator[Event]:
+        """The events. Raises ApiFailed after them where answers are missing: some servers pass over how many are wanted."""
+        given: set[int] = set()
+        with closing(events):
+            for event in events:
+                if isinstance(event, (Delta, Finished)):
+                    given.add(event.choice)
+                yield event
+        if len(given) < wanted:
+            raise ApiFailed(f"{self.http.name} gave {len(given)} of {wanted} answers", fix="ask once for each, without -n")
 
     def _whole(self, form: Form, asked: dict[str, Any]) -> Generator[Event]:
         document = self.http.document("POST", form.path, json=asked, model=asked["model"])
@@ -110,8 +125,11 @@ class ChatClient:
     def _events(self, form: Form, document: Any) -> list[Event]:
         try:
             found = list(form.events(document))
+            broken = next((event for event in found if isinstance(event, Finished) and event.reason in _BROKEN), None)
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             raise failure.cut(self.http.name, f"It is not in the form of its API: {self._begin(json.dumps(document))}") from None
+        if broken:
+            raise failure.cut(self.http.name, f"It says that it ended by: {broken.reason}.")
         if not found and states_error(document):
             raise self._broken_off(read_error(json.dumps(document), failure.LONGEST))
         return found

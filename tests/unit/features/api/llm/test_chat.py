@@ -16,7 +16,7 @@ from novaops.features.api.answer import Answer
 from novaops.features.api.llm import http
 from novaops.features.api.llm.chat import body
 from novaops.features.api.llm.parameters import flag_of
-from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Delta, Finished, KeyPair, Message, Parameters, Usage
+from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Delta, Event, Finished, KeyPair, Message, Parameters, Usage
 from novaops.features.api.llm.route import Route, direct
 from novaops.providers.loader import Endpoint, Provider, load
 from novaops.secret import Secret
@@ -314,6 +314,26 @@ def test_a_document_that_is_no_answer(document: dict[str, Any], said: str, api: 
     api.answers = [(200, {}, json.dumps(document).encode())]
     with pytest.raises(ApiFailed, match=said):
         list(connect().chat(ask(stream=False)))
+
+
+@pytest.mark.parametrize("reason", ["error", "failed", "cancelled", "insufficient_system_resource"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_that_ends_by_an_error_is_none(reason: str, stream: bool, api: LlmApi, connect: Connect) -> None:  # noqa: FBT001 - a case
+    choice = {"index": 0, "delta": {"content": "Hé"}, "message": {"content": "Hé"}, "finish_reason": reason}
+    document = json.dumps({"choices": [choice]}).encode()
+    api.chunks, api.answers = [b"data: " + document + b"\n\n", DONE], [] if stream else [(200, {}, document)]
+    with pytest.raises(ApiFailed, match="cut off"):
+        list(connect().chat(ask(stream=stream)))
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_fewer_answers_than_were_asked_for_are_told(stream: bool, api: LlmApi, connect: Connect) -> None:  # noqa: FBT001 - a case
+    """After those that came."""
+    api.pieces = PIECES
+    seen: list[Event] = []
+    with pytest.raises(ApiFailed, match="gave 1 of 2 answers"):
+        seen.extend(connect().chat(ask(stream=stream, parameters=Parameters(n=2))))
+    assert "".join(event.text for event in seen if isinstance(event, Delta)) == "".join(PIECES)
 
 
 def test_an_answer_without_words_is_one(api: LlmApi, connect: Connect) -> None:
