@@ -32,6 +32,8 @@ CREATE INDEX keys_of ON keys (passage);
 CREATE VIRTUAL TABLE terms USING fts5 (text, content='', tokenize='{TOKENIZER}');
 """
 
+_ANEW = "delete that file, where nothing in it is needed, and create the base anew"
+
 
 def folder() -> Path:
     """Where the bases are kept: `${XDG_DATA_HOME:-~/.local/share}/novaops/knowledge`."""
@@ -104,7 +106,7 @@ def _check(connection: sqlite3.Connection, file: Path) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != _APPLICATION:
-        raise UsageError(f"{file} is no knowledge base of novaops's")
+        raise UsageError(f"{file} is no knowledge base of novaops's", fix=_ANEW)
     if version != VERSION:
         why = f"It has version {version} of the tables; this novaops knows {VERSION}."
         raise UsageError(f"cannot use {file}", why=why, fix="update novaops, or create the base anew and add its documents")
@@ -117,4 +119,5 @@ def _connected(file: Path) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=30)) as connection:
             yield connection
     except sqlite3.Error as error:
-        raise UsageError(f"cannot use {file}", why=f"SQLite says: {error}.") from None
+        is_damaged = type(error) is sqlite3.DatabaseError  # its own kinds are of a file that may be good: it is locked, or the disk is full
+        raise UsageError(f"cannot use {file}", why=f"SQLite says: {error}.", fix=_ANEW if is_damaged else "") from None

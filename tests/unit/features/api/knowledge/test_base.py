@@ -168,8 +168,9 @@ def test_errors_about_bases(data_home: Path) -> None:
     with pytest.raises(UsageError, match="version 99"):
         search("b", "y")
     file.write_bytes(b"no database" * 100)
-    with pytest.raises(UsageError, match="SQLite says"):
+    with pytest.raises(UsageError, match="SQLite says") as damaged:
         search("b", "y")
+    assert damaged.value.fix == "delete that file, where nothing in it is needed, and create the base anew"
     sqlite3.connect(data_home / "novaops/knowledge/foreign.sqlite").execute("CREATE TABLE x (y)")
     with pytest.raises(UsageError, match="no knowledge base of novaops"):
         base.remove("foreign")
