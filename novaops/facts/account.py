@@ -68,6 +68,8 @@ class Account:
     """The login shell is there, can be executed, and is not one that refuses logins, such as nologin."""
     keys: Keys | None = None
     """What opens it without a password; None where that was not asked (AccountNamed)."""
+    jail: str = ""
+    """Why sshd ends each login in the folder of ChrootDirectory. "" where it does not, or where that was not asked (AccountNamed)."""
 
     @property
     def date(self) -> str:
@@ -167,12 +169,12 @@ echo end
         return Listed(tuple(_with_keys(account, lines) for account, lines in _read(f"{there}\n")), int(more), tuple(unlisted))
 
 
-_ABOUT_KEYS = re.compile(r"(key|barred|lookedin|principal):(.*)")
+_ABOUT_KEYS = re.compile(r"(key|barred|lookedin|principal|jail):(.*)")
 """No keyword of sshd's has a colon."""
 
 
 def _with_keys(account: Account, lines: Sequence[str]) -> tuple[Account, Settings]:
-    about: dict[str, list[str]] = {"key": [], "barred": [], "lookedin": [], "principal": []}
+    about: dict[str, list[str]] = {"key": [], "barred": [], "lookedin": [], "principal": [], "jail": []}
     settings = []
     for line in lines:
         if match := _ABOUT_KEYS.fullmatch(line):
@@ -182,7 +184,8 @@ def _with_keys(account: Account, lines: Sequence[str]) -> tuple[Account, Setting
     found = ((key.partition(" "), text) for key, _, text in (text.partition(":") for text in about["key"]))
     keys = tuple(AuthorizedKey(kind, options(text), rsa_bits(beginning)) for (kind, _, beginning), text in found)
     barred = ((file, why) for why, _, file in (text.partition(" ") for text in about["barred"]))
-    return replace(account, keys=Keys(keys, tuple(about["lookedin"]), tuple(barred), bool(about["principal"]))), settings_of(settings)
+    found_keys = Keys(keys, tuple(about["lookedin"]), tuple(barred), bool(about["principal"]))
+    return replace(account, keys=found_keys, jail="".join(about["jail"])), settings_of(settings)
 
 
 def _read(stdout: str) -> Iterator[tuple[Account, list[str]]]:

@@ -62,8 +62,24 @@ contents() { # FILE: what sshd reads in it, each line after a blank; or a line "
     printf 'barred:unreadable %s\n' "$1"
   fi
 }
-keys_of() { # lines key:KIND BEGINNING:OPTIONS, barred:WHY FILE, lookedin:FILE and principal: for the account, in any order
-  about_keys=$(printf '%s\n' "$settings" | grep -E '^(strictmodes|authorizedkeysfile|authorizedprincipalsfile) ') || return 0
+jailed() { # FOLDER COMMAND: "jail:WHY" where sshd ends each login, since it locks the account into this folder
+  at=$1
+  while :; do
+    [ -d "$at" ] || { echo "jail:$at is no folder"; return; }
+    case $(stat -L -c '%u:%a' -- "$at") in
+      0:*[2367] | 0:*[2367]? | [!0]*) echo "jail:others than root may change $at"; return ;;
+    esac
+    [ "$at" != / ] || break
+    at=${at%/*}; at=${at:-/}
+  done
+  case $2 in internal-sftp*) ;; *) [ -x "${1%/}${shell:-/bin/sh}" ] || echo "jail:there is no ${1%/}${shell:-/bin/sh}, its shell" ;; esac
+}
+keys_of() { # lines key:KIND BEGINNING:OPTIONS, barred:WHY FILE, lookedin:FILE, principal: and jail:WHY for the account, in any order
+  about_keys=$(printf '%s\n' "$settings" |
+    grep -E '^(strictmodes|authorizedkeysfile|authorizedprincipalsfile|chrootdirectory|forcecommand) ') || return 0
+  setting forcecommand; command=$value
+  setting chrootdirectory
+  case $value in '' | none) ;; *) expanded "$value"; jailed "$path" "$command" ;; esac
   setting strictmodes; strict=$value
   setting authorizedkeysfile; set -f
   for pattern in $value; do

@@ -138,6 +138,8 @@ def to_everything(context: LoginContext) -> Iterator[LoginBlocker]:
     sftp_only = context.value("forcecommand").startswith("internal-sftp")  # which sshd serves itself, whatever the shell
     if context.account is not None and not context.account.shell_works and not sftp_only:
         yield LoginBlocker(f"its shell {context.account.shell} does not allow login", fix=f"chsh -s /bin/bash {context.account.name}")
+    if context.account is not None and context.account.jail:
+        yield LoginBlocker(f"sshd locks it into ChrootDirectory, and {context.account.jail}", context.place("chrootdirectory"))
 
 
 def _methods(context: LoginContext) -> Iterator[LoginBlocker]:

@@ -6,6 +6,7 @@ Some of the shell runs here for real, with programs of the test's own in place o
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -379,15 +380,21 @@ def test_an_account(tmp_path: Path) -> None:
     assert expected.date == "20230523"
 
 
-def keys(folder: Path, said: str, *, name: str = "me", shell: str = "dash") -> Keys:
-    """Those of the only account, whose home is `folder`/home; `said` is what sshd says of its settings."""
+def only(folder: Path, said: str, *, name: str = "me", shell: str = "dash") -> Account:
+    """The only account, whose home is `folder`/home; `said` is what sshd says of its settings."""
     host(folder, f"{name}:x:0:0::{folder}/home:/bin/sh\n", f"{name}:*:::::::\n")
     program(folder, "sshd", f"echo '{said}'")
     program(folder, "id", r"printf 'x\0'")
     [(account, settings)] = ran(Accounts(), folder, shell).accounts
     assert settings == {line.partition(" ")[0]: (line.partition(" ")[2],) for line in said.splitlines()}
-    assert isinstance(account.keys, Keys)
-    return account.keys
+    assert isinstance(account, Account)
+    return account
+
+
+def keys(folder: Path, said: str, *, name: str = "me", shell: str = "dash") -> Keys:
+    found = only(folder, said, name=name, shell=shell).keys
+    assert isinstance(found, Keys)
+    return found
 
 
 BOTH_FILES = "authorizedkeysfile .ssh/authorized_keys .ssh/authorized_keys2"
@@ -470,6 +477,32 @@ def test_files_that_others_may_write(tmp_path: Path, mode: int, barred: str) -> 
     os.chown(home, 12345, 0)
     assert keys(tmp_path, "authorizedkeysfile keys").barred == ((str(home), "strict"),)
     assert keys(tmp_path, "strictmodes no\nauthorizedkeysfile keys").barred == ()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="folders have to be root's")
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_a_folder_that_sshd_locks_an_account_into(shell: str, tmp_path: Path) -> None:
+    """As in sshd_config(5): each part of the path is root's alone. The account's shell is in it, unless sshd serves sftp itself."""
+    folder = tmp_path / "me"
+    # What is above is everybody's, such as /tmp.
+    program(tmp_path, "stat", f'for at; do :; done; case $at in {folder}*) exec {shutil.which("stat")} "$@" ;; *) echo 0:755 ;; esac')
+
+    def trouble(more: str = "") -> str:
+        return only(tmp_path, f"chrootdirectory {tmp_path}/%u{more}", shell=shell).jail
+
+    assert only(tmp_path, "chrootdirectory none", shell=shell).jail == ""
+    assert trouble() == f"{folder} is no folder"
+    folder.mkdir(mode=0o755)
+    assert trouble() == f"there is no {folder}/bin/sh, its shell"
+    assert trouble("\nforcecommand internal-sftp -l INFO") == ""
+    program(folder, "sh", "true")
+    assert trouble() == ""
+    for mode in (0o775, 0o757):
+        folder.chmod(mode)
+        assert trouble() == f"others than root may change {folder}"
+    folder.chmod(0o755)
+    os.chown(folder, 1, 0)
+    assert trouble("\nforcecommand internal-sftp") == f"others than root may change {folder}"
 
 
 def test_whom_an_authority_may_let_in(tmp_path: Path) -> None:
