@@ -125,10 +125,11 @@ class Chain:
 
     @property
     def path(self) -> tuple[Certificate, ...]:
-        """From the leaf up, each issued by the next, as far as the file goes, in whatever order it is."""
+        """From the leaf up, each issued by the next, as far as the file goes, in whatever order it is. Of two issuers the later one."""
         path = [self.leaf]
         while not path[-1].self_signed:
-            issuer = next((c for c in self.certificates if c not in path and path[-1].issued_by(c)), None)
+            issuers = (c for c in self.certificates if c not in path and path[-1].issued_by(c))
+            issuer = max(issuers, key=lambda c: c.not_after, default=None)
             if issuer is None:
                 break
             path.append(issuer)

@@ -11,10 +11,14 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -342,6 +346,20 @@ def test_an_intermediate_that_has_expired_is_named(authority: Authority) -> None
     chain = long.certificate.read_text()
     late = CertificateFacts(chain, Chain.read(chain).certificates[1].not_after, trusted="")
     assert refusal(given_plan(late))["what"].startswith(f"CN=Lab Intermediate 1 in {CERTIFICATE} expired on 20")
+
+
+def test_an_old_intermediate_before_its_renewed_one_is_passed_over(leaf: Leaf) -> None:
+    """As clients do: both have one key."""
+    first, second = leaf.certificate.read_text().split("-----END CERTIFICATE-----\n")[:2]
+    end = "-----END CERTIFICATE-----\n"
+    renewed = x509.load_pem_x509_certificate((second + end).encode())
+    old = x509.CertificateBuilder(renewed.issuer, renewed.subject, renewed.public_key(), 7)
+    old = old.not_valid_before(renewed.not_valid_before_utc).not_valid_after(renewed.not_valid_before_utc + timedelta(days=1))
+    old_pem = old.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+    found = facts_of(leaf, chain=first + end + old_pem + second + end, trusted="")
+    assert accepted(given_plan(found)) == [
+        f"{CERTIFICATE}: the certificates are not in order, each followed by its issuer's: old clients turn that down"
+    ]
 
 
 def test_names_it_is_not_for_are_listed(authority: Authority, leaf: Leaf) -> None:
