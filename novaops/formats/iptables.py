@@ -41,6 +41,7 @@ INNER = (
     "lo",
 )
 """How the names of bridges and tunnels begin. What comes in by another device comes from elsewhere."""
+_FROM_ELSEWHERE = re.compile(r" -i (?!{0})\S+(?= )| ! -i (?:{0})\S*(?= )".format("|".join(map(re.escape, INNER))))
 _STATES = ("--state", "--ctstate")
 _PORTS = ("--dport", "--dports")
 _PROTOCOLS = {"tcp": ("tcp", "6", "all", "0"), "udp": ("udp", "17", "all", "0")}
@@ -99,8 +100,7 @@ class Rule:
     @property
     def outer(self) -> Rule:
         """The same for what comes in by a network card."""
-        inner = "|".join(map(re.escape, INNER))
-        return Rule(self.chain, re.sub(rf" -i (?!{inner})\S+(?= )| ! -i (?:{inner})\S*(?= )", "", self.text), self.line)
+        return Rule(self.chain, _FROM_ELSEWHERE.sub("", self.text), self.line)
 
     @property
     def is_about_a_port(self) -> bool:

@@ -55,10 +55,10 @@ class MountTable:
         prefix = path.rstrip("/") + "/"
         return (mount for mount in self.mounts if mount.target.startswith(prefix))
 
-    def shown_outside(self, path: str) -> frozenset[tuple[str, str]]:
-        """Device and root of all that is mounted neither at `path` nor beneath it: what is unmounted there is still mounted then."""
-        inside = {path, *(mount.target for mount in self.below(path))}
-        return frozenset((mount.number, mount.root) for mount in self.mounts if mount.target not in inside)
+    def outside(self, path: str) -> MountTable:
+        """What is mounted neither at `path` nor beneath it."""
+        gone = {path, *(mount.target for mount in self.below(path))}
+        return MountTable(tuple(mount for mount in self.mounts if mount.target not in gone))
 
 
 class Mounts(Singleton[MountTable]):

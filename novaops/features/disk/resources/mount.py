@@ -208,9 +208,7 @@ class Mount(Resource):
         if self.state in {"mounted", "defined"}:
             return facts
         path = facts.known(DirectoryAt(self.path)).real
-        mounts = facts.known(Mounts())
-        gone = {path, *(mount.target for mount in mounts.below(path))}
-        return facts.but(Mounts(), MountTable(tuple(m for m in mounts.mounts if m.target not in gone)))
+        return facts.but(Mounts(), facts.known(Mounts()).outside(path))
 
 
 def _all_lines(there: tuple[fstab.FstabLine, ...]) -> str:

@@ -13,6 +13,9 @@ from novaops.formats.fstab import unescape
 from novaops.model.question import Missing
 from novaops.shell import quote
 
+_SUBVOLUME = ("subvol=", "subvolid=")
+"""The kernel shows both of each mount of a btrfs."""
+
 _VIRTUAL = {"proc", "sysfs", "devtmpfs", "devpts", "cgroup2", "cgroup", "securityfs", "debugfs", "tracefs", "bpf", "efivarfs"}
 _SYSTEM_FOLDERS = tuple(
     f"/{name}"
@@ -85,10 +88,6 @@ def refuse_part(options: Iterable[str], path: str) -> None:
             why="novaops mounts disks as a whole.",
             fix="mount the disk in another place, and show the folder at this path by an entry with its path as `device` and `options: [bind]`",
         )
-
-
-_SUBVOLUME = ("subvol=", "subvolid=")
-"""The kernel shows both of each mount of a btrfs."""
 
 
 def refuse_no_directory(place: Directory) -> None:

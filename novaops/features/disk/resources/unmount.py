@@ -26,9 +26,8 @@ def still_needed(path: str, facts: Facts) -> Iterator[str]:
         if f"{line.source}/".startswith(f"{real}/") and line.path != real:
             what = "swap" if line.filesystem == "swap" else line.path
             yield f"fstab's line for {what} takes {line.source}, which is not there while {real} is not mounted"
-    inside = {real, *(mount.target for mount in mounts.below(real))}
     mounted = mounts.at(real)
-    if others := [mount.target for mount in mounts.mounts if mounted and mounted.contains(mount) and mount.target not in inside]:
+    if others := [mount.target for mount in mounts.outside(real).mounts if mounted and mounted.contains(mount)]:
         yield f"what is mounted at {real} is mounted at {' and '.join(dict.fromkeys(others))} too: its disk stays in use"
 
 
@@ -44,7 +43,7 @@ def steps(resource: str, path: str, facts: Facts, *, with_line: bool) -> Iterato
     if real == "/":
         raise Refused("/ is what the host runs from, and is not unmounted")
     whole = old is not None and "rbind" in old.options
-    kept = mounts.shown_outside(real) if whole else frozenset()
+    kept = {(m.number, m.root) for m in mounts.outside(real).mounts} if whole else set()
     if beneath := [m.target for m in mounts.below(real) if (m.number, m.root) not in kept] if mounted else []:
         raise Refused(
             f"{', '.join(beneath)} is mounted beneath {real}",

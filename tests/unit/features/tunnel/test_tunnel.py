@@ -489,6 +489,21 @@ def test_a_gateway_that_takes_no_key_of_that_kind_is_refused(keyword: str, kinds
     assert "+ssh-ed25519" in str(found.value.fix)
 
 
+def judged(gate: GatewaySshd, block: str, settings: dict[str, tuple[str, ...]], *, refused: bool) -> None:
+    """What becomes of a gateway whose sshd has this block before what novaops would write, and says that it is set so."""
+    first = "/etc/ssh/sshd_config.d/00-a.conf"
+    files = {"/etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\n", first: block}
+    sshd = Sshd("/usr/sbin/sshd", (9, 2), "", files, {}, accept=False, directory=True, nologin=False)
+    settings = {"allowtcpforwarding": ("yes",), **settings}
+    now = facts({SshdState(): sshd, FileAt(DROP_IN): Missing.ABSENT, SshdEffective("novaops-tunnel"): settings})
+    if not refused:
+        assert list(gate.plan(now))
+        return
+    with pytest.raises(Refused, match="another Match block comes before") as found:
+        list(gate.plan(now))
+    assert f"{first}:2" in str(found.value.why)
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours", "listens", "refused"),
     [
@@ -501,35 +516,15 @@ def test_a_gateway_that_takes_no_key_of_that_kind_is_refused(keyword: str, kinds
 )
 def test_a_block_that_comes_first_and_says_where_sshd_listens(theirs: str, ours: str, listens: bool, refused: bool) -> None:  # noqa: FBT001 - parameters
     """Sshd would listen on loopback alone, or for everybody, and not where the tunnel is to be reached."""
-    first = "/etc/ssh/sshd_config.d/00-a.conf"
-    files = {"/etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\n", first: f"Match User *,!root\n    GatewayPorts {theirs}\n"}
-    sshd = Sshd("/usr/sbin/sshd", (9, 2), "", files, {}, accept=False, directory=True, nologin=False)
-    settings = {"allowtcpforwarding": ("yes",), "gatewayports": (theirs,)}
-    now = facts({SshdState(): sshd, FileAt(DROP_IN): Missing.ABSENT, SshdEffective("novaops-tunnel"): settings})
     gate = GatewaySshd(f"Match User novaops-tunnel\n    MaxSessions 0\n    GatewayPorts {ours}\n", listens=listens)
-    if not refused:
-        assert list(gate.plan(now))
-        return
-    with pytest.raises(Refused, match="another Match block comes before") as found:
-        list(gate.plan(now))
-    assert f"{first}:2" in str(found.value.why)
+    judged(gate, f"Match User *,!root\n    GatewayPorts {theirs}\n", {"gatewayports": (theirs,)}, refused=refused)
 
 
 @pytest.mark.parametrize(("port", "refused"), [("22", True), ("2222", False)])
 def test_a_block_for_the_port_of_sshd_that_comes_first_is_refused(port: str, refused: bool) -> None:  # noqa: FBT001 - a parameter
     """Each `tunnel up` would make a new connection, and say that something on the host keeps changing it back."""
-    first = "/etc/ssh/sshd_config.d/00-a.conf"
-    files = {"/etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\n", first: "Match LocalPort 22\n    PermitOpen none\n"}
-    sshd = Sshd("/usr/sbin/sshd", (9, 2), "", files, {}, accept=False, directory=True, nologin=False)
-    settings = {"allowtcpforwarding": ("yes",), "gatewayports": ("no",), "port": (port,)}
-    now = facts({SshdState(): sshd, FileAt(DROP_IN): Missing.ABSENT, SshdEffective("novaops-tunnel"): settings})
     gate = GatewaySshd("Match User novaops-tunnel\n    MaxSessions 0\n    PermitOpen any\n    GatewayPorts no\n")
-    if not refused:
-        assert list(gate.plan(now))
-        return
-    with pytest.raises(Refused, match="another Match block comes before") as found:
-        list(gate.plan(now))
-    assert f"{first}:2" in str(found.value.why)
+    judged(gate, "Match LocalPort 22\n    PermitOpen none\n", {"gatewayports": ("no",), "port": (port,)}, refused=refused)
 
 
 def test_a_gateway_that_takes_no_such_line_is_refused_before_anything_is_made() -> None:
