@@ -89,7 +89,7 @@ def _put(lines: list[str], section: str, more: list[str]) -> list[str]:
     for number, line in enumerate(lines):
         if "".join(line.split()) == section:
             return [*lines[: number + 1], *more, *lines[number + 1 :]]
-    ended = lines[:-1] + [f"{line}\n" if not line.endswith(("\r", "\n")) else line for line in lines[-1:]]
+    ended = lines[:-1] + [f"{line}\n" if not line.endswith("\n") else line for line in lines[-1:]]
     return [*ended, f"{section}\n", *more]
 
 

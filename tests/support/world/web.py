@@ -70,7 +70,7 @@ class Behaviour:
     `status`, `body` and `content_type` replace the answer; `headers` are added to every answer; `raw` is sent as it is in
     its place. `delay_s` passes before an answer begins. `cut` ends the connection early: before an answer, in the middle
     of a body whose length was announced, or of a chunked one (a stream: after half its events, with either). A stream has
-    `events` of them, `interval_s` between each two.
+    `events` of them, `interval_s` between each two; with none they are one packet, which no load of the machine divides.
     """
 
     status: int | None = None
@@ -119,7 +119,7 @@ class Exchange:
         await self.send(self._head(200, [("Content-Type", content_type), *coding, *headers]))
 
     async def part(self, data: bytes) -> None:
-        await self.send(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        await self.send(self._coded(data))
 
     async def end(self) -> None:
         if self._chunked:
@@ -128,14 +128,18 @@ class Exchange:
     async def events(self, texts: list[str], headers: tuple[Header, ...] = ()) -> None:
         """Server-sent events, each by itself; then the `[DONE]` that ends a stream of OpenAI's."""
         await self.begin("text/event-stream; charset=utf-8", headers)
+        waiting = b""
         for number, text in enumerate(texts):
             if self.behaviour.cut and number >= len(texts) // 2:
+                await self.send(waiting)
                 raise _Gone
-            if number:
+            if number and self.behaviour.interval_s:
+                await self.send(waiting)
+                waiting = b""
                 await asyncio.sleep(self.behaviour.interval_s)
-            await self.part(f"data: {text}\n\n".encode())
+            waiting += self._coded(f"data: {text}\n\n".encode())
             self.request.sent.append(time.monotonic())
-        await self.part(b"data: [DONE]\n\n")
+        await self.send(waiting + self._coded(b"data: [DONE]\n\n"))
         await self.end()
 
     async def echo_websocket(self, headers: tuple[Header, ...] = ()) -> None:
@@ -151,6 +155,9 @@ class Exchange:
             await self.send(Frame(frame.first & 0xF0 | kind, frame.payload).packed())
             if frame.kind == CLOSE:
                 raise _Gone
+
+    def _coded(self, data: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data
 
     async def send(self, data: bytes) -> None:
         self._writer.write(data)

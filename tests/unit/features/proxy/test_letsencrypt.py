@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from novaops.engine.planner import make_plan, questions_of
@@ -146,6 +146,7 @@ def test_a_line_break_is_no_value() -> None:
 
 
 @given(st.text(max_size=120), LINES, st.lists(st.sampled_from(["a.example", "b.example"]), unique=True))
+@example("0\r", "", [])
 def test_any_file_is_put_right_once(text: str, webroot: str, domains: list[str]) -> None:
     webroot = "/" + webroot.replace("'", "").replace('"', "")
     once = RenewalConf(text).but("true", webroot, domains)
