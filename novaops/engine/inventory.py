@@ -12,6 +12,7 @@ import shlex
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +38,8 @@ _ELSEWHERE = {
     **dict.fromkeys(("proxyjump", "proxy_jump", "jump", "jump_host", "bastion"), "a jump host stands in ~/.ssh/config: ProxyJump"),
 }
 """What others write into a host or a group, and how that is said here. A key that looks alike would lead astray."""
+
+_SSH = 22
 
 _NAME_ONE = "name it as user@address, or by its name in an inventory"
 
@@ -166,6 +169,17 @@ class Inventory:
                 fix=f"user@{word} reaches a host that is not in the inventory",
             )
 
+    def same_as(self, host: Host) -> list[Host]:
+        """The same host by its other names: those with its address and port."""
+        return [other for other in self._by_place.get(_place(host), ()) if other.name != host.name]
+
+    @cached_property
+    def _by_place(self) -> Mapping[tuple[str, int], list[Host]]:
+        found: dict[tuple[str, int], list[Host]] = {}
+        for host in self.hosts.values():
+            found.setdefault(_place(host), []).append(host)
+        return found
+
     def _no_hosts(self, section: str | None) -> UsageError:
         if not self.file:
             return UsageError(
@@ -179,6 +193,10 @@ class Inventory:
         """An error about the value at `path`, with its line."""
         where = "".join(f"{part}: " for part in ["/".join(str(part) for part in path)] if part)
         return InventoryError(f"{self.file}: {where}{message}", why=f"{self.file}:{self.document.line(path)}", fix=fix)
+
+
+def _place(host: Host) -> tuple[str, int]:
+    return host.address.lower().rstrip("."), host.port or host.access.port or _SSH
 
 
 def adhoc(word: str) -> Host:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from novaops.engine import inventory, own_file
+from novaops.engine import inventory, own_file, two_names
 from novaops.engine.desired import DesiredState, HostView, Peers, first_things_first
 from novaops.engine.inventory import Host, Inventory
 from novaops.engine.own_file import shipped
@@ -139,6 +139,19 @@ class Playbook:
             raise self._wrong(known, host, key, chosen, over, error) from None
         self._refuse_contradictions(known, host, chosen, wanted)
         return found
+
+    def refuse_two_names(self, known: Inventory, host: Host) -> None:
+        """Raises InventoryError where the inventory has the host by another name too, with a section that contradicts this one."""
+        for other in known.same_as(host) if self.name in host.sections else ():
+            if self.name not in other.sections or host.sections[self.name] == other.sections[self.name]:
+                continue
+            self.settings(known, host), self.settings(known, other)  # what is wrong in one of them is no contradiction
+            found = two_names.contradiction(self.module.Settings, [host.sections[self.name], other.sections[self.name]])
+            if found:
+                what = found if isinstance(found, str) else inventory.message(found.errors()[0])
+                same = f"{host.name} and {other.name} are one host by their address, {host.address}"
+                fix = "make them agree, or keep the section under one name; two hosts behind one address have ports of their own: port:"
+                raise known.error(host.places[self.name], f"{same}, and contradict each other: {what}", fix)
 
     def remarks(self, host: Host, value: str | None, flags: Mapping[str, Any], scope: Scope) -> list[Note]:
         """What a verb of this scope has to say of the entries that it leaves, and of those whose declared state it contradicts."""
@@ -293,6 +306,7 @@ class Playbooks:
         of_peers: list[tuple[Host, Resource]] = []
         for section in (section for section in written if wanted is None or section in wanted):
             playbook = self.by_name[section]
+            playbook.refuse_two_names(known, host)
             its = given[section] if section in given else playbook.settings(known, host)
             its = playbook.prepare(view, its)
             own += ((playbook.is_shipped, resource) for resource in playbook.module.desired(view, its, peers))

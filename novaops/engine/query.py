@@ -12,6 +12,7 @@ from novaops.engine.report import HostReport, failure
 from novaops.errors import HostFailed, as_sentence
 from novaops.model.question import Facts, Question
 from novaops.ssh import kept
+from novaops.ssh.launch import begun_hint
 from novaops.ssh.session import Session
 from novaops.ssh.target import Target
 
@@ -67,5 +68,6 @@ def ask(session: Session, questions: Sequence[Question[Any]], *, root: bool = Tr
         raise HostFailed(
             f"{session.target} did not run the probe (exit status {output.status})",
             why=output.stderr.strip(),
+            fix=begun_hint(output.status, session.target) if root else "",
         )
     return probe.read(asked, mark, output.stdout)

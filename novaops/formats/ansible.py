@@ -51,7 +51,7 @@ def looks_like_ansible(text: str) -> bool:
     if text.startswith(VAULT) or _VARIABLE.search(text) or _is_ini(text):
         return True
     try:
-        data = yaml_text.load(text, "").data
+        data = yaml_text.load(text, "", any_tag=True).data
     except InventoryError:
         return False
     if isinstance(data, str):  # names alone, one a line
@@ -86,7 +86,7 @@ def read(text: str, name: str) -> Groups:
             fix=f"ansible-vault view {name} > FILE makes a plain one",
         )
     try:
-        document = yaml_text.load(text, name)
+        document = yaml_text.load(text, name, any_tag=True)
     except InventoryError:
         if name.endswith((".yml", ".yaml", ".json")) or (_ENDS_WITH_COLON.search(text) and not _is_ini(text)):
             raise
@@ -98,7 +98,7 @@ def read(text: str, name: str) -> Groups:
 
 def variables(text: str, name: str) -> dict[str, Any]:
     """Those of a file of group_vars or host_vars. Raises InventoryError."""
-    found = yaml_text.load(text, name).data or {}
+    found = yaml_text.load(text, name, any_tag=True).data or {}
     if not isinstance(found, dict):
         raise InventoryError(f"{name}:1: a mapping of variables is needed here")
     return found

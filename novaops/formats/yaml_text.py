@@ -32,13 +32,15 @@ class Document:
         return self.lines.get(path, 1)
 
 
-def load(text: str, name: str) -> Document:
-    """Raises InventoryError, with `name` and the line, for what is no YAML or has a key twice."""
+def load(text: str, name: str, *, any_tag: bool = False) -> Document:
+    """Raises InventoryError, with `name` and the line, for what is no YAML or has a key twice; and for a tag, unless `any_tag` is given."""
     try:
         _refuse_depth(text, name)
         node = yaml.compose(text, Loader=LOADER)
     except yaml.YAMLError as error:
         raise _not_yaml(error, text, name) from None
+    if "!" in text and not any_tag:
+        _refuse_tags(node, name)
     lines: dict[Path, int] = {}
     data = _value(node, (), lines, name) if node is not None else None
     return Document(data, lines)
@@ -54,6 +56,26 @@ def _refuse_depth(text: str, name: str) -> None:
         if depth > _DEEPEST:
             line = event.start_mark.line + 1 if event.start_mark else 1
             raise InventoryError(f"{name}:{line}: this is nested more than {_DEEPEST} deep")
+
+
+def _refuse_tags(root: yaml.Node | None, name: str) -> None:
+    """Raises InventoryError for a tag that asks for something, such as `!vault` for decryption: the text alone would be taken instead."""
+    seen: set[int] = set()
+    nodes = [root] if root else []
+    while nodes:
+        node = nodes.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.tag not in _TAGS:
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            why = "Without it the text would count as it stands."
+            fix = "write the value itself; a secret is named as env:NAME, file:PATH or cmd:WORDS"
+            raise InventoryError(f"{name}:{node.start_mark.line + 1}: the tag {tag} is not known here", why=why, fix=fix)
+        if isinstance(node, yaml.MappingNode):
+            nodes += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += node.value
 
 
 def _not_yaml(error: yaml.YAMLError, text: str, name: str) -> InventoryError:
@@ -75,6 +97,10 @@ _DEEPEST = 50
 
 _INDENTED = re.compile(rf"^[ ?:-]{{{_DEEPEST}}}", re.MULTILINE)
 """How a line begins whose value may be so deep."""
+
+_KINDS = ("str", "int", "float", "bool", "null", "timestamp", "merge", "value", "seq", "map")
+_TAGS = {"!", *(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)}
+"""Those that change nothing of what is read here."""
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where PyYAML has it: ten times as fast as the one in Python."""

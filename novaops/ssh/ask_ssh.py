@@ -57,7 +57,7 @@ def _ask(asked: Destination, seconds: float, home: str, _: object) -> ClientConf
         if "jumphost loop" in why:
             raise circle(asked, why)
         raise UsageError(f"ssh cannot use its configuration for {asked}", why=why, fix=f"{join(['ssh', '-G', asked.host])} says the same")
-    return parse(asked, local, done.stdout.decode("utf-8", "surrogateescape"))
+    return parse(asked, local, _without_default(done.stdout.decode("utf-8", "surrogateescape"), home))
 
 
 def circle(asked: Destination, why: str) -> UsageError:
@@ -87,11 +87,20 @@ def _files_of(home: str) -> Iterator[list[str]]:
         yield []
         return
     folder = re.sub(r"([*?\[\]{}\\\"])", r"\\\1", f"{home}/.ssh")
-    known = " ".join(quoted(f"{home}/.ssh/{name}") for name in ("known_hosts", "known_hosts2"))
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape", suffix=".ssh_config") as file:
-        file.write(f'Include "{folder}/config"\nInclude {SYSTEM_FILE}\nMatch all\nUserKnownHostsFile {known}\n')
+        file.write(f'Include "{folder}/config"\nInclude {SYSTEM_FILE}\n')
         file.flush()
         yield ["-F", file.name]
+
+
+def _without_default(printed: str, home: str) -> str:
+    """What ssh printed without its own default of known_hosts, which is in the home of the account: ours is in `home`.
+
+    A default that is written into the configuration would count before what a `Match final` says.
+    """
+    account = _account_home()
+    default = f"userknownhostsfile {account}/.ssh/known_hosts {account}/.ssh/known_hosts2\n"
+    return printed if home == account else printed.replace(f"\n{default}", "\n")
 
 
 @functools.cache

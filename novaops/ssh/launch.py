@@ -21,6 +21,9 @@ MOST_NOISE = 1 << 20
 _WORD = 32
 """Bytes of the longest word behind a mark, and more."""
 
+_NOT_EXECUTED = 126
+"""The exit status of a shell that may not start a program (POSIX)."""
+
 _WIDTH = 300
 """Characters of each line of a host's that are shown."""
 
@@ -117,17 +120,24 @@ class Launch:
             what = f"{user} can run nothing on {target} (exit status {status})"
             return HostFailed(what, why=why or "Its login shell printed nothing.", fix=shell_hint(why, target, user))
         why = "\n".join(re.sub(r"^(sudo|sudo-rs|doas): ", "", line) for line in self.printed(2))
+        also = "" if self._password else "; --ask-sudo-password where sudo wants a password"
         if self.by == "none":
             why = "sudo is not installed, and the login is not root"
         elif self.by == "sudo" and self.asked and re.search(r"incorrect \w+ attempt", why):
             fix = f"try it by hand: {_ssh(target, user)} sudo -k true"
             return NoRoot(f"sudo on {target} did not take the password of {user}", why=why, fix=fix)
+        elif self.by == "sudo" and (faults := self._sudoers_faults()):
+            fix = f"mend the file as root: visudo -c tells what is wrong in it{also}"
+            return NoRoot(f"sudo on {target} does not take all of its rules", why="\n".join(faults), fix=fix)
         elif self.by == "sudo" and self._password is None and re.search(r"password is required|authentication is required", why):
             fix = "add --ask-sudo-password, or sudo_password: env:NAME in the inventory"
             return NoRoot(f"sudo on {target} wants a password for {user}", why=why, fix=fix)
-        also = "" if self._password else "; --ask-sudo-password where sudo wants a password"
         fix = _hint(_ROOT_FIXES, why, target, user) or f"log in as root, or give the user sudo rights{also}"
         return NoRoot(f"{user} cannot become root on {target}", why=why, fix=fix)
+
+    def _sudoers_faults(self) -> list[str]:
+        """The lines in which sudo names a file of rules that it does not read, or a line. What it says after them may follow from that."""
+        return [line.removeprefix("sudo: ") for line in self.printed(_MOST_FAULTS) if _SUDOERS_FAULT.search(line)]
 
     def printed(self, most: int = 4) -> list[str]:
         """The last lines that are not output of the script, without blank ones: of sudo where it was called, else of the login's shell."""
@@ -146,6 +156,12 @@ class Launch:
         return max(map(len, self._noise)) > MOST_NOISE
 
 
+_MOST_FAULTS = 20
+
+_SUDOERS_FAULT = re.compile(
+    r"sudoers\S*(:\d+)+:|error in \S*/sudoers|/sudoers\S* is (world|group) writable|/sudoers\S* is owned by|[Uu]nable to open \S*/sudoers"
+)
+
 _ROOT_FIXES = {
     "you must have a tty": "allow sudo without a terminal: Defaults:{user} !requiretty in a file of /etc/sudoers.d",
     "expired": "set a new password: {ssh} passwd",
@@ -159,6 +175,12 @@ _SHELL_FIXES = {
     "(?i)password .*(expired|change)|change .*password": "set a new password: {ssh}",
 }
 """What to do about some of the words of login shells and forced commands. The first two are cloud-init's on the key of root."""
+
+
+def begun_hint(status: int, target: Target) -> str:
+    """What to do where root's shell began, and ended before it read its script; "" where that is unknown."""
+    allowed = "allow sudo to start programs that start others: no NOEXEC: in the user's line, no Defaults noexec in the files of sudo"
+    return f"{allowed} on {target.address}" if status == _NOT_EXECUTED else ""
 
 
 def _hint(table: Mapping[str, str], said: str, target: Target, user: str) -> str:

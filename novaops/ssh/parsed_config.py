@@ -12,6 +12,7 @@ from typing import Any
 import paramiko
 
 from novaops.errors import UsageError
+from novaops.shell import lines_of
 from novaops.ssh.client_config import ClientConfig, Destination, Local
 
 _NOTHING = "none"
@@ -87,7 +88,7 @@ def _with_included(text: str, file: Path, depth: int = 0) -> str:
     if depth > _DEEPEST:
         raise UsageError(f"{file} includes more than {_DEEPEST} files in a row", fix="does a file include itself?")
     lines: list[str] = []
-    rest = text.splitlines()
+    rest = lines_of(text)
     while rest and not _BLOCK.match(rest[0]):
         line = rest.pop(0)
         match = _KEYWORD.match(line)
@@ -99,7 +100,7 @@ def _with_included(text: str, file: Path, depth: int = 0) -> str:
                 more = included.read_bytes().decode("utf-8", "surrogateescape")
             except OSError as error:
                 raise UsageError(f"{file} includes {included}, which cannot be read", why=error.strerror or str(error)) from None
-            lines += [*_with_included(more, file, depth + 1).splitlines(), "Host *"]
+            lines += [*lines_of(_with_included(more, file, depth + 1)), "Host *"]
     return "\n".join((*lines, *(_plain(line, file) for line in rest)))
 
 
@@ -147,7 +148,7 @@ def _words(text: str) -> list[str] | None:
 
 def _not_judged(text: str) -> Iterator[str]:
     """Each line, or part of one, that paramiko does not understand."""
-    for line in text.splitlines():
+    for line in lines_of(text):
         match = _KEYWORD.match(line)
         if match is None:
             continue

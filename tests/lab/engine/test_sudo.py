@@ -208,6 +208,25 @@ def test_sudo_that_wants_a_terminal(container: LabHost, novaops: Novaops, tmp_pa
         assert error["fix"] == f"allow sudo without a terminal: Defaults:{user} !requiretty in a file of /etc/sudoers.d"
 
 
+def test_rules_of_sudo_that_are_wrong_or_too_narrow(container: LabHost, novaops: Novaops, tmp_path: Path) -> None:
+    """The rules are at fault, not the missing password: each has its own next command."""
+    file = write_inventory(tmp_path, container, [A_FILE], user="nova")
+    container.run("mv /etc/sudoers.d/lab /root/lab; sed 's/NOPASSWD:/& NOEXEC:/' /root/lab >/etc/sudoers.d/lab")
+    error = novaops("plan", "--json", inventory=file).host["error"]
+    assert "Permission denied" in error["why"]
+    assert "no NOEXEC:" in error["fix"]
+    for rules, why in {
+        "nova ALL=(ALL NOPASSWD: ALL": "/etc/sudoers.d/lab:1:15: syntax error",
+        "$(cat /root/lab)": "/etc/sudoers.d/lab is world writable",
+    }.items():
+        container.run(f'echo "{rules}" >/etc/sudoers.d/lab; chmod 666 /etc/sudoers.d/lab')
+        if "syntax" in why:
+            container.run("chmod 440 /etc/sudoers.d/lab")
+        error = novaops("plan", "--json", inventory=file).host["error"]
+        assert (error["code"], error["why"]) == ("no-root", why)
+        assert "visudo -c" in error["fix"]
+
+
 @pytest.fixture
 def other_programs(newer: LabHost) -> LabHost:
     """Debian 13 with sudo-rs in the place of sudo, as in Ubuntu since 25.10, and with doas."""

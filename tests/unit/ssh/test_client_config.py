@@ -179,6 +179,21 @@ def test_known_hosts_files_lost_their_quotes(said: str, files: list[str]) -> Non
 
 
 @pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        ("User u\n", ["{home}/.ssh/known_hosts", "{home}/.ssh/known_hosts2"]),
+        ("Match final\n  UserKnownHostsFile /last\n", ["/last"]),
+        ("Match final all\n  UserKnownHostsFile /last\nHost *\n  UserKnownHostsFile /first\n", ["/first"]),
+        ("Host other\n  UserKnownHostsFile /other\n", ["{home}/.ssh/known_hosts", "{home}/.ssh/known_hosts2"]),
+    ],
+)
+def test_known_hosts_where_home_is_another_one(text: str, files: list[str], use: UseConfig, tmp_path: Path) -> None:
+    """Ssh itself takes the account's home. Its default must come last, and so cannot be written into the configuration."""
+    use(text)
+    assert ask_ssh.ask(Destination("x"), 20).user_known_hosts == [file.format(home=tmp_path) for file in files]
+
+
+@pytest.mark.parametrize(
     ("line", "forbids"),
     [
         ("PubkeyAuthentication no", "PubkeyAuthentication no"),
@@ -376,6 +391,7 @@ def test_without_ssh_what_paramiko_does_not_judge_is_refused(use: UseConfig, lin
         "Include FOLDER/*\nUser u\n",
         "IdentitiesOnly true\nPubkeyAuthentication no\nConnectTimeout 7\nAddressFamily inet\n",
         "# a\n\n\tUser\tu\t# c\n",
+        "# a\u2028Port 2222\n# b\x0cPort 2223\n# c\x85Port 2224\nUser u\r\n",
     ],
 )
 @pytest.mark.parametrize("asked", [Destination("x"), Destination("x", "special", 2200)])

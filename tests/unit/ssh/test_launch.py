@@ -160,6 +160,32 @@ def test_no_root_whatever_the_words(said: str, *, password: bool) -> None:
     assert ("--ask-sudo-password" in error.fix) == (not password)
 
 
+@pytest.mark.parametrize("password", [True, False])
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            "/etc/sudoers.d/zz:2:14: syntax error\nops ALL=(ALL NOPASSWD: ALL\n             ^~~~~~~~~\n",
+            "/etc/sudoers.d/zz:2:14: syntax error",
+        ),
+        (
+            ">>> /etc/sudoers: syntax error near line 1 <<<\nsudo: parse error in /etc/sudoers near line 1\n",
+            "parse error in /etc/sudoers near line 1",
+        ),
+        ("sudo: /etc/sudoers.d/ops is world writable\n", "/etc/sudoers.d/ops is world writable"),
+        ("sudo: /etc/sudoers is owned by uid 1000, should be 0\n", "/etc/sudoers is owned by uid 1000, should be 0"),
+        ("sudo: unable to open /etc/sudoers.d/x: Permission denied\n", "unable to open /etc/sudoers.d/x: Permission denied"),
+    ],
+)
+def test_files_of_sudo_that_it_does_not_read(said: str, why: str, *, password: bool) -> None:
+    """A password would not help: the rule that is meant may stand in the file."""
+    error = sudo_said(f"{said}sudo: a password is required\n", password=password)
+    assert (type(error), error.what) == (NoRoot, "sudo on box (192.0.2.7) does not take all of its rules")
+    assert why in error.why
+    assert "a password is required" not in error.why
+    assert "visudo -c" in error.fix
+
+
 def test_sudo_wants_a_terminal() -> None:
     assert "!requiretty" in sudo_said("sudo: sorry, you must have a tty to run sudo\n").fix
 
