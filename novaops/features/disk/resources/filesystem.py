@@ -75,6 +75,7 @@ class Filesystem(Resource):
                 table=facts.known(BlockDevices()),
                 mounts=facts.known(Mounts()),
                 fstab=fstab_file.text(facts),
+                crypttab=text_at(_CRYPTTAB, facts),
                 named=named,
             )
             path = facts.known(DirectoryAt(self.path)).real

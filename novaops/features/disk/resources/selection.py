@@ -37,6 +37,7 @@ class HostDisks:
     table: DeviceTable
     mounts: MountTable
     fstab: bytes
+    crypttab: str
     named: Device | Missing | None
     """What is at `DiskRequest.device` where that is a path; None where it is not a path."""
 
@@ -260,7 +261,20 @@ def _refuse_if_used(request: DiskRequest, device: BlockDevice, host: HostDisks) 
 
 
 def _refuse_line_elsewhere(request: DiskRequest, device: BlockDevice, host: HostDisks) -> None:
+    """Raises Refused where the host takes the device, or a part of it, for something else when it starts."""
     for part in host.table.family(device):
+        if any(line.filesystem == "swap" for line in fstab.with_source(host.fstab, part.names)):
+            raise Refused(
+                f"/etc/fstab has {part.path} as swap space",
+                why="The host takes it as swap when it starts, and waits for it where it is gone.",
+                fix="take its line out of /etc/fstab on the host, then run this again",
+            )
+        if name := next((name for name, source in _opened_at_start(host.crypttab) if source in part.names), ""):
+            raise Refused(
+                f"/etc/crypttab opens {part.path} as {name} when the host starts",
+                why="With swap or tmp in its options it makes anew what is on it; and it fails on a disk without encryption.",
+                fix="take its line out of /etc/crypttab on the host, then run this again",
+            )
         for line in fstab.with_source(host.fstab, part.names):
             if line.path not in {request.path, request.written} and line.path.startswith("/"):
                 raise Refused(
@@ -268,6 +282,13 @@ def _refuse_line_elsewhere(request: DiskRequest, device: BlockDevice, host: Host
                     why="One device with two lines is mounted wherever comes first.",
                     fix=unmount_hint(line.path, f"--path {line.path} is what fstab has it for", ", then run this again"),
                 )
+
+
+def _opened_at_start(crypttab: str) -> Iterator[tuple[str, str]]:
+    """The name and the device of each line of crypttab(5)."""
+    for words in map(str.split, crypttab.split("\n")):
+        if len(words) > 1 and not words[0].startswith("#"):
+            yield words[0], fstab.source_name(words[1])
 
 
 def _make(request: DiskRequest, device: BlockDevice, host: HostDisks, *, wipe: bool) -> DiskChoice:
