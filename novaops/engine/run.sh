@@ -27,7 +27,7 @@ in_order() { # the runs, "PLACE ID", the oldest first: by the host's own count, 
 count_of_runs() { cat "$state/count" 2>/dev/null || echo 0; }
 fail() { event "failed $number $index 1 $(echo "$1" | base64 -w 0)"; finish failed; }
 
-real() { readlink -f -- "$1" || printf '%s\n' "$1"; }
+real() { { [ -L "$1" ] && readlink -f -- "$1"; } || printf '%s\n' "$1"; } # the file that a link leads to
 digest() { sha256sum | cut -d ' ' -f 1; }
 hash() { if [ -f "$1" ]; then digest <"$1"; fi; }
 permissions() { stat -c %a:%u:%g -- "$1"; }

@@ -20,6 +20,7 @@ one line each, and ends with exactly one `end` line:
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -35,6 +36,9 @@ from novaops.shell import PREAMBLE, assign, here_file, join, quote, sh_file, who
 
 WAIT_S = 1800
 """Seconds that a run waits for another one to end. The longest runs, such as that of a large package, take minutes."""
+
+_LONG = 200
+"""Characters of a word that is written once."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +86,32 @@ def runner(run: Run) -> str:
     parts = [f"#!/bin/sh\n{PREAMBLE}umask 022\n", _places(run), variables, BORN, sh_file(__package__, "run.sh")]
     if ranges:
         parts.append(guard.library(run.id, run.guard, len(ranges)))
-    batches = _batches(run.steps)
+    batches, names = _batches(run.steps), _long_words(run.steps)
+    parts.append(assign(**{name: word for word, name in names.items()}))
     for number, step in enumerate(run.steps):
         for index, action in enumerate(step.actions):
             name = f"{number}_{index}"
-            do = _do_in_batch(batches[number], name) if number in batches else _do(action, name)
-            parts.append(f"do_{name}() {{\n{do}\n}}\nundo_{name}() {{\n{_undo(action, name)}\n}}\n")
+            do = _do_in_batch(batches[number], name) if number in batches else _do(action, name, names)
+            parts.append(f"do_{name}() {{\n{do}\n}}\nundo_{name}() {{\n{_undo(action, name, names)}\n}}\n")
     return "".join([*parts, 'main "$@"\n'])
+
+
+def _long_words(steps: Sequence[Step]) -> dict[str, str]:
+    """The variable of each long word that stands behind several files. Written out for each they would be most of the script."""
+    words = Counter(
+        word
+        for step in steps
+        for action in step.actions
+        if isinstance(action, WriteFile | Restore)
+        for word in action.then
+        if len(word) > _LONG
+    )
+    return {word: f"word_{number}" for number, word in enumerate(word for word, count in words.items() if count > 1)}
+
+
+def _words(words: Sequence[str], names: Mapping[str, str]) -> str:
+    """Like `join`, with the variables of long words."""
+    return " ".join(f'"${names[word]}"' if word in names else quote(word) for word in words)
 
 
 def _batches(steps: Sequence[Step]) -> dict[int, dict[str, Command]]:
@@ -119,7 +142,7 @@ def _places(run: Run) -> str:
     return assign(id=run.id, run=f"{RUNS}/{run.id}", runs=RUNS, state=STATE)
 
 
-def _do(action: Action, name: str) -> str:
+def _do(action: Action, name: str, names: Mapping[str, str]) -> str:
     match action:
         case Command():
             stdin = f' <"$run/payload/{name}"' if action.stdin is not None else ""
@@ -128,21 +151,21 @@ def _do(action: Action, name: str) -> str:
         case Precondition():
             return f"( {action.script}\n) || {{ refusal=yes; return 1; }}"
         case WriteFile():
-            return _write(action, name)
+            return _write(action, name, names)
         case Restore():
-            return _restore(action, name)
+            return _restore(action, name, names)
         case SetValue():
             return _set(action, name)
 
 
-def _write(action: WriteFile, name: str) -> str:
-    before = _hash(action.before)
+def _write(action: WriteFile, name: str, names: Mapping[str, str]) -> str:
+    unchanged = '[ ! -f "$file" ]' if action.before is None else f'[ "$(hash "$file")" = {_hash(action.before)} ]'
     words = [word if word != "{}" else "\0" for word in action.check]
     check = " ".join('"$new"' if word == "\0" else quote(word) for word in words)
     marker = quote(pending_marker(action.path))
     lines = [
         f'file=$(real {quote(action.path)}); new=$(candidate "$file")',
-        f'[ "$(hash "$file")" = {quote(before)} ] || {{ echo "{_plain(action.path)} was changed by someone since it was looked at"; refusal=yes; return 1; }}',
+        f'{unchanged} || {{ echo "{_plain(action.path)} was changed by someone since it was looked at"; refusal=yes; return 1; }}',
         f'keep "$file" {name} || return',
     ]
     if action.content is None:
@@ -150,8 +173,8 @@ def _write(action: WriteFile, name: str) -> str:
         lines.append('rm -f -- "$file" && sync "${file%/*}/" || return')
     else:
         lines += [
-            f'rm -f -- "$new"; ( umask 077; cat "$run/payload/{name}" >"$new" ) &&',
-            f'chown {quote(f"{action.owner}:{action.group}")} "$new" && chmod {quote(action.mode)} "$new" || {{ rm -f -- "$new"; return 1; }}',
+            f'install -m {quote(action.mode)} -o {quote(action.owner)} -g {quote(action.group)} -- "$run/payload/{name}" "$new" ||',
+            '{ rm -f -- "$new"; return 1; }',
         ]
         if check:
             lines.append(f'{check} || {{ rm -f -- "$new"; return 1; }}')
@@ -159,19 +182,19 @@ def _write(action: WriteFile, name: str) -> str:
             lines.append(f'true >{marker} || {{ rm -f -- "$new"; return 1; }}')
         lines.append('put "$new" "$file" || { rm -f -- "$new"; return 1; }')
     if action.then:
-        lines.append(f"{join(action.then)} || return")
-    lines.append(f"rm -f -- {marker}")
+        lines.append(f"{_words(action.then, names)} || return")
+    lines.append(f"[ ! -e {marker} ] || rm -f -- {marker}")
     return "\n".join(lines)
 
 
-def _restore(action: Restore, name: str) -> str:
+def _restore(action: Restore, name: str, names: Mapping[str, str]) -> str:
     marker = quote(pending_marker(action.path))
     back = (
         f'cp -p -- {quote(action.kept)} "$new" && put "$new" "$file" || {{ rm -f -- "$new"; return 1; }}'
         if action.kept
         else 'rm -f -- "$file" || return'
     )
-    mark, then = (f"true >{marker} || return", f"{join(action.then)} || return\nrm -f -- {marker}") if action.then else (":", ":")
+    mark, then = (f"true >{marker} || return", f"{_words(action.then, names)} || return\nrm -f -- {marker}") if action.then else (":", ":")
     return f"""\
 file=$(real {quote(action.path)}); new=$(candidate "$file")
 [ "$(hash "$file")" = {quote(action.expected)} ] || {{ echo "{_plain(action.path)} was changed since that run, and is left as it is"; refusal=yes; return 1; }}
@@ -194,14 +217,14 @@ echo "$before" >"$run/kept/{name}.before" && ( umask 077; {{ {action.keep}
 }} | digest)" = {action.result} ] || {{ echo {quote(f"{action.what} was set, and is something else")}; return 1; }}"""
 
 
-def _undo(action: Action, name: str) -> str:
+def _undo(action: Action, name: str, names: Mapping[str, str]) -> str:
     """The sh that undoes one action when a later one of its step fails. It does no harm when the action had no effect."""
     match action:
         case Command(undo=Command() as undo):
             stdin = f' <"$run/payload/{name}.undo"' if undo.stdin is not None else ""
             return f'[ -e "$run/kept/{name}.there" ] || {{ {undo.holds or "false"}\n}} || timeout 120 {join(undo.words)}{stdin}'
         case WriteFile() | Restore():
-            return f'put_back "$(real {quote(action.path)})" {name} {quote(pending_marker(action.path))} {join(action.then)}'
+            return f'put_back "$(real {quote(action.path)})" {name} {quote(pending_marker(action.path))} {_words(action.then, names)}'
         case SetValue():
             return f'[ ! -s "$run/kept/{name}" ] || timeout 60 {join(action.write)} <"$run/kept/{name}"'
         case _:
@@ -229,25 +252,30 @@ def _payloads(run: Run) -> dict[str, Text]:
 
 
 def manifest(run: Run) -> dict[str, Any]:
-    """The description of the run in the host's journal, from which it is listed and undone. It has no secrets."""
+    """The description of the run in the host's journal, from which it is listed and undone. It has no secrets.
+
+    A long word of `then` stands once in `words`; where it is meant stands its number there.
+    """
+    words = list(_long_words(run.steps))
     return {
         "id": run.id,
         "by": run.started_by,
         "undoes": run.undoes,
+        "words": words,
         "steps": [
             {
                 "resource": step.resource,
                 "risk": step.risk.value,
                 "cannot_undo": step.cannot_undo,
                 "changes": [{"field": c.field, "before": c.before, "after": c.after} for c in step.changes],
-                "actions": [_remembered(action, f"{number}_{index}") for index, action in enumerate(step.actions)],
+                "actions": [_remembered(action, f"{number}_{index}", words) for index, action in enumerate(step.actions)],
             }
             for number, step in enumerate(run.steps)
         ],
     }
 
 
-def _remembered(action: Action, name: str) -> dict[str, Any]:
+def _remembered(action: Action, name: str, words: Sequence[str]) -> dict[str, Any]:
     match action:
         case Command():
             undo = action.undo
@@ -262,10 +290,12 @@ def _remembered(action: Action, name: str) -> dict[str, Any]:
         case WriteFile():
             after = None if action.content is None else payload(action.content)
             permissions = (action.mode, action.owner, action.group) if after is not None else None
-            return _remembered_file(action, name, (_hash(action.before), action.permissions_before), (_hash(after), permissions))
+            before = (_hash(action.before), action.permissions_before)
+            return _remembered_file(action, name, words, before, (_hash(after), permissions))
         case Restore():
             return _remembered_file(
-                action, name, (action.expected, action.expected_permissions), (action.result, action.result_permissions)
+                *(action, name, words),
+                *((action.expected, action.expected_permissions), (action.result, action.result_permissions)),
             )
         case SetValue(undoable=False):
             return {"kind": "command", "shown": str(action), "words": [], "holds": "", "undo": None, "batch": False}
@@ -277,10 +307,15 @@ def _remembered(action: Action, name: str) -> dict[str, Any]:
 
 
 def _remembered_file(
-    action: WriteFile | Restore, name: str, before: tuple[str, Permissions | None], after: tuple[str, Permissions | None]
+    action: WriteFile | Restore,
+    name: str,
+    words: Sequence[str],
+    before: tuple[str, Permissions | None],
+    after: tuple[str, Permissions | None],
 ) -> dict[str, Any]:
     """With the state before and after: the sha256 ("" for no file), and mode, owner and group (None where unknown)."""
-    shown = {"kind": "file", "shown": str(action), "path": action.path, "then": list(action.then)}
+    then = [words.index(word) if word in words else word for word in action.then]
+    shown = {"kind": "file", "shown": str(action), "path": action.path, "then": then}
     states = {"before": before[0], "rights_before": before[1], "after": after[0], "rights_after": after[1]}
     return {**shown, "kept": name, **states}
 

@@ -54,6 +54,16 @@ class PastRun:
         return tuple(pair for pair in dict.fromkeys(began) if pair not in undone)
 
 
+def _with_words(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The manifest with the words in their places, which it has by number where they are long."""
+    words = manifest.get("words", ())
+    for step in manifest["steps"]:
+        for action in step["actions"]:
+            if "then" in action:
+                action["then"] = [words[word] if isinstance(word, int) else word for word in action["then"]]
+    return manifest
+
+
 class Runs(Singleton[tuple[PastRun, ...]]):
     """Every run in the journal, oldest first: by the host's own count, which each run gets under its lock. Ids have the operator's clock."""
 
@@ -83,7 +93,7 @@ echo end
             word, _, rest = line.partition("\t")
             if word == "run":
                 place, _, plan = rest.rpartition("\t")
-                runs.append((json.loads(base64.b64decode(plan)), [], [], int(place or 0)))
+                runs.append((_with_words(json.loads(base64.b64decode(plan))), [], [], int(place or 0)))
             elif word == "event":
                 runs[-1][1].append(rest)
             elif word == "running":

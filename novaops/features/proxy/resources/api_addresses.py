@@ -24,7 +24,11 @@ UNIT = "novaops-proxy@"
 EVERY = 20
 """Seconds after which a name is looked up again."""
 
-_EACH = f'status=0; for site; do sh {SCRIPT} "$site" $verb || status=1; done; exit $status'
+_EACH = (
+    f'running=; for site; do sh {SCRIPT} "$site" $verb & running="$running $!"; done; '
+    'status=0; for one in $running; do wait "$one" || status=1; done; exit $status'
+)
+"""All at once: where no name server answers, each waits for its own."""
 
 
 def folder(site: str) -> str:

@@ -6,10 +6,13 @@
 command -v nginx >/dev/null || exit 0
 set -- /run/novaops-proxy/*/changed # addresses that are taken up by the same reload
 test_says=$(nginx -T 2>&1) || { printf '%s\n' "$test_says" | grep -E '\[(emerg|crit|alert)\]' || printf '%s\n' "$test_says"; exit 1; }
+newline='
+'
 read_files=$(printf '%s\n' "$test_says" | grep '^# configuration file ')
 for file in /etc/nginx/conf.d/00-novaops.conf /etc/nginx/conf.d/novaops*.conf; do
   [ -e "$file" ] || continue
-  printf '%s\n' "$read_files" | grep -q -x -F "# configuration file $file:" || { echo "nginx does not read $file: its http needs an include for it"; exit 1; }
+  case "$read_files$newline" in *"# configuration file $file:$newline"*) continue ;; esac
+  echo "nginx does not read $file: its http needs an include for it"; exit 1
 done
 # Two servers have a name: nginx only warns, and one of them never gets a request.
 printf '%s\n' "$test_says" | sed -n 's/.*\[warn\].*conflicting server name "\(.*\)" on \(.*\), ignored.*/"\1" \2/p' | while read -r name at; do
