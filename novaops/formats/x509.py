@@ -75,6 +75,14 @@ class Certificate:
     @property
     def serves(self) -> bool:
         """Whether a server may show it: it names no purposes, or that one, or any."""
+        return self._is_for("SERVER_AUTH")
+
+    @property
+    def is_for_clients(self) -> bool:
+        """Whether a client may show it, likewise."""
+        return self._is_for("CLIENT_AUTH")
+
+    def _is_for(self, purpose: str) -> bool:
         from cryptography import x509
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -82,7 +90,7 @@ class Certificate:
             purposes = self._parsed.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
         except (ValueError, x509.ExtensionNotFound):
             return True
-        return bool({ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(purposes))
+        return bool({getattr(ExtendedKeyUsageOID, purpose), ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(purposes))
 
     def issued_by(self, other: Certificate) -> bool:
         """Whether the other's key signed this one."""

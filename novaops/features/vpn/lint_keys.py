@@ -56,7 +56,7 @@ def examine_keys(profile: Profile, found: Examined, given: Given) -> None:
     if key is not None and key.block is not None:
         _key(key, profile.last("cert"), found, given, word)
     if bundle is not None and bundle.block is not None:
-        _bundle(bundle, profile, found, given, word)
+        _bundle(bundle, profile, found, given, word, lenient=lenient)
 
 
 def _shared(option: Option, text: str, found: Examined) -> None:
@@ -91,7 +91,7 @@ def _revocations(option: Option, found: Examined, now: int) -> None:
 
 def _certificates(option: Option, pem: str, found: Examined, now: int, *, lenient: bool) -> None:
     """A client's own certificate is the first of its file. Of several authorities, one that has expired may do no harm."""
-    own = option.name == "cert"
+    own = option.name in {"cert", "pkcs12"}
     ask = _NEW_PROFILE if own else "the server's authority has to be made anew"
     try:
         chain = Chain.read(pem)
@@ -108,6 +108,9 @@ def _certificates(option: Option, pem: str, found: Examined, now: int, *, lenien
             found.report(option, "refused", f"{who} is not valid before {begin}", "see whether this machine's clock is right")
         elif days < SOON:
             found.report(option, "warning", f"{who} expires in {days} days, on {until}", ask)
+        if own and not certificate.is_for_clients:
+            what = f"{who} is not for clients, by the purposes that it names: a server that goes by them lets nobody in with it"
+            found.report(option, "warning", what, _NEW_PROFILE)
         is_root = certificate.subject == certificate.issuer
         for weakness in _weaknesses(certificate, signed=not is_root):
             found.report(option, "warning" if lenient else "refused", f"{who} {weakness}", f"{ask}; {_LENIENT} takes it as it is")
@@ -154,7 +157,8 @@ def _key(option: Option, certificate: Option | None, found: Examined, given: Giv
         found.report(option, "refused", "the key does not belong to the certificate (cert)", "take both from the same profile")
 
 
-def _bundle(option: Option, profile: Profile, found: Examined, given: Given, password: bytes | None) -> None:
+def _bundle(option: Option, profile: Profile, found: Examined, given: Given, password: bytes | None, *, lenient: bool) -> None:
+    from cryptography.hazmat.primitives.serialization import Encoding
     from cryptography.hazmat.primitives.serialization.pkcs12 import load_pkcs12
 
     try:
@@ -172,7 +176,9 @@ def _bundle(option: Option, profile: Profile, found: Examined, given: Given, pas
         except Exception:  # noqa: BLE001, S112 - the next password may be the right one
             continue
         found.encrypted = bool(word)
-        _parts(option, bundle, profile, found, given.now)
+        _parts(option, bundle, profile, found)
+        if bundle.cert is not None:
+            _certificates(option, bundle.cert.certificate.public_bytes(Encoding.PEM).decode(), found, given.now, lenient=lenient)
         return
     found.encrypted = True
     if password is None:
@@ -183,12 +189,10 @@ def _bundle(option: Option, profile: Profile, found: Examined, given: Given, pas
         found.report(option, "refused", what, "see whether it is the right one")
 
 
-def _parts(option: Option, bundle: Any, profile: Profile, found: Examined, now: int) -> None:
+def _parts(option: Option, bundle: Any, profile: Profile, found: Examined) -> None:
     """What has to be in a PKCS#12 file: certificate and key, and the authority where no ca is beside it."""
     if bundle.cert is None or bundle.key is None:
         found.report(option, "refused", "there is no certificate with its key in it", _NEW_PROFILE)
-    elif (until := int(bundle.cert.certificate.not_valid_after_utc.timestamp())) < now:
-        found.report(option, "refused", f"the certificate in it expired on {day(until)}", _NEW_PROFILE)
     if not bundle.additional_certs and not profile.all("ca", "peer-fingerprint"):
         what = "there is no authority in it, and no ca beside it: no server could be told from a false one"
         found.report(option, "refused", what, "ask for the ca, and put it into the profile")

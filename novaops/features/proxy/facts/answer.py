@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 from novaops.features.proxy.facts.nginx import NO_AUTHORITY, TRUST_FOLDERS
@@ -76,9 +76,13 @@ class SiteAnswer(Question[Answered]):
     def script(cls, questions: Sequence[Self]) -> str:
         """Curl reads its options from standard input: every user of the host can read the arguments of a process."""
         values = assign(folders=" ".join(TRUST_FOLDERS), none=NO_AUTHORITY, most=str(_MOST))
-        asked = "".join(_one(number, question) for number, question in enumerate(questions))
-        shown = f'for number in $(seq 0 {len(questions) - 1}); do cat "$folder/$number.said"; echo; done'
-        return f"{values}{sh_file(__package__, 'answer.sh')}{asked}wait\n{shown}\n"
+        alike: dict[SiteAnswer, list[str]] = {}  # many sites may lead to one API: it is asked once
+        for question in questions:
+            alike.setdefault(replace(question, after=""), []).append(question.after)
+        asked = "".join(_one(number, question, files) for number, (question, files) in enumerate(alike.items()))
+        numbers = {question: number for number, question in enumerate(alike)}
+        shown = "".join(f"show {numbers[replace(question, after='')]} {quote(question.after)}\n" for question in questions)
+        return f"{values}{sh_file(__package__, 'answer.sh')}{asked}wait\n{shown}"
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, Answered | Missing]:
@@ -100,14 +104,16 @@ class SiteAnswer(Question[Answered]):
         return answers
 
 
-def _one(number: int, question: SiteAnswer) -> str:
+def _one(number: int, question: SiteAnswer, files: Sequence[str]) -> str:
+    """The request, where one of the files is there."""
     place, _, port = question.to.rpartition(":")
     to = f'--connect-to "::$outside:{int(port)}"' if place == OUTSIDE else ""
     trusts = "host" if question.url.startswith("https:") and not question.certificate else "file"
+    there = " || ".join(f"[ -e {quote(file)} ]" for file in files)
     return f"""\
-if [ -e {quote(question.after)} ]; then request {number} {trusts} {quote(question.log)} {to} <<'novaops-curl' &
+if {there}; then request {number} {trusts} {quote(question.log)} {to} <<'novaops-curl' &
 {_curl_config(question)}novaops-curl
-else printf absent >"$folder/{number}.said"; fi
+fi
 """
 
 

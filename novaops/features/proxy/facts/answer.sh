@@ -31,3 +31,6 @@ request() {
   printf '%s\t%s' "$ended" "$({ printf '%s\0%s\0%s\0' "$said" "$site" "$logged"; head -c "$most" "$folder/$number.body" 2>/dev/null; } |
     base64 -w 0)" >"$folder/$number.said"
 }
+show() { # NUMBER FILE: what the request said, where the file is there
+  if [ -e "$2" ] && [ -e "$folder/$1.said" ]; then cat "$folder/$1.said"; else printf absent; fi; echo
+}

@@ -330,6 +330,19 @@ def test_who_is_no_site_is_not_asked_for_its_name(server: Server) -> None:
     assert (found.status, found.site) == (200, "")
 
 
+@needs_curl
+def test_an_api_behind_several_sites_is_asked_once(server: Server, tmp_path: Path) -> None:
+    """Whether a site is set up is each one's own; another key is another question."""
+    url, there, key = f"http://127.0.0.1:{server.server_port}/once", str(tmp_path), (("Authorization", Secret("Bearer a")),)
+    missing = str(tmp_path / "missing")
+    files = (missing, there, "/", "/etc")
+    found = asked([*(SiteAnswer(url, "", file) for file in files), SiteAnswer(url, "", "/", headers=key), SiteAnswer(f"{url}/", "", missing)])
+    hello = Answered(200, "hello", "", "")
+    assert found == [Missing.ABSENT, hello, hello, hello, hello, Missing.ABSENT]
+    requests = [request for request in server.seen if request.path == "/once"]
+    assert sorted(request.headers["Authorization"] or "" for request in requests) == ["", "Bearer a"]
+
+
 @pytest.mark.parametrize(
     ("url", "certificate", "hashed", "ends", "asked_with"),
     [

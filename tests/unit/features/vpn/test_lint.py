@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat, pkcs12
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,11 +47,17 @@ def key(bits: int, number: int) -> rsa.RSAPrivateKey:
 
 
 @cache
-def certificate(name: str = "client", days: int = 400, bits: int = 2048, begins: int = -10, issuer: str = "") -> x509.Certificate:
+def certificate(
+    name: str = "client", days: int = 400, bits: int = 2048, begins: int = -10, issuer: str = "", purpose: str = ""
+) -> x509.Certificate:
     subject, above = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (name, issuer or name))
     now = dt.datetime.fromtimestamp(NOW, dt.UTC)
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(above).public_key(key(bits, 0).public_key()).serial_number(7)
     begin = now + dt.timedelta(days=min(begins, days - 1))
+    if purpose:
+        builder = builder.add_extension(
+            x509.ExtendedKeyUsage([getattr(ExtendedKeyUsageOID, one) for one in purpose.split()]), critical=False
+        )
     return builder.not_valid_before(begin).not_valid_after(now + dt.timedelta(days=days)).sign(key(bits, 0), hashes.SHA256())
 
 
@@ -95,6 +101,8 @@ def test_certificates() -> None:
     assert weights(examine(whole(*lines, cert=pem(days=-3)), Given(NOW))) == ["cert refused"]
     assert weights(examine(whole(*lines, cert=pem(days=20)), Given(NOW))) == ["cert warning"]
     assert weights(examine(whole(*lines, cert=pem(days=400, begins=10)), Given(NOW))) == ["cert refused"]
+    for purpose, weight in {"SERVER_AUTH": ["cert warning"], "SERVER_AUTH CLIENT_AUTH": [], "ANY_EXTENDED_KEY_USAGE": []}.items():
+        assert weights(examine(whole(*lines, cert=pem(purpose=purpose)), Given(NOW))) == weight, purpose
     assert weights(examine(whole(*lines, ca=pem("ca", bits=1024)), Given(NOW))) == ["ca refused"]
     assert weights(examine(whole(*lines, cert="none\n"), Given(NOW))) == ["cert refused"]
     assert [one.what for one in examine(whole(*lines, secret=key_pem(number=1)), Given(NOW)).findings] == [
@@ -263,11 +271,11 @@ def test_encrypted_keys() -> None:
     assert (said(opened), opened.encrypted) == ([], True)
 
 
-def bundle(*, password: bytes = b"", authority: bool = True, ours: bool = True) -> str:
+def bundle(*, password: bytes = b"", authority: bool = True, ours: bool = True, **more_of_it: Any) -> str:
     """A PKCS#12 file as its block."""
     how: Any = BestAvailableEncryption(password) if password else NoEncryption()
     more = [certificate("ca")] if authority else None
-    private, own = (key(2048, 0), certificate()) if ours else (None, None)
+    private, own = (key(2048, 0), certificate(**more_of_it)) if ours else (None, None)
     return f"<pkcs12>\n{encodebytes(pkcs12.serialize_key_and_certificates(b'x', private, own, more, how)).decode()}</pkcs12>\n"
 
 
@@ -295,6 +303,21 @@ def test_pkcs12(password: bytes) -> None:
 def test_what_has_to_be_in_pkcs12(more: str, what: str) -> None:
     refusals = examine(Profile.read(f"{BARE}{more}".encode()), Given(NOW)).refusals
     assert any(what in one.what for one in refusals) if what else not refusals
+
+
+@pytest.mark.parametrize(
+    ("more", "weight", "what"),
+    [
+        ({"days": -3}, "refused", "the certificate of client expired on"),
+        ({"days": 20}, "warning", "the certificate of client expires in 20 days"),
+        ({"begins": 10}, "refused", "the certificate of client is not valid before"),
+        ({"bits": 2048, "purpose": "SERVER_AUTH"}, "warning", "the certificate of client is not for clients"),
+    ],
+)
+def test_a_certificate_in_pkcs12_is_judged_like_one_in_cert(more: dict[str, Any], weight: str, what: str) -> None:
+    [found] = examine(Profile.read(f"{BARE}{bundle(**more)}".encode()), Given(NOW)).findings
+    assert (found.option, found.weight) == ("pkcs12", weight)
+    assert found.what.startswith(what)
 
 
 @pytest.mark.parametrize(("words", "refused"), [("", False), ("-legacy", True), ("-legacy -certpbe PBE-SHA1-3DES", False)])
