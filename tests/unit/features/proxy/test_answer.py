@@ -336,7 +336,8 @@ def test_an_api_behind_several_sites_is_asked_once(server: Server, tmp_path: Pat
     url, there, key = f"http://127.0.0.1:{server.server_port}/once", str(tmp_path), (("Authorization", Secret("Bearer a")),)
     missing = str(tmp_path / "missing")
     files = (missing, there, "/", "/etc")
-    found = asked([*(SiteAnswer(url, "", file) for file in files), SiteAnswer(url, "", "/", headers=key), SiteAnswer(f"{url}/", "", missing)])
+    others = (SiteAnswer(url, "", "/", headers=key), SiteAnswer(f"{url}/", "", missing))
+    found = asked([*(SiteAnswer(url, "", file) for file in files), *others])
     hello = Answered(200, "hello", "", "")
     assert found == [Missing.ABSENT, hello, hello, hello, hello, Missing.ABSENT]
     requests = [request for request in server.seen if request.path == "/once"]
