@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from novaops.errors import HostFailed
 from novaops.features.proxy.facts.answer import Answered, SiteAnswer
@@ -127,9 +128,16 @@ class SiteAnswers(Resource):
         return ()
 
     def notes(self, facts: Facts) -> Iterable[str]:
-        for url in self.urls if self.gathers else ():
-            known = facts[self._known(url)]
-            if known is not Missing.ABSENT and known.is_stream:
+        for url in self.urls:
+            known = self._seen(url, facts)
+            if known is None:
+                continue
+            if _request(known.redirect) == _request(url):
+                yield (
+                    f"{url} leads to itself ({known.status}): where no cookie ends that, a browser gives up. What answers may take every request "
+                    "for plain http: have it believe X-Forwarded-Proto"
+                )
+            if self.gathers and known.is_stream:
                 yield f"{url} answers with a stream of events, which nginx gathers: buffering: off, or --no-buffering, passes each on at once"
         if not self.urls:
             yield "it was asked nothing: all of its names are patterns, and so nothing shows that it works"
@@ -137,6 +145,14 @@ class SiteAnswers(Resource):
             asked = " and ".join(question.url for question in self.behind)
             past = f"novaops asked {asked or 'nothing'} past it"
             yield f"the site is for {', '.join(self.allowed)}, and so not for this host: {past}, and no request went through the site"
+
+    def _seen(self, url: str, facts: Facts) -> Answered | None:
+        """None for what was not asked, and for what the host could not say: `verify_works` tells of that."""
+        try:
+            known = facts[self._known(url)]
+        except HostFailed:
+            return None
+        return None if known is Missing.ABSENT else known
 
     def verify_works(self, facts: Facts) -> None:
         """Raises HostFailed when a stranger is let in, or a client gets no answer from behind the site."""
@@ -267,6 +283,16 @@ class SiteAnswers(Resource):
     @property
     def _see_log(self) -> str:
         return f"its error log says more: {self.log}" if self.log else ""
+
+
+def _request(url: str) -> tuple[str, ...]:
+    """What a client asks for, by whatever spelling of the URL; nothing for what is no URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return ()
+    return (parts.scheme, (parts.hostname or "").rstrip("."), str(port), parts.path or "/", parts.query)
 
 
 def who_answers(site: str) -> str:

@@ -212,6 +212,29 @@ def test_a_stream_that_nginx_gathers_is_told() -> None:
     assert ["which nginx gathers" in note.text for note in plan.notes] == [True]
 
 
+@pytest.mark.parametrize(
+    ("redirect", "told"),
+    [
+        ("https://gate.example.com/v1/models", True),
+        ("https://GATE.example.com.:443/v1/models", True),
+        ("https://gate.example.com/v1/models?lang=de", False),
+        ("https://gate.example.com/v1/models/", False),
+        ("http://gate.example.com/v1/models", False),
+        ("https://gate.example.com:99999/v1/models", False),
+        ("//[", False),
+        ("", False),
+    ],
+)
+def test_a_site_that_leads_to_itself_is_told(redirect: str, told: bool) -> None:  # noqa: FBT001 - a column of the table
+    """An application that takes every request for plain http sends a browser round in a circle."""
+    url = "https://gate.example.com/v1/models"
+    site = SiteAnswers("gate", (url,), "127.0.0.1:443", "/etc/x", "", "open")
+    answers = {question: Answered(301, "", "", "", redirect=redirect, site="gate", passed=True) for question in site.questions()}
+    plan = make_plan([site], Facts(answers, {}))
+    assert not plan.unproven
+    assert [note.text.partition(" (301)")[0] for note in plan.notes] == ([f"{url} leads to itself"] if told else [])
+
+
 # -- files ------------------------------------------------------------------------------------------------------------
 
 SECRETS = f"{OWN}/shop.inject"
