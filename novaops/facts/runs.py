@@ -57,7 +57,7 @@ class PastRun:
 def _with_words(manifest: dict[str, Any]) -> dict[str, Any]:
     """The manifest with the words in their places, which it has by number where they are long."""
     words = manifest.get("words", ())
-    for step in manifest["steps"]:
+    for step in manifest.get("steps", ()) if words else ():
         for action in step["actions"]:
             if "then" in action:
                 action["then"] = [words[word] if isinstance(word, int) else word for word in action["then"]]

@@ -186,9 +186,19 @@ class SshdEffective(Question[Settings]):
         return answers
 
 
+_FORMER = {
+    "pubkeyacceptedkeytypes": "pubkeyacceptedalgorithms",
+    "hostbasedacceptedkeytypes": "hostbasedacceptedalgorithms",
+    "rsaminsize": "requiredrsasize",
+}
+"""How sshd before 8.5, and Red Hat's 8.7, print keywords that have another name since."""
+
+
 def settings_of(lines: Iterable[str]) -> Settings:
+    """What `sshd -T` printed, by the keywords of today."""
     found: dict[str, tuple[str, ...]] = {}
     for line in lines:
         keyword, _, value = line.partition(" ")
+        keyword = _FORMER.get(keyword, keyword)
         found[keyword] = (*found.get(keyword, ()), value)
     return found

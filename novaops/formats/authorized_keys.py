@@ -33,9 +33,9 @@ class AuthorizedKey:
         return any(_is_over(when, today) for option, when in self.options if option == "expiry-time")
 
     def taken(self, algorithms: Sequence[str]) -> bool:
-        """Whether sshd takes signatures of this kind; `algorithms` are PubkeyAcceptedAlgorithms, empty where they are not known."""
+        """Whether sshd takes signatures of this kind; `algorithms` are PubkeyAcceptedAlgorithms, with wildcards; empty: not known."""
         names = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa") if self.kind == "ssh-rsa" else (self.kind,)
-        return not algorithms or any(name in algorithms for name in names)
+        return not algorithms or any(listed([name], ",".join(algorithms)) for name in names)
 
 
 def options(text: str) -> tuple[tuple[str, str], ...]:

@@ -31,6 +31,7 @@ _ALIASES = {
     "hostdsakey": "hostkey",
     "hostbasedacceptedkeytypes": "hostbasedacceptedalgorithms",
     "pubkeyacceptedkeytypes": "pubkeyacceptedalgorithms",
+    "rsaminsize": "requiredrsasize",
     "keepalive": "tcpkeepalive",
     "gssapicleanupcreds": "gssapicleanupcredentials",
 }

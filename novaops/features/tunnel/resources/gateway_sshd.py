@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 from novaops.errors import Refused
@@ -12,6 +11,7 @@ from novaops.facts.file import FileAt, FileState
 from novaops.facts.sshd import Sshd, SshdEffective, SshdState
 from novaops.features.tunnel.facts.ends import AuthorizedKeys
 from novaops.features.tunnel.paths import DROP_IN, USER
+from novaops.formats.authorized_keys import AuthorizedKey
 from novaops.formats.sshd_config import Peer
 from novaops.model.plan import Resource, Risk, Step
 from novaops.model.question import Facts, Missing, Question
@@ -27,6 +27,9 @@ _KIND = "ssh-ed25519"
 
 _PERMITLISTEN = (7, 8)
 """The OpenSSH that has it."""
+
+_ALGORITHMS = (8, 5)
+"""The OpenSSH that has PubkeyAcceptedAlgorithms; before it was PubkeyAcceptedKeyTypes."""
 
 _DECIDING = ("allowtcpforwarding", "permitopen", "permitlisten", "maxsessions", "authenticationmethods", "allowstreamlocalforwarding")
 
@@ -105,13 +108,10 @@ class GatewaySshd(Resource):
         ):
             if context.value(keyword) == bad:
                 found.append(context.said(keyword, shown))
-        for keyword, shown in (
-            ("pubkeyacceptedalgorithms", "PubkeyAcceptedAlgorithms"),
-            ("pubkeyacceptedkeytypes", "PubkeyAcceptedKeyTypes"),
-        ):
-            taken = ",".join(context.effective.get(keyword, ()))
-            if taken and not any(fnmatchcase(_KIND, one) for one in taken.split(",")):
-                found.append(replace(context.said(keyword, shown), fix=f"let {USER} show a key of the kind {_KIND}: {shown} +{_KIND}"))
+        shown = "PubkeyAcceptedAlgorithms" if sshd.version is None or sshd.version >= _ALGORITHMS else "PubkeyAcceptedKeyTypes"
+        if not AuthorizedKey(_KIND).taken(context.effective.get("pubkeyacceptedalgorithms", ())):
+            blocker = context.said("pubkeyacceptedalgorithms", shown)
+            found.append(replace(blocker, fix=f"let {USER} show a key of the kind {_KIND}: {shown} +{_KIND}"))
         if found:
             is_list = any(blocker.text.startswith(("Allow", "Deny")) for blocker in found)
             fix = f"let {USER} in there, such as: AllowUsers … {USER}" if is_list else "change that line"

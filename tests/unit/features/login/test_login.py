@@ -18,7 +18,7 @@ from novaops.engine import inventory
 from novaops.engine.playbooks import Playbooks
 from novaops.errors import InventoryError
 from novaops.facts.account import Account, Accounts, Keys, Listed
-from novaops.facts.sshd import Caller, CallerFacts, Sshd, SshdState
+from novaops.facts.sshd import Caller, CallerFacts, Sshd, SshdState, settings_of
 from novaops.features.login import status as logins
 from novaops.features.login.flags import contradictions
 from novaops.features.login.settings import Beside, Settings
@@ -179,7 +179,8 @@ def way(case: Mapping[str, Any]) -> LoginContext:
     about = case.get("account", {})
     groups = tuple(case.get("groups", [user]))
     account = None if about is None else replace(ANA, name=user, groups=groups, **{**about, "keys": keys(about.get("keys", {}))})
-    given = {key: tuple(value) if isinstance(value, list) else (value,) for key, value in case.get("sshd", {}).items()}
+    said = {key: value if isinstance(value, list) else [value] for key, value in case.get("sshd", {}).items()}
+    given = settings_of(f"{key} {one}" for key, values in said.items() for one in values)
     peer = Peer(user, groups, case.get("address", "192.0.2.7"))
     config, pam = SshdConfig({MAIN: case.get("main", "")}), tuple(tuple(line.split(" ")) for line in case.get("pam", []))
     return LoginContext(peer, account, {**OPEN, **given}, config, case.get("nologin", False), pam)
