@@ -365,10 +365,18 @@ def guarded(options: Options, work: Callable[[], int | None]) -> int:
     except NovaopsError as error:
         say(options, error)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         from novaops.cli import output
-        from novaops.engine.report import typed
+        from novaops.engine.report import as_json, typed
+        from novaops.engine.rollout import Interrupted
 
+        if isinstance(stop, Interrupted):  # of a verb that only looks
+            told = sum(report.status != "not_begun" for report in stop.reports)
+            output.complain("")
+            output.complain(f"Interrupted. Of {len(stop.reports)} hosts {told} had answered.")
+            if options.json:
+                output.document(as_json(output.prepare(options, stop.reports), INTERRUPTED))
+            return INTERRUPTED
         follow = typed("novaops history HOST shows how it ended", options.to_type())
         output.complain("")
         output.complain(f"Interrupted. A run that was begun on a host goes on there by itself: {follow}.")

@@ -12,7 +12,7 @@ from novaops.engine import parallel as fleet
 from novaops.engine import report
 from novaops.engine.query import ask_host
 from novaops.engine.report import HostReport
-from novaops.errors import as_sentence
+from novaops.errors import NotBegun, as_sentence
 from novaops.model.question import Facts, Question
 from novaops.ssh.target import Target
 
@@ -31,18 +31,31 @@ def ask_hosts(
 def on_hosts(
     options: Options, words: Sequence[str], work: Callable[[Target], HostReport], section: str | None = None
 ) -> tuple[list[HostReport], float]:
-    """What `work` reports of each host, and when it began. Every error becomes a value of the report."""
+    """What `work` reports of each host, and when it began. Every error becomes a value of the report.
+
+    Raises Interrupted at Ctrl-C, with the reports of those that have answered.
+    """
+    done: dict[str, HostReport] = {}
 
     def one(target: Target) -> HostReport:
         try:
-            return work(target)
+            found = work(target)
         except Exception as error:  # noqa: BLE001 - one host's bug must not take the other hosts' reports away
-            return report.failure(target.name, as_sentence(error))
+            found = report.failure(target.name, as_sentence(error))
+        done[target.name] = found
+        return found
 
     started = time.monotonic()
     known, _ = options.known()
     targets = options.targets(known.find(words, section))
-    return options.noted(fleet.each(list(targets.values()), one, options.parallel or PARALLEL)), started
+    try:
+        return options.noted(fleet.each(list(targets.values()), one, options.parallel or PARALLEL)), started
+    except KeyboardInterrupt:
+        from novaops.engine.rollout import Interrupted
+
+        answered = dict(done)
+        left = [answered.get(name) or report.failure(name, NotBegun("interrupted")) for name in targets]
+        raise Interrupted(options.noted(left)) from None
 
 
 def not_there(options: Options, section: str, found: Mapping[str, Container[str]]) -> dict[str, list[Any]]:

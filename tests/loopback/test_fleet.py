@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -90,3 +92,26 @@ def test_a_thousand_hosts(tmp_path: Path) -> None:
         assert code == 5
         judged(made, document["hosts"])
         assert memory < 400
+
+
+@pytest.mark.parametrize("json_", [True, False])
+def test_ctrl_c_while_hosts_are_asked(json_: bool, tmp_path: Path) -> None:  # noqa: FBT001 - with --json, or without
+    """What the others have said is not lost, and nobody is told of a run that was never begun."""
+    with hosts(tmp_path, {"fine": 1}) as made, socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with made.inventory.open("a") as inventory:
+            inventory.writelines(f"  {name}: {{address: 127.0.0.1, port: {port}}}\n" for name in ("silent", "after"))
+        words = ["host", "facts", "--parallel", "1", "--timeout", "60", *(["--json"] if json_ else [])]
+        command = [sys.executable, "-m", "novaops", "-i", str(made.inventory), *words]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            connection, _ = silent.accept()
+            with connection:
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.strip() == "Interrupted. Of 3 hosts 1 had answered."
+    if json_:
+        document = json.loads(out)
+        assert [host["status"] for host in document["hosts"]] == ["unchanged", "not_begun", "not_begun"]
+        assert document["exit_code"] == 130
+        assert document["hosts"][0]["machine"]["login"]
