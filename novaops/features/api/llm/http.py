@@ -6,9 +6,10 @@ import json as jsonlib
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import chain
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -107,11 +108,14 @@ class Http:
             if "json" in response.headers.get("content-type", ""):
                 yield sse.ServerEvent(self._text(response))
                 return
-            if is_html(response.headers.get("content-type", ""), ""):
-                raise self._refusal(response, "")
+            chunks = response.iter_bytes()
+            with self._reading():
+                first = next(chunks, b"")
+            if is_html(response.headers.get("content-type", ""), first.decode("utf-8", "replace")):
+                raise self._refusal(response, "", chain([first], chunks))
             with self._reading():
                 try:
-                    yield from sse.events(response.iter_bytes())
+                    yield from sse.events(chain([first], chunks))
                 except sse.TooLong as error:
                     raise ApiFailed(f"{self.name} does not stop: {error}") from None
 
@@ -197,10 +201,11 @@ class Http:
         with self._reading():
             return response.read().decode("utf-8", "replace")
 
-    def _refusal(self, response: httpx2.Response, model: str) -> ApiFailed:
+    def _refusal(self, response: httpx2.Response, model: str, chunks: Iterable[bytes] | None = None) -> ApiFailed:
+        """`chunks`: the body, where its beginning was read."""
         body = b""
         with suppress(httpx2.HTTPError):
-            for chunk in response.iter_bytes():
+            for chunk in response.iter_bytes() if chunks is None else chunks:
                 body += chunk
                 if len(body) > _ERROR_BYTES:
                     break

@@ -27,7 +27,7 @@ class OpenAi:
         usage = document.get("usage")
         for choice in document.get("choices") or ():
             number = count(choice.get("index"))
-            said = choice.get("delta") or choice.get("message") or {}
+            said = choice.get("delta") or choice.get("message") or {"content": choice.get("text")}  # text: of the form before chats
             for key, reasoning in (("reasoning_content", True), ("reasoning", True), ("content", False), ("refusal", False)):
                 if piece := text(said.get(key)):
                     yield Delta(piece, number, reasoning)

@@ -350,6 +350,23 @@ def test_a_server_that_does_not_stream(api: LlmApi, connect: Connect) -> None:
     assert [one.text for one in connect().chat(ASKED) if isinstance(one, Delta)] == ["all at once"]
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_in_the_form_before_chats(stream: bool, api: LlmApi, connect: Connect) -> None:  # noqa: FBT001 - a case
+    """Some servers of models send `text` in place of a message."""
+    old = {"choices": [{"index": 0, "text": "as it was", "finish_reason": "stop"}]}
+    kind, body = ("text/event-stream", f"data: {json.dumps(old)}\n\ndata: [DONE]\n\n") if stream else ("application/json", json.dumps(old))
+    api.answers = [(200, {"Content-Type": kind}, body.encode())]
+    assert "".join(one.text for one in connect().chat(ask(stream=stream)) if isinstance(one, Delta)) == "as it was"
+
+
+@pytest.mark.parametrize("kind", ["text/html", "text/event-stream", "text/plain"])
+def test_a_web_page_in_place_of_a_stream(kind: str, api: LlmApi, connect: Connect) -> None:
+    """Whatever its header says: gateways pass on the one of the answer that they replace."""
+    api.answers = [(200, {"Content-Type": kind}, b"\n " + PAGE)]
+    with pytest.raises(ApiFailed, match=r"something else than openai answers: 200 and a web page \(“502 Bad Gateway”\)"):
+        list(connect().chat(ASKED))
+
+
 REGION = "unsupported_country_region_territory"
 PAGE = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head></html>"
 REFUSALS = [
