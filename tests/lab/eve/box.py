@@ -17,6 +17,9 @@ from tests.support.things import write_inventory
 PW = {"WEB": "wired-Fjord-8-kite"}
 OS = "rm /etc/os-release; printf 'ID=ubuntu\\nVERSION_ID=\"%s\"\\nPRETTY_NAME=\"Ubuntu %s\"\\n' '{0}' '{0}' >/etc/os-release"
 KEYS = "cat /etc/ssh/ssh_host_*.pub | sha256sum"
+FROM_A_VM = "10.0.2.2"
+"""This machine, as qemu's network for users has it."""
+
 DATABASE = f"{script()}state"
 
 
@@ -36,7 +39,8 @@ class Box:
     def inventory_at(self, access: dict[str, Any], repository: dict[str, Any] | None = None, **more: Any) -> Path:
         """`access`: keys of the host that lead another way to it."""
         bridge = str(ipaddress.ip_network(f"{self.host.address}/24", strict=False)[1])
-        at = {**self.repository.settings(bridge, self.port), **(repository or {})}
+        here = FROM_A_VM if self.host.address == "127.0.0.1" else bridge
+        at = {**self.repository.settings(here, self.port), **(repository or {})}
         section = {"web_password": "env:WEB", "nested": "not-required", "room": 1, "repository": at, **more}
         return write_inventory(self.folder, self.host, eve=section, **access)
 

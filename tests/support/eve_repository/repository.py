@@ -23,14 +23,15 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = Path(__file__).parent / "packages"
+STAND_IN = Path(__file__).parent.parent / "eve_standin"
 VERSIONS = {"eve-ng": "6.2.0-4", "eve-ng-pro": "7.2.0-18"}
 
 
 class Repository:
     """One suite of packages in a folder. `key` is what the owner publishes."""
 
-    def __init__(self, folder: Path, suite: str = "jammy", package: str = "eve-ng", *, kernel: bool = False) -> None:
-        """`kernel`: whether the package brings one."""
+    def __init__(self, folder: Path, suite: str = "jammy", package: str = "eve-ng", *, kernel: bool = False, api: bool = False) -> None:
+        """`kernel`: whether the package brings one. `api`: whether it brings the whole API, whose nodes run, and not only the login."""
         self.folder, self.suite = folder, suite
         self._gnupg = Path(tempfile.mkdtemp(prefix="gnupg-"))  # a socket of its agent may have 107 characters, a test's folder has more
         self.fingerprint = self.new_key("eve@example.org")
@@ -38,7 +39,7 @@ class Repository:
         pool.mkdir(parents=True)
         wanted = {package: "eve-ng", "eve-ng-guacamole": "eve-ng-guacamole", **({"eve-ng-kernel": "eve-ng-kernel"} if kernel else {})}
         for name, source in wanted.items():
-            _build(name, PACKAGES / source, VERSIONS[package], pool, kernel=kernel)
+            _build(name, PACKAGES / source, VERSIONS[package], pool, kernel=kernel, api=api and name == package)
         self.sign()
 
     @property
@@ -112,14 +113,17 @@ class _Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-def _build(name: str, source: Path, version: str, pool: Path, *, kernel: bool) -> None:
+def _build(name: str, source: Path, version: str, pool: Path, *, kernel: bool, api: bool) -> None:
     tree = pool / f"{name}.tree"
     shutil.copytree(source, tree)
+    if api:
+        shutil.copytree(PACKAGES / "api", tree, dirs_exist_ok=True)
+        shutil.copytree(STAND_IN, tree / "opt/unetlab/stand-in" / STAND_IN.name, ignore=shutil.ignore_patterns("__pycache__"))
     for file in tree.rglob("*"):
         runs = file.is_dir() or file.read_bytes().startswith(b"#!")
         file.chmod(0o755 if runs else 0o644)
     control = tree / "DEBIAN" / "control"
-    more = ", eve-ng-kernel" if kernel else ""
+    more = (", eve-ng-kernel" if kernel else "") + (", python3, qemu-system-x86" if api else "")
     control.write_text(control.read_text().replace("@NAME@", name).replace("@VERSION@", version).replace("@KERNEL@", more))
     subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", tree, pool / f"{name}.deb"], check=True, capture_output=True)
     shutil.rmtree(tree)

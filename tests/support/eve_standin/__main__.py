@@ -22,10 +22,11 @@ def main() -> None:
     parser.add_argument("--tls-port", type=int, default=443)
     parser.add_argument("--certificate", type=Path)
     parser.add_argument("--key", type=Path)
+    parser.add_argument("--database", action="store_true", help="passwords are in EVE-NG's database")
     parser.add_argument("--consoles", type=int, default=32768 + 128)
     said = parser.parse_args()
     signal.signal(signal.SIGTERM, _stop)
-    eve = Eve(said.root, said.edition, licensed=said.licensed, ports=said.consoles)
+    eve = Eve(said.root, said.edition, licensed=said.licensed, ports=said.consoles, database=said.database)
     try:
         if said.certificate:
             Server(eve, said.tls_port, tls=(said.certificate, said.key), address=said.address)

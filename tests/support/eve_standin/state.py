@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import secrets
+import subprocess
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +51,10 @@ class Fault:
 class Eve:
     """All that the page knows."""
 
-    def __init__(self, root: Path, edition: str = "community", *, licensed: bool = False, ports: int | None = None) -> None:
+    def __init__(
+        self, root: Path, edition: str = "community", *, licensed: bool = False, ports: int | None = None, database: bool = False
+    ) -> None:
+        """`database`: the users are in EVE-NG's own, which its packages made."""
         self.root = root
         self.edition = edition
         self.limit = 1024 if licensed else LIMITS[edition]
@@ -61,6 +67,7 @@ class Eve:
         self.calls: list[str] = []
         self.lock = threading.RLock()
         self._passwords = root / "standin-passwords.json"
+        self._database = database
 
     @property
     def passwords(self) -> dict[str, str]:
@@ -68,6 +75,18 @@ class Eve:
 
     def set_password(self, user: str, password: str) -> None:
         self._passwords.write_text(json.dumps({**self.passwords, user: password}))
+
+    def _knows(self, user: str, password: str) -> bool:
+        """By the database, as root asks it, where the passwords are there: hashed, as the real one has them."""
+        if not self._database or not user.isalnum():
+            return self.passwords.get(user) == password
+        asked = f"SELECT password FROM eve_ng_db.users WHERE username = '{user}'"  # noqa: S608 - letters and digits
+        functions = (self.root / "html/includes/functions.php").read_text()
+        word = re.search(r"dbname=eve_ng_db', *'eve-ng', *'([^']*)'", functions)
+        environment = {**os.environ, "MYSQL_PWD": word[1] if word else ""}
+        command = ["mariadb", "-u", "eve-ng", "-N", "-B", "-e", asked]
+        found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout.strip()
+        return found == hashlib.sha256(password.encode()).hexdigest()
 
     def user_of(self, cookie: str) -> str | None:
         return next((user for user, own in self.sessions.items() if own == cookie), None)
@@ -79,7 +98,7 @@ class Eve:
         if "html5" not in said:
             raise Failed(400, "Missing parameter html5 (90016).")
         user = str(said.get("username", ""))
-        if self.passwords.get(user) != said.get("password"):
+        if not self._knows(user, str(said.get("password"))):
             raise Failed(400, "Authentication failed: invalid username or password (90014).")
         self.sessions[user] = secrets.token_hex(16)
         return self.sessions[user]
