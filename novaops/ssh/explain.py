@@ -42,7 +42,9 @@ class Place:
     @property
     def source(self) -> str:
         """Where the address comes from."""
-        return "address in the inventory" if self.last and self.hop.hostname == self.target.address else "ssh's configuration"
+        if not self.last or self.hop.hostname != self.target.address:
+            return "ssh's configuration"
+        return "the address" if self.target.address in self.target.name else "address in the inventory"  # as on the command line
 
 
 def explain(

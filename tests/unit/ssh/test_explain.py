@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from dataclasses import replace
+
 import paramiko
 import pytest
 
@@ -32,6 +35,21 @@ def place(text: str = "", *, jumps: bool = False, timeout: float = 30.0) -> Plac
 def test_no_answer_in_time(text: str, timeout: float, seconds: int, fix: str) -> None:
     error = explain(TimeoutError("timed out"), place(text, timeout=timeout))
     assert (error.what, error.fix) == (f"w1: no answer from 192.0.2.1:22 within {seconds} s", fix)
+
+
+@pytest.mark.parametrize(
+    ("target", "source"),
+    [
+        (Target("w1", "192.0.2.1"), "address in the inventory"),
+        (Target("w1", "w1.example"), "ssh's configuration"),
+        (Target("u@192.0.2.1:22", "192.0.2.1"), "the address"),
+        (Target("192.0.2.1", "192.0.2.1"), "the address"),
+    ],
+)
+def test_where_the_address_is_from(target: Target, source: str) -> None:
+    """Who names a host on the command line has no inventory to look into."""
+    error = explain(ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), replace(place(), target=target))
+    assert error.fix == f"check {source}, and the firewall on the way"
 
 
 @pytest.mark.parametrize(
