@@ -79,6 +79,7 @@ def _is_group(name: str, value: Any) -> bool:
 
 def read(text: str, name: str) -> Groups:
     """The groups of one file; `name` is for errors. Raises InventoryError, with the line, for what Ansible would not read either."""
+    text = text.removeprefix("\ufeff")
     if text.startswith(VAULT):
         raise InventoryError(
             f"{name} is encrypted by ansible-vault",
@@ -88,7 +89,7 @@ def read(text: str, name: str) -> Groups:
     try:
         document = yaml_text.load(text, name, any_tag=True)
     except InventoryError:
-        if name.endswith((".yml", ".yaml", ".json")) or (_ENDS_WITH_COLON.search(text) and not _is_ini(text)):
+        if not _is_ini(text) and (name.endswith((".yml", ".yaml", ".json")) or _ENDS_WITH_COLON.search(text)):
             raise
         return _read_ini(text, name)
     if not isinstance(document.data, dict):

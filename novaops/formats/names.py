@@ -17,6 +17,8 @@ _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
 """Of an account on a host: jane.doe and Jane are there where a directory or adduser --force-badname made them."""
 _LOGIN = re.compile(r"""[^-\s'"`$%;&<>|(){}:,][^\s'"`$%;&<>|(){}:,]{0,255}(?<!\\)""")
 """What ssh refuses in a user name, because it could reach a shell, and what separates names."""
+_TWO_WAYS = frozenset("ß\u03c2\u200c\u200d")
+"""Letters that lead to one domain by the older rules, and to another one by the newer (RFC 5894, 7.2)."""
 _OPTION = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.:/@%+-]*(=("[^"]*"|[^",]*))?')
 
 
@@ -31,13 +33,30 @@ def host(text: str) -> str:
 
 
 def ssh_host(text: str) -> str:
-    """A host as ssh takes it, also with a dot at the end. Other letters become what DNS has for them (IDNA). Raises ValueError."""
+    """A host as ssh takes it, also with a dot at the end. Raises ValueError.
+
+    A name with other letters stays as it is written: ssh's configuration may have it so. What it leads to becomes `dns_name`.
+    """
+    plain = dns_name(text)
     try:
-        plain = text if text.isascii() else text.encode("idna").decode("ascii")
         found = host(plain.removesuffix("."))
     except ValueError:
         raise ValueError(f'"{text}" is no host name or IP address') from None
+    if plain != text:
+        return text
     return f"{found}." if plain.endswith(".") and not is_address(found) else found
+
+
+def dns_name(text: str) -> str:
+    """A name in the form that DNS has of it (IDNA). Raises ValueError for one that has none, and for one that has two."""
+    if text.isascii():
+        return text
+    if both := set(text) & _TWO_WAYS:
+        raise ValueError(f'"{text}" has {min(both)!a}, which DNS has in two ways (IDNA 2003 and 2008): write it as xn--…')
+    try:
+        return text.encode("idna").decode("ascii")
+    except ValueError:
+        raise ValueError(f'"{text}" is no host name or IP address') from None
 
 
 def login(text: str) -> str:

@@ -52,6 +52,10 @@ LinkLocalAddressing=no
 """
 
 _MAKE_ROOT_DISK = 'exec mke2fs -q -t ext4 -L root -m 0 -E lazy_itable_init=0,lazy_journal_init=0 -d /mnt "$SCRATCH/root.ext4" 8G'
+_STARTS_SERVICES = (
+    'rm -f "$1/usr/sbin/policy-rc.d"; '
+    '! [ -e "$1/sbin/start-stop-daemon.REAL" ] || mv "$1/sbin/start-stop-daemon.REAL" "$1/sbin/start-stop-daemon"'
+)
 _VM_COMMANDS = (
     'cp "$1"/boot/vmlinuz-* "$SCRATCH/vmlinuz"',
     'cp "$1/bin/busybox" "$SCRATCH/busybox"',
@@ -59,6 +63,8 @@ _VM_COMMANDS = (
     # An unprivileged build runs under another uid: who started it must be able to read this, and to delete it.
     'chmod -R a+rwX "$SCRATCH/modules"',
     'rm -rf "$1"/boot/initrd.img-* "$1"/var/lib/apt/lists/*_Packages "$1"/var/cache/apt/*.bin "$1"/var/cache/apt/archives/*.deb',
+    # What keeps services from starting in the tree while it is made: mmdebstrap takes it out only after the disk is.
+    _STARTS_SERVICES,
     # A bind mount of the tree shows what is under /proc and /sys, which mmdebstrap has mounted in there.
     f'unshare -m sh -ec \'mount --bind "$1" /mnt && {_MAKE_ROOT_DISK}\' sh "$1"',
     'chmod a+r "$SCRATCH/vmlinuz" "$SCRATCH/busybox" "$SCRATCH/root.ext4"',

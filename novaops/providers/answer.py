@@ -57,13 +57,22 @@ def _said(value: Any) -> Any:
 
 def states_error(document: dict[str, Any]) -> bool:
     """Whether an API that answers 200 to everything means an error. A code of its own that comes with data is none."""
-    if document.get("error") or document.get("success") is False:
+    if document.get("error") or any(str(document.get(key)).lower() == "false" for key in ("success", "ok")):
+        return True
+    if document.get("type") == "error" or document.keys() == {"detail"}:  # as Anthropic and FastAPI say it
         return True
     below = document.get("base_resp")
     if isinstance(below, dict) and below.get("status_code"):
         return True
-    code = _printable(document.get("code")).lower()
-    return not document.get("data") and code not in _FINE and not re.fullmatch(r"2\d\d", code)
+    if document.get("data"):
+        return False
+    codes = [_printable(document.get(key)).lower() for key in ("code", "error_code")]
+    status = _printable(document.get("status")).lower()
+    return (
+        any(code not in _FINE and not re.fullmatch(r"2\d\d", code) for code in codes)
+        or bool(document.get("errors"))
+        or bool(re.fullmatch(r"error|fail(ed|ure)?|[45]\d\d", status))
+    )
 
 
 def is_html(content_type: str, body: str) -> bool:

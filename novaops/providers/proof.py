@@ -98,7 +98,14 @@ PROXY_ERRORS = (
         "{by} turns requests away, by a limit of nginx's own (limit_conn or limit_req)",
         "novaops proxy deploy takes that back for its site; nginx -T shows who sets it",
     ),
-    Rule(None, "", "{by} passes nothing on at {path} ({status})"),
+    Rule(
+        {"rate_limited"},
+        "",
+        "{by} lets no more of these requests through for now ({status}){message}",
+        "wait a minute; limit: of the site says how many",
+    ),
+    Rule({"too_large"}, "", "{by} takes no request of that size ({status})", "max_body: of the site says what it takes"),
+    Rule(None, "", "{by} passes nothing on at {path} ({status}){message}"),
 )
 """By the code of an error of the site's own: the request did not come to the API, or no answer came back."""
 
@@ -122,6 +129,8 @@ ANSWERED = (
     Rule(None, "as-without-key no-key", "{reached}: the API asks for a key", works=True),
     Rule({401}, "injects", "{reached}, but the API does not take the key that the proxy puts in{message}"),
     Rule({401}, "has-key", "{reached}, but the API does not take the key{message}"),
+    Rule(None, "as-without-key injects", "{reached}, but the API does not take the key that the proxy puts in{message}"),
+    Rule(None, "as-without-key has-key", "{reached}, but the API does not take the key{message}"),
     Rule({403}, "", "{reached}, but the API forbids it ({status}){message}"),
     Rule({404, 405}, "", "{reached}, but the API has nothing at {path} ({status}){message}", _PATH),
     Rule({429}, "", "{reached}, but the API had too many requests, or the quota is used up ({status}){message}"),

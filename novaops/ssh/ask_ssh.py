@@ -45,7 +45,7 @@ def _ask(asked: Destination, seconds: float, home: str, _: object) -> ClientConf
 
         return read(asked, local, [Path(home) / ".ssh/config", Path(SYSTEM_FILE)])
     try:
-        with _files_of(home) as files:
+        with files_of(home) as files:
             words = [program, "-T", "-G", *files, *_options(asked), "--", asked.host]
             done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
@@ -81,7 +81,7 @@ def _options(asked: Destination) -> list[str]:
 
 
 @contextmanager
-def _files_of(home: str) -> Iterator[list[str]]:
+def files_of(home: str) -> Iterator[list[str]]:
     """Words for ssh that make it read the configuration in `home`. By itself it looks into the home of the account, whatever HOME says."""
     if home == _account_home():
         yield []

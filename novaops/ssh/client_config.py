@@ -9,10 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
+from novaops.errors import UsageError
 from novaops.shell import lines_of
 
 _NOTHING = "none"
 _OFF = {"no", "false"}
+
+_TWO_WAYS = frozenset("ß\u03c2\u200c\u200d")
+"""As in `novaops.formats.names`."""
+
+_BEGINS = ("/", "~", "%", "$")
+"""How the name of a file begins that is not below the current folder."""
 
 _JUMP = re.compile(r"(?P<uri>ssh://)?((?P<user>.*)@)?(\[(?P<v6>[^\]]+)\]|(?P<host>[^:@\[\]/]+))(:(?P<port>[0-9]{1,5}))?/?")
 
@@ -59,8 +66,11 @@ class ClientConfig:
 
     @property
     def hostname(self) -> str:
-        """The address to connect to. A name with letters that DNS does not have is in its DNS form (IDNA)."""
+        """The address to connect to. A name with letters that DNS does not have is in its DNS form. Raises UsageError where it has two."""
         name = self.first("hostname", self.asked.host)
+        if both := set(name) & _TWO_WAYS:
+            what = f"ssh's configuration leads to {name}, with {min(both)!a}, which DNS has in two ways (IDNA 2003 and 2008)"
+            raise UsageError(what, fix=f"write HostName xn--… for {self.asked.host}")
         try:
             return name if name.isascii() else name.encode("idna").decode("ascii")
         except UnicodeError:
@@ -174,7 +184,7 @@ class ClientConfig:
         """Several files stand in one line, without the quotes that were around a name with spaces."""
         files: list[str] = []
         for word in self.first(keyword, " ".join(otherwise)).split(" "):
-            if files and not word.startswith(("/", "~")) and files[-1].startswith(("/", "~")):
+            if files and not word.startswith(_BEGINS) and files[-1].startswith(_BEGINS):
                 files[-1] += f" {word}"
             elif word:
                 files.append(word)

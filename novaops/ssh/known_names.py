@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 _NOBODY = "novaops-asks-for-a-name-that-nobody-has"
@@ -22,9 +23,11 @@ def ssh_knows(word: str, config: Path | None = None) -> bool:
 
 def _answer(name: str, config: Path | None) -> str:
     """The settings for a host of that name; "" where there is no answer."""
-    files = [] if config is None else ["-F", str(config)]
+    from novaops.ssh.ask_ssh import files_of
+
     try:
-        done = subprocess.run(["ssh", *files, "-G", "--", name], capture_output=True, stdin=subprocess.DEVNULL, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired, ValueError):
+        with files_of(str(Path.home())) if config is None else nullcontext(["-F", str(config)]) as files:
+            done = subprocess.run(["ssh", *files, "-G", "--", name], capture_output=True, stdin=subprocess.DEVNULL, timeout=10, check=False)
+    except (OSError, RuntimeError, subprocess.TimeoutExpired, ValueError):
         return ""
     return "" if done.returncode else done.stdout.decode(errors="replace")

@@ -13,10 +13,13 @@ from collections.abc import Mapping
 from novaops.errors import HostFailed, NoRoot
 from novaops.secret import Secret
 from novaops.shell import assign, quote, sh_file
+from novaops.ssh.client_config import Destination
 from novaops.ssh.target import Target
 
 MOST_NOISE = 1 << 20
 """Bytes before the script's own output that are read: a menu may ask again and again."""
+
+_SSH = 22
 
 _WORD = 32
 """Bytes of the longest word behind a mark, and more."""
@@ -170,11 +173,13 @@ _ROOT_FIXES = {
 """What to do about some of the words of sudo and doas."""
 
 _SHELL_FIXES = {
-    r'user "(?P<other>[\w.-]+)" rather than': "use {other}@{address}",
-    r"as the (?P<other>[\w.-]+) user rather than": "use {other}@{address}",
+    r'user "(?!NONE")(?P<other>[\w.-]+)" rather than': "use {other}@{there}",
+    r"as the (?!NONE )(?P<other>[\w.-]+) user rather than": "use {other}@{there}",
     "(?i)password .*(expired|change)|change .*password": "set a new password: {ssh}",
 }
-"""What to do about some of the words of login shells and forced commands. The first two are cloud-init's on the key of root."""
+"""What to do about some of the words of login shells and forced commands. The first two are
+cloud-init's on the key of root; it says NONE where the image has no user.
+"""
 
 
 def begun_hint(status: int, target: Target) -> str:
@@ -187,7 +192,8 @@ def _hint(table: Mapping[str, str], said: str, target: Target, user: str) -> str
     """What the table says to do about these words; "" for none."""
     for words, fix in table.items():
         if match := re.search(words, said):
-            return fix.format(user=user, address=target.address, ssh=_ssh(target, user), **match.groupdict())
+            there = Destination(target.address, port=target.port if target.port != _SSH else None)
+            return fix.format(user=user, there=there, ssh=_ssh(target, user), **match.groupdict())
     return ""
 
 
@@ -199,7 +205,7 @@ def shell_hint(said: str, target: Target, user: str) -> str:
 
 def _ssh(target: Target, user: str) -> str:
     """The command that opens a terminal there."""
-    port = "" if target.port in {None, 22} else f"-p {target.port} "
+    port = "" if target.port in {None, _SSH} else f"-p {target.port} "
     return f"ssh -t {port}{user}@{target.address}"
 
 

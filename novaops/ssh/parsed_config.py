@@ -29,7 +29,8 @@ _SWITCH = re.compile(r"yes|no|true|false", re.IGNORECASE)
 _TEXT = re.compile(r".+")
 _ONE_WORD = {
     **dict.fromkeys(("hostname", "user", "identityfile", "certificatefile", "identityagent", "hostkeyalias", "bindaddress"), _TEXT),
-    **dict.fromkeys(("preferredauthentications", "hostkeyalgorithms", "kexalgorithms", "pubkeyauthentication"), _TEXT),
+    **dict.fromkeys(("preferredauthentications", "pubkeyauthentication"), _TEXT),
+    **dict.fromkeys(("hostkeyalgorithms", "kexalgorithms"), re.compile(r"[^+^-].*")),  # what those begin with is ssh's own list, changed
     **dict.fromkeys(("identitiesonly", "proxyusefdpass"), _SWITCH),
     "port": re.compile(r"(?!0+$)0*([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"),
     "connecttimeout": re.compile(r"[0-9]+|none", re.IGNORECASE),

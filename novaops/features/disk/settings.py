@@ -84,9 +84,11 @@ def distinct(disks: list[Disk]) -> list[Disk]:
             continue
         devices = () if disk.device == "auto" else _all_names(disk.device)
         wipe = disk.wipe if disk.device == "auto" else ""  # members of one pool, each named, have one identity
-        for key, value in (*(("device", name) for name in devices), ("label", disk.label), ("wipe", wipe)):
+        by_label = (("label", name.removeprefix("LABEL=")) for name in devices if name.startswith("LABEL="))
+        for key, value in (*(("device", name) for name in devices), *by_label, ("label", disk.label), ("wipe", wipe)):
             if value and (other := taken.setdefault((key, value), disk.path)) != disk.path:
-                raise ValueError(f"{other} and {disk.path} both have the {key} {getattr(disk, key)}")
+                shown = getattr(disk, key) or value
+                raise ValueError(f"{other} and {disk.path} both have the {key} {shown}")
     return disks
 
 
@@ -102,12 +104,17 @@ def _one_name(device: str) -> str:
     """The device as it can be compared: /dev/disk/by-uuid/X and UUID=x are one."""
     for folder, tag in _FOLDERS.items():
         if device.startswith(f"/dev/disk/by-{folder}/"):
-            device = tag + device.rpartition("/")[2]
+            device = tag + re.sub(r"\\x([0-9a-f]{2})", lambda found: chr(int(found[1], 16)), device.rpartition("/")[2])
     device = device.removeprefix("ID=")
+    if volume := _MAPPED.fullmatch(device):  # a hyphen in a name is written twice
+        device = f"/dev/{volume['group'].replace('--', '-')}/{volume['volume'].replace('--', '-')}"
     tag, equals, value = device.partition("=")
     plain = value.strip('"').lower()
     return f"{tag.upper()}={plain}" if equals and tag.upper() in {"UUID", "PARTUUID"} else device
 
+
+_MAPPED = re.compile(r"/dev/mapper/(?P<group>(?:[^-/]|--)+)-(?P<volume>(?:[^-/]|--)+)")
+"""A logical volume as device mapper names it."""
 
 _FOLDERS = {"id": "", "uuid": "UUID=", "partuuid": "PARTUUID=", "label": "LABEL=", "partlabel": "PARTLABEL="}
 """Folders of udev below /dev/disk, and the other way to write a name in them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import takewhile
 from typing import Any
@@ -128,8 +128,8 @@ def list_disks(table: DeviceTable, mounts: MountTable, fstab_text: bytes, room: 
 
 
 def _line(device: BlockDevice, depth: int, table: DeviceTable, mounts: MountTable, fstab_text: bytes) -> DiskLine:
-    used = tuple(uses(device, table, mounts))
-    in_fstab = tuple(line.path for line in fstab.with_source(fstab_text, device.names))
+    used = (*uses(device, table, mounts), *_swap_by_fstab(device, table, fstab_text))
+    in_fstab = tuple(line.path for line in fstab.with_source(fstab_text, device.names) if line.path.startswith("/"))
     automounted = tuple(filter(mounts.automounted, in_fstab))
     by_id = [link for link in device.links if link.startswith("/dev/disk/by-id/")]
     return DiskLine(
@@ -149,6 +149,15 @@ def _line(device: BlockDevice, depth: int, table: DeviceTable, mounts: MountTabl
         uses=tuple(use for use in used if use.startswith("it ") or use.endswith(" is built on it")),
         by_id=min(by_id, key=len, default=""),
     )
+
+
+def _swap_by_fstab(device: BlockDevice, table: DeviceTable, fstab_text: bytes) -> Iterator[str]:
+    """What of it is swap space that is not in use now."""
+    for part in table.family(device):
+        if not {part.path, *part.links} & set(table.swaps) and any(
+            line.filesystem == "swap" for line in fstab.with_source(fstab_text, part.names)
+        ):
+            yield f"{'it' if part is device else part.path} is swap space by fstab"
 
 
 def to_grow(lines: Sequence[Mapping[str, Any]], number: int) -> str:

@@ -94,9 +94,17 @@ ONE_OR_MORE = BeforeValidator(names.listed, json_schema_input_type=str | list[st
 Domains = Annotated[tuple[names.ServerName, ...], ONE_OR_MORE, Field(min_length=1)]
 Networks = Annotated[tuple[names.Network, ...], ONE_OR_MORE]
 Addresses = Annotated[tuple[names.IpAddress, ...], ONE_OR_MORE]
-Origins = Annotated[
-    tuple[Annotated[str, _matching(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", "origin like https://app.example.com")], ...], ONE_OR_MORE
-]
+
+
+def _as_browsers_send(origin: str) -> str:
+    """Without a port that the scheme has anyway (RFC 6454, 6.1). Raises ValueError."""
+    scheme, _, rest = origin.partition("://")
+    host, port = names.address(rest)
+    return f"{scheme}://{host}" if port in {None, {"http": 80, "https": 443}[scheme]} else origin
+
+
+_ORIGIN = _matching(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", "origin like https://app.example.com")
+Origins = Annotated[tuple[Annotated[str, _ORIGIN, AfterValidator(_as_browsers_send)], ...], ONE_OR_MORE]
 Port = Annotated[int, BeforeValidator(names.port, json_schema_input_type=int | str)]
 Size = Annotated[str, _matching(r"[0-9]{1,9}[kKmMgG]?", "size like 64M or 4G")]
 Head = Annotated[int, BeforeValidator(_kilobytes, json_schema_input_type=str), Field(ge=4, le=1024)]

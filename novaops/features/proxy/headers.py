@@ -13,6 +13,7 @@ _ADDRESSES = (
     *("Proxy-Client-IP", "WL-Proxy-Client-IP", "CF-Connecting-IP", "CF-Connecting-IPv6", "CF-Pseudo-IPv4", "Fastly-Client-IP"),
     *("Fly-Client-IP", "X-Appengine-User-IP", "X-Appengine-Remote-Addr", "X-Envoy-External-Address", "X-Envoy-Internal", "Ali-CDN-Real-IP"),
     *("CDN-Src-IP", "X-Azure-ClientIP", "X-Azure-SocketIP", "X-Nf-Client-Connection-IP", "CloudFront-Viewer-Address"),
+    *("X-Original-For", "X-Forwarded-Client-IP", "X-RealIP"),
     *("X-Vercel-Forwarded-For", "X-Vercel-Proxied-For", "X-Coming-From", "Coming-From", "X-Sucuri-ClientIP", "Incap-Client-IP"),
 )
 """Where the client is."""
@@ -22,7 +23,8 @@ _LOGINS = (
     *("X-Remote-Email", "X-Remote-Name", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Login"),
     *("X-Forwarded-Preferred-Username", "X-Forwarded-Access-Token", "X-Auth-Request-User", "X-Auth-Request-Email"),
     *("X-Auth-Request-Groups", "X-Auth-Request-Preferred-Username", "X-Auth-Request-Access-Token", "X-Auth-Request-Redirect"),
-    *("X-Authenticated-User", "X-Authenticated-Userid"),
+    *("X-Authenticated-User", "X-Authenticated-Userid", "X-Proxy-Remote-User", "Remote-Role", "X-ClientCert"),
+    *("MS-ASPNETCORE-CLIENTCERT", "X-Apigateway-Api-Userinfo", "Teleport-Jwt-Assertion"),
     *("X-Authenticated-Groups", "X-Authenticated-Scope", "X-Consumer-ID", "X-Consumer-Username", "X-Consumer-Groups"),
     "X-Credential-Identifier",
     *(
@@ -72,7 +74,8 @@ _URLS = (
     *("Front-End-Https", "WL-Proxy-SSL", "X-Original-URL", "X-Original-URI", "X-Original-Method", "X-Original-Host", "X-Original-Proto"),
     *("X-Rewrite-URL", "X-HTTP-Host-Override", "X-Script-Name", "X-Request-URI", "X-Envoy-Original-Path", "X-Replaced-Path"),
     *("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Accel-Internal", "X-Accel-Mapping", "X-Sendfile-Type"),
-    *("HTTP2-Settings", "Proxy"),
+    *("CF-Visitor", "CloudFront-Forwarded-Proto", "X-ARR-SSL", "Fastly-SSL", "X-Forwarded-Https", "X-Original-Prefix", "X-Host"),
+    *("X-HTTP-Host", "HTTP2-Settings", "Proxy"),
 )
 """What the request is, and how it came."""
 

@@ -104,6 +104,8 @@ class Tunnel(StrictModel):
             yield f"listen: not with socks: which says itself where clients find it, {self.socks}"
         if twice := next((key for key in ("reverse", "transparent") if getattr(self, key)), None):
             yield f"{twice}: not with socks: its clients say themselves where they want to go"
+        if "reaches" in self.model_fields_set and not self.reaches:
+            yield "reaches: an empty list allows nothing; leave it out for the web"
         if not self.check or self.check == "tcp":
             yield "check: with socks: say which URL has to answer through it, such as https://api.openai.com/"
             return

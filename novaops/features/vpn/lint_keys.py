@@ -39,6 +39,16 @@ _OLD_ENCRYPTION = tuple(bytes.fromhex("2a864886f70d010c01") + bytes([kind]) for 
 """The numbers of RC4 and RC2 in a PKCS#12 file (RFC 7292, appendix C): `openssl pkcs12 -legacy` writes the last one."""
 
 
+_OLD_KEYS = tuple(
+    bytes.fromhex(one)
+    for one in (*(f"2a864886f70d0105{kind}" for kind in ("01", "03", "04", "06", "0a", "0b")), "2b0e030207", "2a864886f70d0302")
+)
+"""The numbers of DES and RC2 with MD2, MD5 or SHA1 (RFC 8018, A.3), and of DES and RC2 by themselves."""
+
+_HEAD = 160
+"""Bytes at the beginning of an encrypted key, in which it stands how."""
+
+
 def examine_keys(profile: Profile, found: Examined, given: Given) -> None:
     password = given.key_password or found.key_password
     word = None if password is None else password.reveal().encode("utf-8", "surrogateescape")
@@ -54,9 +64,27 @@ def examine_keys(profile: Profile, found: Examined, given: Given) -> None:
             _shared(option, option.block, found)
     key, bundle = profile.last("key"), profile.last("pkcs12")
     if key is not None and key.block is not None:
-        _key(key, profile.last("cert"), found, given, word)
+        if _is_too_old(key.block) and not has_legacy(profile):
+            what = "the private key is encrypted with DES, RC2 or RC4, which OpenSSL 3 does not have"
+            fix = "write it anew: openssl pkey -provider legacy -provider default -in OLD -aes256 -out NEW"
+            found.encrypted = True
+            found.report(key, "refused", what, fix)
+        else:
+            _key(key, profile.last("cert"), found, given, word)
     if bundle is not None and bundle.block is not None:
         _bundle(bundle, profile, found, given, word, lenient=lenient)
+
+
+def _is_too_old(pem: str) -> bool:
+    """Whether a private key is encrypted as OpenSSL before 1.1 did it, and OpenSSL 3 does only by its provider legacy."""
+    if re.search("^DEK-Info: (DES-CBC|RC2)", pem, re.MULTILINE):
+        return True
+    inside = pem.partition("-----BEGIN ENCRYPTED PRIVATE KEY-----")[2].partition("-----END")[0]
+    try:
+        content = b64decode("".join(inside.split()), validate=True)[:_HEAD]
+    except ValueError:
+        return False
+    return any(one in content for one in (*_OLD_ENCRYPTION, *_OLD_KEYS))
 
 
 def _shared(option: Option, text: str, found: Examined) -> None:
@@ -87,6 +115,10 @@ def _revocations(option: Option, found: Examined, now: int) -> None:
     if until is not None and until.timestamp() < now:
         what = f"the list of revoked certificates expired on {day(int(until.timestamp()))}: OpenVPN would let no server in"
         found.report(option, "refused", what, ask)
+    begins = listed.last_update_utc
+    if begins.timestamp() > now + DAY:
+        what = f"the list of revoked certificates is not valid before {day(int(begins.timestamp()))}: OpenVPN would let no server in"
+        found.report(option, "refused", what, "see whether this machine's clock is right; " + ask)
 
 
 def _certificates(option: Option, pem: str, found: Examined, now: int, *, lenient: bool) -> None:

@@ -100,6 +100,7 @@ _REFUSED = (
         "a static key for both ends: OpenVPN 2.6 wants TLS, 2.8 knows nothing else",
         "ask for a profile with certificates",
     ),
+    Rule("mode", when=lambda option: option.parameter == "p2p"),  # a client's own, without a word
     Rule(
         "mode server server-bridge server-ipv6 ifconfig-pool client-to-client client-config-dir push",
         "refused",

@@ -194,7 +194,9 @@ def _options(lines: Sequence[str], first: int, within: int) -> Iterator[Option]:
         name, end = tag[1], _end_of_block(lines, number, tag[1], first)
         content, number = lines[number:end], end + 1
         if name != "connection":
-            yield Option((name,), at, "\n".join(one.rstrip() for one in content).strip("\n") + "\n", within)
+            # OpenVPN reads no key or certificate whose lines are indented, as they are where a profile was copied out of YAML.
+            lines_of_it = (one.rstrip() if name.endswith("user-pass") else one.strip() for one in content)
+            yield Option((name,), at, "\n".join(lines_of_it).strip("\n") + "\n", within)
         elif within:
             raise ProfileError(at, "a <connection> within another one")
         else:

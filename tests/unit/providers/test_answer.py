@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from novaops.providers.answer import read_error
+from novaops.providers.answer import read_error, states_error
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,39 @@ from novaops.providers.answer import read_error
 )
 def test_what_is_said(body: Any, message: str) -> None:
     assert read_error(json.dumps(body)).message == message
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"errors": [{"message": "no"}]},
+        {"error_code": 110, "error_msg": "Access token invalid"},
+        {"status": "error", "message": "no"},
+        {"status": "Failed"},
+        {"status": 401, "message": "no"},
+        {"ok": False},
+        {"success": "false"},
+        {"type": "error"},
+        {"detail": "Not authenticated"},
+        {"code": 7, "message": "no"},
+        {"base_resp": {"status_code": 1004}},
+    ],
+)
+def test_an_error_behind_the_status_of_success(document: dict[str, Any]) -> None:
+    assert states_error(document)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"object": "list", "data": []},
+        {"object": "list", "data": [{"id": "m"}], "errors": [], "error": None, "status": "error"},
+        {"success": True, "errors": [], "code": 0, "error_code": "0"},
+        {"id": "file-1", "status": "processed"},
+        {"status": 200, "ok": True},
+        {"models": [], "type": "list"},
+        {"detail": "long", "models": []},
+    ],
+)
+def test_a_document_that_states_none(document: dict[str, Any]) -> None:
+    assert not states_error(document)

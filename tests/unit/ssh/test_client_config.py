@@ -169,6 +169,7 @@ def test_the_agent(said: str, socket: str) -> None:
     [
         ("/root/.ssh/known hosts /root/.ssh/kh_h", ["/root/.ssh/known hosts", "/root/.ssh/kh_h"]),
         ("~/a ~/b c", ["/home/me/a", "/home/me/b c"]),
+        ("~/a %d/b ${HOME}/c", ["/home/me/a", "/home/me/b", "${HOME}/c"]),  # such a variable is not set there
         ("kh kh2", ["kh", "kh2"]),
         ("none", []),
         ("/dev/null", ["/dev/null"]),
@@ -191,6 +192,16 @@ def test_known_hosts_where_home_is_another_one(text: str, files: list[str], use:
     """Ssh itself takes the account's home. Its default must come last, and so cannot be written into the configuration."""
     use(text)
     assert ask_ssh.ask(Destination("x"), 20).user_known_hosts == [file.format(home=tmp_path) for file in files]
+
+
+def test_a_name_with_other_letters_is_ssh_s_own_first(use: UseConfig) -> None:
+    """It is looked for as it is written; what is connected to is in the form of DNS."""
+    use("Host büro\n  HostName 192.0.2.9\n  User jane\nHost b\n  HostName bücher.example\nHost s\n  HostName straße.example\n")
+    found = ask_ssh.ask(Destination(adhoc("u@büro").address), 20)
+    assert (found.hostname, ask_ssh.ask(Destination("b"), 20).hostname) == ("192.0.2.9", "xn--bcher-kva.example")
+    assert ask_ssh.ask(Destination("bücher.example"), 20).hostname == "xn--bcher-kva.example"
+    with pytest.raises(UsageError, match="which DNS has in two ways"):
+        _ = ask_ssh.ask(Destination("s"), 20).hostname
 
 
 @pytest.mark.parametrize(
@@ -443,6 +454,8 @@ def test_without_ssh_the_system_s_file_adds_to_the_user_s(use: UseConfig, tmp_pa
         ("Include ~nosuchuser/x", "Include ~nosuchuser/x"),
         ("Include ${HOME}/x", "Include ${HOME}/x"),
         ("Include %d/x", "Include %d/x"),
+        ("HostKeyAlgorithms +ssh-rsa", "HostKeyAlgorithms +ssh-rsa"),
+        ("KexAlgorithms ^x", "KexAlgorithms ^x"),
         ('Include "x', 'Include "x'),
         ("CanonicalizeHostname yes", ""),
         ("CanonicalizeHostname yes\nCanonicalDomains a b\nCanonicalizeMaxDots x", ""),

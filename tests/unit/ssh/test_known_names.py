@@ -39,3 +39,12 @@ def test_a_word(config: str, word: str, known: bool, tmp_path: Path) -> None:  #
 def test_without_an_ssh_program_nothing_is_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert not ssh_knows("box")
+
+
+def test_the_configuration_is_the_one_in_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """By itself ssh takes the account's, whatever HOME says."""
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/config").write_text("Host box\n  User jane\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert ssh_knows("box")
+    assert not ssh_knows("other")

@@ -209,7 +209,11 @@ def test_neither_sudo_nor_doas() -> None:
     [
         (
             *(0, 'Please login as the user "ubuntu" rather than the user "root".\n\n'),
-            *('Please login as the user "ubuntu" rather than the user "root".', "use ubuntu@192.0.2.7"),
+            *('Please login as the user "ubuntu" rather than the user "root".', "use ubuntu@192.0.2.7:2222"),
+        ),
+        (
+            *(0, 'Please login as the user "NONE" rather than the user "root".\n\n'),
+            *('Please login as the user "NONE" rather than the user "root".', "log in as another user"),
         ),
         (
             *(0, 'Please login as the user "ec2-user" rather than the user "root".\r\n\r\n'),

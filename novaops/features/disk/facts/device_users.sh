@@ -14,6 +14,17 @@ device_users() {
     node=$(readlink "$member") || continue
     pool=${member%/dev-*}; printf '%s\tis part of the mounted bcachefs file system %s\n' "${node##*/}" "${pool##*/}"
   done
+  for journal in /proc/fs/jbd2/*; do # of a file system's own journal the name ends with an inode
+    [ ! -e "/sys/class/block/${journal##*/}" ] || printf '%s\tholds the journal of a mounted ext4 file system\n' "${journal##*/}"
+  done
+  awk '{ for (n = 7; n <= NF; n++) if ($n == "-") { many = split($(n + 3), list, ","); for (i = 1; i <= many; i++) print $5 "\t" list[i] } }' /proc/self/mountinfo |
+    while IFS='	' read -r target option; do
+      case $option in logdev=/* | rtdev=/*) node=$(readlink -f -- "${option#*=}"); printf '%s\tis part of the file system at %s (%s)\n' "${node##*/}" "$target" "${option%%=*}" ;; esac
+    done
+  for file in /sys/block/zram*/backing_dev; do
+    { [ -e "$file" ] && read -r node <"$file" && [ -b "$node" ]; } || continue
+    node=$(readlink -f -- "$node"); file=${file%/*}; printf '%s\tis what /dev/%s writes to\n' "${node##*/}" "${file##*/}"
+  done
   for file in /sys/block/loop*/loop/backing_file; do
     { [ -e "$file" ] && read -r node <"$file" && [ -b "$node" ]; } || continue
     node=$(readlink -f -- "$node"); file=${file%/loop/*}; printf '%s\tis what /dev/%s is made of\n' "${node##*/}" "${file##*/}"

@@ -20,13 +20,14 @@ _VIRTUAL = {"proc", "sysfs", "devtmpfs", "devpts", "cgroup2", "cgroup", "securit
 _SYSTEM_FOLDERS = tuple(
     f"/{name}"
     for name in (
-        *("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "root", "run", "sbin", "sys", "usr"),
+        *("bin", "boot", "dev", "efi", "etc", "lib", "lib32", "lib64", "nix", "ostree", "proc", "root", "run", "sbin", "snap", "sys"),
+        *("sysroot", "usr"),
         *(f"var/lib/{name}" for name in ("apt", "cloud", "dbus", "dpkg", "NetworkManager", "novaops", "pacman", "rpm", "sss", "systemd")),
     )
 )
 """The host needs them and all that is in them."""
 
-_SYSTEM_PATHS = frozenset(f"/{name}" for name in ("", "home", "tmp", "var", "var/lib", "var/log"))
+_SYSTEM_PATHS = frozenset(f"/{name}" for name in ("", "home", "tmp", "var", "var/lib", "var/log", "var/mail", "var/spool"))
 """The host needs them, and not all that is in them."""
 
 

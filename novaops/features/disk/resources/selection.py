@@ -193,6 +193,11 @@ def _automatic(request: DiskRequest, host: HostDisks) -> BlockDevice:
     line = fstab.find(host.fstab, request.path, request.written)
     if line is not None:
         device = next((d for d in host.table.devices if fstab.source_name(line.source) in d.names), None)
+        if device is None and "=" not in line.source and not line.source.startswith("/dev/"):
+            raise Refused(
+                f"/etc/fstab has {line.source} ({line.filesystem}) for {request.path}, which is no disk",
+                fix=unmount_hint(request.path, "choose another --path", ", or choose another --path"),
+            )
         if device is None:
             raise Refused(
                 f"/etc/fstab has {line.source} for {request.path}, and no disk on this host is that",
@@ -287,7 +292,8 @@ def _refuse_line_elsewhere(request: DiskRequest, device: BlockDevice, host: Host
 def _opened_at_start(crypttab: str) -> Iterator[tuple[str, str]]:
     """The name and the device of each line of crypttab(5)."""
     for words in map(str.split, crypttab.split("\n")):
-        if len(words) > 1 and not words[0].startswith("#"):
+        opened = len(words) > 1 and not words[0].startswith("#")
+        if opened and "noauto" not in (words[3].split(",") if len(words) > 3 else ()):  # noqa: PLR2004 - name, device, key, options
             yield words[0], fstab.source_name(words[1])
 
 

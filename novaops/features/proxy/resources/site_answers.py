@@ -174,7 +174,14 @@ class SiteAnswers(Resource):
 
     def _lets_strangers_in(self, url: str, answered: Answered) -> Iterator[_Problem]:
         wanted = 403 if not self._from_here else 401 if self.mode in {"keys", "inject", "token", "basic"} else None
-        if wanted is not None and answered.status not in {wanted, 403} and answered.status in _STATUSES:
+        if wanted is None or answered.status in {wanted, 403} or answered.status not in _STATUSES:
+            return
+        if answered.status == HTTPStatus.TOO_MANY_REQUESTS:
+            what = f"{url} answers 429 to a stranger, so it was not seen whether it lets one in"
+            yield what, answered.body[:200], "the host asked with a wrong key too often: run it again in a minute"
+        elif answered.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not answered.passed:
+            yield f"{url} answers {answered.status} to a stranger, where it should answer {wanted}", answered.logged, self._see_log
+        else:
             yield (
                 f"{url} answers {answered.status} to a stranger, where it should answer {wanted}",
                 answered.body[:200],

@@ -85,6 +85,21 @@ def test_a_mount_that_only_a_container_sees(stack: ExitStack, attach: Attach, tm
     assert used(device) == [f"is mounted at {tmp_path} in a container or service: process {pid} (avdbb)"]
 
 
+def test_the_journal_of_a_mounted_file_system(stack: ExitStack, attach: Attach, tmp_path: Path) -> None:
+    """No mount, holder or list of swap names it; blkid alone tells what it is."""
+    journal, device, inside = attach("journal"), attach("image"), attach("own")
+    subprocess.run(["mke2fs", "-q", "-b", "4096", "-O", "journal_dev", journal], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-b", "4096", "-J", f"device={journal}", device], check=True)
+    subprocess.run(["mkfs.ext4", "-q", inside], check=True)
+    assert used(journal, device, inside) == []
+    (tmp_path / "at").mkdir()
+    (tmp_path / "inside").mkdir()
+    for one, at in ((device, "at"), (inside, "inside")):
+        subprocess.run(["mount", one, tmp_path / at], check=True)
+        stack.callback(subprocess.run, ["umount", str(tmp_path / at)], check=True)
+    assert used(journal, device, inside) == ["holds the journal of a mounted ext4 file system"]
+
+
 def test_every_member_of_a_btrfs(stack: ExitStack, attach: Attach, tmp_path: Path) -> None:
     if not shutil.which("mkfs.btrfs"):
         pytest.skip("no mkfs.btrfs here")

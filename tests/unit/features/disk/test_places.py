@@ -10,7 +10,8 @@ from novaops.features.disk.resources.places import is_of_the_system
 @pytest.mark.parametrize(
     "path",
     [
-        *("/", "/etc", "/etc/ssh", "/usr/local", "/boot/efi", "/var", "/var/lib", "/var/log", "/run", "/run/sshd"),
+        *("/", "/etc", "/etc/ssh", "/usr/local", "/boot/efi", "/efi", "/var", "/var/lib", "/var/log", "/run", "/run/sshd"),
+        *("/nix/store", "/snap", "/sysroot", "/var/spool"),
         *("/root", "/root/.ssh", "/root/data", "/home", "/home/ubuntu", "/home/ubuntu/.ssh", "/srv/people/ana/.ssh", "/srv/ana/.ssh/keys"),
         *("/var/lib/dpkg", "/var/lib/dpkg/info", "/var/lib/rpm", "/var/lib/apt", "/var/lib/systemd", "/var/lib/cloud", "/var/lib/novaops"),
     ],

@@ -29,6 +29,8 @@ def entries(one: str, other: str) -> list[Disk]:
         ("oraclevdb", "/dev/oracleoci/oraclevdb"),
         (f"UUID={UUID}", f'uuid="{UUID.upper()}"'),
         ("LABEL=x", "/dev/disk/by-label/x"),
+        ("LABEL=my disk", "/dev/disk/by-label/my\\x20disk"),
+        ("/dev/vg-a/data", "/dev/mapper/vg--a-data"),
     ],
 )
 def test_one_disk_by_two_names(one: str, other: str) -> None:
@@ -48,3 +50,10 @@ def test_one_disk_by_two_names(one: str, other: str) -> None:
 )
 def test_two_disks(one: str, other: str) -> None:
     assert len(distinct(entries(one, other))) == len((one, other))
+
+
+def test_a_label_that_one_entry_gives_and_another_one_means() -> None:
+    disks = [Disk(path="/a", device="LABEL=data"), Disk(path="/b", device="/dev/vdb", label="data")]
+    with pytest.raises(ValueError, match="/a and /b both have the label data"):
+        distinct(disks)
+    distinct([Disk(path="/a", device="LABEL=data", label="data"), Disk(path="/b", device="/dev/vdb", label="more")])

@@ -30,6 +30,9 @@ STORE = {"ext4": "U-1", "links": ["/dev/disk/by-partlabel/store"]}
             "it is part of the mounted btrfs",
             False,
         ),
+        ({"disks": {"vdb": {"swap": "S-1"}}, "fstab": "UUID=S-1 none swap sw 0 0\n"}, "it is swap space by fstab", False),
+        ({"disks": {"vdb": {"swap": "S-1", "swapping": True}}, "fstab": "UUID=S-1 none swap sw 0 0\n"}, "it is swap space in use", False),
+        ({"disks": {"vdb": {"parts": {"vdb1": {"swap": "S-1"}}}}, "fstab": "/dev/vdb1 none swap sw 0 0\n"}, "", False),
         ({"disks": {"vdb": {"users": ["is opened by process 7 (qemu)"]}}}, "it is opened by process 7 (qemu)", False),
     ],
 )

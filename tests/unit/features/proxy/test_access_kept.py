@@ -250,3 +250,11 @@ def test_networks_may_be_named_for_every_kind_of_site(
     (tmp_path / "i.yaml").write_text(json.dumps({"hosts": {"p": {"address": "192.0.2.1", "proxy": sites}}}))
     assert run(["-i", str(tmp_path / "i.yaml"), "proxy", "deploy", "p", *words.split(), "--from", "10.0.0.0/8"]) == 0
     assert [(one.mode, one.passthrough, one.addresses) for one in found] == [(*modes, ("10.0.0.0/8",))]
+
+
+@pytest.mark.usefixtures("secrets")
+def test_pages_are_named_as_browsers_name_them() -> None:
+    """They leave out the port that the scheme has anyway, so that with it nobody would be served."""
+    said = "https://a.example:443,http://b.example:80,https://c.example:8443,http://d.example:443"
+    wanted = ["https://a.example", "http://b.example", "https://c.example:8443", "http://d.example:443"]
+    assert list(pages_of(text({**API, "cors": said}))) == wanted

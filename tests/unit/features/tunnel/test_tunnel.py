@@ -116,17 +116,24 @@ def test_two_tunnels_want_nothing_of_each_other(others: list[dict[str, Any]], sa
 @pytest.mark.parametrize(
     ("reaches", "check", "permitted"),
     [
-        ([], "https://a.b/", ["*:80", "*:443"]),
+        (None, "https://a.b/", ["*:80", "*:443"]),
         (["A.b:443", "*:5432"], "https://a.b/", ["a.b:443", "*:5432"]),
         (["a.b:*"], "http://A.B:8000/x", ["a.b:*"]),
         (["*:*"], "https://[2001:db8::1]/", ["*:*"]),
         (["[2001:db8::1]:443"], "https://[2001:db8::1]/", ["[2001:db8::1]:443"]),
     ],
 )
-def test_a_socks_proxy_reaches_what_its_key_allows(reaches: list[str], check: str, permitted: list[str]) -> None:
-    (forward,) = Tunnel.model_validate({**SOCKS, "reaches": reaches, "check": check}).resolved_forwards()
+def test_a_socks_proxy_reaches_what_its_key_allows(reaches: list[str] | None, check: str, permitted: list[str]) -> None:
+    said = {} if reaches is None else {"reaches": reaches}
+    (forward,) = Tunnel.model_validate({**SOCKS, **said, "check": check}).resolved_forwards()
     assert forward.key_permissions == tuple(f'permitopen="{one}"' for one in permitted)
     assert (forward.ssh_forwards, forward.kind) == ((("DynamicForward", "127.0.0.1:1080", ""),), "socks")
+
+
+def test_a_socks_proxy_that_reaches_nothing() -> None:
+    """An empty list must not open the web."""
+    with pytest.raises(ValueError, match="reaches: an empty list allows nothing"):
+        Tunnel.model_validate({**SOCKS, "reaches": []})
 
 
 def test_a_socks_proxy_on_its_client() -> None:

@@ -158,10 +158,10 @@ def test_weak_keys_have_the_true_reason_and_a_way_round() -> None:
     ) == ["ca warning"]
 
 
-def crl(days: int) -> str:
+def crl(days: int, begins: int = -90) -> str:
     now = dt.datetime.fromtimestamp(NOW, dt.UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")])
-    builder = x509.CertificateRevocationListBuilder().issuer_name(name).last_update(now - dt.timedelta(days=90))
+    builder = x509.CertificateRevocationListBuilder().issuer_name(name).last_update(now + dt.timedelta(days=begins))
     return builder.next_update(now + dt.timedelta(days=days)).sign(key(2048, 0), hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
@@ -169,10 +169,11 @@ def crl(days: int) -> str:
     ("block", "what"),
     [
         (crl(30), None),
+        (crl(30, 5), "the list of revoked certificates is not valid before 2026-11-27: OpenVPN would let no server in"),
         (crl(-1), "the list of revoked certificates expired on 2026-11-21: OpenVPN would let no server in"),
         ("nonsense\n", "the list of revoked certificates cannot be read"),
     ],
-    ids=["good", "expired", "broken"],
+    ids=["good", "early", "expired", "broken"],
 )
 def test_lists_of_revoked_certificates(block: str, what: str | None) -> None:
     found = examine(whole(*BARE.splitlines(), f"<crl-verify>\n{block}</crl-verify>"), Given(NOW))
@@ -269,6 +270,38 @@ def test_encrypted_keys() -> None:
     assert "does not open" in examine(profile, Given(NOW, key_password=Secret("no"))).findings[0].what
     opened = examine(profile, Given(NOW, key_password=Secret("TestP@ssw0rd#123")))
     assert (said(opened), opened.encrypted) == ([], True)
+
+
+@pytest.mark.parametrize(
+    ("words", "refused"),
+    [
+        ("pkcs8 -topk8 -v1 PBE-MD5-DES", True),
+        ("pkcs8 -topk8 -v1 PBE-SHA1-RC2-40", True),
+        ("pkcs8 -topk8 -v2 des-cbc", True),
+        ("rsa -traditional -des", True),
+        ("pkcs8 -topk8 -v1 PBE-SHA1-3DES", False),
+        ("pkcs8 -topk8 -v2 aes-256-cbc", False),
+        ("rsa -traditional -aes256", False),
+    ],
+)
+def test_keys_encrypted_as_they_were_before_openssl_3(words: str, refused: bool) -> None:  # noqa: FBT001 - the outcome
+    """OpenVPN opens none of these without OpenSSL's provider legacy, whatever the password."""
+    command = ["openssl", *words.split(), "-provider", "legacy", "-provider", "default", "-passout", "pass:word"]
+    made_anew = subprocess.run(command, input=key_pem(), capture_output=True, text=True, check=True).stdout
+    given = Given(NOW, key_password=Secret("word"))
+    found = examine(whole(*BARE.splitlines(), secret=made_anew), given)
+    what = "the private key is encrypted with DES, RC2 or RC4, which OpenSSL 3 does not have"
+    assert [one.what for one in found.refusals] == ([what] if refused else [])
+    assert not examine(whole(*BARE.splitlines(), "providers legacy default", secret=key_pem()), given).refusals
+
+
+def test_blocks_that_are_indented_are_written_as_openvpn_reads_them() -> None:
+    """It finds no certificate in lines that begin with blanks, as where a profile was copied out of YAML."""
+    text = text_of(whole(*BARE.splitlines()).options)
+    indented = "".join(f"  {line}\n" for line in text.splitlines())
+    assert text_of(Profile.read(indented.encode()).options) == text
+    login = "client\n<auth-user-pass>\nuser\n  word \n</auth-user-pass>\n"
+    assert "\n  word\n" in text_of(Profile.read(login.encode()).options), "a password may begin with a blank"
 
 
 def bundle(*, password: bytes = b"", authority: bool = True, ours: bool = True, **more_of_it: Any) -> str:

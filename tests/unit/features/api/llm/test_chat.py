@@ -306,7 +306,7 @@ def test_a_stream_that_ends_in_order_and_is_no_answer(chunks: list[bytes], said:
         ({"code": 401, "message": "no such key", "data": None}, "answers with an error: no such key"),
         ({"base_resp": {"status_code": 1004, "status_msg": "no such key"}}, "answers with an error: no such key"),
         ({"choices": [], "usage": {"prompt_tokens": 3}}, "ends without an answer"),
-        ({"detail": "Not authenticated"}, "ends without an answer"),
+        ({"detail": "Not authenticated"}, "answers with an error: Not authenticated"),
         ({}, "ends without an answer"),
     ],
 )
