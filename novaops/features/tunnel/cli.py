@@ -59,9 +59,10 @@ def up(options: Options, hosts: Hosts = None, *, name: Name = None, flags: Tunne
     from novaops.features.tunnel.settings import default_name
 
     given = flags.given()
+    unnamed = name is None and "to" in given
     name = name or default_name(given)
     state = {"state": "present"} if name else {}  # otherwise as each entry says
-    return _converge(options, hosts, name, {**given, **state}, run, UP)
+    return _converge(options, hosts, name, {**given, **state}, run, UP, _not_turned if unnamed else None)
 
 
 @verb(app)
@@ -109,6 +110,17 @@ def down(
 
 
 tunnel_open.register(app)
+
+
+def _not_turned(of: Callable[[Any], DesiredState], _: Host, entries: list[Tunnel]) -> DesiredState:
+    """What the entries want, and that none of them turns a tunnel that only has the same name."""
+    from dataclasses import replace
+
+    from novaops.features.tunnel.resources.tunnel_kept import TunnelKept
+
+    kept = [TunnelKept(entry.name, tuple(forward.target for forward in entry.resolved_forwards())) for entry in entries]
+    state = of(entries)
+    return replace(state, own=[*kept, *state.own])
 
 
 def _converge(
