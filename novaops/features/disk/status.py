@@ -15,7 +15,7 @@ from novaops.features.disk.facts.filesystem_size import FilesystemExtent, Mounte
 from novaops.features.disk.facts.mounts import Mounts, MountTable
 from novaops.features.disk.facts.storage_layers import Array, Encryption, Layers, StorageLayers
 from novaops.features.disk.resources.fstab_file import FSTAB
-from novaops.features.disk.resources.selection import uses
+from novaops.features.disk.resources.selection import is_swap_of_fstab, uses
 from novaops.formats import fstab
 from novaops.formats.size import human
 from novaops.model.question import Facts, Question
@@ -154,9 +154,7 @@ def _line(device: BlockDevice, depth: int, table: DeviceTable, mounts: MountTabl
 def _swap_by_fstab(device: BlockDevice, table: DeviceTable, fstab_text: bytes) -> Iterator[str]:
     """What of it is swap space that is not in use now."""
     for part in table.family(device):
-        if not {part.path, *part.links} & set(table.swaps) and any(
-            line.filesystem == "swap" for line in fstab.with_source(fstab_text, part.names)
-        ):
+        if not {part.path, *part.links} & set(table.swaps) and is_swap_of_fstab(part, fstab_text):
             yield f"{'it' if part is device else part.path} is swap space by fstab"
 
 

@@ -265,10 +265,15 @@ def _refuse_if_used(request: DiskRequest, device: BlockDevice, host: HostDisks) 
     _refuse_line_elsewhere(request, device, host)
 
 
+def is_swap_of_fstab(device: BlockDevice, content: bytes) -> bool:
+    """Whether fstab has the device as swap space, in use or not."""
+    return any(line.filesystem == "swap" for line in fstab.with_source(content, device.names))
+
+
 def _refuse_line_elsewhere(request: DiskRequest, device: BlockDevice, host: HostDisks) -> None:
     """Raises Refused where the host takes the device, or a part of it, for something else when it starts."""
     for part in host.table.family(device):
-        if any(line.filesystem == "swap" for line in fstab.with_source(host.fstab, part.names)):
+        if is_swap_of_fstab(part, host.fstab):
             raise Refused(
                 f"/etc/fstab has {part.path} as swap space",
                 why="The host takes it as swap when it starts, and waits for it where it is gone.",
