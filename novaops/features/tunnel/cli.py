@@ -39,6 +39,9 @@ class TunnelFlags(Flags):
         str | None,
         typer.Option(metavar="[ADDRESS:]PORT", help="Or to any host, as ssh -D: where clients find the SOCKS proxy; with --ask URL."),
     ] = None
+    reaches: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT,...", help="What the SOCKS proxy may connect to; else ports 80 and 443 of any host.")
+    ] = None
     listen: Annotated[str | None, typer.Option(metavar="[ADDRESS:]PORT", help="Where clients find it.")] = None
     supervisor: Annotated[str | None, typer.Option(help="autossh or systemd: what starts ssh again.")] = None
     transparent: Annotated[
@@ -62,7 +65,8 @@ def up(options: Options, hosts: Hosts = None, *, name: Name = None, flags: Tunne
     unnamed = name is None and "to" in given
     name = name or default_name(given)
     state = {"state": "present"} if name else {}  # otherwise as each entry says
-    return _converge(options, hosts, name, {**given, **state}, run, UP, _not_turned if unnamed else None)
+    as_made = _not_turned if unnamed else _not_widened if "socks" in given else None
+    return _converge(options, hosts, name, {**given, **state}, run, UP, as_made)
 
 
 @verb(app)
@@ -121,6 +125,23 @@ def _not_turned(of: Callable[[Any], DesiredState], _: Host, entries: list[Tunnel
     kept = [TunnelKept(entry.name, tuple(forward.target for forward in entry.resolved_forwards())) for entry in entries]
     state = of(entries)
     return replace(state, own=[*kept, *state.own])
+
+
+def _not_widened(of: Callable[[Any], DesiredState], _: Host, entries: list[Tunnel]) -> DesiredState:
+    """What the entries want, and that a SOCKS proxy of which nobody said what it may reach is not let reach more than before."""
+    from dataclasses import replace
+
+    from novaops.features.tunnel.resources.authorized_key import AuthorizedKey
+    from novaops.features.tunnel.resources.reach_kept import ReachKept
+
+    state = of(entries)
+    reach = {entry.name: entry.permitted for entry in entries if "reaches" not in entry.model_fields_set}
+    kept = [
+        (gateway, ReachKept(resource.client, resource.name, resource.comment, reach[resource.name]))
+        for gateway, resource in state.of_peers
+        if isinstance(resource, AuthorizedKey) and resource.name in reach
+    ]
+    return replace(state, of_peers=[*kept, *state.of_peers])
 
 
 def _converge(

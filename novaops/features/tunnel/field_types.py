@@ -34,6 +34,12 @@ def _reach(text: str) -> str:
     return f"{bare}:{ANY}" if port == ANY else pair(bare, names.port(port))
 
 
+def is_covered(reach: str, *, by: str) -> bool:
+    """Whether `by` allows all that `reach` allows. Both are in sshd's own form."""
+    pairs = zip(reach.rpartition(":")[::2], by.rpartition(":")[::2], strict=True)
+    return all(allowed in {ANY, wanted} for wanted, allowed in pairs)
+
+
 def _listener(value: Any) -> str:
     if not isinstance(value, (str, int)):
         raise ValueError(f"{names.shown(value)} is neither a port nor ADDRESS:PORT")  # noqa: TRY004 - pydantic takes ValueErrors

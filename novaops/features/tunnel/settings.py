@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from novaops.features.tunnel.field_types import ANY, Check, Listener, Reach, Target, gateway_name, host_port
 from novaops.features.tunnel.paths import alias_address, probe_place
@@ -63,7 +63,7 @@ class Tunnel(StrictModel):
     """A site of the gateway's proxy: section that listens on its loopback, instead of `to`."""
     socks: Listener | None = None
     """[ADDRESS:]PORT of a SOCKS proxy, as `ssh -D`, instead of `to`."""
-    reaches: tuple[Reach, ...] = ()
+    reaches: Annotated[tuple[Reach, ...], BeforeValidator(names.listed, json_schema_input_type=str | list[str])] = ()
     """HOST:PORT that the SOCKS proxy may connect to, as its clients name them, with * for any; default: ports 80 and 443 of any host."""
     reverse: bool = False
     """As `ssh -R`: `listen` is on the gateway, and `to` is reached from the client."""
