@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from novaops.facts.listening import Listener
 from novaops.features.proxy.facts.nginx import NginxFacts
@@ -19,13 +19,19 @@ _OF_A_SOCKET = ("ssl", "http2", "proxy_protocol")
 """Options that count for all servers at one address and port."""
 
 
-def troubles(pairs: Sequence[Pair], tls_ports: Iterable[int], nginx: NginxFacts, listening: Iterable[Listener]) -> Iterator[Trouble]:
-    """What keeps a site from listening at these addresses and ports, most certain first."""
+_KEPT = "Its old socket keeps the port until it is closed."
+_ANEW = "remove the sites at that port, and deploy them again"
+
+
+def troubles(
+    pairs: Sequence[Pair], tls_ports: Iterable[int], nginx: NginxFacts, listening: Iterable[Listener], own: Collection[str] = ()
+) -> Iterator[Trouble]:
+    """What keeps a site from listening at these addresses and ports, most certain first. `own`: its files, which it replaces."""
     others = [server for server in nginx.conf.servers() if not is_ours(server.file)]
     yield from _taken_by_others(pairs, nginx)
     yield from _both_kinds(pairs, nginx)
     yield from _other_options(pairs, frozenset(tls_ports), others)
-    yield from _no_reload(pairs, others, list(listening))
+    yield from _no_reload(pairs, [server for server in nginx.conf.servers() if server.file not in own], list(listening))
 
 
 def dual_stack(nginx: NginxFacts, port: int) -> NginxServer | None:
@@ -70,19 +76,30 @@ def _other_options(pairs: Sequence[Pair], tls_ports: frozenset[int], others: Seq
             )
 
 
-def _no_reload(pairs: Sequence[Pair], others: Sequence[NginxServer], listening: Sequence[Listener]) -> Iterator[Trouble]:
-    """From one address to all of them nginx cannot go by a reload: its old socket keeps the port from the new one."""
+def _no_reload(pairs: Sequence[Pair], staying: Sequence[NginxServer], listening: Sequence[Listener]) -> Iterator[Trouble]:
+    """Between one address and all of them nginx cannot go by a reload: its old socket keeps the port from the new one."""
     held = {(address, each.port) for each in listening if "nginx" in each.programs for address in _as_nginx(each.address)}
+    places = {(listen.address, listen.port): "" if is_ours(server.file) else server.place for server, listen in _tcp(staying)}
     for address, port in pairs:
-        single = sorted(at for at, number in held if number == port and at not in _ALL and at.startswith("[") == address.startswith("["))
-        if address not in _ALL or not single or (address, port) in held:
+        family = {at for at, number in held if number == port and at.startswith("[") == address.startswith("[")}
+        everywhere = "[::]" if address.startswith("[") else "*"
+        if address in family:
             continue
-        server = next((server for server, listen in _tcp(others) if (listen.address, listen.port) == (single[0], port)), None)
-        if server:
+        if single := sorted(family - _ALL) if address == everywhere else []:
+            place = places.get((single[0], port))
+            who, otherwise = (
+                (place, f"write `listen {port};` there and restart nginx") if place else ("nginx, for sites of novaops,", _ANEW)
+            )
             yield (
-                f"{server.place} has port {port} of {single[0]} alone, and a running nginx cannot go from there to all addresses",
-                "Its old socket keeps the port until it is restarted.",
-                f"say listen: {single[0].strip('[]')}, or write `listen {port};` there and restart nginx",
+                f"{who} has port {port} of {single[0]} alone, and a running nginx cannot go from there to all addresses",
+                _KEPT,
+                f"say listen: {single[0].strip('[]')}, or {otherwise}",
+            )
+        elif everywhere in family and (everywhere, port) not in {*places, *pairs}:
+            yield (
+                f"nginx has port {port} of all addresses, and no running nginx can go from there to {address} alone",
+                _KEPT,
+                f"leave listen: out, choose another port, or {_ANEW}",
             )
 
 

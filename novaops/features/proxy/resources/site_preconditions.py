@@ -101,7 +101,7 @@ class SitePreconditions(Resource):
             return
         pairs = [pair for port in self.ports for pair in self.listens(port, nginx)]
         listening = facts.known(Listening())
-        for what, why, fix in troubles(pairs, self.tls_ports, nginx, listening):
+        for what, why, fix in troubles(pairs, self.tls_ports, nginx, listening, {*site_files(self.name), DEFAULT}):
             raise Refused(f"{self.name}: {what}", why=why, fix=fix)
 
     def _refuse_inherited(self, nginx: NginxFacts) -> None:
