@@ -121,7 +121,7 @@ class Chain:
     @classmethod
     def read(cls, pem: str) -> Chain:
         """The certificates in the text, which may have other text around them. Raises ValueError that says what is wrong with it."""
-        blocks = pem.split(_BEGIN)[1:]
+        blocks = pem.replace(" X509 CERTIFICATE-----", " CERTIFICATE-----").split(_BEGIN)[1:]  # its older name
         if not blocks:
             raise ValueError(_instead(pem))
         return cls(tuple(_read(block, number) for number, block in enumerate(blocks, 1)))

@@ -169,6 +169,14 @@ class Provider(StrictModel):
                 raise ValueError(f"{key}: {path} is not below {base or '/'}, the path of the first endpoint")
         return self
 
+    @model_validator(mode="after")
+    def _each_served_once(self) -> Provider:
+        places = [endpoint.served_at for endpoint in self.endpoints]
+        for place in places:
+            if places.count(place) > 1:
+                raise ValueError(f"endpoints: two are served at {place or '/'}; `at` says another path for one of them")
+        return self
+
     @property
     def origin(self) -> str:
         """What a URL of the first endpoint begins with."""

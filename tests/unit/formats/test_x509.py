@@ -43,6 +43,11 @@ def test_what_stands_in_it(leaf: Leaf) -> None:
     assert (len(found.fingerprint), found.serial.upper(), int(found.serial, 16) > 0) == (64, found.serial, True)
 
 
+def test_the_older_name_of_a_certificate(leaf: Leaf) -> None:
+    text = leaf.certificate.read_text()
+    assert Chain.read(text.replace(" CERTIFICATE-----", " X509 CERTIFICATE-----")) == Chain.read(text)
+
+
 def test_the_path_is_found_in_any_order(authority: Authority, leaf: Leaf) -> None:
     one, lower, upper, root = pems(leaf.certificate, authority.root)
     whole = Chain.read(one + lower + upper + root)

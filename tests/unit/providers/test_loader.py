@@ -159,6 +159,9 @@ def test_which_there_are(tmp_path: Path) -> None:
     assert "providers/opneai.yaml beside the inventory makes one" in (raised.value.fix or "")
 
 
+A = {"host": "a", "path": "/v1"}
+
+
 @pytest.mark.parametrize(
     ("document", "said"),
     [
@@ -169,6 +172,9 @@ def test_which_there_are(tmp_path: Path) -> None:
         ({"endpoints": [], "probe": ""}, "mine.yaml: endpoints: Tuple should have at least 1"),
         ({**MINE, "endpoints": [{"host": "a b", "path": ""}]}, 'mine.yaml: endpoints/0/host: "a b" is no host name'),
         ({**MINE, "endpoints": [{"host": "a", "path": "v1"}]}, 'mine.yaml: endpoints/0/path: "v1" is no path'),
+        ({**MINE, "endpoints": [A, {"host": "b", "path": "/v1"}]}, "mine.yaml: endpoints: two are served at /v1"),
+        ({**MINE, "endpoints": [A, {"host": "b", "path": "/b", "at": "/v1"}]}, "two are served at /v1; `at` says"),
+        ({**MINE, "endpoints": [{**A, "path": ""}, {"host": "b", "path": "/"}], "probe": "/m"}, "endpoints: two are served at /; `at`"),
         ({**MINE, "probe": "/v1/../x"}, 'mine.yaml: probe: "/v1/../x" is no path'),
         ({**MINE, "probe": "/v2/models"}, "mine.yaml: probe: /v2/models is not below /v1, the path of the first endpoint"),
         ({**MINE, "probe": "/v1x"}, "mine.yaml: probe: /v1x is not below /v1"),
