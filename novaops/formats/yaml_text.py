@@ -95,6 +95,9 @@ def _not_yaml(error: yaml.YAMLError, text: str, name: str) -> InventoryError:
 _DEEPEST = 50
 """An alias can stand inside its own anchor; nothing sensible is nested this deep."""
 
+_MOST = 1_000_000
+"""A few aliases can stand for more values than there is memory for; those of ten thousand hosts are fewer."""
+
 _INDENTED = re.compile(rf"^[ ?:-]{{{_DEEPEST}}}", re.MULTILINE)
 """How a line begins whose value may be so deep."""
 
@@ -110,6 +113,8 @@ def _value(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> An
     if len(path) > _DEEPEST:
         raise InventoryError(f"{name}:{node.start_mark.line + 1}: this is nested without end")
     lines.setdefault(path, node.start_mark.line + 1)
+    if len(lines) > _MOST:
+        raise InventoryError(f"{name}:{node.start_mark.line + 1}: this has more than {_MOST} values, by aliases of aliases")
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, lines, name)
     if isinstance(node, yaml.SequenceNode):

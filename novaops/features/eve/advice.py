@@ -37,7 +37,7 @@ def providers() -> dict[str, Provider]:
     return _advice().providers
 
 
-def advise(cloud: str, machine: MachineType, suite: str) -> Provider:
+def advise(cloud: str, machine: MachineType, suite: str, disk_gb: int) -> Provider:
     """What to do at that provider. Of one that is not in the file nothing is known: then how to make such a VM at another one."""
     other = providers()[_advice().default].model_copy(update={"existing": ()})
     found = providers().get(cloud, other)
@@ -46,8 +46,12 @@ def advise(cloud: str, machine: MachineType, suite: str) -> Provider:
         "machine": machine.name,
         "platform": machine.family.platforms[0],
         "disk": choice.disk,
-        "disk_gb": str(choice.disk_gb),
+        "disk_gb": str(disk_gb),
         "image": {"jammy": "ubuntu-2204-lts", "noble": "ubuntu-2404-lts-amd64"}[suite],
+        "azure_image": {
+            "jammy": "Canonical:0001-com-ubuntu-server-jammy:22_04-lts-gen2:latest",
+            "noble": "Canonical:ubuntu-24_04-lts:server:latest",
+        }[suite],
     }
     new, existing = ([Template(line).substitute(values) for line in lines] for lines in (found.new, found.existing))
     return found.model_copy(update={"new": tuple(new), "existing": tuple(existing)})

@@ -10,6 +10,8 @@ from typing import Any
 from novaops.errors import HostFailed
 
 _LOGGED_OUT = {401, 412}
+_DENIED = {200, 400, 401, 403}
+_WRONG = re.compile(r"\(90014\)|password|authentication failed", re.IGNORECASE)
 _WIDTH = 200
 
 
@@ -55,6 +57,12 @@ class Answer:
     def message(self) -> str:
         return str(self._envelope().get("message", ""))
 
+    @property
+    def denies_login(self) -> bool:
+        """Whether it says that user or password are wrong. An error of the server says nothing of them."""
+        denied = self.status in _DENIED and self._envelope().get("status") in {"fail", "unauthorized", "forbidden"}
+        return denied and bool(_WRONG.search(self.message))
+
     def data(self) -> Any:
         """What was asked for. Raises ApiFailed: the status of JSend decides, and not that of HTTP alone."""
         envelope = self._envelope()
@@ -82,6 +90,23 @@ class Answer:
         else:
             said = f'"{" ".join(text.split())[:_WIDTH]}"' if text.strip() else "nothing"
         return f"It sent {said} with HTTP {self.status}."
+
+
+def mapping_of(found: Any) -> dict[str, Any]:
+    """What has to be a mapping, of which PHP makes a list where it is empty. Raises ApiFailed."""
+    if isinstance(found, dict):
+        return found
+    if found == []:
+        return {}
+    raise ApiFailed("EVE-NG's API gives an answer of another form than it has", why=f'It sent "{str(found)[:80]}".', fix=NO_API)
+
+
+def number_of(found: Any) -> int:
+    """What has to be a number, 0 where there is none. Raises ApiFailed."""
+    try:
+        return int(found or 0)
+    except (TypeError, ValueError, OverflowError):
+        raise ApiFailed("EVE-NG's API gives no number where it has one", why=f'It sent "{str(found)[:80]}".', fix=NO_API) from None
 
 
 NO_API = "is that EVE-NG's page? systemctl status apache2, on the host, and --web-port where it listens elsewhere"

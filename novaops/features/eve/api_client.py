@@ -12,7 +12,7 @@ import httpx2
 
 from novaops.errors import HostFailed, NovaopsError
 from novaops.features.eve import api_paths
-from novaops.features.eve.api_answer import NO_API, Answer, ApiFailed, LoginRefused, NotThere, SessionTaken
+from novaops.features.eve.api_answer import NO_API, Answer, ApiFailed, LoginRefused, NotThere, SessionTaken, mapping_of, number_of
 from novaops.features.eve.api_paths import Flavour
 from novaops.formats.size import human
 from novaops.secret import Secret
@@ -67,18 +67,19 @@ class EveApi:
     # -- the server ---------------------------------------------------------------------------------------------------
 
     def login(self) -> None:
+        """Raises LoginRefused where user or password are wrong, ApiFailed where that is not known."""
         words = {"username": self.user, "password": self._password.reveal(), "html5": _NATIVE_CONSOLE}
         answer = self._send("POST", "/auth/login", words)
         try:
             answer.data()
         except ApiFailed as error:
-            if not answer.message:
+            if not answer.denies_login:
                 raise
             raise LoginRefused(f"EVE-NG did not let {self.user} log in", why=error.why, fix=_PASSWORD) from None
 
     def status(self) -> dict[str, Any]:
         """`version`, and how many nodes run of each kind: iol, dynamips, qemu, docker, vpcs."""
-        return _mapping(self.get("/status"))
+        return mapping_of(self.get("/status"))
 
     @cached_property
     def flavour(self) -> Flavour:
@@ -86,18 +87,18 @@ class EveApi:
 
     def templates(self) -> dict[str, str]:
         """Titles by name. A title that ends in `.missing` has no image."""
-        return {str(name): str(title) for name, title in _mapping(self.get("/list/templates/") or {}).items()}
+        return {str(name): str(title) for name, title in mapping_of(self.get("/list/templates/") or {}).items()}
 
     def template(self, name: str) -> dict[str, Any]:
         """What a node of it is made of: `options.image.list` has its images."""
-        return _mapping(self.get(f"/list/templates{api_paths.encoded(name)}"))
+        return mapping_of(self.get(f"/list/templates{api_paths.encoded(name)}"))
 
     # -- labs ---------------------------------------------------------------------------------------------------------
 
     def lab(self, path: str) -> dict[str, Any] | None:
         """None where there is none."""
         try:
-            return _mapping(self.get(api_paths.lab(path)))
+            return mapping_of(self.get(api_paths.lab(path)))
         except NotThere:
             return None
 
@@ -116,7 +117,7 @@ class EveApi:
         number = made.get("id") if isinstance(made, dict) else None
         if number is None:
             raise ApiFailed(f"EVE-NG did not say which number {node.get('name')} has")
-        return _number(number)
+        return number_of(number)
 
     def delete_node(self, path: str, node: int) -> None:
         self.call("DELETE", api_paths.lab(path, "nodes", node))
@@ -134,9 +135,9 @@ class EveApi:
 
     def interfaces(self, path: str, node: int) -> dict[int, dict[str, Any]]:
         """Its ethernet interfaces by the number that EVE-NG has for each, in its order: `name`, and `network_id`, 0 for none."""
-        found = _mapping(self.get(api_paths.lab(path, "nodes", node, "interfaces")) or {})
+        found = mapping_of(self.get(api_paths.lab(path, "nodes", node, "interfaces")) or {})
         ethernet = found.get("ethernet", [])
-        return _by_number(dict(enumerate(ethernet)) if isinstance(ethernet, list) else _mapping(ethernet))
+        return _by_number(dict(enumerate(ethernet)) if isinstance(ethernet, list) else mapping_of(ethernet))
 
     def connect(self, path: str, node: int, interface: int, network: int) -> None:
         self.put(api_paths.lab(path, "nodes", node, "interfaces"), {str(interface): str(network)})
@@ -147,7 +148,7 @@ class EveApi:
     def add_network(self, path: str, name: str, kind: str, *, visible: bool = True) -> int:
         """Its number."""
         made = self.post(api_paths.lab(path, "networks"), {"name": name, "type": kind, "visibility": int(visible), "left": 50, "top": 50})
-        return _number(_mapping(made).get("id"))
+        return number_of(mapping_of(made).get("id"))
 
     def hide_network(self, path: str, network: int) -> None:
         """The page draws a link instead of a cloud."""
@@ -231,17 +232,4 @@ _NO_CHECK_TIME = 0x200000
 
 def _by_number(found: Any) -> dict[int, dict[str, Any]]:
     """EVE-NG gives an empty list where there are none, and a mapping by number else."""
-    return {_number(number): _mapping(one) for number, one in found.items()} if isinstance(found, dict) else {}
-
-
-def _mapping(found: Any) -> dict[str, Any]:
-    if isinstance(found, dict):
-        return found
-    raise ApiFailed("EVE-NG's API gives an answer of another form than it has", why=f'It sent "{str(found)[:80]}".', fix=NO_API)
-
-
-def _number(found: Any) -> int:
-    try:
-        return int(found)
-    except (TypeError, ValueError, OverflowError):
-        raise ApiFailed("EVE-NG's API gives no number where it has one", why=f'It sent "{str(found)[:80]}".', fix=NO_API) from None
+    return {number_of(number): mapping_of(one) for number, one in found.items()} if isinstance(found, dict) else {}

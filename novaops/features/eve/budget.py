@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from novaops.features.eve.candidate import Candidate, Wish
 from novaops.features.eve.prices import DAY_HOURS, Cost, MachineType, Use, cheaper, cheapest, cost, like, named, prices
-from novaops.features.eve.sizing import needed
+from novaops.features.eve.sizing import GIB, needed
 
 GOOGLE = "google"
 """The provider whose prices are known."""
@@ -69,8 +70,13 @@ def budget(host: Candidate, wish: Wish) -> Budget | None:
     machine, own = machine_for(host, wish)
     choice = prices().choice
     months = wish.months or (1 if wish.credit is None else round(prices().trial.days / 30))
-    use = Use(machine, choice.disk, choice.disk_gb, months, DAY_HOURS)
-    return Budget(cost(use), wish.credit, tuple(cheaper(use)), own)
+    use = Use(machine, choice.disk, disk_gb(wish), months, DAY_HOURS)
+    return Budget(cost(use), wish.credit, tuple(cheaper(use, needed(wish.kind, wish.nodes or 0))), own)
+
+
+def disk_gb(wish: Wish) -> int:
+    """The disk of a VM for it: the usual one, or what so many nodes need."""
+    return max(prices().choice.disk_gb, math.ceil(needed(wish.kind, wish.nodes or 0).disk / GIB))
 
 
 def machine_for(host: Candidate, wish: Wish) -> tuple[MachineType, bool]:

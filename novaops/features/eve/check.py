@@ -9,7 +9,7 @@ from novaops.engine.query import ask, silent, with_session
 from novaops.engine.report import HostReport
 from novaops.errors import NoRoot
 from novaops.features.eve.advice import advise
-from novaops.features.eve.budget import budget, machine_for
+from novaops.features.eve.budget import budget, disk_gb, machine_for
 from novaops.features.eve.candidate import Candidate, Wish, candidate, questions
 from novaops.features.eve.verdict import judge
 from novaops.model.finding import Finding, has_problem
@@ -54,7 +54,7 @@ def _advice(host: Candidate, wish: Wish) -> dict[str, Any] | None:
         return None
     machine, _ = machine_for(host, wish)
     suite = host.edition.suite if host.edition and host.edition.support == "installed" else "jammy"
-    return advise(host.machine.cloud, machine, suite).model_dump()
+    return advise(host.machine.cloud, machine, suite, disk_gb(wish)).model_dump()
 
 
 def advice_lines(found: dict[str, Any]) -> tuple[str, ...]:

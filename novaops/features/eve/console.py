@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _CHUNK = 4096
 _LISTEN = 2.0
 """Seconds to wait for what follows a key."""
+_QUIET = 1.0
+"""Seconds without a word after which a key is tried."""
+_KEYS = 2
+"""How many keys have to be answered. What one prints by itself may come in the moment of one key."""
 _LONGEST = 5.0
 """Seconds after which a console that prints without end is not listened to any longer."""
 _MOST = 65_536
@@ -81,13 +85,25 @@ class Console:
         self._channel.sendall(typed(data))
 
     def answers(self) -> bool:
-        """Whether it prints something that can be seen after the return key."""
+        """Whether it prints something that can be seen for each of two return keys, once it is quiet.
+
+        What it prints by itself is no answer: the programs that start nodes send a title to whoever connects, and a dot for each second
+        that they wait; a machine that finds no disk says so, and heeds no key.
+        """
         with suppress(OSError, EOFError):
-            self.write(b"\r")
-            deadline = time.monotonic() + _LONGEST
-            while time.monotonic() < deadline and (printed := self.read(_LISTEN)):
-                if printed.strip():
-                    return True
+            return all(self._replies() for _ in range(_KEYS))
+        return False
+
+    def _replies(self) -> bool:
+        if not self._becomes_quiet(_QUIET):
+            return False
+        self.write(b"\r")
+        deadline = time.monotonic() + _LONGEST
+        printed = b""
+        while time.monotonic() < deadline and (more := self.read(_LISTEN)):
+            printed = (printed + more)[-_MOST:]
+            if _is_seen(printed):
+                return True
         return False
 
     def ask(self, line: str, pattern: str, seconds: float, *, ping: bool = False) -> tuple[bool, str]:
@@ -97,7 +113,8 @@ class Console:
         would break off a login or a dialogue.
         """
         self.write(_INTERRUPT * ping + b"\r")
-        self._let_it_finish()
+        with suppress(EOFError):
+            self._becomes_quiet(_LISTEN / 4)
         self.write(line.encode() + b"\r")
         deadline = time.monotonic() + seconds
         printed, said, held = b"", "", False
@@ -111,17 +128,23 @@ class Console:
                 self.write(_INTERRUPT)
         return held, said
 
-    def _let_it_finish(self) -> None:
-        """Read what it had to say before, until it is quiet. One that never is, is not waited for."""
+    def _becomes_quiet(self, seconds: float) -> bool:
+        """Read what it has to say, until it says nothing for that time. One that never is quiet is not waited for."""
         latest = time.monotonic() + _LONGEST
-        with suppress(EOFError):
-            while time.monotonic() < latest and self.read(_LISTEN / 4):
-                pass
+        while time.monotonic() < latest:
+            if not self.read(seconds):
+                return True
+        return False
 
 
 def plain(text: str) -> str:
-    """Without colours and moves of the cursor."""
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    """Without colours, moves of the cursor, and titles of the window."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\|$)", "", text)
+
+
+def _is_seen(printed: bytes) -> bool:
+    """Whether there is more in it than blanks, control characters and dots."""
+    return any(one.isprintable() and one not in {" ", "."} for one in plain(printed.decode("utf-8", "replace")))
 
 
 def _without_echo(text: str, line: str) -> str:
@@ -130,10 +153,10 @@ def _without_echo(text: str, line: str) -> str:
 
 
 def answers(session: Session, url: str) -> bool:
-    """Whether the node's console answers now. Of a graphical one, whether it greets; one that is not there needs no answer."""
+    """Whether the node's console answers now; of a graphical one, whether it greets. False also for one whose port is not known."""
     kind, port = console_of(url)
     if not port:
-        return True
+        return False
     try:
         with Console(session, port) as console:
             return console.answers() if kind == "telnet" else kind != "vnc" or console.read(_LISTEN).startswith(b"RFB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from novaops.features.eve.api_access import Access, open_api, page
 from novaops.features.eve.image_host import ImageHost, OnHost
 from novaops.features.eve.image_names import LICENCE, check_template
 from novaops.features.eve.image_source import ImageSource, Part, Prepared
-from novaops.features.eve.lab_plan import MISSING
+from novaops.features.eve.lab_plan import MISSING, images_of
 from novaops.features.eve.lab_run import LabRun
 from novaops.features.eve.topology import Topology
 from novaops.formats.size import human
@@ -30,6 +31,8 @@ _TRIES = 3
 """Connections in a row on which nothing more of a file arrives."""
 _AGAIN = "run this again: nothing that arrived is sent a second time"
 _PROOF = "novaops-proof"
+"""How the labs are called that prove an image, each its own: one may be left over, and two run at once."""
+_LONGEST_NAME = 60
 
 
 @dataclass
@@ -138,7 +141,7 @@ class ImageAdd:
         self.tell("asking EVE-NG for it")
         with open_api(self.session, self.access, at=self._page) as api:
             title = api.templates().get(name.template, MISSING)
-            listed = api.template(name.template).get("options", {}).get("image", {}).get("list") or {}
+            listed = images_of(api.template(name.template))
             if title.endswith(MISSING) or name.name not in listed:
                 raise HostFailed(
                     f"EVE-NG does not list the image {name.name}",
@@ -151,7 +154,8 @@ class ImageAdd:
 
     def _proof_lab(self) -> Topology:
         node = {"template": self.prepared.name.template, "image": self.prepared.name.name}
-        return Topology.model_validate({"name": _PROOF, "nodes": {"proof": node}})
+        name = f"{_PROOF}-{re.sub('[^A-Za-z0-9]+', '-', self.prepared.name.name)}"[:_LONGEST_NAME]
+        return Topology.model_validate({"name": name, "nodes": {"proof": node}})
 
     def _boot(self, lab: LabRun) -> None:
         """Start a node in a lab of its own, which is gone afterwards. Raises HostFailed where it does not answer."""

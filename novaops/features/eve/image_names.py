@@ -21,6 +21,7 @@ LICENCE = "iourc"
 CDROM = "cdrom.iso"
 DISK = re.compile(r"(?:hd|virtio|virtide|scsi|lsi|megasas|sata)[a-z]+")
 _FILE = re.compile(rf"{DISK.pattern}\.qcow2|cdrom\.iso|kernel\.img")
+_FIRST = re.compile(rf"{DISK.pattern.removesuffix('[a-z]+')}a\.qcow2")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,80}")
 _SUFFIXES = re.compile(r"\.(qcow2|qcow|img|raw|vmdk|vhd|vhdx|vdi|ova|iso|bin|image)$", re.IGNORECASE)
 
@@ -65,7 +66,7 @@ def image_name(sources: Sequence[str], said: Said) -> ImageName:
     folder, _, first = sources[0].rpartition("/")
     stem = _SUFFIXES.sub("", folder or first)
     if first == LICENCE:
-        return ImageName("iol", "iol", LICENCE, (LICENCE,))
+        return _one_file("iol", "iol", LICENCE, sources)
     template = said.template or _template_of(stem)
     if template is None:
         raise UsageError(
@@ -129,6 +130,11 @@ def disk_files(template: str, sources: Sequence[str], said: Sequence[str] = ()) 
     files = tuple(CDROM if name.lower().endswith(".iso") else next(names) for name in sources)
     if len(set(files)) < len(files):
         raise UsageError(f"two files would both be {max(files, key=files.count)}")
+    disks = [name for name in files if DISK.match(name)]
+    if disks and not any(_FIRST.fullmatch(name) for name in disks):
+        raise UsageError(
+            f"no disk of it is the first one: {', '.join(disks)}", why="A node boots from the one that ends in a, as hda does."
+        )
     return files
 
 

@@ -16,11 +16,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import IO, Self, cast
 
 from novaops.errors import Refused, UsageError
 from novaops.features.eve.disk_format import CONVERTED, HEAD, TAIL, Format, damage, format_of, licence_damage, other_file
-from novaops.features.eve.image_names import LICENCE, ImageName, Said, image_name
+from novaops.features.eve.image_names import CDROM, LICENCE, ImageName, Said, image_name
 
 _CHUNK = 1 << 20
 _LEAKS = 3
@@ -86,8 +86,8 @@ class ImageSource:
         """What the files are, and how they are to be named. Raises UsageError, and Refused for a file that is damaged."""
         sources = [source for file in self.files for source in self._unpacked(file)]
         name = image_name([source.label for source in sources], self.said)
-        for source in sources:
-            _check_kind(source, name)
+        for source, file in zip(sources, name.files, strict=True):
+            _check_kind(source, name, file)
         return Prepared(name, sources)
 
     def parts(self, prepared: Prepared) -> Iterator[Part]:
@@ -129,14 +129,16 @@ class ImageSource:
                 text = read.read().decode("utf-8", "replace") if read else ""
                 named = dict.fromkeys(re.findall(r'href="([^"]+)"', text))
                 disks = [name for name in (*named, *sorted(set(members) - set(named))) if name in members and _DISK.search(name)]
-                for disk in disks:
-                    archive.extract(members[disk], scratch, filter="data")
+                for number, disk in enumerate(disks):  # a name in an archive may be any path
+                    with (scratch / str(number)).open("wb") as file:
+                        shutil.copyfileobj(cast("IO[bytes]", archive.extractfile(members[disk])), file, _CHUNK)
         except (tarfile.TarError, *_BROKEN) as error:
             raise _not_unpacked(source, error) from error
         if not disks:
             raise Refused(f"{source.label} has no disk in it", why=f"It has {', '.join(members) or 'nothing'}.")
         stem = source.path.stem
-        return [_source(scratch / disk, stem if len(disks) == 1 else f"{stem}/{Path(disk).name}") for disk in disks]
+        labels = [stem] if len(disks) == 1 else [f"{stem}/{Path(disk).name}" for disk in disks]
+        return [_source(scratch / str(number), label) for number, label in enumerate(labels)]
 
     def _as_qcow2(self, qemu_img: str, source: Source) -> Path:
         self._tell(f"checking {source.label}")
@@ -200,8 +202,8 @@ def _source(path: Path, label: str) -> Source:
     return Source(path.absolute(), label, kind)
 
 
-def _check_kind(source: Source, name: ImageName) -> None:
-    """Raises Refused for a file that cannot be what it is named."""
+def _check_kind(source: Source, name: ImageName, file: str) -> None:
+    """Raises Refused for a file that cannot be what it is named. `file`: its name in the image's directory."""
     if name.name == LICENCE:
         why = licence_damage(source.path.read_text("utf-8", "replace"))
         if why:
@@ -211,6 +213,13 @@ def _check_kind(source: Source, name: ImageName) -> None:
     if source.format not in allowed:
         what = "nothing that is known here" if source.format == "unknown" else source.format
         raise Refused(f"{source.label} is no image of {name.template}: it is {what}", fix="images are qcow2, vmdk, vhd, ova, raw or iso")
+    if (source.format == "iso") != (file == CDROM) and name.kind == "qemu":
+        contents = "an ISO" if source.format == "iso" else str(source.format)
+        raise Refused(
+            f"{source.label} is {contents}, and EVE-NG would take it for {'a disk' if file != CDROM else 'a disc'}",
+            why=f"By its name it would become {file}.",
+            fix="give it a name that ends as its contents are: .iso for an ISO alone",
+        )
 
 
 def _sha256(path: Path) -> str:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from novaops.errors import Refused
-from novaops.features.eve.topology import End, Link, Topology
+from novaops.features.eve.api_answer import mapping_of, number_of
+from novaops.features.eve.topology import PLACE, End, Link, Topology
 
 AUTHOR = "novaops"
 """The author of the labs that `lab up` makes. A lab of another author is somebody's own."""
 _RUNNING = {2, 3}
 """3 is one that EVE-NG has locked, as while it puts a configuration into it. 0 and 1 are the same of one that does not run."""
 MISSING = ".missing"
-_PLACE = re.compile(r"(?:e|eth|ethernet)?(\d+)")
 _KINDS = ("iol", "dynamips", "qemu", "docker", "vpcs")
 
 
@@ -45,7 +44,7 @@ class FoundNode:
     def interface(self, wanted: str) -> Interface | None:
         """That of this name or place: `e1`, `eth1` and `1` are the second one where none is called so."""
         named = next((one for one in self.interfaces if one.name.lower() == wanted.lower()), None)
-        plain = _PLACE.fullmatch(wanted.lower())
+        plain = PLACE.fullmatch(wanted.lower())
         if named or not plain or int(plain[1]) >= len(self.interfaces):
             return named
         return self.interfaces[int(plain[1])]
@@ -96,12 +95,18 @@ class FoundServer:
 
 def runs(status: Any) -> bool:
     """Whether a node runs that has this status in EVE-NG."""
-    return int(status or 0) in _RUNNING
+    return number_of(status) in _RUNNING
 
 
 def running_nodes(status: Mapping[str, Any]) -> int:
     """How many nodes run on the whole server."""
-    return sum(int(status.get(kind) or 0) for kind in _KINDS)
+    return sum(number_of(status.get(kind)) for kind in _KINDS)
+
+
+def images_of(template: Mapping[str, Any]) -> list[str]:
+    """The images that EVE-NG has for a template."""
+    options = mapping_of(template.get("options") or {})
+    return list(mapping_of(mapping_of(options.get("image") or {}).get("list") or {}))
 
 
 def refuse_foreign(topology: Topology, found: FoundLab) -> None:
@@ -152,7 +157,7 @@ def node_body(topology: Topology, name: str, server: FoundServer) -> dict[str, A
     node = topology.node(name)
     said = {"type": server.kinds.get(str(node.template), "qemu"), **node.given(), "name": name}
     ends = [end.interface or "" for link in topology.links for end in link.ends if end.node == name]
-    places = [int(found[1]) for found in (_PLACE.fullmatch(one.lower()) for one in ends) if found]
+    places = [int(found[1]) for found in (PLACE.fullmatch(one.lower()) for one in ends) if found]
     needed = max([len(ends), *(place + 1 for place in places)])
     if "ethernet" not in said and needed > server.ethernets.get(str(node.template), 0):
         said["ethernet"] = needed

@@ -10,6 +10,7 @@ from typing import Any
 from novaops.engine.report import ReportLine
 from novaops.errors import HostFailed, Refused
 from novaops.features.eve import console, lab_plan
+from novaops.features.eve.api_answer import mapping_of, number_of
 from novaops.features.eve.api_client import EveApi
 from novaops.features.eve.api_paths import Flavour
 from novaops.features.eve.editions import editions
@@ -60,23 +61,23 @@ class LabRun:
 
     def _found_node(self, number: int, record: dict[str, Any]) -> FoundNode:
         wired = [
-            Interface(of_eve, str(one.get("name", "")), int(one.get("network_id") or 0))
+            Interface(of_eve, str(one.get("name", "")), number_of(one.get("network_id")))
             for of_eve, one in self.api.interfaces(self.path, number).items()
         ]
         name, template, image, url = (str(record.get(key, "")) for key in ("name", "template", "image", "url"))
-        return FoundNode(number, name, template, image, int(record.get("status") or 0), url, tuple(wired))
+        return FoundNode(number, name, template, image, number_of(record.get("status")), url, tuple(wired))
 
     def server(self) -> FoundServer:
         named = {str(self.topology.node(name).template) for name in self.topology.nodes}
         titles = self.api.templates()
         details = {name: self.api.template(name) for name in sorted(named) if name in titles}
-        options = {name: one.get("options", {}) for name, one in details.items()}
+        ethernets = {name: mapping_of(mapping_of(one.get("options") or {}).get("ethernet") or {}) for name, one in details.items()}
         return FoundServer(
             running=lab_plan.running_nodes(self.api.status()),
             limit=node_limit(self.api.flavour, licensed=self.topology.licensed),
             templates=titles,
-            images={name: list(one.get("image", {}).get("list") or {}) for name, one in options.items()},
-            ethernets={name: int(one.get("ethernet", {}).get("value") or 0) for name, one in options.items()},
+            images={name: lab_plan.images_of(one) for name, one in details.items()},
+            ethernets={name: number_of(one.get("value")) for name, one in ethernets.items()},
             kinds={name: str(one.get("type", "qemu")) for name, one in details.items()},
         )
 
@@ -99,7 +100,12 @@ class LabRun:
             if name not in found.nodes:
                 self.tell(f"adding {name}")
                 self.api.add_node(self.path, lab_plan.node_body(self.topology, name, server))
-        self._wire(self.found())
+        try:
+            self._wire(self.found())
+        except Refused as error:
+            if found.exists:
+                raise
+            raise HostFailed(error.what, why=f"{error.why} The lab {self.path} is there, without that link.", fix=error.fix) from None
         self._start(found)
 
     def _would(self, found: FoundLab) -> None:
@@ -148,13 +154,19 @@ class LabRun:
     def await_answers(self) -> None:
         """Raises HostFailed for a node that does not come to run, and for one whose console says nothing."""
         urls = self._await_running()
+        if unknown := next((name for name, url in urls.items() if not console.console_of(url)[1]), None):
+            raise HostFailed(
+                f"{unknown} runs, and whether it works is not known: EVE-NG tells of no console of its own",
+                why=f'It says "{urls[unknown]}" where another node has telnet://HOST:PORT.',
+                fix=_PAGE,
+            )
         deadline = time.monotonic() + self.wait
         for name, url in urls.items():
             self.tell(f"waiting for {name} to answer")
             while not console.answers(self.session, url):
                 if time.monotonic() > deadline:
                     raise HostFailed(
-                        f"{name} runs, and its console says nothing",
+                        f"{name} runs, and its console does not answer",
                         why=f"{self.wait:g} s have passed since the nodes were started.",
                         fix=f"look at it: novaops eve lab connect {quote(name)}{self.said}; --wait gives it more time",
                     )
@@ -234,7 +246,7 @@ class LabRun:
             raise HostFailed(f"{', '.join(absent)} of {self.path} {'does' if len(absent) == 1 else 'do'} not run", fix=self._starts)
         failed: list[str] = []
         for name in self.topology.nodes:
-            self._judge(f"node:{name}", console.answers(self.session, found.nodes[name].url), "its console says nothing", failed)
+            self._judge(f"node:{name}", console.answers(self.session, found.nodes[name].url), "its console does not answer", failed)
         for one in self.topology.assertions:
             self.tell(str(one))
             kind, port = console.console_of(found.nodes[one.node].url)
@@ -290,6 +302,8 @@ def node_limit(flavour: Flavour, *, licensed: bool) -> int:
     """How many nodes run at once, by the file of editions: the newest one of that name that is not newer than what is installed."""
     name = "pro" if flavour.is_pro else "community"
     known = [one for one in editions() if one.name == name]
-    fitting = [one for one in known if one.major <= flavour.major] or known
+    fitting = [one for one in known if one.major <= flavour.major]
+    if not fitting:
+        return _UNLIMITED  # EVE-NG itself says it
     edition = max(fitting, key=lambda one: one.major)
     return (edition.nodes_licensed or _UNLIMITED) if licensed and flavour.is_pro else edition.nodes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from novaops.engine.secret_source import resolve
 from novaops.errors import HostFailed, LoginFailed, NovaopsError
 from novaops.features.eve.api_access import Access, page
-from novaops.features.eve.api_answer import ApiFailed
+from novaops.features.eve.api_answer import ApiFailed, LoginRefused
 from novaops.features.eve.api_client import EveApi
 from novaops.features.eve.paths import ADDONS, CONFIGURED, DEFAULT_DATABASE_PASSWORD, DEFAULT_PASSWORD, PORTS, SSHD
 from novaops.features.eve.settings import Eve
@@ -83,15 +83,11 @@ def _observe(host: Host, wanted: Eve) -> ObservedEve:
     reach = Reach(session, here, inner)
     single = tuple(int(port.partition("-")[0]) for port in PORTS)
     tried = tuple(sorted({*single, *(one.port for one in wanted.open)}))
-    web = {
-        name: _page_says(session, password)
-        for name, password in (("default", Secret(DEFAULT_PASSWORD)), ("own", resolve(wanted.web_password)))
-    }
     return ObservedEve(
         wanted,
         inside(host),
-        page=web["own"],
-        default_web=web["default"],
+        page=_page_says(session, resolve(wanted.web_password), ApiFailed),
+        default_web=_page_says(session, Secret(DEFAULT_PASSWORD), LoginRefused),
         default_root=_root_says(session),
         open=tuple(port for port in tried if not reach.closed(port)),
         tried=tried,
@@ -99,8 +95,11 @@ def _observe(host: Host, wanted: Eve) -> ObservedEve:
     )
 
 
-def _page_says(session: Session, password: Secret) -> str:
-    """Why admin is not let in with it; "" where he is."""
+def _page_says(session: Session, password: Secret, refusal: type[ApiFailed]) -> str:
+    """Why admin is not let in with it; "" where he is. Raises HostFailed for what is no `refusal`.
+
+    A server in trouble has refused nobody.
+    """
     port, certificate = page(session)
     access = Access(password)
     try:
@@ -108,7 +107,7 @@ def _page_says(session: Session, password: Secret) -> str:
             url = f"{'https' if certificate else 'http'}://127.0.0.1:{forward.port}"
             with EveApi(url, access.user, access.password, certificate=certificate, timeout=session.target.timeout):
                 return ""
-    except ApiFailed as error:
+    except refusal as error:
         return error.why or error.what
 
 

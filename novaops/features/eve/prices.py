@@ -65,6 +65,10 @@ class MachineType:
     def hourly(self) -> float:
         return self.processors * prices().processor_hour + self.memory_gib * prices().gib_hour
 
+    def holds(self, needed: Room) -> bool:
+        """Whether it has the processors and the memory."""
+        return self.processors >= needed.processors and self.memory_gib * GIB * SHOWN >= needed.memory
+
 
 @functools.cache
 def machine_types() -> tuple[MachineType, ...]:
@@ -92,8 +96,7 @@ def like(processors: int, memory: int) -> MachineType | None:
 def cheapest(needed: Room) -> MachineType | None:
     """The type that has what is needed and costs least for a month; the chosen family before one that costs a little less."""
     family = named(prices().choice.machine).family
-    large = [one for one in machine_types() if one.processors >= needed.processors and one.memory_gib * GIB * SHOWN >= needed.memory]
-    return min(large, key=lambda one: (one.family != family, one.hourly), default=None)
+    return min((one for one in machine_types() if one.holds(needed)), key=lambda one: (one.family != family, one.hourly), default=None)
 
 
 @dataclass(frozen=True)
@@ -132,8 +135,8 @@ def _charged(family: Family, share: float) -> float:
     return sum(min(max(share - quarter / _QUARTERS, 0), 1 / _QUARTERS) * part for quarter, part in enumerate(family.charged))
 
 
-def cheaper(use: Use) -> list[tuple[str, Cost]]:
-    """What would cost less, and how much that is. The most sparing one last."""
+def cheaper(use: Use, need: Room) -> list[tuple[str, Cost]]:
+    """What would cost less, and how much that is. The most sparing one last. Another machine is one that has what is needed."""
     other = [
         one for one in machine_types() if one.processors == use.machine.processors and one.family != use.machine.family
     ]  # with about as much memory
@@ -141,7 +144,7 @@ def cheaper(use: Use) -> list[tuple[str, Cost]]:
     plain = min(prices().disks, key=lambda one: prices().disks[one])
     ways = [
         (f"with {plain} instead of {use.disk}", replace(use, disk=plain)),
-        (f"{beside.name} ({beside.memory_gib:g} GB)", replace(use, machine=beside)),
+        *([(f"{beside.name} ({beside.memory_gib:g} GB)", replace(use, machine=beside))] if beside.holds(need) else []),
         ("stopped for 16 of 24 hours", replace(use, hours_a_day=8)),
     ]
     now = cost(use).total

@@ -44,6 +44,13 @@ class Web:
     """Why it says no more."""
 
 
+NO_PASSWORD = NovaopsError(
+    "nothing was asked of the API: no password is known for it",
+    fix="--web-password env:NAME, or the password in the section eve of the host",
+)
+"""The only trouble that is none of EVE-NG's."""
+
+
 @dataclass(frozen=True)
 class EveHost:
     site: EveSite
@@ -102,7 +109,8 @@ def judge(host: EveHost, web: Web) -> Iterator[Finding]:
     yield _disk(host)
     yield from _nodes(host, web)
     if web.trouble is not None:
-        yield Finding("api", "note", f"{web.trouble.what}. {web.trouble.why}".rstrip(" ."), web.trouble.fix)
+        text = f"{web.trouble.what}. {web.trouble.why}".rstrip(" .")
+        yield Finding("api", "note" if web.trouble is NO_PASSWORD else "problem", text, web.trouble.fix)
 
 
 def _edition(host: EveHost, web: Web) -> Finding:
@@ -137,8 +145,8 @@ def _database(database: DatabaseFacts | None) -> Iterator[Finding]:
         return
     change = "novaops eve install HOST changes it"
     if database.defaults:
-        text = f"the database lets in {_few(list(database.defaults))} with its default password; only users of the host itself reach it"
-        yield Finding("passwords", "note", text, change)
+        text = f"the database lets in {_few(list(database.defaults))} with its default password: everybody knows it"
+        yield Finding("passwords", "problem", text, change)
     if wrong := [name for name, user in database.users.items() if user.place == "wrong"]:
         text = f"EVE-NG's programs have a password of the database's user {_few(wrong)} that is not taken: an upgrade brings its files back"
         yield Finding("passwords", "problem", text, change)

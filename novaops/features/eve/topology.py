@@ -22,6 +22,8 @@ from novaops.formats import yaml_text
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_ -]{0,62}"
 _CLOUD = re.compile(r"pnet[0-9]|nat0|internal[0-9]?|private[0-9]?")
 """Networks that EVE-NG has of itself: pnet0 is the host's own, nat0 is there on EVE-NG 7."""
+PLACE = re.compile(r"(?:e|eth|ethernet)?(\d+)")
+"""An interface by its place among the node's, in lower case."""
 _OTHER_NAMES = {"kind": "template", "device": "template", "memory": "ram", "cpus": "cpu"}
 """Keys of containerlab and netlab, and what they are here."""
 
@@ -65,6 +67,13 @@ class End(StrictModel):
     node: str
     interface: str | None = None
     """Its name or number; None is the next one that no link names."""
+
+    @property
+    def place(self) -> str:
+        """The interface, written in one way: `e1`, `eth1` and `1` are one."""
+        name = str(self.interface).lower()
+        plain = PLACE.fullmatch(name)
+        return plain[1] if plain else name
 
     def __str__(self) -> str:
         return self.node if self.interface is None else f"{self.node}:{self.interface}"
@@ -173,8 +182,9 @@ class Topology(StrictModel):
             raise ValueError(f"validate: there is no node {unknown[0]}")
         for link in self.links:
             self._check(link)
-        twice = Counter(end for link in self.links for end in link.ends if end.interface is not None and not self.is_cloud(end))
-        if again := [str(end) for end, number in twice.items() if number > 1]:
+        named = [end for link in self.links for end in link.ends if end.interface is not None and not self.is_cloud(end)]
+        twice = Counter((end.node, end.place) for end in named)
+        if again := [str(end) for end in named if twice[end.node, end.place] > 1]:
             raise ValueError(f"links: {again[0]} has two links")
         return self
 

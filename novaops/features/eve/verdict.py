@@ -69,16 +69,18 @@ def _room(host: Candidate, wish: Wish) -> Iterator[Finding]:
         )
         yield Finding("room", "note", text)
     if wish.nodes is not None:
-        yield _fit(wish.nodes, wish.kind, fits[wish.kind.name])
+        yield _fit(wish.nodes, wish.kind, fits[wish.kind.name], host_has_it=host.installed)
 
 
-def _fit(nodes: int, kind: ImageClass, fits: Capacity) -> Finding:
+def _fit(nodes: int, kind: ImageClass, fits: Capacity, *, host_has_it: bool) -> Finding:
     what = f"{nodes} of class {kind.name} (such as {', '.join(kind.examples)})"
     if nodes <= fits.nodes:
         return Finding("nodes", "ok", f"{what} fit")
     text = f"{what} do not fit: the {fits.scarce} {'is' if fits.scarce != 'processors' else 'are'} enough for {fits.nodes}"
     if fits.scarce == "disk":
-        return Finding("nodes", "problem", text, f"a blank disk for the images: novaops disk mount HOST --path {ADDONS}")
+        fix = f"a blank disk for the images: novaops disk mount HOST --path {ADDONS}"
+        larger_disk = "a larger disk at the provider, then: novaops disk grow HOST --path PATH; novaops eve image rm takes images away"
+        return Finding("nodes", "problem", text, larger_disk if host_has_it else fix)
     larger = cheapest(needed(kind, nodes))
     fix = f"a VM like Google's {larger.name} ({larger.processors} processors, {larger.memory_gib:g} GB)" if larger else "fewer nodes"
     return Finding("nodes", "problem", text, fix)

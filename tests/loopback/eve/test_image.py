@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from novaops.features.eve import image_add
+from novaops.features.eve.lab_run import LabRun
 from tests.loopback.eve.conftest import Eve
 from tests.support.eve import needs_qemu
 from tests.support.eve_standin import guest
@@ -56,6 +57,19 @@ def test_an_image_is_put_where_eve_ng_finds_it_and_a_node_of_it_answers(eve: Eve
 
     code, host = eve("image", "ls", "eve", asks=False)
     assert {one["image"]: one["trouble"] for one in host["images"]} == {"linux-guest": "", "vyos-1.4": ""}
+
+
+def test_a_proof_that_was_cut_off_does_not_spoil_the_next(eve: Eve, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as cut:
+        cut.setattr(LabRun, "down", lambda _: None)
+        assert eve("image", "add", str(image), "eve", "--start", "--wait", "30")[0] == 0
+    assert list(eve.standin.eve.labs) == ["/novaops-proof-vyos-1-4.unl"]
+    other = image.with_name("vyos-1.5.qcow2")
+    other.write_bytes(guest.disk())
+    for file in (other, image):
+        code, host = eve("image", "add", str(file), "eve", "--start", "--wait", "30")
+        assert (code, host["error"]) == (0, None)
+    assert not eve.standin.eve.labs
 
 
 def test_after_a_cut_nothing_is_sent_again(eve: Eve, image: Path) -> None:

@@ -150,7 +150,28 @@ def test_a_console_that_says_nothing_is_no_success(eve: Eve, one: str) -> None:
     file = eve.standin.root / "addons/qemu/linux-guest/hda.qcow2"
     file.write_bytes(guest.qcow2(b"\xf4\xeb\xfd".ljust(510, b"\0") + b"\x55\xaa"))  # hlt, for ever
     code, host = eve("lab", "up", one, "--wait", "0")
-    assert (code, host["error"]["what"]) == (1, "r1 runs, and its console says nothing")
+    assert (code, host["error"]["what"]) == (1, "r1 runs, and its console does not answer")
+    assert eve("lab", "validate", one)[0] == 1
+
+
+def test_an_interface_that_the_nodes_do_not_have_is_no_refusal_once_they_are_made(eve: Eve, tmp_path: Path) -> None:
+    """Exit code 4 says that nothing was done."""
+    file = tmp_path / "two.yml"
+    file.write_text("nodes: {r1: {template: linux}, r2: {template: linux}}\nlinks: ['r1:Gi9-r2:e0']\n")
+    code, host = eve("lab", "up", str(file))
+    assert (code, host["error"]["what"]) == (1, "links: r1 has no interface Gi9")
+    assert "The lab /two.unl is there, without that link." in host["error"]["why"]
+    code, host = eve("lab", "up", str(file))
+    assert (code, host["status"]) == (4, "refused")
+
+
+@pytest.mark.parametrize("url", ["", "/html5/#/client/MzI3Njk"])
+def test_a_node_without_a_known_console_is_no_success(eve: Eve, one: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = eve.standin.eve.shown
+    monkeypatch.setattr(eve.standin.eve, "shown", lambda *words: {**shown(*words), "url": url})
+    code, host = eve("lab", "up", one)
+    assert (code, host["status"]) == (1, "failed")
+    assert host["error"]["what"] == "r1 runs, and whether it works is not known: EVE-NG tells of no console of its own"
     assert eve("lab", "validate", one)[0] == 1
 
 

@@ -13,6 +13,7 @@ from novaops.app import run
 from novaops.features.eve.facts import site
 from tests.loopback.conftest import Host
 from tests.support.eve import StandIn
+from tests.support.eve_standin.state import Fault
 
 PACKAGES = {"community": r"package\teve-ng\tinstalled\t6.2.0-4\n", "pro": r"package\teve-ng-pro\tinstalled\t7.2.0-18\n"}
 
@@ -94,6 +95,27 @@ def test_another_login_works_and_admins_default_is_found_all_the_same(eve: Eve, 
     assert passwords(host) == []
     assert "EVE-NG did not let nova log in" in str([one for one in host["findings"] if one["subject"] == "api"])
     assert "wrong" not in json.dumps(host["findings"])
+
+
+@pytest.mark.parametrize("asked", ["GET /api/status", "GET /api/list/templates/"])
+@pytest.mark.parametrize("kind", ["html", "fail"])
+@pytest.mark.parametrize("words", [(), ("--web-password", "env:EVE_PASSWORD")])
+def test_a_default_password_is_found_whatever_the_api_says_afterwards(
+    eve: Eve, standin: StandIn, asked: str, kind: str, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVE_PASSWORD", "eve")
+    standin.eve.faults.append(Fault(asked, kind))
+    code, host = eve("status", "eve", "--web-port", str(standin.port), *words)
+    assert (code, host["default_passwords"]["web"]) == (1, True)
+    assert passwords(host) == ["the web's user admin has its default password: everybody knows it"]
+
+
+def test_a_login_that_fails_by_itself_is_no_refusal(eve: Eve, standin: StandIn) -> None:
+    standin.eve.set_password("admin", "not so well known")
+    standin.eve.faults.append(Fault("POST /api/auth/login", "fail"))
+    code, host = eve("status", "eve", "--web-port", str(standin.port))
+    assert (code, host["default_passwords"]["web"]) == (1, None)
+    assert [one["verdict"] for one in host["findings"] if one["subject"] == "api"] == ["problem"]
 
 
 def test_a_page_that_is_down_is_no_proof_of_a_good_password(eve: Eve, standin: StandIn) -> None:

@@ -270,3 +270,13 @@ def test_the_example_fits_the_schema_for_editors() -> None:
     entries = schema["$defs"]["Disk"]["properties"]
     assert {key for part in written for disk in part.get("disk", []) for key in disk} <= set(entries)
     assert schema["$defs"]["Disk"]["additionalProperties"] is False
+
+
+def test_aliases_of_aliases_are_not_followed_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some three hundred bytes can stand for more values than a machine has memory for."""
+    monkeypatch.setattr(yaml_text, "_MOST", 10_000)
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]" for n in range(1, 9)]
+    with pytest.raises(InventoryError, match=r"inventory.yaml:1: this has more than 10000 values, by aliases of aliases"):
+        yaml_text.load("\n".join(lines), "inventory.yaml")
+    assert len(yaml_text.load("\n".join(lines[:4]), "inventory.yaml").lines) > 4096

@@ -90,9 +90,9 @@ class _Found:
     mode: str
     path: str
 
-    @property
-    def readable(self) -> bool:
-        needed = 5 if self.type == "d" else 4
+    def usable(self, *, runs: bool) -> bool:
+        """Whether nodes can read it; with `runs` they start it as a program."""
+        needed = 5 if runs or self.type == "d" else 4
         return self.owner == _ROOT and int(self.mode, 8) & needed == needed
 
 
@@ -103,6 +103,6 @@ def _images(kind: Kind, found: list[_Found], templates: list[str]) -> list[Image
             continue
         within = [one for one in found if one.path == top.path or one.path.startswith(f"{top.path}/")]
         files = {one.path.rpartition("/")[2]: int(one.size) for one in within if one.type == "f"}
-        wrong = tuple(one.path for one in within if not one.readable and one.path != LICENCE)
+        wrong = tuple(one.path for one in within if not one.usable(runs=kind == "iol") and one.path != LICENCE)
         images.append(Image(kind, top.path, files, wrong, problem(kind, top.path, sorted(files), templates)))
     return images

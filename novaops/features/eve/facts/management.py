@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from novaops.model.question import Missing, Section, Singleton
+from novaops.shell import lines_of
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class ManagementFacts:
     """The text of the file by which systemd-networkd gives it its address; "" where networkd does not."""
     bridge: bool
     """Whether there is something named pnet0."""
+    other_eth0: bool = False
+    """Whether another card has the name that this one is to get."""
 
 
 class Management(Singleton[ManagementFacts]):
@@ -34,6 +37,7 @@ device=$(ip -4 route show default 2>/dev/null | sed -n 's/.* dev \\([^ ]*\\).*/\
 [ -n "$device" ] || { echo '[]'; exit 0; }
 ip -d -j link show dev "$device" || exit
 [ ! -e /sys/class/net/pnet0 ] || echo bridge
+[ "$device" = eth0 ] || [ ! -e /sys/class/net/eth0 ] || echo eth0
 file=$(networkctl status --no-pager "$device" 2>/dev/null | sed -n 's/^ *Network File: //p')
 case $file in /*) echo file; cat "$file" ;; esac
 """
@@ -52,5 +56,7 @@ case $file in /*) echo file; cat "$file" ;; esac
             case [{"ifname": str(device), **link}]:
                 linkinfo = link.get("linkinfo")
                 kind = str(linkinfo.get("info_kind", "")) if isinstance(linkinfo, dict) else ""
-                return ManagementFacts(device, str(link.get("address", "")), kind, text, bool(more))
+                named = set(lines_of(more))
+                mac = str(link.get("address", ""))
+                return ManagementFacts(device, mac, kind, text, "bridge" in named, "eth0" in named)
         return Missing.UNKNOWN

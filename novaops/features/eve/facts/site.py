@@ -12,6 +12,9 @@ from novaops.shell import assign, lines_of, sh_file
 _SCRIPT = assign(path=ADDONS) + sh_file(__package__, "site.sh")
 
 
+_NOT_THERE = {"not-installed", "config-files"}
+
+
 @dataclass(frozen=True)
 class EveSite:
     package: str
@@ -24,6 +27,8 @@ class EveSite:
     disk_free: int
     mount_point: str = "/"
     """Where that file system is mounted."""
+    begun: bool = False
+    """Whether dpkg has it unpacked, and did not come to its end."""
 
 
 class EveSiteAt(Singleton[EveSite]):
@@ -39,10 +44,13 @@ class EveSiteAt(Singleton[EveSite]):
         if not lines or lines[-1] != ["end"]:
             return Missing.UNKNOWN
         package, version, path, size, free, mount_point = "", "", "", "0", "0", "/"
+        begun = False
         for line in lines:
             match line:
                 case ["package", package_name, "installed", found]:
                     package, version = package_name, found
+                case ["package", _, state, _]:
+                    begun = begun or state not in _NOT_THERE
                 case ["disk", path, size, free, mount_point]:
                     pass
-        return EveSite(package, version, path, int(size), int(free), mount_point)
+        return EveSite(package, version, path, int(size), int(free), mount_point, begun)

@@ -3,7 +3,9 @@
 # shellcheck shell=sh
 networkctl reload || exit
 if [ "$1" != eth0 ]; then
-  ip link set dev "$1" down && ip link set dev "$1" name eth0 && ip link set dev eth0 up || exit
+  ip link set dev "$1" down || exit
+  ip link set dev "$1" name eth0 || { ip link set dev "$1" up; exit 1; }
+  ip link set dev eth0 up || exit
 fi
 for _ in $(seq 50); do [ ! -e /sys/class/net/pnet0 ] || break; sleep 0.2; done
 networkctl reconfigure eth0 pnet0 || exit

@@ -11,6 +11,7 @@ from novaops.facts.machine import Machine, MachineFacts
 from novaops.facts.package import PackageNamed
 from novaops.features.eve.candidate import Wish, candidate, questions
 from novaops.features.eve.editions import Edition, editions
+from novaops.features.eve.facts.site import EveSiteAt
 from novaops.features.eve.resources.after_install import installed
 from novaops.features.eve.sizing import class_named
 from novaops.features.eve.verdict import NODES_CAN_RUN, judge
@@ -37,7 +38,7 @@ class EveHost(Resource):
     packages: tuple[str, ...]
     needs_nested: bool
     room: int
-    """Bytes that have to be free on the root disk."""
+    """Bytes that have to be free on the root disk, unless packages of it are unpacked there already."""
     release: str | None = None
     """The code name of the system that it must have; None: any that EVE-NG is made for."""
 
@@ -62,7 +63,7 @@ class EveHost(Resource):
             return ()
         if not machine.booted_with_systemd:
             raise Refused("this host was not booted with systemd, and EVE-NG's services need it")
-        if machine.root_free < self.room:
+        if machine.root_free < self.room and not facts.known(EveSiteAt()).begun:
             raise Refused(
                 f"the root disk has {human(machine.root_free)} free, and the packages need {human(self.room)}",
                 fix="make the disk larger at the provider, then: novaops disk grow HOST --path /",

@@ -4,7 +4,8 @@ seconds=$1 versions=$2 sources=$3; shift 3
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 now() { cut -d . -f 1 /proc/uptime; }
 latest=$(($(now) + seconds))
-is_held() { case $1 in *'Could not get lock'* | *'Unable to acquire the dpkg frontend lock'* | *'Unable to lock directory'*) ;; *) false ;; esac; }
+# apt says that it waits for a lock, too, and goes on: only its errors count.
+is_held() { case $(printf '%s\n' "$1" | grep -e '^E:') in *'Could not get lock'* | *'Unable to acquire the dpkg frontend lock'* | *'Unable to lock directory'*) ;; *) false ;; esac; }
 held() { printf '%s\n' "$1" | grep -e '^E:'; echo "another package manager did not end within $seconds s: lock_wait is how long it is waited for"; exit 1; }
 update() { # OPTIONS: apt does not wait for the lock on its lists by itself
   until said=$(apt-get update -q "$@" 2>&1); do

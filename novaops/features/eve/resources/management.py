@@ -89,15 +89,20 @@ class ManagementBridge(Resource):
             )
         if card.bridge:
             raise Refused(f"the host has a pnet0 already, and is reached through {card.device}", fix="write network: as-is to leave it so")
+        if card.other_eth0:
+            raise Refused(
+                f"the host is reached through {card.device}, and has another card named eth0",
+                why="EVE-NG's card has that name, so the other one would have to lose it.",
+                fix="write network: as-is, and make the bridge pnet0 by hand",
+            )
         if not card.network:
             raise Refused(
                 f"{card.device} does not get its address from systemd-networkd",
                 why="What gives it to pnet0 instead would have to be written for another program.",
                 fix="write network: as-is, and make the bridge pnet0 by hand",
             )
-        down = Command(
-            ("sh", "-c", sh_file(__package__, "bridge_down.sh"), "bridge-down", card.device), holds="[ ! -e /sys/class/net/pnet0 ]"
-        )
+        words = ("sh", "-c", sh_file(__package__, "bridge_down.sh"), "bridge-down", card.device, card.mac)
+        down = Command(words, holds="[ ! -e /sys/class/net/pnet0 ]")
         up = Command(("sh", "-c", sh_file(__package__, "bridge_up.sh"), "bridge-up", card.device))
         written: list[Action] = [
             a for path, text in files(card).items() for s in File(path, _COMMENT + text).plan(facts) for a in s.actions

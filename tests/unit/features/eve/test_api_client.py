@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from novaops.errors import HostFailed
-from novaops.features.eve.api_answer import Answer, ApiFailed, NotThere, SessionTaken
+from novaops.features.eve.api_answer import Answer, ApiFailed, LoginRefused, NotThere, SessionTaken
 from novaops.features.eve.api_client import EveApi
 from novaops.features.eve.lab_run import node_limit
 from novaops.secret import Secret
@@ -210,7 +211,14 @@ def test_the_limit_of_running_nodes_is_eve_ng_s_own_word(community: StandIn, cli
 
 @pytest.mark.parametrize(
     ("version", "licensed", "limit"),
-    [("6.2.0-4", False, 63), ("6.2.0-4", True, 63), ("7.2.0-4-PRO", False, 7), ("7.2.0-4-PRO", True, 1024), ("5.0.1-24", False, 63)],
+    [
+        ("6.2.0-4", False, 63),
+        ("6.2.0-4", True, 63),
+        ("7.2.0-4-PRO", False, 7),
+        ("7.2.0-4-PRO", True, 1024),
+        ("5.0.1-24", False, 63),
+        ("6.5.0-27-PRO", False, 1024),
+    ],
 )
 def test_how_many_nodes_run_at_once(version: str, limit: int, *, licensed: bool) -> None:
     from novaops.features.eve.api_paths import Flavour
@@ -249,3 +257,31 @@ def test_what_is_no_success(status: int, body: bytes, error: type[ApiFailed]) ->
 )
 def test_what_a_session_that_ended_looks_like(status: int, body: bytes, *, logged_out: bool) -> None:
     assert Answer("GET /api/x", status, "", body).logged_out is logged_out
+
+
+@pytest.mark.parametrize(
+    ("status", "envelope", "message", "denies"),
+    [
+        (400, "fail", "Authentication failed: invalid username or password (90014).", True),
+        (200, "fail", "Authentication failed: invalid username or password (90014).", True),
+        (401, "unauthorized", "Wrong password.", True),
+        (403, "forbidden", "Invalid password for admin.", True),
+        (500, "fail", "Cannot connect to the database (90003).", False),
+        (500, "error", "Authentication failed (90014).", False),
+        (503, "fail", "maintenance", False),
+        (400, "fail", "Invalid request", False),
+        (400, "fail", "Missing parameter html5 (90016).", False),
+        (412, "unauthorized", "User is not authenticated or session timed out (90001).", False),
+        (200, "success", "Your password ends soon.", False),
+    ],
+)
+def test_what_says_that_user_or_password_are_wrong(status: int, envelope: str, message: str, *, denies: bool) -> None:
+    body = json.dumps({"code": status, "status": envelope, "message": message}).encode()
+    assert Answer("POST /api/auth/login", status, "application/json", body).denies_login == denies
+
+
+def test_a_server_in_trouble_has_refused_no_password(community: StandIn, client: Callable[..., EveApi]) -> None:
+    community.eve.faults.append(Fault("POST /api/auth/login", "fail"))
+    with pytest.raises(ApiFailed, match="refused POST /api/auth/login") as caught, client(community, "wrong"):
+        pass
+    assert not isinstance(caught.value, LoginRefused)

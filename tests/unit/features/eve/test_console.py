@@ -51,9 +51,64 @@ class Linux(Console):
         return b""
 
 
+class Node(Console):
+    """One that says `first` to whoever connects, `each` for each return key, and `always` again and again."""
+
+    def __init__(self, first: bytes = b"", each: tuple[bytes, ...] = (), always: bytes = b"") -> None:
+        self.out = deque([first] if first else [])
+        self.each = deque(each)
+        self.always = always
+        self.next = time.monotonic()
+
+    def write(self, data: bytes) -> None:
+        assert data == b"\r"
+        if self.each:
+            self.out += [self.each[0][:3], self.each.popleft()[3:]]
+
+    def read(self, seconds: float) -> bytes:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.always and time.monotonic() >= self.next:
+                self.next = time.monotonic() + 0.15
+                return self.always
+            if self.out and (text := self.out.popleft()):
+                return text
+            time.sleep(0.005)
+        return b""
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "_LISTEN", 0.4)
+    monkeypatch.setattr(console, "_QUIET", 0.1)
+    monkeypatch.setattr(console, "_LONGEST", 1.0)
+
+
+TITLE = b"\x1b]0;R1\x07"
+
+
+@pytest.mark.parametrize(
+    ("node", "answers"),
+    [
+        pytest.param(Node(TITLE), False, id="the title that EVE-NG's own programs send"),
+        pytest.param(Node(each=(TITLE, TITLE)), False, id="a title again"),
+        pytest.param(Node(each=(b"\x1b]0;R1\x1b\\", b"\x1b]0;R")), False, id="titles in another form, and one that is cut"),
+        pytest.param(Node(b"Boot failed: not a bootable disk\r\nNo bootable device.\r\n"), False, id="no disk"),
+        pytest.param(Node(TITLE, always=b"."), False, id="the dots of a delay"),
+        pytest.param(Node(each=(b"\r\n", b"\x1b[2J\x1b[H")), False, id="nothing that can be seen"),
+        pytest.param(Node(b"[  1.0] booting\r\n", each=(b"[  2.0] still\r\n",)), False, id="one line that came in that moment"),
+        pytest.param(Node(), False, id="silence"),
+        pytest.param(Node(TITLE + b"\r\nR1>", each=(b"\r\nR1>", b"\r\nR1>")), True, id="a prompt"),
+        pytest.param(Node(each=(TITLE + b"\r\n#", b"\r\n#")), True, id="a short prompt after a title"),
+    ],
+)
+def test_what_counts_as_an_answer(node: Node, *, answers: bool) -> None:
+    assert node.answers() == answers
+
+
+@pytest.mark.parametrize("url", ["", "/html5/#/client/MzI3Njk", "telnet://h", "telnet://h:99999", "telnet://h:0"])
+def test_a_node_whose_console_is_not_known_has_not_answered(url: str) -> None:
+    assert not console.answers(None, url)  # type: ignore[arg-type] # no session is used
 
 
 @pytest.mark.parametrize("heeds", [True, False])

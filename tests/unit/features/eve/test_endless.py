@@ -50,9 +50,9 @@ def node(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     assert time.monotonic() - began < 10
 
 
-def test_a_console_that_prints_blanks_does_not_answer(node: Any) -> None:
-    assert not node(b" ").answers()
-    assert node(b">").answers()
+@pytest.mark.parametrize("text", [b" ", b"No bootable device.\r\n"])
+def test_what_a_console_prints_without_end_is_no_answer(node: Any, text: bytes) -> None:
+    assert not node(text).answers()
 
 
 def test_a_console_that_is_never_quiet_is_asked_all_the_same(node: Any) -> None:

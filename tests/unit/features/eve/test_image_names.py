@@ -45,6 +45,10 @@ def test_where_an_image_goes(sources: list[str], said: Said, name: str, files: l
         (["a.iso", "b.iso"], Said("veos", "1"), "an image has one ISO"),
         (["a.qcow2"], Said("cat9kv", "17"), "it is not known here how the disks of cat9kv are named"),
         (["hda.qcow2", "hda.qcow2"], Said("vyos", "1"), "two files would both be hda.qcow2"),
+        (["virtiob.qcow2"], Said("vyos", "1"), "no disk of it is the first one: virtiob.qcow2"),
+        (["a.qcow2", "b.qcow2"], Said("vyos", "1", ("virtiob", "virtioaa")), "no disk of it is the first one: virtiob.qcow2, virtioaa"),
+        (["iourc", "x.bin"], Said(), "an image of iol is one file, and 2 were given"),
+        (["iourc", "iourc"], Said(), "an image of iol is one file, and 2 were given"),
         (["a.bin", "b.bin"], Said("iol", "1"), "an image of iol is one file"),
     ],
 )

@@ -58,6 +58,18 @@ def test_an_appliance_with_disks_in_the_order_of_its_description(tmp_path: Path)
     assert [bytes([2]) * 512 in contents[0], bytes([1]) * 512 in contents[1]] == [True, True]
 
 
+@pytest.mark.parametrize("name", ["{folder}/secret.qcow2", "../secret.qcow2", "./a/../../secret.qcow2", "a.qcow2"])
+def test_a_name_in_an_appliance_is_never_a_path_of_ours(tmp_path: Path, name: str) -> None:
+    secret, inside = tmp_path / "secret.qcow2", guest.qcow2(b"inside")
+    secret.write_bytes(guest.qcow2(b"secret"))
+    with tarfile.open(tmp_path / "vyos-1.ova", "w", format=tarfile.USTAR_FORMAT) as archive:
+        info = tarfile.TarInfo(name.format(folder=tmp_path))
+        info.size = len(inside)
+        archive.addfile(info, io.BytesIO(inside))
+    assert parts([tmp_path / "vyos-1.ova"])[2] == [inside]
+    assert secret.read_bytes() == guest.qcow2(b"secret")
+
+
 def test_a_directory_is_an_image_with_its_names(tmp_path: Path) -> None:
     folder = tmp_path / "veos-4.29"
     folder.mkdir()
@@ -156,6 +168,9 @@ def test_without_qemu_img_the_host_converts(tmp_path: Path, monkeypatch: pytest.
     ]
 
 
+ISO = bytes(32769) + b"CD001"
+
+
 def _corrupt(content: bytes) -> bytes:
     """The entry of the second table leads far behind the end."""
     return content[:0x40000] + b"\x80\x00\x00\x7f\x00\x00\x00\x00" + content[0x40008:]
@@ -172,6 +187,9 @@ def _corrupt(content: bytes) -> bytes:
         ("vyos-1.vmdk", b"KDMV" + bytes(2000), Refused, "vyos-1.vmdk"),
         ("iol-1.bin", guest.disk(), Refused, "iol-1.bin is no image of iol: it is qcow2"),
         ("vyos-1.ova", bytes(257) + b"ustar" + bytes(2000), Refused, "vyos-1.ova"),
+        ("vyos-1.qcow2", ISO, Refused, "vyos-1.qcow2 is an ISO, and EVE-NG would take it for a disk"),
+        ("vyos-1.img", ISO, Refused, "vyos-1.img is an ISO, and EVE-NG would take it for a disk"),
+        ("vyos-1.iso", guest.disk(), Refused, "vyos-1.iso is qcow2, and EVE-NG would take it for a disc"),
     ],
 )
 def test_what_is_damaged_or_something_else_is_refused(

@@ -24,3 +24,13 @@ def test_a_name_with_a_line_break_is_no_image(shell: str, tmp_path: Path, monkey
     found = ImagesThere.parse_one(Section(done.stdout, "", 0))
     assert isinstance(found, Images)
     assert ([image.name for image in found.images], found.left) == (["vios-15"], 4)
+
+
+@pytest.mark.parametrize(("mode", "unreadable"), [("644", ("L3-1.bin",)), ("744", ("L3-1.bin",)), ("755", ()), ("711", ("L3-1.bin",))])
+def test_an_image_of_iol_is_a_program(mode: str, unreadable: tuple[str, ...]) -> None:
+    """Nodes start it; a disk is only read, and so is the licence."""
+    lines = ["room 1", f"at iol/bin f 100 0 {mode} L3-1.bin", "at iol/bin f 9 0 644 iourc"]
+    lines += ["at qemu d 9 0 755 vios-15", "at qemu f 9 0 644 vios-15/virtioa.qcow2"]
+    found = ImagesThere.parse_one(Section("\n".join(lines), "", 0))
+    assert isinstance(found, Images)
+    assert {one.name: one.unreadable for one in found.images} == {"L3-1.bin": unreadable, "iourc": (), "vios-15": ()}

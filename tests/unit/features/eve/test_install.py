@@ -13,6 +13,7 @@ also       notes, guarded (the resources that are done under guard), reboots, wr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,7 @@ _HASHES = {"none": Missing.ABSENT, "default": hash_of(Secret("eve")), "own": has
 
 _ANSWERS: dict[type[Any], Any] = {
     GuestRun: lambda _, said, __: Ran("slow") if said.get("kvm") == "slow" else RAN,
-    EveSiteAt: SITE,
+    EveSiteAt: lambda _, said, __: replace(SITE, begun=bool(said.get("begun"))),
     Nearby: NEAR,
     Caller: lambda _, said, __: CallerFacts("198.51.100.7", "10.0.0.2", 22, said.get("caller", "ana")),
     EveInstallation: lambda _, said, __: Installation("6.8.0-gcp", configured=True, templates=(), root=said.get("root_password", "other")),

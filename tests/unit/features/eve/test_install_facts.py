@@ -154,5 +154,26 @@ def test_the_shells_read_the_scripts(name: str, shell: str) -> None:
     subprocess.run([shell, "-n"], input=sh_file("novaops.features.eve.resources", name), text=True, check=True)
 
 
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize(
+    ("said", "held"),
+    [
+        ("E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 77 (apt)", True),
+        ("Reading package lists...\nE: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend)", True),
+        ("E: Unable to lock directory /var/lib/apt/lists/", True),
+        (
+            "Waiting for cache lock: Could not get lock /var/lib/dpkg/lock.\nE: Sub-process /usr/bin/dpkg returned an error code (1)",
+            False,
+        ),
+        ("E: Unable to locate package eve-ng", False),
+        ("", False),
+    ],
+)
+def test_whether_others_hold_the_lock(shell: str, said: str, *, held: bool) -> None:
+    (judges,) = [line for line in sh_file("novaops.features.eve.resources", "install.sh").splitlines() if line.startswith("is_held()")]
+    done = subprocess.run([shell, "-c", f'{judges}\nis_held "$1"', "sh", said], check=False)
+    assert (done.returncode == 0) == held
+
+
 def _section(text: str) -> Section:
     return Section(text, "", 0)

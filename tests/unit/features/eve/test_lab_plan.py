@@ -6,6 +6,7 @@ import pytest
 
 from novaops.errors import HostFailed, Refused
 from novaops.features.eve import lab_plan, lab_status, topology
+from novaops.features.eve.api_answer import ApiFailed
 from novaops.features.eve.lab_plan import FoundLab, FoundNetwork, FoundNode, FoundServer, Interface
 from novaops.features.eve.lab_run import LabRun
 
@@ -238,3 +239,40 @@ def test_a_command_on_a_lab_names_its_file_and_its_host() -> None:
     with pytest.raises(HostFailed) as error:
         LabRun(nothing, nothing, LAB, said=" other.yml --host a").console_port("r1")
     assert error.value.fix == "novaops eve lab up other.yml --host a makes it"
+
+
+@pytest.mark.parametrize(
+    ("template", "images"),
+    [
+        ({"options": {"image": {"list": {"a": "a", "b": "b"}}}}, ["a", "b"]),
+        ({"options": {"image": {"list": []}}}, []),
+        ({"options": {"image": {"list": None}}}, []),
+        ({"options": {"image": ""}}, []),
+        ({"options": {"image": None}}, []),
+        ({"options": []}, []),
+        ({"options": None}, []),
+        ({}, []),
+    ],
+)
+def test_the_images_of_a_template(template: dict[str, Any], images: list[str]) -> None:
+    assert lab_plan.images_of(template) == images
+
+
+@pytest.mark.parametrize("shape", [{"options": "x"}, {"options": {"image": 7}}, {"options": {"image": {"list": ["a"]}}}])
+def test_a_template_of_another_form_is_an_answer_of_another_form(shape: dict[str, Any]) -> None:
+    with pytest.raises(ApiFailed, match="of another form than it has"):
+        lab_plan.images_of(shape)
+
+
+@pytest.mark.parametrize(("status", "runs"), [(2, True), ("2", True), (3, True), (0, False), ("0", False), (None, False), ("", False)])
+def test_a_status(status: Any, *, runs: bool) -> None:
+    assert lab_plan.runs(status) == runs
+
+
+@pytest.mark.parametrize("status", ["running", "1e9", [2], {"a": 1}, float("inf")])
+def test_a_status_that_is_no_number(status: Any) -> None:
+    with pytest.raises(ApiFailed, match="gives no number where it has one"):
+        lab_plan.runs(status)
+    with pytest.raises(ApiFailed, match="gives no number where it has one"):
+        lab_plan.running_nodes({"qemu": status})
+    assert lab_plan.running_nodes({"qemu": None, "iol": "3", "docker": ""}) == 3

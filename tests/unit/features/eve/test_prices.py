@@ -10,7 +10,7 @@ import pytest
 from novaops.errors import UsageError
 from novaops.features.eve.facts.site import EveSite
 from novaops.features.eve.prices import Use, cheaper, cost, like, machine_types, named, prices
-from novaops.features.eve.sizing import GIB
+from novaops.features.eve.sizing import GIB, class_named, needed
 from tests.unit.features.eve.support import found, host, wish
 
 
@@ -53,20 +53,26 @@ def test_the_cost(of: Use, total: float) -> None:
     assert cost(of).total == pytest.approx(total, abs=0.01)
 
 
+NOTHING = needed(class_named(None), 0)
+
+
 def test_the_seeds_vm_is_53_dollars_over_its_credit_and_what_saves_it() -> None:
     trial = prices().trial
     of = use("n2-standard-4")
     assert (trial.usd, trial.days) == (300, 90)
     assert round(cost(of).total - trial.usd) == 53
     assert cost(of).days(trial.usd) == 76
-    assert [(how, round(one.total)) for how, one in cheaper(of)] == [("n1-standard-4 (15 GB)", 304), ("stopped for 16 of 24 hours", 145)]
-    with_ssd = [(how, round(one.total)) for how, one in cheaper(replace(of, disk="pd-ssd"))]
+    assert [(how, round(one.total)) for how, one in cheaper(of, NOTHING)] == [
+        ("n1-standard-4 (15 GB)", 304),
+        ("stopped for 16 of 24 hours", 145),
+    ]
+    with_ssd = [(how, round(one.total)) for how, one in cheaper(replace(of, disk="pd-ssd"), NOTHING)]
     assert with_ssd[0] == ("with pd-standard instead of pd-ssd", 353)
 
 
 def test_what_is_cheapest_is_not_called_dearer() -> None:
     of = use("n1-standard-4")
-    assert all(one.total < cost(of).total for _, one in cheaper(of))
+    assert all(one.total < cost(of).total for _, one in cheaper(of, NOTHING))
 
 
 @pytest.mark.parametrize(
@@ -130,6 +136,13 @@ def test_every_type_has_a_price_and_a_name_of_its_own() -> None:
             "",
         ),
         (
+            {"cloud": "google"},
+            {"image_class": "firewall", "nodes": 60, "months": 1},
+            "ok",
+            "Google's n2-highmem-64, with 136 GB of pd-standard",
+            "",
+        ),
+        (
             {"cloud": "azure"},
             {"months": 1},
             "ok",
@@ -159,6 +172,15 @@ def test_what_a_host_costs(fields: dict[str, Any], wanted: dict[str, Any], verdi
     assert finding.text.endswith("an estimate, with prices of 2026-11-26")
     assert finding.fix.startswith(fix)
     assert bool(fix) == bool(finding.fix)
+
+
+def test_what_is_cheaper_holds_the_nodes_too() -> None:
+    """A machine that has more memory than the other may be cheaper."""
+    of = use("n2-standard-4")
+    for nodes, offered in ((10, True), (16, False)):
+        ways = [how for how, _ in cheaper(of, needed(class_named(None), nodes))]
+        assert any(how.startswith("n1-standard-4") for how in ways) == offered
+        assert "stopped for 16 of 24 hours" in ways
 
 
 def test_a_full_disk_is_no_reason_for_a_larger_machine() -> None:

@@ -44,6 +44,24 @@ def test_the_room_is_that_of_the_folder_for_images_or_of_the_nearest_above(tmp_p
     assert Path(found.mount_point).is_mount()
 
 
+@pytest.mark.parametrize(
+    ("states", "begun"),
+    [
+        (["config-files"], False),
+        (["not-installed", "config-files"], False),
+        (["unpacked"], True),
+        (["half-configured", "not-installed"], True),
+        (["half-installed"], True),
+        (["triggers-pending"], True),
+        ([], False),
+    ],
+)
+def test_packages_that_did_not_come_to_their_end(states: list[str], *, begun: bool) -> None:
+    lines = [f"package\teve-ng\t{state}\t6.2.0-4" for state in states]
+    section = Section("\n".join([*lines, "disk\t/\t1\t1\t/", "end"]), "", 0)
+    assert EveSiteAt.parse([EveSiteAt()], section) == {EveSiteAt(): EveSite("", "", "/", 1, 1, "/", begun)}
+
+
 def test_without_any_of_its_folders_it_is_the_root(tmp_path: Path) -> None:
     (tmp_path / "df").write_text("#!/bin/sh\nprintf 'head\\nx 100 40 60 40%% /\\n'\n")
     (tmp_path / "df").chmod(0o755)

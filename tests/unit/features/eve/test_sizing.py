@@ -90,6 +90,11 @@ def test_a_number_of_nodes(nodes: int, disk_free: int, verdict: str, text: str, 
     assert finding.fix.startswith(fix)
 
 
+def test_a_disk_is_no_longer_mounted_where_the_images_are() -> None:
+    (finding,) = found("nodes", host(site=EveSite("eve-ng", "6.2.0-4", "/opt/unetlab/addons", 50 * GIB, 3 * GIB)), wish(nodes=20))
+    assert finding.fix.startswith("a larger disk at the provider, then: novaops disk grow HOST --path PATH")
+
+
 def test_an_installed_eve_needs_no_room_any_more() -> None:
     free = host(site=EveSite("eve-ng", "6.2.0-4", "/opt/unetlab/addons", 50 * GIB, 13 * GIB)).free
     assert free.disk == 13 * GIB

@@ -15,7 +15,7 @@ from novaops.features.eve.facts.installation import Installation
 from novaops.features.eve.facts.site import EveSite
 from novaops.features.eve.paths import ADDONS
 from novaops.features.eve.sizing import GIB
-from novaops.features.eve.status import EveHost, Web, details, judge
+from novaops.features.eve.status import NO_PASSWORD, EveHost, Web, details, judge
 from novaops.model.finding import Finding, has_problem
 
 UP = UnitFacts("loaded", "active", "enabled")
@@ -73,13 +73,13 @@ def test_without_eve_there_is_one_finding() -> None:
             replace(COMMUNITY, database=replace(DATABASE, root=True)),
             WEB,
             "passwords",
-            ("note", "the database lets in root with its default password; only users of the host itself reach it"),
+            ("problem", "the database lets in root with its default password: everybody knows it"),
         ),
         (
             replace(COMMUNITY, database=replace(DATABASE, users={"eve-ng": replace(OWN, default=True)})),
             WEB,
             "passwords",
-            ("note", "the database lets in eve-ng with its default password"),
+            ("problem", "the database lets in eve-ng with its default password"),
         ),
         (
             replace(COMMUNITY, database=replace(DATABASE, users={"eve-ng": replace(OWN, place="wrong")})),
@@ -118,7 +118,8 @@ def test_without_eve_there_is_one_finding() -> None:
         (COMMUNITY, WEB, "nodes", ("ok", "3 run, of 63")),
         (COMMUNITY, replace(WEB, running=63), "nodes", ("note", "63 run, of 63")),
         (PRO, replace(WEB, running=7), "nodes", ("note", "7 run, of 7 without a licence")),
-        (COMMUNITY, Web(trouble=HostFailed("it is closed", why="Refused.")), "api", ("note", "it is closed. Refused")),
+        (COMMUNITY, Web(trouble=HostFailed("it is closed", why="Refused.")), "api", ("problem", "it is closed. Refused")),
+        (COMMUNITY, Web(trouble=NO_PASSWORD), "api", ("note", "nothing was asked of the API: no password is known for it")),
     ],
 )
 def test_each_finding(host: EveHost, web: Web, subject: str, expected: tuple[str, str]) -> None:

@@ -86,6 +86,8 @@ def test_as_netlab_writes_it() -> None:
         (f"{PLAIN}  - [r1]\n", "lab.yml:1: links: r1 has fewer than two ends"),
         (f"{PLAIN}  - [pnet0, pnet1]\n", "lab.yml:1: links: pnet0-pnet1 joins two networks of EVE-NG"),
         (f"{PLAIN}  - r1:e0-r2:e0\n  - r1:e0-pnet0\n", "lab.yml:1: links: r1:e0 has two links"),
+        (f"{PLAIN}  - r1:e1-r2:e1\n  - r1:1-pnet0\n", "lab.yml:1: links: r1:e1 has two links"),
+        (f"{PLAIN}  - r1:eth1-r2:e1\n  - r1:Ethernet1-pnet0\n", "lab.yml:1: links: r1:eth1 has two links"),
         ("nodes: {r1: vyos}\nvalidate:\n  - {from: r2, ping: 10.0.0.1}\n", "lab.yml:1: validate: there is no node r2"),
         ("nodes: {r1: vyos}\nvalidate:\n  - {from: r1}\n", "lab.yml:3: validate/0: one of ping and send is needed"),
         (

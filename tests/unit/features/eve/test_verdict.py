@@ -215,6 +215,20 @@ def test_the_image_of_the_advice_is_that_of_the_hosts_edition() -> None:
         assert f"--image-family={image} " in "\n".join(lines)
 
 
+def test_the_vm_of_the_advice_has_the_disk_that_the_nodes_need() -> None:
+    for wanted, size in ((wish(), 50), (wish("firewall", nodes=60), 136)):
+        lines = advice_lines(details(host(Missing.ABSENT, **NO_FLAG), wanted, []))
+        assert f"--boot-disk-size={size}GB" in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("version", "offer"), [("22.04", "0001-com-ubuntu-server-jammy:22_04-lts-gen2"), ("24.04", "ubuntu-24_04-lts:server")]
+)
+def test_the_image_at_azure(version: str, offer: str) -> None:
+    lines = advice_lines(details(host(Missing.ABSENT, **{**NO_FLAG, "cloud": "azure"}, os_version=version), wish(), []))
+    assert f"--image Canonical:{offer}:latest" in "\n".join(lines)
+
+
 def test_the_document_has_what_the_table_says() -> None:
     candidate, wanted = host(), wish(nodes=70, months=3, credit=300.0)
     document = details(candidate, wanted, list(judge(candidate, wanted)))
