@@ -20,6 +20,7 @@ from novaops.features.eve.resources.hostname import Hostname
 from novaops.features.eve.resources.kernel import EveKernel
 from novaops.features.eve.resources.management import ManagementBridge
 from novaops.features.eve.resources.packages import EvePackages
+from novaops.features.eve.resources.page import PageAnswers
 from novaops.features.eve.resources.ports import Ports, is_eves
 from novaops.features.eve.resources.repository import PinnedKey, Sources
 from novaops.features.eve.resources.root_login import RootLogin
@@ -68,7 +69,7 @@ def desired(host: HostView, resolved: Resolved, peers: Peers) -> Iterator[Resour
     yield EveHost(names, settings.nested == "required", settings.room * 1024**3, settings.release)
     if settings.data:
         yield from _disk(settings.data)
-    yield Package("nftables", settings.lock_wait)
+    yield from (Package(name, settings.lock_wait) for name in ("nftables", "curl"))
     yield from (Directory(path.rpartition("/")[0]) for path in (RULES, KEYRING))
     yield RootLogin(settings.root_login)
     yield RootPassword()
@@ -88,6 +89,7 @@ def desired(host: HostView, resolved: Resolved, peers: Peers) -> Iterator[Resour
         yield TimeServers(settings.ntp)
     if settings.network == "pnet0":
         yield AfterInstall(ManagementBridge(), names, refuses_before=True)
+    yield AfterInstall(PageAnswers(), names)
     yield Ports("opened", names, opened, admin)
     yield from (AfterInstall(OpenPort(port), names) for port, networks in dict(opened).items() if is_eves(port) or not networks)
     if settings.kernel == "eve":

@@ -54,6 +54,16 @@ class Answer:
         return self.status in _LOGGED_OUT or self._envelope().get("status") == "unauthorized"
 
     @property
+    def asks_for_login(self) -> bool:
+        """Whether it is what EVE-NG says to one who is not logged in, and not only the status of it: any page may have that."""
+        return self.status in _LOGGED_OUT and self._envelope().get("status") == "unauthorized"
+
+    @property
+    def described(self) -> str:
+        """What it says, in a line."""
+        return f"It said {self.message} with HTTP {self.status}." if self.message else self._instead()
+
+    @property
     def message(self) -> str:
         return str(self._envelope().get("message", ""))
 

@@ -41,6 +41,7 @@ from novaops.features.eve.facts.database import Database, DatabaseFacts, UserFac
 from novaops.features.eve.facts.installation import EveInstallation, Installation
 from novaops.features.eve.facts.kernels import KernelFacts, Kernels
 from novaops.features.eve.facts.management import Management, ManagementFacts
+from novaops.features.eve.facts.page import PageSays
 from novaops.features.eve.facts.signing_key import OfferedKey, SigningKey
 from novaops.features.eve.facts.site import EveSiteAt
 from novaops.features.eve.facts.web_admin import WebAdmin
@@ -185,11 +186,12 @@ _ANSWERS: dict[type[Any], Any] = {
     ),
     SshdState: Sshd("/usr/sbin/sshd", (9, 6), "", {}, {"ssh.service": "active"}, accept=False, directory=True, nologin=False),
     Machine: lambda _, __, case: machine(**{"booted_with_systemd": True, "root_free": 40 * GIB, "cloud": "google", **case.get("host", {})}),
-    PackageNamed: lambda question, _, case: {"nftables": "1", **case.get("installed", {})}.get(question.name, Missing.ABSENT),
+    PackageNamed: lambda question, _, case: {"nftables": "1", "curl": "8", **case.get("installed", {})}.get(question.name, Missing.ABSENT),
     SigningKey: lambda _, said, __: _offered(said["key"]) if "key" in said else OfferedKey(KEY, ""),
     SshdEffective: lambda _, said, __: {"permitrootlogin": (said.get("root", "without-password"),), "port": ("22",)},
     WebAdmin: lambda _, said, __: _HASHES[said.get("admin", "none")],
     Database: _database,
+    PageSays: lambda _, said, __: said.get("page", ""),
     Kernels: _kernels,
     Management: _card,
     UnitNamed: _unit,
