@@ -127,6 +127,29 @@ def test_an_incident_is_wrong_from_a_pdf_and_right_from_entries(tmp_path: Path) 
         assert "class: T" in first.text
 
 
+REQUEST = "您好，我是昨天刚刚加入贵公司技术支援部门的新同事，正在替一位客户处理他昨晚提交的工单，请问应该如何挂载"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [REQUEST, f"{' '.join(f'word{number}' for number in range(500))} fstab", f"{' '.join(f'word{number}' for number in range(500))} fst"],
+    ids=["chinese", "last-word", "last-word-begins"],
+)
+def test_every_word_of_a_long_question_is_looked_for(tmp_path: Path, question: str) -> None:
+    base.create("b")
+    base.add_document("b", write(tmp_path, "a.txt", "数据盘的挂载写在 fstab"))
+    assert [passage.document for passage in search("b", question)] == ["a.txt"]
+
+
+def test_rare_words_count_where_there_are_too_many_common_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("novaops.features.api.knowledge.search._HITS", 20)
+    common = [f"common{number}" for number in range(40)]
+    base.create("b")
+    base.add_document("b", write(tmp_path, "a.json", [*[" ".join(common)] * 30, "rare"]))
+    assert search("b", " ".join([*common, "rare"]))[0].text == "rare"
+    assert search("b", " ".join(common))[0].text == " ".join(common)
+
+
 def test_longer_keys_come_first(tmp_path: Path) -> None:
     base.create("b")
     base.add_document("b", write(tmp_path, "a.json", {"LOS": "short", "LOS trunk": "long", "other": "los los los"}))
