@@ -28,6 +28,16 @@ class Letters:
         return [[float(text.lower().count(letter)) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts]
 
 
+class Fixed(Letters):
+    """A model that gives the same vector for each text."""
+
+    def __init__(self, vector: list[float]) -> None:
+        self.vector = vector
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        return [self.vector for _ in texts]
+
+
 class Failing(Letters):
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         del texts
@@ -164,6 +174,23 @@ def test_vectors_find_what_words_do_not(tmp_path: Path) -> None:
     assert search("b", "cba") == []
     found = search("b", "cba xyz", embedder=Letters())
     assert [(passage.text, passage.found_by) for passage in found[:2]] == [("xyz", "text"), ("abc", "vector")]
+
+
+@pytest.mark.parametrize("vector", [[], [0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0], [1e300, 1e300]])
+def test_vectors_that_say_nothing_are_refused(tmp_path: Path, vector: list[float]) -> None:
+    base.create("b", "here/letters")
+    with pytest.raises(UsageError, match="gave vectors that say nothing"):
+        base.add_document("b", write(tmp_path, "a.txt", "text"), embedder=Fixed(vector))
+    assert base.list_documents("b") == []
+
+
+def test_vectors_of_another_size_are_said(tmp_path: Path) -> None:
+    """The server has another model under the name of the old one."""
+    base.create("b", "here/letters")
+    base.add_document("b", write(tmp_path, "a.txt", "text"), embedder=Letters())
+    base.add_document("b", write(tmp_path, "b.txt", "other"), embedder=Fixed([3.0, 4.0]))
+    with pytest.raises(UsageError, match="1 of 2 vectors have another size than those that the model gives now"):
+        search("b", "text", embedder=Letters())
 
 
 def test_what_fails_leaves_the_base_as_it_was(tmp_path: Path) -> None:
