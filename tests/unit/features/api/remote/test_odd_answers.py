@@ -127,6 +127,7 @@ def test_a_file_that_failed_is_no_refusal(ask: Ask) -> None:
 def test_what_is_not_deleted_is_said(ask: Ask, do: Callable[[Http], Any]) -> None:
     with pytest.raises(ApiFailed, match="says that f is not deleted"):
         ask("openai", {"id": "f", "deleted": False}, do)
+    answer: Any
     for answer in ({}, {"hello": "world"}, {"id": "f"}, "x", [], {"deleted": None}):
         with pytest.raises(ApiFailed, match="does not say that f is deleted"):
             ask("openai", answer, do)
