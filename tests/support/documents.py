@@ -59,13 +59,15 @@ def encrypted(data: bytes, user: str, owner: str) -> bytes:
     return out.getvalue()
 
 
-def docx(body: str, *, before: str = "") -> bytes:
-    """A docx with this XML in its body, and `before` in front of its document element."""
-    xml = f'<?xml version="1.0" encoding="UTF-8"?>{before}<w:document xmlns:w="{WORD}"><w:body>{body}</w:body></w:document>'
+def docx(body: str, *, before: str = "", encoding: str = "UTF-8", packed: int = zipfile.ZIP_DEFLATED, **notes: str) -> bytes:
+    """A docx with this XML in its body, and `before` in front of its document element. `footnotes`, `endnotes`: the XML in those."""
+    xml = f'<?xml version="1.0" encoding="{encoding}"?>{before}<w:document xmlns:w="{WORD}"><w:body>{body}</w:body></w:document>'
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(out, "w", packed) as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")
         archive.writestr("word/document.xml", xml)
+        for name, inside in notes.items():
+            archive.writestr(f"word/{name}.xml", f'<w:{name} xmlns:w="{WORD}">{inside}</w:{name}>')
     return out.getvalue()
 
 

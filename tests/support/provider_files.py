@@ -50,6 +50,8 @@ class Stand:
     """How often a file is asked for before it is ready."""
     rejects: str = ""
     """Why files are refused after they were looked at."""
+    unreadable: str = ""
+    """Why a knowledge base refuses files."""
     ahead: float = 0
     """Seconds by which the server's clock is ahead of ours."""
     missing: bool = False
@@ -186,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._openai_shown(files[rest[0]])
 
     def _openai_shown(self, kept: Kept) -> dict[str, Any]:
-        word, why = self._state(kept.looks, ("uploaded", "processed", "error"))
+        word, why = self._state(kept.looks, ("uploaded", "processed", "error"), self.stand.rejects)
         shown = {"id": kept.id, "object": "file", "bytes": len(kept.content), "created_at": 1, "filename": kept.name}
         return {**shown, "purpose": kept.purpose, "status": word, "status_details": why or None}
 
@@ -226,7 +228,7 @@ class _Handler(BaseHTTPRequestHandler):
         raise _Refuse(405, "Not allowed method")
 
     def _in_store(self, base: Kept, file: str) -> dict[str, Any]:
-        word, why = self._state(base.files[file], ("in_progress", "completed", "failed"))
+        word, why = self._state(base.files[file], ("in_progress", "completed", "failed"), self.stand.unreadable)
         error = {"code": "invalid_file", "message": why} if why else None
         shown = {"id": file, "object": "vector_store.file", "created_at": 1, "vector_store_id": base.id, "usage_bytes": 1}
         return {**shown, "status": word, "last_error": error}
@@ -285,7 +287,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _native_shown(self, kept: Kept) -> dict[str, Any]:
         understood = kept.purpose != "KNOWLEDGE_BASE_2" or kept.name.endswith((".pdf", ".docx", ".txt", ".md"))
-        word, why = self._state(kept.looks, ("UPLOADED", "VALID" if understood else "INVALID", "INVALID"))
+        words = ("UPLOADED", "VALID" if understood else "INVALID", "INVALID")
+        word, why = self._state(kept.looks, words, self.stand.rejects)
         shown = {"id": kept.id, "scheme": kept.purpose, "description": "", "size": len(kept.content), "status": word}
         return {**shown, "user_provided_filename": kept.name, "message": why or ("" if understood else f"unknown file type of {kept.name}")}
 
@@ -312,7 +315,7 @@ class _Handler(BaseHTTPRequestHandler):
         raise _Refuse(405, "method not allowed")
 
     def _base_shown(self, base: Kept) -> dict[str, Any]:
-        word, _ = self._state(base.looks, ("LOADING", "AVAILABLE", "UNAVAILABLE"))
+        word, _ = self._state(base.looks, ("LOADING", "AVAILABLE", "UNAVAILABLE"), self.stand.unreadable)
         return {"id": base.id, "description": base.name, "status": word if base.files else "UNAVAILABLE", "files": [*base.files]}
 
     def _native_chat(self, body: dict[str, Any]) -> str:
@@ -325,10 +328,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     # -- both
 
-    def _state(self, looks: int, words: tuple[str, str, str]) -> tuple[str, str]:
+    def _state(self, looks: int, words: tuple[str, str, str], refused: str) -> tuple[str, str]:
         if looks <= self.stand.slow:
             return words[0], ""
-        return (words[2], self.stand.rejects) if self.stand.rejects else (words[1], "")
+        return (words[2], refused) if refused else (words[1], "")
 
     def _keep(self, body: bytes, field_name: str, prefix: str) -> Kept:
         head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()

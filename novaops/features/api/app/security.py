@@ -32,6 +32,8 @@ HEADERS = {
 """On every answer, errors included."""
 
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
+_PURPOSES = ("purpose", "sec-purpose", "x-purpose", "x-moz")
+"""Headers in which browsers say that they fetch a link that nobody has followed. It would spend the token."""
 _READS = {"GET", "HEAD"}
 _UNKNOWN_BROWSER = Refused(
     "this browser is not known here",
@@ -92,6 +94,8 @@ class OnlyTheUser:
             return refusal(Refused("the page is served at 127.0.0.1 and localhost only"), HTTPStatus.MISDIRECTED_REQUEST)
         if foreign(method, path, headers):
             return refusal(Refused("a page of another origin sent this request"), HTTPStatus.FORBIDDEN)
+        if any(word in headers.get(name, "").lower() for name in _PURPOSES for word in ("prefetch", "preview")):
+            return refusal(Refused("nobody has opened this page yet: a browser only looks ahead"), HTTPStatus.FORBIDDEN)
         known = self.session.knows(headers.get("cookie", ""))
         if path == "/" and method == "GET" and (token := parse_qs(query).get(_TOKEN)):
             cookie = None if known else self.session.exchange(token[0])

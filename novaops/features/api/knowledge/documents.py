@@ -101,14 +101,19 @@ def size_of(path: Path, most: int) -> int:
     return found.st_size
 
 
-def read_document(path: Path, limits: Limits = LIMITS) -> Document:
-    """The text of a file with its places. Raises UsageError, with why and what to do, where it cannot be used."""
-    kind = kind_of(path)
-    size_of(path, limits.size)
+def check_name(path: Path) -> None:
+    """Raises UsageError where a file's name cannot be stored or sent."""
     try:
         path.name.encode()
     except UnicodeEncodeError:
         raise UsageError(f"cannot use {path}", why="Its name is not in UTF-8.", fix="give it another name") from None
+
+
+def read_document(path: Path, limits: Limits = LIMITS) -> Document:
+    """The text of a file with its places. Raises UsageError, with why and what to do, where it cannot be used."""
+    kind = kind_of(path)
+    size_of(path, limits.size)
+    check_name(path)
     try:
         with path.open("rb") as file:
             data = file.read(limits.size + 1)

@@ -43,7 +43,7 @@ def split(parts: Iterable[Part], limit: int = LIMIT) -> Iterator[Part]:
     """Passages of `limit` characters at most, in order. No passage has text of two parts, and no character but blanks is lost."""
     for part in parts:
         for text in split_text(clean(part.text), 4 * limit if part.whole else limit):
-            yield Part(text, part.place, part.keys, part.whole)
+            yield Part(text, clean(part.place), part.keys, part.whole)
 
 
 def split_text(text: str, limit: int = LIMIT) -> Iterator[str]:

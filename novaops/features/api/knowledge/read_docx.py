@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from xml.parsers import expat
 
 from novaops.features.api.knowledge.documents import SPLIT, Limits, Read, Unreadable
 from novaops.features.api.knowledge.passages import LIMIT, Part
 
 _DOCUMENT = "word/document.xml"
+_NOTES = {"word/footnotes.xml": "footnotes", "word/endnotes.xml": "endnotes"}
+"""With the place that their text has."""
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main "
 _STRICT = "http://purl.oclc.org/ooxml/wordprocessingml/main "
+_FALLBACK = "http://schemas.openxmlformats.org/markup-compatibility/2006 Fallback"
+"""What an older Word shows in the place of something newer, which stands before it: a text box is there twice."""
 _OLD = bytes.fromhex("d0cf11e0a1b11ae1")
 _ANEW = "open it in Word and save it anew"
+_CHARACTERS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
+"""Elements that stand for one."""
 _CHUNK = 1 << 16
 _MARKUP = 20
 """Bytes of XML that a character of text may take."""
@@ -28,33 +33,40 @@ _MEMBERS = 10_000
 def read_docx(data: bytes, limits: Limits) -> Read:
     if data.startswith(_OLD):
         raise Unreadable("It is encrypted, or in the form of Word 97.", "open it in Word and save it as .docx without a password")
-    body = _Body()
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if len(archive.infolist()) > _MEMBERS:
-                raise Unreadable(f"It is a zip file with more than {_MEMBERS:,} files in it, and no document.")
-            _parse(archive, body, limits)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, KeyError, RuntimeError) as error:
-        raise Unreadable(f"It is no docx, or a broken one: {error}.", _ANEW) from None
+        return Read(_all_parts(data, limits))
+    except Unreadable:
+        raise
     except expat.ExpatError as error:
         raise Unreadable(f"Its text is broken: {error}.", _ANEW) from None
-    return Read(body.parts())
+    except Exception as error:  # noqa: BLE001 - a broken one fails anywhere in zipfile, in four decompressors and in the decoding of its XML
+        raise Unreadable(f"It is no docx, or a broken one: {str(error) or type(error).__name__}.", _ANEW) from None
 
 
-def _parse(archive: zipfile.ZipFile, body: _Body, limits: Limits) -> None:
+def _all_parts(data: bytes, limits: Limits) -> list[Part]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if len(archive.infolist()) > _MEMBERS:
+            raise Unreadable(f"It is a zip file with more than {_MEMBERS:,} files in it, and no document.")
+        notes = [name for name in _NOTES if name in archive.namelist()]
+        return [part for name in (_DOCUMENT, *notes) for part in _parts(archive, name, limits)]
+
+
+def _parts(archive: zipfile.ZipFile, name: str, limits: Limits) -> list[Part]:
+    body = _Body(_NOTES.get(name, ""))
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.StartDoctypeDeclHandler = _no_doctype
     parser.StartElementHandler = body.start
     parser.EndElementHandler = body.end
     parser.CharacterDataHandler = body.text
     read, most = 0, limits.characters * _MARKUP
-    with archive.open(_DOCUMENT) as file:
+    with archive.open(name) as file:
         while chunk := file.read(_CHUNK):
             read += len(chunk)
             if read > most or body.characters > limits.characters:
                 raise Unreadable(f"It unpacks to more than {limits.characters:,} characters.", SPLIT)
             parser.Parse(chunk, False)  # noqa: FBT003 - expat takes it by place
         parser.Parse(b"", True)  # noqa: FBT003
+    return body.parts()
 
 
 def _no_doctype(*_: object) -> None:
@@ -64,8 +76,12 @@ def _no_doctype(*_: object) -> None:
 class _Body:
     """The text as it comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: str = "") -> None:
+        """`place`: where all of it stands; by headings without."""
         self.characters = 0
+        self._place = place
+        self._skipped = 0
+        """Elements around that are not read."""
         self._found: list[tuple[str, int, str]] = []
         self._line: list[str] = []
         self._inside_text = self._is_heading = False
@@ -74,13 +90,12 @@ class _Body:
         self._cells = 0
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
-        name = _local(tag)
+        self._skipped += tag == _FALLBACK
+        name = "" if self._skipped else _local(tag)
         if name == "t":
             self._inside_text = True
-        elif name == "tab":
-            self._line.append("\t")
-        elif name in {"br", "cr"}:
-            self._line.append("\n")
+        elif name in _CHARACTERS:
+            self._line.append(_CHARACTERS[name])
         elif name == "pStyle":
             style = next((value for key, value in attributes.items() if _local(key) == "val"), "")
             self._is_heading = style.lower().startswith(("heading", "title", "berschrift")) or style.isdecimal()
@@ -88,7 +103,8 @@ class _Body:
             self._cells += 1
 
     def end(self, tag: str) -> None:
-        name = _local(tag)
+        name = "" if self._skipped else _local(tag)
+        self._skipped -= tag == _FALLBACK
         if name == "t":
             self._inside_text = False
         elif name == "tc":
@@ -120,7 +136,7 @@ class _Body:
         """Neighbours below one heading are one part, and so are neighbours without one, up to the size of a passage."""
         joined: list[tuple[str, list[str]]] = []
         for heading, number, text in self._found:
-            place = f"“{heading}”" if heading else f"from paragraph {number}"
+            place = self._place or (f"“{heading}”" if heading else f"from paragraph {number}")
             last = joined[-1] if joined else ("", [])
             if last[0] == place or (not heading and last[1] and sum(map(len, last[1])) + len(text) <= LIMIT):
                 last[1].append(text)

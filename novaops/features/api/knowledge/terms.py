@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from novaops.features.api.knowledge.passages import clean
 
 TOKENIZER = "porter unicode61"
-MOST = 32
-"""Terms of one search. A question has fewer; of a whole log the first ones count."""
 _WORD = re.compile(r"[^\W_]+")
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003134f]+")
 
@@ -28,10 +26,9 @@ def _pairs(run: str) -> Iterator[str]:
     yield from (run[start : start + 2] for start in range(max(1, len(run) - 1)))
 
 
-def match(text: str, *, begins: bool = False) -> str:
-    """An expression of FTS5 that finds any of a text's terms, or words that begin with one. "" where the text has none."""
-    found = list(dict.fromkeys(_terms(clean(text))))[:MOST]
-    return " OR ".join(f'"{term}"{"*" if begins or _one_character(term) else ""}' for term in found)
+def expressions(text: str, *, begins: bool = False) -> list[str]:
+    """For each of a text's terms an expression of FTS5 that finds it, or words that begin with it."""
+    return [f'"{term}"{"*" if begins or _one_character(term) else ""}' for term in dict.fromkeys(_terms(clean(text)))]
 
 
 def _terms(text: str) -> Iterator[str]:

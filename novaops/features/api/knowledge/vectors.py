@@ -38,18 +38,23 @@ def pack(embedder: Embedder, texts: Sequence[str]) -> list[bytes]:
         found = embedder.embed(batch)
         if len(found) != len(batch) or len({len(each) for each in found}) != 1:
             raise UsageError(f"the model {embedder.model} gave {len(found)} vectors for {len(batch)} texts")
-        matrix = np.asarray(found, dtype=np.float32)
-        lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-        packed += [row.tobytes() for row in matrix / np.where(lengths == 0, 1, lengths)]
+        matrix = np.asarray(found, dtype=np.float64)
+        with np.errstate(over="ignore"):  # it is inf then
+            lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+        if not (np.isfinite(lengths) & (lengths > 0)).all():
+            why = "They are empty, nothing but zeros, or have what is no number: nothing would be near to them."
+            raise UsageError(f"the model {embedder.model} gave vectors that say nothing", why=why, fix="is it a model of embeddings?")
+        packed += [row.tobytes() for row in (matrix / lengths).astype(np.float32)]
     return packed
 
 
 def nearest(packed: Sequence[tuple[int, bytes]], wanted: bytes, count: int) -> list[int]:
-    """Ids of the passages whose vectors are nearest to the wanted one, nearest first. One of another size is left out."""
+    """Ids of the passages whose vectors are nearest to the wanted one, nearest first. Raises UsageError where one has another size."""
     np = _numpy()
-    same = [(number, vector) for number, vector in packed if len(vector) == len(wanted)]
-    if not same:
-        return []
-    matrix = np.frombuffer(b"".join(vector for _, vector in same), dtype=np.float32).reshape(len(same), -1)
+    if others := sum(len(vector) != len(wanted) for _, vector in packed):
+        what = f"{others} of {len(packed)} vectors have another size than those that the model gives now"
+        fix = "take the documents out of the knowledge base and add them again, or create it anew"
+        raise UsageError(what, why="Their passages would not be found by meaning.", fix=fix)
+    matrix = np.frombuffer(b"".join(vector for _, vector in packed), dtype=np.float32).reshape(len(packed), -1)
     scores = matrix @ np.frombuffer(wanted, dtype=np.float32)
-    return [same[index][0] for index in np.argsort(-scores, kind="stable")[:count]]
+    return [packed[index][0] for index in np.argsort(-scores, kind="stable")[:count]]

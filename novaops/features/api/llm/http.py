@@ -158,7 +158,10 @@ class Http:
             url = parts._replace(netloc=names.pair(*entrance)).geturl()
             extensions, own = {"sni_hostname": there[0]}, {"Host": parts.netloc}
         shown = {**self.provider.headers, "Accept": "application/json", **self._credentials(), **own, **headers}
-        return self._client.build_request(method, url, headers=shown, extensions=extensions, **content)
+        try:
+            return self._client.build_request(method, url, headers=shown, extensions=extensions, **content)
+        except UnicodeEncodeError:
+            raise UsageError(f"a word of the request to {self.name} is no text in UTF-8", fix="nothing was sent") from None
 
     def _credentials(self) -> dict[str, str]:
         form, given = self.provider.key, self._credential

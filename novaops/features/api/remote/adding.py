@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from novaops.features.api.knowledge.documents import size_of
+from novaops.features.api.knowledge.documents import check_name, size_of
 from novaops.features.api.llm.http import Http
 from novaops.features.api.remote import formats, stores, uploads
 from novaops.features.api.remote.protocol import RemoteFile
@@ -27,6 +27,7 @@ def check_files(http: Http, paths: list[Path], purpose: str) -> None:
     _, form = stores.files(http)
     for path in paths:
         size_of(path, form.most)
+        check_name(path)
         stores.scheme(form, http.name, purpose, path.suffix.lower())
         formats.check(form.form, purpose, path)
 
@@ -43,15 +44,18 @@ def add_file(http: Http, path: Path, purpose: str, *, tell: Callable[[str], None
     found, new = uploads.send(sending, path, sent)
     if wait and (new or found.state != "ready"):
         found = uploads.wait(lambda: store.get(found.id), tell)
+    uploads.refuse_failed(found)
     return AddedFile(found, "changed" if new else "unchanged")
 
 
 def add_to_base(http: Http, base: str, path: Path, *, tell: Callable[[str], None], sent: Sent) -> AddedFile:
-    """The same, and then put it into the knowledge base and wait until it can be found there."""
+    """The same, and then put it into the knowledge base and wait until it can be found there. What failed there is tried anew."""
     there = stores.bases(http)
-    before = {file.id for file in there.files(base)}
+    before = {file.id: file.state for file in there.files(base)}
     added = add_file(http, path, KNOWLEDGE, tell=tell, sent=sent)
-    new = added.file.id not in before
+    new = before.get(added.file.id, "failed") == "failed"
+    if new and added.file.id in before:
+        there.take_out(base, added.file.id)
     if new:
         there.add(base, added.file.id)
 

@@ -100,9 +100,12 @@ def _batch_lines(path: Path) -> None:
         missing = [name for name in ("custom_id", "method", "url", "body") if not value.get(name)]
         if missing:
             raise WrongLine(line, f"there is no {missing[0]}", BATCH_LINE)
-        if value["custom_id"] in seen:
-            raise WrongLine(line, f"custom_id {value['custom_id']} is that of line {seen[value['custom_id']]} too", BATCH_LINE)
-        seen[str(value["custom_id"])] = line
+        number = value["custom_id"]
+        if not isinstance(number, str):
+            raise WrongLine(line, "custom_id is no text", BATCH_LINE)
+        if number in seen:
+            raise WrongLine(line, f"custom_id {number} is that of line {seen[number]} too", BATCH_LINE)
+        seen[number] = line
 
 
 def _lines(path: Path, want: str) -> Iterator[Placed]:

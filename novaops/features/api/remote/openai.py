@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ from novaops.errors import UsageError
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.protocol import ApiFailed, Passage
 from novaops.features.api.llm.reading import count, fields, objects, text
+from novaops.features.api.remote.lists import listed, pages
 from novaops.features.api.remote.protocol import RemoteBase, RemoteFile, Upload, segment, state
 
 _READY = frozenset({"processed", "completed"})
@@ -25,7 +26,7 @@ class OpenAiFiles:
 
     def list(self) -> list[RemoteFile]:
         with _offered(self._http, "keeps no files"):
-            return [_file(each) for each in _all(self._http, "/files")]
+            return [_file(each) for each in _all(self._http, "/files", "files")]
 
     def get(self, file: str) -> RemoteFile:
         return _file(self._http.document("GET", f"/files/{segment(file)}"))
@@ -45,7 +46,7 @@ class VectorStores:
 
     def list(self) -> list[RemoteBase]:
         with _offered(self._http, "has no knowledge bases"):
-            return [_base(each) for each in _all(self._http, "/vector_stores")]
+            return [_base(each) for each in _all(self._http, "/vector_stores", "knowledge bases")]
 
     def get(self, base: str) -> RemoteBase:
         return _base(self._ask("GET", f"/{segment(base)}"))
@@ -58,7 +59,7 @@ class VectorStores:
         _deleted(self._ask("DELETE", f"/{segment(base)}"), base)
 
     def files(self, base: str) -> Sequence[RemoteFile]:
-        return [_file(each) for each in _all(self._http, f"/vector_stores/{segment(base)}/files")]
+        return [_file(each) for each in _all(self._http, f"/vector_stores/{segment(base)}/files", "files")]
 
     def add(self, base: str, file: str) -> None:
         self._ask("POST", f"/{segment(base)}/files", json={"file_id": file})
@@ -68,7 +69,7 @@ class VectorStores:
 
     def search(self, base: str, text: str, count: int) -> Sequence[Passage]:
         document = self._ask("POST", f"/{segment(base)}/search", json={"query": text, "max_num_results": count})
-        return [_passage(each) for each in objects(fields(document).get("data"))]
+        return [_passage(each) for each in listed(document, self._http.name, "passages", "data")]
 
     def _ask(self, method: str, below: str, **content: Any) -> Any:
         return self._http.document(method, f"/vector_stores{below}", headers=_BETA, **content)
@@ -86,27 +87,19 @@ def _offered(http: Http, lacks: str) -> Iterator[None]:
         raise UsageError(f"{http.name} {lacks}", why=why, fix="one of your own needs none: novaops api knowledge create NAME") from None
 
 
-def _all(http: Http, below: str) -> Iterator[dict[str, Any]]:
-    """All pages of a list. Raises ApiFailed where they do not end."""
-    after: dict[str, str] = {}
-    seen: set[str] = set()
-    while True:
-        document = fields(http.document("GET", below, params={"limit": str(_PAGE), **after}, headers=_BETA))
-        found = objects(document.get("data"))
-        yield from found
-        if not (document.get("has_more") and found):
-            return
-        last = text(found[-1].get("id"))
-        if last in seen:
-            raise ApiFailed(f"{http.name} says that a list has more, and sends the same page of it again")
-        seen.add(last)
-        after = {"after": last}
+def _all(http: Http, below: str, what: str) -> Iterator[dict[str, Any]]:
+    def ask(after: Mapping[str, str]) -> Any:
+        return http.document("GET", below, params={"limit": str(_PAGE), **after}, headers=_BETA)
+
+    return pages(ask, http.name, what, "data")
 
 
 def _deleted(document: Any, what: str) -> None:
-    """Raises ApiFailed where the answer to a deletion says that it was none."""
-    if fields(document).get("deleted") is False:
-        raise ApiFailed(f"the API says that {what} is not deleted")
+    """Raises ApiFailed where the answer to a deletion does not say that it was one. An empty answer with success does."""
+    deleted = fields(document).get("deleted")
+    if document is not None and deleted is not True:
+        says = "says that {} is not deleted" if deleted is False else "does not say that {} is deleted"
+        raise ApiFailed(f"the API {says.format(what)}", fix="novaops api files ls, or knowledge ls, shows what is there")
 
 
 def _file(document: Any) -> RemoteFile:

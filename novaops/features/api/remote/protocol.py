@@ -86,9 +86,13 @@ class BaseStore(Protocol):
 
 def segment(number: str) -> str:
     """An id as one piece of a path. Raises UsageError for what is none."""
-    if number.strip(".") == "":
+    try:
+        found = quote(number, safe="")
+    except UnicodeEncodeError:
+        raise UsageError(f"“{number}” is no id of a file or a knowledge base", why="It is no text in UTF-8.") from None
+    if not found.strip("."):
         raise UsageError(f"“{number}” is no id of a file or a knowledge base")
-    return quote(number, safe="")
+    return found
 
 
 def state(word: str, ready: frozenset[str], failed: frozenset[str]) -> State:

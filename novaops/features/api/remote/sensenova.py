@@ -11,7 +11,8 @@ from typing import Any
 from novaops.errors import UsageError
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.protocol import ApiFailed, Passage
-from novaops.features.api.llm.reading import count, fields, objects, text
+from novaops.features.api.llm.reading import count, fields, text
+from novaops.features.api.remote.lists import pages
 from novaops.features.api.remote.protocol import RemoteBase, RemoteFile, Upload, segment, state
 
 _BASES = "/llm/knowledge-bases"
@@ -27,8 +28,7 @@ class SenseNovaFiles:
         self._endpoint = http.provider.files.endpoint if http.provider.files else 0
 
     def list(self) -> list[RemoteFile]:
-        document = self._ask("GET", "")
-        return [_file(each) for each in objects(document.get("files") or document.get("data"))]
+        return [_file(each) for each in pages(lambda after: self._ask("GET", "", params=after), self._http.name, "files", "files", "data")]
 
     def get(self, file: str) -> RemoteFile:
         return _file(self._ask("GET", f"/{segment(file)}"))
@@ -49,8 +49,8 @@ class SenseNovaBases:
         self._http = http
 
     def list(self) -> list[RemoteBase]:
-        document = self._ask("GET", "")
-        return [_base(each) for each in objects(document.get("knowledge_bases") or document.get("data"))]
+        asked = pages(lambda after: self._ask("GET", "", params=after), self._http.name, "knowledge bases", "knowledge_bases", "data")
+        return [_base(each) for each in asked]
 
     def get(self, base: str) -> RemoteBase:
         return _base(self._ask("GET", f"/{segment(base)}"))

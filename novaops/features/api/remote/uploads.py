@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -31,6 +32,8 @@ PATIENCE = 600.0
 _POLLS = (0.5, 1.0, 2.0, 5.0)
 """Seconds between two looks; the last one goes on."""
 _GONE = 404
+_PASSING = frozenset({408, 429, *range(500, 600)})
+"""Statuses of trouble that may be over at the next look."""
 _STEPS = 200
 """A file is sent in so many pieces at least, unless they are smaller than what httpx asks for: a progress bar moves by them."""
 _MOST_PIECE = 1 << 20
@@ -60,35 +63,49 @@ def send(sending: Sending, path: Path, sent: Sent = lambda *_: None) -> tuple[Re
     size = size_of(path, sending.most)
     record = _record(sending, path)
     known = _known(sending.store, record)
-    if known:
+    if known and known.name in {"", path.name} and known.size in {0, size}:  # else the server begins its numbers anew
         return known, False
     try:
         with Counted(path, size, sent) as content:
             upload = Upload(path.name, content, TYPES.get(path.suffix.lower(), "application/octet-stream"), sending.purpose)
             found = sending.store.upload(upload)
     except OSError as error:
-        raise UsageError(f"cannot read {path}", why=f"{error.strerror}.") from None
+        fix = "run it again when nothing writes to it" if error.errno == errno.EBUSY else ""
+        raise UsageError(f"cannot read {path}", why=f"{error.strerror}.", fix=fix) from None
     _remember(record, found)
     return found, True
 
 
 def wait(get: Callable[[], RemoteFile], tell: Callable[[str], None], sleep: Callable[[float], None] = time.sleep) -> RemoteFile:
     """The file once the provider is done with it. Raises ApiFailed where it is refused there, or is not ready after `PATIENCE`."""
-    waited, looks = 0.0, 0
+    waited, looks, told = 0.0, 0, set[str]()
     while True:
-        found = get()
-        if found.state == "ready":
-            return found
-        if found.state == "failed":
-            why = f"It says: {found.said}." if found.said else ""
-            raise ApiFailed(f"the provider does not accept {found.name or found.id}", why=why, fix="put it right and add it again")
-        if waited >= PATIENCE:
-            raise ApiFailed(f"{found.name or found.id} is not ready after {PATIENCE:g} s", fix="the same command waits on")
-        if not looks:
-            tell(f"{found.id} is {found.said.lower() or 'at work'}: waiting until it is ready. After Ctrl-C the same command waits on.")
+        try:
+            found = get()
+        except ApiFailed as error:
+            if error.status not in _PASSING or waited >= PATIENCE:
+                raise
+            said = f"{error.what}: looking again."
+        else:
+            if found.state == "ready":
+                return found
+            refuse_failed(found)
+            if waited >= PATIENCE:
+                raise ApiFailed(f"{found.name or found.id} is not ready after {PATIENCE:g} s", fix="the same command waits on")
+            said = f"{found.id} is {found.said.lower() or 'at work'}: waiting until it is ready. After Ctrl-C the same command waits on."
+        if said not in told:
+            tell(said)
+            told.add(said)
         pause = _POLLS[min(looks, len(_POLLS) - 1)]
         sleep(pause)
         waited, looks = waited + pause, looks + 1
+
+
+def refuse_failed(found: RemoteFile) -> None:
+    """Raises ApiFailed for a file that the provider does not accept."""
+    if found.state == "failed":
+        why = f"It says: {found.said}." if found.said else ""
+        raise ApiFailed(f"the provider does not accept {found.name or found.id}", why=why, fix="put it right and add it again")
 
 
 class Counted(io.RawIOBase, BinaryIO):
@@ -109,9 +126,15 @@ class Counted(io.RawIOBase, BinaryIO):
         return self._file.fileno()
 
     def read(self, size: int = -1, /) -> bytes:
-        """More than `size` where the file is large: httpx asks for 64 kB, and each piece is much work for it, whatever its size."""
+        """More than `size` where the file is large: httpx asks for 64 kB, and each piece is much work for it, whatever its size.
+
+        Raises OSError where the file is no longer as long as the server was told.
+        """
         data = self._file.read(size if size < 0 else max(size, self._piece)) or b""
-        self._sent(self._file.tell(), self._size)
+        place = self._file.tell()
+        if place > self._size or (not data and place < self._size):
+            raise OSError(errno.EBUSY, "It changed while it was sent")
+        self._sent(place, self._size)
         return data
 
     def seek(self, offset: int, whence: int = 0) -> int:

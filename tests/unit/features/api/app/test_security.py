@@ -113,6 +113,24 @@ def test_a_link_on_another_site_goes_on_without_a_redirection(newcomer: Client) 
     assert (answer.status, answer.headers["refresh"], answer.body) == (200, "0; url=/", "")
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Purpose": "prefetch"},
+        {"Sec_Purpose": "prefetch"},
+        {"Sec_Purpose": "prefetch;prerender"},
+        {"X_Moz": "prefetch"},
+        {"X_Purpose": "preview"},
+    ],
+)
+@pytest.mark.parametrize("site", ["none", "cross-site"])
+def test_a_preview_does_not_spend_the_token(newcomer: Client, site: str, headers: dict[str, str]) -> None:
+    link = f"/?token={newcomer.page.session.token}"
+    answer = newcomer("GET", link, Sec_Fetch_Site=site, **headers)
+    assert (answer.status, "set-cookie" in answer.headers) == (403, False)
+    assert newcomer("GET", link).status == 303
+
+
 @pytest.mark.parametrize("token", ["", "x", "%00", "%C3%A9", "%FF", "token"])
 def test_a_wrong_token_gets_nothing_and_spoils_nothing(newcomer: Client, token: str) -> None:
     answer = newcomer("GET", f"/?token={token}")
@@ -125,7 +143,18 @@ def test_a_cookie_of_another_app_opens_nothing(user: Client, name: str) -> None:
     value = user.cookie.partition("=")[2]
     assert user("GET", "/api/state", Cookie=f"{name}={value}").status == 403
     assert user("GET", "/api/state", Cookie=user.cookie[:-1]).status == 403
-    assert user("GET", "/api/state", Cookie=f"a=b; {user.cookie}").status == 200
+    assert user("GET", "/api/state", Cookie=f"{user.cookie}; {user.cookie}x").status == 200
+
+
+ODD = ["a=b", 'pref={"x":1}', 'q="un;quoted', "name=\xe6\x97\xa5", "sess=a b", "x@y=1", "flag", "=v", "", ";", "a=b,c=d"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_odd_cookies_of_other_programs_keep_nobody_out(user: Client, odd: str) -> None:
+    """All programs on 127.0.0.1 share their cookies, whatever their port."""
+    for cookies in (f"{odd}; {user.cookie}", f"{user.cookie}; {odd}"):
+        assert user("GET", "/api/state", Cookie=cookies).status == 200
+    assert user("GET", "/api/state", Cookie=odd).status == 403
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,16 @@ class Letters:
         return [[float(text.lower().count(letter)) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts]
 
 
+class Fixed(Letters):
+    """A model that gives the same vector for each text."""
+
+    def __init__(self, vector: list[float]) -> None:
+        self.vector = vector
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        return [self.vector for _ in texts]
+
+
 class Failing(Letters):
     def embed(self, texts: Sequence[str]) -> list[list[float]]:
         del texts
@@ -127,6 +137,29 @@ def test_an_incident_is_wrong_from_a_pdf_and_right_from_entries(tmp_path: Path) 
         assert "class: T" in first.text
 
 
+REQUEST = "您好，我是昨天刚刚加入贵公司技术支援部门的新同事，正在替一位客户处理他昨晚提交的工单，请问应该如何挂载"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [REQUEST, f"{' '.join(f'word{number}' for number in range(500))} fstab", f"{' '.join(f'word{number}' for number in range(500))} fst"],
+    ids=["chinese", "last-word", "last-word-begins"],
+)
+def test_every_word_of_a_long_question_is_looked_for(tmp_path: Path, question: str) -> None:
+    base.create("b")
+    base.add_document("b", write(tmp_path, "a.txt", "数据盘的挂载写在 fstab"))
+    assert [passage.document for passage in search("b", question)] == ["a.txt"]
+
+
+def test_rare_words_count_where_there_are_too_many_common_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("novaops.features.api.knowledge.search._HITS", 20)
+    common = [f"common{number}" for number in range(40)]
+    base.create("b")
+    base.add_document("b", write(tmp_path, "a.json", [*[" ".join(common)] * 30, "rare"]))
+    assert search("b", " ".join([*common, "rare"]))[0].text == "rare"
+    assert search("b", " ".join(common))[0].text == " ".join(common)
+
+
 def test_longer_keys_come_first(tmp_path: Path) -> None:
     base.create("b")
     base.add_document("b", write(tmp_path, "a.json", {"LOS": "short", "LOS trunk": "long", "other": "los los los"}))
@@ -141,6 +174,23 @@ def test_vectors_find_what_words_do_not(tmp_path: Path) -> None:
     assert search("b", "cba") == []
     found = search("b", "cba xyz", embedder=Letters())
     assert [(passage.text, passage.found_by) for passage in found[:2]] == [("xyz", "text"), ("abc", "vector")]
+
+
+@pytest.mark.parametrize("vector", [[], [0.0, 0.0], [float("nan"), 1.0], [float("inf"), 1.0], [1e300, 1e300]])
+def test_vectors_that_say_nothing_are_refused(tmp_path: Path, vector: list[float]) -> None:
+    base.create("b", "here/letters")
+    with pytest.raises(UsageError, match="gave vectors that say nothing"):
+        base.add_document("b", write(tmp_path, "a.txt", "text"), embedder=Fixed(vector))
+    assert base.list_documents("b") == []
+
+
+def test_vectors_of_another_size_are_said(tmp_path: Path) -> None:
+    """The server has another model under the name of the old one."""
+    base.create("b", "here/letters")
+    base.add_document("b", write(tmp_path, "a.txt", "text"), embedder=Letters())
+    base.add_document("b", write(tmp_path, "b.txt", "other"), embedder=Fixed([3.0, 4.0]))
+    with pytest.raises(UsageError, match="1 of 2 vectors have another size than those that the model gives now"):
+        search("b", "text", embedder=Letters())
 
 
 def test_what_fails_leaves_the_base_as_it_was(tmp_path: Path) -> None:

@@ -15,13 +15,19 @@ from hypothesis import strategies as st
 
 from novaops.errors import UsageError
 from novaops.features.api.knowledge.documents import LIMITS, Limits, Unreadable, read_document
-from novaops.features.api.knowledge.passages import Part
+from novaops.features.api.knowledge.passages import Part, split
 from novaops.features.api.knowledge.read_docx import read_docx
 from novaops.features.api.knowledge.read_entries import read_json
 from novaops.features.api.knowledge.read_pdf import read_pdf
 from tests.support.documents import docx, encrypted, paragraph, pdf, table
 
 ENTITIES = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+PACKED = (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+ENCODINGS = ("big5", "gb2312", "utf-7", "nonexistent", "idna", "undefined")
+COMPATIBLE = "http://schemas.openxmlformats.org/markup-compatibility/2006"
+BOX = f'<w:p><w:r><mc:AlternateContent xmlns:mc="{COMPATIBLE}"><mc:Choice Requires="wps">{{0}}</mc:Choice>'
+BOX += "<mc:Fallback><w:pict>{0}</w:pict></mc:Fallback></mc:AlternateContent></w:r></w:p>"
+HYPHEN = "<w:p><w:r><w:t>ALM</w:t><w:noBreakHyphen/><w:t>7003</w:t></w:r></w:p>"
 OLE = bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 600
 
 
@@ -59,15 +65,32 @@ def read(folder: Path, name: str, data: bytes | str, limits: Limits = LIMITS) ->
         ("a.docx", docx(paragraph("x" * 800) + paragraph("y" * 800) + paragraph("z")), [
             ("from paragraph 1", "x" * 800), ("from paragraph 2", "y" * 800 + "\n\nz"),
         ]),
+        ("a.docx", docx(HYPHEN), [("from paragraph 1", "ALM-7003")]),
+        ("a.docx", docx(BOX.format(paragraph("in a box")) + paragraph("x")), [("from paragraph 1", "in a box\n\nx")]),
+        ("a.docx", docx(paragraph("x", "Heading1"), endnotes=paragraph("end"), footnotes=paragraph("foot") + paragraph("y" * 999)), [
+            ("“x”", "x"), ("footnotes", "foot\n\n" + "y" * 999), ("endnotes", "end"),
+        ]),
     ],
 )  # fmt: skip
 def test_a_document_is_read(tmp_path: Path, name: str, data: bytes | str, expected: list[tuple[str, str]]) -> None:
     assert [(part.place, part.text.strip()) for part in read(tmp_path, name, data)] == expected
 
 
+def test_the_name_of_an_entry_can_be_stored(tmp_path: Path) -> None:
+    parts = read(tmp_path, "a.json", '{"\\ud800": "zz"}')
+    assert [(part.place, part.text) for part in split(parts)] == [("entry “?”", "?\nzz")]
+
+
 def test_keys_of_entries(tmp_path: Path) -> None:
     entries = {"A1": {"id": 7, "title": "Fibre cut", "keys": ["LOS", "x" * 300], "on": True}}
     assert read(tmp_path, "a.json", json.dumps(entries))[0].keys == ("A1", "LOS", "7", "Fibre cut")
+
+
+def damaged(packed: int) -> bytes:
+    """A docx whose text is packed in this way, and damaged."""
+    data = docx(paragraph("x" * 9000), packed=packed)
+    start = data.index(b"word/document.xml") + len("word/document.xml")
+    return data[: start + 12] + b"\xff" * 24 + data[start + 36 :]
 
 
 @pytest.mark.parametrize(
@@ -99,6 +122,9 @@ def test_keys_of_entries(tmp_path: Path) -> None:
         ("a.docx", b"PK no zip", "It is no docx, or a broken one"),
         ("a.docx", docx("<w:p>", before=""), "Its text is broken"),
         ("a.docx", docx(paragraph("&"), before=ENTITIES), "Its XML defines entities"),
+        *(("a.docx", damaged(packed), "It is no docx, or a broken one") for packed in PACKED),
+        *(("a.docx", docx(paragraph("x"), encoding=each), "broken") for each in ENCODINGS),
+        ("a.docx", docx(paragraph("x"), footnotes="<w:p>"), "Its text is broken"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used(tmp_path: Path, name: str, data: bytes | str, why: str) -> None:

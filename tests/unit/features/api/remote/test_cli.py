@@ -203,6 +203,34 @@ def test_files(novaops: Call, there: Stand, tmp_path: Path) -> None:
     assert (code, "novaops handles no files at deepseek" in said) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("files", "add", "bad\udcff.txt"),
+        ("knowledge", "add", "openai/vs_1", "bad\udcff.txt"),
+        ("files", "rm", "bad\udcff"),
+        ("chat", "hello", "--model", "bad\udcff"),
+        ("chat", "hello", "--knowledge", "openai/bad\udcff"),
+        ("chat", "hello", "--user", "bad\udcff"),
+        ("ask", "openai/vs_1", "bad\udcff"),
+        ("ask", "openai/bad\udcff", "hello"),
+        ("knowledge", "create", "bad\udcff", "--provider", "openai"),
+        ("knowledge", "create", "bad\udcff"),
+        ("knowledge", "ls", "openai/bad\udcff"),
+        ("knowledge", "ls", "bad\udcff"),
+        ("knowledge", "search", "openai/vs_1", "bad\udcff"),
+        ("knowledge", "rm", "openai/vs_1", "bad\udcff"),
+        ("knowledge", "rm", "openai/bad\udcff", "--whole"),
+        ("models", "--provider", "bad\udcff"),
+        ("models", "--upstream", "http://127.0.0.1/bad\udcff"),
+    ],
+)
+def test_words_that_are_no_utf_8(novaops: Call, there: Stand, tmp_path: Path, words: tuple[str, ...]) -> None:
+    (tmp_path / "bad\udcff.txt").write_text("text")
+    code, _, said = novaops(*words)
+    assert (code, "itself went wrong" in said, there.requests) == (2, False, [])
+
+
 def test_ctrl_c_while_it_waits(novaops: Call, there: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there.slow = 2
     (tmp_path / "a.txt").write_text("text")

@@ -60,6 +60,10 @@ def test_good_files(tmp_path: Path, form: str, purpose: str, name: str, text: st
          "message 1 has no content", formats.CHAT_LINE),
         ("openai", "fine-tune", "a.jsonl", '{"messages": [{"role": "user", "content": "x"}]}', "nothing to learn", formats.CHAT_LINE),
         ("openai", "batch", "a.jsonl", BATCH % 1 + BATCH % 1, "Line 2: custom_id 1 is that of line 1 too", formats.BATCH_LINE),
+        *(
+            ("openai", "batch", "a.jsonl", BATCH % 1 + BATCH.replace('"%s"', number), "Line 2: custom_id is no text", formats.BATCH_LINE)
+            for number in ('["a"]', '{"a": 1}', "1", "true", "1.5")
+        ),
         ("openai", "batch", "a.jsonl", '{"custom_id": "1"}', "Line 1: there is no method", formats.BATCH_LINE),
         ("openai", "knowledge", "a.jsonl", "{}", "File search does not read .jsonl", "one of json, md"),
         ("openai", "knowledge", "a.json", '{"a": 1,\n}', "Line 2, column 1 is not JSON", "double quotes"),

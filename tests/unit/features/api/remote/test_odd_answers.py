@@ -27,13 +27,18 @@ def api() -> Iterator[LlmApi]:
         yield made
 
 
+def reach(name: str, api: LlmApi) -> Http:
+    provider = load(name).located(api.url)
+    return Http(name, Secret(KEY), direct(provider.model_copy(update={"endpoints": provider.endpoints[:1] * 3})))
+
+
 @pytest.fixture
 def ask(api: LlmApi) -> Ask:
     """What is made of an answer of the provider of that name."""
 
     def of(name: str, answer: Any, do: Callable[[Http], Any]) -> Any:
         api.answers = [(200, {}, answer if isinstance(answer, bytes) else json.dumps(answer).encode())]
-        with Http(name, Secret(KEY), direct(load(name).located(api.url))) as http:
+        with reach(name, api) as http:
             return do(http)
 
     return of
@@ -54,24 +59,37 @@ def found(http: Http) -> Any:
 @pytest.mark.parametrize(
     ("name", "answer", "do", "wanted"),
     [
-        ("openai", b"", files, []),
-        ("openai", {"data": None}, files, []),
-        ("openai", {"data": 5}, files, []),
-        ("openai", [], files, []),
+        ("openai", {"data": []}, files, []),
         ("openai", {"data": [{"id": 7, "bytes": "5", "filename": None, "created_at": "yesterday"}]}, files, [RemoteFile("7", size=5)]),
         ("openai", {"data": [{"id": "f", "bytes": "many", "last_error": "no"}]}, files, [RemoteFile("f")]),
         ("openai", {"data": [{"id": "v", "file_counts": 3, "name": ["n"]}]}, bases, [RemoteBase("v", "n")]),
         ("openai", {"data": [{"id": "v", "file_counts": {"total": None}}]}, bases, [RemoteBase("v")]),
         ("openai", {"data": [None, {"content": [{"text": None}, {"text": "a"}], "filename": None}]}, found, [Passage("\na")]),
         ("openai", {"data": [{"content": "a", "filename": "b.txt"}]}, found, [Passage("", "b.txt")]),
-        ("openai", None, found, []),
-        ("sensenova", [], bases, []),
-        ("sensenova", {"knowledge_bases": 5}, bases, []),
+        ("openai", {"data": []}, found, []),
+        ("sensenova", {"knowledge_bases": []}, bases, []),
         ("sensenova", {"knowledge_bases": [{"id": "b", "files": 5, "status": None}]}, bases, [RemoteBase("b")]),
     ],
 )
 def test_odd_lists(ask: Ask, name: str, answer: Any, do: Callable[[Http], Any], wanted: Any) -> None:
     assert ask(name, answer, do) == wanted
+
+
+@pytest.mark.parametrize("answer", [b"", {}, {"hello": "world"}, "x", 5, [], [{"id": "f"}], {"items": []}, {"data": None}, {"data": ["f"]}])
+@pytest.mark.parametrize(
+    ("name", "do", "what"),
+    [
+        ("openai", files, "files"),
+        ("openai", bases, "knowledge bases"),
+        ("openai", lambda http: stores.bases(http).files("vs_1"), "files"),
+        ("openai", found, "passages"),
+        ("sensenova", files, "files"),
+        ("sensenova", bases, "knowledge bases"),
+    ],
+)
+def test_an_answer_without_a_list_is_no_empty_one(ask: Ask, name: str, do: Callable[[Http], Any], what: str, answer: Any) -> None:
+    with pytest.raises(ApiFailed, match=f"{name} answers with no list of {what}"):
+        ask(name, answer, do)
 
 
 @pytest.mark.parametrize(
@@ -107,19 +125,32 @@ def test_a_file_that_failed_is_no_refusal(ask: Ask) -> None:
     ],
 )
 def test_what_is_not_deleted_is_said(ask: Ask, do: Callable[[Http], Any]) -> None:
-    with pytest.raises(ApiFailed, match="f is not deleted"):
+    with pytest.raises(ApiFailed, match="says that f is not deleted"):
         ask("openai", {"id": "f", "deleted": False}, do)
+    answer: Any
+    for answer in ({}, {"hello": "world"}, {"id": "f"}, "x", [], {"deleted": None}):
+        with pytest.raises(ApiFailed, match="does not say that f is deleted"):
+            ask("openai", answer, do)
+    for answer in (b"", {"id": "f", "deleted": True}):
+        ask("openai", answer, do)
 
 
-def test_a_list_without_an_end(api: LlmApi) -> None:
+@pytest.mark.parametrize("name", ["openai", "sensenova"])
+@pytest.mark.parametrize("do", [files, bases])
+def test_lists_in_pages(api: LlmApi, name: str, do: Callable[[Http], Any]) -> None:
     """A server that does not know `after` sends its first page for ever."""
-    api.answers = [(200, {}, json.dumps({"data": [{"id": "f"}], "has_more": True}).encode())] * 3
-    with (
-        Http("openai", Secret(KEY), direct(load("openai").located(api.url))) as http,
-        pytest.raises(ApiFailed, match="the same page of it again"),
-    ):
-        files(http)
-    assert len(api.requests) == 2
+
+    def page(number: str) -> tuple[int, dict[str, str], bytes]:
+        return 200, {}, json.dumps({"data": [{"id": number}], "has_more": number == "f"}).encode()
+
+    with reach(name, api) as http:
+        api.answers = [page("f"), page("g")]
+        assert [each.id for each in do(http)] == ["f", "g"]
+        assert "after=f" in api.requests[-1].target
+        api.answers = [page("f")] * 3
+        with pytest.raises(ApiFailed, match="the same page of it again"):
+            do(http)
+        assert len(api.requests) == 4
 
 
 @pytest.mark.parametrize("answer", [{}, None, [], {"id": None}, {"id": ""}])

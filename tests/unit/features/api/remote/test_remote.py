@@ -6,6 +6,7 @@ OpenAI's is at the end of this file, SenseNova's in tests/loopback/test_sensenov
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,29 @@ def test_the_same_file_is_not_sent_twice(there: Stand, reach: Reach, tmp_path: P
     assert adding.add_file(http, file, "knowledge", tell=silent, sent=silent).status == "changed"
 
 
+@pytest.mark.parametrize(("other", "content"), [("somebody-elses.pdf", KNOWLEDGE.encode()), ("a.json", b"x" * 999)])
+@pytest.mark.parametrize("name", ["openai", "sensenova"])
+def test_somebody_elses_file_of_that_id_is_not_ours(
+    there: Stand, reach: Reach, tmp_path: Path, name: str, other: str, content: bytes
+) -> None:
+    """The server was set up anew, and counts its files from the beginning."""
+    http, file = reach(name), written(tmp_path, "a.json", KNOWLEDGE)
+    first = adding.add_file(http, file, "knowledge", tell=silent, sent=silent)
+    there.files[first.file.id].name, there.files[first.file.id].content = other, content
+    again = adding.add_file(http, file, "knowledge", tell=silent, sent=silent)
+    assert (again.status, again.file.id != first.file.id) == ("changed", True)
+    assert there.files[again.file.id].content == KNOWLEDGE.encode()
+
+
+@pytest.mark.parametrize("length", [70_000, 300_000])
+def test_a_file_that_changes_while_it_is_sent(there: Stand, reach: Reach, tmp_path: Path, length: int) -> None:
+    http, file = reach("openai"), written(tmp_path, "a.txt", "x" * 200_000)
+    with pytest.raises(UsageError, match="It changed while it was sent"):
+        adding.add_file(http, file, "knowledge", tell=silent, sent=lambda *_: os.truncate(file, length))
+    there.files.clear()
+    assert adding.add_file(http, file, "knowledge", tell=silent, sent=silent).status == "changed"
+
+
 def test_another_purpose_is_another_upload(there: Stand, reach: Reach, tmp_path: Path) -> None:
     http, file = reach("openai"), written(tmp_path, "a.txt", "text")
     for purpose in ("knowledge", "user-data"):
@@ -97,6 +121,9 @@ def test_a_rejected_file_is_said_in_the_providers_words_and_sent_anew(there: Sta
         adding.add_file(http, file, "knowledge", tell=silent, sent=silent)
     assert "does not accept a.json" in str(error.value)
     assert "too many pages" in str(error.value)
+    there.slow = -1  # it says so at once
+    with pytest.raises(ApiFailed, match="does not accept"):
+        adding.add_file(http, file, "knowledge", tell=silent, sent=silent, wait=name == "sensenova")
     there.rejects = ""
     there.files.clear()
     assert adding.add_file(http, file, "knowledge", tell=silent, sent=silent).status == "changed"
@@ -108,6 +135,33 @@ def test_a_file_that_is_never_ready(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ApiFailed, match="is not ready after 600 s"):
         uploads.wait(lambda: RemoteFile("f1", state="pending"), silent, naps.append)
     assert naps == [1.0, 200.0, 200.0, 200.0]
+
+
+def waited(*answers: RemoteFile | int) -> tuple[RemoteFile, list[str]]:
+    """What comes of waiting for a file where these are the answers, the last one for ever; numbers are statuses. And what was told."""
+    told: list[str] = []
+    left = list(answers)
+
+    def get() -> RemoteFile:
+        now = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(now, int):
+            raise ApiFailed(f"trouble ({now})", status=now)
+        return now
+
+    return uploads.wait(get, told.append, silent), told
+
+
+def test_trouble_that_passes_does_not_end_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "_POLLS", (100.0,))
+    pending, ready = RemoteFile("f1", state="pending"), RemoteFile("f1")
+    found, told = waited(502, pending, 429, 503, 503, pending, ready)
+    assert found == ready
+    assert [said.partition(":")[0] for said in told] == ["trouble (502)", "f1 is at work", "trouble (429)", "trouble (503)"]
+    for status in (401, 403, 404):
+        with pytest.raises(ApiFailed, match=f"trouble .{status}."):
+            waited(pending, status, ready)
+    with pytest.raises(ApiFailed, match=r"trouble \(502\)"):
+        waited(pending, 502)
 
 
 @pytest.mark.parametrize("name", ["openai", "sensenova"])
@@ -158,14 +212,18 @@ def test_lists_have_pages(reach: Reach, tmp_path: Path) -> None:
     assert [file.name for file in stores.files(http)[0].list()] == [f"{number}.txt" for number in range(5)]
 
 
-def test_a_file_that_the_base_refuses(there: Stand, reach: Reach, tmp_path: Path) -> None:
-    http = reach("openai")
+@pytest.mark.parametrize("name", ["openai", "sensenova"])
+def test_a_file_that_the_base_refuses_can_be_added_again(there: Stand, reach: Reach, tmp_path: Path, name: str) -> None:
+    http = reach(name)
     made = stores.bases(http).create("b")
     file = written(tmp_path, "a.txt", "text")
-    adding.add_file(http, file, "knowledge", tell=silent, sent=silent)
-    there.rejects = "no text could be read"
-    with pytest.raises(ApiFailed, match="does not accept"):
-        adding.add_to_base(http, made.id, file, tell=silent, sent=silent)
+    there.unreadable = "no text could be read"
+    for _ in range(3):
+        with pytest.raises(ApiFailed, match="does not accept"):
+            adding.add_to_base(http, made.id, file, tell=silent, sent=silent)
+    add = {"openai": ("POST", f"/v1/vector_stores/{made.id}/files"), "sensenova": ("PUT", f"/v1/llm/knowledge-bases/{made.id}")}[name]
+    assert there.count(*add) == {"openai": 3, "sensenova": 5}[name], "each time it is put in; SenseNova takes it out in the same way"
+    assert (len(there.files), len(there.bases[made.id].files)) == (1, 1)
 
 
 def test_search(reach: Reach, there: Stand, tmp_path: Path) -> None:
