@@ -62,8 +62,7 @@ def send(sending: Sending, path: Path, sent: Sent = lambda *_: None) -> tuple[Re
     """
     size = size_of(path, sending.most)
     record = _record(sending, path)
-    known = _known(sending.store, record)
-    if known and known.name in {"", path.name} and known.size in {0, size}:  # else the server begins its numbers anew
+    if known := _known(sending.store, record, RemoteFile("", path.name, size)):
         return known, False
     try:
         with Counted(path, size, sent) as content:
@@ -164,11 +163,15 @@ def _record(sending: Sending, path: Path) -> Path:
     return folder() / f"{digest.hexdigest()}.json"
 
 
-def _known(store: FileStore, record: Path) -> RemoteFile | None:
-    """The file that was sent before, unless the provider has it no more, or refused it."""
+def _known(store: FileStore, record: Path, ours: RemoteFile) -> RemoteFile | None:
+    """The file that was sent before, unless the provider has it no more, refused it, or has another one by its id now.
+
+    It may call the file otherwise than we do: what it said of name and size when the file was sent is what it has to say now.
+    """
     try:
-        number = json.loads(record.read_text("utf-8"))["id"]
-    except (OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(record.read_text("utf-8"))
+        number, name, size = kept["id"], kept.get("name") or ours.name, kept.get("size") or ours.size
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     try:
         found = store.get(number)
@@ -176,7 +179,8 @@ def _known(store: FileStore, record: Path) -> RemoteFile | None:
         if error.status == _GONE:
             return None
         raise
-    return None if found.state == "failed" else found
+    is_it = found.name in {"", name} and found.size in {0, size}
+    return found if is_it and found.state != "failed" else None
 
 
 def _remember(record: Path, found: RemoteFile) -> None:
@@ -184,5 +188,5 @@ def _remember(record: Path, found: RemoteFile) -> None:
     with suppress(OSError):
         record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         half = record.with_suffix(f".{os.getpid()}")
-        half.write_text(json.dumps({"id": found.id}), "utf-8")
+        half.write_text(json.dumps({"id": found.id, "name": found.name, "size": found.size}), "utf-8")
         half.replace(record)

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import openai
@@ -81,6 +82,27 @@ def test_somebody_elses_file_of_that_id_is_not_ours(
     again = adding.add_file(http, file, "knowledge", tell=silent, sent=silent)
     assert (again.status, again.file.id != first.file.id) == ("changed", True)
     assert there.files[again.file.id].content == KNOWLEDGE.encode()
+
+
+@pytest.mark.parametrize(
+    ("kept", "now", "is_known"),
+    [
+        ({"id": "f1", "name": "file", "size": 7}, RemoteFile("f1", "file", 7), True),
+        ({"id": "f1", "name": "file", "size": 7}, RemoteFile("f1", "a.txt", 7), False),
+        ({"id": "f1", "name": "file", "size": 7}, RemoteFile("f1"), True),
+        ({"id": "f1", "name": "", "size": 0}, RemoteFile("f1", "a.txt", 7), True),
+        ({"id": "f1"}, RemoteFile("f1", "a.txt", 7), True),
+        ({"id": "f1"}, RemoteFile("f1", "other.txt", 7), False),
+        ({"id": "f1"}, RemoteFile("f1", "a.txt", 8), False),
+        (["f1"], RemoteFile("f1", "a.txt", 7), False),
+    ],
+)
+def test_a_provider_may_call_a_file_otherwise(tmp_path: Path, kept: object, now: RemoteFile, *, is_known: bool) -> None:
+    """What it said when the file was sent is what it has to say later."""
+    record = tmp_path / "record"
+    record.write_text(json.dumps(kept))
+    store = SimpleNamespace(get=lambda _: now)
+    assert (uploads._known(store, record, RemoteFile("", "a.txt", 7)) is not None) == is_known
 
 
 @pytest.mark.parametrize("length", [70_000, 300_000])
