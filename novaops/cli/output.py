@@ -73,12 +73,12 @@ def show(
     return code
 
 
-def show_merged(reports: Sequence[HostReport], errors: Sequence[NovaopsError], *, diff: bool = False) -> None:
-    """Print reports that were made elsewhere, and what is wrong with whole parts of them."""
+def show_merged(reports: Sequence[HostReport], errors: Sequence[NovaopsError], *, diff: bool = False, shard: str = "") -> None:
+    """Print reports that were made elsewhere, and what is wrong with whole parts of them. `shard` as in `show`."""
     _show_lines(report.lines(reports, diff=diff))
     for error in errors:
         _show_lines(report.error_lines(error))
-    line(report.summary(reports))
+    line(report.summary(reports) + (f", shard {shard}" if shard else ""))
 
 
 def _show_lines(lines: Iterable[tuple[str, str]]) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from novaops.app import run
 from novaops.cli import output
-from novaops.engine import dask_client, last_run
+from novaops.engine import dask_client, last_run, report
 from novaops.engine.report import HostReport
 from novaops.errors import UsageError
 from novaops.features.host import trust
@@ -95,6 +95,26 @@ def test_shards_divide_the_hosts(verb: Sequence[str], capfd: pytest.CaptureFixtu
     assert sum(bool(part["hosts"]) for part in parts) > 1
     if verb[0] in {"apply", "plan"}:
         assert any({"left", "right", "gate"} <= set(names(part)) for part in parts), "peers stay together"
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_workers_document_says_which_shard_it_is_of(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """Without that nobody would miss another shard."""
+    limits: list[str | None] = []
+
+    def run_there(_: object, batch: Any, groups: Any, __: object) -> Any:
+        limits.append(batch["limit"])
+        reports = [HostReport(name, "unchanged") for group in groups for name in group]
+        return dask_client.Command(None, lambda *_: None, {}, documents=[report.as_json(reports)])
+
+    monkeypatch.setattr(dask_client, "run", run_there)
+    words = ("apply", "--limit", "web1", "--executor", "dask://127.0.0.1:1", "--shard")
+    found = [call(capfd, *words, shard) for shard in ("1/2", "2/2")]
+    assert [(code, document["shard"]) for code, document in found] == [(0, "1/2"), (0, "2/2")]
+    assert sorted(names(document) for _, document in found) == [[], ["web1"]]
+    assert sorted(limits, key=str) == [None, "web1"]
+    assert run([*words, "1/2"]) == 0
+    assert capfd.readouterr().out.endswith(" execs), shard 1/2\n")
 
 
 @pytest.mark.usefixtures("folder")
