@@ -77,6 +77,10 @@ def test_what_failed_is_run_again(capfd: pytest.CaptureFixture[str]) -> None:
         (["undo", "web", "--shard", "x"], '--shard "x" is no shard'),
         (["verify", "--shard", "0/2"], '--shard "0/2" is no shard'),
         (["apply", "@failed"], "@failed is no host"),
+        (["--limit", "web1", "plan", "--limit", "web2"], "--limit is given twice"),
+        (["apply", "--limit=web1", "--limit", "web1"], "--limit is given twice"),
+        (["apply", "--shard", "1/2", "--shard", "2/2"], "--shard is given twice"),
+        (["verify", "--only=disk", "--only", "tunnel"], "--only is given twice"),
     ],
 )
 def test_a_wrong_word_contacts_nobody(words: list[str], what: str, capfd: pytest.CaptureFixture[str]) -> None:
