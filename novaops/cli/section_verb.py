@@ -75,7 +75,7 @@ def converge_hosts(
     desired = bring_together(known.find(words, section), lambda host: wanted(known, playbooks, host))
     if not any(resources for _, resources in desired):
         raise _fits_none(remarks) if remarks else _nothing_wanted(known, [host.name for host, _ in desired], section)
-    desired = _of_shard(run, desired)
+    desired = _of_shard(run, sorted(desired, key=lambda one: known.order(one[0])))  # peers came last
     if run.executor and words_of_batch is not None:
         from novaops.cli.elsewhere import converge_elsewhere
 

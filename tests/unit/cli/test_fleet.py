@@ -162,6 +162,17 @@ def test_the_reports_of_two_batches_are_in_the_order_of_the_inventory(capfd: pyt
     assert names(document) == [*(f"web{n}" for n in range(9)), "left", "right", "gate"]
 
 
+@pytest.mark.parametrize("words", [["plan", "right", "web3", "web1"], ["apply", "right", "web3", "web1"], ["plan", "web3", "right", "web1"]])
+def test_the_reports_are_in_the_order_of_the_inventory(words: list[str], folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """In text as in JSON, with a peer that nobody named."""
+    text = (folder / "inventory.yaml").read_text()
+    (folder / "inventory.yaml").write_text(text.replace(gate := f"  gate: {{disk: {DISK}}}\n", "").replace("hosts:\n", f"hosts:\n{gate}"))
+    assert names(call(capfd, *words)[1]) == ["gate", "web1", "web3", "right"]
+    run([*words, "--timeout", "2"])
+    told = [line.split()[1] for line in capfd.readouterr().out.splitlines() if line.startswith("✘")]
+    assert told == ["gate", "web1", "web3", "right"]
+
+
 def test_what_cannot_be_kept_is_said(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "state").touch()
     assert run(["apply", "web1", "--timeout", "2"]) == 5

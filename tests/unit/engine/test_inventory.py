@@ -123,6 +123,19 @@ def test_a_host_in_two_groups_runs_once() -> None:
     assert [host.name for host in known.find(["second", "first", "own", "parent"])] == ["child", "own"]
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["own", "plain"], ["plain", "own"]),
+        (["own", "first", "plain"], ["plain", "child", "own"]),
+        (["second"], ["child", "own"]),
+        (["root@192.0.2.9", "own", "root@192.0.2.8", "plain"], ["plain", "own", "root@192.0.2.9", "root@192.0.2.8"]),
+    ],
+)
+def test_hosts_are_in_the_order_of_the_inventory(words: list[str], found: list[str]) -> None:
+    assert [host.name for host in parse(GROUPS).find(words)] == found
+
+
 def test_without_words_every_host_with_the_section() -> None:
     known = parse(GROUPS)
     assert [host.name for host in known.find([], "disk")] == ["child", "own"]

@@ -41,7 +41,7 @@ def ended(inventory: str = "inventory.yaml", **statuses: Status) -> None:
         ("c, web ,", [], ["a", "b", "c"]),
         ("web", ["c", "b"], ["b"]),
         ("b", ["web"], ["b"]),
-        ("d,a", ["d", "a"], ["d", "a"]),
+        ("d,a", ["d", "a"], ["a", "d"]),
         ("root@192.0.2.1,a", ["root@192.0.2.1"], ["root@192.0.2.1"]),
     ],
 )
