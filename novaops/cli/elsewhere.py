@@ -49,6 +49,9 @@ def converge_elsewhere(
     with output.progress(names) as tell:
         command = dask_client.run(run.executor, whole, groups, tell)
     merged = merge.merge([merge.part(document) for document in command.documents], known.hosts)
+    if options.json and known.limit and known.limit.gone:
+        for host in merged["hosts"]:  # the workers know nothing of it: they are sent names
+            host["notes"].append({"resource": "--limit", "text": known.limit.gone})
     reports, shard = merge.reports(merged), str(run.rollout.shard or "")
     merged |= {"shard": shard} if shard else {}
     merged["exit_code"] = INTERRUPTED if command.interrupted else merge.worst([merged["exit_code"], exit_code(reports)])

@@ -50,4 +50,4 @@ def undo(options: Options, host: OneHost, run: Run = "", *, how: GuardedRun) -> 
             reports, code = stop.reports, INTERRUPTED
     if not how.check:
         output.remember(known, reports)
-    return output.show(options, reports, started, diff=how.diff, code=code, shard=str(going.rollout.shard or ""))
+    return output.show(options, options.noted(reports), started, diff=how.diff, code=code, shard=str(going.rollout.shard or ""))

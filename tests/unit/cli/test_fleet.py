@@ -236,6 +236,22 @@ def test_a_host_that_left_the_inventory_keeps_no_batch_from_being_begun(
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("words", [["apply"], ["undo", "web"], ["disk", "ls"], ["apply", "--executor", "dask://127.0.0.1:1"]])
+def test_a_host_that_failed_and_left_the_inventory_is_said(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    last_run.record("inventory.yaml", [HostReport(name, "failed") for name in ("old", "web1")])
+    done = [report.as_json([HostReport("web1", "unreachable")])]
+    monkeypatch.setattr(dask_client, "run", lambda *_: dask_client.Command(None, lambda *_: None, {}, documents=done))
+    said = "@failed has hosts that are not in inventory.yaml: old"
+    code = run([*words, "--limit", "@failed", "--json", "--timeout", "2"])
+    out, err = capfd.readouterr()
+    (host,) = json.loads(out)["hosts"]
+    assert (code, host["host"], host["notes"]) == (5, "web1", [{"resource": "--limit", "text": said}])
+    assert said in err.splitlines()
+
+
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("option", [["--persist", "60s"], ["--ask-sudo-password"], ["--serial", "2"], ["--stop-after", "1"]])
 def test_what_does_not_travel_is_refused(option: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     code, document = call(capfd, "apply", "--executor", "dask://127.0.0.1:1", *option)

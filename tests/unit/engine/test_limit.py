@@ -76,6 +76,22 @@ def test_what_failed_is_what_did_not_end_right() -> None:
     assert [host.name for host in known("@failed,a").find(["web"])] == ["a", "b"]
 
 
+@pytest.mark.parametrize(
+    ("limit", "gone"),
+    [
+        ("@failed", "@failed has hosts that are not in inventory.yaml: old, root@192.0.2.1"),
+        ("@failed,root@192.0.2.1", "@failed has hosts that are not in inventory.yaml: old"),
+        ("a", ""),
+    ],
+)
+def test_what_failed_and_is_not_in_the_inventory_is_said(limit: str, gone: str) -> None:
+    last_run.record("inventory.yaml", [HostReport(name, "failed") for name in ("a", "old", "root@192.0.2.1")])
+    inventory = known(limit)
+    assert inventory.limit
+    assert inventory.limit.gone == gone
+    assert [host.name for host in inventory.find([])] == ["a"]
+
+
 def test_a_run_over_a_part_updates_its_part() -> None:
     ended(a="failed", b="failed", c="rolled_back", d="changed")
     ended(b="changed", d="going_on")
