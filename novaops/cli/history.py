@@ -48,6 +48,5 @@ def undo(options: Options, host: OneHost, run: Run = "", *, how: GuardedRun) -> 
             reports = roll_out(groups, going.rollout, going.begun, tell, options.parallel or PARALLEL)
         except Interrupted as stop:
             reports, code = stop.reports, INTERRUPTED
-    if not how.check:
-        output.remember(known, reports)
-    return output.show(options, options.noted(reports), started, diff=how.diff, code=code, shard=str(going.rollout.shard or ""))
+    shard = str(going.rollout.shard or "")
+    return output.show(options, options.noted(reports), started, diff=how.diff, code=code, shard=shard, changing=not how.check)

@@ -57,12 +57,21 @@ def colourful(stream: Any) -> bool:
 
 
 def show(
-    options: Options, reports: Sequence[HostReport], started: float, *, diff: bool = False, code: int | None = None, shard: str = ""
+    options: Options,
+    reports: Sequence[HostReport],
+    started: float,
+    *,
+    diff: bool = False,
+    code: int | None = None,
+    shard: str = "",
+    changing: bool = False,
 ) -> int:
     """Print the reports, and give the exit code: that of the reports unless `code` is given.
 
-    `shard` is the part of all hosts that they are of.
+    `shard` is the part of all hosts that they are of. With `changing` they are of a run, which --limit @failed knows.
     """
+    if changing:
+        remember(options.known()[0], reports)
     code = report.exit_code(reports) if code is None else code
     reports = prepare(options, reports)
     if options.json:

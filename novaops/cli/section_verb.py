@@ -92,9 +92,8 @@ def converge_hosts(
     reports = [one if one.host in wanted_of else replace(one, notes=(*one.notes, _NOTHING)) for one in reports]
     if remarks:
         reports = [replace(one, notes=(*one.notes, *remarks.get(one.host, ()))) for one in reports]
-    if not run.check:
-        output.remember(known, reports)
-    return output.show(options, options.noted(reports), started, diff=diff, code=code, shard=str(run.rollout.shard or ""))
+    shard = str(run.rollout.shard or "")
+    return output.show(options, options.noted(reports), started, diff=diff, code=code, shard=shard, changing=not run.check)
 
 
 def _of_shard(run: RunOptions, desired: Sequence[tuple[Host, list[Resource]]]) -> list[tuple[Host, list[Resource]]]:
