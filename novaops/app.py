@@ -192,7 +192,9 @@ def refuse_twice(words: list[str]) -> None:
     said = [word.partition("=")[0] for word in words]
     if twice := next((option for option in NARROWING if said.count(option) > 1), None):
         fix = "say it once" + ("" if twice == "--shard" else f": {twice} with commas has all that one of them names")
-        raise UsageError(f"{twice} is given twice", why="Each leaves something out, and only one would count. Nothing was contacted.", fix=fix)
+        raise UsageError(
+            f"{twice} is given twice", why="Each leaves something out, and only one would count. Nothing was contacted.", fix=fix
+        )
 
 
 def refuse_empty(words: list[str]) -> None:

@@ -29,8 +29,8 @@ from novaops.ssh.target import Target
 
 DEFAULT_FILE = Path("inventory.yaml")
 
-_ADDRESS = re.compile(r"[.:]|^localhost$")
-"""What a word has that can only be an address: a domain, a port, an IP address."""
+_ADDRESS = re.compile(r"\.|:.*:|^localhost(:|$)")
+"""What a word has that can only be an address: a domain or an IP address. A port makes none of a bare name."""
 
 _TOP = ("defaults", "groups", "hosts", "api")
 _ELSEWHERE = {
@@ -164,7 +164,7 @@ class Inventory:
             if not members:
                 raise UsageError(f"the group {word} has no hosts", fix=f"give a host of {self.file} groups: [{word}]")
             yield from members
-        elif "@" in word or (not self.file and (_ADDRESS.search(word) or ssh_knows(word))):
+        elif "@" in word or (not self.file and (_ADDRESS.search(word) or ssh_knows(word.partition(":")[0]))):
             yield adhoc(word)
         elif not self.file:
             why = "There is no inventory, and ssh's own configuration does not name it."

@@ -28,15 +28,14 @@ DISK = "[{path: /mnt/data}]"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Twelve hosts whose port refuses every connection; three of them are a group of peers."""
+    """Twelve hosts whose port refuses every connection, each with an address of its own; three of them are a group of peers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    hosts = "".join(f"  web{n}: {{disk: {DISK}, groups: [web]}}\n" for n in range(9))
-    hosts += f"  left: {{tunnel: {TUNNEL}}}\n  right: {{tunnel: {TUNNEL}}}\n  gate: {{disk: {DISK}}}\n"
-    (tmp_path / "inventory.yaml").write_text(
-        f"defaults: {{address: 127.0.0.1, port: {port}, known_hosts: known, user: root}}\nhosts:\n{hosts}"
-    )
+    hosts = "".join(f"  web{n}: {{address: 127.0.1.{n}, disk: {DISK}, groups: [web]}}\n" for n in range(9))
+    hosts += f"  left: {{address: 127.0.2.1, tunnel: {TUNNEL}}}\n  right: {{address: 127.0.2.2, tunnel: {TUNNEL}}}\n"
+    hosts += f"  gate: {{address: 127.0.2.3, disk: {DISK}}}\n"
+    (tmp_path / "inventory.yaml").write_text(f"defaults: {{port: {port}, known_hosts: known, user: root}}\nhosts:\n{hosts}")
     (tmp_path / "known").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -101,6 +100,16 @@ def test_shards_divide_the_hosts(verb: Sequence[str], capfd: pytest.CaptureFixtu
         assert any({"left", "right", "gate"} <= set(names(part)) for part in parts), "peers stay together"
 
 
+@pytest.mark.parametrize("verb", [("apply",), ("plan",), ("undo", "web")])
+def test_the_names_of_one_host_are_in_one_shard(verb: Sequence[str], folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Else two machines would work on it at the same time."""
+    with (folder / "inventory.yaml").open("a") as inventory:
+        inventory.writelines(f"  twin{n}: {{address: 127.0.1.{n}, disk: {DISK}, groups: [web]}}\n" for n in range(9))
+    parts = [set(names(call(capfd, *verb, "--shard", f"{number}/3")[1])) for number in (1, 2, 3)]
+    assert sum(map(bool, parts)) > 1
+    assert sorted(f"web{n}" for part in parts for n in range(9) if {f"web{n}", f"twin{n}"} <= part) == [f"web{n}" for n in range(9)]
+
+
 @pytest.mark.usefixtures("folder")
 def test_the_workers_document_says_which_shard_it_is_of(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """Without that nobody would miss another shard."""
@@ -162,11 +171,15 @@ def test_the_reports_of_two_batches_are_in_the_order_of_the_inventory(capfd: pyt
     assert names(document) == [*(f"web{n}" for n in range(9)), "left", "right", "gate"]
 
 
-@pytest.mark.parametrize("words", [["plan", "right", "web3", "web1"], ["apply", "right", "web3", "web1"], ["plan", "web3", "right", "web1"]])
+@pytest.mark.parametrize(
+    "words", [["plan", "right", "web3", "web1"], ["apply", "right", "web3", "web1"], ["plan", "web3", "right", "web1"]]
+)
 def test_the_reports_are_in_the_order_of_the_inventory(words: list[str], folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """In text as in JSON, with a peer that nobody named."""
     text = (folder / "inventory.yaml").read_text()
-    (folder / "inventory.yaml").write_text(text.replace(gate := f"  gate: {{disk: {DISK}}}\n", "").replace("hosts:\n", f"hosts:\n{gate}"))
+    (folder / "inventory.yaml").write_text(
+        text.replace(gate := f"  gate: {{address: 127.0.2.3, disk: {DISK}}}\n", "").replace("hosts:\n", f"hosts:\n{gate}")
+    )
     assert names(call(capfd, *words)[1]) == ["gate", "web1", "web3", "right"]
     run([*words, "--timeout", "2"])
     told = [line.split()[1] for line in capfd.readouterr().out.splitlines() if line.startswith("✘")]
