@@ -12,18 +12,21 @@ import argparse
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from novaops.errors import Unreachable
 from novaops.lab.host import LabHost
 from novaops.lab.lab import Lab
-from tests.support.fleet import Fleet, counts_of, fleet, prepare
+from tests.support.fleet import REASONS, Fleet, counts_of, fleet, prepare
 
 HERE = Path(__file__).parent
 
@@ -33,6 +36,7 @@ class Measured:
     seconds: float
     mebibytes: int
     out: str
+    code: int
 
 
 def main() -> None:
@@ -65,19 +69,27 @@ def row(host: LabHost, folder: Path, rounds: int, parallel: int, counts: dict[st
         novaops = [sys.executable, "-m", "novaops", "-i", str(made.inventory), "apply"]
         subprocess.run([*novaops, made.of("fine")[0]], check=True, capture_output=True)
         ours = [measured([*novaops, "--json", "--parallel", str(parallel), "--timeout", "20"]) for _ in range(rounds)]
-        right = all(judged(made, one.out) for one in ours)
+        right = all(judged(made, one.out, one.code) for one in ours)
         show(f"`novaops apply`, nothing to do, {folder.name}", ours, "yes" if right else "NO")
     return right
 
 
-def judged(made: Fleet, out: str) -> bool:
-    """Whether the healthy hosts are right, and each sick one is not, with a reason."""
+def judged(made: Fleet, out: str, code: int) -> bool:
+    """Whether each healthy host is right, each sick one is not, with the reason of its kind, and the exit code is that of the whole."""
     hosts = {one["host"]: one for one in json.loads(out)["hosts"]}
-    wrong = [hosts[name] for name in made.of("fine", "slow") if hosts[name]["status"] != "unchanged"]
-    wrong += [hosts[name] for name in made.of("dead", "refuses", "changed") if not (hosts[name]["error"] or {}).get("what")]
+    wrong = [host for name, kind in made.kinds.items() if not _is_right(host := hosts[name], kind)]
     for host in wrong:
         print(f"{host['host']} ({made.kinds[host['host']]}): {host['status']}: {host['error']}", file=sys.stderr)
-    return not wrong
+    expected = Unreachable.exit_code if made.of(*REASONS) else 0
+    if code != expected:
+        print(f"exit code {code} in place of {expected}", file=sys.stderr)
+    return not wrong and code == expected
+
+
+def _is_right(host: Mapping[str, Any], kind: str) -> bool:
+    if kind not in REASONS:
+        return bool(host["status"] == "unchanged")
+    return host["status"] == "unreachable" and bool(re.search(REASONS[kind], host["error"]["what"]))
 
 
 def measured(command: Sequence[str]) -> Measured:
@@ -85,9 +97,9 @@ def measured(command: Sequence[str]) -> Measured:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout
         out = process.stdout.read()
-        _, _, used = os.wait4(process.pid, 0)
-        process.returncode = 0
-    return Measured(time.perf_counter() - started, used.ru_maxrss >> 10, out)
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return Measured(time.perf_counter() - started, used.ru_maxrss >> 10, out, process.returncode)
 
 
 def show(name: str, all_of: Sequence[Measured], right: str) -> None:

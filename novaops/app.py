@@ -164,7 +164,9 @@ def run(words: list[str]) -> int:
     # Our models have no plugins. To look for some, pydantic reads the metadata of every package that is installed beside it.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
     try:
-        refuse_empty(words)
+        own = words[: words.index("--")] if "--" in words else words  # what follows -- is not ours
+        refuse_empty(own)
+        refuse_twice(own)
         return int(app(words, prog_name="novaops", standalone_mode=False) or 0)
     except typer.TyperException as error:
         if options.json:
@@ -181,13 +183,26 @@ def run(words: list[str]) -> int:
         return 130
 
 
+NARROWING = ("--limit", "--only", "--shard")
+"""Options that leave out some of what is meant."""
+
+
+def refuse_twice(words: list[str]) -> None:
+    """Raises UsageError for an option that narrows and is there twice: the last one alone would count, and widen the first."""
+    said = [word.partition("=")[0] for word in words]
+    if twice := next((option for option in NARROWING if said.count(option) > 1), None):
+        fix = "say it once" + ("" if twice == "--shard" else f": {twice} with commas has all that one of them names")
+        raise UsageError(
+            f"{twice} is given twice", why="Each leaves something out, and only one would count. Nothing was contacted.", fix=fix
+        )
+
+
 def refuse_empty(words: list[str]) -> None:
-    """Raises UsageError for an empty word: it never stands for what is meant where nothing is said. What follows -- is not ours."""
-    own = words[: words.index("--")] if "--" in words else words
-    for number, word in enumerate(own):
+    """Raises UsageError for an empty word: it never stands for what is meant where nothing is said."""
+    for number, word in enumerate(words):
         option, equals, value = word.partition("=")
         if not word.strip() or (equals and option.startswith("--") and not value.strip()):
-            before = f" after {own[number - 1]}" if number else ""
+            before = f" after {words[number - 1]}" if number else ""
             raise UsageError(
                 f"{option} has an empty value" if option.strip() else f"there is an empty word{before}",
                 why="An unset variable of the shell leaves an empty word. Nothing was contacted.",

@@ -39,7 +39,7 @@ def converge_elsewhere(
         **batch,
         "inventory": str(Path(known.file).resolve()),
         "folder": str(Path.cwd()),
-        "limit": ",".join(sorted(known.limit.names.intersection(names))) if known.limit else None,
+        "limit": ",".join(sorted(known.limit.names.intersection(names))) or None if known.limit else None,
         "parallel": options.parallel or PARALLEL,
         "timeout": options.timeout or TIMEOUT,
         "check": run.check,
@@ -49,12 +49,16 @@ def converge_elsewhere(
     with output.progress(names) as tell:
         command = dask_client.run(run.executor, whole, groups, tell)
     merged = merge.merge([merge.part(document) for document in command.documents], known.hosts)
-    reports = merge.reports(merged)
+    if options.json and known.limit and known.limit.gone:
+        for host in merged["hosts"]:  # the workers know nothing of it: they are sent names
+            host["notes"].append({"resource": "--limit", "text": known.limit.gone})
+    reports, shard = merge.reports(merged), str(run.rollout.shard or "")
+    merged |= {"shard": shard} if shard else {}
     merged["exit_code"] = INTERRUPTED if command.interrupted else merge.worst([merged["exit_code"], exit_code(reports)])
     if not run.check:
         output.remember(known, reports)
     if options.json:
         output.document(merged)
     else:
-        output.show_merged(output.prepare(options, reports), (), diff=diff)
+        output.show_merged(output.prepare(options, reports), (), diff=diff, shard=shard)
     return int(merged["exit_code"])

@@ -41,13 +41,13 @@ def undo(options: Options, host: OneHost, run: Run = "", *, how: GuardedRun) -> 
     if run and len(hosts) > 1:
         raise UsageError(f"run {run} is one host's, and {host} is a group of {len(hosts)}", fix=f"novaops undo HOST {run}")
     going, code = how.options(), None
-    targets = options.targets([one for one in hosts if going.rollout.has(one.name)], changing=True)
+    here = [one for one in hosts if going.rollout.has(one.name, *(other.name for other in known.same_as(one)))]
+    targets = options.targets(here, changing=True)
     with output.progress(list(targets)) as tell:
         groups = [Undo(target, run, going, tell) for target in targets.values()]
         try:
             reports = roll_out(groups, going.rollout, going.begun, tell, options.parallel or PARALLEL)
         except Interrupted as stop:
             reports, code = stop.reports, INTERRUPTED
-    if not how.check:
-        output.remember(known, reports)
-    return output.show(options, reports, started, diff=how.diff, code=code, shard=str(going.rollout.shard or ""))
+    shard = str(going.rollout.shard or "")
+    return output.show(options, options.noted(reports), started, diff=how.diff, code=code, shard=shard, changing=not how.check)

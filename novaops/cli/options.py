@@ -176,14 +176,26 @@ class Options:
 
             output.complain(f"{own} is used in the place of the one that comes with novaops")
         known = inventory.load(file, list(playbooks.by_name))
-        return known if self.limit is None else replace(known, limit=Limit.read(self.limit, known)), playbooks
+        if self.limit is None:
+            return known, playbooks
+        limit = Limit.read(self.limit, known)
+        if limit.gone:
+            from novaops.cli import output
+
+            output.complain(limit.gone)
+        return replace(known, limit=limit), playbooks
 
     def noted(self, reports: Iterable[HostReport]) -> list[HostReport]:
-        """The reports; for a machine with a note of each of novaops's files that is not used. People were told before."""
+        """The reports; for a machine with a note of each of novaops's files that is not used, and of hosts that a limit has and the
+        inventory has not. People were told before.
+        """
         from novaops.model.plan import Note
 
-        _, playbooks = self.known()
-        notes = [Note(str(own), "is used in the place of the one that comes with novaops") for own in playbooks.overriding if self.json]
+        if not self.json:
+            return list(reports)
+        known, playbooks = self.known()
+        notes = [Note(str(own), "is used in the place of the one that comes with novaops") for own in playbooks.overriding]
+        notes += [Note("--limit", known.limit.gone)] if known.limit and known.limit.gone else []
         return [replace(one, notes=(*one.notes, *notes)) for one in reports]
 
     def sudo_password(self) -> Secret | None:

@@ -57,12 +57,21 @@ def colourful(stream: Any) -> bool:
 
 
 def show(
-    options: Options, reports: Sequence[HostReport], started: float, *, diff: bool = False, code: int | None = None, shard: str = ""
+    options: Options,
+    reports: Sequence[HostReport],
+    started: float,
+    *,
+    diff: bool = False,
+    code: int | None = None,
+    shard: str = "",
+    changing: bool = False,
 ) -> int:
     """Print the reports, and give the exit code: that of the reports unless `code` is given.
 
-    `shard` is the part of all hosts that they are of.
+    `shard` is the part of all hosts that they are of. With `changing` they are of a run, which --limit @failed knows.
     """
+    if changing:
+        remember(options.known()[0], reports)
     code = report.exit_code(reports) if code is None else code
     reports = prepare(options, reports)
     if options.json:
@@ -73,12 +82,12 @@ def show(
     return code
 
 
-def show_merged(reports: Sequence[HostReport], errors: Sequence[NovaopsError], *, diff: bool = False) -> None:
-    """Print reports that were made elsewhere, and what is wrong with whole parts of them."""
+def show_merged(reports: Sequence[HostReport], errors: Sequence[NovaopsError], *, diff: bool = False, shard: str = "") -> None:
+    """Print reports that were made elsewhere, and what is wrong with whole parts of them. `shard` as in `show`."""
     _show_lines(report.lines(reports, diff=diff))
     for error in errors:
         _show_lines(report.error_lines(error))
-    line(report.summary(reports))
+    line(report.summary(reports) + (f", shard {shard}" if shard else ""))
 
 
 def _show_lines(lines: Iterable[tuple[str, str]]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from novaops.cli.options import Options, verb
+from novaops.errors import UsageError
 
 app = typer.Typer(help="Reports of --json.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -22,6 +23,8 @@ def merge(options: Options, files: Files, *, junit: Junit = None) -> int:
     from novaops.engine import merge as merging
     from novaops.verify.selection import refuse_unwritable
 
+    if options.limit is not None:
+        raise UsageError("--limit does not go with report merge: the report is of all hosts", fix="give --limit to the commands themselves")
     if junit is not None:
         refuse_unwritable(junit)
     known, _ = options.known()

@@ -75,11 +75,11 @@ def converge_hosts(
     desired = bring_together(known.find(words, section), lambda host: wanted(known, playbooks, host))
     if not any(resources for _, resources in desired):
         raise _fits_none(remarks) if remarks else _nothing_wanted(known, [host.name for host, _ in desired], section)
-    desired = _of_shard(run, desired)
+    desired = _of_shard(run, known, sorted(desired, key=lambda one: known.order(one[0])))  # peers came last
     if run.executor and words_of_batch is not None:
         from novaops.cli.elsewhere import converge_elsewhere
 
-        return converge_elsewhere(options, run, known, together({host.name: its for host, its in desired}), words_of_batch, diff=diff)
+        return converge_elsewhere(options, run, known, _together(known, desired), words_of_batch, diff=diff)
     targets = options.targets([host for host, _ in desired], changing=True)
     code = None
     with output.progress(list(targets)) as tell:
@@ -92,14 +92,19 @@ def converge_hosts(
     reports = [one if one.host in wanted_of else replace(one, notes=(*one.notes, _NOTHING)) for one in reports]
     if remarks:
         reports = [replace(one, notes=(*one.notes, *remarks.get(one.host, ()))) for one in reports]
-    if not run.check:
-        output.remember(known, reports)
-    return output.show(options, options.noted(reports), started, diff=diff, code=code, shard=str(run.rollout.shard or ""))
+    shard = str(run.rollout.shard or "")
+    return output.show(options, options.noted(reports), started, diff=diff, code=code, shard=shard, changing=not run.check)
 
 
-def _of_shard(run: RunOptions, desired: Sequence[tuple[Host, list[Resource]]]) -> list[tuple[Host, list[Resource]]]:
+def _together(known: Inventory, desired: Sequence[tuple[Host, list[Resource]]]) -> list[list[str]]:
+    """The names that one machine works on: of peers, and of one host that has several."""
+    hosts = {host.name: host for host, _ in desired}
+    return together({host.name: its for host, its in desired}, lambda name: [other.name for other in known.same_as(hosts[name])])
+
+
+def _of_shard(run: RunOptions, known: Inventory, desired: Sequence[tuple[Host, list[Resource]]]) -> list[tuple[Host, list[Resource]]]:
     """Those of the hosts that are in the shard. Each is in one shard only, whatever the shards want of each other."""
-    here = {name for names in together({host.name: its for host, its in desired}) if run.rollout.has(*names) for name in names}
+    here = {name for names in _together(known, desired) if run.rollout.has(*names) for name in names}
     return [(host, its) for host, its in desired if host.name in here]
 
 

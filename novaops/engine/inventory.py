@@ -29,8 +29,8 @@ from novaops.ssh.target import Target
 
 DEFAULT_FILE = Path("inventory.yaml")
 
-_ADDRESS = re.compile(r"[.:]|^localhost$")
-"""What a word has that can only be an address: a domain, a port, an IP address."""
+_ADDRESS = re.compile(r"\.|:.*:|^localhost(:|$)")
+"""What a word has that can only be an address: a domain or an IP address. A port makes none of a bare name."""
 
 _TOP = ("defaults", "groups", "hosts", "api")
 _ELSEWHERE = {
@@ -123,7 +123,7 @@ class Inventory:
     """What --limit leaves of the hosts that are meant."""
 
     def find(self, words: Iterable[str], section: str | None = None) -> list[Host]:
-        """The hosts with these names or in these groups, each once, in the order given; without words every host with `section`.
+        """The hosts with these names or in these groups, each once, in the inventory's order; without words every host with `section`.
 
         The words never mean more than they say, and a limit leaves some of what they mean. Raises UsageError for an empty one, for a
         group without hosts, for a name that is neither a host nor a group nor an address, and where the limit leaves no host.
@@ -141,7 +141,15 @@ class Inventory:
         for word in words:
             for host in self.meant(word):
                 chosen.setdefault(host.name, host)
-        return list(chosen.values())
+        return sorted(chosen.values(), key=self.order)
+
+    def order(self, host: Host) -> int:
+        """By which hosts are sorted: as the inventory has them. Those that are not in it come last, and stay as they are."""
+        return self._order.get(host.name, len(self._order))
+
+    @cached_property
+    def _order(self) -> Mapping[str, int]:
+        return {name: number for number, name in enumerate(self.hosts)}
 
     def meant(self, word: str) -> Iterator[Host]:
         """The hosts that one word means, whatever the limit. Raises UsageError."""
@@ -156,7 +164,7 @@ class Inventory:
             if not members:
                 raise UsageError(f"the group {word} has no hosts", fix=f"give a host of {self.file} groups: [{word}]")
             yield from members
-        elif "@" in word or (not self.file and (_ADDRESS.search(word) or ssh_knows(word))):
+        elif "@" in word or (not self.file and (_ADDRESS.search(word) or ssh_knows(word.partition(":")[0]))):
             yield adhoc(word)
         elif not self.file:
             why = "There is no inventory, and ssh's own configuration does not name it."

@@ -19,16 +19,19 @@ class Limit:
     words: str
     """As they were given."""
     names: frozenset[str]
+    gone: str = ""
+    """What is to be said of hosts that failed and that the inventory has no more: they are meant, and nobody works on them."""
 
     @classmethod
     def read(cls, words: str, known: Inventory) -> Limit:
         """Names, groups and @failed, with commas. Raises UsageError for a word that names no host, and where no run failed."""
         if not (named := names.words(words)):
             raise UsageError(f'--limit "{words}" names no host', fix=f"name hosts or groups, or {last_run.FAILED}")
-        found: set[str] = set()
-        for word in named:
-            found |= set(last_run.failed(known.file) if word == last_run.FAILED else [host.name for host in known.meant(word)])
-        return cls(words, frozenset(found))
+        failed = last_run.failed(known.file) if last_run.FAILED in named else []
+        found = {host.name for word in named if word != last_run.FAILED for host in known.meant(word)}
+        missing = [name for name in failed if name not in known.hosts and name not in found]
+        gone = f"{last_run.FAILED} has hosts that are not in {known.file}: {shortened(missing)}" if missing else ""
+        return cls(words, frozenset(found.union(failed)), gone)
 
     def of(self, hosts: Sequence[Host]) -> list[Host]:
         """Those of the hosts that it leaves. Raises UsageError where it leaves none."""

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 from pydantic import BaseModel, ValidationError
 
 from novaops.engine.inventory import message
-from novaops.engine.report import EXIT_CODES, WORST_FIRST, HostReport, ReportLine, Status, words
+from novaops.engine.report import EXIT_CODES, RIGHT, WORST_FIRST, HostReport, ReportLine, Status, words
 from novaops.engine.rollout import Shard
 from novaops.errors import NovaopsError, UsageError
 from novaops.formats import visible
@@ -30,6 +30,12 @@ class _Error(BaseModel):
     fix: str = ""
 
 
+class _FileError(_Error):
+    """An error of a whole part, in a document that was merged before."""
+
+    file: str = ""
+
+
 class _Change(BaseModel):
     field: str
     before: str | None = None
@@ -41,6 +47,9 @@ class _Step(BaseModel):
     status: str
     risk: str = "none"
     changes: list[_Change] = []
+    check: str | None = None
+    """What a check of verify claims."""
+    message: str | None = None
 
 
 class _Note(BaseModel):
@@ -62,6 +71,7 @@ class _Document(BaseModel):
     hosts: list[_Host]
     exit_code: int
     error: _Error | None = None
+    errors: list[_FileError] = []
     shard: str | None = None
 
 
@@ -115,6 +125,7 @@ def merge(parts: Sequence[Part], order: Iterable[str]) -> dict[str, Any]:
             came_from[name], hosts[name] = part.file, host
     place = {name: number for number, name in enumerate(order)}
     errors = [{"file": part.file, **part.read.error.model_dump()} for part in parts if part.read.error]
+    errors += [{**error.model_dump(), "file": error.file or part.file} for part in parts for error in part.read.errors]
     errors += _missing(parts)
     codes = {code for part in parts for code in _codes(part.read)} | ({NovaopsError.exit_code} if errors else set())
     ordered = sorted(hosts.values(), key=lambda host: place.get(host["host"], len(place)))
@@ -122,8 +133,16 @@ def merge(parts: Sequence[Part], order: Iterable[str]) -> dict[str, Any]:
 
 
 def _codes(document: _Document) -> set[int]:
-    """The exit codes of a document: that it ended well is believed only where each of its hosts did."""
-    return {document.exit_code} if document.exit_code else {EXIT_CODES[host.status] for host in document.hosts} | {0}
+    """The exit codes of a document: its own, and those of its hosts, and of the steps of those that are said to be right.
+
+    A host failed under verify may be drift, which has a code of its own: there the document's code counts.
+    """
+    codes = {document.exit_code}
+    for host in document.hosts:
+        drift = document.exit_code and host.status == "failed" and any(step.check is not None for step in host.steps)
+        codes |= set() if drift else {EXIT_CODES[host.status]}
+        codes |= {EXIT_CODES.get(step.status, 0) for step in host.steps} if EXIT_CODES[host.status] in RIGHT else set()
+    return codes
 
 
 def _missing(parts: Sequence[Part]) -> list[dict[str, str]]:
@@ -134,6 +153,10 @@ def _missing(parts: Sequence[Part]) -> list[dict[str, str]]:
         raise UsageError(
             f"the shards are of different totals: {', '.join(str(shard) for shard, _ in shards)}", fix="merge those of one command"
         )
+    ends = {host.status: part.file for part in parts if part.read.shard for host in part.read.hosts}
+    if {"changed", "would_change"} <= ends.keys():
+        what = f"{ends['changed']} is of a run, and {ends['would_change']} of plan or --check"
+        raise UsageError(what, fix="merge the shards of one command")
     there = {shard.number for shard, _ in shards}
     if len(there) < len(shards):
         twice = next(shard for number, (shard, _) in enumerate(shards) if shard in [other for other, _ in shards[:number]])
@@ -207,7 +230,7 @@ def _case(suite: ET.Element, host: str, resource: str, status: str, said: str) -
 
 def _broken(suite: ET.Element, host: str, name: str, error: Mapping[str, str]) -> None:
     case = ET.SubElement(suite, "testcase", classname=host, name=name)
-    ET.SubElement(case, "error", type=error["code"], message=error["what"]).text = "\n".join(filter(None, (error["why"], error["fix"])))
+    ET.SubElement(case, "error", type=error["code"], message=error["what"]).text = "\n".join(filter(None, map(error.get, ("why", "fix"))))
 
 
 def _count(suite: ET.Element) -> None:

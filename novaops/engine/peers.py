@@ -86,9 +86,12 @@ _Asked = Mapping[str, Mapping[str, Sequence[Question[Any]]]]
 """By a host's name: what its resources ask, by the name of the peer they ask."""
 
 
-def together(resources: Mapping[str, Sequence[Resource]]) -> list[list[str]]:
-    """The names of the hosts that ask each other, by what is wanted of each host; all in the order given."""
-    return components(list(resources), lambda name: list(peer_questions_of(resources[name])))
+def together(resources: Mapping[str, Sequence[Resource]], same: Callable[[str], Iterable[str]] = lambda _: ()) -> list[list[str]]:
+    """The names of the hosts that ask each other, by what is wanted of each host; all in the order given.
+
+    `same` gives the other names of a host, which go with it.
+    """
+    return components(list(resources), lambda name: [*peer_questions_of(resources[name]), *(one for one in same(name) if one in resources)])
 
 
 def _peer_host(host: DesiredHost, asked: _Asked, options: RunOptions, progress: Progress) -> PeerHost:

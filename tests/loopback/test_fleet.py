@@ -17,18 +17,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.fleet import Fleet, counts_of, fleet
+from tests.support.fleet import REASONS, Fleet, counts_of, fleet
 from tests.support.private_sshd import PROGRAM, private_sshd
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0 or not Path(PROGRAM).exists(), reason="only root can start an sshd that lets root in")
-
-REASONS = {
-    "dead": r"no answer from 127\.0\.0\.1:\d+ within \d+ s",
-    "refuses": r"nothing answers at 127\.0\.0\.1:\d+",
-    "changed": "the host key of .* has changed",
-    "drips": "",
-}
-"""What the error of each kind of sick host says."""
 
 THINGS = Path(__file__).parents[1] / "support/playbooks/things.py"
 

@@ -29,6 +29,14 @@ KINDS = ("fine", "dead", "slow", "refuses", "changed", "drips")
 """dead: no answer to a connection. slow: every byte is late. refuses: the port is closed. changed: another host key than the known
 one. drips: it greets without end, a line now and then."""
 
+REASONS = {
+    "dead": r"no answer from 127\.0\.0\.1:\d+ within \d+ s",
+    "refuses": r"nothing answers at 127\.0\.0\.1:\d+",
+    "changed": "the host key of .* has changed",
+    "drips": "",
+}
+"""What the error of each kind of sick host says."""
+
 SLOW_S = 0.2
 """Seconds that a slow one holds each byte back, in either direction."""
 

@@ -80,7 +80,7 @@ def add(
                 progress,
                 lambda session: ImageAdd(session, access, source, prepared, tell, check=check, start=start, wait=patience, step=step).run(),
             )
-    return output.show(options, [report], started)
+    return output.show(options, options.noted([report]), started, changing=not check)
 
 
 @verb(image)
@@ -118,4 +118,4 @@ def rm(
     found, target = one_host(options, host)
     with output.progress([found.name]) as tell:
         report = with_session(target, tell, lambda session: image_remove.remove(session, name, check=check))
-    return output.show(options, [report], started)
+    return output.show(options, options.noted([report]), started, changing=not check)

@@ -38,7 +38,7 @@ def register(app: typer.Typer) -> None:
 @verb(lab)
 def up(options: Options, file: File = DEFAULT_FILE, *, host: OnHost = None, wait: Wait = 300.0, check: Check = False, web: WebLogin) -> int:
     """Make the lab that the file describes, start its nodes, and wait until each of them answers."""
-    return _on_lab(options, file, host, web, lambda run: run.up(check=check), wait)
+    return _on_lab(options, file, host, web, lambda run: run.up(check=check), wait, changing=not check)
 
 
 @verb(lab)
@@ -46,7 +46,7 @@ def down(
     options: Options, file: File = DEFAULT_FILE, *, host: OnHost = None, keep: Keep = False, check: Check = False, web: WebLogin
 ) -> int:
     """Stop the nodes and delete the lab, with what is on their disks. A lab or node that is not of the file stays."""
-    return _on_lab(options, file, host, web, lambda run: run.down(check=check, keep=keep))
+    return _on_lab(options, file, host, web, lambda run: run.down(check=check, keep=keep), changing=not check)
 
 
 @verb(lab)
@@ -115,13 +115,22 @@ def _read(file: Path) -> Topology:
     return topology.parse(text, str(file))
 
 
-def _on_lab(options: Options, file: Path, word: str | None, web: WebLogin, work: Callable[[LabRun], None], wait: float = 0) -> int:
+def _on_lab(
+    options: Options,
+    file: Path,
+    word: str | None,
+    web: WebLogin,
+    work: Callable[[LabRun], None],
+    wait: float = 0,
+    *,
+    changing: bool = False,
+) -> int:
     """Do that to the lab, and show how it went."""
     from novaops.cli import output
 
     started = time.monotonic()
     report = _report(options, file, word, web, work, wait)
-    return output.show(options, [report], started)
+    return output.show(options, options.noted([report]), started, changing=changing)
 
 
 def _report(

@@ -220,4 +220,4 @@ def _issue(options: Options, word: str, name: str, flags: IssueFlags, run: Run, 
     (target,) = options.targets([host], changing=True).values()
     with output.progress([host.name]) as tell:
         report = issue.run(target, run.options(), tell)
-    return output.show(options, [report], started, diff=run.diff)
+    return output.show(options, options.noted([report]), started, diff=run.diff, changing=not run.check)

@@ -14,7 +14,7 @@ import pytest
 
 from novaops.app import run
 from novaops.cli import output
-from novaops.engine import dask_client, last_run
+from novaops.engine import dask_client, last_run, report
 from novaops.engine.report import HostReport
 from novaops.errors import UsageError
 from novaops.features.host import trust
@@ -28,15 +28,14 @@ DISK = "[{path: /mnt/data}]"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Twelve hosts whose port refuses every connection; three of them are a group of peers."""
+    """Twelve hosts whose port refuses every connection, each with an address of its own; three of them are a group of peers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    hosts = "".join(f"  web{n}: {{disk: {DISK}, groups: [web]}}\n" for n in range(9))
-    hosts += f"  left: {{tunnel: {TUNNEL}}}\n  right: {{tunnel: {TUNNEL}}}\n  gate: {{disk: {DISK}}}\n"
-    (tmp_path / "inventory.yaml").write_text(
-        f"defaults: {{address: 127.0.0.1, port: {port}, known_hosts: known, user: root}}\nhosts:\n{hosts}"
-    )
+    hosts = "".join(f"  web{n}: {{address: 127.0.1.{n}, disk: {DISK}, groups: [web]}}\n" for n in range(9))
+    hosts += f"  left: {{address: 127.0.2.1, tunnel: {TUNNEL}}}\n  right: {{address: 127.0.2.2, tunnel: {TUNNEL}}}\n"
+    hosts += f"  gate: {{address: 127.0.2.3, disk: {DISK}}}\n"
+    (tmp_path / "inventory.yaml").write_text(f"defaults: {{port: {port}, known_hosts: known, user: root}}\nhosts:\n{hosts}")
     (tmp_path / "known").touch()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
@@ -77,6 +76,10 @@ def test_what_failed_is_run_again(capfd: pytest.CaptureFixture[str]) -> None:
         (["undo", "web", "--shard", "x"], '--shard "x" is no shard'),
         (["verify", "--shard", "0/2"], '--shard "0/2" is no shard'),
         (["apply", "@failed"], "@failed is no host"),
+        (["--limit", "web1", "plan", "--limit", "web2"], "--limit is given twice"),
+        (["apply", "--limit=web1", "--limit", "web1"], "--limit is given twice"),
+        (["apply", "--shard", "1/2", "--shard", "2/2"], "--shard is given twice"),
+        (["verify", "--only=disk", "--only", "tunnel"], "--only is given twice"),
     ],
 )
 def test_a_wrong_word_contacts_nobody(words: list[str], what: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -95,6 +98,36 @@ def test_shards_divide_the_hosts(verb: Sequence[str], capfd: pytest.CaptureFixtu
     assert sum(bool(part["hosts"]) for part in parts) > 1
     if verb[0] in {"apply", "plan"}:
         assert any({"left", "right", "gate"} <= set(names(part)) for part in parts), "peers stay together"
+
+
+@pytest.mark.parametrize("verb", [("apply",), ("plan",), ("undo", "web")])
+def test_the_names_of_one_host_are_in_one_shard(verb: Sequence[str], folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Else two machines would work on it at the same time."""
+    with (folder / "inventory.yaml").open("a") as inventory:
+        inventory.writelines(f"  twin{n}: {{address: 127.0.1.{n}, disk: {DISK}, groups: [web]}}\n" for n in range(9))
+    parts = [set(names(call(capfd, *verb, "--shard", f"{number}/3")[1])) for number in (1, 2, 3)]
+    assert sum(map(bool, parts)) > 1
+    assert sorted(f"web{n}" for part in parts for n in range(9) if {f"web{n}", f"twin{n}"} <= part) == [f"web{n}" for n in range(9)]
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_workers_document_says_which_shard_it_is_of(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    """Without that nobody would miss another shard."""
+    limits: list[str | None] = []
+
+    def run_there(_: object, batch: Any, groups: Any, __: object) -> Any:
+        limits.append(batch["limit"])
+        reports = [HostReport(name, "unchanged") for group in groups for name in group]
+        return dask_client.Command(None, lambda *_: None, {}, documents=[report.as_json(reports)])
+
+    monkeypatch.setattr(dask_client, "run", run_there)
+    words = ("apply", "--limit", "web1", "--executor", "dask://127.0.0.1:1", "--shard")
+    found = [call(capfd, *words, shard) for shard in ("1/2", "2/2")]
+    assert [(code, document["shard"]) for code, document in found] == [(0, "1/2"), (0, "2/2")]
+    assert sorted(names(document) for _, document in found) == [[], ["web1"]]
+    assert sorted(limits, key=str) == [None, "web1"]
+    assert run([*words, "1/2"]) == 0
+    assert capfd.readouterr().out.endswith(" execs), shard 1/2\n")
 
 
 @pytest.mark.usefixtures("folder")
@@ -136,6 +169,21 @@ def test_none_is_begun_after_the_first_failure(capfd: pytest.CaptureFixture[str]
 def test_the_reports_of_two_batches_are_in_the_order_of_the_inventory(capfd: pytest.CaptureFixture[str]) -> None:
     _, document = call(capfd, "apply", "--serial", "25%")
     assert names(document) == [*(f"web{n}" for n in range(9)), "left", "right", "gate"]
+
+
+@pytest.mark.parametrize(
+    "words", [["plan", "right", "web3", "web1"], ["apply", "right", "web3", "web1"], ["plan", "web3", "right", "web1"]]
+)
+def test_the_reports_are_in_the_order_of_the_inventory(words: list[str], folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """In text as in JSON, with a peer that nobody named."""
+    text = (folder / "inventory.yaml").read_text()
+    (folder / "inventory.yaml").write_text(
+        text.replace(gate := f"  gate: {{address: 127.0.2.3, disk: {DISK}}}\n", "").replace("hosts:\n", f"hosts:\n{gate}")
+    )
+    assert names(call(capfd, *words)[1]) == ["gate", "web1", "web3", "right"]
+    run([*words, "--timeout", "2"])
+    told = [line.split()[1] for line in capfd.readouterr().out.splitlines() if line.startswith("✘")]
+    assert told == ["gate", "web1", "web3", "right"]
 
 
 def test_what_cannot_be_kept_is_said(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -198,6 +246,22 @@ def test_a_host_that_left_the_inventory_keeps_no_batch_from_being_begun(
     monkeypatch.setattr(dask_client, "run", run_there)
     assert call(capfd, "apply", "--limit", "@failed", "--executor", "dask://127.0.0.1:1")[1]["error"]["what"] == "far enough"
     assert given == [("web1,web3", [["web1"], ["web3"]])]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("words", [["apply"], ["undo", "web"], ["disk", "ls"], ["apply", "--executor", "dask://127.0.0.1:1"]])
+def test_a_host_that_failed_and_left_the_inventory_is_said(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    last_run.record("inventory.yaml", [HostReport(name, "failed") for name in ("old", "web1")])
+    done = [report.as_json([HostReport("web1", "unreachable")])]
+    monkeypatch.setattr(dask_client, "run", lambda *_: dask_client.Command(None, lambda *_: None, {}, documents=done))
+    said = "@failed has hosts that are not in inventory.yaml: old"
+    code = run([*words, "--limit", "@failed", "--json", "--timeout", "2"])
+    out, err = capfd.readouterr()
+    (host,) = json.loads(out)["hosts"]
+    assert (code, host["host"], host["notes"]) == (5, "web1", [{"resource": "--limit", "text": said}])
+    assert said in err.splitlines()
 
 
 @pytest.mark.usefixtures("folder")

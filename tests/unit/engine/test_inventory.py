@@ -123,6 +123,19 @@ def test_a_host_in_two_groups_runs_once() -> None:
     assert [host.name for host in known.find(["second", "first", "own", "parent"])] == ["child", "own"]
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["own", "plain"], ["plain", "own"]),
+        (["own", "first", "plain"], ["plain", "child", "own"]),
+        (["second"], ["child", "own"]),
+        (["root@192.0.2.9", "own", "root@192.0.2.8", "plain"], ["plain", "own", "root@192.0.2.9", "root@192.0.2.8"]),
+    ],
+)
+def test_hosts_are_in_the_order_of_the_inventory(words: list[str], found: list[str]) -> None:
+    assert [host.name for host in parse(GROUPS).find(words)] == found
+
+
 def test_without_words_every_host_with_the_section() -> None:
     known = parse(GROUPS)
     assert [host.name for host in known.find([], "disk")] == ["child", "own"]
@@ -187,13 +200,27 @@ def test_what_is_no_host(word: str) -> None:
     assert error.value.why
 
 
-@pytest.mark.parametrize("word", ["box.example.com", "192.0.2.1", "box:2222", "localhost", "2001:db8::1", "root@box"])
+@pytest.mark.parametrize(
+    "word",
+    ["box.example.com", "192.0.2.1", "192.0.2.1:22", "localhost", "localhost:22", "2001:db8::1", "[2001:db8::1]:22", "root@box:2222"],
+)
 def test_what_can_only_be_an_address(word: str) -> None:
     assert [host.name for host in Inventory("", {}, frozenset()).find([word])] == [word]
 
 
+def test_a_name_of_ssh_may_have_a_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inventory, "ssh_knows", lambda word: word == "box")
+    [host] = Inventory("", {}, frozenset()).find(["box:2222"])
+    assert (host.name, host.address, host.port) == ("box:2222", "box", 2222)
+
+
 @pytest.mark.parametrize(
-    ("word", "what"), [("nosuch", "there is no host nosuch"), *((empty, "the name of a host is empty") for empty in ("", " "))]
+    ("word", "what"),
+    [
+        ("nosuch", "there is no host nosuch"),
+        ("nosuch:22", "there is no host nosuch:22"),
+        *((empty, "the name of a host is empty") for empty in ("", " ")),
+    ],
 )
 def test_a_bare_word_is_no_address(word: str, what: str) -> None:
     with pytest.raises(UsageError) as error:

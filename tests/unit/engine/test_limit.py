@@ -41,7 +41,7 @@ def ended(inventory: str = "inventory.yaml", **statuses: Status) -> None:
         ("c, web ,", [], ["a", "b", "c"]),
         ("web", ["c", "b"], ["b"]),
         ("b", ["web"], ["b"]),
-        ("d,a", ["d", "a"], ["d", "a"]),
+        ("d,a", ["d", "a"], ["a", "d"]),
         ("root@192.0.2.1,a", ["root@192.0.2.1"], ["root@192.0.2.1"]),
     ],
 )
@@ -74,6 +74,22 @@ def test_what_failed_is_what_did_not_end_right() -> None:
     ended(a="unchanged", b="failed", c="unreachable", d="refused")
     assert [host.name for host in known("@failed").find([])] == ["b", "c", "d"]
     assert [host.name for host in known("@failed,a").find(["web"])] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "gone"),
+    [
+        ("@failed", "@failed has hosts that are not in inventory.yaml: old, root@192.0.2.1"),
+        ("@failed,root@192.0.2.1", "@failed has hosts that are not in inventory.yaml: old"),
+        ("a", ""),
+    ],
+)
+def test_what_failed_and_is_not_in_the_inventory_is_said(limit: str, gone: str) -> None:
+    last_run.record("inventory.yaml", [HostReport(name, "failed") for name in ("a", "old", "root@192.0.2.1")])
+    inventory = known(limit)
+    assert inventory.limit
+    assert inventory.limit.gone == gone
+    assert [host.name for host in inventory.find([])] == ["a"]
 
 
 def test_a_run_over_a_part_updates_its_part() -> None:

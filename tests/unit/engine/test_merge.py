@@ -86,6 +86,23 @@ def test_shards_that_do_not_fit(shards: list[tuple[int, int]], what: str) -> Non
     assert error.value.what == what
 
 
+def test_shards_of_a_run_and_of_a_plan_are_not_merged() -> None:
+    plan = HostReport("p", "would_change")
+    with pytest.raises(UsageError) as error:
+        merge.merge([shard(1, 2, REPORTS[0], REPORTS[1]), shard(2, 2, plan)], ())
+    assert error.value.what == "1.json is of a run, and 2.json of plan or --check"
+    parts = [part("x", report.as_json([REPORTS[0]])), part("y", report.as_json([plan]))]
+    assert merge.merge(parts, ())["exit_code"] == 3, "no shards: different commands may be merged"
+
+
+def test_what_was_merged_before_keeps_its_reasons() -> None:
+    once = merge.merge([shard(1, 2), part("x.json", report.no_hosts_json(UsageError("wrong")))], ())
+    again = merge.merge([part("once.json", once), part("y.json", report.as_json(REPORTS[:1]))], ())
+    assert again["exit_code"] == 2
+    assert [(error["file"], error["what"]) for error in again["errors"]] == [("x.json", "wrong"), ("once.json", "shard 2/2 is missing")]
+    assert merge.junit(again).count(b"<error ") == 2
+
+
 def test_what_contacted_nobody_is_said() -> None:
     merged = merge.merge([part("x.json", report.no_hosts_json(UsageError("wrong", fix="do"))), part("y", report.as_json(REPORTS[:1]))], ())
     assert (merged["exit_code"], [host["host"] for host in merged["hosts"]]) == (2, ["a"])
@@ -167,6 +184,42 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pyt
     assert run(["report", "merge", "1.json", "1.json", "--junit", "none/out.xml"]) == 2
     assert run(["report", "merge", "1.json", "1.json"]) == 2
     assert "a is in 1.json and in 1.json" in capfd.readouterr().err
+
+
+def test_a_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "1.json").write_text(json.dumps(report.as_json(REPORTS[:1])))
+    assert run(["report", "merge", "1.json", "--limit", "b"]) == 2
+    assert "--limit does not go with report merge" in capfd.readouterr().err
+
+
+def test_an_error_may_have_no_reason() -> None:
+    host = {"host": "a", "status": "failed", "steps": [], "error": {"code": "x", "what": "it broke"}}
+    merged = merge.merge([part("x", {"hosts": [host], "exit_code": 1})], ())
+    assert b'message="it broke"' in merge.junit(merged)
+
+
+def document(code: int, status: str, step: str | None = None, **more: Any) -> dict[str, Any]:
+    steps = [{"resource": "file:/x", "status": step, **more}] if step else []
+    return {"hosts": [{"host": "a", "status": status, "steps": steps}], "exit_code": code}
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (document(3, "failed"), 1),
+        (document(4, "unknown"), 1),
+        (document(3, "failed", "failed"), 1),
+        (document(3, "unreachable", "unchanged", check="is there"), 5),
+        (document(3, "failed", "failed", check="is there"), 3),
+        (document(0, "failed", "failed", check="is there"), 1),
+        (document(0, "unchanged", "failed"), 1),
+        (document(0, "changed", "skipped"), 0),
+        (document(4, "refused", "rolled_back"), 4),
+    ],
+)
+def test_the_code_is_never_better_than_the_hosts(data: dict[str, Any], code: int) -> None:
+    assert merge.merge([part("x", data)], ())["exit_code"] == code
 
 
 @pytest.mark.parametrize("one", REPORTS[2:], ids=lambda one: one.status)
