@@ -16,7 +16,7 @@ from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.openai import OpenAi
 from novaops.features.api.llm.parameters import merged, parameters
 from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Client, Credential, Delta, Event, Finished
-from novaops.features.api.llm.reading import objects, text
+from novaops.features.api.llm.reading import fields, objects, text
 from novaops.features.api.llm.redact import hidden
 from novaops.features.api.llm.responses import Responses
 from novaops.features.api.llm.route import Route
@@ -29,8 +29,12 @@ FORMS: dict[str, Form] = {"openai": OpenAi(), "anthropic": Anthropic(), "senseno
 """By the word of a provider's file."""
 _SHOWN = 80
 """Characters of an answer that are shown where it is none."""
-_BROKEN = frozenset({"error", "failed", "cancelled", "insufficient_system_resource"})
-"""How an answer ends that is none, in the words of OpenRouter, OpenAI's responses and DeepSeek."""
+_BROKEN = frozenset({"error", "failed", "cancelled", "insufficient_system_resource", "network_error"})
+"""How an answer ends that is none, in the words of OpenRouter, OpenAI's responses, DeepSeek and Zhipu."""
+_KEEP_ALIVE = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
+"""Names of events that only keep the connection open."""
+_OF_AN_ANSWER = frozenset({"choices", "data", "type", "object"})
+"""Fields, one of which every event and document of an answer has."""
 
 
 def body(request: ChatRequest, provider: Provider, name: str) -> dict[str, Any]:
@@ -106,6 +110,8 @@ class ChatClient:
         begun: set[int] = set()
         finished: set[int] = set()
         for event in self.http.events(form.path, asked):
+            if event.name in _KEEP_ALIVE or not (event.data.strip() or event.name == "error"):
+                continue
             if event.data.strip() == DONE:
                 if not begun | finished:
                     raise failure.no_answer(self.http.name)
@@ -130,7 +136,7 @@ class ChatClient:
             raise failure.cut(self.http.name, f"It is not in the form of its API: {self._begin(json.dumps(document))}") from None
         if broken:
             raise failure.cut(self.http.name, f"It says that it ended by: {broken.reason}.")
-        if not found and states_error(document):
+        if not found and (states_error(document) or _only_says(document)):
             raise self._broken_off(read_error(json.dumps(document), failure.LONGEST))
         return found
 
@@ -154,15 +160,29 @@ class ChatClient:
         """Raises ApiFailed where the answer with success, or an event in its middle, is an error."""
         if not isinstance(document, dict):
             raise ApiFailed(f"{self.http.name} answers with what is no JSON object")
-        inner = document.get("response")  # of an event of the responses API
-        failed = inner if isinstance(inner, dict) and inner.get("error") else document
-        if failed.get("error") or document.get("type") == "error":
-            raise self._broken_off(read_error(json.dumps(failed if failed.get("error") else {"error": document}), failure.LONGEST))
+        if failed := _failed(document):
+            raise self._broken_off(read_error(json.dumps(failed), failure.LONGEST))
 
     def _broken_off(self, error: ApiError, said: str = "") -> ApiFailed:
         """`said`: what is shown where the error has no words of its own."""
         words = error.message or error.kind or error.code or said or "it does not say which"
         return ApiFailed(f"{self.http.name} breaks off with an error: {words}", fix="run it again")
+
+
+def _failed(document: dict[str, Any]) -> dict[str, Any]:
+    """The part that says it is an error: the whole, or what the responses API, SenseNova or OpenRouter put into it. Empty for none."""
+    inner, data, status = (fields(document.get(name)) for name in ("response", "data", "status"))
+    parts = (inner, document, data, *objects(document.get("choices")), *objects(data.get("choices")))
+    if failed := next((part for part in parts if part.get("error")), None):
+        return failed
+    if document.get("type") == "error":
+        return {"error": document}
+    return {"error": status} if states_error({"code": status.get("code")}) else {}
+
+
+def _only_says(document: dict[str, Any]) -> bool:
+    """Whether it has words, and nothing of an answer: an error of a gateway that came after the answer had begun."""
+    return not _OF_AN_ANSWER & document.keys() and any(isinstance(document.get(name), (str, list)) for name in ("message", "detail"))
 
 
 def open_http(

@@ -143,6 +143,8 @@ END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
         [event(content="a"), END, b"data: [DONE]"],
         [event(content="a"), END.replace(b"\n", b"\r\n")],
         [b'data: {"choices":[]}\n\n', event(content="a"), END],
+        [b"data:\n\n", event(content="a"), b"event: keepalive\ndata: \n\n", END],
+        [b"event: ping\ndata: 2026-11-28\n\n", event(content="a"), b"event: heartbeat\ndata: still here\n\n", END],
     ],
     ids=[
         "done",
@@ -155,6 +157,8 @@ END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
         "no-newline",
         "crlf",
         "no-choices",
+        "empty-events",
+        "pings",
     ],
 )
 def test_streams_that_are_complete(chunks: list[bytes], api: LlmApi, connect: Connect) -> None:
@@ -288,15 +292,54 @@ DONE = b"data: [DONE]\n\n"
         ([b'data: {"success":false,"msg":"too busy"}\n\n', DONE], "breaks off with an error: too busy"),
         ([b'data: {"base_resp":{"status_code":1002,"status_msg":"too busy"}}\n\n', DONE], "breaks off with an error: too busy"),
         ([b'data: {"error":true}\n\n'], "it does not say which"),
+        ([b"event: error\ndata:\n\n", DONE], "it does not say which"),
+        ([event(content="a"), b'data: {"detail":"too busy","status_code":503}\n\n', DONE], "breaks off with an error: too busy"),
+        ([event(content="a"), b'data: {"message":"too busy"}\n\n', DONE], "breaks off with an error: too busy"),
+        (
+            [event(content="a"), b'data: {"choices":[{"delta":{},"error":{"message":"too busy","code":502}}]}\n\n', DONE],
+            "breaks off with an error: too busy",
+        ),
         ([DONE], "ends without an answer"),
         ([b'data: {"choices":[],"usage":{"prompt_tokens":3}}\n\n', DONE], "ends without an answer"),
     ],
-    ids=["event", "event-of-text", "code", "success", "base_resp", "true", "done-alone", "usage-alone"],
+    ids=[
+        "event",
+        "event-of-text",
+        "code",
+        "success",
+        "base_resp",
+        "true",
+        "empty-error",
+        "detail",
+        "message",
+        "choice",
+        "done-alone",
+        "usage-alone",
+    ],
 )
 def test_a_stream_that_ends_in_order_and_is_no_answer(chunks: list[bytes], said: str, api: LlmApi, connect: Connect) -> None:
     api.chunks = chunks
     with pytest.raises(ApiFailed, match=said):
         list(connect().chat(ASKED))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"data": {"id": "x", "choices": None, "error": {"code": 18, "message": "risk control"}}},
+        {"data": {"choices": [{"error": {"message": "risk control"}}]}},
+        {"data": None, "status": {"code": 18, "message": "risk control"}},
+        {"data": {"choices": [{"delta": "x"}]}, "status": {"code": "18", "message": "risk control"}},
+    ],
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_error_inside_an_answer_of_sensenova(document: Any, stream: bool, api: LlmApi, connect: Connect) -> None:  # noqa: FBT001 - a case
+    """Its stream ends in order all the same."""
+    begun = {"data": {"choices": [{"delta": "half an ans"}]}, "status": {"code": 0, "message": "ok"}}
+    api.chunks = [*(b"data:" + json.dumps(each).encode() + b"\n\n" for each in (begun, document)), b"data:[DONE]\n\n"]
+    api.answers = [] if stream else [(200, {}, json.dumps(document).encode())]
+    with pytest.raises(ApiFailed, match="an error: risk control"):
+        list(connect("sensenova").chat(ask(stream=stream)))
 
 
 @pytest.mark.parametrize(
@@ -307,6 +350,9 @@ def test_a_stream_that_ends_in_order_and_is_no_answer(chunks: list[bytes], said:
         ({"base_resp": {"status_code": 1004, "status_msg": "no such key"}}, "answers with an error: no such key"),
         ({"choices": [], "usage": {"prompt_tokens": 3}}, "ends without an answer"),
         ({"detail": "Not authenticated"}, "answers with an error: Not authenticated"),
+        ({"detail": "Not authenticated", "status_code": 503}, "an error: Not authenticated"),
+        ({"message": "too busy"}, "an error: too busy"),
+        ({"choices": [{"message": {"content": "a"}, "error": {"message": "too busy"}}]}, "an error: too busy"),
         ({}, "ends without an answer"),
     ],
 )
@@ -400,7 +446,8 @@ REFUSALS = [
     ),
     (404, b"", "openai has nothing at /v1/chat/completions (404)", "--upstream"),
     (429, b'{"error":{"message":"Rate limit reached"}}', "openai had too many requests (429): Rate limit", "try again later"),
-    (500, b"oops", "openai is in trouble (500)", "try again"),
+    (500, b"oops", "openai is in trouble (500): oops", "try again"),
+    (400, b'\xef\xbb\xbf{"error":{"message":"no"}}', "openai refuses the request (400): no", ""),
     (502, PAGE, "something else than openai answers: 502 and a web page (“502 Bad Gateway”)", "api check"),
     (200, PAGE, "something else than openai answers: 200 and a web page", "api check"),
     (504, b"", "openai did not answer in time (504)", "try again"),
@@ -494,6 +541,11 @@ def test_no_json(api: LlmApi, connect: Connect) -> None:
     api.answers = [(200, {}, b"[1]")]
     with pytest.raises(ApiFailed, match="no JSON object"):
         list(connect().chat(ask(stream=False)))
+
+
+def test_a_byte_order_mark_before_json(api: LlmApi, connect: Connect) -> None:
+    api.answers = [(200, {}, b'\xef\xbb\xbf{"data":[{"id":"m"}]}')]
+    assert connect().models() == ["m"]
 
 
 def test_nobody_listens(connect: Connect) -> None:
