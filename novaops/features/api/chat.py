@@ -12,7 +12,7 @@ from pathlib import Path
 from novaops.cli import output
 from novaops.errors import NovaopsError, UsageError
 from novaops.features.api.answer import Answer, Timing, account
-from novaops.features.api.llm.protocol import ChatRequest, Client, Delta, Event, Message
+from novaops.features.api.llm.protocol import ChatRequest, Client, Delta, Event, Incomplete, Message
 
 STOPPED = 130
 _HELP = "Ctrl-C stops an answer, /reset begins anew, /exit or Ctrl-D ends."
@@ -101,11 +101,15 @@ def converse(client: Client, request: ChatRequest, of: str, *, reasoning: bool, 
         elif text:
             printer = Printer(several=(request.parameters.n or 1) > 1, reasoning=reasoning, sources=True)
             question = (*messages, Message("user", text))
-            asked = ask(client, replace(request, messages=question), printer.show)
+            try:
+                asked = ask(client, replace(request, messages=question), printer.show)
+            except UsageError as error:  # such as a knowledge base that is deleted meanwhile
+                say(error)
+                continue
             printer.end(asked, of)
             if asked.error:
                 say(asked.error)
-            elif asked.answer.text:
+            if asked.answer.text and (not asked.error or isinstance(asked.error, Incomplete)):
                 messages = (*question, Message("assistant", asked.answer.text))
     return 0
 

@@ -22,7 +22,7 @@ from novaops.features.api.knowledge.documents import KINDS, LIMITS
 from novaops.features.api.knowledge.search import COUNT, search
 from novaops.features.api.llm.chat import ChatClient
 from novaops.features.api.llm.http import Http
-from novaops.features.api.llm.protocol import ChatRequest, Delta, Finished, Message, Parameters, Passage, Usage
+from novaops.features.api.llm.protocol import ChatRequest, Delta, Finished, Incomplete, Message, Parameters, Passage, Usage
 from novaops.features.api.llm.protocol import Event as ApiEvent
 from novaops.features.api.llm.redact import Redactor
 from novaops.features.api.remote import stores
@@ -73,7 +73,7 @@ class LiveBackend:
                 given += [prompt.context(found)] if found else []
             knowledge = (_at(question.choice, ref),) if ref.provider and not look_up else ()
             request = replace(request, context="\n\n".join(filter(None, given)), knowledge=knowledge)
-            with closing(ChatClient(http).chat(request)) as events:
+            with closing(ChatClient(http).chat(request)) as events, suppress(Incomplete):  # the page says it by the reason
                 yield from _shown(events)
 
     @contextmanager

@@ -10,8 +10,8 @@ from novaops.features.api.llm.form import with_context
 from novaops.features.api.llm.protocol import ChatRequest, Delta, Event, Finished, Usage
 from novaops.features.api.llm.reading import count, text, word
 
-MAX_TOKENS = 4096
-"""Anthropic wants a limit with each request."""
+MAX_TOKENS = 8192
+"""Anthropic wants a limit with each request. Its models since Claude 3.5 take so much."""
 _DELTAS = {"text_delta": ("text", False), "thinking_delta": ("thinking", True)}
 """By the type of a delta its text's key, and whether it is reasoning."""
 _BLOCKS = {"text": ("text", False), "thinking": ("thinking", True)}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from novaops.errors import UsageError
-from novaops.features.api.llm import failure
+from novaops.features.api.llm import ending, failure
 from novaops.features.api.llm.anthropic import Anthropic
 from novaops.features.api.llm.form import Form
 from novaops.features.api.llm.http import Http
@@ -29,8 +29,6 @@ FORMS: dict[str, Form] = {"openai": OpenAi(), "anthropic": Anthropic(), "senseno
 """By the word of a provider's file."""
 _SHOWN = 80
 """Characters of an answer that are shown where it is none."""
-_BROKEN = frozenset({"error", "failed", "cancelled", "insufficient_system_resource", "network_error"})
-"""How an answer ends that is none, in the words of OpenRouter, OpenAI's responses, DeepSeek and Zhipu."""
 _KEEP_ALIVE = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 """Names of events that only keep the connection open."""
 _OF_AN_ANSWER = frozenset({"choices", "data", "type", "object"})
@@ -69,7 +67,7 @@ class ChatClient:
     def chat(self, request: ChatRequest) -> Generator[Event]:
         asked, form = self.check(request), self._form(request)
         events = self._streamed(form, asked) if request.stream else self._whole(form, asked)
-        return hidden(self._as_many(events, request.parameters.n or 1), self.http.redactor)
+        return hidden(self._complete(events, request), self.http.redactor)
 
     def check(self, request: ChatRequest) -> dict[str, Any]:
         """The body of the request; nothing is sent. See `body`."""
@@ -86,15 +84,25 @@ class ChatClient:
     def _form(self, request: ChatRequest) -> Form:
         return FORMS[chat_for(request, self.http.provider).form]
 
-    def _as_many(self, events: Generator[Event], wanted: int) -> Generator[Event]:
-        """The events. Raises ApiFailed after them where answers are missing: some servers pass over how many are wanted."""
+    def _complete(self, events: Generator[Event], request: ChatRequest) -> Generator[Event]:
+        """The events. Raises ApiFailed after them where an answer is missing, empty, cut short or kept back."""
         given: set[int] = set()
+        ends: dict[int, str] = {}
+        thought, wanted = False, request.parameters.n or 1
         with closing(events):
             for event in events:
-                if isinstance(event, (Delta, Finished)):
-                    given.add(event.choice)
+                if isinstance(event, Delta):
+                    thought |= event.reasoning
+                    given |= {event.choice} if event.text.strip() and not event.reasoning else set()
+                elif isinstance(event, Finished):
+                    ends[event.choice] = event.reason
                 yield event
-        if len(given) < wanted:
+        if error := ending.fault(self.http.name, ends.values(), limited=request.parameters.max_tokens is not None):
+            raise error
+        given |= {choice for choice, reason in ends.items() if reason in ending.CALLS}
+        if not given:
+            raise ending.empty(self.http.name, ends.values(), thought=thought)
+        if len(given) < wanted:  # some servers pass over how many are wanted
             raise ApiFailed(f"{self.http.name} gave {len(given)} of {wanted} answers", fix="ask once for each, without -n")
 
     def _whole(self, form: Form, asked: dict[str, Any]) -> Generator[Event]:
@@ -131,7 +139,7 @@ class ChatClient:
     def _events(self, form: Form, document: Any) -> list[Event]:
         try:
             found = list(form.events(document))
-            broken = next((event for event in found if isinstance(event, Finished) and event.reason in _BROKEN), None)
+            broken = next((event for event in found if isinstance(event, Finished) and event.reason in ending.BROKEN), None)
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             raise failure.cut(self.http.name, f"It is not in the form of its API: {self._begin(json.dumps(document))}") from None
         if broken:

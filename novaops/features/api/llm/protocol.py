@@ -24,6 +24,10 @@ class ApiFailed(NovaopsError):
         """The HTTP status; None where the answer had none that failed, such as a stream that was cut."""
 
 
+class Incomplete(ApiFailed):
+    """The answer ended at a limit that nobody asked for. What came of it counts, and a conversation goes on with it."""
+
+
 @dataclass(frozen=True)
 class KeyPair:
     """An access key's id and its secret. A short-lived token is signed with it for each request."""

@@ -77,6 +77,22 @@ def test_an_answer_of_the_api(user: Client, api: LlmApi) -> None:
     assert (asked["temperature"], asked["max_tokens"], asked["stream"]) == (0.5, 5, True)
 
 
+@pytest.mark.parametrize(
+    ("reason", "last"),
+    [
+        ("length", {"kind": "ended", "reason": "length"}),
+        ("content_filter", {"kind": "error", "what": "local kept the answer back, or a part of it"}),
+    ],
+)
+def test_an_answer_that_is_not_whole(reason: str, last: dict[str, str], user: Client, api: LlmApi) -> None:
+    """The page itself says of a limit that the answer is cut."""
+    choice = {"index": 0, "delta": {"content": "half"}, "finish_reason": reason}
+    api.chunks = [f"data: {json.dumps({'choices': [choice]})}\n\n".encode()]
+    lines = answer(user)
+    assert said(lines) == "half"
+    assert last.items() <= lines[-1].items()
+
+
 def test_the_measure_and_the_models(user: Client) -> None:
     choice = json.dumps({"provider": "local", "via": "direct"})
     assert json.loads(user("POST", "/api/check", choice).body)["ms"] >= 0

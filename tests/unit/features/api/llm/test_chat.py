@@ -16,7 +16,18 @@ from novaops.features.api.answer import Answer
 from novaops.features.api.llm import http
 from novaops.features.api.llm.chat import body
 from novaops.features.api.llm.parameters import flag_of
-from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Delta, Event, Finished, KeyPair, Message, Parameters, Usage
+from novaops.features.api.llm.protocol import (
+    ApiFailed,
+    ChatRequest,
+    Delta,
+    Event,
+    Finished,
+    Incomplete,
+    KeyPair,
+    Message,
+    Parameters,
+    Usage,
+)
 from novaops.features.api.llm.route import Route, direct
 from novaops.providers.loader import Endpoint, Provider, load
 from novaops.secret import Secret
@@ -362,6 +373,69 @@ def test_a_document_that_is_no_answer(document: dict[str, Any], said: str, api: 
         list(connect().chat(ask(stream=False)))
 
 
+LENGTH = Parameters(max_tokens=9)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "said"),
+    [
+        ("openai", "length", "the answer of openai is cut short"),
+        ("openai", "LENGTH", "is cut short"),
+        ("openai", "model_length", "is cut short"),
+        ("openai", "content_filter", "openai kept the answer back, or a part of it"),
+        ("openai", "network_error", "cut off in the middle"),
+        ("sensenova", "sensitive", "kept the answer back"),
+        ("anthropic", "max_tokens", "is cut short"),
+        ("anthropic", "model_context_window_exceeded", "is cut short"),
+        ("anthropic", "pause_turn", "is cut short"),
+        ("anthropic", "refusal", "kept the answer back"),
+    ],
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_that_is_not_whole(name: str, reason: str, said: str, stream: bool, api: LlmApi, connect: Connect) -> None:  # noqa: FBT001 - a case
+    """What came of it is there. A limit that was asked for is no fault."""
+    choice = {"index": 0, "delta": {"content": "half"}, "message": {"content": "half"}, "finish_reason": reason}
+    native = {"index": 0, "delta": "half", "message": "half", "finish_reason": reason}
+    whole = {"openai": {"choices": [choice]}, "sensenova": {"data": {"choices": [native]}}, "anthropic": claude("half", reason)}[name]
+    document = json.dumps(whole).encode()
+    api.chunks = [b"data: " + document + b"\n\n", b'data: {"type":"message_stop"}\n\n' if name == "anthropic" else DONE]
+    answer = Answer()
+    for parameters in (Parameters(), LENGTH):
+        api.answers = [] if stream else [(200, {}, document)]
+        if parameters is LENGTH and reason in {"length", "LENGTH", "max_tokens"}:
+            assert list(connect(name).chat(ask(stream=stream, parameters=parameters)))
+            continue
+        with pytest.raises(ApiFailed, match=said) as failed:
+            deque(map(answer.add, connect(name).chat(ask(stream=stream, parameters=parameters))))
+        assert reason in failed.value.why
+        assert isinstance(failed.value, Incomplete) is ("cut short" in said)
+    assert answer.text.startswith("half" if reason != "network_error" else "")
+
+
+def claude(text: str, reason: str) -> dict[str, Any]:
+    return {"type": "message", "content": [{"type": "text", "text": text}], "stop_reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("chunks", "why"),
+    [
+        ([event(content=""), END], "It says that it ended by: stop."),
+        ([event(content=" \n"), END], "It says that it ended by: stop."),
+        ([event(reasoning="hm"), b"data: [DONE]\n\n"], "The model thought, and then said nothing."),
+        (
+            [event(reasoning="hm"), END.replace(b"stop", b"length")],
+            "The model thought, and then said nothing. It says that it ended by: length.",
+        ),
+    ],
+    ids=["empty", "blank", "thoughts", "thoughts-at-the-limit"],
+)
+def test_an_answer_without_a_word(chunks: list[bytes], why: str, api: LlmApi, connect: Connect) -> None:
+    api.chunks = chunks
+    with pytest.raises(ApiFailed, match="openai ends without an answer") as failed:
+        list(connect().chat(ask(parameters=LENGTH)))
+    assert failed.value.why == why
+
+
 @pytest.mark.parametrize("reason", ["error", "failed", "cancelled", "insufficient_system_resource"])
 @pytest.mark.parametrize("stream", [True, False])
 def test_an_answer_that_ends_by_an_error_is_none(reason: str, stream: bool, api: LlmApi, connect: Connect) -> None:  # noqa: FBT001 - a case
@@ -383,7 +457,7 @@ def test_fewer_answers_than_were_asked_for_are_told(stream: bool, api: LlmApi, c
 
 
 def test_an_answer_without_words_is_one(api: LlmApi, connect: Connect) -> None:
-    """The model had nothing to say, or calls a tool."""
+    """The model calls a tool."""
     choice = {"index": 0, "message": {"content": None}, "finish_reason": "tool_calls"}
     api.answers = [(200, {}, json.dumps({"code": 7, "choices": [choice]}).encode())]
     assert list(connect().chat(ask(stream=False))) == [Finished("tool_calls")]
