@@ -8,7 +8,7 @@ from typing import Any
 from novaops.errors import UsageError
 from novaops.features.api.llm.form import with_context
 from novaops.features.api.llm.protocol import ChatRequest, Delta, Event, Finished, Usage
-from novaops.features.api.llm.reading import count, text, word
+from novaops.features.api.llm.reading import count, piece, word
 
 MAX_TOKENS = 8192
 """Anthropic wants a limit with each request. Its models since Claude 3.5 take so much."""
@@ -52,5 +52,5 @@ class Anthropic:
 
 def _said(part: dict[str, Any], kinds: dict[str, tuple[str, bool]]) -> Iterator[Delta]:
     key, reasoning = kinds.get(str(part.get("type")), ("", False))
-    if said := text(part.get(key)):
+    if said := piece(part.get(key)):
         yield Delta(said, 0, reasoning)

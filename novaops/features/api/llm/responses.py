@@ -7,7 +7,7 @@ from typing import Any
 
 from novaops.features.api.llm.form import with_context
 from novaops.features.api.llm.protocol import ChatRequest, Delta, Event, Finished, Passage, Usage
-from novaops.features.api.llm.reading import count, fields, text, word
+from novaops.features.api.llm.reading import count, fields, piece, text, word
 
 _DELTAS = {
     "response.output_text.delta": False,
@@ -35,7 +35,7 @@ class Responses:
     def events(self, document: Any) -> Iterator[Event]:
         kind = document.get("type")
         if kind in _DELTAS and document.get("delta"):
-            yield Delta(text(document["delta"]), 0, _DELTAS[kind])
+            yield Delta(piece(document["delta"]), 0, _DELTAS[kind])
         elif kind == "response.output_item.done":
             yield from _passages(fields(document.get("item")))
         elif kind in _ENDS:

@@ -183,6 +183,31 @@ def test_a_letter_that_is_cut_between_chunks(api: LlmApi, connect: Connect) -> N
     assert [found.text for found in connect().chat(ASKED) if isinstance(found, Delta)] == ["漢字🌍"]
 
 
+@pytest.mark.parametrize(
+    ("name", "pieces"),
+    [
+        ("openai", [{"choices": [{"delta": {"content": each}}]} for each in ("a\ud83d", "\ude00b")]),
+        ("sensenova", [{"data": {"choices": [{"delta": each}]}} for each in ("a\ud83d", "\ude00b")]),
+        ("anthropic", [{"type": "content_block_delta", "delta": {"type": "text_delta", "text": each}} for each in ("a\ud83d", "\ude00b")]),
+        ("responses", [{"type": "response.output_text.delta", "delta": each} for each in ("a\ud83d", "\ude00b")]),
+    ],
+)
+def test_a_character_that_is_cut_between_events(name: str, pieces: list[Any], api: LlmApi, connect: Connect) -> None:
+    """The halves of a character that takes two in JSON."""
+    last = {"type": "response.completed"} if name == "responses" else {"type": "message_stop"}
+    api.answers = [
+        (200, {"Content-Type": "text/event-stream"}, sent([*pieces, last] if name in {"anthropic", "responses"} else pieces) + DONE)
+    ]
+    answer = Answer()
+    request = ask(knowledge=("kb",)) if name == "responses" else ASKED
+    deque(map(answer.add, connect("openai" if name == "responses" else name).chat(request)))
+    assert answer.text == "a😀b"
+
+
+def sent(events: list[Any]) -> bytes:
+    return b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in events)
+
+
 def test_reasoning_is_told_apart(api: LlmApi, connect: Connect) -> None:
     api.chunks = [event(reasoning_content="hm"), event(reasoning="hm"), event(content="a"), END]
     found = [(one.text, one.reasoning) for one in connect().chat(ASKED) if isinstance(one, Delta)]
