@@ -20,6 +20,7 @@ _BLOCKS = {"text": ("text", False), "thinking": ("thinking", True)}
 class Anthropic:
     path = "/messages"
     models = "/models"
+    after = "after_id"
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         if request.knowledge:

@@ -75,11 +75,21 @@ class ChatClient:
 
     def models(self) -> list[str]:
         """The names of the models that this key may use, or that are on offer. Raises ApiFailed, Unreachable."""
-        document = self.http.document("GET", FORMS[self.http.provider.chat.form].models)
-        listed = document.get("data") if isinstance(document, dict) else None
-        if not isinstance(listed, list):
-            raise ApiFailed(f"{self.http.name} answers with no list of models")
-        return sorted(filter(None, (text(one.get("id")) for one in objects(listed))))
+        form = FORMS[self.http.provider.chat.form]
+        found: set[str] = set()
+        after: dict[str, str] = {}
+        while True:
+            document = self.http.document("GET", form.models, **({"params": after} if after else {}))
+            listed = document.get("data") if isinstance(document, dict) else None
+            if not isinstance(listed, list):
+                raise ApiFailed(f"{self.http.name} answers with no list of models")
+            names = [text(one.get("id")) for one in objects(listed)]
+            if not (document.get("has_more") and names):
+                return sorted(filter(None, found.union(names)))
+            if found.issuperset(names):
+                raise ApiFailed(f"{self.http.name} says that its list of models has more, and sends the same page of it again")
+            found.update(names)
+            after = {form.after: text(document.get("last_id")) or names[-1]}
 
     def _form(self, request: ChatRequest) -> Form:
         return FORMS[chat_for(request, self.http.provider).form]

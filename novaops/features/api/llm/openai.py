@@ -14,6 +14,7 @@ from novaops.features.api.llm.reading import count, piece, word
 class OpenAi:
     path = "/chat/completions"
     models = "/models"
+    after = "after"
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         if request.knowledge:

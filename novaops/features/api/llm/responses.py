@@ -22,6 +22,7 @@ _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed
 class Responses:
     path = "/responses"
     models = "/models"
+    after = "after"
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         said = [{"role": message.role, "content": message.text} for message in with_context(request)]

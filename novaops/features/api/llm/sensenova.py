@@ -12,6 +12,7 @@ from novaops.features.api.llm.reading import count, piece, text, word
 class SenseNova:
     path = "/llm/chat-completions"
     models = "/llm/models"
+    after = "after"
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         messages = [{"role": message.role, "content": message.text} for message in request.messages]

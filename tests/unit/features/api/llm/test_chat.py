@@ -687,6 +687,20 @@ def test_models(api: LlmApi, connect: Connect) -> None:
         connect().models()
 
 
+def page(*names: str, **more: Any) -> tuple[int, dict[str, str], bytes]:
+    return 200, {}, json.dumps({"data": [{"id": name} for name in names], **more}).encode()
+
+
+@pytest.mark.parametrize(("name", "parameter"), [("openai", "after"), ("anthropic", "after_id"), ("sensenova", "after")])
+def test_all_pages_of_the_models(name: str, parameter: str, api: LlmApi, connect: Connect) -> None:
+    api.answers = [page("c", "b", has_more=True, last_id="b"), page("a", has_more=True), page(has_more=True)]
+    assert connect(name).models() == ["a", "b", "c"]
+    assert [request.target.partition("?")[2] for request in api.requests] == ["", f"{parameter}=b", f"{parameter}=a"]
+    api.answers = [page("c", has_more=True)] * 2
+    with pytest.raises(ApiFailed, match="sends the same page of it again"):
+        connect(name).models()
+
+
 def test_the_page_says_which_provider_has_which_parameter() -> None:
     rows = [line.strip("| ").split(" | ") for line in (HERE / "docs/api.md").read_text("utf-8").splitlines() if line.startswith("| ")]
     names = [field.name for field in fields(Parameters)]
