@@ -74,7 +74,7 @@ class LiveBackend:
             knowledge = (_at(question.choice, ref),) if ref.provider and not look_up else ()
             request = replace(request, context="\n\n".join(filter(None, given)), knowledge=knowledge)
             with closing(ChatClient(http).chat(request)) as events, suppress(Incomplete):  # the page says it by the reason
-                yield from _shown(events)
+                yield from _shown(events, searched=bool(knowledge))
 
     @contextmanager
     def _look_up(self, choice: Choice, ref: BaseRef, http: Http) -> Iterator[Callable[[str], Iterable[Passage]] | None]:
@@ -151,8 +151,11 @@ def _parameters(question: Question) -> Parameters:
     return found
 
 
-def _shown(events: Iterator[ApiEvent]) -> Generator[Event]:
-    """The events of the answer. Passages that come together are shown together."""
+def _shown(events: Iterator[ApiEvent], *, searched: bool) -> Generator[Event]:
+    """The events of the answer. Passages that come together are shown together.
+
+    `searched`: the provider was to search a base. Where it names no passage at all, the page says that.
+    """
     passages: list[Passage] = []
     for event in events:
         if isinstance(event, Passage):
@@ -160,10 +163,12 @@ def _shown(events: Iterator[ApiEvent]) -> Generator[Event]:
             continue
         if passages:
             yield Passages(passages)
-            passages = []
+            passages, searched = [], False
         if isinstance(event, Delta):
             yield backend.Text(event.text, event.reasoning)
         elif isinstance(event, Usage):
             yield backend.Used(event.prompt_tokens, event.answer_tokens)
         elif isinstance(event, Finished):
             yield backend.Ended(event.reason)
+    if passages or searched:
+        yield Passages(passages)

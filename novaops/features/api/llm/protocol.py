@@ -94,6 +94,10 @@ class Delta:
     """Whether it is what the model thinks before it answers, and no part of the answer."""
 
 
+PROVIDER = "provider"
+"""Who found a passage that nobody searched for here."""
+
+
 @dataclass(frozen=True)
 class Passage:
     """A passage of a knowledge base that an answer is based on."""
@@ -101,7 +105,7 @@ class Passage:
     text: str
     document: str = ""
     place: str = ""
-    found_by: str = "provider"
+    found_by: str = PROVIDER
     """"key", "text" or "vector"; "provider" where the provider searched."""
 
     @property

@@ -30,6 +30,7 @@ class Responses:
         if request.knowledge:
             most = {"max_num_results": request.passages} if request.passages else {}
             body["tools"] = [{"type": "file_search", "vector_store_ids": list(request.knowledge), **most}]
+            body["tool_choice"] = {"type": "file_search"}  # else the model may answer without a look into it
             body["include"] = ["file_search_call.results"]
         return body
 

@@ -300,6 +300,8 @@ def test_a_base_at_a_provider_is_listed_and_asked(provider: tuple[Client, Stand]
     assert said(lines) == "ALM-1 is class T"
     assert [each["document"] for line in lines if line["kind"] == "passages" for each in line["passages"]] == ["alarms.txt"]
     assert ("tools" in there.bodies[-1]) is searches
+    there.bases["vs_1"].files = {}
+    assert [line["passages"] for line in answer(user, "ALM-1?", **at, base="openai/vs_1") if line["kind"] == "passages"] == [[]]
     wrong = answer(user, "ALM-1?", **at, base="sensenova/s1")
     assert "the knowledge base sensenova/s1 is not at openai" in wrong[-1]["what"]
     there.missing = True
