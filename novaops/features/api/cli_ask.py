@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    verb(app)(ask)
+    verb(app, begins_runs=False)(ask)
 
 
 def ask(

@@ -50,8 +50,8 @@ class ContentFlags(Flags):
 
 
 def register(app: typer.Typer) -> None:
-    verb(app)(chat)
-    verb(app)(models)
+    verb(app, begins_runs=False)(chat)
+    verb(app, begins_runs=False)(models)
 
 
 def chat(

@@ -249,6 +249,10 @@ def test_a_context_stands_before_the_passages_of_a_base(user: Client, api: LlmAp
         ({"temperature": float("inf")}, "the value of temperature"),
         ({"top_p": float("nan")}, "the value of top_p"),
         ({"temperature": 10**400}, "the value of temperature"),
+        ({"temperature": -3}, "the value of temperature"),
+        ({"top_p": 1.5}, "the value of top_p"),
+        ({"max_tokens": 0}, "the value of max_tokens"),
+        ({"repetition_penalty": -1}, "the value of repetition_penalty"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_said(user: Client, api: LlmApi, parameters: dict[str, Any], words: str) -> None:

@@ -701,6 +701,11 @@ def test_all_pages_of_the_models(name: str, parameter: str, api: LlmApi, connect
         connect(name).models()
 
 
+def test_the_page_says_the_limit_of_anthropic() -> None:
+    assert body(ask(model="m"), load("anthropic"), "anthropic")["max_tokens"] == 8192
+    assert "Anthropic wants a limit with each request: 8192" in (HERE / "docs/api.md").read_text("utf-8")
+
+
 def test_the_page_says_which_provider_has_which_parameter() -> None:
     rows = [line.strip("| ").split(" | ") for line in (HERE / "docs/api.md").read_text("utf-8").splitlines() if line.startswith("| ")]
     names = [field.name for field in fields(Parameters)]
