@@ -76,7 +76,7 @@ class ChatClient:
     def models(self) -> list[str]:
         """The names of the models that this key may use, or that are on offer. Raises ApiFailed, Unreachable."""
         form = FORMS[self.http.provider.chat.form]
-        found: set[str] = set()
+        found: list[str] = []
         after: dict[str, str] = {}
         while True:
             document = self.http.document("GET", form.models, **({"params": after} if after else {}))
@@ -85,10 +85,10 @@ class ChatClient:
                 raise ApiFailed(f"{self.http.name} answers with no list of models")
             names = [text(one.get("id")) for one in objects(listed)]
             if not (document.get("has_more") and names):
-                return sorted(filter(None, found.union(names)))
-            if found.issuperset(names):
+                return sorted(filter(None, [*found, *names]))
+            if set(names) <= set(found):
                 raise ApiFailed(f"{self.http.name} says that its list of models has more, and sends the same page of it again")
-            found.update(names)
+            found += names
             after = {form.after: text(document.get("last_id")) or names[-1]}
 
     def _form(self, request: ChatRequest) -> Form:
