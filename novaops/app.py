@@ -9,8 +9,7 @@ import warnings
 from collections.abc import Iterator, MutableMapping
 from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -132,9 +131,9 @@ def main() -> None:
     gc.disable()
     # What cryptography has to say of somebody's certificate is for its authors: a finding of ours says it, or nobody can help it.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"novaops\.")
-    for name in ("stdin", "stdout", "stderr"):  # who closed one wants nothing of it, and no other file may take its number
+    for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115 - till the end
+            setattr(sys, name, _closed(name))
     try:
         code = run(sys.argv[1:])
         sys.stdout.flush()
@@ -145,6 +144,12 @@ def main() -> None:
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     os._exit(code)
+
+
+def _closed(name: str) -> TextIO:
+    """In place of a stream that was closed, so that no other file takes its number. What is written to such a standard output fails."""
+    number = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+    return open(number, "r" if name == "stdin" else "w", encoding="utf-8")  # noqa: PTH123 - till the end; it has no path
 
 
 def not_written(error: NotWritten) -> int:

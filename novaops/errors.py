@@ -26,6 +26,7 @@ Library code raises these and never prints or exits; the command line catches th
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -129,10 +130,11 @@ class NotWritten(NovaopsError):
     exit_code = 1
 
     def __init__(self, cause: OSError) -> None:
+        is_closed = cause.errno == errno.EBADF
         super().__init__(
-            f"the results could not be written to standard output: {cause.strerror or cause}",
+            f"the results could not be written to standard output: {'it is closed' if is_closed else cause.strerror or cause}",
             why="What was done on hosts is done, and is in their history.",
-            fix="make room there and run it again",
+            fix=f"{'leave it open, >/dev/null hides what it says,' if is_closed else 'make room there'} and run it again",
         )
         self.__cause__ = cause
 

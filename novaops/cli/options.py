@@ -325,8 +325,13 @@ def with_global_options(function: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
-def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
-    """Make a function a verb of `app`. It gets the global options as its first argument and returns the exit code."""
+def verb(
+    app: typer.Typer, name: str | None = None, *, begins_runs: bool = True
+) -> Callable[[Callable[..., int | None]], Callable[..., int | None]]:
+    """Make a function a verb of `app`. It gets the global options as its first argument and returns the exit code.
+
+    `begins_runs`: whether it may change a host, where its run goes on after Ctrl-C.
+    """
 
     def decorate(function: Callable[..., int | None]) -> Callable[..., int | None]:
         signature = inspect.signature(function, eval_str=True)
@@ -345,7 +350,7 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., i
                 options.persist_seconds()
                 return function(options, **values, **whole)
 
-            raise typer.Exit(guarded(options, work))
+            raise typer.Exit(guarded(options, work, begins_runs=begins_runs))
 
         call.__doc__ = function.__doc__
         call.__name__ = function.__name__
@@ -368,7 +373,7 @@ def refuse_endless(said: Mapping[str, Any]) -> None:
             raise UsageError(f"--{name.replace('_', '-')} {value} is no finite number", fix="say a number, or leave it out")
 
 
-def guarded(options: Options, work: Callable[[], int | None]) -> int:
+def guarded(options: Options, work: Callable[[], int | None], *, begins_runs: bool = True) -> int:
     """The exit code of `work`. Whatever goes wrong ends here, as a sentence; but for NotWritten, which nobody could read in the results."""
     try:
         return work() or 0
@@ -390,8 +395,9 @@ def guarded(options: Options, work: Callable[[], int | None]) -> int:
                 output.document(as_json(output.prepare(options, stop.reports), INTERRUPTED))
             return INTERRUPTED
         follow = typed("novaops history HOST shows how it ended", options.to_type())
+        goes_on = f" A run that was begun on a host goes on there by itself: {follow}." if begins_runs else ""
         output.complain("")
-        output.complain(f"Interrupted. A run that was begun on a host goes on there by itself: {follow}.")
+        output.complain(f"Interrupted.{goes_on}")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the promise is: never a traceback without -vv
         say(options, InternalError(error))

@@ -11,7 +11,16 @@ _LONGEST = 160
 """Characters of a message that are shown."""
 _LONGER_THAN_ERRORS = 1000
 """Bytes: JSON of more than that may be cut, and is no error."""
-_MESSAGES = ("message", "detail", "msg", "status_msg", "errors")
+_LONGEST_LINE = 300
+"""Characters of a plain text's first line that may be the words of an error."""
+_MESSAGES = (
+    "message", "detail", "msg", "status_msg", "error_msg", "error_message", "errorMessage", "errmsg", "Message", "faultstring", "fault",
+    "error_description", "errors", "error", "reason", "title",
+)  # fmt: skip
+"""Names under which the words of an error stand, the likeliest first."""
+_DEEPEST = 4
+"""Objects and lists inside of each other that are looked into."""
+_XML = re.compile(r"<(?:\w+:)?(?:message|faultstring|error)\b[^>]*>([^<]*[^<\s][^<]*)</", re.IGNORECASE)
 _FINE = frozenset({"", "0", "ok", "success", "succeeded"})
 """Codes of no error, beside those of HTTP."""
 
@@ -33,26 +42,57 @@ def read_error(body: str, longest: int = _LONGEST) -> ApiError:
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        return ApiError(is_json=body.lstrip()[:1] in {"{", "["} and len(body) > _LONGER_THAN_ERRORS)
+        may_be_cut = body.lstrip()[:1] in {"{", "["} and len(body) > _LONGER_THAN_ERRORS
+        return ApiError(is_json=may_be_cut, message=_printable(_plain(body), longest))
     if isinstance(document, list) and document and isinstance(document[0], dict) and "error" in document[0]:
         document = document[0]
     if not isinstance(document, dict):
-        return ApiError(is_json=isinstance(document, list))
+        return ApiError(is_json=isinstance(document, list), message=_printable(_said(document), longest))
     error = document.get("error") or document.get("base_resp") or document
-    is_stated = states_error(document)
+    kind, code = (_printable(error.get(name)) for name in ("type", "code")) if isinstance(error, dict) else ("", "")
+    message = _printable(_message(document), longest)
+    return ApiError(is_json=True, kind=kind, code=code, message=message, is_stated=states_error(document))
+
+
+def _message(document: dict[str, Any]) -> str:
+    """The words of the error, and where they are no object also those beside them: OAuth has a name and then a sentence."""
+    error, status = document.get("error"), document.get("status")
+    said = _said(error)
+    if not (said and isinstance(error, dict)):
+        rest = {name: value for name, value in document.items() if name != "error"}
+        beside = _said(document.get("base_resp")) or _said(rest) or (_said(status) if isinstance(status, dict) else "")
+        said = ": ".join(dict.fromkeys(filter(None, (said, beside))))
     if not isinstance(error, dict):
-        return ApiError(is_json=True, message=_printable(error, longest), is_stated=is_stated)
-    message = next(filter(None, (_printable(_said(error.get(key)), longest) for key in _MESSAGES)), "")
-    kind, code = _printable(error.get("type")), _printable(error.get("code"))
-    return ApiError(is_json=True, kind=kind, code=code, message=message, is_stated=is_stated)
+        return said or _printable(error)
+    metadata = error.get("metadata")  # OpenRouter: what the provider behind it said
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    return ": ".join(filter(None, (said, read_error(raw, _LONGER_THAN_ERRORS).message if isinstance(raw, str) else "")))
 
 
-def _said(value: Any) -> Any:
-    """What is said; of a list of what is wrong each text, as FastAPI's `detail` and Cloudflare's `errors` have them."""
-    if not isinstance(value, list):
-        return value
-    each = (one if isinstance(one, str) else one.get("msg") or one.get("message") for one in value if isinstance(one, (str, dict)))
-    return "; ".join(one for one in each if isinstance(one, str))
+def _said(value: Any, depth: int = _DEEPEST) -> str:
+    """A text; of an object the one that has a name of a message; of a list, or of an object that has only lists, each."""
+    if isinstance(value, str) or not depth:
+        return value if isinstance(value, str) else ""
+    if isinstance(value, list):
+        return "; ".join(filter(None, (_said(one, depth - 1) for one in value)))
+    if not isinstance(value, dict):
+        return ""
+    if said := next(filter(None, (_said(value.get(name), depth - 1) for name in _MESSAGES)), ""):
+        return said
+    of_fields = value.items() if all(isinstance(one, list) for one in value.values()) else ()
+    return "; ".join(f"{name}: {said}" for name, one in of_fields if (said := _said(one, depth - 1)))
+
+
+def _plain(body: str) -> str:
+    """The words of a body that is no JSON and no web page: those of XML, or the first line of a text, if it is a short one."""
+    text = body.strip()
+    if is_html("", text) or text[:1] in {"{", "["}:
+        return ""
+    if text.startswith("<"):
+        found = _XML.search(text)
+        return found[1] if found else ""
+    line = text.partition("\n")[0]
+    return line if len(line) <= _LONGEST_LINE and "\ufffd" not in line else ""
 
 
 def states_error(document: dict[str, Any]) -> bool:
@@ -66,8 +106,10 @@ def states_error(document: dict[str, Any]) -> bool:
         return True
     if document.get("data"):
         return False
-    codes = [_printable(document.get(key)).lower() for key in ("code", "error_code")]
-    status = _printable(document.get("status")).lower()
+    inner = document.get("status")  # an object in SenseNova's answers
+    of_status = inner.get("code") if isinstance(inner, dict) else None
+    codes = [_printable(code).lower() for code in (document.get("code"), document.get("error_code"), of_status)]
+    status = _printable(inner).lower()
     return (
         any(code not in _FINE and not re.fullmatch(r"2\d\d", code) for code in codes)
         or bool(document.get("errors"))

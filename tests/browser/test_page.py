@@ -55,6 +55,23 @@ def test_a_provider_without_a_key_says_what_to_do(tab: Tab) -> None:
     tab.shows("#connection-problem", "--key env:NAME")
 
 
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        *((reason, "cut at the most tokens") for reason in ("length", "max_tokens", "MAX_TOKENS", "max_output_tokens")),
+        *((reason, f"ended by {reason}") for reason in ("content_filter", "refusal", "pause_turn")),
+        *((reason, "") for reason in ("stop", "end_turn", "tool_calls")),
+    ],
+)
+def test_an_answer_that_is_not_whole_says_so(reason: str, said: str, tab: Tab, backend: PageBackend) -> None:
+    backend.answering = lambda _: [Text("half"), Ended(reason)]
+    tab.ask("half")
+    tab.shows(".meta", "first word")
+    spans = tab.script("return [...document.querySelectorAll('.meta span')].slice(1).map((each) => each.textContent)")
+    assert spans == [said] * bool(said)
+    assert tab.text("#spoken") == (said or "The answer is complete.")
+
+
 def test_an_answer_streams_in_pieces(tab: Tab, backend: PageBackend) -> None:
     tab.ask("slowly")
     for part in ("You", "You said:", "You said: slowly"):

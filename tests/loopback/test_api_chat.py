@@ -103,6 +103,18 @@ def test_a_question_is_no_file(text: str, api: LlmApi, tmp_path: Path, chat: Cha
     assert api.asked[0]["messages"] == [{"role": "user", "content": text}]
 
 
+def test_an_answer_that_is_cut_short(api: LlmApi, tmp_path: Path, chat: Chat) -> None:
+    """Its text is printed, and it is no success."""
+    provider(tmp_path, api, "127.0.0.1", tls="off")
+    (tmp_path / "inventory.yaml").write_text("hosts: {}\napi: {provider: mine}\n")
+    api.chunks = [b'data: {"choices":[{"index":0,"delta":{"content":"half"},"finish_reason":"length"}]}\n\n']
+    done = chat("hi")
+    assert (done.code, done.out) == (1, "half\n")
+    assert "ended by length\n✘ the answer of mine is cut short\n    It says that it ended by: length.\n" in done.err
+    assert "→ --max-tokens N" in done.err
+    assert chat("hi", "--max-tokens", "1").code == 0
+
+
 def test_for_a_machine(api: LlmApi, tmp_path: Path, chat: Chat) -> None:
     provider(tmp_path, api, "127.0.0.1", tls="off")
     (tmp_path / "inventory.yaml").write_text("hosts: {}\n")
@@ -209,6 +221,31 @@ class Terminal:
         return stat.rpartition(")")[2].split()[0] == "S"
 
 
+def test_a_base_that_is_deleted_meanwhile(api: LlmApi, tmp_path: Path) -> None:
+    """The conversation goes on, with all that was said."""
+    provider(tmp_path, api, "127.0.0.1", tls="off")
+    (tmp_path / "inventory.yaml").write_text("hosts: {}\napi: {provider: mine}\n")
+    own = tmp_path / "data/novaops/knowledge/own.sqlite"
+
+    def base(*words: str) -> None:
+        subprocess.run([*CHAT[:-1], "knowledge", *words], cwd=tmp_path, env=environment(XDG_DATA_HOME=str(tmp_path / "data")), check=True)
+
+    base("create", "own")
+    with terminal(tmp_path, "--knowledge", "own", XDG_DATA_HOME=str(tmp_path / "data")) as screen:
+        screen.until("> ")
+        screen.types("one\n")
+        screen.until("answered\r\n> ")
+        own.unlink()
+        screen.types("two\n")
+        assert "there is no knowledge base own" in screen.until("\r\n> ")
+        base("create", "own")
+        screen.types("three\n")
+        screen.until("answered\r\n> ")
+        assert [message["content"] for message in api.asked[-1]["messages"]] == ["one", "Hello, world", "three"]
+        screen.types("\x04")
+        assert screen.process.wait(SECONDS) == 0
+
+
 @contextmanager
 def terminal(folder: Path, *words: str, **more: str) -> Iterator[Terminal]:
     master, slave = pty.openpty()
@@ -265,6 +302,13 @@ def test_a_conversation(api: LlmApi, tmp_path: Path) -> None:
         screen.types("four\n")
         screen.until("answered\r\n> ")
         assert said() == ["S", "one", "Hello, world", "two", "Hello, world", "four"]
+        api.chunks = [b'data: {"choices":[{"index":0,"delta":{"content":"half"},"finish_reason":"length"}]}\n\n']
+        screen.types("long\n")
+        assert "the answer of mine is cut short" in screen.until("longer\r\n> ")
+        api.chunks = None
+        screen.types("go on\n")
+        screen.until("answered\r\n> ")
+        assert said()[-3:] == ["long", "half", "go on"]
         screen.types("/reset\n")
         screen.until("> ")
         screen.types("five\n")

@@ -95,4 +95,5 @@ def test_ctrl_c_while_the_api_is_silent(words: tuple[str, ...], silent: Silent, 
         out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 130, out + err
     assert "Traceback" not in out + err
+    assert "begun on a host" not in out + err, "no host has to do with it"
     assert "sk-mine" not in out + err

@@ -12,7 +12,7 @@ from pathlib import Path
 from novaops.cli import output
 from novaops.errors import NovaopsError, UsageError
 from novaops.features.api.answer import Answer, Timing, account
-from novaops.features.api.llm.protocol import ChatRequest, Client, Delta, Event, Message
+from novaops.features.api.llm.protocol import PROVIDER, ChatRequest, Client, Delta, Event, Incomplete, Message
 
 STOPPED = 130
 _HELP = "Ctrl-C stops an answer, /reset begins anew, /exit or Ctrl-D ends."
@@ -24,6 +24,8 @@ class Asked:
 
     answer: Answer = field(default_factory=Answer)
     timing: Timing = field(default_factory=lambda: Timing(None, 0))
+    notes: list[str] = field(default_factory=list)
+    """What is worth knowing of the answer beside its text."""
     error: NovaopsError | None = None
     stopped: bool = False
 
@@ -50,6 +52,8 @@ def ask(client: Client, request: ChatRequest, show: Callable[[Event], None]) -> 
     except KeyboardInterrupt:
         asked.stopped = True
     asked.timing = Timing(first, time.monotonic() - began)
+    if request.knowledge and asked.answer.texts and not any(each.found_by == PROVIDER for each in asked.answer.passages):
+        asked.notes.append(f"The provider names no passage of {', '.join(request.knowledge)}: the answer may come from elsewhere.")
     return asked
 
 
@@ -86,6 +90,8 @@ class Printer:
             output.complain(f"[{number}] {passage.source or passage.text}")
         if not asked.error or asked.timing.first is not None:
             output.complain(account(asked.answer, asked.timing, of))
+        for note in asked.notes:
+            output.complain(note)
 
 
 def converse(client: Client, request: ChatRequest, of: str, *, reasoning: bool, say: Callable[[NovaopsError], None]) -> int:
@@ -101,11 +107,15 @@ def converse(client: Client, request: ChatRequest, of: str, *, reasoning: bool, 
         elif text:
             printer = Printer(several=(request.parameters.n or 1) > 1, reasoning=reasoning, sources=True)
             question = (*messages, Message("user", text))
-            asked = ask(client, replace(request, messages=question), printer.show)
+            try:
+                asked = ask(client, replace(request, messages=question), printer.show)
+            except UsageError as error:  # such as a knowledge base that is deleted meanwhile
+                say(error)
+                continue
             printer.end(asked, of)
             if asked.error:
                 say(asked.error)
-            elif asked.answer.text:
+            if asked.answer.text and (not asked.error or isinstance(asked.error, Incomplete)):
                 messages = (*question, Message("assistant", asked.answer.text))
     return 0
 

@@ -14,7 +14,7 @@ app = typer.Typer(
 )
 
 
-@verb(app)
+@verb(app, begins_runs=False)
 def check(
     options: Options,
     hosts: Hosts = None,

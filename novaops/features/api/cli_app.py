@@ -16,7 +16,7 @@ _NEEDED = ("starlette", "uvicorn")
 
 
 def register(app: typer.Typer) -> None:
-    verb(app, "app")(serve_page)
+    verb(app, "app", begins_runs=False)(serve_page)
 
 
 def serve_page(

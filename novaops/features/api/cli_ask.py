@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    verb(app)(ask)
+    verb(app, begins_runs=False)(ask)
 
 
 def ask(
@@ -110,6 +110,7 @@ def _document(options: Options, asked: Asked, ref: BaseRef, request: ChatRequest
             **answer,
             "passages": own or answer["passages"],
             **asked.timing.document(),
+            "notes": asked.notes,
             "stopped": asked.stopped,
             "error": report.error_json(asked.error),
             "exit_code": asked.exit_code,

@@ -50,8 +50,8 @@ class ContentFlags(Flags):
 
 
 def register(app: typer.Typer) -> None:
-    verb(app)(chat)
-    verb(app)(models)
+    verb(app, begins_runs=False)(chat)
+    verb(app, begins_runs=False)(models)
 
 
 def chat(
@@ -196,6 +196,7 @@ def _document(options: Options, asked: Asked, request: ChatRequest, access: Acce
         "route": access.route.name,
         **asked.answer.document(),
         **asked.timing.document(),
+        "notes": asked.notes,
         "stopped": asked.stopped,
         "error": report.error_json(asked.error),
         "exit_code": asked.exit_code,

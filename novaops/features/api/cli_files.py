@@ -19,7 +19,7 @@ Paths = Annotated[
 ]
 
 
-@verb(app)
+@verb(app, begins_runs=False)
 def ls(options: Options, *, api: ApiFlags) -> int:
     """The files that the provider keeps for this key."""
     from novaops.features.api.cli_shared import reached, show
@@ -32,7 +32,7 @@ def ls(options: Options, *, api: ApiFlags) -> int:
         return show(options, "files", found, ("ID", "NAME", "SIZE", "PURPOSE", "STATE"), rows, provider=http.name)
 
 
-@verb(app)
+@verb(app, begins_runs=False)
 def add(
     options: Options,
     files: Paths,
@@ -65,7 +65,7 @@ def add(
     return 0
 
 
-@verb(app)
+@verb(app, begins_runs=False)
 def rm(
     options: Options, ids: Annotated[list[str], typer.Argument(metavar="ID", help="As api files ls shows them.")], *, api: ApiFlags
 ) -> int:

@@ -54,7 +54,7 @@ def _refuse_others(api: ApiFlags, name: str) -> None:
         raise UsageError(what, fix=f"--provider {provider}, or none")
 
 
-@verb(app)
+@verb(app, begins_runs=False)
 def ls(
     options: Options, kb: Annotated[str | None, typer.Argument(metavar="KB", help="What is in this one.")] = None, *, api: ApiFlags
 ) -> int:
@@ -91,7 +91,7 @@ def ls(
     return show(options, "documents", documents, ("DOCUMENT", "SIZE", "PASSAGES", "ADDED"), rows)
 
 
-@verb(app)
+@verb(app, begins_runs=False)
 def create(
     options: Options,
     name: Annotated[str, typer.Argument(metavar="NAME", help="How it is called.")],
@@ -140,7 +140,7 @@ def _check_embeddings(options: Options, setting: str) -> None:
     load(provider, [Path(known.file).parent / "providers"] if known.file else [])
 
 
-@verb(app)
+@verb(app, begins_runs=False)
 def add(
     options: Options,
     kb: Base,
@@ -212,7 +212,7 @@ def _added_there(options: Options, provider: str, name: str, files: Sequence[Pat
             yield path.name, added.status, added.file.id, ()
 
 
-@verb(app)
+@verb(app, begins_runs=False)
 def rm(
     options: Options,
     kb: Base,
@@ -252,7 +252,7 @@ def rm(
     return 0
 
 
-@verb(app)
+@verb(app, begins_runs=False)
 def search(
     options: Options,
     kb: Base,

@@ -17,7 +17,7 @@ _PORT = 8765
 
 
 def register(app: typer.Typer) -> None:
-    verb(app)(serve)
+    verb(app, begins_runs=False)(serve)
 
 
 def serve(

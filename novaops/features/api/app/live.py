@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -15,6 +16,7 @@ from novaops.errors import UsageError
 from novaops.features.api.app import backend
 from novaops.features.api.app.backend import Choice, Document, Event, Passages, ProviderBase, ProviderChoice, ProviderFile, Question
 from novaops.features.api.app.connections import Connections
+from novaops.features.api.cli_chat import ParameterFlags
 from novaops.features.api.knowledge import base as bases
 from novaops.features.api.knowledge import prompt, store
 from novaops.features.api.knowledge.ask import BaseRef
@@ -22,7 +24,7 @@ from novaops.features.api.knowledge.documents import KINDS, LIMITS
 from novaops.features.api.knowledge.search import COUNT, search
 from novaops.features.api.llm.chat import ChatClient
 from novaops.features.api.llm.http import Http
-from novaops.features.api.llm.protocol import ChatRequest, Delta, Finished, Message, Parameters, Passage, Usage
+from novaops.features.api.llm.protocol import ChatRequest, Delta, Finished, Incomplete, Message, Parameters, Passage, Usage
 from novaops.features.api.llm.protocol import Event as ApiEvent
 from novaops.features.api.llm.redact import Redactor
 from novaops.features.api.remote import stores
@@ -73,8 +75,8 @@ class LiveBackend:
                 given += [prompt.context(found)] if found else []
             knowledge = (_at(question.choice, ref),) if ref.provider and not look_up else ()
             request = replace(request, context="\n\n".join(filter(None, given)), knowledge=knowledge)
-            with closing(ChatClient(http).chat(request)) as events:
-                yield from _shown(events)
+            with closing(ChatClient(http).chat(request)) as events, suppress(Incomplete):  # the page says it by the reason
+                yield from _shown(events, searched=bool(knowledge))
 
     @contextmanager
     def _look_up(self, choice: Choice, ref: BaseRef, http: Http) -> Iterator[Callable[[str], Iterable[Passage]] | None]:
@@ -138,7 +140,7 @@ def _at(choice: Choice, ref: BaseRef) -> str:
 
 
 def _parameters(question: Question) -> Parameters:
-    """Raises UsageError for one that does not exist, or a value that it cannot have."""
+    """Raises UsageError for one that does not exist, or a value that the flag of that name would not take."""
     fix = "leave it empty for the provider's default"
     if unknown := set(question.parameters) - {each.name for each in fields(Parameters)}:
         raise UsageError(f"there is no parameter {min(unknown)}", fix=fix)
@@ -146,13 +148,21 @@ def _parameters(question: Question) -> Parameters:
         found = _PARAMETERS.validate_python(dict(question.parameters))
     except ValidationError as error:
         raise UsageError(f"the value of {error.errors()[0]['loc'][0]} cannot be used", fix=fix) from None
-    if endless := [name for name, value in vars(found).items() if isinstance(value, float) and not math.isfinite(value)]:
-        raise UsageError(f"the value of {endless[0]} cannot be used", fix=fix)
+    said = {name: value for name, value in vars(found).items() if isinstance(value, (int, float))}
+    flags = get_type_hints(ParameterFlags, include_extras=True)
+    for name, value in said.items():
+        flag = flags[name].__metadata__[0]
+        too_small, too_large = flag.min is not None and value < flag.min, flag.max is not None and value > flag.max
+        if too_small or too_large or (isinstance(value, float) and not math.isfinite(value)):
+            raise UsageError(f"the value of {name} cannot be used", fix=fix)
     return found
 
 
-def _shown(events: Iterator[ApiEvent]) -> Generator[Event]:
-    """The events of the answer. Passages that come together are shown together."""
+def _shown(events: Iterator[ApiEvent], *, searched: bool) -> Generator[Event]:
+    """The events of the answer. Passages that come together are shown together.
+
+    `searched`: the provider was to search a base. Where it names no passage at all, the page says that.
+    """
     passages: list[Passage] = []
     for event in events:
         if isinstance(event, Passage):
@@ -160,10 +170,12 @@ def _shown(events: Iterator[ApiEvent]) -> Generator[Event]:
             continue
         if passages:
             yield Passages(passages)
-            passages = []
+            passages, searched = [], False
         if isinstance(event, Delta):
             yield backend.Text(event.text, event.reasoning)
         elif isinstance(event, Usage):
             yield backend.Used(event.prompt_tokens, event.answer_tokens)
         elif isinstance(event, Finished):
             yield backend.Ended(event.reason)
+    if passages or searched:
+        yield Passages(passages)

@@ -8,10 +8,10 @@ from typing import Any
 from novaops.errors import UsageError
 from novaops.features.api.llm.form import with_context
 from novaops.features.api.llm.protocol import ChatRequest, Delta, Event, Finished, Usage
-from novaops.features.api.llm.reading import count, text, word
+from novaops.features.api.llm.reading import count, piece, word
 
-MAX_TOKENS = 4096
-"""Anthropic wants a limit with each request."""
+MAX_TOKENS = 8192
+"""Anthropic wants a limit with each request. Its models since Claude 3.5 take so much."""
 _DELTAS = {"text_delta": ("text", False), "thinking_delta": ("thinking", True)}
 """By the type of a delta its text's key, and whether it is reasoning."""
 _BLOCKS = {"text": ("text", False), "thinking": ("thinking", True)}
@@ -20,6 +20,7 @@ _BLOCKS = {"text": ("text", False), "thinking": ("thinking", True)}
 class Anthropic:
     path = "/messages"
     models = "/models"
+    after = "after_id"
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         if request.knowledge:
@@ -52,5 +53,5 @@ class Anthropic:
 
 def _said(part: dict[str, Any], kinds: dict[str, tuple[str, bool]]) -> Iterator[Delta]:
     key, reasoning = kinds.get(str(part.get("type")), ("", False))
-    if said := text(part.get(key)):
+    if said := piece(part.get(key)):
         yield Delta(said, 0, reasoning)

@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import Any, Self
 
 from novaops.errors import UsageError
-from novaops.features.api.llm import failure
+from novaops.features.api.llm import ending, failure
 from novaops.features.api.llm.anthropic import Anthropic
 from novaops.features.api.llm.form import Form
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.openai import OpenAi
 from novaops.features.api.llm.parameters import merged, parameters
 from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Client, Credential, Delta, Event, Finished
-from novaops.features.api.llm.reading import objects, text
+from novaops.features.api.llm.reading import fields, objects, text
 from novaops.features.api.llm.redact import hidden
 from novaops.features.api.llm.responses import Responses
 from novaops.features.api.llm.route import Route
@@ -29,8 +29,10 @@ FORMS: dict[str, Form] = {"openai": OpenAi(), "anthropic": Anthropic(), "senseno
 """By the word of a provider's file."""
 _SHOWN = 80
 """Characters of an answer that are shown where it is none."""
-_BROKEN = frozenset({"error", "failed", "cancelled", "insufficient_system_resource"})
-"""How an answer ends that is none, in the words of OpenRouter, OpenAI's responses and DeepSeek."""
+_KEEP_ALIVE = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
+"""Names of events that only keep the connection open."""
+_OF_AN_ANSWER = frozenset({"choices", "data", "type", "object"})
+"""Fields, one of which every event and document of an answer has."""
 
 
 def body(request: ChatRequest, provider: Provider, name: str) -> dict[str, Any]:
@@ -65,7 +67,7 @@ class ChatClient:
     def chat(self, request: ChatRequest) -> Generator[Event]:
         asked, form = self.check(request), self._form(request)
         events = self._streamed(form, asked) if request.stream else self._whole(form, asked)
-        return hidden(self._as_many(events, request.parameters.n or 1), self.http.redactor)
+        return hidden(self._complete(events, request), self.http.redactor)
 
     def check(self, request: ChatRequest) -> dict[str, Any]:
         """The body of the request; nothing is sent. See `body`."""
@@ -73,24 +75,44 @@ class ChatClient:
 
     def models(self) -> list[str]:
         """The names of the models that this key may use, or that are on offer. Raises ApiFailed, Unreachable."""
-        document = self.http.document("GET", FORMS[self.http.provider.chat.form].models)
-        listed = document.get("data") if isinstance(document, dict) else None
-        if not isinstance(listed, list):
-            raise ApiFailed(f"{self.http.name} answers with no list of models")
-        return sorted(filter(None, (text(one.get("id")) for one in objects(listed))))
+        form = FORMS[self.http.provider.chat.form]
+        found: list[str] = []
+        after: dict[str, str] = {}
+        while True:
+            document = self.http.document("GET", form.models, **({"params": after} if after else {}))
+            listed = document.get("data") if isinstance(document, dict) else None
+            if not isinstance(listed, list):
+                raise ApiFailed(f"{self.http.name} answers with no list of models")
+            names = [text(one.get("id")) for one in objects(listed)]
+            if not (document.get("has_more") and names):
+                return sorted(filter(None, [*found, *names]))
+            if set(names) <= set(found):
+                raise ApiFailed(f"{self.http.name} says that its list of models has more, and sends the same page of it again")
+            found += names
+            after = {form.after: text(document.get("last_id")) or names[-1]}
 
     def _form(self, request: ChatRequest) -> Form:
         return FORMS[chat_for(request, self.http.provider).form]
 
-    def _as_many(self, events: Generator[Event], wanted: int) -> Generator[Event]:
-        """The events. Raises ApiFailed after them where answers are missing: some servers pass over how many are wanted."""
+    def _complete(self, events: Generator[Event], request: ChatRequest) -> Generator[Event]:
+        """The events. Raises ApiFailed after them where an answer is missing, empty, cut short or kept back."""
         given: set[int] = set()
+        ends: dict[int, str] = {}
+        thought, wanted = False, request.parameters.n or 1
         with closing(events):
             for event in events:
-                if isinstance(event, (Delta, Finished)):
-                    given.add(event.choice)
+                if isinstance(event, Delta):
+                    thought |= event.reasoning
+                    given |= {event.choice} if event.text.strip() and not event.reasoning else set()
+                elif isinstance(event, Finished):
+                    ends[event.choice] = event.reason
                 yield event
-        if len(given) < wanted:
+        if error := ending.fault(self.http.name, ends.values(), limited=request.parameters.max_tokens is not None):
+            raise error
+        given |= {choice for choice, reason in ends.items() if reason in ending.CALLS}
+        if not given:
+            raise ending.empty(self.http.name, ends.values(), thought=thought)
+        if len(given) < wanted:  # some servers pass over how many are wanted
             raise ApiFailed(f"{self.http.name} gave {len(given)} of {wanted} answers", fix="ask once for each, without -n")
 
     def _whole(self, form: Form, asked: dict[str, Any]) -> Generator[Event]:
@@ -106,6 +128,8 @@ class ChatClient:
         begun: set[int] = set()
         finished: set[int] = set()
         for event in self.http.events(form.path, asked):
+            if event.name in _KEEP_ALIVE or not (event.data.strip() or event.name == "error"):
+                continue
             if event.data.strip() == DONE:
                 if not begun | finished:
                     raise failure.no_answer(self.http.name)
@@ -125,12 +149,12 @@ class ChatClient:
     def _events(self, form: Form, document: Any) -> list[Event]:
         try:
             found = list(form.events(document))
-            broken = next((event for event in found if isinstance(event, Finished) and event.reason in _BROKEN), None)
+            broken = next((event for event in found if isinstance(event, Finished) and event.reason in ending.BROKEN), None)
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             raise failure.cut(self.http.name, f"It is not in the form of its API: {self._begin(json.dumps(document))}") from None
         if broken:
             raise failure.cut(self.http.name, f"It says that it ended by: {broken.reason}.")
-        if not found and states_error(document):
+        if not found and (states_error(document) or _only_says(document)):
             raise self._broken_off(read_error(json.dumps(document), failure.LONGEST))
         return found
 
@@ -154,15 +178,29 @@ class ChatClient:
         """Raises ApiFailed where the answer with success, or an event in its middle, is an error."""
         if not isinstance(document, dict):
             raise ApiFailed(f"{self.http.name} answers with what is no JSON object")
-        inner = document.get("response")  # of an event of the responses API
-        failed = inner if isinstance(inner, dict) and inner.get("error") else document
-        if failed.get("error") or document.get("type") == "error":
-            raise self._broken_off(read_error(json.dumps(failed if failed.get("error") else {"error": document}), failure.LONGEST))
+        if failed := _failed(document):
+            raise self._broken_off(read_error(json.dumps(failed), failure.LONGEST))
 
     def _broken_off(self, error: ApiError, said: str = "") -> ApiFailed:
         """`said`: what is shown where the error has no words of its own."""
         words = error.message or error.kind or error.code or said or "it does not say which"
         return ApiFailed(f"{self.http.name} breaks off with an error: {words}", fix="run it again")
+
+
+def _failed(document: dict[str, Any]) -> dict[str, Any]:
+    """The part that says it is an error: the whole, or what the responses API, SenseNova or OpenRouter put into it. Empty for none."""
+    inner, data, status = (fields(document.get(name)) for name in ("response", "data", "status"))
+    parts = (inner, document, data, *objects(document.get("choices")), *objects(data.get("choices")))
+    if failed := next((part for part in parts if part.get("error")), None):
+        return failed
+    if document.get("type") == "error":
+        return {"error": document}
+    return {"error": status} if states_error({"code": status.get("code")}) else {}
+
+
+def _only_says(document: dict[str, Any]) -> bool:
+    """Whether it has words, and nothing of an answer: an error of a gateway that came after the answer had begun."""
+    return not _OF_AN_ANSWER & document.keys() and any(isinstance(document.get(name), (str, list)) for name in ("message", "detail"))
 
 
 def open_http(

@@ -13,6 +13,8 @@ class Form(Protocol):
     """Of a chat, below that of the first endpoint."""
     models: str
     """Of the list of models."""
+    after: str
+    """The parameter of that list that names the last model of the page before."""
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         """Without the parameters. Raises UsageError for what the form cannot say."""

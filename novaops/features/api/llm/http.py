@@ -202,7 +202,7 @@ class Http:
 
     def _text(self, response: httpx2.Response) -> str:
         with self._reading():
-            return response.read().decode("utf-8", "replace")
+            return response.read().decode("utf-8-sig", "replace")
 
     def _refusal(self, response: httpx2.Response, model: str, chunks: Iterable[bytes] | None = None) -> ApiFailed:
         """`chunks`: the body, where its beginning was read."""
@@ -213,7 +213,7 @@ class Http:
                 if len(body) > _ERROR_BYTES:
                     break
         redactor = self.redactor()
-        text = redactor.text(body.decode("utf-8", "replace"))
+        text = redactor.text(body.decode("utf-8-sig", "replace"))
         error = failure.refused(self._asked(response, model), response.status_code, _plain(response.headers), text, time.time())
         redactor.error(error)
         return error

@@ -8,12 +8,13 @@ from typing import Any
 from novaops.errors import UsageError
 from novaops.features.api.llm.form import with_context
 from novaops.features.api.llm.protocol import ChatRequest, Delta, Event, Finished, Usage
-from novaops.features.api.llm.reading import count, text, word
+from novaops.features.api.llm.reading import count, piece, word
 
 
 class OpenAi:
     path = "/chat/completions"
     models = "/models"
+    after = "after"
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         if request.knowledge:
@@ -29,8 +30,8 @@ class OpenAi:
             number = count(choice.get("index"))
             said = choice.get("delta") or choice.get("message") or {"content": choice.get("text")}  # text: of the form before chats
             for key, reasoning in (("reasoning_content", True), ("reasoning", True), ("content", False), ("refusal", False)):
-                if piece := text(said.get(key)):
-                    yield Delta(piece, number, reasoning)
+                if found := piece(said.get(key)):
+                    yield Delta(found, number, reasoning)
             if choice.get("finish_reason"):
                 yield Finished(word(choice["finish_reason"]), number)
             usage = choice.get("usage") or usage

@@ -24,6 +24,10 @@ class ApiFailed(NovaopsError):
         """The HTTP status; None where the answer had none that failed, such as a stream that was cut."""
 
 
+class Incomplete(ApiFailed):
+    """The answer ended at a limit that nobody asked for. What came of it counts, and a conversation goes on with it."""
+
+
 @dataclass(frozen=True)
 class KeyPair:
     """An access key's id and its secret. A short-lived token is signed with it for each request."""
@@ -90,6 +94,10 @@ class Delta:
     """Whether it is what the model thinks before it answers, and no part of the answer."""
 
 
+PROVIDER = "provider"
+"""Who found a passage that nobody searched for here."""
+
+
 @dataclass(frozen=True)
 class Passage:
     """A passage of a knowledge base that an answer is based on."""
@@ -97,7 +105,7 @@ class Passage:
     text: str
     document: str = ""
     place: str = ""
-    found_by: str = "provider"
+    found_by: str = PROVIDER
     """"key", "text" or "vector"; "provider" where the provider searched."""
 
     @property

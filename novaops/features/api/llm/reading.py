@@ -15,11 +15,25 @@ def count(value: Any) -> int:
 
 def text(value: Any) -> str:
     """A text, also one in parts; "" for what is none. Half of a character that takes two is no text."""
+    return whole(piece(value))
+
+
+def piece(value: Any) -> str:
+    """The same of a text that goes on: a character that takes two in JSON may be cut in the middle."""
     if isinstance(value, list):
-        return "".join(map(text, value))
+        return "".join(map(piece, value))
     if isinstance(value, dict):
-        return text(value.get("text"))
-    return "" if value is None or isinstance(value, bool) else str(value).encode("utf-8", "replace").decode()
+        return piece(value.get("text"))
+    return "" if value is None or isinstance(value, bool) else str(value)
+
+
+def whole(text: str) -> str:
+    """The text with the halves of each character put together. A half that is alone is no character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass").encode("utf-8", "replace").decode()
+
+
+def ends_in_half(text: str) -> bool:
+    return "\ud800" <= text[-1:] <= "\udbff"
 
 
 def word(value: Any) -> str:

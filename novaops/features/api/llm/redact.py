@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Any
 
 from novaops.errors import NovaopsError
 from novaops.features.api.llm.protocol import Credential, Delta, Event, Finished, KeyPair, Passage
+from novaops.features.api.llm.reading import ends_in_half, whole
 from novaops.features.api.llm.route import Route
 
 SHOWN = "[secret]"
@@ -17,7 +19,10 @@ _SHORTEST = 6
 
 
 class Redactor:
-    """Takes a text in pieces, and gives it on without secrets. What may be the beginning of one is held back until that is known."""
+    """Takes a text in pieces, and gives it on without secrets and in whole characters.
+
+    What may be the beginning of a secret or of a character is held back until that is known.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = sorted({secret for secret in secrets if len(secret) >= _SHORTEST}, key=len, reverse=True)
@@ -25,13 +30,13 @@ class Redactor:
 
     def feed(self, text: str) -> str:
         text = self.text(self._held + text)
-        held = max((_overlap(text, secret) for secret in self._secrets), default=0)
+        held = max((_overlap(text, secret) for secret in self._secrets), default=0) or int(ends_in_half(text))
         self._held = text[len(text) - held :]
-        return text[: len(text) - held]
+        return whole(text[: len(text) - held])
 
     def end(self) -> str:
         held, self._held = self._held, ""
-        return held
+        return whole(held)
 
     def text(self, text: str) -> str:
         """A whole text."""
@@ -64,7 +69,20 @@ def secrets_of(credential: Credential, route: Route) -> list[str]:
     """What a request by this way has to keep to itself."""
     key = credential.secret if isinstance(credential, KeyPair) else credential
     headers = [secret.reveal() for secret in route.headers.values()]
-    return [*([key.reveal()] if key else []), *headers, *(value.rpartition(" ")[2] for value in headers)]
+    form = route.provider.key
+    shown = [*headers, *([form.value(key.reveal())] if key else [])]
+    words = (value.rpartition(" ")[2] for value in headers)
+    return [*([key.reveal()] if key else []), *headers, *words, *(part for value in shown for part in _login(value))]
+
+
+def _login(header: str) -> list[str]:
+    """What the value of a header says in base64: a user with a password, and the password."""
+    scheme, _, encoded = header.partition(" ")
+    try:
+        login = base64.b64decode(encoded).decode() if scheme.lower() == "basic" else ""
+    except ValueError:
+        login = ""
+    return [login, login.partition(":")[2]]
 
 
 def hidden(events: Generator[Event], redactor: Callable[[], Redactor]) -> Generator[Event]:

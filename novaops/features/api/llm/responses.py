@@ -7,7 +7,7 @@ from typing import Any
 
 from novaops.features.api.llm.form import with_context
 from novaops.features.api.llm.protocol import ChatRequest, Delta, Event, Finished, Passage, Usage
-from novaops.features.api.llm.reading import count, fields, text, word
+from novaops.features.api.llm.reading import count, fields, piece, text, word
 
 _DELTAS = {
     "response.output_text.delta": False,
@@ -22,6 +22,7 @@ _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed
 class Responses:
     path = "/responses"
     models = "/models"
+    after = "after"
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         said = [{"role": message.role, "content": message.text} for message in with_context(request)]
@@ -29,13 +30,14 @@ class Responses:
         if request.knowledge:
             most = {"max_num_results": request.passages} if request.passages else {}
             body["tools"] = [{"type": "file_search", "vector_store_ids": list(request.knowledge), **most}]
+            body["tool_choice"] = {"type": "file_search"}  # else the model may answer without a look into it
             body["include"] = ["file_search_call.results"]
         return body
 
     def events(self, document: Any) -> Iterator[Event]:
         kind = document.get("type")
         if kind in _DELTAS and document.get("delta"):
-            yield Delta(text(document["delta"]), 0, _DELTAS[kind])
+            yield Delta(piece(document["delta"]), 0, _DELTAS[kind])
         elif kind == "response.output_item.done":
             yield from _passages(fields(document.get("item")))
         elif kind in _ENDS:

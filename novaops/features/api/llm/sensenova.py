@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from novaops.features.api.llm.protocol import ChatRequest, Delta, Event, Finished, Passage, Usage
-from novaops.features.api.llm.reading import count, text, word
+from novaops.features.api.llm.reading import count, piece, text, word
 
 
 class SenseNova:
     path = "/llm/chat-completions"
     models = "/llm/models"
+    after = "after"
 
     def body(self, request: ChatRequest) -> dict[str, Any]:
         messages = [{"role": message.role, "content": message.text} for message in request.messages]
@@ -27,8 +28,8 @@ class SenseNova:
         data = document.get("data") or {}
         for choice in data.get("choices") or ():
             number = count(choice.get("index"))
-            if piece := text(choice.get("delta") or choice.get("message")):
-                yield Delta(piece, number)
+            if said := piece(choice.get("delta") or choice.get("message")):
+                yield Delta(said, number)
             for found in choice.get("knowledge_base_results") or ():
                 yield from _passages(found)
             if choice.get("finish_reason"):

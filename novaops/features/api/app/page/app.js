@@ -471,6 +471,9 @@ function passageList(passages, into) {
   return make("section", { className: "aside passages" }, title, ...items);
 }
 
+const WHOLE = new Set(["stop", "end_turn", "stop_sequence", "tool_calls", "tool_use", "function_call"]);
+const LIMITS = new Set(["length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded"]);
+
 class Turn {
   constructor(question) {
     this.question = question;
@@ -541,9 +544,16 @@ class Turn {
   remarks(stopped) {
     const found = this.first === undefined ? [] : [this.speed()];
     if (stopped) found.push(say(make("span"), "stopped"));
-    else if (this.ended?.reason === "length") found.push(say(make("span"), "length"));
+    else if (this.shortness()) found.push(say(make("span"), ...this.shortness()));
     if (this.answer) found.push(say(make("button", { type: "button", className: "quiet", onclick: (event) => this.copy(event.target) }), "copy"));
     return found;
+  }
+
+  // Why the answer may not be whole, as a text with its values. An error says that itself.
+  shortness() {
+    const reason = this.ended?.reason;
+    if (this.failed || !reason || WHOLE.has(reason.toLowerCase())) return undefined;
+    return LIMITS.has(reason.toLowerCase()) ? ["length"] : ["endedBy", { reason }];
   }
 
   speed() {
@@ -582,7 +592,7 @@ async function ask(question) {
   running = null;
   turn.close(stopped);
   showComposer();
-  say($("spoken"), stopped ? "stopped" : "done");
+  say($("spoken"), ...(stopped ? ["stopped"] : turn.failed ? ["cut"] : turn.shortness() ?? ["done"]));
 }
 
 function submit(event) {

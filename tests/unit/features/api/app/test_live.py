@@ -77,6 +77,22 @@ def test_an_answer_of_the_api(user: Client, api: LlmApi) -> None:
     assert (asked["temperature"], asked["max_tokens"], asked["stream"]) == (0.5, 5, True)
 
 
+@pytest.mark.parametrize(
+    ("reason", "last"),
+    [
+        ("length", {"kind": "ended", "reason": "length"}),
+        ("content_filter", {"kind": "error", "what": "local kept the answer back, or a part of it"}),
+    ],
+)
+def test_an_answer_that_is_not_whole(reason: str, last: dict[str, str], user: Client, api: LlmApi) -> None:
+    """The page itself says of a limit that the answer is cut."""
+    choice = {"index": 0, "delta": {"content": "half"}, "finish_reason": reason}
+    api.chunks = [f"data: {json.dumps({'choices': [choice]})}\n\n".encode()]
+    lines = answer(user)
+    assert said(lines) == "half"
+    assert last.items() <= lines[-1].items()
+
+
 def test_the_measure_and_the_models(user: Client) -> None:
     choice = json.dumps({"provider": "local", "via": "direct"})
     assert json.loads(user("POST", "/api/check", choice).body)["ms"] >= 0
@@ -233,6 +249,10 @@ def test_a_context_stands_before_the_passages_of_a_base(user: Client, api: LlmAp
         ({"temperature": float("inf")}, "the value of temperature"),
         ({"top_p": float("nan")}, "the value of top_p"),
         ({"temperature": 10**400}, "the value of temperature"),
+        ({"temperature": -3}, "the value of temperature"),
+        ({"top_p": 1.5}, "the value of top_p"),
+        ({"max_tokens": 0}, "the value of max_tokens"),
+        ({"repetition_penalty": -1}, "the value of repetition_penalty"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_said(user: Client, api: LlmApi, parameters: dict[str, Any], words: str) -> None:
@@ -284,6 +304,8 @@ def test_a_base_at_a_provider_is_listed_and_asked(provider: tuple[Client, Stand]
     assert said(lines) == "ALM-1 is class T"
     assert [each["document"] for line in lines if line["kind"] == "passages" for each in line["passages"]] == ["alarms.txt"]
     assert ("tools" in there.bodies[-1]) is searches
+    there.bases["vs_1"].files = {}
+    assert [line["passages"] for line in answer(user, "ALM-1?", **at, base="openai/vs_1") if line["kind"] == "passages"] == [[]]
     wrong = answer(user, "ALM-1?", **at, base="sensenova/s1")
     assert "the knowledge base sensenova/s1 is not at openai" in wrong[-1]["what"]
     there.missing = True

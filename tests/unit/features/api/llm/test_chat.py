@@ -16,7 +16,18 @@ from novaops.features.api.answer import Answer
 from novaops.features.api.llm import http
 from novaops.features.api.llm.chat import body
 from novaops.features.api.llm.parameters import flag_of
-from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Delta, Event, Finished, KeyPair, Message, Parameters, Usage
+from novaops.features.api.llm.protocol import (
+    ApiFailed,
+    ChatRequest,
+    Delta,
+    Event,
+    Finished,
+    Incomplete,
+    KeyPair,
+    Message,
+    Parameters,
+    Usage,
+)
 from novaops.features.api.llm.route import Route, direct
 from novaops.providers.loader import Endpoint, Provider, load
 from novaops.secret import Secret
@@ -143,6 +154,8 @@ END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
         [event(content="a"), END, b"data: [DONE]"],
         [event(content="a"), END.replace(b"\n", b"\r\n")],
         [b'data: {"choices":[]}\n\n', event(content="a"), END],
+        [b"data:\n\n", event(content="a"), b"event: keepalive\ndata: \n\n", END],
+        [b"event: ping\ndata: 2026-11-28\n\n", event(content="a"), b"event: heartbeat\ndata: still here\n\n", END],
     ],
     ids=[
         "done",
@@ -155,6 +168,8 @@ END = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
         "no-newline",
         "crlf",
         "no-choices",
+        "empty-events",
+        "pings",
     ],
 )
 def test_streams_that_are_complete(chunks: list[bytes], api: LlmApi, connect: Connect) -> None:
@@ -166,6 +181,31 @@ def test_a_letter_that_is_cut_between_chunks(api: LlmApi, connect: Connect) -> N
     whole = 'data: {"choices":[{"index":0,"delta":{"content":"漢字🌍"}}]}\n\n'.encode() + END
     api.chunks = [whole[number : number + 1] for number in range(len(whole))]
     assert [found.text for found in connect().chat(ASKED) if isinstance(found, Delta)] == ["漢字🌍"]
+
+
+@pytest.mark.parametrize(
+    ("name", "pieces"),
+    [
+        ("openai", [{"choices": [{"delta": {"content": each}}]} for each in ("a\ud83d", "\ude00b")]),
+        ("sensenova", [{"data": {"choices": [{"delta": each}]}} for each in ("a\ud83d", "\ude00b")]),
+        ("anthropic", [{"type": "content_block_delta", "delta": {"type": "text_delta", "text": each}} for each in ("a\ud83d", "\ude00b")]),
+        ("responses", [{"type": "response.output_text.delta", "delta": each} for each in ("a\ud83d", "\ude00b")]),
+    ],
+)
+def test_a_character_that_is_cut_between_events(name: str, pieces: list[Any], api: LlmApi, connect: Connect) -> None:
+    """The halves of a character that takes two in JSON."""
+    last = {"type": "response.completed"} if name == "responses" else {"type": "message_stop"}
+    api.answers = [
+        (200, {"Content-Type": "text/event-stream"}, sent([*pieces, last] if name in {"anthropic", "responses"} else pieces) + DONE)
+    ]
+    answer = Answer()
+    request = ask(knowledge=("kb",)) if name == "responses" else ASKED
+    deque(map(answer.add, connect("openai" if name == "responses" else name).chat(request)))
+    assert answer.text == "a😀b"
+
+
+def sent(events: list[Any]) -> bytes:
+    return b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in events)
 
 
 def test_reasoning_is_told_apart(api: LlmApi, connect: Connect) -> None:
@@ -288,15 +328,54 @@ DONE = b"data: [DONE]\n\n"
         ([b'data: {"success":false,"msg":"too busy"}\n\n', DONE], "breaks off with an error: too busy"),
         ([b'data: {"base_resp":{"status_code":1002,"status_msg":"too busy"}}\n\n', DONE], "breaks off with an error: too busy"),
         ([b'data: {"error":true}\n\n'], "it does not say which"),
+        ([b"event: error\ndata:\n\n", DONE], "it does not say which"),
+        ([event(content="a"), b'data: {"detail":"too busy","status_code":503}\n\n', DONE], "breaks off with an error: too busy"),
+        ([event(content="a"), b'data: {"message":"too busy"}\n\n', DONE], "breaks off with an error: too busy"),
+        (
+            [event(content="a"), b'data: {"choices":[{"delta":{},"error":{"message":"too busy","code":502}}]}\n\n', DONE],
+            "breaks off with an error: too busy",
+        ),
         ([DONE], "ends without an answer"),
         ([b'data: {"choices":[],"usage":{"prompt_tokens":3}}\n\n', DONE], "ends without an answer"),
     ],
-    ids=["event", "event-of-text", "code", "success", "base_resp", "true", "done-alone", "usage-alone"],
+    ids=[
+        "event",
+        "event-of-text",
+        "code",
+        "success",
+        "base_resp",
+        "true",
+        "empty-error",
+        "detail",
+        "message",
+        "choice",
+        "done-alone",
+        "usage-alone",
+    ],
 )
 def test_a_stream_that_ends_in_order_and_is_no_answer(chunks: list[bytes], said: str, api: LlmApi, connect: Connect) -> None:
     api.chunks = chunks
     with pytest.raises(ApiFailed, match=said):
         list(connect().chat(ASKED))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"data": {"id": "x", "choices": None, "error": {"code": 18, "message": "risk control"}}},
+        {"data": {"choices": [{"error": {"message": "risk control"}}]}},
+        {"data": None, "status": {"code": 18, "message": "risk control"}},
+        {"data": {"choices": [{"delta": "x"}]}, "status": {"code": "18", "message": "risk control"}},
+    ],
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_error_inside_an_answer_of_sensenova(document: Any, stream: bool, api: LlmApi, connect: Connect) -> None:  # noqa: FBT001 - a case
+    """Its stream ends in order all the same."""
+    begun = {"data": {"choices": [{"delta": "half an ans"}]}, "status": {"code": 0, "message": "ok"}}
+    api.chunks = [*(b"data:" + json.dumps(each).encode() + b"\n\n" for each in (begun, document)), b"data:[DONE]\n\n"]
+    api.answers = [] if stream else [(200, {}, json.dumps(document).encode())]
+    with pytest.raises(ApiFailed, match="an error: risk control"):
+        list(connect("sensenova").chat(ask(stream=stream)))
 
 
 @pytest.mark.parametrize(
@@ -307,6 +386,9 @@ def test_a_stream_that_ends_in_order_and_is_no_answer(chunks: list[bytes], said:
         ({"base_resp": {"status_code": 1004, "status_msg": "no such key"}}, "answers with an error: no such key"),
         ({"choices": [], "usage": {"prompt_tokens": 3}}, "ends without an answer"),
         ({"detail": "Not authenticated"}, "answers with an error: Not authenticated"),
+        ({"detail": "Not authenticated", "status_code": 503}, "an error: Not authenticated"),
+        ({"message": "too busy"}, "an error: too busy"),
+        ({"choices": [{"message": {"content": "a"}, "error": {"message": "too busy"}}]}, "an error: too busy"),
         ({}, "ends without an answer"),
     ],
 )
@@ -314,6 +396,69 @@ def test_a_document_that_is_no_answer(document: dict[str, Any], said: str, api: 
     api.answers = [(200, {}, json.dumps(document).encode())]
     with pytest.raises(ApiFailed, match=said):
         list(connect().chat(ask(stream=False)))
+
+
+LENGTH = Parameters(max_tokens=9)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "said"),
+    [
+        ("openai", "length", "the answer of openai is cut short"),
+        ("openai", "LENGTH", "is cut short"),
+        ("openai", "model_length", "is cut short"),
+        ("openai", "content_filter", "openai kept the answer back, or a part of it"),
+        ("openai", "network_error", "cut off in the middle"),
+        ("sensenova", "sensitive", "kept the answer back"),
+        ("anthropic", "max_tokens", "is cut short"),
+        ("anthropic", "model_context_window_exceeded", "is cut short"),
+        ("anthropic", "pause_turn", "is cut short"),
+        ("anthropic", "refusal", "kept the answer back"),
+    ],
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_answer_that_is_not_whole(name: str, reason: str, said: str, stream: bool, api: LlmApi, connect: Connect) -> None:  # noqa: FBT001 - a case
+    """What came of it is there. A limit that was asked for is no fault."""
+    choice = {"index": 0, "delta": {"content": "half"}, "message": {"content": "half"}, "finish_reason": reason}
+    native = {"index": 0, "delta": "half", "message": "half", "finish_reason": reason}
+    whole = {"openai": {"choices": [choice]}, "sensenova": {"data": {"choices": [native]}}, "anthropic": claude("half", reason)}[name]
+    document = json.dumps(whole).encode()
+    api.chunks = [b"data: " + document + b"\n\n", b'data: {"type":"message_stop"}\n\n' if name == "anthropic" else DONE]
+    answer = Answer()
+    for parameters in (Parameters(), LENGTH):
+        api.answers = [] if stream else [(200, {}, document)]
+        if parameters is LENGTH and reason in {"length", "LENGTH", "max_tokens"}:
+            assert list(connect(name).chat(ask(stream=stream, parameters=parameters)))
+            continue
+        with pytest.raises(ApiFailed, match=said) as failed:
+            deque(map(answer.add, connect(name).chat(ask(stream=stream, parameters=parameters))))
+        assert reason in failed.value.why
+        assert isinstance(failed.value, Incomplete) is ("cut short" in said)
+    assert answer.text.startswith("half" if reason != "network_error" else "")
+
+
+def claude(text: str, reason: str) -> dict[str, Any]:
+    return {"type": "message", "content": [{"type": "text", "text": text}], "stop_reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("chunks", "why"),
+    [
+        ([event(content=""), END], "It says that it ended by: stop."),
+        ([event(content=" \n"), END], "It says that it ended by: stop."),
+        ([event(reasoning="hm"), b"data: [DONE]\n\n"], "The model thought, and then said nothing."),
+        (
+            [event(reasoning="hm"), END.replace(b"stop", b"length")],
+            "The model thought, and then said nothing. It says that it ended by: length.",
+        ),
+    ],
+    ids=["empty", "blank", "thoughts", "thoughts-at-the-limit"],
+)
+def test_an_answer_without_a_word(chunks: list[bytes], why: str, api: LlmApi, connect: Connect) -> None:
+    api.chunks = chunks
+    with pytest.raises(ApiFailed, match="openai ends without an answer") as failed:
+        list(connect().chat(ask(parameters=LENGTH)))
+    assert failed.value.why == why
 
 
 @pytest.mark.parametrize("reason", ["error", "failed", "cancelled", "insufficient_system_resource"])
@@ -337,7 +482,7 @@ def test_fewer_answers_than_were_asked_for_are_told(stream: bool, api: LlmApi, c
 
 
 def test_an_answer_without_words_is_one(api: LlmApi, connect: Connect) -> None:
-    """The model had nothing to say, or calls a tool."""
+    """The model calls a tool."""
     choice = {"index": 0, "message": {"content": None}, "finish_reason": "tool_calls"}
     api.answers = [(200, {}, json.dumps({"code": 7, "choices": [choice]}).encode())]
     assert list(connect().chat(ask(stream=False))) == [Finished("tool_calls")]
@@ -400,7 +545,8 @@ REFUSALS = [
     ),
     (404, b"", "openai has nothing at /v1/chat/completions (404)", "--upstream"),
     (429, b'{"error":{"message":"Rate limit reached"}}', "openai had too many requests (429): Rate limit", "try again later"),
-    (500, b"oops", "openai is in trouble (500)", "try again"),
+    (500, b"oops", "openai is in trouble (500): oops", "try again"),
+    (400, b'\xef\xbb\xbf{"error":{"message":"no"}}', "openai refuses the request (400): no", ""),
     (502, PAGE, "something else than openai answers: 502 and a web page (“502 Bad Gateway”)", "api check"),
     (200, PAGE, "something else than openai answers: 200 and a web page", "api check"),
     (504, b"", "openai did not answer in time (504)", "try again"),
@@ -496,6 +642,11 @@ def test_no_json(api: LlmApi, connect: Connect) -> None:
         list(connect().chat(ask(stream=False)))
 
 
+def test_a_byte_order_mark_before_json(api: LlmApi, connect: Connect) -> None:
+    api.answers = [(200, {}, b'\xef\xbb\xbf{"data":[{"id":"m"}]}')]
+    assert connect().models() == ["m"]
+
+
 def test_nobody_listens(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -534,6 +685,25 @@ def test_models(api: LlmApi, connect: Connect) -> None:
     api.answers = [(200, {}, b"{}")]
     with pytest.raises(ApiFailed, match="no list of models"):
         connect().models()
+
+
+def page(*names: str, **more: Any) -> tuple[int, dict[str, str], bytes]:
+    return 200, {}, json.dumps({"data": [{"id": name} for name in names], **more}).encode()
+
+
+@pytest.mark.parametrize(("name", "parameter"), [("openai", "after"), ("anthropic", "after_id"), ("sensenova", "after")])
+def test_all_pages_of_the_models(name: str, parameter: str, api: LlmApi, connect: Connect) -> None:
+    api.answers = [page("c", "b", has_more=True, last_id="b"), page("a", has_more=True), page(has_more=True)]
+    assert connect(name).models() == ["a", "b", "c"]
+    assert [request.target.partition("?")[2] for request in api.requests] == ["", f"{parameter}=b", f"{parameter}=a"]
+    api.answers = [page("c", has_more=True)] * 2
+    with pytest.raises(ApiFailed, match="sends the same page of it again"):
+        connect(name).models()
+
+
+def test_the_page_says_the_limit_of_anthropic() -> None:
+    assert body(ask(model="m"), load("anthropic"), "anthropic")["max_tokens"] == 8192
+    assert "Anthropic wants a limit with each request: 8192" in (HERE / "docs/api.md").read_text("utf-8")
 
 
 def test_the_page_says_which_provider_has_which_parameter() -> None:

@@ -8,8 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from novaops.errors import Refused
-from novaops.features.api.llm.protocol import ApiFailed, Delta, Event, Finished, Passage, Usage
-from novaops.features.api.llm.redact import SHOWN, Redactor, hidden
+from novaops.features.api.llm.protocol import ApiFailed, Credential, Delta, Event, Finished, Passage, Usage
+from novaops.features.api.llm.redact import SHOWN, Redactor, hidden, secrets_of
+from novaops.features.api.llm.route import Route
+from novaops.providers.loader import load
+from novaops.secret import Secret
 
 SECRETS = ["sk-123456", "aaaaaab", "Basic sk-123456"]
 PIECES = st.sampled_from([*SECRETS, "sk-", "123", "456", "a", "aaaaaa", "b", " ", "text", "秘密", "Basic "])
@@ -34,6 +37,33 @@ def test_only_what_may_be_the_beginning_of_a_secret_is_held_back() -> None:
 
 def test_a_short_key_is_no_secret() -> None:
     assert Redactor(["", "no", "local"]).text("nobody is local") == "nobody is local"
+
+
+@pytest.mark.parametrize(
+    ("credential", "headers", "scheme"),
+    [
+        (None, {"Authorization": "Basic YW5hOmh1bnRlcjIycHc="}, "Bearer"),
+        (None, {"authorization": "basic YW5hOmh1bnRlcjIycHc="}, "Bearer"),
+        (Secret("YW5hOmh1bnRlcjIycHc="), {}, "Basic"),
+    ],
+)
+def test_a_login_is_no_secret_in_base64_alone(credential: Credential, headers: dict[str, str], scheme: str) -> None:
+    provider = load("openai")
+    provider = provider.model_copy(update={"key": provider.key.model_copy(update={"scheme": scheme})})
+    route = Route(provider, headers={name: Secret(value) for name, value in headers.items()})
+    redactor = Redactor(secrets_of(credential, route))
+    assert redactor.text("user ana password hunter22pw, or YW5hOmh1bnRlcjIycHc=") == "user ana password [secret], or [secret]"
+
+
+def test_a_header_that_is_no_login() -> None:
+    for value in ("Basic", "Basic é", "Basic AAA", "Basic /w==", "Token x"):
+        assert secrets_of(None, Route(load("openai"), headers={"Authorization": Secret(value)}))
+
+
+def test_halves_of_a_character_are_put_together() -> None:
+    redactor = Redactor(SECRETS)
+    assert [redactor.feed(piece) for piece in ("a\ud83d", "\ude00b", "\ud83d", "c", "\ude00", "\ud83d")] == ["a", "😀b", "", "?c", "?", ""]
+    assert redactor.end() == "?"
 
 
 def test_an_error_loses_its_secrets() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, get_args, get_type_hints
 
 import pytest
-from openai.types.responses import FileSearchToolParam, ResponseIncludable
+from openai.types.responses import FileSearchToolParam, ResponseIncludable, ToolChoiceTypesParam
 from openai.types.responses.response_create_params import ResponseCreateParamsStreaming
 
 from novaops.features.api.llm.chat import body
@@ -57,5 +57,7 @@ def test_the_openai_library_knows_all_that_is_sent() -> None:
     assert set(asked) <= set(get_type_hints(ResponseCreateParamsStreaming))
     (tool,) = asked["tools"]
     assert set(tool) <= set(get_type_hints(FileSearchToolParam))
+    assert set(asked["tool_choice"]) <= set(get_type_hints(ToolChoiceTypesParam))
+    assert asked["tool_choice"]["type"] in get_args(get_type_hints(ToolChoiceTypesParam)["type"])
     assert set(asked["include"]) <= set(get_args(ResponseIncludable))
     assert asked["max_output_tokens"] == 1

@@ -13,7 +13,7 @@ from novaops.app import run
 from novaops.features.api.knowledge import store
 from novaops.features.api.remote import uploads
 from tests.support.documents import pdf
-from tests.support.provider_files import KEY, Stand
+from tests.support.provider_files import KEY, Kept, Stand
 from tests.unit.features.api.knowledge.test_base import ENTRIES, INCIDENT, MANUAL
 
 Call = Callable[..., tuple[int, str, str]]
@@ -261,12 +261,27 @@ def test_a_base_at_a_provider(novaops: Call, there: Stand, tmp_path: Path, provi
     else:
         assert ("class T" in found["answers"][0]["text"], found["usage"]["answer_tokens"]) == (True, 3)
         assert there.bodies[-1]["tools"] == [{"type": "file_search", "vector_store_ids": ["vs_1"], "max_num_results": 5}]
+        assert there.bodies[-1]["tool_choice"] == {"type": "file_search"}
         assert there.bodies[-1]["store"] is False
     assert document(novaops("chat", "ALM-1?", "--provider", provider, "--knowledge", kb, "--json"))["passages"] == found["passages"]
     assert novaops("knowledge", "search", kb, "ALM-1")[0] == (0 if provider == "openai" else 2)
     assert novaops("knowledge", "search", kb, "x", "--provider", "deepseek")[0] == 2
     assert novaops("knowledge", "rm", kb, "--whole")[0] == 0
     assert there.bases == {}
+
+
+@pytest.mark.parametrize(("provider", "base"), [("openai", "vs_1"), ("sensenova", "s1")])
+def test_an_answer_that_names_no_passage_says_so(novaops: Call, there: Stand, provider: str, base: str) -> None:
+    """The model may have answered without a look into the base."""
+    there.bases[base] = Kept(base, "alarms")
+    note = f"The provider names no passage of {base}: the answer may come from elsewhere."
+    for words in (("ask", f"{provider}/{base}", "ALM-1?"), ("chat", "ALM-1?", "--knowledge", f"{provider}/{base}", "--provider", provider)):
+        code, _, said = novaops(*words)
+        assert (code, said.splitlines()[-1]) == (0, note)
+        assert document(novaops(*words, "--json"))["notes"] == [note]
+    there.files["f1"] = Kept("f1", "a.txt", content=b"ALM-1 is class T")
+    there.bases[base].files = {"f1": 9}
+    assert document(novaops("ask", f"{provider}/{base}", "ALM-1?", "--json"))["notes"] == []
 
 
 def with_store(novaops: Call, tmp_path: Path) -> None:
