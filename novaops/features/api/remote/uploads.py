@@ -103,7 +103,7 @@ def wait(get: Callable[[], RemoteFile], tell: Callable[[str], None], sleep: Call
 def refuse_failed(found: RemoteFile) -> None:
     """Raises ApiFailed for a file that the provider does not accept."""
     if found.state == "failed":
-        why = f"It says: {found.said}." if found.said else ""
+        why = f"It says: {found.said.rstrip('.')}." if found.said else ""
         raise ApiFailed(f"the provider does not accept {found.name or found.id}", why=why, fix="put it right and add it again")
 
 
