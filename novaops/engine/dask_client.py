@@ -82,8 +82,11 @@ def _refuse_unsafe(whose: str, address: str) -> None:
     )
 
 
-def _check(client: Any, inventory: str) -> dict[str, str]:
-    """What is the same on all machines. Raises UsageError for a cluster that could run a batch twice or would run another one."""
+def _check(client: Any, inventory: str) -> dict[str, Any]:
+    """What each batch says besides: what is the same on all machines, and the scheduler's id.
+
+    Raises UsageError for a cluster that could run a batch twice or would run another one.
+    """
     ours = dask_worker.same(inventory)
     try:
         scheduler = client.run_on_scheduler(dask_worker.settings)
@@ -107,7 +110,7 @@ def _check(client: Any, inventory: str) -> dict[str, str]:
         wrong = f"{its}" if isinstance(its, Exception) else dask_worker.difference(its, ours)
         if wrong:
             raise UsageError(f"{name} is not like this machine: {wrong}", fix="bring it to the same state, and start it again")
-    return ours
+    return {"same": ours, "scheduler": scheduler["id"]}
 
 
 def batches(groups: Sequence[Sequence[str]], workers: int) -> list[list[str]]:
@@ -198,9 +201,9 @@ class Command:
         self._keep(self.hosts.pop(key), {"hosts": [], "exit_code": 0} if refusal else document, why)
 
     def _take(self, key: str) -> bool:
-        """Whether nobody has begun the batch, and now nobody will. False where that cannot be asked."""
+        """Whether nobody has begun the batch, and now nobody will. False where that cannot be asked, or by another scheduler."""
         with suppress(Exception):
-            return bool(self.client.run_on_scheduler(dask_worker.take, key))
+            return bool(self.client.run_on_scheduler(dask_worker.take, key, self.batch["scheduler"]))
         return False
 
     def _take_back(self, why: str) -> None:
@@ -241,8 +244,7 @@ class Command:
 def run(scheduler: Scheduler, batch: Mapping[str, Any], groups: Sequence[Sequence[str]], progress: Progress) -> Command:
     """Work on the groups of hosts with what `batch` says, and give what came of it. Raises UsageError before anything is begun."""
     with scheduler.connect() as client:
-        same = _check(client, batch["inventory"])
-        command = Command(client, progress, {**batch, "same": same})
+        command = Command(client, progress, {**batch, **_check(client, batch["inventory"])})
         command.submit(batches(groups, sum(client.nthreads().values())))
         command.wait()
         return command

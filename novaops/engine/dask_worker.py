@@ -28,16 +28,20 @@ _RUNNING: dict[str, list[subprocess.Popen[str]]] = {}
 _STOPPED: set[str] = set()
 
 
-def take(key: str) -> bool:
-    """In the scheduler's process: whether nobody has taken the batch before. Now it is taken."""
-    first = key not in _TAKEN
+def take(key: str, scheduler: str, dask_scheduler: Any) -> bool:
+    """In the scheduler's process: whether nobody has taken the batch before. Now it is taken.
+
+    A scheduler with another id gives none: the one that knew which were begun is gone.
+    """
+    first = key not in _TAKEN and dask_scheduler.id == scheduler
     _TAKEN.add(key)
     return first
 
 
 def settings(dask_scheduler: Any) -> dict[str, Any]:
-    """In the scheduler's process: whether it would run a task again, and where it listens. dask gives the argument by its name."""
+    """In the scheduler's process: which one it is, whether it would run a task again, and where it listens. dask gives the argument by its name."""
     return {
+        "id": dask_scheduler.id,
         "allowed-failures": dask_scheduler.allowed_failures,
         "work-stealing": "stealing" in dask_scheduler.periodic_callbacks,
         "address": dask_scheduler.address,
@@ -93,8 +97,8 @@ def carry_out(batch: Mapping[str, Any]) -> str:
     if wrong := difference(here, batch["same"]):  # a worker that came later was not asked before
         error = {"code": "usage", "what": f"worker {get_worker().address}: {wrong}"}
         return json.dumps({"hosts": [], "error": error, "exit_code": 1})
-    if not get_client().run_on_scheduler(take, batch["key"]):
-        raise AlreadyTaken("it was begun before")
+    if not get_client().run_on_scheduler(take, batch["key"], batch["scheduler"]):
+        raise AlreadyTaken("it was begun before, or the scheduler is not the one that was asked first")
     document = ""
     with _process(batch) as (process, said):
         for line in process.stdout or ():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from novaops.engine.dask_client import Scheduler, _refuse_unsafe, batches
+from novaops.engine.dask_client import Command, Scheduler, _refuse_unsafe, batches
 from novaops.engine.dask_worker import _digest, _process, difference, take
+from novaops.engine.query import silent
 from novaops.errors import UsageError
 
 
@@ -40,7 +44,51 @@ def test_batches_keep_peers_together_and_give_each_worker_one() -> None:
 
 
 def test_a_batch_is_taken_once() -> None:
-    assert (take("batch-of-this-test"), take("batch-of-this-test")) == (True, False)
+    scheduler = SimpleNamespace(id="Scheduler-1")
+    assert [take("batch-of-this-test", "Scheduler-1", dask_scheduler=scheduler) for _ in range(2)] == [True, False]
+
+
+def test_a_scheduler_with_another_id_gives_nothing() -> None:
+    """It was started again, and does not know what was begun before."""
+    assert not take("batch-of-a-scheduler-that-ended", "Scheduler-1", dask_scheduler=SimpleNamespace(id="Scheduler-2"))
+
+
+class Restarted:
+    """A client whose scheduler was started again after the batch had been submitted: the batch is lost, and nobody knows it."""
+
+    def __init__(self) -> None:
+        self.submitted: list[str] = []
+
+    def subscribe_topic(self, *_: object) -> None: ...
+
+    def submit(self, _: object, __: object, *, key: str, **___: object) -> Future[str]:
+        self.submitted.append(key)
+        future = SimpleFuture(key)
+        future.set_exception(CancelledError("the connection to the scheduler was lost"))
+        return future
+
+    @staticmethod
+    def run_on_scheduler(function: Callable[..., object], *words: str) -> object:
+        return function(*words, dask_scheduler=SimpleNamespace(id="Scheduler-2"))
+
+
+class SimpleFuture(Future[str]):
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.key = key
+
+
+def test_nothing_is_begun_again_over_a_scheduler_that_was_restarted() -> None:
+    client = Restarted()
+    command = Command(client, silent, {"scheduler": "Scheduler-1"})
+    command.submit([["a"], ["b"]])
+    command.wait()
+    assert client.submitted == [f"{command.id}-0", f"{command.id}-1"]
+    assert statuses(command) == {"a": "unknown", "b": "unknown"}
+
+
+def statuses(command: Command) -> dict[str, str]:
+    return {host["host"]: host["status"] for document in command.documents for host in document["hosts"]}
 
 
 def test_the_current_folder_of_a_batch_is_no_code(tmp_path: Path) -> None:
