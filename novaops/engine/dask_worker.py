@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from novaops import __version__
+from novaops.engine.own_file import KINDS
 
 _LOCK = threading.Lock()
 _TAKEN: set[str] = set()
@@ -39,7 +40,7 @@ def take(key: str, scheduler: str, dask_scheduler: Any) -> bool:
 
 
 def settings(dask_scheduler: Any) -> dict[str, Any]:
-    """In the scheduler's process: which one it is, whether it would run a task again, and where it listens. dask gives the argument by its name."""
+    """In the scheduler's process: its id, whether it would run a task again, and where it listens. dask gives the argument by its name."""
     return {
         "id": dask_scheduler.id,
         "allowed-failures": dask_scheduler.allowed_failures,
@@ -62,12 +63,12 @@ def versions() -> dict[str, str]:
 
 def same(inventory: str) -> dict[str, str]:
     """The same, and what every worker has to read as we do."""
-    return {**versions(), f"the content of {inventory} and the playbooks and templates beside it": _digest(Path(inventory))}
+    return {**versions(), f"the content of {inventory} and of {', '.join(KINDS)} beside it": _digest(Path(inventory))}
 
 
 def _digest(inventory: Path) -> str:
-    """Of the inventory, and of the playbooks and templates beside it. "none" where it cannot be read."""
-    beside = [path for folder in ("playbooks", "templates") for path in inventory.parent.joinpath(folder).rglob("*")]
+    """Of the inventory, and of all that counts beside it. "none" where it cannot be read."""
+    beside = [path for folder in KINDS for path in inventory.parent.joinpath(folder).rglob("*")]
     found = hashlib.sha256()
     try:
         for path in [inventory, *sorted(path for path in beside if path.is_file() and "__pycache__" not in path.parts)]:
@@ -116,7 +117,12 @@ def _process(batch: Mapping[str, Any]) -> Iterator[tuple[subprocess.Popen[str], 
     """A batch at work, and what it says on stderr. Its stdin stays open: the end of that is the end of this worker."""
     words, pipe, command, said = [sys.executable, "-P", "-m", "novaops.cli.batch"], subprocess.PIPE, batch["command"], list[str]()
     folder = batch["folder"]
-    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=folder, start_new_session=True) as process:
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which it inherits: Ctrl-C waits until it can answer
+    try:
+        process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=folder, start_new_session=True)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    with process:
         assert process.stdin
         assert process.stderr
         listener = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)
