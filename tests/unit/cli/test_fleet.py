@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import socket
 import sys
 from collections.abc import Sequence
@@ -112,6 +113,23 @@ def test_verify_has_shards_and_limits(monkeypatch: pytest.MonkeyPatch, capfd: py
     assert (sorted(first + second), limited) == (sorted(whole), ["web2"])
     assert first
     assert second
+
+
+def test_a_host_that_nothing_verifies_is_in_the_document(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with (folder / "inventory.yaml").open("a") as inventory:
+        inventory.write("  m3: {things: [{path: /etc/x, content: x}]}\n")
+    (folder / "playbooks").mkdir()
+    shutil.copyfile(Path(__file__).parents[2] / "support/playbooks/things.py", folder / "playbooks/things.py")
+    _, document = call(capfd, "verify")
+    assert names(document)[-1] == "m3"
+    last = document["hosts"][-1]
+    assert (last["notes"], last["steps"], last["rebooted"]) == (
+        [{"resource": "things", "text": "not verified: there is no check for things"}],
+        [],
+        False,
+    )
+    parts = [call(capfd, "verify", "--shard", f"{number}/2")[1] for number in (1, 2)]
+    assert sum("m3" in names(part) for part in parts) == 1
 
 
 @pytest.mark.usefixtures("folder")
