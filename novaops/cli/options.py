@@ -219,10 +219,13 @@ class Options:
             ) from None
 
     def targets(self, hosts: list[Host], *, changing: bool = False) -> dict[str, Target]:
-        """How to reach each host, by name. Raises UsageError when a secret cannot be had, or connections cannot be kept.
+        """How to reach each host, by name. Raises UsageError when a secret cannot be had, or so many connections, or they cannot be kept.
 
         A sudo password is read where sudo asks for it; with `changing`, one that is not there is found before any host is changed.
         """
+        from novaops.engine.parallel import make_room
+
+        make_room(min(len(hosts), self.parallel or PARALLEL))
         password, persist = self.sudo_password(), self.persist_seconds()
         targets = {host.name: host.target(self.timeout or TIMEOUT, password, persist) for host in hosts}
         if changing and password is None:

@@ -13,6 +13,7 @@ from novaops.cli.options import INTERRUPTED, PARALLEL, Hosts, Only, Options, Sha
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from novaops.engine.report import HostReport
     from novaops.verify.report import Found
 
 Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write the results there as JUnit XML too.")]
@@ -29,6 +30,8 @@ def verify(
     """Check independently whether hosts are as the inventory wants them. Exit 3 if one is not."""
     from novaops.cli import output
     from novaops.engine import rollout
+    from novaops.errors import NotBegun
+    from novaops.verify import report as outcome
     from novaops.verify import runner, selection
 
     started = time.monotonic()
@@ -51,23 +54,33 @@ def verify(
                 junit=junit,
                 reboot=reboot,
             )
-        except runner.Rebooting as stop:
-            output.complain(f"Interrupted. Told to reboot, and not looked at since: {', '.join(stop.names)}.")
-            return INTERRUPTED
-    return _show(options, found, [one.unverified for one in chosen], started, shard or "")
+            code = outcome.exit_code(found)
+        except runner.Interrupted as stop:
+            found, code = stop.found, INTERRUPTED
+    if code == INTERRUPTED:
+        told = sum(not isinstance(one.error, NotBegun) for one, _ in found)
+        output.complain("")
+        output.complain(f"Interrupted. Of {len(found)} hosts {told} had answered.")
+    reports = options.noted(
+        [
+            *(outcome.report_of(one, its.unverified) for one, its in zip(found, chosen, strict=True)),
+            *(outcome.left_out(one.host.name, one.unverified) for one in left_out),
+        ]
+    )
+    return _show(options, found, reports, code, started, shard or "")
 
 
-def _show(options: Options, found: Sequence[Found], unverified: Sequence[tuple[str, ...]], started: float, shard: str) -> int:
+def _show(options: Options, found: Sequence[Found], reports: Sequence[HostReport], code: int, started: float, shard: str) -> int:
+    """Print the reports: of the hosts found, and then of those left out, which people were told of before. Gives the exit code."""
     from novaops.cli import output
     from novaops.engine import report
     from novaops.verify import report as outcome
 
-    reports = options.noted(outcome.report_of(one, names) for one, names in zip(found, unverified, strict=True))
-    code = outcome.exit_code(found)
     reports = output.prepare(options, reports)
     if options.json:
         output.document({**outcome.as_json(found, reports, code), **({"shard": shard} if shard else {})})
         return code
+    reports = reports[: len(found)]
     for one, host in zip(found, reports, strict=True):
         for style, text in outcome.host_lines(one, host, options.verbose):
             output.line(text, output.STYLES.get(style, ""))

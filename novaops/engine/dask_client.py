@@ -20,7 +20,7 @@ from typing import Any
 from novaops.engine import dask_worker
 from novaops.engine.query import Progress
 from novaops.engine.report import as_json, failure, words
-from novaops.errors import NotBegun, NovaopsError, Unknown, UsageError
+from novaops.errors import InventoryError, NotBegun, NovaopsError, Unknown, UsageError
 
 MOST = 100
 """Hosts in a batch, but for peers that stay together."""
@@ -33,6 +33,9 @@ END_S = 15
 
 WORKERLESS_S = 30
 """Seconds without a sign of any worker after which nothing more is begun."""
+
+NOTHING_BEGUN = frozenset({UsageError.code, InventoryError.code, NotBegun.code})
+"""The codes of a batch's error that say that none of its hosts was begun."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class Scheduler:
         tls = bool(dask.config.get("distributed.comm.tls.ca-file"))
         address = f"{'tls' if tls else 'tcp'}://{self.host}:{self.port}"
         _refuse_unsafe("the scheduler", address)
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it would say is in the reports
+        for name in ("distributed", "distributed.client"):  # what they would say is in the reports; each has a level of its own
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             with warnings.catch_warnings(action="ignore"):  # other versions: `_check` names them
                 return Client(address, security=Security(require_encryption=True) if tls else None, timeout=ANSWER_S, set_as_default=False)
@@ -82,8 +86,11 @@ def _refuse_unsafe(whose: str, address: str) -> None:
     )
 
 
-def _check(client: Any, inventory: str) -> dict[str, str]:
-    """What is the same on all machines. Raises UsageError for a cluster that could run a batch twice or would run another one."""
+def _check(client: Any, inventory: str) -> dict[str, Any]:
+    """What each batch says besides: what is the same on all machines, and the scheduler's id.
+
+    Raises UsageError for a cluster that could run a batch twice or would run another one.
+    """
     ours = dask_worker.same(inventory)
     try:
         scheduler = client.run_on_scheduler(dask_worker.settings)
@@ -107,7 +114,7 @@ def _check(client: Any, inventory: str) -> dict[str, str]:
         wrong = f"{its}" if isinstance(its, Exception) else dask_worker.difference(its, ours)
         if wrong:
             raise UsageError(f"{name} is not like this machine: {wrong}", fix="bring it to the same state, and start it again")
-    return ours
+    return {"same": ours, "scheduler": scheduler["id"]}
 
 
 def batches(groups: Sequence[Sequence[str]], workers: int) -> list[list[str]]:
@@ -193,14 +200,18 @@ class Command:
             else:
                 self._lost(key, f"worker {worker.address} ended" if worker else f"{type(error).__name__}: {error}")
             return
-        refusal = document.get("error")  # nothing was contacted
-        why = refusal["what"] if refusal else "its worker did not say why"
-        self._keep(self.hosts.pop(key), {"hosts": [], "exit_code": 0} if refusal else document, why)
+        wrong = document.get("error")
+        if wrong is None:
+            self._keep(self.hosts.pop(key), document, "its worker did not say why")
+        elif wrong["code"] in NOTHING_BEGUN:
+            self._keep(self.hosts.pop(key), {"hosts": [], "exit_code": 0}, wrong["what"])
+        else:
+            self._lost(key, wrong["what"])
 
     def _take(self, key: str) -> bool:
-        """Whether nobody has begun the batch, and now nobody will. False where that cannot be asked."""
+        """Whether nobody has begun the batch, and now nobody will. False where that cannot be asked, or by another scheduler."""
         with suppress(Exception):
-            return bool(self.client.run_on_scheduler(dask_worker.take, key))
+            return bool(self.client.run_on_scheduler(dask_worker.take, key, self.batch["scheduler"]))
         return False
 
     def _take_back(self, why: str) -> None:
@@ -216,9 +227,7 @@ class Command:
 
     def _lost(self, key: str, why: str) -> None:
         hosts = self.hosts.pop(key)
-        document = as_json([failure(name, self._look(why)) for name in hosts if name not in self.told])
-        document["hosts"] += [self.told[name] for name in hosts if name in self.told]
-        self._keep(hosts, document, "")
+        self._keep(hosts, as_json([failure(name, self._look(why)) for name in hosts if name not in self.told]), "")
 
     @staticmethod
     def _look(why: str) -> NovaopsError:
@@ -227,22 +236,21 @@ class Command:
         )
 
     def _keep(self, hosts: Sequence[str], document: dict[str, Any], why: str) -> None:
-        """Keep how the hosts of a batch ended; those of which it says nothing were not begun."""
+        """Keep how the hosts of a batch ended; those of which neither it nor a report says anything were not begun."""
         for host in document["hosts"]:
             if host["host"] not in self.told:
                 self.progress(host["host"], words(host["status"]))
         there = {host["host"] for host in document["hosts"]}
-        if missing := [name for name in hosts if name not in there]:
-            left = as_json([failure(name, NotBegun(why)) for name in missing])
-            document = {**document, "hosts": document["hosts"] + left["hosts"]}
-        self.documents.append(document)
+        missing = [name for name in hosts if name not in there]
+        left = as_json([failure(name, NotBegun(why)) for name in missing if name not in self.told])
+        told = [self.told[name] for name in missing if name in self.told]
+        self.documents.append({**document, "hosts": document["hosts"] + told + left["hosts"]})
 
 
 def run(scheduler: Scheduler, batch: Mapping[str, Any], groups: Sequence[Sequence[str]], progress: Progress) -> Command:
     """Work on the groups of hosts with what `batch` says, and give what came of it. Raises UsageError before anything is begun."""
     with scheduler.connect() as client:
-        same = _check(client, batch["inventory"])
-        command = Command(client, progress, {**batch, "same": same})
+        command = Command(client, progress, {**batch, **_check(client, batch["inventory"])})
         command.submit(batches(groups, sum(client.nthreads().values())))
         command.wait()
         return command

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from novaops import __version__
+from novaops.engine.own_file import KINDS
 
 _LOCK = threading.Lock()
 _TAKEN: set[str] = set()
@@ -28,16 +29,20 @@ _RUNNING: dict[str, list[subprocess.Popen[str]]] = {}
 _STOPPED: set[str] = set()
 
 
-def take(key: str) -> bool:
-    """In the scheduler's process: whether nobody has taken the batch before. Now it is taken."""
-    first = key not in _TAKEN
+def take(key: str, scheduler: str, dask_scheduler: Any) -> bool:
+    """In the scheduler's process: whether nobody has taken the batch before. Now it is taken.
+
+    A scheduler with another id gives none: the one that knew which were begun is gone.
+    """
+    first = key not in _TAKEN and dask_scheduler.id == scheduler
     _TAKEN.add(key)
     return first
 
 
 def settings(dask_scheduler: Any) -> dict[str, Any]:
-    """In the scheduler's process: whether it would run a task again, and where it listens. dask gives the argument by its name."""
+    """In the scheduler's process: its id, whether it would run a task again, and where it listens. dask gives the argument by its name."""
     return {
+        "id": dask_scheduler.id,
         "allowed-failures": dask_scheduler.allowed_failures,
         "work-stealing": "stealing" in dask_scheduler.periodic_callbacks,
         "address": dask_scheduler.address,
@@ -58,12 +63,12 @@ def versions() -> dict[str, str]:
 
 def same(inventory: str) -> dict[str, str]:
     """The same, and what every worker has to read as we do."""
-    return {**versions(), f"the content of {inventory} and the playbooks and templates beside it": _digest(Path(inventory))}
+    return {**versions(), f"the content of {inventory} and of {', '.join(KINDS)} beside it": _digest(Path(inventory))}
 
 
 def _digest(inventory: Path) -> str:
-    """Of the inventory, and of the playbooks and templates beside it. "none" where it cannot be read."""
-    beside = [path for folder in ("playbooks", "templates") for path in inventory.parent.joinpath(folder).rglob("*")]
+    """Of the inventory, and of all that counts beside it. "none" where it cannot be read."""
+    beside = [path for folder in KINDS for path in inventory.parent.joinpath(folder).rglob("*")]
     found = hashlib.sha256()
     try:
         for path in [inventory, *sorted(path for path in beside if path.is_file() and "__pycache__" not in path.parts)]:
@@ -93,8 +98,8 @@ def carry_out(batch: Mapping[str, Any]) -> str:
     if wrong := difference(here, batch["same"]):  # a worker that came later was not asked before
         error = {"code": "usage", "what": f"worker {get_worker().address}: {wrong}"}
         return json.dumps({"hosts": [], "error": error, "exit_code": 1})
-    if not get_client().run_on_scheduler(take, batch["key"]):
-        raise AlreadyTaken("it was begun before")
+    if not get_client().run_on_scheduler(take, batch["key"], batch["scheduler"]):
+        raise AlreadyTaken("it was begun before, or the scheduler is not the one that was asked first")
     document = ""
     with _process(batch) as (process, said):
         for line in process.stdout or ():
@@ -112,7 +117,12 @@ def _process(batch: Mapping[str, Any]) -> Iterator[tuple[subprocess.Popen[str], 
     """A batch at work, and what it says on stderr. Its stdin stays open: the end of that is the end of this worker."""
     words, pipe, command, said = [sys.executable, "-P", "-m", "novaops.cli.batch"], subprocess.PIPE, batch["command"], list[str]()
     folder = batch["folder"]
-    with subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=folder, start_new_session=True) as process:
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which it inherits: Ctrl-C waits until it can answer
+    try:
+        process = subprocess.Popen(words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=folder, start_new_session=True)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    with process:
         assert process.stdin
         assert process.stderr
         listener = threading.Thread(target=said.extend, args=(process.stderr,), daemon=True)

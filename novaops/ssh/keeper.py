@@ -10,7 +10,6 @@ import json
 import math
 import os
 import queue
-import select
 import socket
 import threading
 import time
@@ -23,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from novaops.errors import NovaopsError
 from novaops.ssh import ask_ssh
-from novaops.ssh.kept import destination, is_mine, name_of
+from novaops.ssh.kept import is_mine, name_of
 from novaops.ssh.launch import Launch
 from novaops.ssh.route import route
-from novaops.ssh.session import Session
+from novaops.ssh.session import Session, readable
 from novaops.ssh.target import Target
 
 if TYPE_CHECKING:
@@ -81,6 +80,10 @@ class _Kept:
     """One connection. It is in use until its login has ended, too."""
 
     target: Target
+    known: list[list[object]]
+    """What it is known by to who wants it ended."""
+    persist: float
+    """Seconds that it is kept after its last use, as the last call said."""
     session: Future[KeptSession | None] = field(default_factory=Future)
     until: float = math.inf
     users: int = 1
@@ -104,7 +107,7 @@ class Keeper:
     def serve(self) -> None:
         """Take messages until nothing is held any more."""
         while (seconds := self._expire()) is not None:
-            if select.select([self._listener], [], [], seconds)[0]:
+            if readable(self._listener, seconds):
                 line = self._listener.accept()[0]
                 if is_mine(line):
                     self._take(line)
@@ -130,23 +133,24 @@ class Keeper:
             with line.makefile("rb") as stream:
                 message = json.load(stream)
             if "keep" in message:
-                self._keep(message["keep"], Target(**message["target"]))
+                self._keep(message["keep"], Target(**message["target"]), message["known"])
             elif "forget" in message:
-                _answer(line, {"ended": self._forget(message["forget"])})
+                ended, left = self._forget(message["forget"])
+                _answer(line, {"ended": ended, "left": left})
             else:
-                look = str(message["look"]), str(message["script"]), float(message["timeout"])
+                look = str(message["look"]), str(message["script"]), float(message["timeout"]), float(message["persist"])
                 threading.Thread(target=self._look, args=(line, *look), daemon=True).start()
                 return
         except (OSError, ValueError, LookupError, TypeError):
             pass
         line.close()
 
-    def _keep(self, name: str, target: Target) -> None:
+    def _keep(self, name: str, target: Target, known: list[list[object]]) -> None:
         with self._lock:
             before = self._kept.get(name)
             if before is not None and before.alive and before.until > _now():
                 return
-            kept = self._kept[name] = _Kept(target)
+            kept = self._kept[name] = _Kept(target, known, target.persist)
             self._first = 0.0
         if before is not None:
             _close(before)
@@ -173,13 +177,14 @@ class Keeper:
             kept.session.set_result(session if made else None)
             self._used(name, kept)
 
-    def _look(self, line: socket.socket, name: str, script: str, timeout: float) -> None:
+    def _look(self, line: socket.socket, name: str, script: str, timeout: float, persist: float) -> None:
         with self._lock:
             kept = self._kept.get(name)
             if kept is not None and kept.until <= _now():
                 kept = None
             if kept is not None:
                 kept.users += 1
+                kept.persist = persist
         with line:
             if kept is None:
                 _answer(line, {"execs": 0})
@@ -214,7 +219,7 @@ class Keeper:
         """The end of a use: its time begins anew, unless it was dropped meanwhile."""
         with self._lock:
             kept.users -= 1
-            kept.until = _now() + kept.target.persist
+            kept.until = _now() + kept.persist
             if kept.session.result() is None and self._kept.get(name) is kept:
                 del self._kept[name]
             left = self._kept.get(name) is not kept and not kept.users
@@ -226,15 +231,16 @@ class Keeper:
             if self._kept.get(name) is kept:
                 del self._kept[name]
 
-    def _forget(self, destinations: list[list[object]] | None) -> int:
-        """Drop the connections to these; None for all. Those in use are closed, too."""
+    def _forget(self, wanted: list[list[object]] | None) -> tuple[int, int]:
+        """Drop the connections to these; None for all. Those in use are closed, too. Gives how many, and how many are left."""
         with self._lock:
-            names = [name for name, kept in self._kept.items() if destinations is None or destination(kept.target) in destinations]
+            names = [name for name, kept in self._kept.items() if wanted is None or any(one in wanted for one in kept.known)]
             gone = [self._kept.pop(name) for name in names]
+            left = len(self._kept)
         for kept in gone:
             if kept.session.done():
                 _close(kept)
-        return len(gone)
+        return len(gone), left
 
 
 def _now() -> float:

@@ -15,14 +15,14 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import novaops
-from novaops.errors import UsageError
+from novaops.errors import NovaopsError, UsageError
 from novaops.ssh.client_config import ClientConfig
 from novaops.ssh.route import route
 from novaops.ssh.session import PATIENCE, Output, Session
@@ -61,9 +61,8 @@ def look(session: Session, script: str) -> Output:
 
 def open_to_change(session: Session) -> None:
     """What changes the host goes over a connection of its own, and a kept one is not older than that. Raises as `Session.open`."""
-    if session.target.persist:
-        for line in _keepers():
-            _tell(line, {"forget": [destination(session.target)]})
+    for line in _keepers():
+        _tell(line, {"forget": destinations(session.target)})
     if session.connection is None:
         session.open()
 
@@ -75,18 +74,25 @@ def keep(target: Target) -> None:
     if not _may_be_kept(target, hops):
         return
     with suppress(OSError):
-        _tell(_line() or _start(), {"keep": name_of(target, hops), "target": asdict(replace(target, sudo_password=None))})
+        _tell(
+            _line() or _start(),
+            {"keep": name_of(target, hops), "target": asdict(replace(target, sudo_password=None)), "known": destinations(target)},
+        )
 
 
-def forget(destinations: Iterable[Sequence[object]] | None) -> int:
-    """End the kept connections to these destinations, None for all. Gives how many there were."""
-    wanted = None if destinations is None else list(destinations)
-    return sum(int(_asked(line, {"forget": wanted}, _SECONDS).get("ended", 0)) for line in _keepers())
+def forget(wanted: Sequence[Sequence[object]] | None) -> tuple[int, int]:
+    """End the kept connections to these destinations, None for all. Gives how many there were, and how many to others are left."""
+    answers = [_asked(line, {"forget": wanted}, _SECONDS) for line in _keepers()]
+    return sum(int(one.get("ended", 0)) for one in answers), sum(int(one.get("left", 0)) for one in answers)
 
 
-def destination(target: Target) -> list[object]:
-    """What `forget` knows a target by: how it is typed, whatever ssh's configuration makes of it."""
-    return [target.address, target.port, target.user]
+def destinations(target: Target) -> list[list[object]]:
+    """What `forget` knows a target by: how it is typed, and what ssh's configuration makes of that."""
+    found: list[list[object]] = [[target.address, target.port, target.user]]
+    with suppress(NovaopsError):  # a way that cannot be had was never gone
+        to = route(target)[-1]
+        found.append([to.hostname, to.port, to.user])
+    return found
 
 
 def name_of(target: Target, hops: Sequence[ClientConfig]) -> str:
@@ -133,7 +139,7 @@ def _look(session: Session, script: str) -> Output | None:
         hops = route(target)
         if not _may_be_kept(target, hops):
             return None
-        message = {"look": name_of(target, hops), "script": script, "timeout": target.timeout}
+        message = {"look": name_of(target, hops), "script": script, "timeout": target.timeout, "persist": target.persist}
         answer = _asked(line, message, max(PATIENCE[0], PATIENCE[1] * target.timeout) + target.timeout)
     session.execs += answer.get("execs", 1)
     output = answer.get("output")
@@ -170,7 +176,10 @@ def _line(file: Path | None = None) -> socket.socket | None:
 
 
 def _keepers() -> list[socket.socket]:
-    return [line for file in sorted(folder().glob("keeper-*")) if (line := _line(file))]
+    """To each keeper of this user, wherever the call was made that started it: cron and su have no XDG_RUNTIME_DIR."""
+    user = os.geteuid()
+    folders = dict.fromkeys([folder(), Path(f"/run/user/{user}/novaops-{user}"), Path(tempfile.gettempdir(), f"novaops-{user}")])
+    return [line for each in folders for file in sorted(each.glob("keeper-*")) if (line := _line(file))]
 
 
 def _start() -> socket.socket:

@@ -5,6 +5,7 @@ Nothing else in novaops runs anything on a host.
 
 from __future__ import annotations
 
+import math
 import select
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from novaops.ssh.lean_fabric import lean_fabric
 from novaops.ssh.target import Target
 
 if TYPE_CHECKING:
+    import socket
+
     import paramiko
     from fabric import Connection
 
@@ -312,7 +315,14 @@ class Session:
                     why="The command did not end, or the connection is dead.",
                     fix="--timeout gives it more time",
                 )
-            select.select([channel], [], [], min(left, 0.5))
+            readable(channel, min(left, 0.5))
+
+
+def readable(file: paramiko.Channel | socket.socket, seconds: float) -> bool:
+    """Wait for input. select() takes no descriptor above 1,023."""
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(math.ceil(seconds * 1000)))
 
 
 def _close(channel: paramiko.Channel) -> None:

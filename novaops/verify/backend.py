@@ -26,7 +26,7 @@ class Ran:
 
 
 class SessionBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no types
-    """Every command is one exec on the session, run by root."""
+    """Every command is one exec on the session, run by root. A session that is closed is opened again."""
 
     NAME = "novaops"
 
@@ -39,6 +39,8 @@ class SessionBackend(BaseBackend):  # type: ignore[misc]  # testinfra ships no t
     def run(self, command: str, *args: str, **kwargs: Any) -> CommandResult:
         del kwargs
         line = self.quote(command, *args)
+        if self.session.connection is None:  # a test that asks the host by itself, after all was seen
+            self.session.open()
         output = self.session.run(whole(line))
         self.ran.append(Ran(line, output.status))
         streams = (text.encode("utf-8", "surrogateescape") for text in (output.stdout, output.stderr))

@@ -1,4 +1,4 @@
-"""One host during a verification: connected to once, observed feature by feature, rebooted at most once."""
+"""One host during a verification: observed feature by feature, rebooted at most once."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ class ObservedHost:
         self.session = Session(target)
         self.error: NovaopsError | None = None
         self.seconds = 0.0
+        self.ended = False
+        """Whether all was seen that can be, or why it cannot is known."""
         self.reboots = False
         """Whether it was rebooted."""
         self.ran: list[Ran] = []
@@ -52,7 +54,10 @@ class ObservedHost:
                 self._seen |= self._call(feature, "observe", list(entries.values()))
         except Exception as error:  # noqa: BLE001 - one host's bug must not take the other hosts' checks away
             self.error = as_sentence(error)
+        finally:
+            self.session.close()  # most checks need no more, and thousands of hosts would have it open until the last one is seen
         self.seconds += time.monotonic() - started
+        self.ended = True
 
     def reboot(self) -> None:
         """Reboot it, with `before_reboot` and `after_reboot` of each feature that has them."""
@@ -61,6 +66,8 @@ class ObservedHost:
         started = time.monotonic()
         marking = [feature for feature in self.entries if hasattr(feature.module, "before_reboot")]
         try:
+            self._progress(self.name, "connecting")
+            self.session.open()
             for feature in marking:
                 self._call(feature, "before_reboot", self._all_seen(feature), gives=False)
             self._progress(self.name, "rebooting")
@@ -71,6 +78,8 @@ class ObservedHost:
                 self._rebooted |= self._call(feature, "after_reboot", self._all_seen(feature))
         except Exception as error:  # noqa: BLE001 - as above
             self.error = as_sentence(error)
+        finally:
+            self.session.close()
         self.seconds += time.monotonic() - started
 
     @property

@@ -14,7 +14,7 @@ from novaops.verify.claims import Claim
 from novaops.verify.observed_host import ObservedHost
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """A claim about an entry of a host."""
 
@@ -58,6 +58,13 @@ class Plugin:
         self._hosts = hosts
         self._reboot_all = reboot_all
         self._rebooted = False
+        self._unjudged: set[Case] | None = None
+        """The cases that have not ended; None before they are known."""
+
+    @property
+    def judged(self) -> set[ObservedHost]:
+        """The hosts of which every claim was looked at."""
+        return set() if self._unjudged is None else set(self._hosts) - {case.observed for case in self._unjudged}
 
     # -- what is collected ------------------------------------------------------------------------------------------------
 
@@ -70,6 +77,7 @@ class Plugin:
             session.items += module.collect()  # type: ignore[arg-type]  # of a module only what makeitem gives
         session.config.hook.pytest_collection_modifyitems(session=session, config=session.config, items=session.items)
         session.testscollected = len(session.items)
+        self._unjudged = {item.stash[_CASE] for item in session.items}
         return True
 
     def pytest_pycollect_makeitem(self, collector: pytest.Module | pytest.Class, name: str, obj: Any) -> list[pytest.Item]:
@@ -136,6 +144,8 @@ class Plugin:
         report: pytest.TestReport = yield
         case = item.stash[_CASE]
         report.nodeid = visible.line(f"{case.feature}.py::{case.name}")  # JUnit's class is the section, wherever its checks are kept
+        if self._unjudged is not None and report.when == "teardown":
+            self._unjudged.discard(case)
         if report.when == "call" or not report.passed:
             self.checks.append(_check(case, report, call))
         return report

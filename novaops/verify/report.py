@@ -21,7 +21,7 @@ Found = tuple[ObservedHost, Sequence[Check]]
 
 def report_of(found: Found, unverified: Sequence[str]) -> HostReport:
     observed, checks = found
-    notes = [Note(name, f"not verified: there is no check for {name}") for name in unverified]
+    notes = _not_verified(unverified)
     tested = {check.case.feature for check in checks}
     untested = [] if observed.error else [feature.name for feature in observed.entries if feature.name not in tested]
     notes += [Note(name, f"not verified: no test of the check for {name} applies to what is wanted here") for name in untested]
@@ -41,6 +41,15 @@ def report_of(found: Found, unverified: Sequence[str]) -> HostReport:
     return HostReport(observed.name, status, lines, tuple(notes), error, observed.session.execs, observed.seconds)
 
 
+def left_out(host: str, unverified: Sequence[str]) -> HostReport:
+    """Of a host that has nothing which could be verified."""
+    return HostReport(host, "unchanged", notes=tuple(_not_verified(unverified)))
+
+
+def _not_verified(sections: Sequence[str]) -> list[Note]:
+    return [Note(name, f"not verified: there is no check for {name}") for name in sections]
+
+
 def exit_code(found: Sequence[Found]) -> int:
     """Of several hosts the worst, in the order 1, 5, 3, 0."""
     codes = {_code(*one) for one in found}
@@ -57,9 +66,11 @@ def _code(observed: ObservedHost, checks: Sequence[Check]) -> int:
 
 
 def as_json(found: Sequence[Found], reports: Sequence[HostReport], code: int) -> dict[str, Any]:
-    """The one document, with what each check claims and what it says when that is not so."""
+    """The one document, with what each check claims and what it says when that is not so. The reports of hosts left out come last."""
     document = report.as_json(reports, code)
-    for host, (observed, checks) in zip(document["hosts"], found, strict=True):
+    for host in document["hosts"]:
+        host["rebooted"] = False
+    for host, (observed, checks) in zip(document["hosts"], found, strict=False):
         shown = [check for check in checks if not _same_error(check, observed)]
         for step, check in zip(host["steps"], shown, strict=True):
             step |= {"check": check.case.claim.sentence, "message": check.message}

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from novaops.engine import parallel as fleet
-from novaops.engine.query import Progress
-from novaops.errors import NovaopsError
+from novaops.engine.query import Progress, silent
+from novaops.errors import NotBegun, NovaopsError, Unknown
 from novaops.shell import lines_of
 from novaops.ssh.target import Target
 from novaops.verify.claims import FEATURES, Entries
@@ -31,31 +31,47 @@ def verify(
 ) -> list[tuple[ObservedHost, list[Check]]]:
     """Each host with its checks. `entries` is what is verified of each, by the host's name.
 
-    Raises NovaopsError when pytest itself breaks; what goes wrong with a host is kept as its `error`. At Ctrl-C it raises Rebooting where
-    hosts were told to reboot.
+    Raises NovaopsError when pytest itself breaks; what goes wrong with a host is kept as its `error`. At Ctrl-C it raises Interrupted, with
+    the checks of what was seen until then.
     """
     hosts = [ObservedHost(target, entries[target.name], progress) for target in targets]
     reboot_all = partial(fleet.each, work=ObservedHost.reboot, parallel=parallel)
+    interrupted, seen = False, hosts
     with ExitStack() as stack:
         for observed in hosts:
             stack.callback(observed.session.close)
-        fleet.each(hosts, ObservedHost.observe, parallel)
-        plugin = Plugin(hosts, reboot_all if reboot else None)
+        try:
+            fleet.each(hosts, ObservedHost.observe, parallel)
+        except KeyboardInterrupt:
+            interrupted, seen = True, [one for one in hosts if one.ended]
+        plugin = Plugin(seen, reboot_all if reboot and not interrupted else None)
         try:
             _pytest(plugin, junit)
         except KeyboardInterrupt:
-            if rebooting := [one.name for one in hosts if one.reboots]:
-                raise Rebooting(rebooting) from None
-            raise
-    return [(observed, [check for check in plugin.checks if check.case.observed is observed]) for observed in hosts]
+            interrupted = True
+    found = [(one, [check for check in plugin.checks if check.case.observed is one]) for one in hosts]
+    if interrupted:
+        judged = plugin.judged
+        raise Interrupted([one if one[0] in judged else _cut_short(*one) for one in found])
+    return found
 
 
-class Rebooting(KeyboardInterrupt):
-    """Ctrl-C, and the hosts that were told to reboot before it."""
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, and how each host stands: what was not judged to its end has an error that says so."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, found: list[tuple[ObservedHost, list[Check]]]) -> None:
         super().__init__()
-        self.names = names
+        self.found = found
+
+
+def _cut_short(before: ObservedHost, checks: list[Check]) -> tuple[ObservedHost, list[Check]]:
+    """The host as another object, since a thread may still be at work on the first one."""
+    now = ObservedHost(before.session.target, before.entries, silent)
+    now.reboots, now.seconds, now.session.execs = before.reboots, before.seconds, before.session.execs
+    now.error = NotBegun("interrupted")
+    if before.reboots:
+        now.error = Unknown("interrupted: it was told to reboot, and not looked at since", fix="novaops verify HOST looks at it again")
+    return now, checks
 
 
 def _pytest(plugin: Plugin, junit: Path | None) -> None:

@@ -86,24 +86,46 @@ def test_a_thousand_hosts(tmp_path: Path) -> None:
         assert memory < 400
 
 
-@pytest.mark.parametrize("json_", [True, False])
-def test_ctrl_c_while_hosts_are_asked(json_: bool, tmp_path: Path) -> None:  # noqa: FBT001 - with --json, or without
+CHECK = """
+def entries(settings):
+    return [(one.path, one) for one in settings]
+
+def observe(host, entries):
+    return [host.file(one.path).content_string for one in entries]
+
+def test_says_it(seen):
+    'Says it'
+    assert seen == "as wanted"
+
+def test_readable(host):
+    'Can be read by everybody'
+    assert host.file("/").mode & 0o004
+"""
+
+
+@pytest.mark.parametrize("words", [["host", "facts"], ["host", "facts", "--json"], ["verify"], ["verify", "--json"]])
+def test_ctrl_c_while_hosts_are_asked(words: list[str], tmp_path: Path) -> None:
     """What the others have said is not lost, and nobody is told of a run that was never begun."""
     with hosts(tmp_path, {"fine": 1}) as made, socket.create_server(("127.0.0.1", 0)) as silent:
+        (made.inventory.parent / "checks").mkdir()
+        (made.inventory.parent / "checks/things.py").write_text(CHECK)
         port = silent.getsockname()[1]
         with made.inventory.open("a") as inventory:
             inventory.writelines(f"  {name}: {{address: 127.0.0.1, port: {port}}}\n" for name in ("silent", "after"))
-        words = ["host", "facts", "--parallel", "1", "--timeout", "60", *(["--json"] if json_ else [])]
-        command = [sys.executable, "-m", "novaops", "-i", str(made.inventory), *words]
+        command = [sys.executable, "-m", "novaops", "-i", str(made.inventory), *words, "--parallel", "1", "--timeout", "60"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             connection, _ = silent.accept()
             with connection:
                 process.send_signal(signal.SIGINT)
                 out, err = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert err.strip() == "Interrupted. Of 3 hosts 1 had answered."
-    if json_:
+    said = [line for line in err.splitlines() if (line and words[0] != "verify") or line.startswith("Interrupted")]
+    assert said == ["Interrupted. Of 3 hosts 1 had answered."], err
+    if "--json" in words:
         document = json.loads(out)
         assert [host["status"] for host in document["hosts"]] == ["unchanged", "not_begun", "not_begun"]
         assert document["exit_code"] == 130
-        assert document["hosts"][0]["machine"]["login"]
+        first = document["hosts"][0]
+        assert first["machine"]["login"] if words[0] == "host" else [step["check"] for step in first["steps"]]
+    elif words[0] == "verify":
+        assert "says it" in out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 
 from novaops.errors import ChangedHostKey, HostFailed, LoginFailed, UnknownHostKey, Unreachable
 from novaops.ssh import known_hosts
-from novaops.ssh.session import ConnectionLost, NoChannel, Session
+from novaops.ssh.session import ConnectionLost, NoChannel, Session, readable
 from novaops.ssh.target import Target
 
 if TYPE_CHECKING:
@@ -31,6 +32,23 @@ def test_the_exact_exit_status(host: Host, status: int) -> None:
     with Session(host.target()) as session:
         assert session.run(f"exit {status}").status == status
     assert len(host.execs) == session.execs == 1
+
+
+def test_with_more_descriptors_than_select_takes(host: Host) -> None:
+    """Each host of a large fleet has some."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip("no process may have so many files open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        with Session(host.target()) as session:
+            assert session.run("sleep 0.5; echo word").stdout == "word\n"
+            assert readable(session.connection.transport.sock, 0) is False  # type: ignore[union-attr]
+    finally:
+        for one in held:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_one_exec_for_each_run(host: Host) -> None:

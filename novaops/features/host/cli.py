@@ -101,14 +101,21 @@ def forget(options: Options, hosts: Hosts = None) -> int:
     from novaops.ssh import kept
 
     ended: dict[str, int] = {}
+    number = others = 0
     if hosts or options.limit:
         known, _ = options.known()
-        ended = {host.name: kept.forget([kept.destination(host.target(TIMEOUT))]) for host in known.find(hosts or [])}
-    number = sum(ended.values()) if ended else kept.forget(None)
-    if options.json:
-        output.document({"hosts": [{"host": name, "ended": its} for name, its in ended.items()], "ended": number, "exit_code": 0})
+        for host in known.find(hosts or []):
+            ended[host.name], others = kept.forget(kept.destinations(host.target(TIMEOUT)))
+        number = sum(ended.values())
     else:
-        output.line(f"{number} connection{'' if number == 1 else 's'} ended" if number else "no connection was kept")
+        number, others = kept.forget(None)
+    if options.json:
+        listed = [{"host": name, "ended": its} for name, its in ended.items()]
+        output.document({"hosts": listed, "ended": number, "others": others, "exit_code": 0})
+        return 0
+    output.line(f"{number} connection{'' if number == 1 else 's'} ended" if number else "no connection was kept")
+    if others:
+        output.line(f"to other destinations {others} {'is' if others == 1 else 'are'} kept; novaops host forget ends all")
     return 0
 
 

@@ -62,7 +62,7 @@ def test_the_socket_answers_its_user_alone(host: Host, target: Target, user: int
     folder.chmod(0o755)
     file.chmod(0o777)
     ran = host.folder / "ran"
-    message = {"look": kept.name_of(target, route(target)), "script": f"touch {ran}; echo word", "timeout": 5}
+    message = {"look": kept.name_of(target, route(target)), "script": f"touch {ran}; echo word", "timeout": 5, "persist": 60}
     with as_user(user, ASK, str(file), json.dumps(message)) as process:
         out, _ = process.communicate(timeout=30)
     assert (process.returncode, "word" in out, ran.exists()) == (0, user == 0, user == 0)

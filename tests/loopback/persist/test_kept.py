@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -99,6 +100,13 @@ def test_it_is_gone_after_its_time(host: Host, call: Call, runtime: Path) -> Non
     assert logins(host) >= 3
 
 
+def test_the_last_call_says_for_how_long(host: Host, target: Target, runtime: Path) -> None:
+    hold(target)
+    hold(replace(target, persist=1.0))
+    assert wait_until(lambda: not keepers(runtime), 20)
+    assert logins(host) == 1
+
+
 def test_host_forget_ends_it(host: Host, target: Target, call: Call, runtime: Path) -> None:
     hold(target)
     assert call("host", "forget", "root@127.0.0.1:1")[1] == {"host": "root@127.0.0.1:1", "ended": 0}
@@ -106,7 +114,37 @@ def test_host_forget_ends_it(host: Host, target: Target, call: Call, runtime: Pa
     assert call("host", "forget", "box")[1] == {"host": "box", "ended": 1}
     assert wait_until(lambda: not any(one.is_active() for one in host._transports), 5)
     assert wait_until(lambda: not keepers(runtime), 20)
-    assert call("host", "forget")[1] == {"hosts": [], "ended": 0, "exit_code": 0}
+    assert call("host", "forget")[1] == {"hosts": [], "ended": 0, "others": 0, "exit_code": 0}
+
+
+def test_host_forget_finds_it_by_where_it_leads(target: Target, call: Call, host: Host, tmp_path: Path) -> None:
+    """However it is typed: the user may be left to ssh's configuration, and the address may be a name of it."""
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/config").write_text(f"Host near\n  HostName 127.0.0.1\n  Port {host.port}\n  User root\n")
+    hold(target)
+    assert call("host", "forget", "root@near")[1]["ended"] == 1
+
+
+def test_host_forget_says_that_others_are_kept(target: Target, call: Call, capfd: pytest.CaptureFixture[str], runtime: Path) -> None:
+    del call
+    hold(target)
+    assert run(["host", "forget", "root@127.0.0.1:1"]) == 0
+    assert capfd.readouterr().out == "no connection was kept\nto other destinations 1 is kept; novaops host forget ends all\n"
+    assert keepers(runtime)
+
+
+@pytest.mark.parametrize("ends", [["host", "forget"], ["host", "forget", "box"]])
+def test_without_a_folder_for_the_login_it_is_found(
+    ends: list[str], host: Host, target: Target, runtime: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As under cron, when it was kept in a login's shell, and the other way round."""
+    write_inventory(host)
+    monkeypatch.setattr(tempfile, "tempdir", str(runtime))
+    hold(target)
+    (runtime / "other").mkdir()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime / "other"))
+    assert run(ends) == 0
+    assert "1 connection ended" in capfd.readouterr().out
 
 
 def test_host_forget_ends_all(target: Target, runtime: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -116,10 +154,11 @@ def test_host_forget_ends_all(target: Target, runtime: Path, capfd: pytest.Captu
     assert wait_until(lambda: not keepers(runtime), 20)
 
 
-def test_what_changes_a_host_ends_it(host: Host, target: Target) -> None:
-    """Who may log in may be another one after it."""
+@pytest.mark.parametrize("change", [{}, {"persist": 0.0}, {"user": None}])
+def test_what_changes_a_host_ends_it(host: Host, target: Target, change: dict[str, Any]) -> None:
+    """Who may log in may be another one after it, however the change was called."""
     hold(target)
-    session = Session(target)
+    session = Session(replace(target, **change))
     kept.open_to_change(session)
     session.close()
     assert wait_until(lambda: not any(one.is_active() for one in host._transports), 5)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -145,6 +147,51 @@ def test_verify_has_shards_and_limits(monkeypatch: pytest.MonkeyPatch, capfd: py
     assert (sorted(first + second), limited) == (sorted(whole), ["web2"])
     assert first
     assert second
+
+
+def test_a_host_that_nothing_verifies_is_in_the_document(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with (folder / "inventory.yaml").open("a") as inventory:
+        inventory.write("  m3: {things: [{path: /etc/x, content: x}]}\n")
+    (folder / "playbooks").mkdir()
+    shutil.copyfile(Path(__file__).parents[2] / "support/playbooks/things.py", folder / "playbooks/things.py")
+    _, document = call(capfd, "verify")
+    assert names(document)[-1] == "m3"
+    last = document["hosts"][-1]
+    assert (last["notes"], last["steps"], last["rebooted"]) == (
+        [{"resource": "things", "text": "not verified: there is no check for things"}],
+        [],
+        False,
+    )
+    parts = [call(capfd, "verify", "--shard", f"{number}/2")[1] for number in (1, 2)]
+    assert sum("m3" in names(part) for part in parts) == 1
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, tuple(map(int, sys.argv[1:3])))
+from novaops.app import run
+code = run(sys.argv[3:])
+print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("verb", ["plan", "verify"])
+@pytest.mark.parametrize(
+    ("limits", "parallel", "code", "soft"),
+    [((80, 4096), 12, 5, 160), ((80, 130), 12, 5, 130), ((80, 100), 12, 2, 80), ((80, 100), 9, 5, 100), ((600, 600), 500, 5, 600)],
+)
+def test_so_many_hosts_at_once_have_their_descriptors(verb: str, limits: tuple[int, int], parallel: int, code: int, soft: int) -> None:
+    words = [sys.executable, "-c", LIMITED, *map(str, limits), verb, "--timeout", "2", "--json", "--parallel", str(parallel)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    document = json.loads(done.stdout)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (code, str(soft))
+    if code == 2:
+        assert document["error"]["what"] == "12 hosts at once need 112 open files, and a process may have 100 here"
+        assert document["error"]["fix"].startswith("--parallel 9,")
+    else:
+        assert {host["status"] for host in document["hosts"]} == {"unreachable"}
 
 
 @pytest.mark.usefixtures("folder")

@@ -131,7 +131,7 @@ def test_an_error_of_ours_is_one_hosts() -> None:
 
 @pytest.mark.parametrize("begun", [True, False])
 def test_ctrl_c_while_hosts_reboot(monkeypatch: pytest.MonkeyPatch, *, begun: bool) -> None:
-    """It is said which were told to; where none was, it is Ctrl-C as always."""
+    """A host that was told to is unknown until it is looked at again."""
 
     def reboot(visit: ObservedHost) -> None:
         visit.reboots = begun
@@ -140,6 +140,9 @@ def test_ctrl_c_while_hosts_reboot(monkeypatch: pytest.MonkeyPatch, *, begun: bo
     monkeypatch.setattr(ObservedHost, "observe", lambda visit: setattr(visit, "_seen", {("disk", "/mnt/data"): RIGHT}))
     monkeypatch.setattr(ObservedHost, "reboot", reboot)
     assert DISK is not None
-    with pytest.raises(KeyboardInterrupt) as stopped:
+    with pytest.raises(run.Interrupted) as stopped:
         run.verify([Target("a", "192.0.2.1")], {"a": {DISK: {"/mnt/data": Entry()}}}, lambda *_: None, parallel=1, reboot=True)
-    assert getattr(stopped.value, "names", None) == (["a"] if begun else None)
+    [(observed, checks)] = stopped.value.found
+    report = outcome.report_of((observed, checks), ())
+    assert (report.status, observed.reboots) == (("unknown", True) if begun else ("not_begun", False))
+    assert {line.status for line in report.lines} == {"unchanged"}, "what was seen before is said"
