@@ -44,12 +44,22 @@ class NameServer(Service):
         self.queries: list[tuple[str, str]] = []
 
     async def _listen(self) -> None:
-        datagrams = socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET, socket.SOCK_DGRAM)
-        self._open.append(datagrams)
-        datagrams.settimeout(0)
-        datagrams.bind((self.address, self.port))
-        self.port = datagrams.getsockname()[1]
-        self._open.append(await asyncio.start_server(self._take, self.address, self.port))
+        any_port = self.port == 0
+        while True:
+            server = await asyncio.start_server(self._take, self.address, self.port)
+            port = server.sockets[0].getsockname()[1]
+            datagrams = socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET, socket.SOCK_DGRAM)
+            datagrams.settimeout(0)
+            try:
+                datagrams.bind((self.address, port))
+                break
+            except OSError:
+                datagrams.close()
+                server.close()
+                if not any_port:  # else the number that is free for TCP is somebody's for UDP
+                    raise
+        self.port = port
+        self._open += [datagrams, server]
         self._spawn(self._receive(datagrams))
 
     async def _close(self) -> None:
