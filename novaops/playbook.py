@@ -9,8 +9,8 @@ from novaops.engine.desired import HostView, Peers
 from novaops.engine.secret_source import Reference, resolve
 from novaops.errors import HostFailed, Refused, UsageError, WaitingForPeer
 from novaops.formats import names
-from novaops.model.action import Command, WriteFile
-from novaops.model.plan import Change, FreshLogin, Resource, Risk, Step, Wrapped
+from novaops.model.action import Command, SetValue, WriteFile
+from novaops.model.plan import Change, FreshLogin, ListensAt, Resource, Risk, Step, Wrapped
 from novaops.model.question import Facts, Missing, Question, Section
 from novaops.resources.after_peer import AfterPeer
 from novaops.resources.directory import Directory
@@ -32,6 +32,7 @@ __all__ = [
     "FreshLogin",
     "HostFailed",
     "HostView",
+    "ListensAt",
     "Missing",
     "OpenPort",
     "Package",
@@ -43,6 +44,7 @@ __all__ = [
     "Risk",
     "Secret",
     "Section",
+    "SetValue",
     "Step",
     "Unit",
     "UsageError",

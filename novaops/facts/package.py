@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from novaops.model.question import Missing, Question, Section
-from novaops.shell import join, lines_of
+from novaops.shell import join, lines_of, sh_file
 
 OF_DPKG = """\
 of_dpkg() { command -v dpkg-query >/dev/null && { dpkg-query -W dpkg >/dev/null 2>&1; [ $? != 1 ]; }; }
@@ -24,21 +24,7 @@ class PackageNamed(Question[str]):
 
     @classmethod
     def script(cls, questions: Sequence[Self]) -> str:
-        names = join(q.name for q in questions)
-        return f"""\
-if command -v dpkg-query >/dev/null; then
-  found=$(dpkg-query -W -f '${{binary:Package}}\\t${{db:Status-Status}}\\t${{Version}}\\n' dpkg {names} 2>/dev/null)
-  status=$?
-  [ $status -le 1 ] || exit $status # 1: some are not known to it; 2: it could not look
-  case $found in dpkg* | *"
-dpkg"*) printf '%s\\n' "$found"; exit 0 ;; esac
-fi
-if command -v rpm >/dev/null; then
-  rpm -q --qf '%{{NAME}}\\tinstalled\\t%{{VERSION}}-%{{RELEASE}}\\n' {names}
-  true
-else echo 'neither dpkg-query nor rpm is here' >&2; exit 9
-fi
-"""
+        return f"set -- {join(q.name for q in questions)}\n{sh_file(__package__, 'package.sh')}"
 
     @classmethod
     def parse(cls, questions: Sequence[Self], section: Section) -> Mapping[Self, str | Missing]:

@@ -83,7 +83,6 @@ class Setting:
     value: str
     file: str
     line: int
-    in_match: bool
 
     @property
     def where(self) -> str:
@@ -187,7 +186,7 @@ def _read_file(
             continue
         value = rest if keyword in _RAW else " ".join(arguments)
         if value:
-            yield Setting(keyword, value, path, number, in_match=bool(blocks)), blocks
+            yield Setting(keyword, value, path, number), blocks
         if keyword == "match":
             blocks = (*outer, arguments)
         elif keyword == "include":

@@ -11,31 +11,10 @@ from novaops.facts.succeeds import has
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question
-from novaops.shell import quote
+from novaops.shell import quote, sh_file
 
-_INSTALL = f"""\
-{OF_DPKG}if of_dpkg && command -v apt-get >/dev/null; then
-  export DEBIAN_FRONTEND=noninteractive
-  install() {{ apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout="$wait" -o Dpkg::Options::=--force-confold -- "$@"; }}
-  install "$@" || {{ apt-get update -q -o DPkg::Lock::Timeout="$wait" && install "$@"; }}
-elif command -v dnf >/dev/null; then dnf install -y -q -- "$@"
-else echo "neither apt-get nor dnf is here to install $*"; exit 1
-fi"""
-"""The package lists are updated only when the installation fails without: that takes seconds, and most hosts have them."""
-
-_REMOVE = f"""\
-{OF_DPKG}others() {{ # what somebody else has put there, and would go with them
-  if of_dpkg; then apt-get -s remove -- "$@" 2>/dev/null | sed -n 's/^Remv \\([^ ]*\\).*/\\1/p' | while read -r one; do
-    case " $* " in *" $one "*) ;; *) echo "$one would be removed with it" ;; esac; done
-  else rpm -e --test -- "$@" 2>&1 | grep ' is needed by '
-  fi
-}}
-needed=$(others "$@")
-[ -z "$needed" ] || {{ printf '%s\n%s\n' "$needed" "other packages need $*: nothing is removed"; exit 1; }}
-if of_dpkg; then DEBIAN_FRONTEND=noninteractive apt-get remove -y -q -o DPkg::Lock::Timeout=120 -- "$@"
-else dnf remove -y -q -- "$@"
-fi"""
-
+_INSTALL = OF_DPKG + sh_file(__package__, "package_install.sh")
+_REMOVE = OF_DPKG + sh_file(__package__, "package_remove.sh")
 
 LOCK_WAIT = 120
 """Seconds that apt waits for another package manager to end."""

@@ -13,9 +13,9 @@ Such a file has
     before_reboot(host, seen)    optional: leaves something that should survive a reboot. `seen` is all that was found
     after_reboot(host, seen)     with it: what is found afterwards. A test that asks for `rebooted` gets it
 
-Checks ask none of the engine's questions and use none of its answers: no facts, no resources (import-linter enforces it).
-They share what both must mean the same by: a section's settings and what follows from them, the paths of the files that the
-engine writes, the providers' data, and the ssh session.
+Checks use no facts and no resources of the engine (import-linter enforces it). They share what both must mean the same by: a
+section's settings and what follows from them, the paths of the files that the engine writes, the providers' data and what counts as
+an answer of theirs (`providers.proof`), how a running sshd was started (`formats.sshd_options`), and the ssh session.
 
 What checks need can be imported from here.
 """

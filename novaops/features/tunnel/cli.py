@@ -59,13 +59,14 @@ class TunnelFlags(Flags):
 @verb(app)
 def up(options: Options, hosts: Hosts = None, *, name: Name = None, flags: TunnelFlags, run: GuardedRun) -> int:
     """Set up each tunnel of the hosts' tunnel: sections, on both of its ends, and prove it by a request through it."""
+    from novaops.features.tunnel import kept
     from novaops.features.tunnel.settings import default_name
 
     given = flags.given()
     unnamed = name is None and "to" in given
     name = name or default_name(given)
     state = {"state": "present"} if name else {}  # otherwise as each entry says
-    as_made = _not_turned if unnamed else _not_widened if "socks" in given else None
+    as_made = kept.not_turned if unnamed else kept.not_widened if "socks" in given else None
     return _converge(options, hosts, name, {**given, **state}, run, UP, as_made)
 
 
@@ -114,34 +115,6 @@ def down(
 
 
 tunnel_open.register(app)
-
-
-def _not_turned(of: Callable[[Any], DesiredState], _: Host, entries: list[Tunnel]) -> DesiredState:
-    """What the entries want, and that none of them turns a tunnel that only has the same name."""
-    from dataclasses import replace
-
-    from novaops.features.tunnel.resources.tunnel_kept import TunnelKept
-
-    kept = [TunnelKept(entry.name, tuple(forward.target for forward in entry.resolved_forwards())) for entry in entries]
-    state = of(entries)
-    return replace(state, own=[*kept, *state.own])
-
-
-def _not_widened(of: Callable[[Any], DesiredState], _: Host, entries: list[Tunnel]) -> DesiredState:
-    """What the entries want, and that a SOCKS proxy of which nobody said what it may reach is not let reach more than before."""
-    from dataclasses import replace
-
-    from novaops.features.tunnel.resources.authorized_key import AuthorizedKey
-    from novaops.features.tunnel.resources.reach_kept import ReachKept
-
-    state = of(entries)
-    reach = {entry.name: entry.permitted for entry in entries if "reaches" not in entry.model_fields_set}
-    kept = [
-        (gateway, ReachKept(resource.client, resource.name, resource.comment, reach[resource.name]))
-        for gateway, resource in state.of_peers
-        if isinstance(resource, AuthorizedKey) and resource.name in reach
-    ]
-    return replace(state, of_peers=[*kept, *state.of_peers])
 
 
 def _converge(

@@ -1,6 +1,6 @@
 """Values in nginx's configuration: each is read as itself, or not taken.
 
-What nginx reads is said by its own rules (proxy_sites) here, and by nginx itself in tests/lab/test_nginx_syntax.py.
+What nginx reads is said by its own rules (proxy_sites) here, and by nginx itself in tests/lab/proxy/test_nginx_syntax.py.
 """
 
 from __future__ import annotations

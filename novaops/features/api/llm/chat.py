@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, Self
@@ -15,11 +15,10 @@ from novaops.features.api.llm.form import Form
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.openai import OpenAi
 from novaops.features.api.llm.parameters import merged, parameters
-from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Client, Credential, Delta, Event, Finished
+from novaops.features.api.llm.protocol import ApiFailed, ChatRequest, Delta, Event, Finished
 from novaops.features.api.llm.reading import fields, objects, text
 from novaops.features.api.llm.redact import hidden
 from novaops.features.api.llm.responses import Responses
-from novaops.features.api.llm.route import Route
 from novaops.features.api.llm.sensenova import SenseNova
 from novaops.features.api.llm.sse import DONE, ServerEvent
 from novaops.providers.answer import ApiError, read_error, states_error
@@ -201,17 +200,3 @@ def _failed(document: dict[str, Any]) -> dict[str, Any]:
 def _only_says(document: dict[str, Any]) -> bool:
     """Whether it has words, and nothing of an answer: an error of a gateway that came after the answer had begun."""
     return not _OF_AN_ANSWER & document.keys() and any(isinstance(document.get(name), (str, list)) for name in ("message", "detail"))
-
-
-def open_http(
-    name: str, key: Credential, route: Route, *, timeout: float | None = None, tell: Callable[[str], None] = lambda _: None
-) -> Http:
-    """Requests to the provider of that name; nothing is sent yet. See Http."""
-    return Http(name, key, route, timeout=timeout, tell=tell)
-
-
-def open_client(
-    name: str, key: Credential, route: Route, *, timeout: float | None = None, tell: Callable[[str], None] = lambda _: None
-) -> Client:
-    """A client that chats with the provider of that name. See Http for the arguments."""
-    return ChatClient(Http(name, key, route, timeout=timeout, tell=tell))

@@ -1,13 +1,13 @@
-"""Resources that are planned once the packages are there, and those that are done under guard."""
+"""Resources that are planned once the packages are there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from novaops.facts.package import PackageNamed
-from novaops.model.plan import Resource, Risk, Step, Wrapped
+from novaops.model.plan import Resource, Step, Wrapped
 from novaops.model.question import Facts, Missing, Question
 
 
@@ -45,13 +45,3 @@ class AfterInstall(Wrapped):
     def verify_works(self, facts: Facts) -> None:
         if installed(facts, self.packages):
             self.resource.verify_works(facts)
-
-
-@dataclass(frozen=True)
-class UnderGuard(Wrapped):
-    """`resource`, of which each step could lock somebody out."""
-
-    resource: Resource
-
-    def plan(self, facts: Facts) -> Iterator[Step]:
-        yield from (replace(step, risk=Risk.LOCKOUT) for step in self.resource.plan(facts))

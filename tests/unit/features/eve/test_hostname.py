@@ -19,7 +19,6 @@ from tests.unit.features.eve.support import machine
 TEMPLATE = TEMPLATES["debian"]
 NAME = Hostname("eve1", "example.org")
 LINE = "127.0.1.1 eve1.example.org eve1 # managed by novaops (novaops eve install)\n"
-THEIRS = "127.0.1.1\teve1.example.org  eve1\n"
 LOCAL = "127.0.0.1 localhost\n"
 JINJA = "## template:jinja\n127.0.1.1 {{fqdn}} {{hostname}}\n127.0.0.1 localhost\n"
 KEEPS = "# managed by novaops (novaops eve install)\npreserve_hostname: true\n"

@@ -1,4 +1,4 @@
-"""What `novaops proxy` writes for nginx, by playbooks/proxy.py: no host is asked, and nginx neither (tests/lab/test_nginx_syntax.py)."""
+"""What `novaops proxy` writes for nginx, by playbooks/proxy.py: no host and no nginx is asked (tests/lab/proxy/test_nginx_syntax.py)."""
 
 from __future__ import annotations
 
