@@ -60,7 +60,7 @@ class Endpoint(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _own_port(cls, value: Any) -> Any:
-        plain = isinstance(value, dict) and value.get("tls") in {False, "off"} and "port" not in value
+        plain = isinstance(value, dict) and value.get("tls") in (False, "off") and "port" not in value
         return {**value, "port": HTTP} if plain else value
 
     @property

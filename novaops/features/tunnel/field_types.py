@@ -31,7 +31,7 @@ def _reach(text: str) -> str:
     if not colon:
         raise ValueError(f'"{text}" has no port: HOST:PORT, with * for any')
     bare = ANY if host == ANY else names.address(host)[0].lower()
-    return f"{bare}:{ANY}" if port == ANY else pair(bare, names.port(port))
+    return f"{names.bracketed(bare)}:{ANY}" if port == ANY else pair(bare, names.port(port))
 
 
 def is_covered(reach: str, *, by: str) -> bool:

@@ -188,7 +188,7 @@ def _options(lines: Sequence[str], first: int, within: int) -> Iterator[Option]:
     while number < len(lines):
         line, at = lines[number], first + number
         number += 1
-        if not (tag := re.fullmatch(r"\s*<([A-Za-z0-9_-]+)>\s*", line)):
+        if not (tag := re.fullmatch(r"\s*<([A-Za-z0-9_-]+)>\s*([#;].*)?", line)):
             yield from _plain(line, at, within)
             continue
         name, end = tag[1], _end_of_block(lines, number, tag[1], first)

@@ -175,6 +175,7 @@ A = {"host": "a", "path": "/v1"}
         ({**MINE, "endpoints": [A, {"host": "b", "path": "/v1"}]}, "mine.yaml: endpoints: two are served at /v1"),
         ({**MINE, "endpoints": [A, {"host": "b", "path": "/b", "at": "/v1"}]}, "two are served at /v1; `at` says"),
         ({**MINE, "endpoints": [{**A, "path": ""}, {"host": "b", "path": "/"}], "probe": "/m"}, "endpoints: two are served at /; `at`"),
+        ({**MINE, "endpoints": [{**A, "tls": ["off"]}]}, "mine.yaml: endpoints/0/tls: Input should be a valid boolean"),
         ({**MINE, "probe": "/v1/../x"}, 'mine.yaml: probe: "/v1/../x" is no path'),
         ({**MINE, "probe": "/v2/models"}, "mine.yaml: probe: /v2/models is not below /v1, the path of the first endpoint"),
         ({**MINE, "probe": "/v1x"}, "mine.yaml: probe: /v1x is not below /v1"),

@@ -92,16 +92,23 @@ class AuthorizedKey(Resource):
         return f"{self.options} {key.public} {self.comment}"
 
     def _is_own(self, line: str) -> bool:
-        return line.rstrip("\r").endswith(f" {self.comment}") and not line.lstrip().startswith("#")
+        return line.split()[-1:] == [self.comment] and not line.lstrip().startswith("#")
 
     def _shared(self, found: AuthorizedKeysFile, facts: Facts) -> Iterator[tuple[str, str]]:
         """The lines of others that let the tunnel's own key do something else, and by which client's name. sshd takes the first line of a key."""
         if self.options is None or (new := self._new(facts)) is None:
             return
-        key = new.removeprefix(f"{self.options} ").removesuffix(f" {self.comment}")
+        key = (
+            new.removeprefix(f"{self.options} ").removesuffix(f" {self.comment}").split()[1]
+        )  # without its kind: any blanks may stand between
         for line in takewhile(lambda one: one != new, found.lines):
-            if key in line and not self._is_own(line) and not line.lstrip().startswith("#") and not line.startswith(f"{self.options} "):
-                client = re.fullmatch(rf".* novaops:(\S+)/{re.escape(self.name)}", line.rstrip("\r"))
+            if (
+                key in line.split()
+                and not self._is_own(line)
+                and not line.lstrip().startswith("#")
+                and not line.startswith(f"{self.options} ")
+            ):
+                client = re.fullmatch(rf".*\snovaops:(\S+)/{re.escape(self.name)}", line.rstrip())
                 yield line, client[1] if client else ""
 
     def _refuse_shared(self, found: AuthorizedKeysFile, facts: Facts) -> None:

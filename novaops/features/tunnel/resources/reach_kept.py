@@ -33,8 +33,8 @@ class ReachKept(Resource):
         yield AuthorizedKeys()
 
     def plan(self, facts: Facts) -> Iterable[Step]:
-        lines = (line.rstrip("\r") for line in facts.known(AuthorizedKeys()).lines)
-        line = next((line for line in lines if line.endswith(f" {self.comment}") and not line.lstrip().startswith("#")), "")
+        lines = (line for line in facts.known(AuthorizedKeys()).lines if not line.lstrip().startswith("#"))
+        line = next((line for line in lines if line.split()[-1:] == [self.comment]), "")
         before = re.findall(r'permitopen="([^"]+)"', line)
         more = [one for one in self.reaches if not any(is_covered(one, by=other) for other in before)]
         if before and more:

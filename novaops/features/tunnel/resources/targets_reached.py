@@ -38,7 +38,7 @@ class TargetsReached(Resource):
         if not self.permissions:
             return False
         lines = facts.known(AuthorizedKeys()).lines
-        return any(self.permissions[number] in line and line.endswith(f" {self.comment}") for line in lines)
+        return any(self.permissions[number] in line and line.split()[-1:] == [self.comment] for line in lines)
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         for number, one in enumerate(self.asked):

@@ -330,10 +330,26 @@ def test_a_line_of_the_same_key_that_sshd_would_take_goes(before: str, after: st
     assert not list(admits.plan(admits.predict(told)))
 
 
+@pytest.mark.parametrize("end", ["", " ", "\t", " \r"])
+def test_what_stands_behind_the_own_line_keeps_nobody_in(end: str) -> None:
+    own = LINE.replace(" novaops:", "\tnovaops:" if end else " novaops:")
+    found = AuthorizedKeysFile(HOME, f"{own}{end}\nssh-rsa AAAA ana\n".encode(), "0644", "root", "root", folder=True, home="755 root")
+    told = facts({AuthorizedKeys(): found}, box={TunnelKey("api"): KEY})
+    (step,) = AuthorizedKey("box", "api", "novaops:box/api", None).plan(told)
+    (write,) = [one for one in step.actions if isinstance(one, WriteFile)]
+    assert write.content == b"ssh-rsa AAAA ana\n"
+    steps = list(AuthorizedKey("box", "api", "novaops:box/api", "opts").plan(told))
+    written = [payload(one.content) for step in steps for one in step.actions if isinstance(one, WriteFile) and one.content is not None]
+    assert written == ([] if not end else [f"ssh-rsa AAAA ana\n{LINE}\n".encode()])
+
+
+@pytest.mark.parametrize("blanks", [" ", "  ", "\t"])
 @pytest.mark.parametrize(("comment", "fix"), [("novaops:den/api", "rm /etc/novaops/tunnel/api.key"), ("ana", "take it out")])
-def test_a_line_of_somebody_else_for_the_same_key_is_refused(comment: str, fix: str) -> None:
+def test_a_line_of_somebody_else_for_the_same_key_is_refused(comment: str, fix: str, blanks: str) -> None:
+    """Between its fields sshd takes any blanks."""
     admits = AuthorizedKey("box", "api", "novaops:box/api", "opts", frozenset({"box", "den"}))
-    found = AuthorizedKeysFile(HOME, f"# one\n{PUBLIC} {comment}\n".encode(), "0644", "root", "root", folder=True, home="755 root")
+    line = f"# one\n{PUBLIC.replace(' ', blanks)}{blanks}{comment}\n"
+    found = AuthorizedKeysFile(HOME, line.encode(), "0644", "root", "root", folder=True, home="755 root")
     with pytest.raises(Refused, match="authorized_keys:2 lets the key of box's tunnel api") as error:
         list(admits.plan(facts({AuthorizedKeys(): found}, box={TunnelKey("api"): KEY})))
     assert fix in error.value.fix

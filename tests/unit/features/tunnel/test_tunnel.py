@@ -121,6 +121,7 @@ def test_two_tunnels_want_nothing_of_each_other(others: list[dict[str, Any]], sa
         (["a.b:*"], "http://A.B:8000/x", ["a.b:*"]),
         (["*:*"], "https://[2001:db8::1]/", ["*:*"]),
         (["[2001:db8::1]:443"], "https://[2001:db8::1]/", ["[2001:db8::1]:443"]),
+        (["[2001:db8::1]:*"], "https://[2001:db8::1]/", ["[2001:db8::1]:*"]),
     ],
 )
 def test_a_socks_proxy_reaches_what_its_key_allows(reaches: list[str] | None, check: str, permitted: list[str]) -> None:
