@@ -181,6 +181,36 @@ def test_one_working_route_is_enough_and_none_is_not(here: Gate, world: World, n
     assert done.out.count(said) == len(MODES)
 
 
+def _verdicts(ports: Mapping[str, int], address: str) -> dict[str, str]:
+    """What is said of each API whose own fault it is named after."""
+    a = f"({address})"
+    nothing = "there is no such name, or its name servers fail"
+    untrusted = "comes from an authority that this host does not trust"
+    return {
+        "wrong-name": "the certificate of wrong-name.lab.test is not for this name",
+        "expired": "the certificate of expired.lab.test has expired",
+        "not-yet": "the certificate of not-yet.lab.test is not valid yet: look at the host's clock",
+        "stranger": f"the certificate of stranger.lab.test {untrusted}, or lacks its intermediate ones",
+        "leaf-only": f"the certificate of leaf-only.lab.test {untrusted}, or lacks its intermediate ones",
+        "slow": f"slow.lab.test:{ports['slow']} {a} takes the request, and does not answer within 12 s",
+        "late": "reachable: the API asks for a key",
+        "cut": f"cut.lab.test:{ports['cut']} {a} cuts the connection instead of an answer",
+        "page": "something else answers: 200 and a web page (“Log in to the hotel”), where the API answers with JSON",
+        "elsewhere": "something else answers: 302, which leads to https://login.example.com/",
+        "forbidden": "reachable, but the API forbids it (403): not you",
+        "broken": "reachable, but the API is in trouble (503): later",
+        "working": "reachable: the API asks for a key",
+        "mute": f"mute.lab.test:{ports['mute']} {a} takes the connection, and then is silent in the TLS handshake (8 s)",
+        "plain": "no TLS there: plain.lab.test answers something else",
+        "filtered": "the connection is cut in the TLS handshake: so does a filter that looks for the name filtered.lab.test",
+        "refused": f"refused.lab.test:1 {a} refuses the connection: nothing listens there, or a firewall says so",
+        "silent": "silent.lab.test:443 (198.51.100.77) does not answer within 8 s: packets are lost, which is what a blocked address "
+        "and a firewall that drops look like",
+        "no-such": f"DNS gives no address for no-such.lab.test: {nothing}",
+        "servfail": f"DNS gives no address for servfail.lab.test: {nothing}",
+    }
+
+
 def test_all_that_goes_wrong_on_the_way(here: Gate, world: World, novaops: Novaops, tmp_path: Path) -> None:
     """Each fault is an API of its own, and all are looked at in one exec. Nothing waits for anything else."""
     with ExitStack() as ends:
@@ -209,15 +239,8 @@ def test_all_that_goes_wrong_on_the_way(here: Gate, world: World, novaops: Novao
         mute = ends.enter_context(socket.create_server((world.address, 0)))
         plain = ends.enter_context(_says(world.address, b"HTTP/1.1 400 Bad Request\r\n\r\n"))
         filtered = ends.enter_context(_says(world.address, b""))
-        ports |= {
-            "mute": mute.getsockname()[1],
-            "plain": plain,
-            "filtered": filtered,
-            "refused": 1,
-            "silent": 443,
-            "no-such": 443,
-            "servfail": 443,
-        }
+        ports |= {"mute": mute.getsockname()[1], "plain": plain, "filtered": filtered, "refused": 1}
+        ports |= dict.fromkeys(("silent", "no-such", "servfail"), 443)
         world.names.names.update({f"{name}.lab.test": [world.address] for name in ports if name not in {"no-such", "servfail"}})
         world.names.names["silent.lab.test"] = ["198.51.100.77"]
         world.names.failing.add("servfail.lab.test")
@@ -234,32 +257,7 @@ def test_all_that_goes_wrong_on_the_way(here: Gate, world: World, novaops: Novao
     assert (done.code, done.host["execs"]) == (1, 1), done.text
     apis = {api["api"].partition(".")[0]: api for api in done.host["apis"]}
     said = {name: api["routes"][0]["verdict"] for name, api in apis.items()}
-    a = f"({world.address})"
-    nothing = "there is no such name, or its name servers fail"
-    untrusted = "comes from an authority that this host does not trust"
-    assert said == {
-        "wrong-name": "the certificate of wrong-name.lab.test is not for this name",
-        "expired": "the certificate of expired.lab.test has expired",
-        "not-yet": "the certificate of not-yet.lab.test is not valid yet: look at the host's clock",
-        "stranger": f"the certificate of stranger.lab.test {untrusted}, or lacks its intermediate ones",
-        "leaf-only": f"the certificate of leaf-only.lab.test {untrusted}, or lacks its intermediate ones",
-        "slow": f"slow.lab.test:{ports['slow']} {a} takes the request, and does not answer within 12 s",
-        "late": "reachable: the API asks for a key",
-        "cut": f"cut.lab.test:{ports['cut']} {a} cuts the connection instead of an answer",
-        "page": "something else answers: 200 and a web page (“Log in to the hotel”), where the API answers with JSON",
-        "elsewhere": "something else answers: 302, which leads to https://login.example.com/",
-        "forbidden": "reachable, but the API forbids it (403): not you",
-        "broken": "reachable, but the API is in trouble (503): later",
-        "working": "reachable: the API asks for a key",
-        "mute": f"mute.lab.test:{ports['mute']} {a} takes the connection, and then is silent in the TLS handshake (8 s)",
-        "plain": "no TLS there: plain.lab.test answers something else",
-        "filtered": "the connection is cut in the TLS handshake: so does a filter that looks for the name filtered.lab.test",
-        "refused": f"refused.lab.test:1 {a} refuses the connection: nothing listens there, or a firewall says so",
-        "silent": "silent.lab.test:443 (198.51.100.77) does not answer within 8 s: packets are lost, which is what a blocked address "
-        "and a firewall that drops look like",
-        "no-such": f"DNS gives no address for no-such.lab.test: {nothing}",
-        "servfail": f"DNS gives no address for servfail.lab.test: {nothing}",
-    }
+    assert said == _verdicts(ports, world.address)
     assert {name for name, api in apis.items() if api["works"]} == {"late", "working"}
     first = {name: api["routes"][0] for name, api in apis.items()}
     late = first["late"]

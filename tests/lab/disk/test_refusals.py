@@ -36,19 +36,37 @@ udevadm settle; sync
 """
 
 
-@pytest.mark.long
-def test_devices_and_places(vm: VirtualMachine, novaops: Novaops, inventory: Callable[[str, str], Path]) -> None:
-    vm.attach(Disk("1G", serial="fast", bus="nvme"))
-    vm.attach(Disk("1G", serial="small.1", bus="scsi"))
-    vm.attach(Disk("64M", serial="locked", read_only=True))
-    vm.run(PREPARE)
-    root_names = vm.run("find /dev/disk -lname '*/vda'").split()
-    assert len(root_names) > 2
-    root_uuid = vm.run("findmnt -n -o UUID /").strip()
-    twin_uuid = vm.run("blkid -p -s UUID -o value /dev/nvme0n1p1").strip()
+BLANK = {
+    "/dev/vdb": "/dev/vdb",
+    "data": "/dev/vdb",
+    "virtio-data": "/dev/vdb",
+    "/dev/disk/by-id/virtio-data": "/dev/vdb",
+    "vdb": "/dev/vdb",
+    "small.1": "/dev/sda",
+    "/root/my-disk": "/dev/sda",
+    "/dev/pool/blank": "/dev/mapper/pool-blank",
+    "/dev/mapper/pool-blank": "/dev/mapper/pool-blank",
+    "dm-name-pool-blank": "/dev/mapper/pool-blank",
+    "/dev/loop0": "/dev/loop0",
+}
+"""By what is asked for, the device that is meant."""
 
+REFUSED_PLACES = {
+    "/mnt/file": "/mnt/file is not a directory",
+    "/mnt/file/below": "/mnt/file is not a directory",
+    "/mnt/filled": "/mnt/filled is not empty",
+    "/mnt/occupied": r"tmpfs \(tmpfs\) is mounted at /mnt/occupied already",
+    "/mnt/parent": "/mnt/parent",
+    "/proc/data": "/proc/data is inside /proc, which the kernel makes",
+    "/sys/data": "/sys/data is inside /sys, which the kernel makes",
+    "/etc": "/etc is not empty",
+}
+
+
+def _refused_devices(root_uuid: str, twin_uuid: str, root_names: list[str]) -> dict[str, str]:
+    """By what is asked for, a pattern of the refusal."""
     host_disk = r"/dev/vda \(8 GiB\) is in use: it is mounted at /, the host runs from it"
-    refused_devices = {
+    return {
         "/dev/nope": "there is no /dev/nope on this host",
         "/etc/hostname": "/etc/hostname is a regular file, not a disk",
         "/etc": "/etc is a directory, not a disk",
@@ -63,33 +81,24 @@ def test_devices_and_places(vm: VirtualMachine, novaops: Novaops, inventory: Cal
         "/dev/vdc": r"/dev/vdc \(serial locked, 64 MiB\) is read-only: no file system can be made on it",
         "/dev/nvme0n1p4": r"/dev/nvme0n1p4 \(.*\) is read-only",
     }
-    blank = {
-        "/dev/vdb": "/dev/vdb",
-        "data": "/dev/vdb",
-        "virtio-data": "/dev/vdb",
-        "/dev/disk/by-id/virtio-data": "/dev/vdb",
-        "vdb": "/dev/vdb",
-        "small.1": "/dev/sda",
-        "/root/my-disk": "/dev/sda",
-        "/dev/pool/blank": "/dev/mapper/pool-blank",
-        "/dev/mapper/pool-blank": "/dev/mapper/pool-blank",
-        "dm-name-pool-blank": "/dev/mapper/pool-blank",
-        "/dev/loop0": "/dev/loop0",
-    }
-    refused_places = {
-        "/mnt/file": "/mnt/file is not a directory",
-        "/mnt/file/below": "/mnt/file is not a directory",
-        "/mnt/filled": "/mnt/filled is not empty",
-        "/mnt/occupied": r"tmpfs \(tmpfs\) is mounted at /mnt/occupied already",
-        "/mnt/parent": "/mnt/parent",
-        "/proc/data": "/proc/data is inside /proc, which the kernel makes",
-        "/sys/data": "/sys/data is inside /sys, which the kernel makes",
-        "/etc": "/etc is not empty",
-    }
+
+
+@pytest.mark.long
+def test_devices_and_places(vm: VirtualMachine, novaops: Novaops, inventory: Callable[[str, str], Path]) -> None:
+    vm.attach(Disk("1G", serial="fast", bus="nvme"))
+    vm.attach(Disk("1G", serial="small.1", bus="scsi"))
+    vm.attach(Disk("64M", serial="locked", read_only=True))
+    vm.run(PREPARE)
+    root_names = vm.run("find /dev/disk -lname '*/vda'").split()
+    assert len(root_names) > 2
+    root_uuid = vm.run("findmnt -n -o UUID /").strip()
+    twin_uuid = vm.run("blkid -p -s UUID -o value /dev/nvme0n1p1").strip()
+
+    refused_devices = _refused_devices(root_uuid, twin_uuid, root_names)
     before = vm.run("cat /etc/fstab /proc/self/mountinfo; ls -AR /mnt"), written(vm)
     entries = [
-        *({"device": device, "path": "/mnt/x"} for device in (*refused_devices, *blank)),
-        *({"device": "/dev/vdb", "path": path} for path in refused_places),
+        *({"device": device, "path": "/mnt/x"} for device in (*refused_devices, *BLANK)),
+        *({"device": "/dev/vdb", "path": path} for path in REFUSED_PLACES),
         {"device": "UUID=11111111-2222-4333-8444-555555555555", "path": "/mnt/x", "options": "ro"},
         {"device": "/dev/vdb", "path": "/mnt/x", "options": "ro"},
         {"device": "/dev/vdb", "path": "/mnt/link"},
@@ -98,11 +107,11 @@ def test_devices_and_places(vm: VirtualMachine, novaops: Novaops, inventory: Cal
     looked = iter(plans(look(vm, entries), entries))
     for wanted, sentence in refused_devices.items():
         assert re.match(sentence, refusal(next(looked)).what), wanted
-    for wanted, device in blank.items():
+    for wanted, device in BLANK.items():
         plan = next(looked)
         assert not plan.refusals, (wanted, plan.refusals)
         assert str(plan.steps[0].changes[0].after).startswith(f"{device} ("), wanted
-    for path, sentence in refused_places.items():
+    for path, sentence in REFUSED_PLACES.items():
         assert re.match(sentence, refusal(next(looked)).what), path
     read_only, useless, *linked = looked
     assert [step.resource for step in read_only.steps] == ["mount:/mnt/x"]
@@ -117,6 +126,11 @@ def test_devices_and_places(vm: VirtualMachine, novaops: Novaops, inventory: Cal
         assert refused.code == 4, refused.text
     assert (vm.run("cat /etc/fstab /proc/self/mountinfo; ls -AR /mnt"), written(vm)) == before
 
+    _all_are_taken(vm, novaops, inventory)
+
+
+def _all_are_taken(vm: VirtualMachine, novaops: Novaops, inventory: Callable[[str, str], Path]) -> None:
+    """By an inventory, whatever they are called there."""
     taken = {"/dev/pool/blank": "/mnt/volume", "/dev/loop0": "/mnt/loop", "/root/my-disk": "/mnt/scsi"}
     disks = [{"device": device, "path": path} for device, path in taken.items()]
     disks.append({"device": "/dev/nvme0n1p4", "path": "/mnt/old", "options": "ro"})
