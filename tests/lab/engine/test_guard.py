@@ -155,7 +155,7 @@ def test_a_fresh_login_confirms_and_nothing_is_left(inside: Inside, novaops: Nov
     assert "guarded 0 90\nconfirmed 0\nstep 2\n" in inside.events()
 
 
-def test_each_stretch_is_confirmed_by_a_login_of_its_own(inside: Inside, novaops: Novaops, tmp_path: Path) -> None:
+def test_each_guarded_range_is_confirmed_by_a_login_of_its_own(inside: Inside, novaops: Novaops, tmp_path: Path) -> None:
     done = novaops("apply", "--json", inventory=write_inventory(tmp_path, inside.host, [A, C, B]))
     assert (done.code, done.host["execs"], done.host["fresh_logins"]) == (0, 3, 2), done.text
     told = [line for line in inside.events().splitlines() if line.startswith(("step", "guarded", "confirmed"))]
@@ -373,7 +373,7 @@ def test_a_disk_that_is_full_does_not_stop_the_guard(inside: Inside, novaops: No
 
 
 @pytest.mark.parametrize("timer", ["systemd", pytest.param("sleeper", marks=pytest.mark.long)])
-def test_a_step_that_fails_takes_its_whole_stretch_back(inside: Inside, novaops: Novaops, tmp_path: Path, timer: str) -> None:
+def test_a_step_that_fails_rolls_its_whole_range_back(inside: Inside, novaops: Novaops, tmp_path: Path, timer: str) -> None:
     if timer == "sleeper":
         inside("mv /usr/bin/systemd-run /usr/bin/hidden")
     before = inside(TREE)
@@ -578,7 +578,7 @@ def test_a_host_that_is_booted_while_it_waits_puts_itself_back(inside: Inside, n
     assert inside(f"systemctl daemon-reload; {LEFT}") == ""
 
 
-def test_a_guard_that_comes_too_late_leaves_the_next_stretch_alone(inside: Inside, novaops: Novaops, tmp_path: Path) -> None:
+def test_a_guard_that_comes_too_late_leaves_the_next_range_alone(inside: Inside, novaops: Novaops, tmp_path: Path) -> None:
     late = "run=$(ls -d /var/lib/novaops/runs/*); sh $run/script fire 0"
     file = write_inventory(tmp_path, inside.host, [A, C, with_b(late)])
     done = novaops("apply", "--json", inventory=file)
