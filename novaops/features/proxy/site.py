@@ -111,14 +111,15 @@ class NginxSite:
         if entry.others != "keep" or entry.open:
             return None
         kinds = ((own.passwords, "htpasswd", htpasswd.users), (own.tokens, "tokens", _clients), (own.keys, "keys", _clients))
-        people = tuple((self._path(suffix), read) for wanted, suffix, read in kinds if not wanted and entry.is_api)
+        files = [(bool(wanted) or not entry.is_api, (self._path(suffix), read)) for wanted, suffix, read in kinds]
         token = own.tokens.get(UNNAMED)
         return AccessKept(
             *(entry.name, site_files(entry.name)[0], entry.is_api or bool(own.passwords)),
             networks=auth.addresses,
             pages=entry.cors,
             without=entry.without,
-            people=people,
+            people=tuple(file for stays, file in files if not stays),
+            known=tuple(file for stays, file in files if stays),
             unnamed=(self._path("tokens"), Secret(_line(UNNAMED, token.reveal()))) if token else None,
         )
 

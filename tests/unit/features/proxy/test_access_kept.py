@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from novaops.app import run
+from novaops.cli import section_verb
 from novaops.cli.options import Options
 from novaops.engine.planner import make_plan
 from novaops.errors import Refused
@@ -87,6 +89,8 @@ LOST = "may use it today, and could not any more"
         ({"pages": (PAGE,), "asks": True}, "shop: only 192.0.2.0/24, 2001:db8::/32 may use it today, and it would be open to others"),
         ({"pages": (PAGE,), "without": BOTH}, "shop: only 192.0.2.0/24, 2001:db8::/32 may use it today, and it would be open to others"),
         ({"pages": (PAGE,), "without": BOTH, "asks": True}, ""),
+        ({"networks": BOTH[:1], "pages": (PAGE,), "without": ("2001:DB8:0::/32",)}, ""),
+        ({"networks": BOTH, "without": ("https://app.example.com:443",)}, ""),
     ],
 )
 def test_flags_alone_take_nothing_away(wish: dict[str, Any], says: str) -> None:
@@ -163,6 +167,32 @@ KEYS = {"keys": {"laptop": "env:TOKEN"}, "inject": "env:KEY"}
 NARROW_API = {**API, "auth": {**KEYS, "from": "192.0.2.0/24"}, "cors": PAGE, "without": "anna,198.51.100.0/24"}
 
 
+@pytest.mark.parametrize(
+    ("without", "notes"),
+    [
+        ((), []),
+        (("laptop", "anna", *BOTH, PAGE, "https://app.example.com:443"), []),
+        (("labtop",), [f"--remove-user: labtop is not among those whom it lets in: anna, laptop, {', '.join((*BOTH, PAGE))}"]),
+    ],
+)
+def test_who_is_taken_away_and_is_not_there_is_said(without: tuple[str, ...], notes: list[str]) -> None:
+    resource = AccessKept(
+        *("shop", SITE, True, BOTH, (PAGE,), without),
+        people=((HTPASSWD, htpasswd.users),),
+        known=((TOKENS, lambda text: tuple(re.findall(r' "([^"]*)";', text))),),
+    )
+    found = {SITE: file(MORE), HTPASSWD: file("anna:x\n"), TOKENS: file('"~^x\\z" "laptop";\n')}
+    assert list(resource.notes(Facts({FileAt(path): state for path, state in found.items()}, {}))) == notes
+
+
+def test_a_second_removal_changes_nothing_and_says_who_is_left() -> None:
+    """The host cannot tell a mistyped name from one that was taken away before."""
+    resource = AccessKept("shop", SITE, asks=True, without=("laptop",), known=((HTPASSWD, htpasswd.users),))
+    plan = make_plan([resource], Facts({FileAt(SITE): Missing.ABSENT, FileAt(HTPASSWD): Missing.ABSENT}, {}))
+    assert not plan
+    assert [note.text for note in plan.notes] == ["--remove-user: laptop is not among those whom it lets in: nobody"]
+
+
 def kept(site: Mapping[str, Any]) -> list[AccessKept]:
     return [found for found in resources(site) if isinstance(found, AccessKept)]
 
@@ -173,6 +203,7 @@ def test_a_site_of_an_api_is_kept_as_well() -> None:
     [found] = kept({**NARROW_API, "others": "keep"})
     assert (found.asks, found.networks, found.pages, found.without) == (True, ("192.0.2.0/24",), (PAGE,), ("anna", "198.51.100.0/24"))
     assert [path for path, _ in found.people] == [f"{OWN}/gate.htpasswd", f"{OWN}/gate.tokens"]
+    assert [path for path, _ in found.known] == [f"{OWN}/gate.keys"]
     [found] = kept({**API, "others": "keep", "auth": {"passthrough": "yes", "from": "192.0.2.0/24"}})
     assert (found.asks, len(found.people), found.unnamed) == (True, 3, None)
 
@@ -181,6 +212,7 @@ def test_a_site_of_an_api_is_kept_as_well() -> None:
 def test_a_site_of_servers_is_kept_as_before() -> None:
     [found] = kept({**APP, "others": "keep", "auth": {"basic": {"nova": "env:PW"}}})
     assert (found.asks, found.people) == (True, ())
+    assert f"{OWN}/shop.htpasswd" in [path for path, _ in found.known]
     [found] = kept({**APP, "others": "keep"})
     assert (found.asks, found.people) == (False, ())
     assert kept({**APP, "others": "keep", "open": "yes"}) == []
@@ -250,6 +282,87 @@ def test_networks_may_be_named_for_every_kind_of_site(
     (tmp_path / "i.yaml").write_text(json.dumps({"hosts": {"p": {"address": "192.0.2.1", "proxy": sites}}}))
     assert run(["-i", str(tmp_path / "i.yaml"), "proxy", "deploy", "p", *words.split(), "--from", "10.0.0.0/8"]) == 0
     assert [(one.mode, one.passthrough, one.addresses) for one in found] == [(*modes, ("10.0.0.0/8",))]
+
+
+GATE = {**API, "tls": "off"}
+NAMED: dict[str, Mapping[str, Any]] = {
+    "basic": {**GATE, "auth": {"basic": {"laptop": "env:PW", "phone": "env:OTHER"}, "inject": "env:KEY"}},
+    "app": {**APP, "tls": "off", "name": "gate", "auth": {"basic": {"laptop": "env:PW", "phone": "env:OTHER"}}},
+    "keys": {**GATE, "auth": {"keys": {"laptop": "env:TOKEN", "phone": "env:OTHER"}, "inject": "env:KEY"}},
+    "token": {**GATE, "auth": {"token": {"laptop": "env:TOKEN", "phone": "env:OTHER"}}},
+    "one token": {**GATE, "auth": {"token": "env:TOKEN"}},
+    "from": {**GATE, "auth": {"passthrough": "yes", "from": ["192.0.2.7", "198.51.100.0/24"]}},
+    "cors": {**GATE, "cors": [PAGE]},
+}
+ALL = f"--provider openai --domain {API['domain']} --tls off"
+
+
+@pytest.fixture
+def wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secrets: None) -> Callable[..., tuple[int, list[Any]]]:
+    """What `deploy` with these words wants of a host with this inventory, and its exit code. No host is asked."""
+    del secrets
+
+    def deploy(site: Mapping[str, Any] | None, words: str) -> tuple[int, list[Any]]:
+        found: list[Any] = []
+
+        def converge(options: Options, *_: object, wanted: Any, **__: object) -> int:
+            known, playbooks = options.known()
+            found.extend(wanted(known, playbooks, known.hosts["p"]).own)
+            return 0
+
+        monkeypatch.setattr(section_verb, "converge_hosts", converge)
+        (tmp_path / "i.yaml").write_text(json.dumps({"hosts": {"p": {"address": "192.0.2.1", "proxy": [site] if site else []}}}))
+        return run(["-i", str(tmp_path / "i.yaml"), "proxy", "deploy", "p", "--name", "gate", *words.split()]), found
+
+    return deploy
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "says"),
+    [
+        ("basic", "--remove-user laptop", "laptop is in the inventory"),
+        ("app", "--remove-user laptop", "laptop is in the inventory"),
+        ("keys", "--remove-user laptop", "laptop is in the inventory"),
+        ("keys", "--remove-user elsewhere,laptop", "laptop is in the inventory"),
+        ("keys", "--user tablet --key env:PW --remove-user laptop", "laptop is in the inventory"),
+        ("token", "--remove-user laptop", "laptop is in the inventory"),
+        ("one token", "--remove-user client", "client is in the inventory"),
+        ("from", "--remove-user 192.0.2.7", "192.0.2.7 is in the inventory"),
+        ("from", "--remove-user 192.0.2.7/32", "192.0.2.7/32 is in the inventory"),
+        ("cors", f"--remove-user {PAGE}:443", f"{PAGE}:443 is in the inventory"),
+        ("keys", "--user tablet --key env:PW --remove-user tablet", "tablet is let in by another flag"),
+        ("from", "--from 10.0.0.0/8 --remove-user 10.0.0.0/8", "10.0.0.0/8 is let in by another flag"),
+        ("", f"{ALL} --user laptop --token env:PW --remove-user laptop", "laptop is let in by another flag"),
+        ("", f"{ALL} --from 10.0.0.0/8 --remove-user 10.0.0.0/8", "10.0.0.0/8 is let in by another flag"),
+        ("", f"{ALL} --token env:PW --cors {PAGE} --remove-user {PAGE}", f"{PAGE} is let in by another flag"),
+        ("app", "--auth off --remove-user laptop", "--auth takes off, and nothing else"),
+        ("keys", "--remove-user ,", "--remove-user: "),
+    ],
+)
+def test_nobody_is_taken_away_who_is_let_in_all_the_same(
+    kind: str, words: str, says: str, wanted: Callable[..., tuple[int, list[Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert wanted(NAMED.get(kind), words) == (2, [])
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "without"),
+    [
+        *((kind, "--remove-user bert", ("bert",)) for kind in NAMED),
+        ("one token", "--token env:OTHER --remove-user client", ("client",)),
+        ("", f"{ALL} --token env:OTHER --remove-user client", ("client",)),
+        ("", f"{ALL} --user tablet --token env:OTHER --remove-user laptop,client", ("laptop", "client")),
+        ("from", "--from 198.51.100.0/24 --remove-user 192.0.2.7", ("192.0.2.7",)),
+        ("cors", f"--cors https://b.com --remove-user {PAGE}", (PAGE,)),
+    ],
+)
+def test_flags_take_away_what_only_the_host_has(
+    kind: str, words: str, without: tuple[str, ...], wanted: Callable[..., tuple[int, list[Any]]]
+) -> None:
+    code, found = wanted(NAMED.get(kind), words)
+    assert code == 0
+    assert [one.without for one in found if isinstance(one, AccessKept)] == [without]
 
 
 @pytest.mark.usefixtures("secrets")
