@@ -24,7 +24,7 @@ from novaops.features.proxy.resources.nginx_files import OWN, NginxFiles, Part
 from novaops.formats import htpasswd
 from novaops.model.question import Facts, Missing
 from novaops.secret import Secret
-from tests.support.proxy_sites import API, APP, TOKEN, nginx, resources, text
+from tests.support.proxy_sites import API, APP, TOKEN, files, nginx, resources, text
 from tests.unit.features.proxy.test_resources import SITE, file, planned
 
 ASKS = "server {\n    location / {\n        auth_basic_user_file x;\n    }\n}\n"
@@ -363,6 +363,43 @@ def test_flags_take_away_what_only_the_host_has(
     code, found = wanted(NAMED.get(kind), words)
     assert code == 0
     assert [one.without for one in found if isinstance(one, AccessKept)] == [without]
+
+
+K, L = ("env:TOKEN", "env:OTHER")
+
+
+@pytest.mark.parametrize("kind", ["keys", "token"])
+@pytest.mark.parametrize(
+    ("there", "shown", "without", "says"),
+    [
+        ({"laptop": K}, {"phone": L}, "", ""),
+        ({"laptop": K}, {"laptop": K}, "", ""),
+        ({"laptop": K}, {"laptop": L}, "laptop", ""),
+        ({"laptop": K, "phone": L}, {"phone": L}, "laptop", ""),
+        ({"laptop": K}, {"phone": K}, "", "phone has the key or token of laptop"),
+        ({"laptop": K}, {"phone": K}, "laptop", "phone has the key or token of laptop"),
+        ({"laptop": K, "phone": K}, {"tablet": L}, "laptop", "phone has the key or token of laptop"),
+        ({"laptop": K, "phone": K}, {"phone": L}, "laptop", ""),
+        ({"laptop": K, "phone": K}, {"tablet": L}, "laptop,phone", ""),
+        ({"laptop": K, "phone": K, "eve": L}, {"eve": L}, "", ""),
+    ],
+)
+@pytest.mark.usefixtures("secrets")
+def test_no_key_goes_on_under_another_name(kind: str, there: dict[str, str], shown: dict[str, str], without: str, says: str) -> None:
+    """A key that two clients have would open the site after one of them was taken away."""
+
+    def site(clients: dict[str, str]) -> dict[str, Any]:
+        return {**GATE, "auth": {kind: clients, **({"inject": "env:KEY"} if kind == "keys" else {})}}
+
+    path = f"{OWN}/gate.{'keys' if kind == 'keys' else 'tokens'}"
+    old = "".join(files(site({client: key}))[path].text for client, key in there.items())
+    wish = {**site(shown), "others": "keep", **({"without": without} if without else {})}
+    if says:
+        with pytest.raises(Refused, match=f"gate: {says}"):
+            files(wish, old={path: old})
+        return
+    clients = re.findall(r' "([^"]*)";', files(wish, old={path: old})[path].text)
+    assert sorted(clients) == sorted({*there} - {*without.split(",")} | {*shown})
 
 
 @pytest.mark.usefixtures("secrets")
