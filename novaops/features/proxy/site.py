@@ -122,6 +122,8 @@ class NginxSite:
             without=entry.without,
             people=tuple(file for stays, file in files if not stays),
             known=tuple(file for stays, file in files if stays),
+            says_tls=entry.tls is not None,
+            limited=auth.limit is not None or not (own.keys or own.tokens),
             unnamed=(self._path("tokens"), Secret(_line(UNNAMED, token.reveal()))) if token else None,
         )
 

@@ -1,4 +1,4 @@
-"""What flags alone must not do: open a site, or take away whom it lets in. By flags one adds."""
+"""What flags alone must not do: open a site, take away whom it lets in, or what protects it. By flags one adds."""
 
 from __future__ import annotations
 
@@ -42,6 +42,10 @@ class AccessKept(Resource):
     """Files of users that the site is to have none of."""
     known: tuple[tuple[str, Names], ...] = ()
     """Files whose users stay, but for those that are taken away."""
+    says_tls: bool = True
+    """Whether somebody has said if it is to speak TLS. One that nothing is said of speaks none."""
+    limited: bool = True
+    """Whether clients are to have a limit, or can have none."""
     unnamed: tuple[str, Secret] | None = None
     """The file of tokens, and the line in it of the one client that nobody has named."""
 
@@ -54,7 +58,13 @@ class AccessKept(Resource):
 
     def plan(self, facts: Facts) -> Iterable[Step]:
         text = text_at(self.file, facts)
-        for refusal in (*self._opened(text), *self._lost(text), *self._people_lost(facts), *self._token_lost(facts)):
+        for refusal in (
+            *self._opened(text),
+            *self._lost(text),
+            *self._people_lost(facts),
+            *self._token_lost(facts),
+            *self._unprotected(text),
+        ):
             raise refusal
         return ()
 
@@ -89,6 +99,17 @@ class AccessKept(Resource):
         for flag, there, wanted in (("from", networks_of(text), self.networks), ("cors", pages_of(text), self.pages)):
             if lost := [each for each in there if each not in {*wanted, *self._gone}]:
                 yield self._refused(lost, f"--{flag} {','.join((*there, *(each for each in wanted if each not in there)))}")
+
+    def _unprotected(self, text: str) -> Iterator[Refused]:
+        if not self.says_tls and re.search(r"^\s*ssl_certificate ", text, re.MULTILINE):
+            yield Refused(
+                f"{self.name}: it speaks TLS today, and would not any more", fix="--tls KIND keeps it; --tls off says that it goes"
+            )
+        if (limit := limit_of(text)) and not self.limited:
+            yield Refused(
+                f"{self.name}: a client may make {limit} requests today, and could make any number",
+                fix=f"--rate {limit} keeps that, --rate N/min sets another limit; an entry of the inventory without limit: takes it away",
+            )
 
     def _people_lost(self, facts: Facts) -> Iterator[Refused]:
         for file, read in self.people:
@@ -125,6 +146,12 @@ def spellings(word: str) -> set[str]:
 def networks_of(text: str) -> tuple[str, ...]:
     """Those that a site's file is for."""
     return tuple(each for each in dict.fromkeys(re.findall(r"^\s*allow (\S+);", text, re.MULTILINE)) if each != "all")
+
+
+def limit_of(text: str) -> str:
+    """How many requests each client may make, as the section says it; "" for any number."""
+    found = re.search(r"^limit_req_zone \S+ zone=\S+ rate=([0-9]+)r/([sm]);", text, re.MULTILINE)
+    return f"{found[1]}/{found[2].replace('m', 'min')}" if found else ""
 
 
 def pages_of(text: str) -> tuple[str, ...]:

@@ -49,9 +49,17 @@ def test_flags_alone_open_nothing(found: str | None, asks: bool, narrow: bool, s
 
 
 def refused(resource: AccessKept, files: Mapping[str, str | None]) -> list[str]:
+    return [refusal.what for refusal in refusals(resource, files)]
+
+
+def fixes(resource: AccessKept, files: Mapping[str, str | None]) -> list[str]:
+    return [refusal.fix for refusal in refusals(resource, files)]
+
+
+def refusals(resource: AccessKept, files: Mapping[str, str | None]) -> list[Refused]:
     answers: dict[Any, Any] = dict.fromkeys(resource.questions(), Missing.ABSENT)
     answers |= {FileAt(path): file(content) for path, content in files.items() if content is not None}
-    return [refusal.what for _, refusal in make_plan([resource], Facts(answers, {})).refusals]
+    return [refusal for _, refusal in make_plan([resource], Facts(answers, {})).refusals]
 
 
 MORE = """\
@@ -97,6 +105,42 @@ def test_flags_alone_take_nothing_away(wish: dict[str, Any], says: str) -> None:
     resource = AccessKept("shop", SITE, **{"asks": False, **wish})
     assert refused(resource, {SITE: MORE}) == ([says] if says else [])
     assert refused(resource, {}) == []
+
+
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize(
+    ("before", "wish", "says", "keeps"),
+    [
+        ({"limit": "60/min"}, {"limit": "5/s"}, "", ""),
+        ({}, {}, "", ""),
+        ({"limit": "60/min"}, {}, "gate: a client may make 60/min requests today, and could make any number", "--rate 60/min keeps that"),
+        ({"limit": "5/s"}, {}, "gate: a client may make 5/s requests today, and could make any number", "--rate 5/s keeps that"),
+    ],
+)
+@pytest.mark.parametrize("way", [{"keys": {"laptop": "env:TOKEN"}, "inject": "env:KEY"}, {"token": {"laptop": "env:TOKEN"}}])
+def test_flags_alone_take_no_limit_away(way: dict[str, Any], before: Any, wish: Any, says: str, keeps: str) -> None:
+    there = text({**API, "auth": {**way, **before}})
+    [resource] = kept({**API, "auth": {**way, **wish}, "others": "keep"})
+    assert refused(resource, {resource.file: there}) == ([says] if says else [])
+    assert all(keeps in fix for fix in fixes(resource, {resource.file: there}))
+    [password] = kept({**API, "others": "keep"})
+    assert refused(password, {password.file: there}) == [], "with passwords there is no limit that could be kept"
+
+
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize(
+    ("before", "wish", "says"),
+    [
+        ("self-signed", None, ["shop: it speaks TLS today, and would not any more"]),
+        ("self-signed", "off", []),
+        ("self-signed", "self-signed", []),
+        ("off", None, []),
+    ],
+)
+def test_flags_alone_take_no_tls_away(before: str, wish: str | None, says: list[str]) -> None:
+    there = text({**APP, "tls": before})
+    [resource] = kept({**APP, "others": "keep", **({"tls": wish} if wish else {})})
+    assert refused(resource, {resource.file: there}) == says
 
 
 def test_what_flags_have_to_say_is_told() -> None:
