@@ -169,6 +169,9 @@ UPSTREAM = st.fixed_dictionaries(
 )
 BALANCE = st.sampled_from(["round_robin", "least_conn", "ip_hash"])
 USERS = st.dictionaries(st.from_regex(r"who[A-Za-z0-9._@+-]{0,61}", fullmatch=True), st.just("env:PW"), min_size=1, max_size=3)
+TOKENS = st.lists(
+    st.tuples(NAMES, st.sampled_from(["env:TOKEN", "env:OTHER"])), min_size=1, unique_by=(lambda one: one[0], lambda one: one[1])
+).map(dict)
 FROM = st.lists(NETWORKS, min_size=1, max_size=3)
 SIZES = st.from_regex(r"[0-9]{1,9}[kKmMgG]?", fullmatch=True)
 LOCATION = st.fixed_dictionaries(
@@ -200,7 +203,7 @@ API_SITES = st.fixed_dictionaries(
         "auth": st.one_of(
             st.fixed_dictionaries({"basic": USERS, "inject": st.just("env:KEY")}, optional={"from": FROM}),
             st.fixed_dictionaries(
-                {"token": st.dictionaries(NAMES, st.sampled_from(["env:TOKEN", "env:OTHER"]), min_size=1, max_size=3)},
+                {"token": TOKENS},
                 optional={"from": FROM, "header": st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,63}", fullmatch=True)},
             ),
             st.fixed_dictionaries({"passthrough": st.just("true"), "from": FROM}),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from novaops.cli.options import Flags, Hosts, Options, RollingRun, verb
 from novaops.engine.scope import Scope
+
+if TYPE_CHECKING:
+    from novaops.engine.desired import DesiredState
+    from novaops.engine.inventory import Host
+    from novaops.features.proxy.settings import Site
 
 app = typer.Typer(help="Reverse proxies with nginx: deploy, status, remove.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -72,8 +78,8 @@ class AuthFlags(Flags):
         auth |= {key: value for key, value in said.items() if value is not None}
         if is_api and self.from_ is not None and self.user is None and self.token is None:
             auth["passthrough"] = OTHERWISE
-        if self.auth not in {None, "off"} or (self.auth and auth):
-            raise UsageError("--auth takes off, and nothing else of --user, --token and --from beside it")
+        if self.auth not in {None, "off"} or (self.auth and (auth or self.remove_user)):
+            raise UsageError("--auth takes off, and nothing else of --user, --token, --from and --remove-user beside it")
         entry: dict[str, Any] = {"auth": auth} if auth else {"auth": None, "open": "true"} if self.auth else {}
         return entry | ({"without": self.remove_user} if self.remove_user else {})
 
@@ -109,4 +115,29 @@ def remove(options: Options, hosts: Hosts = None, *, name: Name = None, run: Rol
 def _converge(options: Options, hosts: list[str] | None, name: str | None, flags: dict[str, Any], run: RollingRun, scope: Scope) -> int:
     from novaops.cli.section_verb import converge_entries
 
-    return converge_entries(options, hosts or [], run, scope, name, flags)
+    def sites(of: Callable[[Any], DesiredState], _host: Host, entries: list[Site]) -> DesiredState:
+        for entry in entries if "without" in flags else ():
+            _refuse_both(entry, flags)
+        return of(entries)
+
+    return converge_entries(options, hosts or [], run, scope, name, flags, sites)
+
+
+def _refuse_both(entry: Site, flags: Mapping[str, Any]) -> None:
+    """Raises UsageError for whom the site is to let in, and flags take away: nothing would be taken away."""
+    from novaops.errors import UsageError
+    from novaops.features.proxy.auth import Auth
+    from novaops.features.proxy.resources.access_kept import spellings
+
+    auth = entry.auth or Auth()
+    lists = {"basic": auth.basic, "keys": auth.keys, "token": auth.token, "from": auth.addresses, "cors": entry.cors}
+    said = {**(flags.get("auth") or {}), "cors": flags.get("cors")}
+    for word in entry.without:
+        for key in (key for key, named in lists.items() if spellings(word) & {*named}):
+            by_flags = said.get(key)
+            if isinstance(by_flags, str) and key == "token":
+                continue  # one token for all, in the place of the one before
+            if isinstance(by_flags, str) or word in (by_flags or ()):
+                raise UsageError(f"--remove-user: {word} is let in by another flag", fix="leave one of the two out")
+            fix = f"take it out of {key}: of {entry.name} there, and deploy that without --remove-user"
+            raise UsageError(f"--remove-user: {word} is in the inventory", why="Flags take away what only the host has.", fix=fix)

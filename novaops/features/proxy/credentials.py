@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -53,6 +54,7 @@ class Credentials:
         for client, token in found.items():
             if weak := weakness(token.reveal()):
                 raise Refused(f"{self.entry.name}: the token of {client} {weak}", fix="choose another one, such as: openssl rand -hex 24")
+        self._refuse_shared("token", found)
         return found
 
     @cached_property
@@ -62,8 +64,7 @@ class Credentials:
         for client, key in found.items():
             if weak := weakness(key.reveal()):
                 raise Refused(f"{self.entry.name}: the key of {client} {weak}", fix="choose another one, such as: openssl rand -hex 24")
-        if twice := next((client for client, key in found.items() for other in found if other < client and found[other] == key), None):
-            raise Refused(f"{self.entry.name}: the key of {twice} is another client's, too", fix="choose one for each")
+        self._refuse_shared("key", found)
         return found
 
     @cached_property
@@ -75,6 +76,11 @@ class Credentials:
     def test_key(self) -> Secret | None:
         """An API key for tests alone."""
         return self._header_value("test_key", self.entry.test_key) if self.entry.test_key is not None else None
+
+    def _refuse_shared(self, what: str, found: Mapping[str, Secret]) -> None:
+        """Without one of its two names, it would still open the site."""
+        if twice := next((client for client, one in found.items() for other in found if other < client and found[other] == one), None):
+            raise Refused(f"{self.entry.name}: the {what} of {twice} is another client's, too", fix="choose one for each")
 
     def _header_value(self, key: str, reference: str) -> Secret:
         """The secret. Raises UsageError where it could not be sent in a header."""

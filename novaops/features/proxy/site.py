@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 from novaops.engine.desired import HostView
+from novaops.errors import Refused
 from novaops.features.proxy import behind
 from novaops.features.proxy.auth import UNNAMED, Auth
 from novaops.features.proxy.credentials import Credentials
@@ -111,14 +113,17 @@ class NginxSite:
         if entry.others != "keep" or entry.open:
             return None
         kinds = ((own.passwords, "htpasswd", htpasswd.users), (own.tokens, "tokens", _clients), (own.keys, "keys", _clients))
-        people = tuple((self._path(suffix), read) for wanted, suffix, read in kinds if not wanted and entry.is_api)
+        files = [(bool(wanted) or not entry.is_api, (self._path(suffix), read)) for wanted, suffix, read in kinds]
         token = own.tokens.get(UNNAMED)
         return AccessKept(
             *(entry.name, site_files(entry.name)[0], entry.is_api or bool(own.passwords)),
             networks=auth.addresses,
             pages=entry.cors,
             without=entry.without,
-            people=people,
+            people=tuple(file for stays, file in files if not stays),
+            known=tuple(file for stays, file in files if stays),
+            says_tls=entry.tls is not None,
+            limited=auth.limit is not None or not (own.keys or own.tokens),
             unnamed=(self._path("tokens"), Secret(_line(UNNAMED, token.reveal()))) if token else None,
         )
 
@@ -275,9 +280,23 @@ class NginxSite:
 
     def _map(self, shown: Mapping[str, str], old: str) -> Secret:
         """Who shows what: a line of a `map` for each client, after those of others that stay."""
-        gone = {*shown, *self.entry.without}
-        kept = [line for line in lines_of(old) if not {*_clients(line)} <= gone] if self.entry.others == "keep" else []
-        return Secret("".join(f"{line}\n" for line in (*kept, *(_line(who, text) for who, text in shown.items()))))
+        without = {*self.entry.without}
+        there = lines_of(old) if self.entry.others == "keep" else []
+        kept = [line for line in there if not {*_clients(line)} <= {*shown, *without}]
+        new = [_line(who, text) for who, text in shown.items()]
+        self._refuse_shared((*product(new, kept), *product((*kept, *new), [line for line in there if {*_clients(line)} & without])))
+        return Secret("".join(f"{line}\n" for line in (*kept, *new)))
+
+    def _refuse_shared(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Of pairs of lines that have one key for two clients: a line that the file is to have, and one that it has."""
+        for line, there in pairs:
+            who, other = "".join(_clients(line)), "".join(_clients(there))  # "" for a line of somebody's own that is none
+            if who and other and who != other and line.rpartition(" ")[0] == there.rpartition(" ")[0]:
+                raise Refused(
+                    f"{self.entry.name}: {who} has the key or token of {other}",
+                    why="Without one of its two names, it would still open the site.",
+                    fix=f"choose another one for {who}",
+                )
 
 
 def _line(client: str, shown: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from novaops.app import run
+from novaops.cli import section_verb
 from novaops.cli.options import Options
 from novaops.engine.planner import make_plan
 from novaops.errors import Refused
@@ -22,7 +24,7 @@ from novaops.features.proxy.resources.nginx_files import OWN, NginxFiles, Part
 from novaops.formats import htpasswd
 from novaops.model.question import Facts, Missing
 from novaops.secret import Secret
-from tests.support.proxy_sites import API, APP, TOKEN, nginx, resources, text
+from tests.support.proxy_sites import API, APP, TOKEN, files, nginx, resources, text
 from tests.unit.features.proxy.test_resources import SITE, file, planned
 
 ASKS = "server {\n    location / {\n        auth_basic_user_file x;\n    }\n}\n"
@@ -47,9 +49,17 @@ def test_flags_alone_open_nothing(found: str | None, asks: bool, narrow: bool, s
 
 
 def refused(resource: AccessKept, files: Mapping[str, str | None]) -> list[str]:
+    return [refusal.what for refusal in refusals(resource, files)]
+
+
+def fixes(resource: AccessKept, files: Mapping[str, str | None]) -> list[str]:
+    return [refusal.fix for refusal in refusals(resource, files)]
+
+
+def refusals(resource: AccessKept, files: Mapping[str, str | None]) -> list[Refused]:
     answers: dict[Any, Any] = dict.fromkeys(resource.questions(), Missing.ABSENT)
     answers |= {FileAt(path): file(content) for path, content in files.items() if content is not None}
-    return [refusal.what for _, refusal in make_plan([resource], Facts(answers, {})).refusals]
+    return [refusal for _, refusal in make_plan([resource], Facts(answers, {})).refusals]
 
 
 MORE = """\
@@ -87,12 +97,50 @@ LOST = "may use it today, and could not any more"
         ({"pages": (PAGE,), "asks": True}, "shop: only 192.0.2.0/24, 2001:db8::/32 may use it today, and it would be open to others"),
         ({"pages": (PAGE,), "without": BOTH}, "shop: only 192.0.2.0/24, 2001:db8::/32 may use it today, and it would be open to others"),
         ({"pages": (PAGE,), "without": BOTH, "asks": True}, ""),
+        ({"networks": BOTH[:1], "pages": (PAGE,), "without": ("2001:DB8:0::/32",)}, ""),
+        ({"networks": BOTH, "without": ("https://app.example.com:443",)}, ""),
     ],
 )
 def test_flags_alone_take_nothing_away(wish: dict[str, Any], says: str) -> None:
     resource = AccessKept("shop", SITE, **{"asks": False, **wish})
     assert refused(resource, {SITE: MORE}) == ([says] if says else [])
     assert refused(resource, {}) == []
+
+
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize(
+    ("before", "wish", "says", "keeps"),
+    [
+        ({"limit": "60/min"}, {"limit": "5/s"}, "", ""),
+        ({}, {}, "", ""),
+        ({"limit": "60/min"}, {}, "gate: a client may make 60/min requests today, and could make any number", "--rate 60/min keeps that"),
+        ({"limit": "5/s"}, {}, "gate: a client may make 5/s requests today, and could make any number", "--rate 5/s keeps that"),
+    ],
+)
+@pytest.mark.parametrize("way", [{"keys": {"laptop": "env:TOKEN"}, "inject": "env:KEY"}, {"token": {"laptop": "env:TOKEN"}}])
+def test_flags_alone_take_no_limit_away(way: dict[str, Any], before: Any, wish: Any, says: str, keeps: str) -> None:
+    there = text({**API, "auth": {**way, **before}})
+    [resource] = kept({**API, "auth": {**way, **wish}, "others": "keep"})
+    assert refused(resource, {resource.file: there}) == ([says] if says else [])
+    assert all(keeps in fix for fix in fixes(resource, {resource.file: there}))
+    [password] = kept({**API, "others": "keep"})
+    assert refused(password, {password.file: there}) == [], "with passwords there is no limit that could be kept"
+
+
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize(
+    ("before", "wish", "says"),
+    [
+        ("self-signed", None, ["shop: it speaks TLS today, and would not any more"]),
+        ("self-signed", "off", []),
+        ("self-signed", "self-signed", []),
+        ("off", None, []),
+    ],
+)
+def test_flags_alone_take_no_tls_away(before: str, wish: str | None, says: list[str]) -> None:
+    there = text({**APP, "tls": before})
+    [resource] = kept({**APP, "others": "keep", **({"tls": wish} if wish else {})})
+    assert refused(resource, {resource.file: there}) == says
 
 
 def test_what_flags_have_to_say_is_told() -> None:
@@ -163,6 +211,32 @@ KEYS = {"keys": {"laptop": "env:TOKEN"}, "inject": "env:KEY"}
 NARROW_API = {**API, "auth": {**KEYS, "from": "192.0.2.0/24"}, "cors": PAGE, "without": "anna,198.51.100.0/24"}
 
 
+@pytest.mark.parametrize(
+    ("without", "notes"),
+    [
+        ((), []),
+        (("laptop", "anna", *BOTH, PAGE, "https://app.example.com:443"), []),
+        (("labtop",), [f"--remove-user: labtop is not among those whom it lets in: anna, laptop, {', '.join((*BOTH, PAGE))}"]),
+    ],
+)
+def test_who_is_taken_away_and_is_not_there_is_said(without: tuple[str, ...], notes: list[str]) -> None:
+    resource = AccessKept(
+        *("shop", SITE, True, BOTH, (PAGE,), without),
+        people=((HTPASSWD, htpasswd.users),),
+        known=((TOKENS, lambda text: tuple(re.findall(r' "([^"]*)";', text))),),
+    )
+    found = {SITE: file(MORE), HTPASSWD: file("anna:x\n"), TOKENS: file('"~^x\\z" "laptop";\n')}
+    assert list(resource.notes(Facts({FileAt(path): state for path, state in found.items()}, {}))) == notes
+
+
+def test_a_second_removal_changes_nothing_and_says_who_is_left() -> None:
+    """The host cannot tell a mistyped name from one that was taken away before."""
+    resource = AccessKept("shop", SITE, asks=True, without=("laptop",), known=((HTPASSWD, htpasswd.users),))
+    plan = make_plan([resource], Facts({FileAt(SITE): Missing.ABSENT, FileAt(HTPASSWD): Missing.ABSENT}, {}))
+    assert not plan
+    assert [note.text for note in plan.notes] == ["--remove-user: laptop is not among those whom it lets in: nobody"]
+
+
 def kept(site: Mapping[str, Any]) -> list[AccessKept]:
     return [found for found in resources(site) if isinstance(found, AccessKept)]
 
@@ -173,6 +247,7 @@ def test_a_site_of_an_api_is_kept_as_well() -> None:
     [found] = kept({**NARROW_API, "others": "keep"})
     assert (found.asks, found.networks, found.pages, found.without) == (True, ("192.0.2.0/24",), (PAGE,), ("anna", "198.51.100.0/24"))
     assert [path for path, _ in found.people] == [f"{OWN}/gate.htpasswd", f"{OWN}/gate.tokens"]
+    assert [path for path, _ in found.known] == [f"{OWN}/gate.keys"]
     [found] = kept({**API, "others": "keep", "auth": {"passthrough": "yes", "from": "192.0.2.0/24"}})
     assert (found.asks, len(found.people), found.unnamed) == (True, 3, None)
 
@@ -181,6 +256,7 @@ def test_a_site_of_an_api_is_kept_as_well() -> None:
 def test_a_site_of_servers_is_kept_as_before() -> None:
     [found] = kept({**APP, "others": "keep", "auth": {"basic": {"nova": "env:PW"}}})
     assert (found.asks, found.people) == (True, ())
+    assert f"{OWN}/shop.htpasswd" in [path for path, _ in found.known]
     [found] = kept({**APP, "others": "keep"})
     assert (found.asks, found.people) == (False, ())
     assert kept({**APP, "others": "keep", "open": "yes"}) == []
@@ -250,6 +326,124 @@ def test_networks_may_be_named_for_every_kind_of_site(
     (tmp_path / "i.yaml").write_text(json.dumps({"hosts": {"p": {"address": "192.0.2.1", "proxy": sites}}}))
     assert run(["-i", str(tmp_path / "i.yaml"), "proxy", "deploy", "p", *words.split(), "--from", "10.0.0.0/8"]) == 0
     assert [(one.mode, one.passthrough, one.addresses) for one in found] == [(*modes, ("10.0.0.0/8",))]
+
+
+GATE = {**API, "tls": "off"}
+NAMED: dict[str, Mapping[str, Any]] = {
+    "basic": {**GATE, "auth": {"basic": {"laptop": "env:PW", "phone": "env:OTHER"}, "inject": "env:KEY"}},
+    "app": {**APP, "tls": "off", "name": "gate", "auth": {"basic": {"laptop": "env:PW", "phone": "env:OTHER"}}},
+    "keys": {**GATE, "auth": {"keys": {"laptop": "env:TOKEN", "phone": "env:OTHER"}, "inject": "env:KEY"}},
+    "token": {**GATE, "auth": {"token": {"laptop": "env:TOKEN", "phone": "env:OTHER"}}},
+    "one token": {**GATE, "auth": {"token": "env:TOKEN"}},
+    "from": {**GATE, "auth": {"passthrough": "yes", "from": ["192.0.2.7", "198.51.100.0/24"]}},
+    "cors": {**GATE, "cors": [PAGE]},
+}
+ALL = f"--provider openai --domain {API['domain']} --tls off"
+
+
+@pytest.fixture
+def wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secrets: None) -> Callable[..., tuple[int, list[Any]]]:
+    """What `deploy` with these words wants of a host with this inventory, and its exit code. No host is asked."""
+    del secrets
+
+    def deploy(site: Mapping[str, Any] | None, words: str) -> tuple[int, list[Any]]:
+        found: list[Any] = []
+
+        def converge(options: Options, *_: object, wanted: Any, **__: object) -> int:
+            known, playbooks = options.known()
+            found.extend(wanted(known, playbooks, known.hosts["p"]).own)
+            return 0
+
+        monkeypatch.setattr(section_verb, "converge_hosts", converge)
+        (tmp_path / "i.yaml").write_text(json.dumps({"hosts": {"p": {"address": "192.0.2.1", "proxy": [site] if site else []}}}))
+        return run(["-i", str(tmp_path / "i.yaml"), "proxy", "deploy", "p", "--name", "gate", *words.split()]), found
+
+    return deploy
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "says"),
+    [
+        ("basic", "--remove-user laptop", "laptop is in the inventory"),
+        ("app", "--remove-user laptop", "laptop is in the inventory"),
+        ("keys", "--remove-user laptop", "laptop is in the inventory"),
+        ("keys", "--remove-user elsewhere,laptop", "laptop is in the inventory"),
+        ("keys", "--user tablet --key env:PW --remove-user laptop", "laptop is in the inventory"),
+        ("token", "--remove-user laptop", "laptop is in the inventory"),
+        ("one token", "--remove-user client", "client is in the inventory"),
+        ("from", "--remove-user 192.0.2.7", "192.0.2.7 is in the inventory"),
+        ("from", "--remove-user 192.0.2.7/32", "192.0.2.7/32 is in the inventory"),
+        ("cors", f"--remove-user {PAGE}:443", f"{PAGE}:443 is in the inventory"),
+        ("keys", "--user tablet --key env:PW --remove-user tablet", "tablet is let in by another flag"),
+        ("from", "--from 10.0.0.0/8 --remove-user 10.0.0.0/8", "10.0.0.0/8 is let in by another flag"),
+        ("", f"{ALL} --user laptop --token env:PW --remove-user laptop", "laptop is let in by another flag"),
+        ("", f"{ALL} --from 10.0.0.0/8 --remove-user 10.0.0.0/8", "10.0.0.0/8 is let in by another flag"),
+        ("", f"{ALL} --token env:PW --cors {PAGE} --remove-user {PAGE}", f"{PAGE} is let in by another flag"),
+        ("app", "--auth off --remove-user laptop", "--auth takes off, and nothing else"),
+        ("keys", "--remove-user ,", "--remove-user: "),
+    ],
+)
+def test_nobody_is_taken_away_who_is_let_in_all_the_same(
+    kind: str, words: str, says: str, wanted: Callable[..., tuple[int, list[Any]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert wanted(NAMED.get(kind), words) == (2, [])
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "without"),
+    [
+        *((kind, "--remove-user bert", ("bert",)) for kind in NAMED),
+        ("one token", "--token env:OTHER --remove-user client", ("client",)),
+        ("", f"{ALL} --token env:OTHER --remove-user client", ("client",)),
+        ("", f"{ALL} --user tablet --token env:OTHER --remove-user laptop,client", ("laptop", "client")),
+        ("from", "--from 198.51.100.0/24 --remove-user 192.0.2.7", ("192.0.2.7",)),
+        ("cors", f"--cors https://b.com --remove-user {PAGE}", (PAGE,)),
+    ],
+)
+def test_flags_take_away_what_only_the_host_has(
+    kind: str, words: str, without: tuple[str, ...], wanted: Callable[..., tuple[int, list[Any]]]
+) -> None:
+    code, found = wanted(NAMED.get(kind), words)
+    assert code == 0
+    assert [one.without for one in found if isinstance(one, AccessKept)] == [without]
+
+
+K, L = ("env:TOKEN", "env:OTHER")
+
+
+@pytest.mark.parametrize("kind", ["keys", "token"])
+@pytest.mark.parametrize(
+    ("there", "shown", "without", "says"),
+    [
+        ({"laptop": K}, {"phone": L}, "", ""),
+        ({"laptop": K}, {"laptop": K}, "", ""),
+        ({"laptop": K}, {"laptop": L}, "laptop", ""),
+        ({"laptop": K, "phone": L}, {"phone": L}, "laptop", ""),
+        ({"laptop": K}, {"phone": K}, "", "phone has the key or token of laptop"),
+        ({"laptop": K}, {"phone": K}, "laptop", "phone has the key or token of laptop"),
+        ({"laptop": K, "phone": K}, {"tablet": L}, "laptop", "phone has the key or token of laptop"),
+        ({"laptop": K, "phone": K}, {"phone": L}, "laptop", ""),
+        ({"laptop": K, "phone": K}, {"tablet": L}, "laptop,phone", ""),
+        ({"laptop": K, "phone": K, "eve": L}, {"eve": L}, "", ""),
+    ],
+)
+@pytest.mark.usefixtures("secrets")
+def test_no_key_goes_on_under_another_name(kind: str, there: dict[str, str], shown: dict[str, str], without: str, says: str) -> None:
+    """A key that two clients have would open the site after one of them was taken away."""
+
+    def site(clients: dict[str, str]) -> dict[str, Any]:
+        return {**GATE, "auth": {kind: clients, **({"inject": "env:KEY"} if kind == "keys" else {})}}
+
+    path = f"{OWN}/gate.{'keys' if kind == 'keys' else 'tokens'}"
+    old = "# mine\n" + "".join(files(site({client: key}))[path].text for client, key in there.items())
+    wish = {**site(shown), "others": "keep", **({"without": without} if without else {})}
+    if says:
+        with pytest.raises(Refused, match=f"gate: {says}"):
+            files(wish, old={path: old})
+        return
+    clients = re.findall(r' "([^"]*)";', files(wish, old={path: old})[path].text)
+    assert sorted(clients) == sorted({*there} - {*without.split(",")} | {*shown})
 
 
 @pytest.mark.usefixtures("secrets")

@@ -14,6 +14,7 @@ from novaops.secret import Secret
 from tests.support.proxy_sites import (
     API,
     APP,
+    ENV,
     TOKEN,
     resources,
     without,
@@ -38,6 +39,8 @@ pytestmark = pytest.mark.usefixtures("secrets")
         (API, "PW", "wired-Fjord-88\x85", Refused),
         (TOKEN, "TOKEN", "short", Refused),
         (TOKEN, "TOKEN", "glass Tundra 88", UsageError),
+        (TOKEN, "TOKEN", ENV["OTHER"], Refused),
+        ({**API, "auth": {"keys": TOKEN["auth"]["token"], "inject": "env:KEY"}}, "TOKEN", ENV["OTHER"], Refused),
     ],
 )
 def test_a_secret_that_will_not_do(site: Any, variable: str, value: str, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
