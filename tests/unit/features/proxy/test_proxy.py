@@ -166,6 +166,28 @@ def test_a_default_server_of_somebody_else_s_stays_the_one() -> None:
     assert [words[0] for words in directives(found, "listen")] == ["[::]:80", "443", "[::]:443"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "old", "wanted"),
+    [
+        ("server { listen 80; server_name localhost; }", "", "", ["[::]:80"]),
+        ("server { listen 80; listen [::]:80; }", "", "", []),
+        ("server { listen 80; }", "", "server { listen 80 default_server; return 444; }", ["80", "[::]:80"]),
+        ("server { listen 80; server_name a.com; }", "", "", ["80", "[::]:80"]),
+        ("server { listen 80; server_name a.com; } server { listen 80; }", "", "", ["80", "[::]:80"]),
+        ("", "server { listen 80; server_name _; }", "", ["80", "[::]:80"]),
+    ],
+)
+def test_a_server_for_any_name_that_comes_first_stays_the_default(before: str, after: str, old: str, wanted: list[str]) -> None:
+    """A name that no site has must reach no site of novaops: where a site's file would be read first, the default is told."""
+    main = f"http {{ {before} include {CONF}/*.conf; {after} }}"
+    on = nginx(conf=NginxConf({"/etc/nginx/nginx.conf": main, **({DEFAULT: old} if old else {})}))
+    found = files(APP, on=on).get(DEFAULT)
+    assert [words[0] for words in directives(found.text if found else "", "listen")] == wanted
+    there = {path: written.text for path, written in files(APP, on=on).items() if path.startswith(f"{CONF}/")}
+    again = files(APP, on=nginx(conf=NginxConf({"/etc/nginx/nginx.conf": main, **there})))
+    assert {path: written.text for path, written in again.items() if path in there} == there, "a second run changes nothing"
+
+
 def test_a_configuration_that_cannot_be_read_changes_nothing_of_what_is_shared() -> None:
     """Nothing is known of the other servers then: one more default server would be one too many."""
     old = {SHARED: "shared as it was", DEFAULT: "default as it was"}
