@@ -9,7 +9,7 @@ from typing import Any
 from novaops.errors import Refused
 from novaops.facts.listening import Listening
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, RESOLVE, Nginx, NginxFacts
-from novaops.features.proxy.inherited import other_addresses, stays, unknown
+from novaops.features.proxy.inherited import odd_headers, other_addresses, stays, unknown
 from novaops.features.proxy.resources.nginx_files import CONF, DEFAULT, SHARED, is_ours, site_files
 from novaops.features.proxy.resources.ports import Pair, troubles
 from novaops.formats.names import covers
@@ -65,6 +65,7 @@ class SitePreconditions(Resource):
         self._refuse_ports_of_nginx(nginx, facts)
         self._refuse_shadowing(nginx)
         self._refuse_inherited(nginx)
+        self._refuse_odd_headers(nginx)
         self._refuse_late(nginx)
         if self.needs_resolver and not nginx.resolvers:
             raise Refused(
@@ -111,6 +112,18 @@ class SitePreconditions(Resource):
                 why="It stands in http, and nginx has no way to take it back for one server.",
                 fix="move it into the servers that need it",
             )
+
+    def _refuse_odd_headers(self, nginx: NginxFacts) -> None:
+        pairs = {pair for port in self.ports for pair in self.listens(port, nginx)} if self.listens else set()
+        for pair, server in foreign_defaults(nginx).items():
+            if pair in pairs and (directive := odd_headers(nginx, server)):
+                own = "off" if directive.words[1].lower() == "on" else "on"
+                raise Refused(
+                    f"{self.name}: {directive.name} of {directive.place} would apply to requests for this site as well",
+                    why=f"nginx reads what comes before the name in a request by the default server of port {pair[1]}, {server.place}. "
+                    "So X_Forwarded_For would pass, which many a backend takes for X-Forwarded-For.",
+                    fix=f"write `{directive.name} {own};` into that server",
+                )
 
     def _refuse_late(self, nginx: NginxFacts) -> None:
         """Raises Refused for what nginx takes only before the first `map`, of which the files of novaops have some."""
@@ -237,6 +250,12 @@ def first_without_name(nginx: NginxFacts) -> dict[Pair, NginxServer]:
             if listen.is_default:
                 told.add((listen.address, listen.port))
     return {pair: one for pair, one in first.items() if pair not in told and one in foreign and _is_nameless(one) and one.place not in late}
+
+
+def foreign_defaults(nginx: NginxFacts) -> dict[Pair, NginxServer]:
+    """By where they listen: foreign servers that are the default there, and stay it."""
+    told = {(listen.address, listen.port): one for one in foreign_servers(nginx) for listen in one.listens if listen.is_default}
+    return {**first_without_name(nginx), **told}
 
 
 def _is_nameless(server: NginxServer) -> bool:
