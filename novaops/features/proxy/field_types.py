@@ -62,7 +62,7 @@ _CONNECTION = frozenset(
 _SEEN = frozenset({"host", "x-real-ip", *(f"x-forwarded-{what}" for what in ("for", "proto", "host", "port", "prefix"))})
 """What nginx itself saw."""
 _OWN_ANSWER = frozenset(
-    {"strict-transport-security", "content-type", "content-encoding", "set-cookie", "location", "server", "date", "vary"}
+    {"strict-transport-security", "content-type", "content-encoding", "set-cookie", "location", "server", "date", "vary", "x-novaops-site"}
 )
 
 

@@ -291,6 +291,14 @@ def test_a_backends_own_connection_is_not_the_clients(site: dict[str, Any]) -> N
     assert {"Upgrade", "Keep-Alive", "Proxy-Connection"} <= {*hidden}
 
 
+@pytest.mark.parametrize("site", [API, APP, {**APP, "locations": [{"path": "/a/", "response_headers": {"X-A": "1"}}]}])
+def test_no_backend_says_which_site_answers(site: dict[str, Any]) -> None:
+    """The proof of a deployment reads it, and clients get it from nobody else."""
+    conf = text(site)
+    passed = directives(conf, "proxy_pass")
+    assert [words[0] for words in directives(conf, "proxy_hide_header")].count("X-Novaops-Site") == len(passed)
+
+
 @pytest.mark.parametrize("site", [{}, {"locations": [{"path": "/events/", "buffering": "off"}]}])
 def test_where_events_pass_as_they_come(site: dict[str, Any]) -> None:
     conf = text({**APP, **site})
