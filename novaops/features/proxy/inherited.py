@@ -90,6 +90,8 @@ _ODD_HEADERS: Mapping[str, str] = {"underscores_in_headers": "on", "ignore_inval
 _FOR_GOOD = (
     *("proxy_set_body", "subs_filter", "auth_require", "auth_jwt_require", "more_set_input_headers", "more_clear_input_headers"),
     *("more_set_headers", "more_clear_headers"),
+    # A server's own list takes the trailer away, but answers still go without Content-Length.
+    "add_trailer",
 )
 _FOR_GOOD_OVER_TLS = tuple(f"ssl_{step}_by_lua{form}" for step in ("client_hello", "certificate") for form in ("", "_block", "_file"))
 _FOR_GOOD_TO_TLS = ("proxy_ssl_certificate", "proxy_ssl_certificate_key", "proxy_ssl_crl")
