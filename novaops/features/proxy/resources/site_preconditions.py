@@ -97,10 +97,11 @@ class SitePreconditions(Resource):
                 fix=f"write `include {CONF}/*.conf;` there",
             )
 
+    def _pairs(self, nginx: NginxFacts) -> list[Pair]:
+        return [pair for port in self.ports for pair in self.listens(port, nginx)] if self.listens else []
+
     def _refuse_ports_of_nginx(self, nginx: NginxFacts, facts: Facts) -> None:
-        if self.listens is None:
-            return
-        pairs = [pair for port in self.ports for pair in self.listens(port, nginx)]
+        pairs = self._pairs(nginx)
         listening = facts.known(Listening())
         for what, why, fix in troubles(pairs, self.tls_ports, nginx, listening, {*site_files(self.name), DEFAULT}):
             raise Refused(f"{self.name}: {what}", why=why, fix=fix)
@@ -114,7 +115,7 @@ class SitePreconditions(Resource):
             )
 
     def _refuse_odd_headers(self, nginx: NginxFacts) -> None:
-        pairs = {pair for port in self.ports for pair in self.listens(port, nginx)} if self.listens else set()
+        pairs = self._pairs(nginx)
         for pair, server in foreign_defaults(nginx).items():
             if pair in pairs and (directive := odd_headers(nginx, server)):
                 own = "off" if directive.words[1].lower() == "on" else "on"
@@ -207,8 +208,8 @@ class SitePreconditions(Resource):
             default = [listen for listen in server.listens if listen.is_default and listen.port in self.ports]
             if default:
                 yield f"unknown names at port {default[0].port} are answered by {server.place}, as before"
-        stay = {place: port for (_, port), server in first_without_name(nginx).items() if port in self.ports for place in [server.place]}
-        for place, port in stay.items():
+        stay = first_without_name(nginx).items()
+        for port, place in dict.fromkeys((pair[1], server.place) for pair, server in stay if pair in self._pairs(nginx)):
             yield f"unknown names at port {port} are answered by {place}, as before"
         for port, first in self._implicit_defaults(nginx):
             yield f"unknown names at port {port} were answered by {first.place}, which came first, and get no answer from now on"
