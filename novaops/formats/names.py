@@ -19,6 +19,8 @@ _LOGIN = re.compile(r"""[^-\s'"`$%;&<>|(){}:,][^\s'"`$%;&<>|(){}:,]{0,255}(?<!\\
 """What ssh refuses in a user name, because it could reach a shell, and what separates names."""
 _TWO_WAYS = frozenset("ß\u03c2\u200c\u200d")
 """Letters that lead to one domain by the older rules, and to another one by the newer (RFC 5894, 7.2)."""
+_NAMED_GROUP = re.compile(r"\(\?(?:<(?P<plain>[A-Za-z_]\w*)>|'(?P<quoted>[A-Za-z_]\w*)')")
+"""As nginx's expressions also name one; Python's only know (?P<name>."""
 _OPTION = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.:/@%+-]*(=("[^"]*"|[^",]*))?')
 
 
@@ -208,7 +210,7 @@ def server_name(text: str) -> str:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of what a later Python may read differently: nginx reads it, not Python
-                re.compile(text[1:])
+                re.compile(_NAMED_GROUP.sub(r"(?P<\g<plain>\g<quoted>>", text[1:]))
         except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f'"{text}" is no regular expression: {error}') from None
         if any(unicodedata.category(c) == "Cc" for c in text) or "/" in text or text == "~":

@@ -54,6 +54,8 @@ class NginxServer:
     listens: tuple[Listen, ...]
     certificate: tuple[str, str] | None = None
     """The paths of its certificate and key."""
+    directives: tuple[Directive, ...] = field(default=(), repr=False, compare=False)
+    """What stands in the server itself."""
 
     @property
     def place(self) -> str:
@@ -121,7 +123,7 @@ class NginxConf:
             names = tuple(name.lower() for d in lines if d.name == "server_name" for name in d.words[1:])
             shown = [next((d.words[1] for d in lines if d.name == word and len(d.words) > 1), "") for word in _CERTIFICATE]
             certificate = (shown[0], shown[1]) if all(shown) else None
-            yield NginxServer(server.file, server.line, names or ("",), listens or implicit, certificate)
+            yield NginxServer(server.file, server.line, names or ("",), listens or implicit, certificate, tuple(lines))
 
     def value(self, name: str) -> tuple[str, ...]:
         """The words after a directive of the main level, such as `user`; none when it is not there."""

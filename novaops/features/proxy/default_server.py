@@ -12,7 +12,7 @@ from novaops.features.proxy.listen import listen_words, other_sites
 from novaops.features.proxy.resources.api_addresses import EVERY, SCRIPT, UNIT
 from novaops.features.proxy.resources.nginx_files import DEFAULT, SHARED, NginxFiles, Part, site_files
 from novaops.features.proxy.resources.ports import Pair
-from novaops.features.proxy.resources.site_preconditions import foreign_servers
+from novaops.features.proxy.resources.site_preconditions import foreign_defaults
 from novaops.features.proxy.settings import Site
 from novaops.features.proxy.site import NginxSite
 from novaops.formats.names import covers, is_address
@@ -87,7 +87,7 @@ def default_server(host: HostView, settings: Sequence[Site], present: Sequence[N
     def render(nginx: NginxFacts, old: str) -> str | None:
         if nginx.broken and old:
             return old  # other servers are only known once nginx reads its configuration again
-        foreign = {(listen.address, listen.port) for server in foreign_servers(nginx) for listen in server.listens if listen.is_default}
+        foreign = foreign_defaults(nginx)
         ours = [_existing(server) for server in other_sites(nginx, settings)]
         ours += [_desired(site, port, nginx) for site in present for port in site.entry.ports]
         tls = {pair: server.tls for server in ours for pair in server.pairs}

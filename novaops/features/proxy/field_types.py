@@ -62,7 +62,7 @@ _CONNECTION = frozenset(
 _SEEN = frozenset({"host", "x-real-ip", *(f"x-forwarded-{what}" for what in ("for", "proto", "host", "port", "prefix"))})
 """What nginx itself saw."""
 _OWN_ANSWER = frozenset(
-    {"strict-transport-security", "content-type", "content-encoding", "set-cookie", "location", "server", "date", "vary"}
+    {"strict-transport-security", "content-type", "content-encoding", "set-cookie", "location", "server", "date", "vary", "x-novaops-site"}
 )
 
 
@@ -100,10 +100,12 @@ def _as_browsers_send(origin: str) -> str:
     """Without a port that the scheme has anyway (RFC 6454, 6.1). Raises ValueError."""
     scheme, _, rest = origin.partition("://")
     host, port = names.address(rest)
-    return f"{scheme}://{host}" if port in {None, {"http": 80, "https": 443}[scheme]} else origin
+    own = {"http": 80, "https": 443}.get(scheme)
+    return f"{scheme}://{names.bracketed(host)}{'' if port in {None, own} else f':{port}'}"
 
 
-_ORIGIN = _matching(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", "origin like https://app.example.com")
+# Also of an application or extension: tauri://localhost, chrome-extension://ID.
+_ORIGIN = _matching(r"[a-z][a-z0-9+.-]*://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", "origin like https://app.example.com")
 Origins = Annotated[tuple[Annotated[str, _ORIGIN, AfterValidator(_as_browsers_send)], ...], ONE_OR_MORE]
 Port = Annotated[int, BeforeValidator(names.port, json_schema_input_type=int | str)]
 Size = Annotated[str, _matching(r"[0-9]{1,9}[kKmMgG]?", "size like 64M or 4G")]

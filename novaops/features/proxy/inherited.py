@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from novaops.features.proxy.facts.nginx import NginxFacts
 from novaops.features.proxy.nginx_own import is_own
 from novaops.features.proxy.resources.nginx_files import is_ours
-from novaops.formats.nginx_conf import Directive
+from novaops.formats.nginx_conf import Directive, NginxServer
 
 NOTHING = "$novaops_nothing"
 """A variable without a value: a key that nothing is counted by, and a text that is replaced nowhere."""
@@ -84,9 +84,14 @@ OF_CONNECTIONS = frozenset(
 )
 """What nginx takes from the default server, as it does not know yet whose request it reads."""
 
+_ODD_HEADERS: Mapping[str, str] = {"underscores_in_headers": "on", "ignore_invalid_headers": "off"}
+"""By which nginx passes headers on whose names it drops otherwise."""
+
 _FOR_GOOD = (
     *("proxy_set_body", "subs_filter", "auth_require", "auth_jwt_require", "more_set_input_headers", "more_clear_input_headers"),
     *("more_set_headers", "more_clear_headers"),
+    # A server's own list takes the trailer away, but answers still go without Content-Length.
+    "add_trailer",
 )
 _FOR_GOOD_OVER_TLS = tuple(f"ssl_{step}_by_lua{form}" for step in ("client_hello", "certificate") for form in ("", "_block", "_file"))
 _FOR_GOOD_TO_TLS = ("proxy_ssl_certificate", "proxy_ssl_certificate_key", "proxy_ssl_crl")
@@ -123,6 +128,12 @@ def stays(nginx: NginxFacts, *, tls: bool, secured: bool) -> Iterator[Directive]
     """What no server can take back: one with `tls` of its own, or one that asks over TLS what is behind it."""
     names = (*_FOR_GOOD, *(_FOR_GOOD_OVER_TLS if tls else ()), *(_FOR_GOOD_TO_TLS if secured else ()))
     return (each for each in foreign(nginx) if each.name in names or (tls and _is_of_certificates(each)))
+
+
+def odd_headers(nginx: NginxFacts, server: NginxServer) -> Directive | None:
+    """What has a server pass on headers such as X_Forwarded_For, which many a backend takes for X-Forwarded-For."""
+    said = {each.name: each for each in (*foreign(nginx), *server.directives) if each.name in _ODD_HEADERS}
+    return next((each for each in said.values() if " ".join(each.words[1:]).lower() == _ODD_HEADERS[each.name]), None)
 
 
 def _is_of_certificates(directive: Directive) -> bool:

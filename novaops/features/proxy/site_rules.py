@@ -16,11 +16,13 @@ Value = TypeVar("Value")
 
 _TLS_KEYS = {"certificate": "files", "key": "files", "email": "letsencrypt", "acme": "letsencrypt", "public": "letsencrypt"}
 """Keys that belong to one kind of `tls:`."""
+_OF_CORS = frozenset({"access-control-allow-origin", "access-control-expose-headers"})
+"""Response headers that a site with `cors:` has itself."""
 
 
 def complaints(site: Site) -> Iterator[str]:
     """What is wrong with a site that is present, most basic first."""
-    for rule in (_kind, _names, _upstreams, _tls, _auth):
+    for rule in (_kind, _names, _upstreams, _tls, _auth, _cors):
         yield from rule(site)
 
 
@@ -120,3 +122,9 @@ def _auth(site: Site) -> Iterator[str]:
         yield "auth: is required in front of an API: {keys: {CLIENT: …}, inject: …}, {basic: …, inject: …}, {token: …} or {passthrough: …}"
     if not site.is_api and mode:
         yield f"auth: {mode} is for an API"
+
+
+def _cors(site: Site) -> Iterator[str]:
+    headers = (name for location in site.locations for name in location.response_headers if name.lower() in _OF_CORS)
+    if site.cors and (twice := next(headers, None)):
+        yield f"response_headers: {twice}: with cors: the site itself says it, for the origins there"

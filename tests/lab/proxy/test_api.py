@@ -282,6 +282,8 @@ def test_who_guesses_is_stopped(gate: Gate) -> None:
         heard = 31 + (time.monotonic() - began) / 2 + 1
         assert (len(found), set(found) - {"401", "429"}) == (80, set()), (mode, found)
         assert found.count("401") <= heard < 80, (mode, heard, found)
+        more = [answer(gate, mode, "/v1/models", let_in=False) for _ in range(5)]
+        assert {json.loads(body)["error"]["code"] for status, body in more if status == 429} == {"rate_limited"}, (mode, more)
         assert answer(gate, mode, "/v1/models")[0] == 200
     gate.host.run("systemctl restart nginx")  # the other tests are strangers, too
 

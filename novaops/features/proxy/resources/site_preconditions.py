@@ -9,11 +9,11 @@ from typing import Any
 from novaops.errors import Refused
 from novaops.facts.listening import Listening
 from novaops.features.proxy.facts.nginx import DEFAULT_PAGE, RESOLVE, Nginx, NginxFacts
-from novaops.features.proxy.inherited import other_addresses, stays, unknown
+from novaops.features.proxy.inherited import odd_headers, other_addresses, stays, unknown
 from novaops.features.proxy.resources.nginx_files import CONF, DEFAULT, SHARED, is_ours, site_files
 from novaops.features.proxy.resources.ports import Pair, troubles
 from novaops.formats.names import covers
-from novaops.formats.nginx_conf import NginxServer
+from novaops.formats.nginx_conf import Listen, NginxServer
 from novaops.model.plan import ListensAt, Resource, Step
 from novaops.model.question import Facts, Question
 
@@ -65,6 +65,7 @@ class SitePreconditions(Resource):
         self._refuse_ports_of_nginx(nginx, facts)
         self._refuse_shadowing(nginx)
         self._refuse_inherited(nginx)
+        self._refuse_odd_headers(nginx)
         self._refuse_late(nginx)
         if self.needs_resolver and not nginx.resolvers:
             raise Refused(
@@ -96,10 +97,11 @@ class SitePreconditions(Resource):
                 fix=f"write `include {CONF}/*.conf;` there",
             )
 
+    def _pairs(self, nginx: NginxFacts) -> list[Pair]:
+        return [pair for port in self.ports for pair in self.listens(port, nginx)] if self.listens else []
+
     def _refuse_ports_of_nginx(self, nginx: NginxFacts, facts: Facts) -> None:
-        if self.listens is None:
-            return
-        pairs = [pair for port in self.ports for pair in self.listens(port, nginx)]
+        pairs = self._pairs(nginx)
         listening = facts.known(Listening())
         for what, why, fix in troubles(pairs, self.tls_ports, nginx, listening, {*site_files(self.name), DEFAULT}):
             raise Refused(f"{self.name}: {what}", why=why, fix=fix)
@@ -111,6 +113,18 @@ class SitePreconditions(Resource):
                 why="It stands in http, and nginx has no way to take it back for one server.",
                 fix="move it into the servers that need it",
             )
+
+    def _refuse_odd_headers(self, nginx: NginxFacts) -> None:
+        pairs = self._pairs(nginx)
+        for pair, server in foreign_defaults(nginx).items():
+            if pair in pairs and (directive := odd_headers(nginx, server)):
+                own = "off" if directive.words[1].lower() == "on" else "on"
+                raise Refused(
+                    f"{self.name}: {directive.name} of {directive.place} would apply to requests for this site as well",
+                    why=f"nginx reads what comes before the name in a request by the default server of port {pair[1]}, {server.place}. "
+                    "So X_Forwarded_For would pass, which many a backend takes for X-Forwarded-For.",
+                    fix=f"write `{directive.name} {own};` into that server",
+                )
 
     def _refuse_late(self, nginx: NginxFacts) -> None:
         """Raises Refused for what nginx takes only before the first `map`, of which the files of novaops have some."""
@@ -168,11 +182,14 @@ class SitePreconditions(Resource):
                     fix="leave listen: out, or choose another port",
                 )
         for port, first in self._implicit_defaults(nginx):
-            if not set(first.names) - _NO_NAMES:
+            if _is_nameless(first):
+                told = " ".join(f"listen {_as_default(listen)};" for listen in first.listens if listen.port == port)
+                names = f"server_name {' '.join(first.names)}".strip()
                 raise Refused(
                     f"{self.name}: {first.place} answers for all names at port {port}, and would not answer for any of them any more",
-                    why="It has no server_name, and is the default server only because it comes first.",
-                    fix=f"write `listen {port} default_server;` there, or give it its server_name",
+                    why=f"{'Nobody asks for its ' if any(first.names) else 'It has no '}{names}, and it is the default server only as long as it comes "
+                    "first: sites of novaops are read before it.",
+                    fix=f"write `{told}` there, or give it its server_name",
                 )
 
     def notes(self, facts: Facts) -> Iterator[str]:
@@ -191,14 +208,17 @@ class SitePreconditions(Resource):
             default = [listen for listen in server.listens if listen.is_default and listen.port in self.ports]
             if default:
                 yield f"unknown names at port {default[0].port} are answered by {server.place}, as before"
+        stay = first_without_name(nginx).items()
+        for port, place in dict.fromkeys((pair[1], server.place) for pair, server in stay if pair in self._pairs(nginx)):
+            yield f"unknown names at port {port} are answered by {place}, as before"
         for port, first in self._implicit_defaults(nginx):
             yield f"unknown names at port {port} were answered by {first.place}, which came first, and get no answer from now on"
 
     def _implicit_defaults(self, nginx: NginxFacts) -> list[tuple[int, NginxServer]]:
-        """By port: foreign servers that are the default only because they come first, where the site is going to listen."""
+        """By port: foreign servers that are the default only because they come first, and do not stay it, where the site will listen."""
         own = {f"[{address}]" if ":" in address else address for address in self.listen if address not in _ALL}
         first: dict[tuple[str, int], NginxServer] = {}
-        told = set()
+        told = set(first_without_name(nginx))
         others = foreign_servers(nginx)
         for server in [one for one in nginx.conf.servers() if is_ours(one.file) or one in others]:
             for listen in server.listens:
@@ -214,6 +234,39 @@ def foreign_servers(nginx: NginxFacts) -> list[NginxServer]:
     """Servers of nginx that novaops did not set up, without Debian's default page, which is removed."""
     page = DEFAULT_PAGE if nginx.default_page_is_debians else ""
     return [server for server in nginx.conf.servers() if not is_ours(server.file) and server.file != page]
+
+
+def first_without_name(nginx: NginxFacts) -> dict[Pair, NginxServer]:
+    """Foreign servers that stay the default where they listen, although none is told to be: nginx reads them before any site of novaops.
+
+    Such as nginx.org's "Welcome to nginx!". One that has names of its own is left to those.
+    """
+    late = {each.place for each in nginx.conf.after(f"{CONF}/novaops-.conf")}
+    foreign = foreign_servers(nginx)
+    first: dict[Pair, NginxServer] = {}
+    told: set[Pair] = set()
+    for server in [one for one in nginx.conf.servers() if is_ours(one.file) or one in foreign]:
+        for listen in server.listens:
+            first.setdefault((listen.address, listen.port), server)
+            if listen.is_default:
+                told.add((listen.address, listen.port))
+    return {pair: one for pair, one in first.items() if pair not in told and one in foreign and _is_nameless(one) and one.place not in late}
+
+
+def foreign_defaults(nginx: NginxFacts) -> dict[Pair, NginxServer]:
+    """By where they listen: foreign servers that are the default there, and stay it."""
+    told = {(listen.address, listen.port): one for one in foreign_servers(nginx) for listen in one.listens if listen.is_default}
+    return {**first_without_name(nginx), **told}
+
+
+def _is_nameless(server: NginxServer) -> bool:
+    return not set(server.names) - _NO_NAMES
+
+
+def _as_default(listen: Listen) -> str:
+    """The words of a `listen` that tells its server to be the default one."""
+    where = str(listen.port) if listen.address == "*" else f"{listen.address}:{listen.port}"
+    return " ".join((where, *listen.options, "default_server"))
 
 
 def _novaops(server: NginxServer) -> str:

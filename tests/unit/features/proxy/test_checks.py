@@ -205,11 +205,6 @@ RED: list[tuple[Callable[..., None], ObservedSite, str]] = [
     (proxy.test_redirect, replace(API, http={URL: (answer(301), LEADS[1])}), "but it leads to nowhere"),
     (proxy.test_nothing_in_the_clear, replace(TOKEN, http={URL: (answer(200), answer(404))}), "should not be served, but it answers 200"),
     (proxy.test_nobody_elses_name, replace(API, taken=("http", "https")), "by this site, but it is, by http and https"),
-    (
-        proxy.test_nobody_elses_name,
-        replace(APP, unknown={"http": answer(200, "<h1>Welcome to nginx!</h1>")}),
-        "welcome page, but it is, by http",
-    ),
     (proxy.test_certificate, shown(API, error="certificate has expired"), "is shown for a.example.com, but certificate has expired"),
     (
         proxy.test_certificate,
@@ -472,6 +467,15 @@ def test_a_site_that_is_gone_needs_no_secret_and_no_provider() -> None:
     found = wanted(state="absent", provider="nobodys", auth={"basic": {"a": "env:NOT_SET"}})
     assert (found.provider, found.pools, found.certificate) == (None, (), ("", ""))
     assert "/etc/nginx/conf.d/novaops-a.conf" in found.paths
+
+
+def test_a_welcome_page_of_somebody_else_s_is_no_fault_of_the_site() -> None:
+    """A deployment leaves it to a server that comes first, and says so."""
+    welcome = {"http": answer(200, "<h1>Welcome to nginx!</h1>")}
+    with pytest.raises(pytest.skip.Exception, match="a welcome page does, by http: another server"):
+        proxy.test_nobody_elses_name(replace(APP, unknown=welcome))
+    with pytest.raises(AssertionError, match="by this site"):
+        proxy.test_nobody_elses_name(replace(APP, unknown=welcome, taken=("http",)))
 
 
 # -- what hosts say -----------------------------------------------------------------------------------------------------------

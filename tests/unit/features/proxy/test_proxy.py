@@ -166,6 +166,28 @@ def test_a_default_server_of_somebody_else_s_stays_the_one() -> None:
     assert [words[0] for words in directives(found, "listen")] == ["[::]:80", "443", "[::]:443"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "old", "wanted"),
+    [
+        ("server { listen 80; server_name localhost; }", "", "", ["[::]:80"]),
+        ("server { listen 80; listen [::]:80; }", "", "", []),
+        ("server { listen 80; }", "", "server { listen 80 default_server; return 444; }", ["80", "[::]:80"]),
+        ("server { listen 80; server_name a.com; }", "", "", ["80", "[::]:80"]),
+        ("server { listen 80; server_name a.com; } server { listen 80; }", "", "", ["80", "[::]:80"]),
+        ("", "server { listen 80; server_name _; }", "", ["80", "[::]:80"]),
+    ],
+)
+def test_a_server_for_any_name_that_comes_first_stays_the_default(before: str, after: str, old: str, wanted: list[str]) -> None:
+    """A name that no site has must reach no site of novaops: where a site's file would be read first, the default is told."""
+    main = f"http {{ {before} include {CONF}/*.conf; {after} }}"
+    on = nginx(conf=NginxConf({"/etc/nginx/nginx.conf": main, **({DEFAULT: old} if old else {})}))
+    found = files(APP, on=on).get(DEFAULT)
+    assert [words[0] for words in directives(found.text if found else "", "listen")] == wanted
+    there = {path: written.text for path, written in files(APP, on=on).items() if path.startswith(f"{CONF}/")}
+    again = files(APP, on=nginx(conf=NginxConf({"/etc/nginx/nginx.conf": main, **there})))
+    assert {path: written.text for path, written in again.items() if path in there} == there, "a second run changes nothing"
+
+
 def test_a_configuration_that_cannot_be_read_changes_nothing_of_what_is_shared() -> None:
     """Nothing is known of the other servers then: one more default server would be one too many."""
     old = {SHARED: "shared as it was", DEFAULT: "default as it was"}
@@ -267,6 +289,14 @@ def test_a_backends_own_connection_is_not_the_clients(site: dict[str, Any]) -> N
     """`Upgrade: h2` of an Apache behind it is an error to clients that speak HTTP/2."""
     hidden = [words[0] for words in directives(text(site), "proxy_hide_header")]
     assert {"Upgrade", "Keep-Alive", "Proxy-Connection"} <= {*hidden}
+
+
+@pytest.mark.parametrize("site", [API, APP, {**APP, "locations": [{"path": "/a/", "response_headers": {"X-A": "1"}}]}])
+def test_no_backend_says_which_site_answers(site: dict[str, Any]) -> None:
+    """The proof of a deployment reads it, and clients get it from nobody else."""
+    conf = text(site)
+    passed = directives(conf, "proxy_pass")
+    assert [words[0] for words in directives(conf, "proxy_hide_header")].count("X-Novaops-Site") == len(passed)
 
 
 @pytest.mark.parametrize("site", [{}, {"locations": [{"path": "/events/", "buffering": "off"}]}])

@@ -13,6 +13,7 @@ from novaops.features.proxy.facts.nginx import NginxFacts
 from tests.support.proxy_sites import (
     API,
     APP,
+    INJECT,
     SHARED,
     TOKEN,
     VERSIONS,
@@ -119,6 +120,25 @@ def test_where_it_is_asked(version: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("auth", [{"token": "env:TOKEN"}, {"passthrough": "true", "from": "192.0.2.1"}])
 def test_the_client_s_own_key_goes_through(auth: Any) -> None:
     assert "Authorization" not in [words[0] for words in directives(api(auth=auth), "proxy_set_header")]
+
+
+KEYS = {"keys": {"a": "env:TOKEN"}, "inject": "env:KEY"}
+
+
+@pytest.mark.parametrize(
+    ("auth", "said"),
+    [(INJECT, [["on"]]), (KEYS, [["on"]]), ({"token": "env:TOKEN"}, [["on"]]), ({"passthrough": "true", "from": "192.0.2.1"}, [])],
+)
+def test_the_429_of_who_guesses_has_the_form_of_the_other_errors(auth: Any, said: list[list[str]]) -> None:
+    """It comes up inside the error page of the 401, where nginx looks for no further page by itself. No page may lead to itself."""
+    conf = api(auth=auth)
+    assert directives(location(conf, "/base/"), "recursive_error_pages") == said
+    pages = [words[-1] for words in directives(conf, "error_page")]
+    assert "@novaops_429" in pages
+    for page in (page.replace("_401", "_401_says") for page in pages):
+        returns = directives(location(conf, page), "return")
+        assert returns, page
+        assert all(words[1:] for words in returns), "without a text of its own a status has its page looked up again"
 
 
 def test_a_token_stays_at_the_edge() -> None:

@@ -111,6 +111,7 @@ def test_what_a_location_changes() -> None:
         ({"locations": [{"path": "/a/", "request_headers": {"A": "x\ny"}}]}, "printable ASCII"),
         ({"locations": [{"path": "/a/", "response_headers": {"X y": "1"}}]}, "is no header"),
         ({"locations": [{"path": "/a/", "response_headers": {"Set-Cookie": "1"}}]}, "Set-Cookie: the site"),
+        ({"locations": [{"path": "/a/", "response_headers": {"x-novaops-site": "1"}}]}, "x-novaops-site: the site"),
     ],
 )
 def test_what_a_location_cannot_be(about: dict[str, Any], said: str) -> None:
