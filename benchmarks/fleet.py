@@ -27,6 +27,7 @@ from novaops.errors import Unreachable
 from novaops.lab.host import LabHost
 from novaops.lab.lab import Lab
 from tests.support.fleet import REASONS, Fleet, counts_of, fleet, prepare
+from tests.support.memory import run_measured
 
 HERE = Path(__file__).parent
 
@@ -68,7 +69,7 @@ def row(host: LabHost, folder: Path, rounds: int, parallel: int, counts: dict[st
     with fleet(folder, host, counts, "reference: {}") as made:
         novaops = [sys.executable, "-m", "novaops", "-i", str(made.inventory), "apply"]
         subprocess.run([*novaops, made.of("fine")[0]], check=True, capture_output=True)
-        ours = [measured([*novaops, "--json", "--parallel", str(parallel), "--timeout", "20"]) for _ in range(rounds)]
+        ours = [measured([*novaops, "--json", "--parallel", str(parallel), "--timeout", "20"], made.folder) for _ in range(rounds)]
         right = all(judged(made, one.out, one.code) for one in ours)
         show(f"`novaops apply`, nothing to do, {folder.name}", ours, "yes" if right else "NO")
     return right
@@ -92,14 +93,10 @@ def _is_right(host: Mapping[str, Any], kind: str) -> bool:
     return host["status"] == "unreachable" and bool(re.search(REASONS[kind], host["error"]["what"]))
 
 
-def measured(command: Sequence[str]) -> Measured:
+def measured(command: Sequence[str], folder: Path) -> Measured:
     started = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        assert process.stdout
-        out = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return Measured(time.perf_counter() - started, used.ru_maxrss >> 10, out, process.returncode)
+    code, out, mebibytes = run_measured(command, folder, subprocess.DEVNULL)
+    return Measured(time.perf_counter() - started, mebibytes, out, code)
 
 
 def show(name: str, all_of: Sequence[Measured], right: str) -> None:

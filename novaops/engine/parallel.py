@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from novaops.errors import UsageError
 
 OWN = 64
 """Descriptors that novaops itself may have open."""
+_WAKE_S = 0.5
+
 LEAST, ROOM = 4, 8
 """Descriptors of a host that is worked on, as a rule, and with a fresh login or a question to ssh at the same time."""
 
@@ -49,4 +51,14 @@ def each(hosts: Iterable[Host], work: Callable[[Host], Report], parallel: int) -
 
 
 def over(executor: Executor, hosts: Iterable[Host], work: Callable[[Host], Report]) -> list[Report]:
-    return list(executor.map(work, hosts))
+    futures = [executor.submit(work, host) for host in hosts]
+    try:
+        for future in futures:
+            # Python does not see a Ctrl-C that comes in the moment before it waits without end.
+            while not wait([future], _WAKE_S).done:
+                pass
+            future.result()  # raises what the first of them raised
+    finally:
+        for future in futures:
+            future.cancel()
+    return [future.result() for future in futures]

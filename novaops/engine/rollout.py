@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from novaops.engine import parallel
 from novaops.engine.begun import Begun
 from novaops.engine.query import Progress
 from novaops.engine.report import RIGHT, HostReport, words
@@ -128,8 +129,7 @@ class _RollOut:
         executor = ThreadPoolExecutor(max_workers=max(1, limit), thread_name_prefix="host")
         try:
             for batch in batches(self._groups, self._rollout.serial):
-                for _ in executor.map(self._turn, batch):
-                    pass
+                parallel.over(executor, batch, self._turn)
         except KeyboardInterrupt:
             self._begun.close()
             raise Interrupted(self._reports("interrupted")) from None

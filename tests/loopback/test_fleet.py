@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.support.fleet import REASONS, Fleet, counts_of, fleet
+from tests.support.memory import run_measured
 from tests.support.private_sshd import PROGRAM, private_sshd
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0 or not Path(PROGRAM).exists(), reason="only root can start an sshd that lets root in")
@@ -40,12 +41,9 @@ def hosts(folder: Path, counts: Mapping[str, int]) -> Iterator[Fleet]:
 def novaops(made: Fleet, *words: str) -> tuple[int, Any, str, int]:
     """The exit code, the document, stderr, and the most memory it had, in MiB."""
     command = [sys.executable, "-m", "novaops", "-i", str(made.inventory), "--json", *words]
-    with (made.folder / "err").open("w") as err, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=err, text=True) as process:
-        assert process.stdout
-        out = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, json.loads(out), (made.folder / "err").read_text(), used.ru_maxrss >> 10
+    with (made.folder / "err").open("w") as err:
+        code, out, memory = run_measured(command, made.folder, err)
+    return code, json.loads(out), (made.folder / "err").read_text(), memory
 
 
 def judged(made: Fleet, reports: list[Any]) -> None:

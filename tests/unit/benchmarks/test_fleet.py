@@ -40,5 +40,5 @@ def test_a_healthy_fleet_ends_well(code: int, fine: str, right: bool) -> None:  
     assert judge(code, fine=(fine, ""), slow=("unchanged", "")) is right
 
 
-def test_the_exit_code_is_kept() -> None:
-    assert measured([sys.executable, "-c", "raise SystemExit(5)"]).code == 5
+def test_the_exit_code_is_kept(tmp_path: Path) -> None:
+    assert measured([sys.executable, "-c", "raise SystemExit(5)"], tmp_path).code == 5
