@@ -85,6 +85,9 @@ class _Parsed:
     """The line of the first text that is not nginx's syntax; 0 where all of it is."""
 
 
+_MARK = "its_place;"
+
+
 @dataclass
 class NginxConf:
     """The files of `nginx -T`, by path; the first one is the main file."""
@@ -145,7 +148,9 @@ class NginxConf:
 
     def after(self, path: str) -> tuple[Directive, ...]:
         """What stands in http itself and is read after this file, whether or not the file exists yet."""
-        found = list(NginxConf({**self.files, path: "its_place;"}).of_http)
+        there = NginxConf({**self.files, path: _MARK})
+        there._parsed = {**self._parsed, path: _parse(_MARK, path)}  # a host may have many files, and this is asked for each site
+        found = list(there.of_http)
         places = [number for number, directive in enumerate(found) if directive.file == path]
         return tuple(found[places[0] + 1 :]) if places else ()
 

@@ -94,3 +94,20 @@ def test_hundreds_of_sites_are_read_in_a_moment() -> None:
     began = time.process_time()
     assert len(NginxConf.read(dump(files)).servers()) == 1000
     assert time.process_time() - began < 1.5, "it must not grow with the square"
+
+
+def test_what_comes_after_a_file_parses_no_other_one_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for each of many sites."""
+    parsed: list[str] = []
+
+    def parse(text: str, path: str) -> Any:
+        parsed.append(path)
+        return _parse(text, path)
+
+    monkeypatch.setattr("novaops.formats.nginx_conf._parse", parse)
+    files = {f"/etc/nginx/conf.d/{number}.conf": f"server {{ server_name s{number}; }}" for number in range(9)}
+    conf = NginxConf({"/etc/nginx/nginx.conf": "http { include conf.d/*.conf; }", **files})
+    assert len(conf.servers()) == 9
+    for number in range(5):
+        assert len(conf.after(f"/etc/nginx/conf.d/{number}-.conf")) == 9 - number
+    assert sorted(parsed) == sorted(["/etc/nginx/nginx.conf", *files, *(f"/etc/nginx/conf.d/{number}-.conf" for number in range(5))])
