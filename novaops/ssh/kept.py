@@ -89,7 +89,7 @@ def forget(wanted: Sequence[Sequence[object]] | None) -> tuple[int, int]:
 def destinations(target: Target) -> list[list[object]]:
     """What `forget` knows a target by: how it is typed, and what ssh's configuration makes of that."""
     found: list[list[object]] = [[target.address, target.port, target.user]]
-    with suppress(NovaopsError):  # a way that cannot be had was never gone
+    with suppress(NovaopsError):  # where ssh refuses the configuration, no connection was made by it
         to = route(target)[-1]
         found.append([to.hostname, to.port, to.user])
     return found

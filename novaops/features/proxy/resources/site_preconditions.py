@@ -217,17 +217,13 @@ class SitePreconditions(Resource):
     def _implicit_defaults(self, nginx: NginxFacts) -> list[tuple[int, NginxServer]]:
         """By port: foreign servers that are the default only because they come first, and do not stay it, where the site will listen."""
         own = {f"[{address}]" if ":" in address else address for address in self.listen if address not in _ALL}
-        first: dict[tuple[str, int], NginxServer] = {}
-        told = set(first_without_name(nginx))
-        others = foreign_servers(nginx)
-        for server in [one for one in nginx.conf.servers() if is_ours(one.file) or one in others]:
-            for listen in server.listens:
-                if listen.port not in self.ports or listen.is_loopback or (own and listen.address not in own):
-                    continue
-                first.setdefault((listen.address, listen.port), server)
-                if listen.is_default:
-                    told.add((listen.address, listen.port))
-        return list(dict.fromkeys((port, one) for (at, port), one in first.items() if (at, port) not in told and one in others))
+        stay = first_without_name(nginx)
+        found = (
+            (port, one)
+            for (at, port), one in _first_unless_told(nginx).items()
+            if port in self.ports and (at, port) not in stay and not Listen(at, port).is_loopback and (not own or at in own)
+        )
+        return list(dict.fromkeys(found))
 
 
 def foreign_servers(nginx: NginxFacts) -> list[NginxServer]:
@@ -242,6 +238,11 @@ def first_without_name(nginx: NginxFacts) -> dict[Pair, NginxServer]:
     Such as nginx.org's "Welcome to nginx!". One that has names of its own is left to those.
     """
     late = {each.place for each in nginx.conf.after(f"{CONF}/novaops-.conf")}
+    return {pair: one for pair, one in _first_unless_told(nginx).items() if _is_nameless(one) and one.place not in late}
+
+
+def _first_unless_told(nginx: NginxFacts) -> dict[Pair, NginxServer]:
+    """Foreign servers that come first where they listen, so that they are the default there, and no server is told to be it."""
     foreign = foreign_servers(nginx)
     first: dict[Pair, NginxServer] = {}
     told: set[Pair] = set()
@@ -250,7 +251,7 @@ def first_without_name(nginx: NginxFacts) -> dict[Pair, NginxServer]:
             first.setdefault((listen.address, listen.port), server)
             if listen.is_default:
                 told.add((listen.address, listen.port))
-    return {pair: one for pair, one in first.items() if pair not in told and one in foreign and _is_nameless(one) and one.place not in late}
+    return {pair: one for pair, one in first.items() if pair not in told and one in foreign}
 
 
 def foreign_defaults(nginx: NginxFacts) -> dict[Pair, NginxServer]:
