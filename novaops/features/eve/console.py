@@ -88,7 +88,7 @@ class Console:
         """Whether it prints something that can be seen for each of two return keys, once it is quiet.
 
         What it prints by itself is no answer: the programs that start nodes send a title to whoever connects, and a dot for each second
-        that they wait; a machine that finds no disk says so, and heeds no key.
+        that they wait; a machine that finds no disk says so, and does not react to a key.
         """
         with suppress(OSError, EOFError):
             return all(self._replies() for _ in range(_KEYS))
