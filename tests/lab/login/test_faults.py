@@ -292,3 +292,29 @@ def test_a_right_password_that_pam_refuses(victim: Victim, module: str) -> None:
     finally:
         victim.inside("cp -a /root/pam /etc/pam.d/sshd; cp -a /root/security/. /etc/security/; rm -r /root/pam /root/security")
     victim.works_now(victim.state())
+
+
+LATE = """\
+#!/bin/sh
+systemctl kill --kill-whom=main --signal=CONT systemd-journald
+exec /usr/bin/journalctl "$@"
+"""
+
+
+def test_a_journal_that_reads_after_sshd_has_ended(victim: Victim) -> None:
+    """Of a process that is gone the journal knows no program: what it said counts all the same. A busy host is like that."""
+    victim.inside("cp -a /etc/pam.d/sshd /root/pam; cp -a /etc/security /root/")
+    try:
+        victim.inside(PAM["pam_access"])
+        victim.inside("journalctl --sync; rm -r /run/log/journal/*; systemctl restart systemd-journald")
+        victim.inside(f"echo {quote(LATE)} >/usr/local/bin/journalctl; chmod +x /usr/local/bin/journalctl")
+        before = victim.state()
+        done = victim.broken("systemctl kill --kill-whom=main --signal=STOP systemd-journald", *ALLOW)
+        why = done.host["error"]["why"]
+        assert "PAM refused it (/etc/pam.d/sshd). The host's journal says:\n" in why
+        assert "pam_access(sshd:" in why
+        victim.is_back(before)
+    finally:
+        victim.inside("systemctl kill --kill-whom=main --signal=CONT systemd-journald; rm -f /usr/local/bin/journalctl")
+        victim.inside("cp -a /root/pam /etc/pam.d/sshd; cp -a /root/security/. /etc/security/; rm -r /root/pam /root/security")
+    victim.works_now(victim.state())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -212,14 +213,21 @@ JOURNAL = {
 }
 
 
-@pytest.mark.parametrize("shell", ["dash", "bash"])
-@pytest.mark.parametrize("case", JOURNAL)
-def test_what_the_journal_says_of_a_login_that_was_refused(shell: str, case: str, tmp_path: Path) -> None:
-    lines, head = JOURNAL[case]
-    noise = "Accepted publickey for root from 192.0.2.7\nServer listening on 0.0.0.0 port 22.\nConnection closed by netlab [preauth]\n"
-    (tmp_path / "lines").write_text(noise + lines)
-    program = tmp_path / "journalctl"
-    program.write_text(f'#!/bin/sh\n[ $1 = --sync ] || {{ printf "%s\\n" "$@" >{tmp_path}/asked; cat {tmp_path}/lines; }}\n')
+JOURNALCTL = """\
+#!/bin/sh
+case $* in
+  --sync) ;;
+  *'-F SYSLOG_IDENTIFIER') printf '%s\\n' sshd 'sshd(pam_u2f)' sshd-session 'su(pam_u2f)' sshdx 'sshd x' cron ;;
+  *) printf '%s\\n' "$@" >asked; cat lines ;;
+esac
+"""
+
+
+def _asked(journal: Iterable[dict[str, str]], folder: Path, *, shell: str = "dash", apart: tuple[str, str] = (",", ":")) -> str:
+    """What is made of a journal with these entries."""
+    (folder / "lines").write_text("".join(json.dumps(entry, separators=apart, ensure_ascii=False) + "\n" for entry in journal))
+    program = folder / "journalctl"
+    program.write_text(JOURNALCTL)
     program.chmod(0o755)
     done = subprocess.run(
         [shell, "-s", "netlab"],
@@ -227,9 +235,34 @@ def test_what_the_journal_says_of_a_login_that_was_refused(shell: str, case: str
         capture_output=True,
         text=True,
         check=True,
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        cwd=folder,
+        env={"PATH": f"{folder}:/usr/bin:/bin"},
     )
-    assert (done.stdout, done.stderr) == (f"{head}\n{lines}" if lines else "", "")
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize("case", JOURNAL)
+def test_what_the_journal_says_of_a_login_that_was_refused(shell: str, case: str, tmp_path: Path) -> None:
+    lines, head = JOURNAL[case]
+    noise = "Accepted publickey for root from 192.0.2.7\nServer listening on 0.0.0.0 port 22.\nConnection closed by netlab [preauth]\n"
+    entries = [{"_UID": "0", "_EXE": "/usr/sbin/sshd", "MESSAGE": line, "_PID": "4"} for line in (noise + lines).splitlines()]
+    assert _asked(entries, tmp_path, shell=shell) == (f"{head}\n{lines}" if lines else "")
     asked = (tmp_path / "asked").read_text().split("--since=-60s\n")[1].split("+\n")
-    assert asked[0] == "_UID=0\n_EXE=/usr/sbin/sshd\n", "anybody may call a program sshd"
-    assert all(re.fullmatch(r"_UID=0\n_EXE=/usr/\S+\n", one) for one in asked)
+    assert asked[0] == "_UID=0\n_EXE=/usr/sbin/sshd\n"
+    assert [one for one in asked if not re.fullmatch(r"_UID=0\n_EXE=/usr/\S+\n", one)] == [
+        f"_UID=0\nSYSLOG_IDENTIFIER={name}\n" for name in ("sshd", "sshd(pam_u2f)", "sshd-session")
+    ]
+
+
+@pytest.mark.parametrize("apart", [(",", ":"), (", ", " : ")], ids=["now", "before systemd 240"])
+def test_a_line_in_the_journal_counts_by_the_program_that_wrote_it_where_that_is_known(apart: tuple[str, str], tmp_path: Path) -> None:
+    """Anybody may call a program sshd. Of one that had ended before the journal read the line, its name is all there is."""
+    entries = [
+        {"_EXE": "/usr/lib/openssh/sshd-auth", "MESSAGE": 'pam_a(sshd:auth): "netlab" \\ 網'},
+        {"_EXE": "/home/ana/sshd", "MESSAGE": "pam_b(sshd:auth): netlab"},
+        {"MESSAGE": 'pam_c(sshd:auth): netlab, "_EXE":"/home/ana/sshd"', "SYSLOG_IDENTIFIER": "sshd"},
+        {"MESSAGE": 'netlab "_EXE":"/usr/sbin/sshd"', "_EXE": "/home/ana/sshd"},
+    ]
+    assert _asked(entries, tmp_path, apart=apart).splitlines()[1:] == [entries[0]["MESSAGE"], entries[2]["MESSAGE"]]
