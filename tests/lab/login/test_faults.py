@@ -306,7 +306,7 @@ def test_a_journal_that_reads_after_sshd_has_ended(victim: Victim) -> None:
     victim.inside("cp -a /etc/pam.d/sshd /root/pam; cp -a /etc/security /root/")
     try:
         victim.inside(PAM["pam_access"])
-        victim.inside("journalctl --sync; rm -r /run/log/journal/*; systemctl restart systemd-journald")
+        victim.inside("journalctl --sync; rm -rf /run/log/journal/* /var/log/journal/*; systemctl restart systemd-journald")
         victim.inside(f"echo {quote(LATE)} >/usr/local/bin/journalctl; chmod +x /usr/local/bin/journalctl")
         before = victim.state()
         done = victim.broken("systemctl kill --kill-whom=main --signal=STOP systemd-journald", *ALLOW)
