@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from novaops.features.api.app.backend import Ended, Event, ProviderBase, Question, Text
+from novaops.features.api.app.backend import Ended, Event, ProviderBase, ProviderFile, Question, Text
 from tests.browser.tab import Tab
 from tests.support.page_backend import PageBackend
 from tests.support.page_server import Served
@@ -221,12 +221,16 @@ def test_a_base_is_made_filled_and_asked(tab: Tab, backend: PageBackend, tmp_pat
 
 def test_a_base_at_the_provider_is_shown_and_asked(tab: Tab, backend: PageBackend) -> None:
     backend.there = [ProviderBase("local/vs_1", "alarms")]
+    backend.kept = {
+        "file-1": ProviderFile("file-1", "alarms.json", "ready"),
+        "file-2": ProviderFile("file-2", "new.pdf", "pending"),
+        "file-3": ProviderFile("file-3", "old.pdf", "failed", "failed: no text in it"),
+    }
+    backend.inside = {"local/vs_1": list(backend.kept)}
     tab.one("#check").click()
     tab.shows("#bases", "alarms · at local")
     tab.one("input[value='local/vs_1']").click()
-    tab.shows("#files", "alarms.json\nready\nnew.pdf\nbeing read…")
-    assert not tab.one("#drop").is_displayed()
-    assert not tab.all("#files button"), "nothing is changed there from the page"
+    tab.shows("#files", "alarms.json\nready\n×\nnew.pdf\nbeing read…\nold.pdf\nnot added\n×\nfailed: no text in it")
     tab.ask("How?")
     tab.answered()
     assert backend.questions[-1].base == "local/vs_1"
@@ -234,6 +238,105 @@ def test_a_base_at_the_provider_is_shown_and_asked(tab: Tab, backend: PageBacken
     tab.choose("#provider", "openai")
     tab.until(lambda: "alarms" not in tab.text("#bases"))
     assert not tab.one("#documents").is_displayed()
+    assert not tab.one("#files-there").is_displayed(), "there is no key for this one"
+
+
+def removed(tab: Tab, rows: str, left: int) -> None:
+    """The last one is taken off, by a button that has to be pressed twice."""
+    for _ in range(2):
+        tab.one(f"{rows}:last-child button").click()
+    tab.until(lambda: len(tab.all(rows)) == left)
+
+
+def test_a_base_at_the_provider_is_made_filled_emptied_and_deleted(tab: Tab, backend: PageBackend, tmp_path: Path) -> None:
+    (tmp_path / "slow.csv").write_text("text")
+    tab.one("#add-base").click()
+    tab.choose("#where", "there")
+    assert tab.text("#where option:checked") == "at local"
+    assert not tab.one("#vectors").is_displayed(), "a provider takes a model of its own"
+    tab.one("#base-name").send_keys("alarms", Keys.ENTER)
+    tab.shows("#bases", "alarms · at local")
+    tab.until(lambda: tab.one("#documents").is_displayed())
+    tab.one("#choose").send_keys(str(tmp_path / "slow.csv"))
+    tab.shows("#files", "sent to the provider: 50 %")
+    backend.reading.release()
+    tab.shows("#files", "slow.csv\nready")
+    assert backend.inside == {"local/vs_1": ["file-1"]}
+    removed(tab, "#files li", 0)
+    assert (backend.inside, list(backend.kept)) == ({"local/vs_1": []}, ["file-1"])
+    for _ in range(2):
+        tab.one(".base:has(input[value='local/vs_1']) button").click()
+    tab.until(lambda: "alarms" not in tab.text("#bases"))
+    assert backend.there == []
+    assert tab.text("#bases-problem") == ""
+
+
+def test_files_at_the_provider_are_sent_for_a_purpose_and_deleted(tab: Tab, backend: PageBackend, tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text("{}\n" * 1000)
+    (tmp_path / "bad.jsonl").write_text("\x00")
+    tab.shows("#files-title", "Files at local")
+    tab.one("#files-title").click()
+    tab.until(lambda: tab.one("#purpose").is_displayed())
+    tab.choose("#purpose", "fine-tune")
+    tab.one("#choose-there").send_keys(str(tmp_path / "train.jsonl"))
+    tab.shows("#there", "train.jsonl\nready\n×\nfine-tune · 2 KiB")
+    assert [(each.name, each.purpose) for each in backend.kept.values()] == [("train.jsonl", "fine-tune")]
+    tab.one("#choose-there").send_keys(str(tmp_path / "bad.jsonl"))
+    tab.shows("#there .failed", "save it as UTF-8")
+    for left in (1, 0):
+        removed(tab, "#there li", left)
+    assert backend.kept == {}
+
+
+def test_a_file_dropped_on_the_provider_goes_there(tab: Tab, backend: PageBackend) -> None:
+    tab.one("input[value=manuals]").click()
+    tab.one("#files-title").click()
+    tab.until(lambda: tab.one("#drop-there").is_displayed())
+    tab.script(
+        "const data = new DataTransfer(); data.items.add(new File(['text'], 'dropped.csv'));"
+        "document.getElementById('drop-there').dispatchEvent("
+        "new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));"
+    )
+    tab.shows("#there", "dropped.csv")
+    tab.until(lambda: [each.name for each in backend.kept.values()] == ["dropped.csv"])
+    assert list(backend.known["manuals"]) == ["router.pdf"]
+
+
+def test_a_base_is_made_with_vectors(tab: Tab, backend: PageBackend) -> None:
+    tab.one("#add-base").click()
+    tab.one("#vectors").send_keys("local/embed-1")
+    tab.one("#base-name").send_keys("near", Keys.ENTER)
+    tab.until(lambda: tab.one("#documents").is_displayed())
+    assert (list(backend.known), backend.embeddings) == (["manuals", "near"], "local/embed-1")
+
+
+def test_only_the_passages_are_shown_where_that_is_asked_for(tab: Tab, backend: PageBackend) -> None:
+    assert not tab.one("#search").is_displayed(), "there is no base yet"
+    tab.one("input[value=manuals]").click()
+    for text, said in (("which button?", "1 · router.pdf, page 7"), ("nothing", "“manuals” has no passage about this")):
+        tab.one("#ask").send_keys(text)
+        tab.one("#search").click()
+        tab.shows(".turn:last-child .passages", said)
+        assert tab.text(".turn:last-child .text") == ""
+    assert not backend.questions
+    tab.ask("How?")
+    tab.answered()
+    assert len(backend.questions[0].messages) == 1, "what was looked up is no part of the conversation"
+
+
+def test_several_answers_stand_below_each_other(tab: Tab, backend: PageBackend) -> None:
+    backend.answering = lambda _: [Text("one", answer=0), Text("two **b**", answer=1), Ended("stop"), Ended("length", answer=1)]
+    tab.one("#side details summary").click()
+    tab.one("input[name=n]").send_keys("2")
+    tab.one("input[name=user]").send_keys("ana 7")
+    tab.ask("x")
+    tab.answered()
+    assert backend.questions[0].parameters == {"n": 2, "user": "ana 7"}
+    assert tab.text(".turn .text").splitlines() == ["Answer 1", "one", "Answer 2", "two b"]
+    assert "cut at the most tokens" in tab.text(".meta")
+    tab.ask("y")
+    tab.answered()
+    assert backend.questions[1].messages[1] == ("assistant", "one"), "the conversation goes on with the first one"
 
 
 def test_what_cannot_be_added_says_why_beside_the_list(tab: Tab, tmp_path: Path) -> None:

@@ -13,10 +13,12 @@ from novaops.features.api.app.backend import (
     Ended,
     Event,
     Passages,
+    Place,
     ProviderBase,
     ProviderChoice,
     ProviderFile,
     Question,
+    Sent,
     Text,
     Used,
 )
@@ -36,6 +38,11 @@ class PageBackend:
         self.known: dict[str, dict[str, int]] = {"manuals": {"router.pdf": 12}}
         self.there: list[ProviderBase] = []
         """At the provider."""
+        self.kept: dict[str, ProviderFile] = {}
+        """The provider's files, by their ids."""
+        self.inside: dict[str, list[str]] = {}
+        """The ids of the files of each base there."""
+        self.embeddings = ""
         self.questions: list[Question] = []
         self.go_on = threading.Semaphore(0)
         self.reading = threading.Semaphore(0)
@@ -47,15 +54,24 @@ class PageBackend:
 
     def providers(self) -> Sequence[ProviderChoice]:
         routes = ("direct", "canada", "proxy:canada/openai")
-        parameters = ("temperature", "top_p", "max_tokens")
-        local = ProviderChoice("local", usable=True, routes=routes, model="smollm2-135m", parameters=parameters, web_search=True)
+        local = ProviderChoice(
+            "local",
+            usable=True,
+            routes=routes,
+            model="smollm2-135m",
+            parameters=("temperature", "top_p", "max_tokens", "n", "user"),
+            web_search=True,
+            keeps_bases=True,
+            purposes=("knowledge", "fine-tune"),
+            largest=2 << 20,
+        )
         return [local, ProviderChoice("openai", usable=False)]
 
     def kinds(self) -> Sequence[str]:
         return [".txt", ".md", ".pdf"]
 
-    def largest(self) -> int:
-        return 1 << 20
+    def largest(self, place: Place) -> int:
+        return 2 << 20 if place.choice else 1 << 20
 
     def check(self, choice: Choice) -> float:
         if choice.provider == "openai":
@@ -91,7 +107,14 @@ class PageBackend:
     def bases(self) -> Sequence[str]:
         return sorted(self.known)
 
-    def create(self, base: str) -> None:
+    def search(self, choice: Choice, base: str, text: str) -> Sequence[Passage]:
+        del choice
+        if "/" not in base:
+            self._base(base)
+        return [Passage("Hold the button for ten seconds.", "router.pdf", "page 7", "text")] if "button" in text else []
+
+    def create(self, base: str, embeddings: str) -> None:
+        self.embeddings = embeddings
         if base in self.known:
             raise UsageError(f"there is a base {base} already", fix="choose another name")
         self.known[base] = {}
@@ -103,19 +126,46 @@ class PageBackend:
     def provider_bases(self, choice: Choice) -> Sequence[ProviderBase]:
         return self.there if choice == CHOSEN else []
 
+    def create_there(self, choice: Choice, name: str) -> ProviderBase:
+        made = ProviderBase(f"{choice.provider}/vs_{len(self.there) + 1}", name)
+        self.there.append(made)
+        return made
+
+    def delete_there(self, choice: Choice, base: str) -> None:
+        assert choice == CHOSEN
+        [found] = [each for each in self.there if each.id == base]
+        self.there.remove(found)
+
     def provider_files(self, choice: Choice, base: str) -> Sequence[ProviderFile]:
-        assert (choice, base) == (CHOSEN, "local/vs_1")
-        return [ProviderFile("alarms.json", "ready"), ProviderFile("new.pdf", "pending")]
+        assert choice == CHOSEN
+        return [self.kept[each] for each in self.inside.get(base, [])] if base else list(self.kept.values())
+
+    def remove_there(self, choice: Choice, base: str, file: str) -> None:
+        assert choice == CHOSEN
+        if base:
+            self.inside[base].remove(file)
+        else:
+            del self.kept[file]
 
     def documents(self, base: str) -> Sequence[Document]:
         return [Document(name, passages) for name, passages in self._base(base).items()]
 
-    def add(self, base: str, file: Path) -> None:
-        if "slow" in file.name:
+    def add(self, place: Place, file: Path, sent: Sent) -> None:
+        size = file.stat().st_size
+        if place.choice:
+            sent(size // 2, size)
+        for _ in range(file.name.count("slow")):
             assert self.reading.acquire(timeout=WAIT)
+            if place.choice:
+                sent(size, size)
         if b"\x00" in file.read_bytes():
             raise UsageError(f"cannot use {file}", why="It is no text.", fix="save it as UTF-8")
-        self._base(base)[file.name] = 3
+        if place.choice:
+            made = ProviderFile(f"file-{len(self.kept) + 1}", file.name, "ready", size=size, purpose=place.purpose)
+            self.kept[made.id] = made
+            self.inside.setdefault(place.base, []).append(made.id)
+        else:
+            self._base(place.base)[file.name] = 3
 
     def remove(self, base: str, document: str) -> None:
         if self._base(base).pop(document, None) is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -20,6 +20,22 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a file goes: into a base of this machine, into one at a provider, or among the provider's files."""
+
+    base: str = ""
+    """PROVIDER/ID for one at a provider; empty for the provider's files."""
+    choice: Choice | None = None
+    """By which way to the provider; None for a base of this machine."""
+    purpose: str = ""
+    """What it is for, among the provider's files."""
+
+    def lists_with(self, other: Place) -> bool:
+        """Whether what is on its way there stands in the same list."""
+        return (self.base, self.choice and self.choice.provider) == (other.base, other.choice and other.choice.provider)
+
+
+@dataclass(frozen=True)
 class ProviderChoice:
     name: str
     usable: bool
@@ -31,6 +47,12 @@ class ProviderChoice:
     """Those of Question.parameters that it has."""
     web_search: bool = False
     """Whether it can be asked to search the web."""
+    keeps_bases: bool = False
+    """Whether knowledge bases can be made there."""
+    purposes: Sequence[str] = ()
+    """What files can be sent there for; none where it keeps no files."""
+    largest: int = 0
+    """Bytes of a file there."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +72,8 @@ class Question:
 class Text:
     text: str
     reasoning: bool = False
+    answer: int = 0
+    """Which of the answers it belongs to, where several were asked for."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +92,7 @@ class Used:
 @dataclass(frozen=True)
 class Ended:
     reason: str
+    answer: int = 0
 
 
 Event = Text | Passages | Used | Ended
@@ -81,7 +106,7 @@ class Document:
 
 @dataclass(frozen=True)
 class ProviderBase:
-    """A knowledge base at a provider. The page shows it and asks it, and changes nothing there."""
+    """A knowledge base at a provider."""
 
     id: str
     """PROVIDER/ID: no base of one's own has such a name."""
@@ -90,9 +115,19 @@ class ProviderBase:
 
 @dataclass(frozen=True)
 class ProviderFile:
+    id: str
     name: str
     state: str
     """ready, pending or failed."""
+    said: str = ""
+    """The provider's own word for it, and why it failed."""
+    size: int = 0
+    purpose: str = ""
+    """In the provider's words."""
+
+
+Sent = Callable[[int, int], None]
+"""Called with how many bytes are sent to the provider, of how many."""
 
 
 class Backend(Protocol):
@@ -108,7 +143,7 @@ class Backend(Protocol):
         """The ends of the names of files that can be read: ".pdf"."""
         ...
 
-    def largest(self) -> int:
+    def largest(self, place: Place) -> int:
         """Bytes of a file."""
         ...
 
@@ -122,9 +157,15 @@ class Backend(Protocol):
         """Closing it ends the request."""
         ...
 
+    def search(self, choice: Choice, base: str, text: str) -> Sequence[Passage]:
+        """The passages of a base that fit a text, best first."""
+        ...
+
     def bases(self) -> Sequence[str]: ...
 
-    def create(self, base: str) -> None: ...
+    def create(self, base: str, embeddings: str) -> None:
+        """`embeddings`: the model of its vectors, as PROVIDER/MODEL; empty for none."""
+        ...
 
     def delete(self, base: str) -> None: ...
 
@@ -132,12 +173,22 @@ class Backend(Protocol):
         """None where the provider has no such thing."""
         ...
 
-    def provider_files(self, choice: Choice, base: str) -> Sequence[ProviderFile]: ...
+    def create_there(self, choice: Choice, name: str) -> ProviderBase: ...
+
+    def delete_there(self, choice: Choice, base: str) -> None: ...
+
+    def provider_files(self, choice: Choice, base: str) -> Sequence[ProviderFile]:
+        """Those of a base; without one all that the provider keeps."""
+        ...
+
+    def remove_there(self, choice: Choice, base: str, file: str) -> None:
+        """Out of a base, and the file stays at the provider; without a base the file itself."""
+        ...
 
     def documents(self, base: str) -> Sequence[Document]: ...
 
-    def add(self, base: str, file: Path) -> None:
-        """Returns when the file can be asked."""
+    def add(self, place: Place, file: Path, sent: Sent) -> None:
+        """Returns when the file is ready there."""
         ...
 
     def remove(self, base: str, document: str) -> None: ...

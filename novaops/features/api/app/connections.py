@@ -128,4 +128,7 @@ class Connections:
             model=access.model or known.model,
             parameters=list(known.chat.parameters),
             web_search=known.chat.web_search is not None,
+            keeps_bases=known.knowledge is not None and known.files is not None,
+            purposes=[*dict.fromkeys(each.partition(".")[0] for each in known.files.purposes)] if known.files else [],
+            largest=known.files.most if known.files else 0,
         )

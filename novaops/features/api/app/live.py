@@ -12,9 +12,20 @@ from typing import get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from novaops.errors import UsageError
+from novaops.errors import NovaopsError, UsageError
 from novaops.features.api.app import backend
-from novaops.features.api.app.backend import Choice, Document, Event, Passages, ProviderBase, ProviderChoice, ProviderFile, Question
+from novaops.features.api.app.backend import (
+    Choice,
+    Document,
+    Event,
+    Passages,
+    Place,
+    ProviderBase,
+    ProviderChoice,
+    ProviderFile,
+    Question,
+    Sent,
+)
 from novaops.features.api.app.connections import Connections
 from novaops.features.api.cli_chat import ParameterFlags
 from novaops.features.api.knowledge import base as bases
@@ -28,7 +39,9 @@ from novaops.features.api.llm.protocol import ChatRequest, Delta, Finished, Inco
 from novaops.features.api.llm.protocol import Event as ApiEvent
 from novaops.features.api.llm.redact import Redactor
 from novaops.features.api.remote import stores
+from novaops.features.api.remote.adding import add_file, add_to_base
 from novaops.features.api.remote.embeddings import Embeddings
+from novaops.features.api.remote.protocol import RemoteFile
 
 _PARAMETERS = TypeAdapter(Parameters)
 
@@ -46,8 +59,11 @@ class LiveBackend:
     def kinds(self) -> Sequence[str]:
         return KINDS
 
-    def largest(self) -> int:
-        return LIMITS.size
+    def largest(self, place: Place) -> int:
+        if place.choice is None:
+            return LIMITS.size
+        with self._connections.http(place.choice) as (_, http):
+            return stores.files(http)[1].most
 
     def check(self, choice: Choice) -> float:
         """Of the second request: the first one opens the way."""
@@ -89,11 +105,24 @@ class LiveBackend:
             with self._embedder(ref.name) as embedder:
                 yield lambda text: search(ref.name, text, embedder=embedder)
 
+    def search(self, choice: Choice, base: str, text: str) -> Sequence[Passage]:
+        ref = BaseRef.parse(base)
+        if not ref.provider:
+            with self._embedder(ref.name) as embedder:
+                return search(ref.name, text, embedder=embedder)
+        with self._connections.http(choice) as (_, http):
+            return stores.bases(http).search(_at(choice, ref), text, COUNT)
+
     def bases(self) -> Sequence[str]:
         return store.listed()
 
-    def create(self, base: str) -> None:
-        bases.create(base)
+    def create(self, base: str, embeddings: str) -> None:
+        if embeddings:
+            provider, _, model = embeddings.partition("/")
+            if not (provider and model):
+                raise UsageError(f"“{embeddings}” names no model of vectors", fix="like openai/text-embedding-3-small")
+            self._connections.access(self._connections.default(provider))
+        bases.create(base, embeddings)
 
     def delete(self, base: str) -> None:
         bases.remove(base)
@@ -103,15 +132,42 @@ class LiveBackend:
             return [ProviderBase(f"{choice.provider}/{each.id}", each.name or each.id) for each in stores.bases(http).list()]
         return []
 
+    def create_there(self, choice: Choice, name: str) -> ProviderBase:
+        with self._connections.http(choice) as (_, http):
+            made = stores.bases(http).create(name)
+            return ProviderBase(f"{choice.provider}/{made.id}", made.name or name)
+
+    def delete_there(self, choice: Choice, base: str) -> None:
+        with self._connections.http(choice) as (_, http):
+            stores.bases(http).remove(_at(choice, BaseRef.parse(base)))
+
     def provider_files(self, choice: Choice, base: str) -> Sequence[ProviderFile]:
         with self._connections.http(choice) as (_, http):
-            found = stores.bases(http).files(_at(choice, BaseRef.parse(base)))
-            return [ProviderFile(each.name or each.id, each.state) for each in found]
+            if base:
+                return _named(stores.bases(http).files(_at(choice, BaseRef.parse(base))), http)
+            return [_listed(each) for each in stores.files(http)[0].list()]
+
+    def remove_there(self, choice: Choice, base: str, file: str) -> None:
+        with self._connections.http(choice) as (_, http):
+            if base:
+                stores.bases(http).take_out(_at(choice, BaseRef.parse(base)), file)
+            else:
+                stores.files(http)[0].remove(file)
 
     def documents(self, base: str) -> Sequence[Document]:
         return [Document(each.name, each.passages) for each in bases.list_documents(base)]
 
-    def add(self, base: str, file: Path) -> None:
+    def add(self, place: Place, file: Path, sent: Sent) -> None:
+        if place.choice is None:
+            self._add_here(place.base, file)
+            return
+        with self._connections.http(place.choice) as (_, http):
+            if place.base:
+                add_to_base(http, _at(place.choice, BaseRef.parse(place.base)), file, tell=_silent, sent=sent)
+            else:
+                add_file(http, file, place.purpose, tell=_silent, sent=sent)
+
+    def _add_here(self, base: str, file: Path) -> None:
         with self._embedder(base) as embedder:
             added = bases.add_document(base, file, embedder=embedder)
         if added.other:
@@ -130,6 +186,23 @@ class LiveBackend:
             return
         with self._connections.http(self._connections.default(provider)) as (_, http):
             yield Embeddings(http, model)
+
+
+def _listed(file: RemoteFile) -> ProviderFile:
+    return ProviderFile(file.id, file.name or file.id, file.state, file.said, file.size, file.purpose)
+
+
+def _named(files: Sequence[RemoteFile], http: Http) -> Sequence[ProviderFile]:
+    """The files of a base. Providers name them by their ids only: their names stand in the list of all files."""
+    names: dict[str, str] = {}
+    if any(not file.name for file in files):
+        with suppress(NovaopsError):  # then they are shown by their ids
+            names = {file.id: file.name for file in stores.files(http)[0].list()}
+    return [_listed(replace(file, name=file.name or names.get(file.id, ""))) for file in files]
+
+
+def _silent(_: str) -> None:
+    """The page shows by the state of a file that it is waited for."""
 
 
 def _at(choice: Choice, ref: BaseRef) -> str:
@@ -153,7 +226,7 @@ def _parameters(question: Question) -> Parameters:
     for name, value in said.items():
         flag = flags[name].__metadata__[0]
         too_small, too_large = flag.min is not None and value < flag.min, flag.max is not None and value > flag.max
-        if too_small or too_large or (isinstance(value, float) and not math.isfinite(value)):
+        if too_small or too_large or (isinstance(value, float) and not math.isfinite(value)) or isinstance(question.parameters[name], str):
             raise UsageError(f"the value of {name} cannot be used", fix=fix)
     return found
 
@@ -172,10 +245,10 @@ def _shown(events: Iterator[ApiEvent], *, searched: bool) -> Generator[Event]:
             yield Passages(passages)
             passages, searched = [], False
         if isinstance(event, Delta):
-            yield backend.Text(event.text, event.reasoning)
+            yield backend.Text(event.text, event.reasoning, event.choice)
         elif isinstance(event, Usage):
             yield backend.Used(event.prompt_tokens, event.answer_tokens)
         elif isinstance(event, Finished):
-            yield backend.Ended(event.reason)
+            yield backend.Ended(event.reason, event.choice)
     if passages or searched:
         yield Passages(passages)

@@ -8,9 +8,8 @@ from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
 from importlib import resources
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -21,62 +20,31 @@ from starlette.routing import Route
 
 from novaops.errors import NovaopsError, UsageError
 from novaops.features.api.app import answering
-from novaops.features.api.app.backend import Backend, Choice, Question
+from novaops.features.api.app.backend import Backend, Choice, Place
+from novaops.features.api.app.bodies import (
+    BaseBody,
+    ChoiceBody,
+    NewBaseBody,
+    PlaceBody,
+    ProviderBaseBody,
+    QuestionBody,
+    RemovalBody,
+    SearchBody,
+    body,
+)
 from novaops.features.api.app.security import OnlyTheUser, SecurityHeaders
 from novaops.features.api.app.sentences import document, refusal
 from novaops.features.api.app.session import Session
 from novaops.features.api.app.uploads import Upload, Uploads
 
+SCRIPTS = ("app", "connection", "conversation", "files", "knowledge", "markdown", "server", "uploads", "words")
 FILES = {
     "/": ("index.html", "text/html"),
-    "/app.js": ("app.js", "text/javascript"),
+    **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in SCRIPTS},
     "/app.css": ("app.css", "text/css"),
     "/texts.json": ("texts.json", "application/json"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
-LARGEST_BODY = 4 << 20
-"""Bytes of a request that is no file: a long conversation."""
-
-Short = Annotated[str, Field(max_length=200)]
-Body = TypeVar("Body", bound="StrictBody")
-
-
-class StrictBody(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class ChoiceBody(StrictBody):
-    provider: Short
-    via: Short
-
-    def choice(self) -> Choice:
-        return Choice(self.provider, self.via)
-
-
-class ProviderBaseBody(ChoiceBody):
-    base: Short
-
-
-class MessageBody(StrictBody):
-    role: Literal["system", "user", "assistant"]
-    text: str
-
-
-class QuestionBody(ChoiceBody):
-    model: Short = ""
-    messages: list[MessageBody] = Field(min_length=1)
-    parameters: dict[Short, float | int] = {}
-    base: Short = ""
-    context: str = ""
-    web_search: bool = False
-
-    def question(self) -> Question:
-        messages = [(each.role, each.text) for each in self.messages]
-        return Question(self.choice(), self.model, messages, self.parameters, self.base, self.context, self.web_search)
-
-
-class BaseBody(StrictBody):
-    name: Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class Page:
@@ -110,21 +78,21 @@ class Page:
                 "chosen": asdict(self.chosen),
                 "bases": list(known.bases()),
                 "kinds": list(known.kinds()),
-                "largest": known.largest(),
+                "largest": known.largest(Place()),
             }
 
         return self._json(await run_in_threadpool(collect))
 
     async def check(self, request: Request) -> Response:
-        choice = (await _body(request, ChoiceBody)).choice()
+        choice = (await body(request, ChoiceBody)).choice()
         return self._json({"ms": round(await run_in_threadpool(self.backend.check, choice))})
 
     async def models(self, request: Request) -> Response:
-        choice = (await _body(request, ChoiceBody)).choice()
+        choice = (await body(request, ChoiceBody)).choice()
         return self._json({"models": list(await run_in_threadpool(self.backend.models, choice))})
 
     async def answer(self, request: Request) -> Response:
-        question = (await _body(request, QuestionBody)).question()
+        question = (await body(request, QuestionBody)).question()
 
         async def stream() -> AsyncIterator[str]:
             async with aclosing(answering.lines(partial(self.backend.answer, question), self._shown)) as found:
@@ -133,36 +101,35 @@ class Page:
 
         return StreamingResponse(stream(), media_type="application/x-ndjson")
 
+    async def search(self, request: Request) -> Response:
+        asked = await body(request, SearchBody)
+        found = await run_in_threadpool(self.backend.search, asked.choice(), asked.base, asked.text)
+        return self._json({"passages": [asdict(each) for each in found]})
+
+    # -- bases of this machine
+
     async def bases(self, request: Request) -> Response:
         del request
         return self._json({"bases": list(await run_in_threadpool(self.backend.bases))})
 
-    async def provider_bases(self, request: Request) -> Response:
-        choice = (await _body(request, ChoiceBody)).choice()
-        return self._json({"bases": [asdict(each) for each in await run_in_threadpool(self.backend.provider_bases, choice)]})
-
-    async def provider_files(self, request: Request) -> Response:
-        asked = await _body(request, ProviderBaseBody)
-        found = await run_in_threadpool(self.backend.provider_files, asked.choice(), asked.base)
-        return self._json({"documents": [asdict(each) for each in found]})
-
     async def create(self, request: Request) -> Response:
-        name = (await _body(request, BaseBody)).name.strip()
-        await run_in_threadpool(self.backend.create, name)
+        asked = await body(request, BaseBody)
+        name = asked.name.strip()
+        await run_in_threadpool(self.backend.create, name, asked.embeddings.strip())
         return self._json({"name": name}, HTTPStatus.CREATED)
 
     async def delete(self, request: Request) -> Response:
         base = request.path_params["base"]
-        self.uploads.forget_base(base)
+        self.uploads.forget_base(Place(base))
         await run_in_threadpool(self.backend.delete, base)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def documents(self, request: Request) -> Response:
         """Those of a base, and those on their way into it."""
         base = request.path_params["base"]
-        waiting = [_upload(each) for each in self.uploads.of(base)]  # first: one that arrives in between is then shown twice, not never
-        names = {each["name"] for each in waiting}
+        waiting = self._waiting(Place(base))  # first: one that arrives in between is then shown twice, not never
         ready = await run_in_threadpool(self.backend.documents, base)
+        names = {each["name"] for each in waiting}
         found = [{"name": each.name, "state": "ready", "passages": each.passages} for each in ready if each.name not in names]
         return self._json({"documents": found + waiting})
 
@@ -170,14 +137,60 @@ class Page:
         base, name = request.path_params["base"], request.path_params["name"]
         if base not in await run_in_threadpool(self.backend.bases):
             raise UsageError(f"there is no knowledge base {base}", fix="make it first")
-        await self.uploads.receive(base, name, request.stream())
-        return self._json({"name": name}, HTTPStatus.ACCEPTED)
+        return await self._receive(Place(base), name, request)
 
     async def remove(self, request: Request) -> Response:
         base, name = request.path_params["base"], request.path_params["name"]
-        if not self.uploads.forget(base, name):
+        if not self.uploads.forget(Place(base), name):
             await run_in_threadpool(self.backend.remove, base, name)
         return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    # -- bases and files at a provider
+
+    async def provider_bases(self, request: Request) -> Response:
+        choice = (await body(request, ChoiceBody)).choice()
+        return self._json({"bases": [asdict(each) for each in await run_in_threadpool(self.backend.provider_bases, choice)]})
+
+    async def create_there(self, request: Request) -> Response:
+        asked = await body(request, NewBaseBody)
+        made = await run_in_threadpool(self.backend.create_there, asked.choice(), asked.name.strip())
+        return self._json(asdict(made), HTTPStatus.CREATED)
+
+    async def delete_there(self, request: Request) -> Response:
+        asked = await body(request, ProviderBaseBody)
+        self.uploads.forget_base(asked.place())
+        await run_in_threadpool(self.backend.delete_there, asked.choice(), asked.base)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def provider_files(self, request: Request) -> Response:
+        """Those of a base there, or all that it keeps; and those on their way."""
+        asked = await body(request, ProviderBaseBody)
+        waiting = self._waiting(asked.place())
+        found = await run_in_threadpool(self.backend.provider_files, asked.choice(), asked.base)
+        under_way = {each["name"] for each in waiting if each["state"] != "failed"}
+        return self._json({"documents": [asdict(each) for each in found if each.name not in under_way] + waiting})
+
+    async def add_there(self, request: Request) -> Response:
+        place = PlaceBody.of(request).place()
+        return await self._receive(place, request.path_params["name"], request)
+
+    async def remove_there(self, request: Request) -> Response:
+        asked = await body(request, RemovalBody)
+        if asked.id:
+            await run_in_threadpool(self.backend.remove_there, asked.choice(), asked.base, asked.id)
+        else:
+            self.uploads.forget(asked.place(), asked.name)
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    # -- both
+
+    def _waiting(self, place: Place) -> list[dict[str, Any]]:
+        return [_upload(each) for each in self.uploads.of(place)]
+
+    async def _receive(self, place: Place, name: str, request: Request) -> Response:
+        largest = await run_in_threadpool(self.backend.largest, place)
+        await self.uploads.receive(place, name, request.stream(), largest)
+        return self._json({"name": name}, HTTPStatus.ACCEPTED)
 
 
 def application(backend: Backend, session: Session, chosen: Choice, tell: Callable[[Exception], None] = lambda _: None) -> Starlette:
@@ -195,8 +208,13 @@ def application(backend: Backend, session: Session, chosen: Choice, tell: Callab
         ("POST", "/api/check", page.check),
         ("POST", "/api/models", page.models),
         ("POST", "/api/answer", page.answer),
+        ("POST", "/api/search", page.search),
         ("POST", "/api/provider-bases", page.provider_bases),
+        ("POST", "/api/provider-bases/new", page.create_there),
+        ("POST", "/api/provider-bases/delete", page.delete_there),
         ("POST", "/api/provider-files", page.provider_files),
+        ("POST", "/api/provider-files/remove", page.remove_there),
+        ("PUT", "/api/provider-files/{name}", page.add_there),
         ("GET", "/api/bases", page.bases),
         ("POST", "/api/bases", page.create),
         ("DELETE", "/api/bases/{base}", page.delete),
@@ -218,24 +236,9 @@ async def _file(name: str, kind: str, request: Request) -> Response:
     return Response((resources.files(__package__) / "page" / name).read_bytes(), media_type=kind)
 
 
-async def _body(request: Request, form: type[Body]) -> Body:
-    """The JSON of a request. Raises UsageError for what is none, or not of that form."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise UsageError("the request is not JSON")
-    data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > LARGEST_BODY:
-            raise UsageError("the conversation is too long", fix="begin a new one")
-    try:
-        return form.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise UsageError(f"the request is wrong: {'/'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
 def _upload(upload: Upload) -> dict[str, Any]:
-    return {"name": upload.name, "state": upload.state, "passages": 0, "error": upload.error and document(upload.error)}
+    error = upload.error and document(upload.error)
+    return {"id": "", "name": upload.name, "state": upload.state, "passages": 0, "part": upload.part, "error": error}
 
 
 async def _no_such_thing(request: Request, error: Exception) -> Response:

@@ -1,4 +1,7 @@
-"""Files on their way into a knowledge base: received into a folder that goes away with the app, then read one after the other."""
+"""Files on their way into a knowledge base or to a provider: received into a folder that goes away with the app, then handed on.
+
+What a base of this machine gets is read one after the other. A provider is waited for, and for several files at a time.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,32 @@ from pathlib import Path
 from typing import Literal
 
 from novaops.errors import NovaopsError, UsageError
-from novaops.features.api.app.backend import Backend
+from novaops.features.api.app.backend import Backend, Place
 from novaops.features.api.app.sentences import bug
 from novaops.formats.size import human
 
 _LONGEST_NAME = 200
 """Bytes; file systems take 255."""
 
+_SENDERS = 4
+"""Files that are sent to providers, and waited for there, at a time."""
 
-@dataclass
+
+@dataclass(eq=False)
 class Upload:
-    base: str
+    place: Place
     name: str
-    state: Literal["receiving", "reading", "failed"] = "receiving"
+    state: Literal["receiving", "sending", "reading", "failed"] = "receiving"
     error: NovaopsError | None = None
+    part: float = 0
+    """Of what is sent to a provider: how much is there."""
+
+    def sent(self, count: int, total: int) -> None:
+        self.part = count / total if total else 1
+        self.state = "sending" if count < total else "reading"
+
+
+_Queue = queue.Queue[tuple[Upload, Path] | None]
 
 
 class Uploads:
@@ -32,56 +47,66 @@ class Uploads:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._uploads: dict[tuple[str, str], Upload] = {}
+        self._uploads: list[Upload] = []
         self._folder = tempfile.TemporaryDirectory(prefix="novaops-app-")
-        self._waiting: queue.Queue[tuple[Upload, Path] | None] = queue.Queue()
-        threading.Thread(target=self._read_all, name="documents", daemon=True).start()
+        self._here: _Queue = queue.Queue()
+        self._there: _Queue = queue.Queue()
+        for waiting in (self._here, *[self._there] * _SENDERS):
+            threading.Thread(target=self._hand_on, args=(waiting,), name="documents", daemon=True).start()
 
-    def of(self, base: str) -> list[Upload]:
-        return [each for each in self._uploads.values() if each.base == base]
+    def of(self, place: Place) -> list[Upload]:
+        return [each for each in list(self._uploads) if each.place.lists_with(place)]
 
-    async def receive(self, base: str, name: str, chunks: AsyncIterator[bytes]) -> None:
-        """Returns when all of it is here; it is read after that. Raises UsageError."""
+    async def receive(self, place: Place, name: str, chunks: AsyncIterator[bytes], largest: int) -> None:
+        """Returns when all of it is here; it is handed on after that. Raises UsageError."""
         _check_name(name)
-        before = self._uploads.get((base, name))
+        before = self._found(place, name)
         if before and before.state != "failed":
             raise UsageError(f"{name} is being read already", fix="wait until it is ready")
-        upload = self._uploads[base, name] = Upload(base, name)
+        if before:
+            self._uploads.remove(before)
+        upload = Upload(place, name)
+        self._uploads.append(upload)
         file = Path(tempfile.mkdtemp(dir=self._folder.name)) / name
         try:
-            await _store(file, chunks, self._backend.largest())
+            await _store(file, chunks, largest)
         except BaseException:
-            self._uploads.pop((base, name), None)
+            self._uploads.remove(upload)
             _drop(file)
             raise
         upload.state = "reading"
-        self._waiting.put((upload, file))
+        (self._there if place.choice else self._here).put((upload, file))
 
-    def forget(self, base: str, name: str) -> bool:
+    def forget(self, place: Place, name: str) -> bool:
         """Whether there was a failed one, which is no longer listed."""
-        found = self._uploads.get((base, name))
+        found = self._found(place, name)
         if found is None:
             return False
         if found.state != "failed":
             raise UsageError(f"{name} is being read", fix="wait until it is ready")
-        del self._uploads[base, name]
+        self._uploads.remove(found)
         return True
 
-    def forget_base(self, base: str) -> None:
+    def _found(self, place: Place, name: str) -> Upload | None:
+        return next((each for each in self.of(place) if each.name == name), None)
+
+    def forget_base(self, place: Place) -> None:
         """Raises UsageError while a file of it is being read."""
-        for each in self.of(base):
-            self.forget(base, each.name)
+        for each in self.of(place):
+            self.forget(place, each.name)
 
     def close(self) -> None:
-        self._waiting.put(None)
+        self._here.put(None)
+        for _ in range(_SENDERS):
+            self._there.put(None)
         self._folder.cleanup()
 
-    def _read_all(self) -> None:
-        while (found := self._waiting.get()) is not None:
+    def _hand_on(self, waiting: _Queue) -> None:
+        while (found := waiting.get()) is not None:
             upload, file = found
             try:
-                self._backend.add(upload.base, file)
-                del self._uploads[upload.base, upload.name]
+                self._backend.add(upload.place, file, upload.sent)
+                self._uploads.remove(upload)
             except NovaopsError as error:
                 upload.error, upload.state = _without_folder(error, file), "failed"
             except Exception as error:  # noqa: BLE001 - the next file is to be read all the same

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import yaml
@@ -18,6 +19,7 @@ from novaops.features.api.access import ApiFlags
 from novaops.features.api.app.backend import Choice
 from novaops.features.api.app.connections import Connections
 from novaops.features.api.app.live import LiveBackend
+from novaops.features.api.remote import uploads
 from tests.support.llm_api import KEY, LlmApi
 from tests.support.page_server import Client, served
 from tests.support.provider_files import KEY as STAND_KEY
@@ -253,6 +255,9 @@ def test_a_context_stands_before_the_passages_of_a_base(user: Client, api: LlmAp
         ({"top_p": 1.5}, "the value of top_p"),
         ({"max_tokens": 0}, "the value of max_tokens"),
         ({"repetition_penalty": -1}, "the value of repetition_penalty"),
+        ({"n": 0}, "the value of n"),
+        ({"user": 5}, "the value of user"),
+        ({"temperature": "0.5"}, "the value of temperature"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_said(user: Client, api: LlmApi, parameters: dict[str, Any], words: str) -> None:
@@ -270,6 +275,14 @@ def test_a_cut_stream_is_an_error_after_what_was_said(user: Client, api: LlmApi)
     assert said(lines)
 
 
+def openai_at(url: str, folder: Path) -> None:
+    """The shipped file of openai, with that address."""
+    shipped = yaml.safe_load(Path("novaops/providers/openai.yaml").read_text())
+    shipped["endpoints"] = [{"host": "127.0.0.1", "port": int(url.rpartition(":")[2]), "path": "/v1", "tls": False}]
+    (folder / "providers").mkdir()
+    (folder / "providers/openai.yaml").write_text(yaml.safe_dump(shipped))
+
+
 @pytest.fixture
 def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Client, Stand]]:
     """The page of somebody whose openai is the stand-in for files and knowledge bases."""
@@ -277,11 +290,7 @@ def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[
         monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
         monkeypatch.setenv("OPENAI_API_KEY", STAND_KEY)
         (tmp_path / "inventory.yaml").write_text("hosts: {}\n")
-        port = there.url.rpartition(":")[2]
-        shipped = yaml.safe_load(Path("novaops/providers/openai.yaml").read_text())
-        (tmp_path / "providers").mkdir()
-        shipped["endpoints"] = [{"host": "127.0.0.1", "port": int(port), "path": "/v1", "tls": False}]
-        (tmp_path / "providers/openai.yaml").write_text(yaml.safe_dump(shipped))
+        openai_at(there.url, tmp_path)
         found = Connections(Options(inventory=tmp_path / "inventory.yaml"), ApiFlags(provider="openai"), lambda _: None)
         with closing(found), served(LiveBackend(found), found.chosen) as page:
             yield page.user(), there
@@ -299,7 +308,7 @@ def test_a_base_at_a_provider_is_listed_and_asked(provider: tuple[Client, Stand]
     at = {"provider": "openai", "via": "direct"}
     assert json.loads(user("POST", "/api/provider-bases", json.dumps(at)).body)["bases"] == [{"id": "openai/vs_1", "name": "alarms"}]
     files = json.loads(user("POST", "/api/provider-files", json.dumps({**at, "base": "openai/vs_1"})).body)
-    assert files["documents"] == [{"name": "file-1", "state": "ready"}]
+    assert [(each["id"], each["name"], each["state"]) for each in files["documents"]] == [("file-1", "alarms.txt", "ready")]
     lines = answer(user, "ALM-1?", **at, base="openai/vs_1")
     assert said(lines) == "ALM-1 is class T"
     assert [each["document"] for line in lines if line["kind"] == "passages" for each in line["passages"]] == ["alarms.txt"]
@@ -310,6 +319,119 @@ def test_a_base_at_a_provider_is_listed_and_asked(provider: tuple[Client, Stand]
     assert "the knowledge base sensenova/s1 is not at openai" in wrong[-1]["what"]
     there.missing = True
     assert json.loads(user("POST", "/api/provider-bases", json.dumps(at)).body) == {"bases": []}
+
+
+def sent(user: Client, name: str, text: str, **query: str) -> dict[str, Any]:
+    """What is listed of a file that was sent to the provider, once nothing is at work any more."""
+    at = {"provider": "openai", "via": "direct", "base": query.pop("base", "")}
+    to = urlencode({**at, **query})
+    assert user("PUT", f"/api/provider-files/{name}?{to}", text, Content_Type="application/octet-stream").status == 202
+    while True:
+        listed = json.loads(user("POST", "/api/provider-files", json.dumps(at)).body)["documents"]
+        found: dict[str, Any] = next(each for each in listed if each["name"] == name)
+        if found["state"] in {"ready", "failed"}:
+            return found
+
+
+AT = {"provider": "openai", "via": "direct"}
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider is looked at again without a pause."""
+    monkeypatch.setattr(uploads, "_POLLS", (0.0,))
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_base_at_a_provider_is_made_filled_asked_and_deleted(provider: tuple[Client, Stand]) -> None:
+    user, there = provider
+    state = json.loads(user("GET", "/api/state").body)["providers"][0]
+    assert (state["keeps_bases"], state["purposes"][:3], state["largest"]) == (True, ["knowledge", "fine-tune", "batch"], 512 << 20)
+    base = json.loads(user("POST", "/api/provider-bases/new", json.dumps({**AT, "name": "alarms"})).body)["id"]
+    assert (base, there.bases["vs_1"].name) == ("openai/vs_1", "alarms")
+    found = sent(user, "alarms.txt", "ALM-1 is class T", base=base)
+    assert (found["id"], found["state"]) == ("file-1", "ready")
+    assert (there.files["file-1"].content, there.files["file-1"].purpose) == (b"ALM-1 is class T", "assistants")
+    assert said(answer(user, "ALM-1?", **AT, base=base)) == "ALM-1 is class T"
+    passages = json.loads(user("POST", "/api/search", json.dumps({**AT, "base": base, "text": "ALM-1"})).body)["passages"]
+    assert [(each["document"], each["text"]) for each in passages] == [("alarms.txt", "ALM-1 is class T")]
+    out = {**AT, "base": base, "id": "file-1"}
+    assert user("POST", "/api/provider-files/remove", json.dumps(out)).status == 204
+    assert (there.bases["vs_1"].files, list(there.files)) == ({}, ["file-1"])
+    assert user("POST", "/api/provider-bases/delete", json.dumps({**AT, "base": base})).status == 204
+    assert there.bases == {}
+
+
+@pytest.mark.usefixtures("at_once")
+def test_files_of_a_provider_are_checked_sent_once_and_deleted(provider: tuple[Client, Stand]) -> None:
+    user, there = provider
+    wrong = sent(user, "train.jsonl", '{"prompt": "x"}\n', purpose="fine-tune")
+    assert wrong["state"] == "failed"
+    assert (wrong["error"]["what"], wrong["error"]["why"][:7]) == ("train.jsonl has not the form for fine-tune", "Line 1:")
+    assert there.files == {}, "nothing was sent"
+    example = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}
+    lines = f"{json.dumps(example)}\n" * 10
+    right = sent(user, "train.jsonl", lines, purpose="fine-tune")
+    assert (right["id"], right["purpose"], right["size"]) == ("file-1", "fine-tune", len(lines))
+    sent(user, "train.jsonl", lines, purpose="fine-tune")
+    assert there.count("POST", "/v1/files") == 1
+    assert user("POST", "/api/provider-files/remove", json.dumps({**AT, "base": "", "id": "file-1"})).status == 204
+    assert there.files == {}
+
+
+@pytest.mark.usefixtures("at_once")
+def test_why_a_provider_refuses_a_file_is_shown(provider: tuple[Client, Stand]) -> None:
+    user, there = provider
+    there.rejects = f"too odd for {STAND_KEY}"
+    found = sent(user, "a.txt", "text", purpose="knowledge")
+    assert found["state"] == "failed"
+    assert "too odd for [secret]" in json.dumps(found)
+
+
+def test_a_base_somewhere_else_is_not_touched(provider: tuple[Client, Stand]) -> None:
+    user, there = provider
+    there.bases["s1"] = Kept("s1", "alarms")
+    for base in ("sensenova/s1", "s1", ""):
+        answered = user("POST", "/api/provider-bases/delete", json.dumps({**AT, "base": base}))
+        assert (answered.status, "is not at openai" in answered.body) == (400, True)
+    assert list(there.bases) == ["s1"]
+
+
+def test_a_base_with_vectors_finds_by_meaning(provider: tuple[Client, Stand]) -> None:
+    user, _ = provider
+    assert user("POST", "/api/bases", '{"name": "near", "embeddings": "openai/letters"}').status == 201
+    assert user("PUT", "/api/bases/near/documents/a.md", "aabbcc", Content_Type="application/octet-stream").status == 202
+    while "ready" not in user("GET", "/api/bases/near/documents").body:
+        pass
+    found = json.loads(user("POST", "/api/search", json.dumps({**AT, "base": "near", "text": "abcabc"})).body)["passages"]
+    assert [(each["document"], each["found_by"]) for each in found] == [("a.md", "vector")]
+
+
+@pytest.mark.parametrize(("model", "words"), [("letters", "names no model of vectors"), ("nothing/letters", "there is no route")])
+def test_a_model_of_vectors_that_cannot_be_is_said(provider: tuple[Client, Stand], model: str, words: str) -> None:
+    user, _ = provider
+    answered = user("POST", "/api/bases", json.dumps({"name": "near", "embeddings": model}))
+    assert (answered.status, words in answered.body) == (400, True)
+    assert json.loads(user("GET", "/api/bases").body) == {"bases": []}
+
+
+def test_several_answers_and_whom_the_provider_is_told_of(api: LlmApi, connections: Connections, tmp_path: Path) -> None:
+    del connections
+    choices = [{"index": number, "delta": {"content": word}, "finish_reason": "stop"} for number, word in enumerate(("one", "two"))]
+    api.chunks = [f"data: {json.dumps({'choices': [each]})}\n\n".encode() for each in choices]
+    openai_at(api.url, tmp_path)
+    options = Options(inventory=tmp_path / "inventory.yaml")
+    with closing(Connections(options, ApiFlags(provider="openai", key="env:MY_KEY"), lambda _: None)) as found:
+        assert {"n", "user"} <= set(found.providers()[0].parameters)
+        with served(LiveBackend(found), found.chosen) as page:
+            lines = answer(page.user(), provider="openai", parameters={"n": 2, "user": "ana"})
+    assert [(line["kind"], line["answer"], line.get("text")) for line in lines] == [
+        ("text", 0, "one"),
+        ("ended", 0, None),
+        ("text", 1, "two"),
+        ("ended", 1, None),
+    ]
+    assert (api.asked[0]["n"], api.asked[0]["user"]) == (2, "ana")
 
 
 @pytest.mark.parametrize("searches", [True, False])

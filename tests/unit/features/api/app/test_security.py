@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from novaops.features.api.app.backend import Place, ProviderBase, ProviderFile
 from novaops.features.api.app.security import HEADERS
 from tests.support.page_backend import CHOSEN, KEY, PageBackend
 from tests.support.page_server import Client, Served, served
@@ -32,8 +33,17 @@ def backend(server: tuple[Served, PageBackend]) -> PageBackend:
     """As at its beginning."""
     found = server[1]
     found.known = {"manuals": {"router.pdf": 12}}
+    found.there = [ProviderBase("local/vs_1", "alarms")]
+    found.kept = {"file-1": ProviderFile("file-1", "alarms.json", "ready")}
+    found.inside = {"local/vs_1": ["file-1"]}
     found.questions.clear()
     return found
+
+
+def untouched(backend: PageBackend) -> bool:
+    here = backend.known == {"manuals": {"router.pdf": 12}}
+    there = ([each.id for each in backend.there], list(backend.kept), backend.inside)
+    return here and there == (["local/vs_1"], ["file-1"], {"local/vs_1": ["file-1"]}) and not backend.questions
 
 
 @pytest.fixture
@@ -55,6 +65,7 @@ def newcomer() -> Iterator[Client]:
         yield Client(page)
 
 
+THERE = '{"provider": "local", "via": "direct", "base": "local/vs_1"}'
 ROUTES = [
     ("GET", "/", None),
     ("GET", "/app.js", None),
@@ -64,7 +75,12 @@ ROUTES = [
     ("POST", "/api/check", '{"provider": "local", "via": "direct"}'),
     ("POST", "/api/bases", '{"name": "mine"}'),
     ("POST", "/api/provider-bases", '{"provider": "local", "via": "direct"}'),
-    ("POST", "/api/provider-files", '{"provider": "local", "via": "direct", "base": "local/vs_1"}'),
+    ("POST", "/api/search", '{"provider": "local", "via": "direct", "base": "manuals", "text": "button"}'),
+    ("POST", "/api/provider-bases/new", '{"provider": "local", "via": "direct", "name": "mine"}'),
+    ("POST", "/api/provider-bases/delete", THERE),
+    ("POST", "/api/provider-files", THERE),
+    ("POST", "/api/provider-files/remove", f'{THERE[:-1]}, "id": "file-1"}}'),
+    ("PUT", "/api/provider-files/a.txt?provider=local&via=direct&base=local/vs_1", "text"),
     ("GET", "/api/bases/manuals/documents", None),
     ("PUT", "/api/bases/manuals/documents/a.txt", "text"),
     ("DELETE", "/api/bases/manuals", None),
@@ -77,8 +93,7 @@ def test_nothing_is_served_without_the_cookie(stranger: Client, backend: PageBac
     answer = stranger(method, path, body)
     assert answer.status == 403
     assert "this browser is not known here" in answer.body
-    assert backend.known == {"manuals": {"router.pdf": 12}}
-    assert not backend.questions
+    assert untouched(backend)
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
@@ -203,8 +218,7 @@ def test_another_page_changes_nothing(
     answer = user(method, path, body, **{name: value.format(host=host) for name, value in headers.items()})
     assert answer.status == 403
     assert "another origin" in answer.body
-    assert backend.known == {"manuals": {"router.pdf": 12}}
-    assert not backend.questions
+    assert untouched(backend)
 
 
 @pytest.mark.parametrize("headers", [{"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"}, {"Origin": "http://evil.example"}])
@@ -261,10 +275,31 @@ def test_no_name_of_a_file_leads_out_of_its_folder(user: Client, backend: PageBa
 
 
 def test_a_file_that_is_too_large_is_not_taken_in(user: Client, backend: PageBackend) -> None:
-    answer = user("PUT", "/api/bases/manuals/documents/big.txt", "x" * (backend.largest() + 1))
+    answer = user("PUT", "/api/bases/manuals/documents/big.txt", "x" * (backend.largest(Place()) + 1))
     assert answer.status == 400
     assert "big.txt is larger than 1 MiB" in answer.body
     assert backend.known == {"manuals": {"router.pdf": 12}}
+
+
+def test_no_name_of_a_file_for_a_provider_leads_out_of_its_folder(user: Client, backend: PageBackend) -> None:
+    for name in ("..%2f..%2fa.txt", "..%5ca.txt", "a%0a.txt"):
+        answer = user("PUT", f"/api/provider-files/{name}?provider=local&via=direct&base=local/vs_1", "text")
+        assert answer.status in {400, 404, 405}
+    assert untouched(backend)
+
+
+@pytest.mark.parametrize("query", ["provider=local&via=direct", "via=direct&base=", "provider=local&via=direct&base=&key=x", ""])
+def test_a_file_goes_nowhere_without_its_place(user: Client, backend: PageBackend, query: str) -> None:
+    answer = user("PUT", f"/api/provider-files/a.txt?{query}", "text")
+    assert (answer.status, "the request is wrong" in answer.body) == (400, True)
+    assert untouched(backend)
+
+
+def test_a_file_is_deleted_at_a_provider_only_where_its_list_was_named(user: Client, backend: PageBackend) -> None:
+    """Without `base` it is not known whether the file is to leave a base, or to be deleted."""
+    answer = user("POST", "/api/provider-files/remove", '{"provider": "local", "via": "direct", "id": "file-1"}')
+    assert (answer.status, "the request is wrong: base" in answer.body) == (400, True)
+    assert untouched(backend)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ import pytest
 
 from novaops.errors import UsageError
 from novaops.features.api.app import run
-from novaops.features.api.app.backend import Event, ProviderBase, Question, Text
+from novaops.features.api.app.backend import Event, Question, Text
 from novaops.features.api.app.run import listen
 from novaops.features.api.app.session import Session
 from tests.support.page_backend import CHOSEN, KEY, WAIT, PageBackend
@@ -141,12 +141,92 @@ def test_a_route_is_measured(user: Client, via: str, status: int, said: Any) -> 
         assert json.loads(answer.body)["error"]["fix"] == "novaops host check canada says more"
 
 
-def test_what_a_provider_has_is_shown(user: Client, backend: PageBackend) -> None:
-    backend.there = [ProviderBase("local/vs_1", "alarms")]
-    there = {"provider": "local", "via": "direct"}
-    assert json.loads(user("POST", "/api/provider-bases", json.dumps(there)).body) == {"bases": [{"id": "local/vs_1", "name": "alarms"}]}
-    files = json.loads(user("POST", "/api/provider-files", json.dumps({**there, "base": "local/vs_1"})).body)["documents"]
-    assert files == [{"name": "alarms.json", "state": "ready"}, {"name": "new.pdf", "state": "pending"}]
+AT = {"provider": "local", "via": "direct"}
+
+
+def there(user: Client, base: str = "local/vs_1") -> dict[str, Any]:
+    found = json.loads(user("POST", "/api/provider-files", json.dumps({**AT, "base": base})).body)["documents"]
+    return {each["name"]: each for each in found}
+
+
+def send(user: Client, name: str, text: str = "text", base: str = "local/vs_1", via: str = "direct") -> int:
+    query = f"provider=local&via={via}&base={base}&purpose=fine-tune"
+    return user("PUT", f"/api/provider-files/{name}?{query}", text, Content_Type="application/octet-stream").status
+
+
+def wait_there(user: Client, name: str, state: str, base: str = "local/vs_1") -> dict[str, Any]:
+    for _ in range(2000):
+        found = there(user, base).get(name)
+        if found and found["state"] == state:
+            return found  # type: ignore[no-any-return]
+    raise AssertionError(there(user, base))
+
+
+def test_a_base_at_a_provider_from_its_making_to_its_end(user: Client, backend: PageBackend) -> None:
+    made = user("POST", "/api/provider-bases/new", json.dumps({**AT, "name": " alarms "}))
+    assert (made.status, json.loads(made.body)) == (201, {"id": "local/vs_1", "name": "alarms"})
+    assert json.loads(user("POST", "/api/provider-bases", json.dumps(AT)).body) == {"bases": [{"id": "local/vs_1", "name": "alarms"}]}
+    assert send(user, "slow.json") == 202
+    found = wait_there(user, "slow.json", "sending")
+    assert (found["part"], found["id"]) == (0.5, "")
+    assert send(user, "slow.json", via="canada") == 400, "the same file at the same time, whatever the way"
+    assert user("POST", "/api/provider-bases/delete", json.dumps({**AT, "base": "local/vs_1"})).status == 400
+    backend.reading.release()
+    found = wait_there(user, "slow.json", "ready")
+    assert (found["id"], found["size"]) == ("file-1", 4)
+    out = {**AT, "base": "local/vs_1", "id": "file-1"}
+    assert user("POST", "/api/provider-files/remove", json.dumps(out)).status == 204
+    assert (there(user), list(there(user, ""))) == ({}, ["slow.json"]), "out of the base, and not deleted"
+    assert user("POST", "/api/provider-bases/delete", json.dumps({**AT, "base": "local/vs_1"})).status == 204
+    assert backend.there == []
+
+
+def test_the_files_of_a_provider(user: Client, backend: PageBackend) -> None:
+    assert send(user, "train.jsonl", base="") == 202
+    assert wait_there(user, "train.jsonl", "ready", "")["purpose"] == "fine-tune"
+    assert user("POST", "/api/provider-files/remove", json.dumps({**AT, "base": "", "id": "file-1"})).status == 204
+    assert backend.kept == {}
+
+
+def test_a_file_that_a_provider_refuses_says_why_and_leaves_the_list(user: Client) -> None:
+    assert send(user, "a.txt", "\x00", base="") == 202
+    assert wait_there(user, "a.txt", "failed", "")["error"]["what"] == "cannot use a.txt"
+    assert there(user) == {}, "it was not for that base"
+    assert user("POST", "/api/provider-files/remove", json.dumps({**AT, "base": "", "name": "a.txt"})).status == 204
+    assert there(user, "") == {}
+
+
+def test_a_file_that_was_refused_hides_none_of_its_name(user: Client) -> None:
+    assert send(user, "a.txt", "right") == 202
+    wait_there(user, "a.txt", "ready")
+    assert send(user, "a.txt", "\x00") == 202
+    wait_there(user, "a.txt", "failed")
+    found = json.loads(user("POST", "/api/provider-files", json.dumps({**AT, "base": "local/vs_1"})).body)["documents"]
+    assert [(each["id"], each["state"]) for each in found] == [("file-1", "ready"), ("", "failed")]
+
+
+def test_a_provider_that_takes_its_time_keeps_no_document_of_this_machine_waiting(user: Client, backend: PageBackend) -> None:
+    for number in range(4):
+        assert send(user, f"slow{number}.txt") == 202
+    for number in range(4):
+        wait_there(user, f"slow{number}.txt", "sending")
+    assert upload(user, "quick.txt") == 202
+    wait_for(user, "quick.txt", "ready")
+    for _ in range(4):
+        backend.reading.release()
+    for number in range(4):
+        wait_there(user, f"slow{number}.txt", "ready")
+
+
+def test_a_base_is_searched_without_a_question(user: Client, backend: PageBackend) -> None:
+    found = user("POST", "/api/search", json.dumps({**AT, "base": "manuals", "text": "which button?"}))
+    assert [each["document"] for each in json.loads(found.body)["passages"]] == ["router.pdf"]
+    assert not backend.questions
+
+
+def test_a_base_with_vectors_is_made(user: Client, backend: PageBackend) -> None:
+    assert user("POST", "/api/bases", '{"name": "mine", "embeddings": " local/embed-1 "}').status == 201
+    assert backend.embeddings == "local/embed-1"
 
 
 def test_a_base_from_its_making_to_its_end(user: Client, backend: PageBackend) -> None:

@@ -1,0 +1,38 @@
+// The files that the provider keeps, for its knowledge bases and for fine-tuning.
+
+import { provider } from "./connection.js";
+import { $, make, say } from "./words.js";
+import { FileList, placeThere } from "./uploads.js";
+
+let list;
+
+// Nothing is asked of the provider before somebody opens the list.
+export function showFiles() {
+  const purposes = provider().usable ? provider().purposes : [];
+  $("files-there").hidden = !purposes.length;
+  $("files-open").open = false;
+  say($("files-title"), "filesThere", { provider: provider().name });
+  $("purpose").replaceChildren(...purposes.map((value) => make("option", { value, textContent: value })));
+  list?.show(null);
+}
+
+export function addThere(files) {
+  $("files-open").open = true;
+  show(); // a browser tells later that it is open
+  list.add(files);
+}
+
+function show() {
+  list.show($("files-open").open ? placeThere("", $("purpose").value) : null);
+}
+
+export function wireFiles() {
+  list = new FileList($("there"), $("there-problem"));
+  $("files-open").addEventListener("toggle", show);
+  $("purpose").addEventListener("change", show);
+  $("via").addEventListener("change", show);
+  $("choose-there").addEventListener("change", () => {
+    addThere([...$("choose-there").files]);
+    $("choose-there").value = "";
+  });
+}
