@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -24,7 +25,11 @@ class Tab:
         self._log()  # forgets what was before
 
     def ready(self) -> None:
-        self.until(lambda: self.script("return document.documentElement.dataset.ready"))
+        try:
+            self.until(lambda: self.script("return document.documentElement.dataset.ready"))
+        except TimeoutException as error:
+            loaded = self.script("return performance.getEntriesByType('resource').map((each) => `${each.name} ${each.responseStatus}`)")
+            raise AssertionError(f"the page did not get ready: {self._log()}; it has {loaded}") from error
 
     def complaints(self) -> list[str]:
         return [line for line in self._log() if not any(part in line and "Failed to load resource" in line for part in self.expected)]

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from novaops.features.api.app.backend import Ended, Event, ProviderBase, ProviderFile, Question, Text
+from novaops.errors import Unreachable, UsageError
+from novaops.features.api.app.backend import (
+    Choice,
+    Ended,
+    Event,
+    Place,
+    ProviderBase,
+    ProviderChoice,
+    ProviderFile,
+    Question,
+    Text,
+)
 from tests.browser.tab import Tab
 from tests.support.page_backend import PageBackend
 from tests.support.page_server import Served
@@ -230,7 +242,7 @@ def test_a_base_at_the_provider_is_shown_and_asked(tab: Tab, backend: PageBacken
     tab.one("#check").click()
     tab.shows("#bases", "alarms · at local")
     tab.one("input[value='local/vs_1']").click()
-    tab.shows("#files", "alarms.json\nready\n×\nnew.pdf\nbeing read…\nold.pdf\nnot added\n×\nfailed: no text in it")
+    tab.shows("#files", "alarms.json\nready\n×\nnew.pdf\nbeing read…\n×\nold.pdf\nnot added\n×\nfailed: no text in it")
     tab.ask("How?")
     tab.answered()
     assert backend.questions[-1].base == "local/vs_1"
@@ -337,6 +349,291 @@ def test_several_answers_stand_below_each_other(tab: Tab, backend: PageBackend) 
     tab.ask("y")
     tab.answered()
     assert backend.questions[1].messages[1] == ("assistant", "one"), "the conversation goes on with the first one"
+
+
+OTHER = ProviderChoice("other", usable=True, routes=("direct",), keeps_bases=True, purposes=("knowledge",), largest=1 << 20)
+
+
+@pytest.fixture
+def two(tab: Tab, backend: PageBackend) -> Tab:
+    """The page with one more provider that keeps bases."""
+    backend.more = [OTHER]
+    tab.driver.refresh()
+    tab.ready()
+    return tab
+
+
+def named(tab: Tab, name: str) -> None:
+    """A base at the provider is asked for."""
+    tab.one("#add-base").click()
+    tab.choose("#where", "there")
+    tab.one("#base-name").send_keys(name, Keys.ENTER)
+
+
+def test_a_base_is_made_at_the_provider_that_the_form_says(two: Tab, backend: PageBackend) -> None:
+    two.one("#add-base").click()
+    two.choose("#where", "there")
+    two.choose("#provider", "other")
+    two.until(lambda: two.text("#where option:checked") == "at other")
+    two.one("#base-name").send_keys("mine", Keys.ENTER)
+    two.shows("#bases", "mine · at other")
+    assert [each.id for each in backend.there] == ["other/vs_1"]
+
+
+def test_a_base_that_was_made_meanwhile_is_not_taken_for_one_of_another_provider(two: Tab, backend: PageBackend) -> None:
+    backend.waits["create_there"] = threading.Semaphore(0)
+    named(two, "mine")
+    two.choose("#provider", "other")
+    backend.waits["create_there"].release()
+    two.until(lambda: not two.one("#new-base").is_displayed())
+    assert "mine" not in two.text("#bases")
+    two.choose("#provider", "local")
+    two.shows("#bases", "mine · at local")
+
+
+def test_a_base_is_made_once(tab: Tab, backend: PageBackend) -> None:
+    backend.waits["create_there"] = threading.Semaphore(0)
+    named(tab, "mine")
+    tab.one("#base-name").send_keys(Keys.ENTER)
+    for _ in range(2):
+        backend.waits["create_there"].release()
+    tab.shows("#bases", "mine · at local")
+    assert [each.id for each in backend.there] == ["local/vs_1"]
+
+
+def test_a_base_at_the_provider_is_reached_by_the_route_of_now(tab: Tab, backend: PageBackend, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    tab.expected.append("/api/check")
+    named(tab, "mine")
+    tab.until(lambda: tab.one("#documents").is_displayed())
+    tab.choose("#via", "canada")
+    tab.until(lambda: backend.listed[-1] == (Choice("local", "canada"), "local/vs_1"))
+    tab.one("#choose").send_keys(str(tmp_path / "a.txt"))
+    tab.shows("#files", "a.txt\nready")
+    assert backend.added == [Place("local/vs_1", Choice("local", "canada"))]
+
+
+def test_a_listing_that_comes_late_undoes_nothing(tab: Tab, backend: PageBackend) -> None:
+    backend.waits["provider_bases"] = threading.Semaphore(0)
+    tab.one("#check").click()
+    named(tab, "mine")
+    tab.shows("#bases", "mine · at local")
+    backend.waits.pop("provider_bases").release()
+    tab.one("#check").click()
+    tab.shows("#latency", "answers in")
+    tab.shows("#bases", "mine · at local")
+    assert tab.one("input[value='local/vs_1']").is_selected()
+
+
+def test_a_listing_that_fails_takes_nothing_away(tab: Tab, backend: PageBackend) -> None:
+    tab.expected.append("/api/provider-bases")
+    named(tab, "mine")
+    tab.until(lambda: tab.one("#documents").is_displayed())
+    backend.fails["provider_bases"] = Unreachable("it is down")
+    tab.one("#check").click()
+    tab.until(lambda: not backend.fails)
+    tab.shows("#latency", "answers in")
+    assert tab.one("input[value='local/vs_1']").is_selected()
+
+
+@pytest.fixture
+def opened(tab: Tab) -> Tab:
+    """The page with the list of the provider's files."""
+    tab.one("#files-title").click()
+    tab.until(lambda: tab.one("#purpose").is_displayed())
+    return tab
+
+
+def test_one_listing_that_fails_does_not_end_the_watching(opened: Tab, backend: PageBackend, tmp_path: Path) -> None:
+    (tmp_path / "slow.txt").write_text("text")
+    opened.one("#choose-there").send_keys(str(tmp_path / "slow.txt"))
+    opened.shows("#there", "sent to the provider: 50 %")
+    backend.fails["provider_files"] = Unreachable("it is down")
+    opened.shows("#there-problem", "it is down")
+    assert "slow.txt" in opened.text("#there"), "what is on its way is known here"
+    backend.reading.release()
+    opened.shows("#there", "slow.txt\nready")
+    assert opened.text("#there-problem") == ""
+
+
+def test_a_button_that_waits_for_its_second_press_stops_nothing(opened: Tab, backend: PageBackend, tmp_path: Path) -> None:
+    backend.kept["file-9"] = ProviderFile("file-9", "old.txt", "ready")
+    (tmp_path / "slow.txt").write_text("text")
+    opened.one("#choose-there").send_keys(str(tmp_path / "slow.txt"))
+    opened.shows("#there", "sent to the provider: 50 %")
+    opened.one("#there li:first-child button").click()
+    backend.reading.release()
+    opened.shows("#there", "slow.txt\nready")
+    assert opened.one("#there li:first-child button").text == "Sure?"
+    assert opened.focused() == "Sure?"
+
+
+def test_an_upload_that_failed_unseen_says_so_when_its_list_is_shown(opened: Tab, backend: PageBackend, tmp_path: Path) -> None:
+    del backend
+    opened.expected.append("/api/provider-files/")
+    (tmp_path / ("x" * 230)).write_text("text")
+    opened.script(
+        "const send = XMLHttpRequest.prototype.send;"
+        "XMLHttpRequest.prototype.send = function (body) { window.late = () => send.call(this, body); }"
+    )
+    opened.one("#choose-there").send_keys(str(tmp_path / ("x" * 230)))
+    opened.one("#files-title").click()
+    opened.until(lambda: not opened.one("#purpose").is_displayed())
+    opened.script("window.late()")
+    opened.until(lambda: opened.script("return !document.querySelector('#there progress')"))
+    opened.one("#files-title").click()
+    opened.shows("#there-problem", "the file's name cannot be used")
+
+
+def test_another_purpose_asks_nothing(opened: Tab, backend: PageBackend) -> None:
+    opened.until(lambda: backend.listed)
+    opened.choose("#purpose", "fine-tune")
+    opened.one("#check").click()
+    opened.shows("#latency", "answers in")
+    assert len(backend.listed) == 1
+
+
+def test_a_slow_deletion_leaves_selection_and_focus_alone(tab: Tab, backend: PageBackend) -> None:
+    named(tab, "mine")
+    tab.until(lambda: tab.one("#documents").is_displayed())
+    tab.one("input[value=manuals]").click()
+    backend.waits["delete_there"] = threading.Semaphore(0)
+    for _ in range(3):
+        tab.one(".base:has(input[value='local/vs_1']) button").click()
+    tab.one("#ask").send_keys("half a ")
+    backend.waits["delete_there"].release()
+    tab.until(lambda: "mine" not in tab.text("#bases"))
+    tab.press("question")
+    assert tab.one("#ask").get_property("value") == "half a question"
+    assert tab.one("input[value=manuals]").is_selected()
+    assert backend.there == []
+    assert tab.text("#bases-problem") == "", "the third press deletes nothing more"
+
+
+def test_what_could_not_be_removed_is_said_beside_its_own_base(tab: Tab, backend: PageBackend) -> None:
+    tab.expected.append("/api/provider-files/remove")
+    backend.there = [ProviderBase("local/vs_1", "one"), ProviderBase("local/vs_2", "two")]
+    backend.kept = {"file-1": ProviderFile("file-1", "a.txt", "ready")}
+    backend.inside = {"local/vs_1": ["file-1"]}
+    tab.one("#check").click()
+    tab.shows("#bases", "two · at local")
+    tab.one("input[value='local/vs_1']").click()
+    tab.shows("#files", "a.txt")
+    backend.waits["remove_there"] = threading.Semaphore(0)
+    backend.fails["remove_there"] = Unreachable("it is down")
+    for _ in range(2):
+        tab.one("#files button").click()
+    tab.one("input[value='local/vs_2']").click()
+    backend.waits["remove_there"].release()
+    tab.until(lambda: not backend.fails)
+    tab.one("input[value='local/vs_1']").click()
+    tab.shows("#documents-problem", "it is down")
+    tab.one("input[value='local/vs_2']").click()
+    assert tab.text("#documents-problem") == ""
+
+
+def test_the_focus_goes_to_the_next_file_when_one_is_gone(opened: Tab, backend: PageBackend) -> None:
+    backend.kept = {f"file-{number}": ProviderFile(f"file-{number}", f"{number}.txt", "ready") for number in (1, 2, 3)}
+    opened.one("#files-title").click()
+    opened.one("#files-title").click()
+    opened.shows("#there", "3.txt")
+    opened.script("document.querySelector('#there button').focus()")
+    opened.press(Keys.ENTER)
+    opened.press(Keys.ENTER)
+    opened.until(lambda: "1.txt" not in opened.text("#there"))
+    assert opened.script("return document.activeElement.getAttribute('aria-label')") == "Remove 2.txt"
+
+
+def test_files_dropped_beside_the_list_of_the_provider_go_there(opened: Tab, backend: PageBackend) -> None:
+    opened.script(
+        "const data = new DataTransfer(); data.items.add(new File(['text'], 'a.csv'));"
+        "document.getElementById('there').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));"
+    )
+    opened.until(lambda: [each.name for each in backend.kept.values()] == ["a.csv"])
+
+
+def test_passages_only_is_offered_where_it_can_be(two: Tab, backend: PageBackend) -> None:
+    backend.there = [ProviderBase("other/vs_1", "alarms")]
+    two.choose("#provider", "other")
+    two.shows("#bases", "alarms · at other")
+    two.one("input[value='other/vs_1']").click()
+    assert not two.one("#search").is_displayed(), "this provider searches only to answer"
+    two.one("input[value=manuals]").click()
+    assert two.one("#search").is_displayed()
+
+
+def test_a_search_is_repeated_where_it_was_made(tab: Tab, backend: PageBackend) -> None:
+    tab.expected.append("/api/search")
+    tab.one("input[value=manuals]").click()
+    backend.fails["search"] = Unreachable("it is down")
+    tab.one("#ask").send_keys("which button?")
+    tab.one("#search").click()
+    tab.shows(".turn .problem", "it is down")
+    assert tab.focused() == "ask"
+    tab.one("input[name=base][value='']").click()
+    tab.one(".turn .problem button").click()
+    tab.shows(".turn .passages", "1 · router.pdf, page 7")
+    assert tab.text("#spoken") == "passages: 1"
+
+
+def test_all_that_was_answered_is_kept(tab: Tab, backend: PageBackend, downloads: Path) -> None:
+    """Also where only the second answer says something, and what was looked up."""
+    backend.answering = lambda _: [
+        Text("thought ", reasoning=True),
+        Text("THOUGHT", reasoning=True, answer=1),
+        Text("two", answer=1),
+        Ended("stop"),
+    ]
+    tab.ask("x")
+    tab.answered()
+    assert tab.text(".turn .text").splitlines() == ["Answer 2", "two"]
+    tab.one(".turn details summary").click()
+    assert tab.text(".turn details div").split() == ["thought", "THOUGHT"]
+    tab.one("input[value=manuals]").click()
+    tab.one("#ask").send_keys("which button?")
+    tab.one("#search").click()
+    tab.shows(".turn:last-child .passages", "router.pdf")
+    tab.one("#save").click()
+    saved = downloads / "conversation.md"
+    tab.until(saved.is_file)
+    assert "two" in saved.read_text()
+    assert "> Hold the button for ten seconds.\n\nrouter.pdf, page 7" in saved.read_text()
+
+
+def test_a_page_that_could_not_be_set_up_loses_no_question(tab: Tab, backend: PageBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> list[str]:
+        raise UsageError("nothing works")
+
+    monkeypatch.setattr(backend, "bases", broken)
+    tab.expected += ["/api/state", "/api/bases"]
+    tab.driver.refresh()
+    tab.shows("#connection-problem", "nothing works")
+    tab.ask("hello")
+    tab.shows(".turn .problem", "The page could not be set up")
+    assert tab.text(".turn .said") == "hello"
+
+
+@pytest.mark.parametrize("width", [320, 375])
+def test_there_is_room_for_a_question_to_a_base_on_a_narrow_screen(tab: Tab, width: int) -> None:
+    tab.one("input[value=manuals]").click()
+    tab.size(width, 640)
+    assert tab.one("#ask").rect["width"] >= width - 60
+    for selector in ("#send", "#search"):
+        box = tab.one(selector).rect
+        assert box["x"] + box["width"] <= width
+
+
+def test_what_was_not_shown_is_in_the_language_of_now(tab: Tab, backend: PageBackend, tmp_path: Path) -> None:
+    (tmp_path / "slow.txt").write_text("text")
+    tab.one("input[value=manuals]").click()
+    tab.one("#choose").send_keys(str(tmp_path / "slow.txt"))
+    tab.shows("#files", "being read…")
+    tab.one("input[name=base][value='']").click()
+    tab.one("#language").click()
+    tab.one("input[value=manuals]").click()
+    tab.shows("#files", "读取中…")
+    assert "passages" not in tab.text("#files")
+    backend.reading.release()
 
 
 def test_what_cannot_be_added_says_why_beside_the_list(tab: Tab, tmp_path: Path) -> None:

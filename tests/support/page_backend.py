@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
-from novaops.errors import Unreachable, UsageError
+from novaops.errors import NovaopsError, Unreachable, UsageError
 from novaops.features.api.app.backend import (
     Choice,
     Document,
@@ -42,7 +42,16 @@ class PageBackend:
         """The provider's files, by their ids."""
         self.inside: dict[str, list[str]] = {}
         """The ids of the files of each base there."""
+        self.listed: list[tuple[Choice, str]] = []
+        """What was asked for of the provider's files, and by which way."""
+        self.added: list[Place] = []
         self.embeddings = ""
+        self.more: list[ProviderChoice] = []
+        """Providers besides the two."""
+        self.waits: dict[str, threading.Semaphore] = {}
+        """What is asked of the provider waits for these, by method."""
+        self.fails: dict[str, NovaopsError] = {}
+        """What fails the next time, by method."""
         self.questions: list[Question] = []
         self.go_on = threading.Semaphore(0)
         self.reading = threading.Semaphore(0)
@@ -64,14 +73,29 @@ class PageBackend:
             keeps_bases=True,
             purposes=("knowledge", "fine-tune"),
             largest=2 << 20,
+            searches=True,
         )
-        return [local, ProviderChoice("openai", usable=False)]
+        return [local, ProviderChoice("openai", usable=False), *self.more]
+
+    def _asked(self, method: str) -> None:
+        if method in self.waits:
+            assert self.waits[method].acquire(timeout=WAIT)
+        if error := self.fails.pop(method, None):
+            raise error
 
     def kinds(self) -> Sequence[str]:
         return [".txt", ".md", ".pdf"]
 
-    def largest(self, place: Place) -> int:
-        return 2 << 20 if place.choice else 1 << 20
+    def largest(self) -> int:
+        return 1 << 20
+
+    def admit(self, place: Place, name: str) -> int:
+        del name
+        if place.choice:
+            return 2 << 20
+        if place.base not in self.known:
+            raise UsageError(f"there is no knowledge base {place.base}", fix="make it first")
+        return 1 << 20
 
     def check(self, choice: Choice) -> float:
         if choice.provider == "openai":
@@ -109,6 +133,7 @@ class PageBackend:
 
     def search(self, choice: Choice, base: str, text: str) -> Sequence[Passage]:
         del choice
+        self._asked("search")
         if "/" not in base:
             self._base(base)
         return [Passage("Hold the button for ten seconds.", "router.pdf", "page 7", "text")] if "button" in text else []
@@ -124,24 +149,32 @@ class PageBackend:
         del self.known[base]
 
     def provider_bases(self, choice: Choice) -> Sequence[ProviderBase]:
-        return self.there if choice == CHOSEN else []
+        found = [each for each in self.there if each.id.startswith(f"{choice.provider}/")]
+        self._asked("provider_bases")
+        return found
 
     def create_there(self, choice: Choice, name: str) -> ProviderBase:
+        self._asked("create_there")
         made = ProviderBase(f"{choice.provider}/vs_{len(self.there) + 1}", name)
         self.there.append(made)
         return made
 
     def delete_there(self, choice: Choice, base: str) -> None:
-        assert choice == CHOSEN
+        assert base.startswith(f"{choice.provider}/")
+        self._asked("delete_there")
         [found] = [each for each in self.there if each.id == base]
         self.there.remove(found)
 
     def provider_files(self, choice: Choice, base: str) -> Sequence[ProviderFile]:
-        assert choice == CHOSEN
-        return [self.kept[each] for each in self.inside.get(base, [])] if base else list(self.kept.values())
+        assert base.startswith(f"{choice.provider}/") or not base
+        self.listed.append((choice, base))
+        found = [self.kept[each] for each in self.inside.get(base, [])] if base else list(self.kept.values())
+        self._asked("provider_files")
+        return found
 
     def remove_there(self, choice: Choice, base: str, file: str) -> None:
-        assert choice == CHOSEN
+        del choice
+        self._asked("remove_there")
         if base:
             self.inside[base].remove(file)
         else:
@@ -152,6 +185,7 @@ class PageBackend:
 
     def add(self, place: Place, file: Path, sent: Sent) -> None:
         size = file.stat().st_size
+        self.added.append(place)
         if place.choice:
             sent(size // 2, size)
         for _ in range(file.name.count("slow")):

@@ -53,6 +53,8 @@ class ProviderChoice:
     """What files can be sent there for; none where it keeps no files."""
     largest: int = 0
     """Bytes of a file there."""
+    searches: bool = False
+    """Whether a base there can be searched without a question."""
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,12 @@ class Backend(Protocol):
         """The ends of the names of files that can be read: ".pdf"."""
         ...
 
-    def largest(self, place: Place) -> int:
-        """Bytes of a file."""
+    def largest(self) -> int:
+        """Bytes of a file for a base of this machine."""
+        ...
+
+    def admit(self, place: Place, name: str) -> int:
+        """The most bytes of a file of that name. Raises UsageError where it cannot go there."""
         ...
 
     def check(self, choice: Choice) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from novaops.cli.options import Options
@@ -14,10 +15,22 @@ from novaops.features.api.api import Api
 from novaops.features.api.app.backend import Choice, ProviderChoice
 from novaops.features.api.llm.http import Http
 from novaops.features.api.llm.redact import Redactor, secrets_of
+from novaops.features.api.remote import stores
 from novaops.features.proxy.settings import Site
 from novaops.providers import loader
 
 DIRECT = "direct"
+
+
+@dataclass
+class _Way:
+    """An open way to an API, and how many use it. A lost one is taken off at once, and closed when nobody uses it any more."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    http: Http | None = None
+    stack: ExitStack = field(default_factory=ExitStack)
+    users: int = 0
+    lost: bool = False
 
 
 class Connections:
@@ -31,7 +44,8 @@ class Connections:
         self._inventory, self._playbooks = options.known()
         self._folders = [Path(self._inventory.file).parent / "providers"] if self._inventory.file else []
         self._secrets: set[str] = set()
-        self._open: dict[Choice, tuple[Http, ExitStack]] = {}
+        self._open: dict[Choice, _Way] = {}
+        self._closed = False
         self._lock = threading.Lock()
         own = self._inventory.api
         name = flags.provider or flags.upstream or own.provider or own.upstream or DEFAULT
@@ -67,32 +81,45 @@ class Connections:
 
     @contextmanager
     def http(self, choice: Choice) -> Iterator[tuple[Access, Http]]:
-        """An open way. A lost ssh connection is opened anew at the next use."""
+        """An open way. A lost ssh connection is opened anew at the next use. Raises UsageError when the app has ended."""
         access = self.access(choice)
+        with self._lock:
+            if self._closed:
+                raise UsageError("novaops api app has ended")
+            way = self._open.setdefault(choice, _Way())
+            way.users += 1
         try:
-            yield access, self._opened(choice, access)
+            yield access, self._opened(way, access)
         except Unreachable:
             if access.through:
-                self._close(choice)
+                self._lose(choice, way)
             raise
+        finally:
+            with self._lock:
+                way.users -= 1
+                done = way.lost and not way.users
+            if done:
+                way.stack.close()
 
     def close(self) -> None:
-        for choice in list(self._open):
-            self._close(choice)
-
-    def _opened(self, choice: Choice, access: Access) -> Http:
         with self._lock:
-            if choice not in self._open:
-                with ExitStack() as stack:
-                    http = stack.enter_context(opened(access, self._options.timeout, self._tell))
-                    self._open[choice] = http, stack.pop_all()
-            return self._open[choice][0]
+            self._closed = True
+            ways, self._open = list(self._open.values()), {}
+        for way in ways:
+            way.stack.close()
 
-    def _close(self, choice: Choice) -> None:
+    def _opened(self, way: _Way, access: Access) -> Http:
+        """One way that opens slowly keeps no other one waiting."""
+        with way.lock:
+            if way.http is None:
+                way.http = way.stack.enter_context(opened(access, self._options.timeout, self._tell))
+            return way.http
+
+    def _lose(self, choice: Choice, way: _Way) -> None:
         with self._lock:
-            found = self._open.pop(choice, None)
-        if found:
-            found[1].close()
+            way.lost = True
+            if self._open.get(choice) is way:
+                del self._open[choice]
 
     def _offered(self) -> list[str]:
         """The chosen one first. A provider where each user has a host of their own is offered only if that was said."""
@@ -131,4 +158,5 @@ class Connections:
             keeps_bases=known.knowledge is not None and known.files is not None,
             purposes=[*dict.fromkeys(each.partition(".")[0] for each in known.files.purposes)] if known.files else [],
             largest=known.files.most if known.files else 0,
+            searches=stores.searched(known),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -39,7 +40,7 @@ from novaops.features.api.llm.protocol import ChatRequest, Delta, Finished, Inco
 from novaops.features.api.llm.protocol import Event as ApiEvent
 from novaops.features.api.llm.redact import Redactor
 from novaops.features.api.remote import stores
-from novaops.features.api.remote.adding import add_file, add_to_base
+from novaops.features.api.remote.adding import KNOWLEDGE, add_file, add_to_base
 from novaops.features.api.remote.embeddings import Embeddings
 from novaops.features.api.remote.protocol import RemoteFile
 
@@ -49,6 +50,10 @@ _PARAMETERS = TypeAdapter(Parameters)
 class LiveBackend:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._changing: dict[str, threading.Lock] = {}
+        """By base at a provider. Some take its list of files as a whole: two changes at once would lose one."""
+        self._names: dict[tuple[str, str], str] = {}
+        """Of files at providers, by provider and id; empty where the provider does not know it."""
 
     def redactor(self) -> Redactor:
         return self._connections.redactor()
@@ -59,11 +64,20 @@ class LiveBackend:
     def kinds(self) -> Sequence[str]:
         return KINDS
 
-    def largest(self, place: Place) -> int:
+    def largest(self) -> int:
+        return LIMITS.size
+
+    def admit(self, place: Place, name: str) -> int:
         if place.choice is None:
+            if place.base not in store.listed():
+                raise UsageError(f"there is no knowledge base {place.base}", fix="make it first")
             return LIMITS.size
-        with self._connections.http(place.choice) as (_, http):
-            return stores.files(http)[1].most
+        access = self._connections.access(place.choice)
+        if place.base:
+            _at(place.choice, BaseRef.parse(place.base))
+        form = stores.form_of(access.route.provider, access.name)
+        stores.scheme(form, access.name, KNOWLEDGE if place.base else place.purpose, Path(name).suffix.lower())
+        return form.most
 
     def check(self, choice: Choice) -> float:
         """Of the second request: the first one opens the way."""
@@ -144,13 +158,14 @@ class LiveBackend:
     def provider_files(self, choice: Choice, base: str) -> Sequence[ProviderFile]:
         with self._connections.http(choice) as (_, http):
             if base:
-                return _named(stores.bases(http).files(_at(choice, BaseRef.parse(base))), http)
+                return [_listed(each) for each in self._named(stores.bases(http).files(_at(choice, BaseRef.parse(base))), http)]
             return [_listed(each) for each in stores.files(http)[0].list()]
 
     def remove_there(self, choice: Choice, base: str, file: str) -> None:
         with self._connections.http(choice) as (_, http):
             if base:
-                stores.bases(http).take_out(_at(choice, BaseRef.parse(base)), file)
+                with self._lock(base):
+                    stores.bases(http).take_out(_at(choice, BaseRef.parse(base)), file)
             else:
                 stores.files(http)[0].remove(file)
 
@@ -163,9 +178,25 @@ class LiveBackend:
             return
         with self._connections.http(place.choice) as (_, http):
             if place.base:
-                add_to_base(http, _at(place.choice, BaseRef.parse(place.base)), file, tell=_silent, sent=sent)
+                at = _at(place.choice, BaseRef.parse(place.base))
+                add_to_base(http, at, file, tell=_silent, sent=sent, changing=self._lock(place.base))
             else:
                 add_file(http, file, place.purpose, tell=_silent, sent=sent)
+
+    def _lock(self, base: str) -> threading.Lock:
+        return self._changing.setdefault(base, threading.Lock())
+
+    def _named(self, files: Sequence[RemoteFile], http: Http) -> Iterator[RemoteFile]:
+        """The files of a base. Providers name them by their ids only: their names stand in the list of all files, asked for once."""
+        for file in files:
+            if file.name:
+                self._names[http.name, file.id] = file.name
+        if unknown := [file.id for file in files if (http.name, file.id) not in self._names]:
+            found = dict.fromkeys(unknown, "")
+            with suppress(NovaopsError):  # then they are shown by their ids
+                found |= {file.id: file.name for file in stores.files(http)[0].list()}
+            self._names.update({(http.name, number): name for number, name in found.items()})
+        return (replace(file, name=self._names[http.name, file.id]) for file in files)
 
     def _add_here(self, base: str, file: Path) -> None:
         with self._embedder(base) as embedder:
@@ -190,15 +221,6 @@ class LiveBackend:
 
 def _listed(file: RemoteFile) -> ProviderFile:
     return ProviderFile(file.id, file.name or file.id, file.state, file.said, file.size, file.purpose)
-
-
-def _named(files: Sequence[RemoteFile], http: Http) -> Sequence[ProviderFile]:
-    """The files of a base. Providers name them by their ids only: their names stand in the list of all files."""
-    names: dict[str, str] = {}
-    if any(not file.name for file in files):
-        with suppress(NovaopsError):  # then they are shown by their ids
-            names = {file.id: file.name for file in stores.files(http)[0].list()}
-    return [_listed(replace(file, name=file.name or names.get(file.id, ""))) for file in files]
 
 
 def _silent(_: str) -> None:

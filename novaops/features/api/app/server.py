@@ -8,8 +8,9 @@ from dataclasses import asdict
 from functools import partial
 from http import HTTPStatus
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -38,6 +39,9 @@ from novaops.features.api.app.session import Session
 from novaops.features.api.app.uploads import Upload, Uploads
 
 SCRIPTS = ("app", "connection", "conversation", "files", "knowledge", "markdown", "server", "uploads", "words")
+_ASKED_AT_A_TIME = 20
+"""Requests to providers that are no chat."""
+T = TypeVar("T")
 FILES = {
     "/": ("index.html", "text/html"),
     **{f"/{name}.js": (f"{name}.js", "text/javascript") for name in SCRIPTS},
@@ -54,6 +58,7 @@ class Page:
         self.backend = backend
         self.chosen = chosen
         self.uploads = Uploads(backend)
+        self._threads = CapacityLimiter(_ASKED_AT_A_TIME)
 
     def _json(self, value: Any, status: int = HTTPStatus.OK) -> JSONResponse:
         return JSONResponse(self._shown(value), status)
@@ -78,18 +83,18 @@ class Page:
                 "chosen": asdict(self.chosen),
                 "bases": list(known.bases()),
                 "kinds": list(known.kinds()),
-                "largest": known.largest(Place()),
+                "largest": known.largest(),
             }
 
         return self._json(await run_in_threadpool(collect))
 
     async def check(self, request: Request) -> Response:
         choice = (await body(request, ChoiceBody)).choice()
-        return self._json({"ms": round(await run_in_threadpool(self.backend.check, choice))})
+        return self._json({"ms": round(await self._there(self.backend.check, choice))})
 
     async def models(self, request: Request) -> Response:
         choice = (await body(request, ChoiceBody)).choice()
-        return self._json({"models": list(await run_in_threadpool(self.backend.models, choice))})
+        return self._json({"models": list(await self._there(self.backend.models, choice))})
 
     async def answer(self, request: Request) -> Response:
         question = (await body(request, QuestionBody)).question()
@@ -103,7 +108,7 @@ class Page:
 
     async def search(self, request: Request) -> Response:
         asked = await body(request, SearchBody)
-        found = await run_in_threadpool(self.backend.search, asked.choice(), asked.base, asked.text)
+        found = await self._there(self.backend.search, asked.choice(), asked.base, asked.text)
         return self._json({"passages": [asdict(each) for each in found]})
 
     # -- bases of this machine
@@ -120,8 +125,8 @@ class Page:
 
     async def delete(self, request: Request) -> Response:
         base = request.path_params["base"]
-        self.uploads.forget_base(Place(base))
-        await run_in_threadpool(self.backend.delete, base)
+        with self.uploads.closing(Place(base)):
+            await run_in_threadpool(self.backend.delete, base)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def documents(self, request: Request) -> Response:
@@ -134,10 +139,7 @@ class Page:
         return self._json({"documents": found + waiting})
 
     async def add(self, request: Request) -> Response:
-        base, name = request.path_params["base"], request.path_params["name"]
-        if base not in await run_in_threadpool(self.backend.bases):
-            raise UsageError(f"there is no knowledge base {base}", fix="make it first")
-        return await self._receive(Place(base), name, request)
+        return await self._receive(Place(request.path_params["base"]), request)
 
     async def remove(self, request: Request) -> Response:
         base, name = request.path_params["base"], request.path_params["name"]
@@ -149,35 +151,40 @@ class Page:
 
     async def provider_bases(self, request: Request) -> Response:
         choice = (await body(request, ChoiceBody)).choice()
-        return self._json({"bases": [asdict(each) for each in await run_in_threadpool(self.backend.provider_bases, choice)]})
+        return self._json({"bases": [asdict(each) for each in await self._there(self.backend.provider_bases, choice)]})
 
     async def create_there(self, request: Request) -> Response:
         asked = await body(request, NewBaseBody)
-        made = await run_in_threadpool(self.backend.create_there, asked.choice(), asked.name.strip())
+        made = await self._there(self.backend.create_there, asked.choice(), asked.name.strip())
         return self._json(asdict(made), HTTPStatus.CREATED)
 
     async def delete_there(self, request: Request) -> Response:
         asked = await body(request, ProviderBaseBody)
-        self.uploads.forget_base(asked.place())
-        await run_in_threadpool(self.backend.delete_there, asked.choice(), asked.base)
+        with self.uploads.closing(asked.place()):
+            await self._there(self.backend.delete_there, asked.choice(), asked.base)
         return Response(status_code=HTTPStatus.NO_CONTENT)
 
     async def provider_files(self, request: Request) -> Response:
         """Those of a base there, or all that it keeps; and those on their way."""
         asked = await body(request, ProviderBaseBody)
-        waiting = self._waiting(asked.place())
-        found = await run_in_threadpool(self.backend.provider_files, asked.choice(), asked.base)
-        under_way = {each["name"] for each in waiting if each["state"] != "failed"}
-        return self._json({"documents": [asdict(each) for each in found if each.name not in under_way] + waiting})
+        uploads = self.uploads.of(asked.place())
+        try:
+            found = list(await self._there(self.backend.provider_files, asked.choice(), asked.base))
+        except NovaopsError as error:
+            return self._json({"documents": list(map(_upload, uploads)), "error": document(error)})
+        under_way = {each.name for each in uploads if each.state != "failed"}
+        shown = [asdict(each) for each in found if each.state == "ready" or each.name not in under_way]
+        there = {each.name for each in found}
+        waiting = [_upload(each) for each in uploads if not (each.not_ready and each.name in there)]
+        return self._json({"documents": shown + waiting})
 
     async def add_there(self, request: Request) -> Response:
-        place = PlaceBody.of(request).place()
-        return await self._receive(place, request.path_params["name"], request)
+        return await self._receive(PlaceBody.of(request).place(), request)
 
     async def remove_there(self, request: Request) -> Response:
         asked = await body(request, RemovalBody)
         if asked.id:
-            await run_in_threadpool(self.backend.remove_there, asked.choice(), asked.base, asked.id)
+            await self._there(self.backend.remove_there, asked.choice(), asked.base, asked.id)
         else:
             self.uploads.forget(asked.place(), asked.name)
         return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -187,8 +194,13 @@ class Page:
     def _waiting(self, place: Place) -> list[dict[str, Any]]:
         return [_upload(each) for each in self.uploads.of(place)]
 
-    async def _receive(self, place: Place, name: str, request: Request) -> Response:
-        largest = await run_in_threadpool(self.backend.largest, place)
+    async def _there(self, ask: Callable[..., T], *given: Any) -> T:
+        """What asks a provider has threads of its own: one that is slow must not keep all else waiting."""
+        return await to_thread.run_sync(partial(ask, *given), limiter=self._threads)
+
+    async def _receive(self, place: Place, request: Request) -> Response:
+        name = request.path_params["name"]
+        largest = await run_in_threadpool(self.backend.admit, place, name)
         await self.uploads.receive(place, name, request.stream(), largest)
         return self._json({"name": name}, HTTPStatus.ACCEPTED)
 

@@ -5,10 +5,10 @@ What a base of this machine gets is read one after the other. A provider is wait
 
 from __future__ import annotations
 
-import queue
 import tempfile
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,30 +16,30 @@ from typing import Literal
 from novaops.errors import NovaopsError, UsageError
 from novaops.features.api.app.backend import Backend, Place
 from novaops.features.api.app.sentences import bug
+from novaops.features.api.remote.uploads import NotReady
 from novaops.formats.size import human
 
 _LONGEST_NAME = 200
 """Bytes; file systems take 255."""
 
 _SENDERS = 4
-"""Files that are sent to providers, and waited for there, at a time."""
+"""Files that are sent to providers at a time. As many as there are can be waited for."""
 
 
 @dataclass(eq=False)
 class Upload:
     place: Place
     name: str
-    state: Literal["receiving", "sending", "reading", "failed"] = "receiving"
+    state: Literal["receiving", "queued", "sending", "reading", "failed"] = "receiving"
     error: NovaopsError | None = None
     part: float = 0
     """Of what is sent to a provider: how much is there."""
+    file: Path | None = None
 
-    def sent(self, count: int, total: int) -> None:
-        self.part = count / total if total else 1
-        self.state = "sending" if count < total else "reading"
-
-
-_Queue = queue.Queue[tuple[Upload, Path] | None]
+    @property
+    def not_ready(self) -> bool:
+        """Whether the provider was at work on it still when it was no longer waited for."""
+        return isinstance(self.error, NotReady)
 
 
 class Uploads:
@@ -48,11 +48,12 @@ class Uploads:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._uploads: list[Upload] = []
+        self._closing: list[Place] = []
+        """Bases that are being deleted."""
         self._folder = tempfile.TemporaryDirectory(prefix="novaops-app-")
-        self._here: _Queue = queue.Queue()
-        self._there: _Queue = queue.Queue()
-        for waiting in (self._here, *[self._there] * _SENDERS):
-            threading.Thread(target=self._hand_on, args=(waiting,), name="documents", daemon=True).start()
+        self._ended = threading.Event()
+        self._here = threading.Semaphore(1)
+        self._there = threading.Semaphore(_SENDERS)
 
     def of(self, place: Place) -> list[Upload]:
         return [each for each in list(self._uploads) if each.place.lists_with(place)]
@@ -60,6 +61,8 @@ class Uploads:
     async def receive(self, place: Place, name: str, chunks: AsyncIterator[bytes], largest: int) -> None:
         """Returns when all of it is here; it is handed on after that. Raises UsageError."""
         _check_name(name)
+        if any(each.lists_with(place) for each in self._closing):
+            raise UsageError(f"{place.base} is being deleted")
         before = self._found(place, name)
         if before and before.state != "failed":
             raise UsageError(f"{name} is being read already", fix="wait until it is ready")
@@ -67,51 +70,100 @@ class Uploads:
             self._uploads.remove(before)
         upload = Upload(place, name)
         self._uploads.append(upload)
-        file = Path(tempfile.mkdtemp(dir=self._folder.name)) / name
         try:
-            await _store(file, chunks, largest)
-        except BaseException:
+            upload.file = self._new_folder() / name
+            await _store(upload.file, chunks, largest)
+        except BaseException as error:
             self._uploads.remove(upload)
-            _drop(file)
+            _drop(upload.file)
+            if isinstance(error, OSError):
+                fix = f"make room in {tempfile.gettempdir()}, or start novaops api app with TMPDIR in another folder"
+                raise UsageError(f"cannot keep {name} on its way", why=f"{error.strerror}.", fix=fix) from None
             raise
-        upload.state = "reading"
-        (self._there if place.choice else self._here).put((upload, file))
+        upload.state = "queued"
+        threading.Thread(target=self._hand_on, args=(upload, upload.file), name="document", daemon=True).start()
 
     def forget(self, place: Place, name: str) -> bool:
-        """Whether there was a failed one, which is no longer listed."""
+        """Whether there was one that failed or is not begun: it is no longer listed."""
         found = self._found(place, name)
         if found is None:
             return False
-        if found.state != "failed":
+        if found.state not in {"failed", "queued"}:
             raise UsageError(f"{name} is being read", fix="wait until it is ready")
         self._uploads.remove(found)
         return True
 
+    @contextmanager
+    def closing(self, place: Place) -> Iterator[None]:
+        """While its base is deleted nothing gets in. When that is done its failed ones are forgotten.
+
+        Raises UsageError while a file of it is on its way.
+        """
+        if busy := [each.name for each in self.of(place) if each.state != "failed"]:
+            raise UsageError(f"{busy[0]} is being read", fix="wait until it is ready")
+        self._closing.append(place)
+        try:
+            yield
+            for each in self.of(place):
+                self._uploads.remove(each)
+        finally:
+            self._closing.remove(place)
+
+    def close(self) -> None:
+        self._ended.set()
+        self._folder.cleanup()
+
     def _found(self, place: Place, name: str) -> Upload | None:
         return next((each for each in self.of(place) if each.name == name), None)
 
-    def forget_base(self, place: Place) -> None:
-        """Raises UsageError while a file of it is being read."""
-        for each in self.of(place):
-            self.forget(place, each.name)
+    def _new_folder(self) -> Path:
+        """For one file. Programs that tidy up the temporary directory may have taken all of it away."""
+        if not Path(self._folder.name).is_dir():
+            self._folder = tempfile.TemporaryDirectory(prefix="novaops-app-")
+        return Path(tempfile.mkdtemp(dir=self._folder.name))
 
-    def close(self) -> None:
-        self._here.put(None)
-        for _ in range(_SENDERS):
-            self._there.put(None)
-        self._folder.cleanup()
+    def _hand_on(self, upload: Upload, file: Path) -> None:
+        """In a thread of its own. A provider's turn ends when all is sent: what it does then is only waited for."""
+        turn = _Turn(self._there if upload.place.choice else self._here)
+        turn.take()
 
-    def _hand_on(self, waiting: _Queue) -> None:
-        while (found := waiting.get()) is not None:
-            upload, file = found
-            try:
-                self._backend.add(upload.place, file, upload.sent)
+        def sent(count: int, total: int) -> None:
+            upload.part = count / total if total else 1
+            upload.state = "sending" if count < total else "reading"
+            if count >= total:
+                turn.end()
+
+        try:
+            if upload in self._uploads and not self._ended.is_set():
+                upload.state = "reading"
+                self._backend.add(upload.place, file, sent)
                 self._uploads.remove(upload)
-            except NovaopsError as error:
-                upload.error, upload.state = _without_folder(error, file), "failed"
-            except Exception as error:  # noqa: BLE001 - the next file is to be read all the same
-                upload.error, upload.state = bug(error), "failed"
+        except NovaopsError as error:
+            upload.error, upload.state = _for_the_page(error, file), "failed"
+        except Exception as error:  # noqa: BLE001 - the next file is to be read all the same
+            upload.error, upload.state = bug(error), "failed"
+        finally:
+            turn.end()
             _drop(file)
+
+
+class _Turn:
+    """Of one of several that may do the same at a time. It ends once."""
+
+    def __init__(self, all_of_them: threading.Semaphore) -> None:
+        self._all = all_of_them
+        self._lock = threading.Lock()
+        self._mine = False
+
+    def take(self) -> None:
+        self._all.acquire()
+        self._mine = True
+
+    def end(self) -> None:
+        with self._lock:
+            if self._mine:
+                self._mine = False
+                self._all.release()
 
 
 def _check_name(name: str) -> None:
@@ -129,13 +181,17 @@ async def _store(file: Path, chunks: AsyncIterator[bytes], largest: int) -> None
             into.write(chunk)
 
 
-def _drop(file: Path) -> None:
+def _drop(file: Path | None) -> None:
+    if file is None:
+        return
     file.unlink(missing_ok=True)
     if file.parent.is_dir():
         file.parent.rmdir()
 
 
-def _without_folder(error: NovaopsError, file: Path) -> NovaopsError:
-    """The error, with the file's name in the place of a path that the user has never seen."""
-    said = [text.replace(str(file), file.name) for text in (error.what, error.why, error.fix)]
-    return NovaopsError(said[0], why=said[1], fix=said[2])
+def _for_the_page(error: NovaopsError, file: Path) -> NovaopsError:
+    """The error, with the file's name in the place of a path that the user has never seen, and without the terminal's next step."""
+    what, why, fix = [text.replace(str(file), file.name) for text in (error.what, error.why, error.fix)]
+    if isinstance(error, NotReady):
+        return NotReady(what, why=why, fix="add it again: it is waited for, and not sent a second time")
+    return NovaopsError(what, why=why, fix=fix)

@@ -68,7 +68,7 @@ class SenseNovaBases:
         return [RemoteFile(each, state=whole.state, said=whole.said) for each in _files_of(document)]
 
     def add(self, base: str, file: str) -> None:
-        self._put(base, lambda files: [*files, file])
+        self._put(base, lambda files: [*files, file] if file not in files else files)
 
     def take_out(self, base: str, file: str) -> None:
         self._put(base, lambda files: [each for each in files if each != file])

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -38,8 +39,15 @@ _STEPS = 200
 """A file is sent in so many pieces at least, unless they are smaller than what httpx asks for: a progress bar moves by them."""
 _MOST_PIECE = 1 << 20
 
+_sending: dict[Path, threading.Lock] = {}
+"""By the record of what is sent: the same file for two places at once is sent once."""
+
 Sent = Callable[[int, int], None]
 """Called with how many bytes are sent, of how many."""
+
+
+class NotReady(ApiFailed):
+    """The provider is at work on a file still."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,13 @@ def send(sending: Sending, path: Path, sent: Sent = lambda *_: None) -> tuple[Re
     """
     size = size_of(path, sending.most)
     record = _record(sending, path)
+    with _sending.setdefault(record, threading.Lock()):
+        return _send(sending, path, size, record, sent)
+
+
+def _send(sending: Sending, path: Path, size: int, record: Path, sent: Sent) -> tuple[RemoteFile, bool]:
     if known := _known(sending.store, record, RemoteFile("", path.name, size)):
+        sent(size, size)
         return known, False
     try:
         with Counted(path, size, sent) as content:
@@ -90,7 +104,7 @@ def wait(get: Callable[[], RemoteFile], tell: Callable[[str], None], sleep: Call
                 return found
             refuse_failed(found)
             if waited >= PATIENCE:
-                raise ApiFailed(f"{found.name or found.id} is not ready after {PATIENCE:g} s", fix="the same command waits on")
+                raise NotReady(f"{found.name or found.id} is not ready after {PATIENCE:g} s", fix="the same command waits on")
             said = f"{found.id} is {found.said.lower() or 'at work'}: waiting until it is ready. After Ctrl-C the same command waits on."
         if said not in told:
             tell(said)

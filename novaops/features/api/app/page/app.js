@@ -1,6 +1,6 @@
 // The frame of the page, and its beginning.
 
-import { known, measure, routeName, showModelHint, showProvider, showProviders } from "./connection.js";
+import { changeRoute, known, measure, routeName, showModelHint, showProvider, showProviders } from "./connection.js";
 import { begin, fit, saveConversation, search, showComposer, stop, submit } from "./conversation.js";
 import { addThere, wireFiles } from "./files.js";
 import { addDropped, showBases, wireKnowledge } from "./knowledge.js";
@@ -40,7 +40,7 @@ function watchDrops() {
     event.preventDefault();
     shown(false);
     const dropped = [...event.dataTransfer.files];
-    if (event.target.closest?.("#drop-there")) addThere(dropped);
+    if (event.target.closest?.("#files-there")) addThere(dropped);
     else if (addDropped(dropped)) openSide(true);
   });
 }
@@ -66,7 +66,7 @@ function wire() {
     submit();
   });
   on("provider", "change", () => showProvider($("via").value));
-  on("via", "change", measure);
+  on("via", "change", changeRoute);
   on("check", "click", measure);
   on("search", "click", search);
   on("save", "click", saveConversation);

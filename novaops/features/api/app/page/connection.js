@@ -1,7 +1,7 @@
 // The provider, the route, the model and the parameters.
 
-import { showFiles } from "./files.js";
-import { showProviderBases } from "./knowledge.js";
+import { show as showFileList, showFiles } from "./files.js";
+import { forgetProviderBases, loadBases, showRoute } from "./knowledge.js";
 import { call, path, problem } from "./server.js";
 import { $, make, say, t } from "./words.js";
 
@@ -43,13 +43,15 @@ export async function measure() {
     $("connection-problem").append(problem(error));
     return;
   }
-  const [{ models }, { bases }] = await Promise.all([
-    call("POST", path("models"), choice()).catch(() => ({ models: [] })),
-    call("POST", path("provider-bases"), choice()).catch(() => ({ bases: [] })),
-  ]);
-  if (mine !== measurement) return;
-  $("models").replaceChildren(...models.map((value) => make("option", { value })));
-  showProviderBases(bases);
+  loadBases();
+  const { models } = await call("POST", path("models"), choice()).catch(() => ({ models: [] }));
+  if (mine === measurement) $("models").replaceChildren(...models.map((value) => make("option", { value })));
+}
+
+export function changeRoute() {
+  measure();
+  showRoute();
+  showFileList();
 }
 
 // What depends on the provider.
@@ -58,7 +60,7 @@ export function showProvider(via) {
   if (provider().routes.includes(via)) $("via").value = via;
   $("model").value = "";
   $("models").replaceChildren();
-  showProviderBases([]);
+  forgetProviderBases();
   showFiles();
   showModelHint();
   showParameters();

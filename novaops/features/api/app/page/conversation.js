@@ -1,7 +1,7 @@
 // The conversation.
 
 import { choice, parameters, provider } from "./connection.js";
-import { base, baseName } from "./knowledge.js";
+import { base, baseName, searchable } from "./knowledge.js";
 import { markdown } from "./markdown.js";
 import { path, problem, request } from "./server.js";
 import { $, make, say, t } from "./words.js";
@@ -19,7 +19,8 @@ function history() {
 }
 
 export function showComposer() {
-  $("search").hidden = !base || running;
+  $("search").hidden = !searchable();
+  $("search").disabled = Boolean(running);
   $("ask").placeholder = base ? t("askBase", { base: baseName() }) : t("ask");
   $("ask-label").textContent = $("ask").placeholder;
   say($("send"), running ? "stop" : "send").classList.toggle("stop", Boolean(running));
@@ -71,7 +72,8 @@ class Turn {
     this.searched = again !== ask;
     this.answers = [];
     this.reasons = [];
-    this.reasoning = "";
+    this.thoughts = [];
+    this.passages = [];
     this.base = baseName();
     this.via = $("via").value;
     this.text = make("div", { className: "text" }, say(make("p", { className: "waiting" }), "thinking"));
@@ -87,7 +89,7 @@ class Turn {
   take(event) {
     const kinds = {
       text: () => this.takeText(event),
-      passages: () => following(() => this.sources.append(passageList(event.passages, this.base))),
+      passages: () => this.takePassages(event.passages),
       used: () => (this.used = event),
       ended: () => this.reasons.push(event.reason),
       error: () => this.fail(event),
@@ -97,24 +99,36 @@ class Turn {
 
   // The first one is what the conversation goes on with.
   get answer() {
-    return this.answers[0] ?? "";
+    return this.answers.find(Boolean) ?? "";
+  }
+
+  // All of them, and what was looked up instead of an answer, for whoever keeps it.
+  get whole() {
+    if (this.searched) return this.passages.map(({ text, document, place }) => `> ${text.replaceAll("\n", "\n> ")}\n\n${[document, place].filter(Boolean).join(", ")}`).join("\n\n");
+    if (this.answers.length < 2) return this.answer;
+    return this.answers.map((text, index) => `### ${t("answerNumber", { n: index + 1 })}\n\n${text}`).join("\n\n");
+  }
+
+  takePassages(passages) {
+    this.passages.push(...passages);
+    following(() => this.sources.append(passageList(passages, this.base)));
   }
 
   takeText({ text, reasoning, answer, ms }) {
     this.first ??= ms;
     this.last = ms;
-    if (reasoning) this.reasoning += text;
+    if (reasoning) this.thoughts[answer] = (this.thoughts[answer] ?? "") + text;
     else this.answers[answer] = (this.answers[answer] ?? "") + text;
     this.drawn ??= requestAnimationFrame(() => this.draw());
   }
 
   draw() {
     this.drawn = undefined;
-    if (this.reasoning && !this.thought) {
+    if (this.thoughts.length && !this.thought) {
       this.thought = make("div");
       this.extras.append(make("details", { className: "aside" }, say(make("summary"), "reasoning"), this.thought));
     }
-    if (this.thought) this.thought.textContent = this.reasoning;
+    if (this.thought) this.thought.textContent = this.thoughts.filter(Boolean).join("\n\n");
     if (this.answers.length) following(() => this.text.replaceChildren(...this.answers.flatMap((text, index) => this.shown(text, index))));
   }
 
@@ -129,9 +143,10 @@ class Turn {
   }
 
   again() {
+    if (running) return;
     turns.splice(turns.indexOf(this), 1);
     this.element.remove();
-    if (!running) this.asked(this.question);
+    this.asked(this.question);
   }
 
   close(stopped) {
@@ -167,16 +182,17 @@ class Turn {
   }
 
   async copy(button) {
-    await navigator.clipboard.writeText(this.answer);
+    await navigator.clipboard.writeText(this.whole);
     say(button, "copied");
   }
 }
 
 async function ask(question) {
   const messages = [...history(), { role: "user", text: question }];
-  const given = { context: $("context").value.trim(), web_search: provider().web_search && $("web-search").checked };
-  const body = { ...choice(), model: $("model").value.trim(), messages, parameters: parameters(), base, ...given };
   await take(new Turn(question), async (turn, signal) => {
+    if (!provider()) throw { what: t("notLoaded"), fix: t("goneFix") };
+    const given = { context: $("context").value.trim(), web_search: provider().web_search && $("web-search").checked };
+    const body = { ...choice(), model: $("model").value.trim(), messages, parameters: parameters(), base, ...given };
     const answer = await request("POST", path("answer"), body, signal);
     for await (const event of events(answer)) turn.take(event);
     if (!turn.failed && !turn.reasons.length) turn.fail({ what: t("cut"), why: t("cutWhy"), fix: t("cutFix") });
@@ -184,9 +200,8 @@ async function ask(question) {
 }
 
 // Only the passages of the base; the model is not asked.
-async function searchFor(text) {
-  const body = { ...choice(), base, text };
-  await take(new Turn(text, searchFor), async (turn, signal) => {
+async function searchFor(text, body = { ...choice(), base, text }) {
+  await take(new Turn(text, () => searchFor(text, body)), async (turn, signal) => {
     const { passages } = await (await request("POST", path("search"), body, signal)).json();
     turn.take({ kind: "passages", passages });
   });
@@ -208,7 +223,8 @@ async function take(turn, run) {
   running = null;
   turn.close(stopped);
   showComposer();
-  say($("spoken"), ...(stopped ? ["stopped"] : turn.failed ? ["cut"] : turn.shortness() ?? ["done"]));
+  const done = turn.searched ? ["pieces", { n: turn.passages.length }] : (turn.shortness() ?? ["done"]);
+  say($("spoken"), ...(stopped ? ["stopped"] : turn.failed ? ["cut"] : done));
 }
 
 // The question, if nothing is on its way and there is one.
@@ -227,6 +243,7 @@ export function submit() {
 
 export function search() {
   const text = typed();
+  $("ask").focus();
   if (text) searchFor(text);
 }
 
@@ -237,7 +254,7 @@ export function stop() {
 }
 
 export function saveConversation() {
-  const text = turns.map(({ question, answer }) => `## ${question}\n\n${answer}\n`).join("\n");
+  const text = turns.map(({ question, whole }) => `## ${question}\n\n${whole}\n`).join("\n");
   const link = make("a", { href: URL.createObjectURL(new Blob([text], { type: "text/markdown" })), download: "conversation.md" });
   link.click();
   URL.revokeObjectURL(link.href);

@@ -13,24 +13,23 @@ export function showFiles() {
   $("files-open").open = false;
   say($("files-title"), "filesThere", { provider: provider().name });
   $("purpose").replaceChildren(...purposes.map((value) => make("option", { value, textContent: value })));
-  list?.show(null);
+  show();
+}
+
+// By the route of now.
+export function show() {
+  list.show($("files-open").open ? placeThere("") : null);
 }
 
 export function addThere(files) {
   $("files-open").open = true;
   show(); // a browser tells later that it is open
-  list.add(files);
-}
-
-function show() {
-  list.show($("files-open").open ? placeThere("", $("purpose").value) : null);
+  list.add(files, placeThere("", $("purpose").value));
 }
 
 export function wireFiles() {
   list = new FileList($("there"), $("there-problem"));
   $("files-open").addEventListener("toggle", show);
-  $("purpose").addEventListener("change", show);
-  $("via").addEventListener("change", show);
   $("choose-there").addEventListener("change", () => {
     addThere([...$("choose-there").files]);
     $("choose-there").value = "";

@@ -11,16 +11,43 @@ let providerBases = [];
 let pending = []; // files that were dropped before there was a base for them
 let documents;
 
+// Whether it can be searched without a question: some providers search only to answer.
+export const searchable = () => Boolean(base) && (!atProvider(base) || provider().searches);
 // As people call it: one at the provider has a name beside its id.
 export const baseName = () => providerBases.find((each) => each.id === base)?.name ?? base;
 const atProvider = (name) => providerBases.some((each) => each.id === name);
 
-export function showProviderBases(found) {
-  const gone = atProvider(base) && !found.some((each) => each.id === base);
-  if (JSON.stringify(found) === JSON.stringify(providerBases)) return;
+let listing = 0;
+
+// Those of this machine and those at the provider. Where one list cannot be had, what is known stays.
+export async function loadBases() {
+  const mine = ++listing;
+  const at = choice();
+  const [here, there] = await Promise.all([
+    call("GET", path("bases")).catch(() => null),
+    call("POST", path("provider-bases"), at).catch(() => null),
+  ]);
+  if (mine !== listing) return; // something was made, deleted or chosen since it was asked for
+  refresh(here?.bases ?? known.bases, there?.bases ?? providerBases);
+}
+
+// Of another provider nothing is known yet.
+export function forgetProviderBases() {
+  listing++;
+  refresh(known.bases, []);
+  if (!$("new-base").hidden) showWhere();
+}
+
+export function showRoute() {
+  if (atProvider(base)) documents.show(placeThere(base));
+}
+
+function refresh(here, there) {
+  if (JSON.stringify([here, there]) === JSON.stringify([known.bases, providerBases])) return;
   const focused = $("bases").contains(document.activeElement);
-  providerBases = found;
-  if (gone) base = "";
+  known.bases = here;
+  providerBases = there;
+  if (base && !here.includes(base) && !atProvider(base)) base = "";
   showBases();
   if (focused) $("bases").querySelector("input:checked").focus();
 }
@@ -34,7 +61,7 @@ export function showBases() {
     row("", say(make("span"), "noBase"), null),
     ...known.bases.map((name) => row(name, make("span", { textContent: name }), removal(name, () => deleteBase(name)))),
     ...providerBases.map(({ id, name }) =>
-      row(id, say(make("span"), "baseThere", { name, provider: provider().name }), removal(name, () => deleteThere(id)))),
+      row(id, say(make("span"), "baseThere", { name, provider: id.split("/")[0] }), removal(name, () => deleteThere(id)))),
   );
   $("documents").hidden = !base;
   if (!base) documents.show(null);
@@ -50,27 +77,23 @@ function choose(name) {
 }
 
 async function deleteBase(name) {
-  await deleted(async () => {
-    await call("DELETE", path("bases", name));
-    known.bases = known.bases.filter((each) => each !== name);
-  });
+  await deleted(name, () => call("DELETE", path("bases", name)));
 }
 
 async function deleteThere(id) {
-  await deleted(async () => {
-    await call("POST", path("provider-bases", "delete"), { ...choice(), base: id });
-    providerBases = providerBases.filter((each) => each.id !== id);
-  });
+  await deleted(id, () => call("POST", path("provider-bases", "delete"), { ...choice(), base: id }));
 }
 
-async function deleted(remove) {
+async function deleted(id, remove) {
   $("bases-problem").replaceChildren();
   try {
     await remove();
-    choose("");
   } catch (error) {
     $("bases-problem").append(problem(error));
+    return;
   }
+  listing++;
+  refresh(known.bases.filter((each) => each !== id), providerBases.filter((each) => each.id !== id));
 }
 
 function askName(files = []) {
@@ -80,18 +103,21 @@ function askName(files = []) {
   $("base-problem").replaceChildren();
   $("pending").hidden = !files.length;
   if (files.length) say($("pending"), "pending", { files: files.map((file) => file.name).join(", ") });
-  $("where-label").hidden = !provider().keeps_bases;
-  say($("where-there"), "whereThere", { provider: provider().name });
   $("where").value = "here";
   showWhere();
   $("base-name").focus();
 }
 
+// As the provider of now has it.
 function showWhere() {
+  const keeps = provider()?.keeps_bases;
+  if (!keeps) $("where").value = "here";
+  $("where-label").hidden = !keeps;
+  say($("where-there"), "whereThere", { provider: provider()?.name });
   $("vectors-label").hidden = $("where").value === "there";
 }
 
-export function closeName() {
+function closeName() {
   pending = [];
   $("new-base").hidden = true;
   $("add-base").hidden = false;
@@ -101,25 +127,30 @@ export function closeName() {
 
 async function createBase(event) {
   event.preventDefault();
+  if ($("create").disabled) return;
+  const [name, embeddings, files, at] = [$("base-name").value, $("vectors").value.trim(), pending, choice()];
+  const there = $("where").value === "there";
   $("base-problem").replaceChildren();
-  const name = $("base-name").value;
+  $("create").disabled = true;
   try {
-    let made;
-    if ($("where").value === "there") {
-      const found = await call("POST", path("provider-bases", "new"), { ...choice(), name });
-      providerBases = [...providerBases, found];
-      made = found.id;
-    } else {
-      made = (await call("POST", path("bases"), { name, embeddings: $("vectors").value.trim() })).name;
-      known.bases = [...known.bases, made].sort();
-    }
-    const files = pending;
+    const made = there
+      ? await call("POST", path("provider-bases", "new"), { ...at, name })
+      : await call("POST", path("bases"), { name, embeddings });
+    listing++;
     closeName();
-    choose(made);
-    documents.add(files);
+    if (!there) {
+      refresh([...known.bases, made.name].sort(), providerBases);
+      choose(made.name);
+    } else if (at.provider === choice().provider) {
+      refresh(known.bases, [...providerBases, made]);
+      choose(made.id);
+    }
+    documents.add(files, there ? placeThere(made.id, "", at) : placeHere(made.name));
   } catch (error) {
     $("base-problem").append(problem(error));
     $("base-name").focus();
+  } finally {
+    $("create").disabled = false;
   }
 }
 

@@ -20,8 +20,8 @@ export async function request(method, url, body, signal) {
   throw said?.error ?? { what: `${answer.status} ${answer.statusText}`, why: "", fix: "" };
 }
 
-export async function call(method, url, body) {
-  const answer = await request(method, url, body);
+export async function call(method, url, body, signal) {
+  const answer = await request(method, url, body, signal);
   return answer.status === 204 ? null : answer.json();
 }
 

@@ -2,7 +2,7 @@
 
 import { choice, known, provider } from "./connection.js";
 import { call, path, problem } from "./server.js";
-import { label, make, say, t } from "./words.js";
+import { label, make, say, sayAgain, t } from "./words.js";
 
 const POLL_MS = 400; // of this machine
 const POLL_THERE_MS = 3000;
@@ -12,7 +12,7 @@ export function placeHere(base) {
   const documents = (...name) => path("bases", base, "documents", ...name);
   return {
     key: base,
-    load: () => call("GET", documents()),
+    load: (signal) => call("GET", documents(), undefined, signal),
     url: documents,
     remove: ({ name }) => call("DELETE", documents(name)),
     kinds: known.kinds,
@@ -21,14 +21,14 @@ export function placeHere(base) {
   };
 }
 
-// In a knowledge base at the provider; without one, among its files. Which kinds it takes, it says itself.
-export function placeThere(base, purpose = "") {
-  const at = { ...choice(), base };
+// In a knowledge base at a provider; without one, among its files. Which kinds it takes, it says itself.
+export function placeThere(base, purpose = "", at = choice()) {
+  const asked = { ...at, base };
   return {
     key: `${at.provider} ${base}`,
-    load: () => call("POST", path("provider-files"), at),
-    url: (name) => `${path("provider-files", name)}?${new URLSearchParams({ ...at, purpose })}`,
-    remove: ({ id, name }) => call("POST", path("provider-files", "remove"), { ...at, id, name }),
+    load: (signal) => call("POST", path("provider-files"), asked, signal),
+    url: (name) => `${path("provider-files", name)}?${new URLSearchParams({ ...asked, purpose })}`,
+    remove: ({ id, name }) => call("POST", path("provider-files", "remove"), { ...asked, id, name }),
     largest: provider().largest,
     poll: POLL_THERE_MS,
   };
@@ -47,14 +47,23 @@ function refused(file, { kinds, largest }) {
   return null;
 }
 
-// A button that has to be pressed twice.
+// A button that has to be pressed twice. While it removes it does nothing else.
 export function removal(name, remove) {
   const button = label(make("button", { type: "button", className: "quiet" }, "×"), "remove", { name });
-  button.onclick = () => {
-    if (button.dataset.label === "removeSure") return remove();
-    label(say(button, "sure"), "removeSure", { name });
+  let busy = false;
+  button.onclick = async () => {
+    if (busy) return;
+    if (button.dataset.label !== "removeSure") {
+      label(say(button, "sure"), "removeSure", { name });
+      return;
+    }
+    busy = true;
+    await remove();
+    busy = false;
+    button.onblur();
   };
   button.onblur = () => {
+    if (busy) return;
     label(button, "remove", { name });
     delete button.dataset.text;
     button.textContent = "×";
@@ -62,17 +71,22 @@ export function removal(name, remove) {
   return button;
 }
 
+const settled = ({ state }) => state === "ready" || state === "failed";
+
 function stateOf({ state, passages, part }) {
   if (state === "ready") return passages === undefined ? ["ready"] : ["pieces", { n: passages }];
   if (state === "sending") return ["sending", { n: Math.floor(part * 100) }];
-  return [state === "failed" ? "failed" : "waiting"];
+  return [{ failed: "failed", queued: "queued" }[state] ?? "waiting"];
 }
+
+// What is at the provider can be deleted in any state, and what is not begun can be called off.
+const removable = (document) => settled(document) || document.state === "queued" || Boolean(document.id);
 
 function fileRow(document, remove) {
   const { name, state, error, said, size: bytes, purpose } = document;
   const shown = say(make("span", { className: "state" }), ...stateOf(document));
   const row = make("div", { className: "row" }, make("span", { className: "name", textContent: name, title: name }), shown);
-  if (state === "ready" || state === "failed") row.append(removal(name, remove));
+  if (removable(document)) row.append(removal(name, remove));
   const bar = state === "sending" ? label(make("progress", { max: 1, value: document.part }), "receiving") : null;
   const about = [purpose, bytes && size(bytes)].filter(Boolean).join(" · ");
   const more = about ? make("small", { textContent: about }) : null;
@@ -81,9 +95,12 @@ function fileRow(document, remove) {
 }
 
 export class FileList {
-  #uploads = new Map();
-  #polling = 0;
+  #sending = new Map(); // by place and name: a row each
+  #problems = new Map(); // by place: what could not be sent or removed, until the list is shown
+  #rows = new Map(); // what is drawn, by what it says
   #place = null;
+  #asking = new AbortController();
+  #polling = 0;
 
   constructor(list, problems) {
     this.list = list;
@@ -91,47 +108,102 @@ export class FileList {
   }
 
   show(place) {
+    const other = place?.key !== this.#place?.key;
     this.#place = place;
-    this.list.replaceChildren();
-    this.problems.replaceChildren();
+    if (other) {
+      this.#rows.clear();
+      this.list.replaceChildren();
+      this.problems.replaceChildren();
+    }
+    if (!place) {
+      this.#asking.abort();
+      clearTimeout(this.#polling);
+      return undefined;
+    }
+    if (other) this.#draw([]);
+    this.problems.append(...(this.#problems.get(place.key) ?? []).map((each) => problem(each.error, each.again)));
+    this.#problems.delete(place.key);
     return this.load();
   }
 
+  // One request at a time: a later one counts, and the one before it is called off.
   async load() {
     clearTimeout(this.#polling);
+    this.#asking.abort();
+    const asking = (this.#asking = new AbortController());
     const place = this.#place;
     if (!place) return;
     try {
-      const { documents } = await place.load();
-      if (place !== this.#place) return;
-      const sending = [...this.#uploads.values()].filter((each) => each.key === place.key);
-      const others = documents.filter((each) => !sending.some((one) => one.name === each.name));
-      // A button that waits for its second press is not drawn anew.
-      const pressed = this.list.contains(document.activeElement) && document.activeElement.dataset.label === "removeSure";
-      if (!pressed) this.list.replaceChildren(...others.map((each) => fileRow(each, () => this.remove(each))), ...sending.map((each) => each.row));
-      if (others.some(({ state }) => state !== "ready" && state !== "failed")) this.#polling = setTimeout(() => this.load(), place.poll);
+      const { documents, error } = await place.load(asking.signal);
+      if (asking.signal.aborted) return;
+      this.#listing?.remove();
+      if (error) this.#fail(error);
+      this.#draw(documents);
+      if (error || !documents.every(settled)) this.#later(place);
     } catch (error) {
-      if (place === this.#place) this.problems.replaceChildren(problem(error));
+      if (asking.signal.aborted) return;
+      this.#fail(error);
+      this.#later(place);
     }
   }
 
-  async remove(document) {
+  #listing = null; // the problem of the last listing
+
+  #fail(error) {
+    this.#listing?.remove();
+    this.#listing = problem(error, () => this.load());
+    this.problems.append(this.#listing);
+  }
+
+  #later(place) {
+    this.#polling = setTimeout(() => this.load(), place.poll);
+  }
+
+  // A row that says the same stays, with the focus that it may have.
+  #draw(documents) {
     const place = this.#place;
+    const sending = [...this.#sending.values()].filter((each) => each.key === place.key);
+    const before = this.#rows;
+    this.#rows = new Map();
+    for (const each of documents) {
+      if (sending.some((one) => one.name === each.name) && !settled(each)) continue;
+      const said = JSON.stringify(each);
+      this.#rows.set(said, before.get(said) ?? fileRow(each, () => this.remove(each, place)));
+    }
+    const wanted = [...this.#rows.values(), ...sending.map((each) => each.row)];
+    let lost; // where the focus was
+    [...this.list.children].forEach((row, index) => {
+      if (wanted.includes(row)) return;
+      if (row.contains(document.activeElement)) lost = index;
+      row.remove();
+    });
+    wanted.forEach((row, index) => {
+      if (this.list.children[index] !== row) this.list.insertBefore(row, this.list.children[index] ?? null);
+    });
+    sayAgain(this.list);
+    if (lost !== undefined) (this.list.children[lost] ?? this.list.lastElementChild)?.querySelector("button")?.focus();
+  }
+
+  async remove(document, place) {
     try {
       await place.remove(document);
-      globalThis.document.activeElement.blur();
-      await this.load();
     } catch (error) {
-      this.problems.replaceChildren(problem(error));
+      this.#tell(place, error);
     }
+    if (place.key === this.#place?.key) await this.load();
   }
 
-  add(files) {
-    const place = this.#place;
-    this.problems.replaceChildren();
+  // Beside the list that it is about, now or when that is shown again.
+  #tell(place, error, again) {
+    if (place.key === this.#place?.key) this.problems.append(problem(error, again));
+    else this.#problems.set(place.key, [...(this.#problems.get(place.key) ?? []), { error, again }]);
+  }
+
+  add(files, place = this.#place) {
+    if (place.key === this.#place?.key) this.problems.replaceChildren();
     for (const file of files) {
       const error = refused(file, place);
-      if (error) this.problems.append(problem(error));
+      if (error) this.#tell(place, error);
       else this.#send(file, place);
     }
   }
@@ -139,20 +211,19 @@ export class FileList {
   // XMLHttpRequest, because fetch does not tell how much was sent.
   #send(file, place) {
     const key = `${place.key}/${file.name}`;
-    if (this.#uploads.has(key)) return;
+    if (this.#sending.has(key)) return;
     const bar = label(make("progress", { max: 1, value: 0 }), "receiving");
     const sending = new XMLHttpRequest();
     const cancel = label(make("button", { type: "button", className: "quiet", onclick: () => sending.abort() }, "×"), "remove", { name: file.name });
     const shown = say(make("span", { className: "state" }), "receiving");
     const row = make("li", {}, make("div", { className: "row" }, make("span", { className: "name", textContent: file.name }), shown, cancel), bar);
-    this.#uploads.set(key, { key: place.key, name: file.name, row });
+    this.#sending.set(key, { key: place.key, name: file.name, row });
     if (place.key === this.#place?.key) this.list.append(row);
     const end = (error) => {
-      this.#uploads.delete(key);
+      this.#sending.delete(key);
       row.remove();
-      if (place.key !== this.#place?.key) return;
-      if (error) this.problems.append(problem(error, () => this.add([file])));
-      this.load();
+      if (error) this.#tell(place, error, () => this.add([file], place));
+      if (place.key === this.#place?.key) this.load();
     };
     sending.upload.onprogress = (event) => {
       bar.value = event.loaded / event.total;

@@ -41,16 +41,21 @@ export function label(element, key, values = {}) {
   return element;
 }
 
-export function sayAll() {
-  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
-  for (const element of document.querySelectorAll("[data-text]")) {
+// In the language of now, also what was not on the page when that was chosen.
+export function sayAgain(part) {
+  for (const element of part.querySelectorAll("[data-text]")) {
     element.textContent = t(element.dataset.text, element.said?.[1]);
   }
   for (const [name, attribute] of Object.entries(ATTRIBUTES)) {
-    for (const element of document.querySelectorAll(`[data-${name}]`)) {
+    for (const element of part.querySelectorAll(`[data-${name}]`)) {
       element.setAttribute(attribute, t(element.dataset[name], element.labelled));
     }
   }
+}
+
+export function sayAll() {
+  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  sayAgain(document);
   const other = language === "zh" ? "en" : "zh";
   $("language").textContent = texts[other].name;
   $("language").lang = other;

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -14,12 +16,14 @@ import pytest
 import yaml
 
 from novaops.cli.options import Options
-from novaops.errors import UsageError
+from novaops.errors import Unreachable, UsageError
 from novaops.features.api.access import ApiFlags
+from novaops.features.api.app import connections as connections_module
 from novaops.features.api.app.backend import Choice
 from novaops.features.api.app.connections import Connections
 from novaops.features.api.app.live import LiveBackend
 from novaops.features.api.remote import uploads
+from novaops.ssh.target import Target
 from tests.support.llm_api import KEY, LlmApi
 from tests.support.page_server import Client, served
 from tests.support.provider_files import KEY as STAND_KEY
@@ -287,13 +291,21 @@ def openai_at(url: str, folder: Path) -> None:
 def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Client, Stand]]:
     """The page of somebody whose openai is the stand-in for files and knowledge bases."""
     with stand() as there:
-        monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
         monkeypatch.setenv("OPENAI_API_KEY", STAND_KEY)
-        (tmp_path / "inventory.yaml").write_text("hosts: {}\n")
         openai_at(there.url, tmp_path)
-        found = Connections(Options(inventory=tmp_path / "inventory.yaml"), ApiFlags(provider="openai"), lambda _: None)
-        with closing(found), served(LiveBackend(found), found.chosen) as page:
-            yield page.user(), there
+        with page_of("openai", tmp_path, monkeypatch) as user:
+            yield user, there
+
+
+@contextmanager
+def page_of(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """The page of somebody who has that provider in a folder of their own."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    (folder / "inventory.yaml").write_text("hosts: {}\n")
+    found = Connections(Options(inventory=folder / "inventory.yaml"), ApiFlags(provider=name), lambda _: None)
+    with closing(found), served(LiveBackend(found), found.chosen) as page:
+        yield page.user()
 
 
 @pytest.mark.parametrize("searches", [True, False])
@@ -327,13 +339,16 @@ def sent(user: Client, name: str, text: str, **query: str) -> dict[str, Any]:
     to = urlencode({**at, **query})
     assert user("PUT", f"/api/provider-files/{name}?{to}", text, Content_Type="application/octet-stream").status == 202
     while True:
-        listed = json.loads(user("POST", "/api/provider-files", json.dumps(at)).body)["documents"]
-        found: dict[str, Any] = next(each for each in listed if each["name"] == name)
-        if found["state"] in {"ready", "failed"}:
-            return found
+        found = [each for each in listed(user, at) if each["name"] == name]
+        if all(each["state"] in {"ready", "failed"} for each in found):
+            return found[-1]
 
 
 AT = {"provider": "openai", "via": "direct"}
+
+
+def listed(user: Client, at: dict[str, str]) -> list[dict[str, Any]]:
+    return json.loads(user("POST", "/api/provider-files", json.dumps(at)).body)["documents"]  # type: ignore[no-any-return]
 
 
 @pytest.fixture
@@ -386,6 +401,135 @@ def test_why_a_provider_refuses_a_file_is_shown(provider: tuple[Client, Stand]) 
     found = sent(user, "a.txt", "text", purpose="knowledge")
     assert found["state"] == "failed"
     assert "too odd for [secret]" in json.dumps(found)
+
+
+def test_files_that_come_at_once_all_get_into_a_base_whose_list_is_given_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: None
+) -> None:
+    """SenseNova's. Two who read the list, change it and send it back would lose one."""
+    del at_once
+    with stand() as there:
+        monkeypatch.setenv("SENSENOVA_API_KEY", STAND_KEY)
+        shipped = yaml.safe_load(Path("novaops/providers/sensenova.yaml").read_text())
+        here = {"host": "127.0.0.1", "port": int(there.url.rpartition(":")[2]), "tls": False}
+        shipped["endpoints"] = [{**here, "path": "/v1"}, {**here, "path": "/compatible-mode"}, {**here, "path": "/files/v1", "at": "/f"}]
+        (tmp_path / "providers").mkdir()
+        (tmp_path / "providers/sensenova.yaml").write_text(yaml.safe_dump(shipped))
+        there.bases["s1"] = Kept("s1", "alarms")
+        to = {"provider": "sensenova", "via": "direct", "base": "sensenova/s1"}
+        with page_of("sensenova", tmp_path, monkeypatch) as user:
+            assert json.loads(user("GET", "/api/state").body)["providers"][0]["searches"] is False
+            for number in range(6):
+                path = f"/api/provider-files/{number}.txt?{urlencode(to)}"
+                assert user("PUT", path, f"text {number}", Content_Type="application/octet-stream").status == 202
+            while [each for each in listed(user, to) if each["state"] not in {"ready", "failed"}]:
+                pass
+            assert sorted(each["name"] for each in listed(user, to)) == [f"{number}.txt" for number in range(6)]
+        assert sorted(there.bases["s1"].files) == sorted(there.files)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_file_for_two_places_at_once_is_sent_once(provider: tuple[Client, Stand], monkeypatch: pytest.MonkeyPatch) -> None:
+    user, there = provider
+    both = threading.Barrier(2)
+    known = uploads._known
+
+    def slowly(*given: Any) -> Any:
+        found = known(*given)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(1)  # where both may ask whether it is there before one has sent it
+        return found
+
+    monkeypatch.setattr(uploads, "_known", slowly)
+    there.bases |= {name: Kept(name, name) for name in ("vs_1", "vs_2")}
+    for base in there.bases:
+        to = urlencode({**AT, "base": f"openai/{base}"})
+        assert user("PUT", f"/api/provider-files/a.txt?{to}", "text", Content_Type="application/octet-stream").status == 202
+    for base in there.bases:
+        while [each["state"] for each in listed(user, {**AT, "base": f"openai/{base}"})] != ["ready"]:
+            pass
+    assert there.count("POST", "/v1/files") == 1
+
+
+def test_a_file_that_the_provider_is_at_work_on_is_not_called_failed(
+    provider: tuple[Client, Stand], monkeypatch: pytest.MonkeyPatch, at_once: None
+) -> None:
+    del at_once
+    user, there = provider
+    monkeypatch.setattr(uploads, "PATIENCE", -1.0)
+    there.slow = 10**6
+    to = {**AT, "base": ""}
+    path = f"/api/provider-files/a.txt?{urlencode({**to, 'purpose': 'knowledge'})}"
+    assert user("PUT", path, "text", Content_Type="application/octet-stream").status == 202
+    while not (found := listed(user, to)) or not found[0].get("id"):
+        pass
+    assert [(each["name"], each["state"]) for each in found] == [("a.txt", "pending")]
+    there.bases["vs_1"] = Kept("vs_1", "alarms")
+    inside = {**AT, "base": "openai/vs_1"}
+    path = f"/api/provider-files/a.txt?{urlencode(inside)}"
+    assert user("PUT", path, "text", Content_Type="application/octet-stream").status == 202
+    while [each["state"] for each in listed(user, inside)] != ["failed"]:
+        pass
+    assert listed(user, inside)[0]["error"]["fix"] == "add it again: it is waited for, and not sent a second time", "it is not in the base"
+
+
+def test_what_is_on_its_way_is_shown_where_the_provider_cannot_be_asked(provider: tuple[Client, Stand]) -> None:
+    user, there = provider
+    path = f"/api/provider-files/a.jsonl?{urlencode({**AT, 'base': '', 'purpose': 'fine-tune'})}"
+    assert user("PUT", path, "wrong", Content_Type="application/octet-stream").status == 202
+    while not [each for each in listed(user, {**AT, "base": ""}) if each["state"] == "failed"]:
+        pass
+    there.missing = True
+    answered = json.loads(user("POST", "/api/provider-files", json.dumps({**AT, "base": ""})).body)
+    assert (answered["error"]["what"], answered["documents"][0]["name"]) == ("openai keeps no files", "a.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"base": "sensenova/s1"}, "the knowledge base sensenova/s1 is not at openai"),
+        ({"base": "", "purpose": "nonsense"}, "novaops sends openai no files for nonsense"),
+        ({"base": "", "purpose": "knowledge", "via": "nowhere"}, "there is no route nowhere to openai"),
+    ],
+)
+def test_a_place_that_cannot_be_is_said_before_a_byte_is_taken(provider: tuple[Client, Stand], query: dict[str, str], words: str) -> None:
+    user, there = provider
+    path = f"/api/provider-files/a.txt?{urlencode({**AT, **query})}"
+    answered = user("PUT", path, "text", Content_Type="application/octet-stream")
+    assert (answered.status, words in answered.body) == (400, True)
+    assert there.requests == []
+
+
+def test_the_names_of_files_are_asked_for_once(provider: tuple[Client, Stand]) -> None:
+    user, there = provider
+    there.files["file-1"] = Kept("file-1", "alarms.txt")
+    there.bases["vs_1"] = Kept("vs_1", "alarms", files={"file-1": 9, "file-gone": 9})
+    for _ in range(3):
+        found = listed(user, {**AT, "base": "openai/vs_1"})
+        assert [each["name"] for each in found] == ["alarms.txt", "file-gone"]
+    assert there.count("GET", "/v1/files") == 1
+
+
+def test_one_failed_request_closes_no_way_that_others_use(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+    through = replace(connections.access(connections.chosen), through=Target("canada", "192.0.2.1"))
+    monkeypatch.setattr(connections, "access", lambda _: through)
+    ended: list[int] = []
+
+    @contextmanager
+    def opened(*_: Any) -> Iterator[int]:
+        number = len(ended) + 1
+        yield number
+        ended.append(number)
+
+    monkeypatch.setattr(connections_module, "opened", opened)
+    with connections.http(connections.chosen) as (_, first):
+        with pytest.raises(Unreachable), connections.http(connections.chosen):
+            raise Unreachable("cut")
+        assert (first, ended) == (1, []), "somebody uses it"
+    assert ended == [1], "nobody uses the lost one any more"
+    connections.close()
+    with pytest.raises(UsageError, match="has ended"), connections.http(connections.chosen):
+        pass
 
 
 def test_a_base_somewhere_else_is_not_touched(provider: tuple[Client, Stand]) -> None:

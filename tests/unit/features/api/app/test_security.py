@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from novaops.features.api.app.backend import Place, ProviderBase, ProviderFile
+from novaops.features.api.app.backend import ProviderBase, ProviderFile
 from novaops.features.api.app.security import HEADERS
 from tests.support.page_backend import CHOSEN, KEY, PageBackend
 from tests.support.page_server import Client, Served, served
@@ -275,7 +275,7 @@ def test_no_name_of_a_file_leads_out_of_its_folder(user: Client, backend: PageBa
 
 
 def test_a_file_that_is_too_large_is_not_taken_in(user: Client, backend: PageBackend) -> None:
-    answer = user("PUT", "/api/bases/manuals/documents/big.txt", "x" * (backend.largest(Place()) + 1))
+    answer = user("PUT", "/api/bases/manuals/documents/big.txt", "x" * (backend.largest() + 1))
     assert answer.status == 400
     assert "big.txt is larger than 1 MiB" in answer.body
     assert backend.known == {"manuals": {"router.pdf": 12}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import tempfile
@@ -16,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from novaops.errors import UsageError
+from novaops.errors import Unreachable, UsageError
 from novaops.features.api.app import run
-from novaops.features.api.app.backend import Event, Question, Text
+from novaops.features.api.app.backend import Event, ProviderBase, Question, Text
 from novaops.features.api.app.run import listen
 from novaops.features.api.app.session import Session
 from tests.support.page_backend import CHOSEN, KEY, WAIT, PageBackend
@@ -282,6 +283,21 @@ def test_half_an_upload_leaves_nothing(user: Client, backend: PageBackend) -> No
     assert backend.known["manuals"]["half.txt"] == 3
 
 
+def test_a_file_that_finds_no_room_on_its_way_is_a_sentence(user: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        query = "provider=local&via=direct&base=&purpose=knowledge"
+        answer = user("PUT", f"/api/provider-files/large.txt?{query}", "x" * 100_000, Content_Type="application/octet-stream")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert answer.status == 400
+    assert json.loads(answer.body)["error"]["what"] == "cannot keep large.txt on its way"
+    assert f"make room in {tmp_path}" in answer.body
+    assert there(user, "") == {}
+
+
 def test_nobody_makes_a_base_by_an_upload(user: Client) -> None:
     answer = user("PUT", "/api/bases/none/documents/a.txt", "text", Content_Type="application/octet-stream")
     assert (answer.status, "there is no knowledge base none" in answer.body) == (400, True)
@@ -329,3 +345,74 @@ def test_a_signal_ends_it_in_order(
     assert caplog.records == []
     assert list(tmp_path.iterdir()) == []
     backend.go_on.release()
+
+
+def test_only_so_many_files_are_sent_at_a_time_and_one_that_waits_can_be_called_off(user: Client, backend: PageBackend) -> None:
+    for number in range(5):
+        assert send(user, f"slow{number}.txt") == 202
+        wait_there(user, f"slow{number}.txt", "sending" if number < 4 else "queued")
+    off = {**AT, "base": "local/vs_1", "name": "slow4.txt"}
+    assert user("POST", "/api/provider-files/remove", json.dumps(off)).status == 204
+    for number in range(4):
+        backend.reading.release()
+    for number in range(4):
+        wait_there(user, f"slow{number}.txt", "ready")
+    assert sorted(each.name for each in backend.kept.values()) == [f"slow{number}.txt" for number in range(4)]
+
+
+def test_what_is_sent_keeps_the_next_one_waiting_no_longer(user: Client, backend: PageBackend) -> None:
+    """All of it is there, and the provider is at work on it: `slow` twice."""
+    for number in range(4):
+        assert send(user, f"slow-slow{number}.txt") == 202
+        wait_there(user, f"slow-slow{number}.txt", "sending")
+    assert send(user, "quick.txt") == 202
+    wait_there(user, "quick.txt", "queued")
+    for _ in range(4):
+        backend.reading.release()
+    wait_there(user, "quick.txt", "ready")
+    for _ in range(4):
+        backend.reading.release()
+
+
+def test_a_folder_that_was_tidied_away_is_made_anew(user: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with served(PageBackend(), CHOSEN) as page:
+        user = page.user()
+        [folder] = tmp_path.iterdir()
+        folder.rmdir()
+        assert upload(user, "a.txt") == 202
+        wait_for(user, "a.txt", "ready")
+
+
+def test_nothing_gets_into_a_base_while_it_is_deleted(user: Client, backend: PageBackend) -> None:
+    backend.there = [ProviderBase("local/vs_1", "alarms")]
+    assert send(user, "a.txt", "\x00") == 202
+    wait_there(user, "a.txt", "failed")
+    backend.fails["delete_there"] = Unreachable("it is down")
+    base = json.dumps({**AT, "base": "local/vs_1"})
+    assert user("POST", "/api/provider-bases/delete", base).status == 502
+    assert list(there(user)) == ["a.txt"], "why it failed is known still"
+    backend.waits["delete_there"] = threading.Semaphore(0)
+    deleting = threading.Thread(target=user, args=("POST", "/api/provider-bases/delete", base))
+    deleting.start()
+    while (status := send(user, "b.txt")) == 202:
+        wait_there(user, "b.txt", "ready")
+    assert status == 400
+    backend.waits["delete_there"].release()
+    deleting.join()
+    assert (backend.there, there(user).get("a.txt")) == ([], None)
+
+
+def test_slow_providers_keep_nothing_else_waiting(user: Client, backend: PageBackend) -> None:
+    backend.waits["provider_files"] = threading.Semaphore(0)
+    asking = [threading.Thread(target=there, args=(user,)) for _ in range(45)]
+    for each in asking:
+        each.start()
+    while len(backend.listed) < 20:
+        pass
+    assert json.loads(user("GET", "/api/bases").body) == {"bases": ["manuals"]}
+    assert len(backend.listed) == 20
+    for _ in asking:
+        backend.waits["provider_files"].release()
+    for each in asking:
+        each.join()
