@@ -112,6 +112,8 @@ def test_nobody_elses_name(seen: ObservedSite) -> None:
     assert not seen.taken, f"a name that nobody has should not be answered by this site, but it is, by {' and '.join(seen.taken)}"
     for scheme, answer in seen.unknown.items():
         if _WELCOME in answer.text:
+            welcome = f"a name that nobody has should not be answered by nginx's welcome page, but it is, by {scheme}"
+            assert not seen.own_page, f"{welcome}: {seen.own_page} is enabled"
             pytest.skip(f"this site does not, but a welcome page does, by {scheme}: another server of this nginx is the default one there")
 
 

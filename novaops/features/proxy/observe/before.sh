@@ -60,6 +60,14 @@ rivals() {
       sed -n 's/^[Ll]isten[[:space:]]*\([^[:space:]]*[0-9]\)\([[:space:]].*\)*$/\1/p' | tr '\n' ' ')"
   done
 }
+# Debian's own page, where it is enabled and nobody uses it: as the package made it, with no other file beside it.
+own_page() {
+  page=/etc/nginx/sites-enabled/default file=/etc/nginx/sites-available/default
+  [ "$(readlink -f "$page")" = "$file" ] || return 0
+  made=$(dpkg-query -W -f '${Conffiles}\n' nginx-common nginx 2>/dev/null | awk -v file="$file" '$1 == file { print $2 }')
+  others=$(find /var/www/html -mindepth 1 ! -name index.nginx-debian.html 2>/dev/null | head -n 1)
+  [ "$(md5sum <"$file" | cut -d ' ' -f 1)" != "$made" ] || [ -n "$others" ] || echo "own_page $page"
+}
 # The groups of nginx's processes that are not root's: its workers.
 workers() {
   grep -shE '^(Name|Uid|Gid):' /proc/[0-9]*/status |

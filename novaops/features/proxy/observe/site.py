@@ -210,6 +210,8 @@ class ObservedSite:
     """The ports that a program on the host listens on, loopback aside."""
     rivals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Other web servers that will run after the next boot, as `Before` has them."""
+    own_page: str = ""
+    """The page of nginx's package that is enabled, as `Before` has it."""
     shown: tuple[Shown, ...] = ()
     tried: Mapping[str, HttpAnswer] = field(default_factory=dict)
     """Requests, by who asked: stranger, wrong, known, outsider, stream."""

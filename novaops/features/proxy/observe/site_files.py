@@ -72,6 +72,8 @@ class Before:
     """certbot's files of certificates that it is told not to renew."""
     rivals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Other web servers that start at the next boot and do not run: by unit, [ADDRESS:]PORT where they will listen, if known."""
+    own_page: str = ""
+    """The page that nginx's package made, where it is enabled and nobody uses it: a deployment takes it away."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def before(host: Host, **asked: Iterable[str]) -> Before:
 
     Raises HostFailed.
     """
-    calls = "\n".join(join([function, *words]) for function, words in {**asked, "rivals": (), "workers": (), "ports": ()}.items())
+    calls = "\n".join(join([function, *words]) for function, words in {**asked, "rivals": (), "own_page": (), "workers": (), "ports": ()}.items())
     return read_before(output(host, f"{sh_file(__package__, 'before.sh')}{calls}\ntrue"))
 
 
@@ -179,6 +181,7 @@ def read_before(text: str) -> Before:
         {what: state for state, _, what in (line.partition(" ") for line in others.get("renews", ()))},
         frozenset(others.get("leaves", ())),
         {unit: tuple(places.split()) for unit, _, places in (line.partition(" ") for line in others.get("rival", ()))},
+        "".join(others.get("own_page", ())),
     )
 
 

@@ -124,6 +124,7 @@ class _Observer:
             f"it listens on {', '.join(wanted.only_on)}" if self.reach.on_host else "",
             listening=before.ports,
             rivals=before.rivals,
+            own_page=before.own_page,
             files={path: file for path, file in before.files.items() if path in wanted.paths},
             hashes=before.hashes.get(wanted.password_file, ()),
             workers=before.workers,

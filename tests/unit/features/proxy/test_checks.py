@@ -476,6 +476,9 @@ def test_a_welcome_page_of_somebody_else_s_is_no_fault_of_the_site() -> None:
         proxy.test_nobody_elses_name(replace(APP, unknown=welcome))
     with pytest.raises(AssertionError, match="by this site"):
         proxy.test_nobody_elses_name(replace(APP, unknown=welcome, taken=("http",)))
+    own = "/etc/nginx/sites-enabled/default"
+    with pytest.raises(AssertionError, match=f"by nginx's welcome page, but it is, by http: {own} is enabled"):
+        proxy.test_nobody_elses_name(replace(APP, unknown=welcome, own_page=own))
 
 
 # -- what hosts say -----------------------------------------------------------------------------------------------------------
@@ -520,6 +523,7 @@ renews enabled certbot.timer
 renews cron /etc/cron.d/mine
 rival apache2.service 80 127.0.0.1:8080
 rival caddy.service
+own_page /etc/nginx/sites-enabled/default
 leaves /etc/letsencrypt/renewal/novaops-a.conf
 version 1.22.1
 port 00000000:01BB
@@ -538,6 +542,7 @@ port 00000000000000000000000000000000:1F90
     assert (found.version, found.timers) == ((1, 22, 1), {"gate": ("enabled", "active"), "a.b": ("", "inactive")})
     assert found.renewals == {"certbot.timer": "enabled", "/etc/cron.d/mine": "cron"}
     assert found.rivals == {"apache2.service": ("80", "127.0.0.1:8080"), "caddy.service": ()}
+    assert found.own_page == "/etc/nginx/sites-enabled/default"
     assert found.leaves == {"/etc/letsencrypt/renewal/novaops-a.conf"}
     known = ObservedApi(frozenset({"192.0.2.8", "2001:db8::8"}), frozenset({"192.0.2.8"}), keeps=True)
     assert found.apis == {"gate": {"api.test:443": known}, "a.b": {"api.test:443": ObservedApi()}}
