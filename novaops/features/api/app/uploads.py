@@ -50,7 +50,7 @@ class Uploads:
         self._uploads: list[Upload] = []
         self._closing: list[Place] = []
         """Bases that are being deleted."""
-        self._folder = tempfile.TemporaryDirectory(prefix="novaops-app-")
+        self._folder = _folder()
         self._ended = threading.Event()
         self._here = threading.Semaphore(1)
         self._there = threading.Semaphore(_SENDERS)
@@ -119,7 +119,8 @@ class Uploads:
     def _new_folder(self) -> Path:
         """For one file. Programs that tidy up the temporary directory may have taken all of it away."""
         if not Path(self._folder.name).is_dir():
-            self._folder = tempfile.TemporaryDirectory(prefix="novaops-app-")
+            self._folder.cleanup()
+            self._folder = _folder()
         return Path(tempfile.mkdtemp(dir=self._folder.name))
 
     def _hand_on(self, upload: Upload, file: Path) -> None:
@@ -164,6 +165,10 @@ class _Turn:
             if self._mine:
                 self._mine = False
                 self._all.release()
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="novaops-app-", ignore_cleanup_errors=True)
 
 
 def _check_name(name: str) -> None:

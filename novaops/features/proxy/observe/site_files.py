@@ -120,7 +120,9 @@ def before(host: Host, **asked: Iterable[str]) -> Before:
 
     Raises HostFailed.
     """
-    calls = "\n".join(join([function, *words]) for function, words in {**asked, "rivals": (), "own_page": (), "workers": (), "ports": ()}.items())
+    calls = "\n".join(
+        join([function, *words]) for function, words in {**asked, "rivals": (), "own_page": (), "workers": (), "ports": ()}.items()
+    )
     return read_before(output(host, f"{sh_file(__package__, 'before.sh')}{calls}\ntrue"))
 
 

@@ -353,7 +353,7 @@ def test_only_so_many_files_are_sent_at_a_time_and_one_that_waits_can_be_called_
         wait_there(user, f"slow{number}.txt", "sending" if number < 4 else "queued")
     off = {**AT, "base": "local/vs_1", "name": "slow4.txt"}
     assert user("POST", "/api/provider-files/remove", json.dumps(off)).status == 204
-    for number in range(4):
+    for _ in range(4):
         backend.reading.release()
     for number in range(4):
         wait_there(user, f"slow{number}.txt", "ready")
