@@ -351,6 +351,11 @@ def test_several_answers_stand_below_each_other(tab: Tab, backend: PageBackend) 
     assert backend.questions[1].messages[1] == ("assistant", "one"), "the conversation goes on with the first one"
 
 
+HELD = """\
+const send = XMLHttpRequest.prototype.send;
+XMLHttpRequest.prototype.send = function (body) { window.late = () => send.call(this, body); };
+"""
+"""An upload begins when `late` is called."""
 OTHER = ProviderChoice("other", usable=True, routes=("direct",), keeps_bases=True, purposes=("knowledge",), largest=1 << 20)
 
 
@@ -414,14 +419,16 @@ def test_a_base_at_the_provider_is_reached_by_the_route_of_now(tab: Tab, backend
 
 
 def test_a_listing_that_comes_late_undoes_nothing(tab: Tab, backend: PageBackend) -> None:
+    arrived = "return performance.getEntriesByName(`${location.origin}/api/provider-bases`).length"
+    tab.until(lambda: tab.script(arrived) == 1)
     backend.waits["provider_bases"] = threading.Semaphore(0)
     tab.one("#check").click()
     named(tab, "mine")
     tab.shows("#bases", "mine · at local")
     backend.waits.pop("provider_bases").release()
-    tab.one("#check").click()
-    tab.shows("#latency", "answers in")
-    tab.shows("#bases", "mine · at local")
+    tab.until(lambda: tab.script(arrived) == 2)
+    tab.press("after it")
+    assert "mine · at local" in tab.text("#bases")
     assert tab.one("input[value='local/vs_1']").is_selected()
 
 
@@ -472,10 +479,7 @@ def test_an_upload_that_failed_unseen_says_so_when_its_list_is_shown(opened: Tab
     del backend
     opened.expected.append("/api/provider-files/")
     (tmp_path / ("x" * 230)).write_text("text")
-    opened.script(
-        "const send = XMLHttpRequest.prototype.send;"
-        "XMLHttpRequest.prototype.send = function (body) { window.late = () => send.call(this, body); }"
-    )
+    opened.script(HELD)
     opened.one("#choose-there").send_keys(str(tmp_path / ("x" * 230)))
     opened.one("#files-title").click()
     opened.until(lambda: not opened.one("#purpose").is_displayed())
@@ -623,17 +627,18 @@ def test_there_is_room_for_a_question_to_a_base_on_a_narrow_screen(tab: Tab, wid
         assert box["x"] + box["width"] <= width
 
 
-def test_what_was_not_shown_is_in_the_language_of_now(tab: Tab, backend: PageBackend, tmp_path: Path) -> None:
-    (tmp_path / "slow.txt").write_text("text")
+def test_what_was_not_shown_is_in_the_language_of_now(tab: Tab, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    tab.script(HELD)
     tab.one("input[value=manuals]").click()
-    tab.one("#choose").send_keys(str(tmp_path / "slow.txt"))
-    tab.shows("#files", "being read…")
+    tab.one("#choose").send_keys(str(tmp_path / "a.txt"))
+    tab.shows("#files", "uploading")
     tab.one("input[name=base][value='']").click()
     tab.one("#language").click()
     tab.one("input[value=manuals]").click()
-    tab.shows("#files", "读取中…")
-    assert "passages" not in tab.text("#files")
-    backend.reading.release()
+    tab.shows("#files", "上传中")
+    tab.script("window.late()")
+    tab.shows("#files", "段落：3")
 
 
 def test_what_cannot_be_added_says_why_beside_the_list(tab: Tab, tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ class PageBackend:
         self.questions: list[Question] = []
         self.go_on = threading.Semaphore(0)
         self.reading = threading.Semaphore(0)
+        self.at_work = threading.Semaphore(0)
         self.closed = threading.Event()
         self.answering: Callable[[Question], Sequence[Event]] | None = None
 
@@ -188,10 +189,12 @@ class PageBackend:
         self.added.append(place)
         if place.choice:
             sent(size // 2, size)
-        for _ in range(file.name.count("slow")):
+        if "slow" in file.name:
             assert self.reading.acquire(timeout=WAIT)
             if place.choice:
                 sent(size, size)
+        if "at-work" in file.name:
+            assert self.at_work.acquire(timeout=WAIT)
         if b"\x00" in file.read_bytes():
             raise UsageError(f"cannot use {file}", why="It is no text.", fix="save it as UTF-8")
         if place.choice:

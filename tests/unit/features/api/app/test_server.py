@@ -361,17 +361,18 @@ def test_only_so_many_files_are_sent_at_a_time_and_one_that_waits_can_be_called_
 
 
 def test_what_is_sent_keeps_the_next_one_waiting_no_longer(user: Client, backend: PageBackend) -> None:
-    """All of it is there, and the provider is at work on it: `slow` twice."""
+    """All of it is there, and the provider is at work on it."""
     for number in range(4):
-        assert send(user, f"slow-slow{number}.txt") == 202
-        wait_there(user, f"slow-slow{number}.txt", "sending")
+        assert send(user, f"slow-at-work{number}.txt") == 202
+        wait_there(user, f"slow-at-work{number}.txt", "sending")
     assert send(user, "quick.txt") == 202
     wait_there(user, "quick.txt", "queued")
     for _ in range(4):
         backend.reading.release()
     wait_there(user, "quick.txt", "ready")
-    for _ in range(4):
-        backend.reading.release()
+    for number in range(4):
+        wait_there(user, f"slow-at-work{number}.txt", "reading")
+        backend.at_work.release()
 
 
 def test_a_folder_that_was_tidied_away_is_made_anew(user: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
