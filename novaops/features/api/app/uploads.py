@@ -50,6 +50,8 @@ class Uploads:
         self._uploads: list[Upload] = []
         self._closing: list[Place] = []
         """Bases that are being deleted."""
+        self._lock = threading.Lock()
+        """One that is called off is not begun."""
         self._folder = _folder()
         self._ended = threading.Event()
         self._here = threading.Semaphore(1)
@@ -85,13 +87,14 @@ class Uploads:
 
     def forget(self, place: Place, name: str) -> bool:
         """Whether there was one that failed or is not begun: it is no longer listed."""
-        found = self._found(place, name)
-        if found is None:
-            return False
-        if found.state not in {"failed", "queued"}:
-            raise UsageError(f"{name} is being read", fix="wait until it is ready")
-        self._uploads.remove(found)
-        return True
+        with self._lock:
+            found = self._found(place, name)
+            if found is None:
+                return False
+            if found.state not in {"failed", "queued"}:
+                raise UsageError(f"{name} is being read", fix="wait until it is ready")
+            self._uploads.remove(found)
+            return True
 
     @contextmanager
     def closing(self, place: Place) -> Iterator[None]:
@@ -123,6 +126,12 @@ class Uploads:
             self._folder = _folder()
         return Path(tempfile.mkdtemp(dir=self._folder.name))
 
+    def _begun(self, upload: Upload) -> bool:
+        with self._lock:
+            wanted = upload in self._uploads and not self._ended.is_set()
+            upload.state = "reading" if wanted else upload.state
+            return wanted
+
     def _hand_on(self, upload: Upload, file: Path) -> None:
         """In a thread of its own. A provider's turn ends when all is sent: what it does then is only waited for."""
         turn = _Turn(self._there if upload.place.choice else self._here)
@@ -135,8 +144,7 @@ class Uploads:
                 turn.end()
 
         try:
-            if upload in self._uploads and not self._ended.is_set():
-                upload.state = "reading"
+            if self._begun(upload):
                 self._backend.add(upload.place, file, sent)
                 self._uploads.remove(upload)
         except NovaopsError as error:
