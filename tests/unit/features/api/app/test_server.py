@@ -372,6 +372,7 @@ def test_what_is_sent_keeps_the_next_one_waiting_no_longer(user: Client, backend
     wait_there(user, "quick.txt", "ready")
     for number in range(4):
         wait_there(user, f"slow-at-work{number}.txt", "reading")
+    for _ in range(4):
         backend.at_work.release()
 
 
