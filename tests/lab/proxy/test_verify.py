@@ -361,6 +361,18 @@ def test_drift(gate: Gate, drift: str) -> None:
         assert secret not in done.text
 
 
+@pytest.mark.long
+def test_a_welcome_page_that_somebody_uses_is_no_drift(gate: Gate) -> None:
+    """A deployment leaves it too."""
+    gate.host.run(WELCOME + "\ntouch /var/www/html/mine.html")
+    try:
+        done = gate.verify("app")
+    finally:
+        gate.host.run("rm /var/www/html/mine.html")
+    assert done.code == 0, done.text
+    assert any("another server of this nginx is the default one there" in each for each in said(done, "skipped"))
+
+
 def test_drifts_together(gate: Gate) -> None:
     for drift in TOGETHER:
         make(gate, DRIFT[drift][1])
