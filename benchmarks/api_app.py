@@ -26,6 +26,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from novaops.features.api.app.server import FILES
 from novaops.features.api.knowledge import base
 from novaops.features.api.knowledge.search import search
 from novaops.features.api.llm.http import Http
@@ -73,7 +74,7 @@ def usable(folder: Path, settings: Mapping[str, str]) -> float:
         with closing(http.client.HTTPConnection(link.netloc)) as connection:
             connection.request("GET", f"/?{link.query}")
             cookie = answered(connection, 303).getheader("Set-Cookie", "").partition(";")[0]
-            for path in ("/", "/app.js", "/app.css", "/texts.json", "/api/state"):
+            for path in (*FILES, "/api/state"):
                 connection.request("GET", path, headers={"Cookie": cookie})
                 answered(connection, 200)
         taken = time.monotonic() - began

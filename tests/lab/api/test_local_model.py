@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,7 @@ class Model:
         """What `api check` says of each route; the fastest one is a key of its own."""
         done = self.run("api", "check", host, "--json", "--no-stream")
         assert done.code == code, done.text
+        sys.stderr.write(done.out)  # why a route does not work, where that is not meant
         return {name: route["works"] for name, route in routes(done.host).items()} | {"fastest": done.host["apis"][0]["fastest"]}
 
     def answer(self, via: str, upstream: str = "") -> str:

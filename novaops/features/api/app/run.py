@@ -25,7 +25,8 @@ _BIND_ERRORS = {errno.EADDRINUSE: "Another program listens there.", errno.EACCES
 
 def listen(port: int) -> socket.socket:
     """A socket that listens; port 0 takes a free one. Raises UsageError."""
-    made = socket.socket(socket.AF_INET)
+    # asyncio sends pieces at once (TCP_NODELAY) only where the protocol is named: otherwise each answer takes 40 ms more.
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((ADDRESS, port))
