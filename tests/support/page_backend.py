@@ -18,12 +18,12 @@ from novaops.features.api.app.backend import (
     ProviderChoice,
     ProviderFile,
     Question,
-    Sent,
     Text,
     Used,
 )
 from novaops.features.api.llm.protocol import Passage
 from novaops.features.api.llm.redact import Redactor
+from novaops.features.api.remote.uploads import Sent
 
 CHOSEN = Choice("local", "direct")
 KEY = "sk-never-on-the-page"

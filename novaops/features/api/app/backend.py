@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from novaops.features.api.llm.protocol import Passage
 from novaops.features.api.llm.redact import Redactor
+from novaops.features.api.remote.uploads import Sent
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,6 @@ class ProviderFile:
     size: int = 0
     purpose: str = ""
     """In the provider's words."""
-
-
-Sent = Callable[[int, int], None]
-"""Called with how many bytes are sent to the provider, of how many."""
 
 
 class Backend(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -25,7 +24,6 @@ from novaops.features.api.app.backend import (
     ProviderChoice,
     ProviderFile,
     Question,
-    Sent,
 )
 from novaops.features.api.app.connections import Connections
 from novaops.features.api.cli_chat import ParameterFlags
@@ -43,6 +41,7 @@ from novaops.features.api.remote import stores
 from novaops.features.api.remote.adding import KNOWLEDGE, add_file, add_to_base
 from novaops.features.api.remote.embeddings import Embeddings
 from novaops.features.api.remote.protocol import RemoteFile
+from novaops.features.api.remote.uploads import Sent
 
 _PARAMETERS = TypeAdapter(Parameters)
 
@@ -50,8 +49,6 @@ _PARAMETERS = TypeAdapter(Parameters)
 class LiveBackend:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
-        self._changing: dict[str, threading.Lock] = {}
-        """By base at a provider. Some take its list of files as a whole: two changes at once would lose one."""
         self._names: dict[tuple[str, str], str] = {}
         """Of files at providers, by provider and id; empty where the provider does not know it."""
 
@@ -164,8 +161,7 @@ class LiveBackend:
     def remove_there(self, choice: Choice, base: str, file: str) -> None:
         with self._connections.http(choice) as (_, http):
             if base:
-                with self._lock(base):
-                    stores.bases(http).take_out(_at(choice, BaseRef.parse(base)), file)
+                stores.bases(http).take_out(_at(choice, BaseRef.parse(base)), file)
             else:
                 stores.files(http)[0].remove(file)
 
@@ -178,13 +174,9 @@ class LiveBackend:
             return
         with self._connections.http(place.choice) as (_, http):
             if place.base:
-                at = _at(place.choice, BaseRef.parse(place.base))
-                add_to_base(http, at, file, tell=_silent, sent=sent, changing=self._lock(place.base))
+                add_to_base(http, _at(place.choice, BaseRef.parse(place.base)), file, tell=_silent, sent=sent)
             else:
                 add_file(http, file, place.purpose, tell=_silent, sent=sent)
-
-    def _lock(self, base: str) -> threading.Lock:
-        return self._changing.setdefault(base, threading.Lock())
 
     def _named(self, files: Sequence[RemoteFile], http: Http) -> Iterator[RemoteFile]:
         """The files of a base. Providers name them by their ids only: their names stand in the list of all files, asked for once."""

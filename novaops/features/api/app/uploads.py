@@ -8,7 +8,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,7 +34,6 @@ class Upload:
     error: NovaopsError | None = None
     part: float = 0
     """Of what is sent to a provider: how much is there."""
-    file: Path | None = None
 
     @property
     def not_ready(self) -> bool:
@@ -72,18 +71,19 @@ class Uploads:
             self._uploads.remove(before)
         upload = Upload(place, name)
         self._uploads.append(upload)
+        file = None
         try:
-            upload.file = self._new_folder() / name
-            await _store(upload.file, chunks, largest)
+            file = self._new_folder() / name
+            await _store(file, chunks, largest)
         except BaseException as error:
             self._uploads.remove(upload)
-            _drop(upload.file)
+            _drop(file)
             if isinstance(error, OSError):
                 fix = f"make room in {tempfile.gettempdir()}, or start novaops api app with TMPDIR in another folder"
                 raise UsageError(f"cannot keep {name} on its way", why=f"{error.strerror}.", fix=fix) from None
             raise
         upload.state = "queued"
-        threading.Thread(target=self._hand_on, args=(upload, upload.file), name="document", daemon=True).start()
+        threading.Thread(target=self._hand_on, args=(upload, file), name="document", daemon=True).start()
 
     def forget(self, place: Place, name: str) -> bool:
         """Whether there was one that failed or is not begun: it is no longer listed."""
@@ -134,45 +134,24 @@ class Uploads:
 
     def _hand_on(self, upload: Upload, file: Path) -> None:
         """In a thread of its own. A provider's turn ends when all is sent: what it does then is only waited for."""
-        turn = _Turn(self._there if upload.place.choice else self._here)
-        turn.take()
+        with ExitStack() as turn:
+            turn.enter_context(self._there if upload.place.choice else self._here)
 
-        def sent(count: int, total: int) -> None:
-            upload.part = count / total if total else 1
-            upload.state = "sending" if count < total else "reading"
-            if count >= total:
-                turn.end()
+            def sent(count: int, total: int) -> None:
+                upload.part = count / total if total else 1
+                upload.state = "sending" if count < total else "reading"
+                if count >= total:
+                    turn.close()
 
-        try:
-            if self._begun(upload):
-                self._backend.add(upload.place, file, sent)
-                self._uploads.remove(upload)
-        except NovaopsError as error:
-            upload.error, upload.state = _for_the_page(error, file), "failed"
-        except Exception as error:  # noqa: BLE001 - the next file is to be read all the same
-            upload.error, upload.state = bug(error), "failed"
-        finally:
-            turn.end()
-            _drop(file)
-
-
-class _Turn:
-    """Of one of several that may do the same at a time. It ends once."""
-
-    def __init__(self, all_of_them: threading.Semaphore) -> None:
-        self._all = all_of_them
-        self._lock = threading.Lock()
-        self._mine = False
-
-    def take(self) -> None:
-        self._all.acquire()
-        self._mine = True
-
-    def end(self) -> None:
-        with self._lock:
-            if self._mine:
-                self._mine = False
-                self._all.release()
+            try:
+                if self._begun(upload):
+                    self._backend.add(upload.place, file, sent)
+                    self._uploads.remove(upload)
+            except NovaopsError as error:
+                upload.error, upload.state = _for_the_page(error, file), "failed"
+            except Exception as error:  # noqa: BLE001 - the next file is to be read all the same
+                upload.error, upload.state = bug(error), "failed"
+        _drop(file)
 
 
 def _folder() -> tempfile.TemporaryDirectory[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,22 +52,16 @@ def add_file(http: Http, path: Path, purpose: str, *, tell: Callable[[str], None
     return AddedFile(found, "changed" if new else "unchanged")
 
 
-def add_to_base(
-    http: Http, base: str, path: Path, *, tell: Callable[[str], None], sent: Sent, changing: AbstractContextManager[object] | None = None
-) -> AddedFile:
-    """The same, and then put it into the knowledge base and wait until it can be found there. What failed there is tried anew.
-
-    `changing` is entered while the base is changed. Some providers take its list of files as a whole: two changes at once lose one.
-    """
+def add_to_base(http: Http, base: str, path: Path, *, tell: Callable[[str], None], sent: Sent) -> AddedFile:
+    """The same, and then put it into the knowledge base and wait until it can be found there. What failed there is tried anew."""
     there = stores.bases(http)
     before = {file.id: file.state for file in there.files(base)}
     added = add_file(http, path, KNOWLEDGE, tell=tell, sent=sent)
     new = before.get(added.file.id, "failed") == "failed"
-    with changing or nullcontext():
-        if new and added.file.id in before:
-            there.take_out(base, added.file.id)
-        if new:
-            there.add(base, added.file.id)
+    if new and added.file.id in before:
+        there.take_out(base, added.file.id)
+    if new:
+        there.add(base, added.file.id)
 
     def look() -> RemoteFile:
         return next((file for file in there.files(base) if file.id == added.file.id), RemoteFile(added.file.id, path.name, state="pending"))

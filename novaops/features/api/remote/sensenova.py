@@ -5,6 +5,7 @@ Its own library sends each file as `file` of type application/octet-stream, and 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ _READY = frozenset({"valid", "available"})
 _FAILED = frozenset({"invalid", "unvalid", "failed", "unavailable"})
 _DESCRIPTION = 256
 """Characters."""
+_changing: dict[str, threading.Lock] = {}
+"""By the URL of a base."""
 
 
 class SenseNovaFiles:
@@ -78,12 +81,13 @@ class SenseNovaBases:
         raise UsageError(f"{self._http.name} searches a knowledge base only to answer", fix="novaops api ask PROVIDER/ID TEXT")
 
     def _put(self, base: str, change: Callable[[Sequence[str]], Sequence[str]]) -> None:
-        """Its files are given as a whole."""
-        document = self._ask("GET", f"/{segment(base)}")
-        files = _files_of(document)
-        wanted = change(files)
-        if tuple(wanted) != tuple(files):
-            self._ask("PUT", f"/{segment(base)}", json={"description": _base(document).name, "files": [*wanted]})
+        """Its files are given as a whole: of two changes at once, one would be lost."""
+        with _changing.setdefault(self._http.route.url(f"{_BASES}/{segment(base)}"), threading.Lock()):
+            document = self._ask("GET", f"/{segment(base)}")
+            files = _files_of(document)
+            wanted = change(files)
+            if tuple(wanted) != tuple(files):
+                self._ask("PUT", f"/{segment(base)}", json={"description": _base(document).name, "files": [*wanted]})
 
     def _ask(self, method: str, below: str, **content: Any) -> dict[str, Any]:
         return fields(self._http.document(method, f"{_BASES}{below}", **content))

@@ -6,18 +6,17 @@ if command -v journalctl >/dev/null; then
   journalctl --sync 2>/dev/null
   # As root, and by its path: its name is the choice of whoever starts it. Of a process that had ended before the journal read its
   # line no path is known, so that the name has to do. Modules of PAM write under such names as sshd(pam_google_authenticator).
-  programs='s?bin/sshd|lib(exec)?/(open)?ssh/sshd-(session|auth)'
-  asked=
+  asked='' programs=''
   for program in sbin/sshd bin/sshd lib/openssh/sshd-session lib/openssh/sshd-auth libexec/openssh/sshd-session libexec/openssh/sshd-auth \
     lib/ssh/sshd-session lib/ssh/sshd-auth; do
-    asked="$asked + _UID=0 _EXE=/usr/$program"
+    asked="$asked + _UID=0 _EXE=/usr/$program" programs="$programs|$program"
   done
   for name in $(journalctl -q -F SYSLOG_IDENTIFIER | grep -E '^sshd(-session|-auth)?(\(pam_[[:alnum:]_]+\))?$'); do
     asked="$asked + _UID=0 SYSLOG_IDENTIFIER=$name"
   done
   # shellcheck disable=SC2086 # words
   said=$(journalctl -q -o json --no-pager --since=-60s ${asked# + } | sed -nE '
-    \@"_EXE" ?: ?"/usr/('"$programs"')"@! { /"_EXE" ?:/d; }
+    \@"_EXE" ?: ?"/usr/('"${programs#|}"')"@! { /"_EXE" ?:/d; }
     s/.*"MESSAGE" ?: ?"(([^"\\]|\\.)*)".*/\1/
     T
     s/\\(["\\/])/\1/gp

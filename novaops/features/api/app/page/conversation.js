@@ -54,11 +54,13 @@ async function* events(answer) {
   }
 }
 
+const source = ({ document, place }) => [document, place].filter(Boolean).join(", ");
+
 // One line for each passage, with its number and source; its text when it is opened.
 function passageList(passages, into) {
   const title = say(make("h4"), passages.length ? "passages" : "noPassages", { base: into });
-  const items = passages.map(({ text, document, place }, index) =>
-    make("details", {}, make("summary", { textContent: `${index + 1} · ${[document, place].filter(Boolean).join(", ")}` }), make("blockquote", { textContent: text })));
+  const items = passages.map((each, index) =>
+    make("details", {}, make("summary", { textContent: `${index + 1} · ${source(each)}` }), make("blockquote", { textContent: each.text })));
   return make("section", { className: "aside passages" }, title, ...items);
 }
 
@@ -104,7 +106,7 @@ class Turn {
 
   // All of them, and what was looked up instead of an answer, for whoever keeps it.
   get whole() {
-    if (this.searched) return this.passages.map(({ text, document, place }) => `> ${text.replaceAll("\n", "\n> ")}\n\n${[document, place].filter(Boolean).join(", ")}`).join("\n\n");
+    if (this.searched) return this.passages.map((each) => `> ${each.text.replaceAll("\n", "\n> ")}\n\n${source(each)}`).join("\n\n");
     if (this.answers.length < 2) return this.answer;
     return this.answers.map((text, index) => `### ${t("answerNumber", { n: index + 1 })}\n\n${text}`).join("\n\n");
   }

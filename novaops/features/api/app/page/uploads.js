@@ -82,11 +82,14 @@ function stateOf({ state, passages, part }) {
 // What is at the provider can be deleted in any state, and what is not begun can be called off.
 const removable = (document) => settled(document) || document.state === "queued" || Boolean(document.id);
 
+function line(name, ...rest) {
+  return make("div", { className: "row" }, make("span", { className: "name", textContent: name, title: name }), ...rest);
+}
+
 function fileRow(document, remove) {
   const { name, state, error, said, size: bytes, purpose } = document;
   const shown = say(make("span", { className: "state" }), ...stateOf(document));
-  const row = make("div", { className: "row" }, make("span", { className: "name", textContent: name, title: name }), shown);
-  if (removable(document)) row.append(removal(name, remove));
+  const row = line(name, shown, removable(document) ? removal(name, remove) : null);
   const bar = state === "sending" ? label(make("progress", { max: 1, value: document.part }), "receiving") : null;
   const about = [purpose, bytes && size(bytes)].filter(Boolean).join(" · ");
   const more = about ? make("small", { textContent: about }) : null;
@@ -216,7 +219,7 @@ export class FileList {
     const sending = new XMLHttpRequest();
     const cancel = label(make("button", { type: "button", className: "quiet", onclick: () => sending.abort() }, "×"), "remove", { name: file.name });
     const shown = say(make("span", { className: "state" }), "receiving");
-    const row = make("li", {}, make("div", { className: "row" }, make("span", { className: "name", textContent: file.name }), shown, cancel), bar);
+    const row = make("li", {}, line(file.name, shown, cancel), bar);
     this.#sending.set(key, { key: place.key, name: file.name, row });
     if (place.key === this.#place?.key) this.list.append(row);
     const end = (error) => {
