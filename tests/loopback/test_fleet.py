@@ -101,8 +101,9 @@ def test_readable(host):
 """
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("words", [["host", "facts"], ["host", "facts", "--json"], ["verify"], ["verify", "--json"]])
-def test_ctrl_c_while_hosts_are_asked(words: list[str], tmp_path: Path) -> None:
+def test_interrupted_while_hosts_are_asked(words: list[str], number: int, tmp_path: Path) -> None:
     """What the others have said is not lost, and nobody is told of a run that was never begun."""
     with hosts(tmp_path, {"fine": 1}) as made, socket.create_server(("127.0.0.1", 0)) as silent:
         (made.inventory.parent / "checks").mkdir()
@@ -114,7 +115,7 @@ def test_ctrl_c_while_hosts_are_asked(words: list[str], tmp_path: Path) -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             connection, _ = silent.accept()
             with connection:
-                process.send_signal(signal.SIGINT)
+                process.send_signal(number)
                 out, err = process.communicate(timeout=20)
     assert process.returncode == 130
     said = [line for line in err.splitlines() if (line and words[0] != "verify") or line.startswith("Interrupted")]
