@@ -215,7 +215,7 @@ def test_what_is_wrong_with_what_somebody_put_there(container: LabHost, tmp_path
     put(container, *texts(leaf))
     container.run(f"openssl pkey -in {KEY} -aes128 -passout pass:x -out /root/k; cat /root/k >{KEY}")
     assert refused(container) == f"the key {KEY} is encrypted"
-    put(container, *texts(authority.leaf("gw.lab.test", days=10)))
+    put(container, *texts(authority.leaf("gw.lab.test", days=9.5)))
     report = applied(container, GivenCertificate(CERTIFICATE, KEY, ("gw.lab.test",)))
     assert report.status == "unchanged"
     assert [note.text[: note.text.index(" days")] for note in report.notes] == [f"{CERTIFICATE} expires in 9"]
