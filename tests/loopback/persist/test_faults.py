@@ -19,7 +19,7 @@ from novaops.ssh.session import Session
 from novaops.ssh.target import Target
 from tests.loopback.conftest import Host
 from tests.loopback.persist.conftest import Call, channels, hold, logins
-from tests.support.keepers import keepers
+from tests.support.keepers import keepers, open_files
 
 pytestmark = [
     pytest.mark.skipif(os.getuid() != 0, reason="the server runs what it is told as its own user, who must be root here"),
@@ -136,9 +136,9 @@ def test_the_keeper_has_nothing_of_the_call_that_started_it(host: Host, call: Ca
     (keeper,) = keepers(runtime)
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, signal.SIGINT)
-    outputs = [str(Path(f"/proc/{keeper}/fd/{number}").readlink()) for number in (1, 2)]
-    assert (outputs, str(Path(f"/proc/{keeper}/cwd").readlink())) == (["/dev/null", "/dev/null"], "/")
-    assert not [one for one in Path(f"/proc/{keeper}/fd").iterdir() if str(one.readlink()).startswith("pipe:")]
+    files = open_files(keeper)
+    assert (files["1"], files["2"], str(Path(f"/proc/{keeper}/cwd").readlink())) == ("/dev/null", "/dev/null", "/")
+    assert not [one for one in files.values() if one.startswith("pipe:")]
     session = Session(replace(host.target(), persist=60.0))
     assert kept.look(session, ":\n").status == 0
     assert session.connection is None
