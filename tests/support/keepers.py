@@ -18,15 +18,6 @@ def keepers(runtime: Path) -> list[int]:
     return found
 
 
-def open_files(process: int) -> dict[str, str]:
-    """What its file descriptors lead to, by their numbers."""
-    found = {}
-    for file in Path(f"/proc/{process}/fd").iterdir():
-        with suppress(FileNotFoundError):  # it was closed since
-            found[file.name] = str(file.readlink())
-    return found
-
-
 def memory(process: int) -> bytes:
     """All that the process can read of its own memory."""
     pieces = []
