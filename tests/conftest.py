@@ -29,6 +29,15 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def environment() -> Iterator[None]:
+    """A file of tests leaves nothing in the environment: which one runs next in the same process differs from run to run."""
+    before = dict(os.environ)
+    yield
+    changed = {name for name, _ in before.items() ^ os.environ.items()}
+    assert changed <= {"PYTEST_CURRENT_TEST", "PYDANTIC_DISABLE_PLUGINS"}, "the one is pytest's, the other novaops.app's own"
+
+
 LONGEST = 3600
 """Seconds that a long test has. A hang of the others is noticed earlier: `timeout` in pyproject.toml."""
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import re
 import shlex
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -51,7 +50,7 @@ CURRENT: list[NginxFacts] = []
 
 
 @pytest.fixture(scope="module", params=["_container", pytest.param("_newer", marks=pytest.mark.long)], ids=["Debian 12", "Debian 13"])
-def host(request: pytest.FixtureRequest, lab: Lab) -> LabHost:
+def host(request: pytest.FixtureRequest, lab: Lab) -> Iterator[LabHost]:
     """With nginx, which is not started, a certificate, and a loopback interface."""
     found: LabHost = lab.reset(request.getfixturevalue(request.param).name)
     found.run(
@@ -63,9 +62,10 @@ def host(request: pytest.FixtureRequest, lab: Lab) -> LabHost:
     )
     version = tuple(int(part) for part in re.findall(r"\d+", found.run("nginx -v 2>&1").partition("nginx/")[2])[:3])
     CURRENT[:] = [nginx(version)]
-    for name, value in ENV.items():
-        os.environ[name] = value
-    return found
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ENV.items():
+            patch.setenv(name, value)
+        yield found
 
 
 def put(host: LabHost, tree: Mapping[str, str]) -> None:
