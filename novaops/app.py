@@ -130,8 +130,8 @@ def main() -> None:
     modules are loaded, and no tidying up of them at the end. Together they are a fifth of a check of a near host.
     """
     gc.disable()
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # as Python does it with Ctrl-C: each host's state is told
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # who ignores it goes on ignoring it
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C, the state of each host is shown
     # What cryptography has to say of somebody's certificate is for its authors: a finding of ours says it, or nobody can help it.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"novaops\.")
     for name in ("stdin", "stdout", "stderr"):

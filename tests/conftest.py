@@ -31,11 +31,11 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def environment() -> Iterator[None]:
-    """A file of tests leaves nothing in the environment: which one runs next in the same process differs from run to run."""
+    """No file of tests leaves a variable in the environment: another file may run next in the same process."""
     before = dict(os.environ)
     yield
     changed = {name for name, _ in before.items() ^ os.environ.items()}
-    assert changed <= {"PYTEST_CURRENT_TEST", "PYDANTIC_DISABLE_PLUGINS"}, "the one is pytest's, the other novaops.app's own"
+    assert changed <= {"PYTEST_CURRENT_TEST", "PYDANTIC_DISABLE_PLUGINS"}, "the first is set by pytest, the second by novaops.app"
 
 
 LONGEST = 3600

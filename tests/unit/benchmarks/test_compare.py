@@ -117,7 +117,7 @@ def test_a_recorded_run_is_shown_without_a_host(tmp_path: Path, capsys: pytest.C
 def ended(process: int) -> bool:
     try:
         return " Z " in Path(f"/proc/{process}/stat").read_text()
-    except OSError:  # nobody has it any more
+    except OSError:  # it is gone, and not even a zombie
         return True
 
 

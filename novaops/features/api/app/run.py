@@ -7,7 +7,6 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import uvicorn
 
@@ -68,14 +67,11 @@ def serve(backend: Backend, chosen: Choice, port: int, opened: Callable[[str], N
         taken = listening.getsockname()[1]
         session = Session(taken)
         serving = server(backend, session, chosen, tell)
-        before = signal.signal(signal.SIGTERM, _interrupt)  # uvicorn notes it, ends in order, and raises it again for this one
+        # uvicorn notes the signal, ends in order, and raises it again for this handler
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             opened(f"http://{ADDRESS}:{taken}/?token={session.token}")
             with suppress(KeyboardInterrupt):
                 serving.run(sockets=[listening])
         finally:
             signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
