@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,9 @@ from typing import Any
 
 from novaops import __version__
 from novaops.engine.own_file import KINDS
+
+LOOK_S = 0.2
+"""Seconds between two looks whether the worker of a batch is told to end."""
 
 _LOCK = threading.Lock()
 _TAKEN: set[str] = set()
@@ -102,6 +106,7 @@ def carry_out(batch: Mapping[str, Any]) -> str:
         raise AlreadyTaken("it was begun before, or the scheduler is not the one that was asked first")
     document = ""
     with _process(batch) as (process, said):
+        threading.Thread(target=_end_with, args=(get_worker(), process), daemon=True).start()
         for line in process.stdout or ():
             if line.startswith('{"hosts"'):
                 document = line
@@ -110,6 +115,16 @@ def carry_out(batch: Mapping[str, Any]) -> str:
     if not document:
         raise BatchLost("".join(said[-3:]).strip() or f"its process ended with status {process.returncode}")
     return document
+
+
+def _end_with(worker: Any, process: subprocess.Popen[str]) -> None:
+    """A worker that ends waits for what it is at. Of its batch nobody hears any more: it must begin no further host."""
+    from distributed.worker import WORKER_ANY_RUNNING
+
+    while process.poll() is None:
+        if worker.status not in WORKER_ANY_RUNNING:
+            process.kill()
+        time.sleep(LOOK_S)  # dask has a sign for the end of a worker, and none for its beginning
 
 
 @contextmanager

@@ -110,10 +110,12 @@ def test_a_scheduler_that_would_run_tasks_again_is_refused(novaops: Novaops, tmp
 @pytest.mark.long
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_sixty_hosts_and_a_worker_that_ends(novaops: Novaops, container: LabHost, tmp_path: Path, number: int) -> None:
-    """After SIGTERM dask gives the worker's tasks to another one, whatever its settings."""
+    """After SIGTERM dask gives the worker's tasks to another one, whatever its settings, and the worker waits for what it is at."""
     with endpoints(container, tmp_path / "fleet", 60) as made, cluster(tmp_path / "dask", [__version__] * 2, ONCE, SECRET) as on:
         unknown = of_the_dead(cut_short(novaops, made, on, lambda _: on.workers[1].send_signal(number)), made)
         assert len(unknown) <= 30
+        assert wait_until(lambda: on.workers[1].poll() is not None, 5), "it goes on with its batch"
+        assert len(set(container.run(f"cat {LIST}").split()) & set(unknown)) <= 10, "of a batch of 30 that was cut short after about three"
         comes_right(novaops, made, on, container)
 
 
