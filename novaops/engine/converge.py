@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from novaops.engine import results
 from novaops.engine.begun import Begun
-from novaops.engine.guard import OPEN, SECONDS
+from novaops.engine.guard import SECONDS
 from novaops.engine.planner import make_plan, questions_of
 from novaops.engine.query import Progress, ask
 from novaops.engine.report import HostReport, Status
 from novaops.engine.rollout import ALL_AT_ONCE, Rollout
 from novaops.engine.run_script import WAIT_S
 from novaops.errors import HostFailed, LockHeld, NovaopsError, Unreachable
-from novaops.facts.runs import LastRun
-from novaops.facts.succeeds import Succeeds
+from novaops.facts.runs import LastRun, LastRunStill
+from novaops.model.journal import UNCONFIRMED
 from novaops.model.plan import FreshLogin, Note, Plan, Resource, Step
 from novaops.model.question import Facts, Question
 from novaops.shell import whole
@@ -26,9 +26,6 @@ from novaops.ssh.session import ConnectionLost, Session
 if TYPE_CHECKING:
     from novaops.engine.dask_client import Scheduler
     from novaops.engine.run import Outcome
-
-UNCONFIRMED = Succeeds(OPEN)
-"""Asked before everything else: what is under guard may be gone a moment later, and is no reason to say that all is right."""
 
 LONGEST_GUARD = 900
 """Seconds to wait for another run's guard."""
@@ -73,7 +70,7 @@ class Convergence:
         self._resources = resources
         self._options = options
         self._progress = progress
-        self._questions: list[Question[Any]] = [UNCONFIRMED, LastRun(), *questions_of(resources), *asked_by_peers]
+        self._questions: list[Question[Any]] = [LastRun(), LastRunStill(), *questions_of(resources), *asked_by_peers]
         self._done: list[Step] = []
         self._told: list[Note] = []
         self._logins = 0
@@ -102,7 +99,7 @@ class Convergence:
 
     def apply(self, plan: Plan, peers: Mapping[str, Facts | NovaopsError]) -> HostReport:
         """Carry out what `plan` has for now, and prove it. Raises NovaopsError."""
-        while not plan and self.facts.known(UNCONFIRMED):
+        while not plan and any(self.facts.known(newest).unconfirmed for newest in (LastRun(), LastRunStill())):
             _wait_for_the_guard(self._session, self._options, self._progress)
             self.probe()
             plan = self.plan(peers)
@@ -132,7 +129,7 @@ class Convergence:
         options, stale = self._options, 0
         now: set[str] = set()
         while True:
-            run = new_run(plan.steps, self.facts.known(LastRun()), wait=options.wait, undoes=options.undoes, guard=options.guard)
+            run = new_run(plan.steps, self.facts.known(LastRun()).after, wait=options.wait, undoes=options.undoes, guard=options.guard)
             options.begun.begin(self._host, run.id)
             outcome = carry_out(self._session, run, _Watcher(self._host, self._progress, options.begun))
             self._logins += outcome.logins
@@ -161,7 +158,7 @@ class Convergence:
                     what = f"other runs on {self._session.target} kept coming in between"
                     raise HostFailed(what, fix="run this again when they are done")
                 if remaining.refusals or not remaining.steps:
-                    return self._as_found(remaining)
+                    return self.apply(remaining, peers)  # which waits where the other run is not confirmed yet
             plan = remaining
 
     def _look_after(self, run: str, outcome: Outcome, *, reboots: bool) -> None:
@@ -210,7 +207,7 @@ def _wait_for_the_guard(session: Session, options: RunOptions, progress: Progres
         )
     progress(session.target.name, "waiting: what another run has done is not confirmed yet")
     open_to_change(session)
-    waits = f"for _ in $(seq {LONGEST_GUARD}); do {OPEN} || exit 0; sleep 1; done; exit 1\n"
+    waits = f"for _ in $(seq {LONGEST_GUARD}); do {UNCONFIRMED} || exit 0; sleep 1; done; exit 1\n"
     if session.run(whole(waits), timeout=LONGEST_GUARD + session.target.timeout).status:
         raise HostFailed(
             f"what another run has done on {session.target} stays unconfirmed, and is not taken back either",

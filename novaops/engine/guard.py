@@ -14,8 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from novaops.model.journal import RUNS
-
 if TYPE_CHECKING:  # and more is imported where it is needed: the command line's help names the seconds below
     from novaops.secret import Secret
 
@@ -74,7 +72,3 @@ def library(run: str, guard: Guard, ranges: int) -> str:
         answers=guard.file_names(ranges),
     )
     return variables + sh_file(__package__, "guard.sh")
-
-
-OPEN = f"ls {RUNS}/*/armed >/dev/null 2>&1"
-"""A test in sh: whether something on the host is not yet confirmed, and may still be rolled back."""

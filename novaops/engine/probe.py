@@ -10,7 +10,8 @@ from novaops.model.question import Facts, Question, Section
 from novaops.shell import assign, whole
 
 AT_ONCE = 4
-"""Families that a host answers at the same time. Much of an answer is waiting for a server, or for a program to start."""
+"""Families that a host answers at the same time, but for those that come first or last. Much of an answer is waiting for a server, or for a
+program to start."""
 
 _FRAMED = """\
 framed() { # NUMBER NAME
@@ -44,17 +45,18 @@ def script(asked: Families, mark: str) -> str:
     """
     parts = [f"answer_{number}() (\n{family.script(questions)}\n)\n" for number, (family, questions) in enumerate(asked.items())]
     parts.append(assign(mark=mark) + _FRAMED)
-    last, *others = ["; ".join(lane) for lane in _lanes(asked) if lane] or [":"]
+    calls = [(family, f"framed {number} {family.family}") for number, family in enumerate(asked)]
+    meanwhile, *others = ["; ".join(lane) for lane in _lanes([call for call in calls if call[0].when == "meanwhile"]) if lane] or [":"]
     for lane in others:
-        last = f"{{ {lane}; }} | {{ {last}; cat; }}"
-    parts.append(f'{last}\necho "$mark end"\n')
+        meanwhile = f"{{ {lane}; }} | {{ {meanwhile}; cat; }}"
+    first, last = ([call for family, call in calls if family.when == when] for when in ("first", "last"))
+    parts += [f"{line}\n" for line in (*first, meanwhile, *last, 'echo "$mark end"')]
     return whole("".join(parts))
 
 
-def _lanes(asked: Families) -> list[list[str]]:
-    """The calls that answer the families. The first lane alone waits for no other, whatever it prints."""
+def _lanes(calls: Sequence[tuple[type[Question[Any]], str]]) -> list[list[str]]:
+    """These calls, as they are made one after another. The first lane alone waits for no other, whatever it prints."""
     lanes: list[list[str]] = [[] for _ in range(AT_ONCE)]
-    calls = [(family, f"framed {number} {family.family}") for number, family in enumerate(asked)]
     lanes[0] = [call for family, call in calls if family.bulky]
     for call in (call for family, call in calls if not family.bulky):
         min(lanes, key=len).append(call)

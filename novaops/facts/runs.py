@@ -6,25 +6,62 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
-from novaops.model.journal import BORN, RUNS, STATE
+from novaops.model.journal import BORN, RUNS, STATE, UNCONFIRMED
 from novaops.model.question import Missing, Section, Singleton
 from novaops.shell import lines_of
 
 
-class LastRun(Singleton[str]):
-    """The id of the newest run on the host; "" when there was none. A plan holds only while this stays the same."""
+@dataclass(frozen=True)
+class Newest:
+    """The newest run on the host."""
+
+    id: str = ""
+    """"" when there was none."""
+    at_work: bool = False
+    unconfirmed: bool = False
+    """Whether something that was done under guard may still be rolled back."""
+
+    @property
+    def after(self) -> str:
+        """The id of the run after which a plan holds that was made now. While a run changes the host, it holds after none."""
+        return NO_RUN if self.at_work or self.unconfirmed else self.id
+
+
+NO_RUN = "-"
+"""The id of no run."""
+
+
+class LastRun(Singleton[Newest]):
+    """The newest run, asked before everything else. A plan holds only while it stays the newest one, and is not at work."""
 
     family: ClassVar[str] = "last-run"
+    when: ClassVar[Literal["first", "meanwhile", "last"]] = "first"
 
     @classmethod
     def script_one(cls) -> str:
-        return f"[ ! -e {STATE}/last ] || cat {STATE}/last\n"
+        return f"""\
+{BORN}last=
+[ ! -e {STATE}/last ] || last=$(cat {STATE}/last) || exit
+echo "$last"
+[ ! -e "{RUNS}/$last/script" ] || ! lives "{RUNS}/$last" || echo at work
+! {UNCONFIRMED} || echo unconfirmed
+"""
 
     @classmethod
-    def parse_one(cls, section: Section) -> str | Missing:
-        return section.stdout.strip() if section.status == 0 else Missing.UNKNOWN
+    def parse_one(cls, section: Section) -> Newest | Missing:
+        if section.status or not section.stdout:
+            return Missing.UNKNOWN
+        last, *words = lines_of(section.stdout)
+        return Newest(last, at_work="at work" in words, unconfirmed="unconfirmed" in words)
+
+
+class LastRunStill(LastRun):
+    """The same, asked after everything else: a run may have begun meanwhile, of which `LastRun` knows nothing."""
+
+    family: ClassVar[str] = "last-run-still"
+    when: ClassVar[Literal["first", "meanwhile", "last"]] = "last"
 
 
 @dataclass(frozen=True)

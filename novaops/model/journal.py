@@ -13,6 +13,9 @@ PENDING = f"{STATE}/pending"
 KEPT_RUNS = 50
 """Older runs are deleted, with what they kept for undo."""
 
+UNCONFIRMED = f"ls {RUNS}/*/armed >/dev/null 2>&1"
+"""A test in sh: whether something that was done under guard is not yet confirmed, and may still be rolled back."""
+
 BORN = """\
 born() { # PID: the boot and the start time, which no other process has
   about=$(cat "/proc/$1/stat" 2>/dev/null) || return

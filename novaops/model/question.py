@@ -36,6 +36,8 @@ class Question(ABC, Generic[Answer]):
     """The family's name, which marks its section in the output of the probe."""
     bulky: ClassVar[bool] = False
     """Whether a host may print more than a pipe holds, 64 kB: it is then not let wait for other families."""
+    when: ClassVar[Literal["first", "meanwhile", "last"]] = "meanwhile"
+    """Whether it is answered before all others are asked, or after all have answered. Those in between are asked at the same time."""
 
     @classmethod
     @abstractmethod

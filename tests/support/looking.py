@@ -67,7 +67,7 @@ def carried_out(host: VirtualMachine, wanted: Sequence[Resource], meddle: Callab
         assert plan.steps
         assert not plan.refusals
         meddle()
-        return carry_out(session, new_run(plan.steps, facts.known(LastRun()), wait=True), Nobody())
+        return carry_out(session, new_run(plan.steps, facts.known(LastRun()).after, wait=True), Nobody())
 
 
 def written(host: VirtualMachine) -> dict[str, int]:

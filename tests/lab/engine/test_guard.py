@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from novaops.engine.converge import RunOptions
 from novaops.engine.guard import Guard
 from novaops.engine.peers import DesiredHost, converge_all
-from novaops.engine.query import silent
+from novaops.engine.query import Progress, silent
 from novaops.engine.report import HostReport
 from novaops.facts.succeeds import Succeeds
 from novaops.lab.container import Container, _init_of
@@ -50,7 +51,8 @@ def with_b(there: str, gone: str = ":") -> Thing:
 DEAF = with_b("systemctl stop ssh", "systemctl start ssh")
 """With it nobody can log in any more."""
 
-WAITS = with_b("touch /run/begun; until [ -e /run/go ]; do sleep 0.05; done")
+UNTIL_GO = "touch /run/begun; until [ -e /run/go ]; do sleep 0.05; done"
+WAITS = with_b(UNTIL_GO)
 
 TREE = """\
 cd /etc
@@ -453,6 +455,40 @@ def test_what_is_not_confirmed_is_not_right(inside: Inside, novaops: Novaops, tm
     assert inside.settled() == ""
 
 
+@dataclass(frozen=True)
+class Seen(Resource):
+    """/etc/b, which is waited for in a look until it is there, or until the run that made it has ended."""
+
+    id: str = "seen:/etc/b"
+
+    def questions(self) -> list[Question[Any]]:
+        return [THERE]
+
+    def plan(self, facts: Facts) -> Iterator[Step]:
+        if not facts.known(THERE):
+            yield Step(self.id, (Change("file", None, "present"),), (Command(("touch", "/etc/b"), holds="[ -e /etc/b ]"),))
+
+
+THERE = Succeeds("touch /run/looks; until [ -e /etc/b ] || grep -q ^end /var/lib/novaops/runs/*/events; do sleep 0.05; done; [ -e /etc/b ]")
+
+
+def test_what_came_under_guard_in_the_middle_of_a_look_is_not_right(inside: Inside, novaops: Novaops, tmp_path: Path) -> None:
+    """The look begins before the run, and sees what the run takes back later."""
+    (tmp_path / "ours").mkdir()
+    said: list[str] = []
+    with ThreadPoolExecutor(1) as thread:
+        ours = thread.submit(in_process, inside, tmp_path / "ours", [Seen()], lambda _, doing: said.append(doing))
+        inside.wait_on("[ -e /run/looks ]")
+        fails = write_inventory(tmp_path, inside.host, [with_b(f"{UNTIL_GO}; false")])
+        with ending(novaops.start("apply", inventory=fails)) as first:
+            assert wait_until(lambda: ours.done() or any("not confirmed yet" in line for line in said), 60), said
+            inside("touch /run/go")
+            assert end_of(first).code == 1
+        report = ours.result(60)
+    assert report.status == "changed", report
+    assert inside.holds("[ -e /etc/b ]")
+
+
 def test_a_dead_runs_guard_fires_before_the_next_run_does_anything(inside: Inside, novaops: Novaops, tmp_path: Path) -> None:
     """And so not after it, when it would take the next one's work away."""
     with out_of_reach(inside, tmp_path, A, WAITS) as (file, relay), ending(novaops.start("apply", inventory=file)) as first:
@@ -536,11 +572,11 @@ def made(path: str) -> Command:
     return Command(("mkdir", path), holds=f"[ -d {path} ]", undo=undo)
 
 
-def in_process(inside: Inside, folder: Path, resources: list[Resource]) -> HostReport:
+def in_process(inside: Inside, folder: Path, resources: list[Resource], progress: Progress = silent) -> HostReport:
     host = inside.host
     shutil.copy(host.known_hosts, folder / "known_hosts")
     target = Target("box", host.address, host.port, "root", str(host.identity), str(folder / "known_hosts"), timeout=10)
-    return converge_all([DesiredHost(target, resources)], RunOptions(), silent, 1)[0]
+    return converge_all([DesiredHost(target, resources)], RunOptions(), progress, 1)[0]
 
 
 @pytest.mark.parametrize("fails", [False, True])

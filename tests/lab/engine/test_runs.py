@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +13,19 @@ from typing import Any
 
 import pytest
 
+from novaops.engine.converge import Convergence, RunOptions
+from novaops.engine.query import silent
 from novaops.lab.host import LabHost
 from novaops.model.journal import KEPT_RUNS
+from novaops.resources.file import File
+from novaops.ssh.session import Session
+from novaops.ssh.target import Target
 from tests.lab.conftest import Novaops
 from tests.support.things import SLOW, Thing, ending, let_go, until_it_says, wait_on, write_inventory
 
 TARGET = "/etc/novaops-test"
 SLOW_FILE: Thing = {"path": TARGET, "content": "slow\n", "then": SLOW}
+OTHER: Thing = {"path": "/etc/novaops-other", "content": "other\n"}
 
 
 def wanting(folder: Path, host: LabHost, *things: Thing) -> Path:
@@ -46,7 +53,7 @@ def run_ids(novaops: Novaops, file: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("same", [False, True])
 def test_two_at_once_both_end_right(container: LabHost, novaops: Novaops, tmp_path: Path, *, same: bool) -> None:
     first_file = wanting(tmp_path, container, SLOW_FILE)
-    other: Thing = SLOW_FILE if same else {"path": "/etc/novaops-other", "content": "other\n"}
+    other = SLOW_FILE if same else OTHER
     with at_work(novaops, container, first_file) as first:
         at_once = novaops("apply", "--no-wait", "--json", inventory=wanting(tmp_path, container, {**other, "content": "x"}))
         assert (at_once.code, at_once.host["error"]["code"]) == (1, "locked")
@@ -61,6 +68,25 @@ def test_two_at_once_both_end_right(container: LabHost, novaops: Novaops, tmp_pa
     assert json.loads(out)["hosts"][0]["status"] == ("unchanged" if same else "changed")
     assert container.run(f"cat {TARGET}; wc -l </run/begun") == "slow\n1\n"
     assert same or container.run("cat /etc/novaops-other") == "other\n"
+
+
+@pytest.mark.parametrize("wanted", [SLOW_FILE, OTHER], ids=["half done", "not begun"])
+def test_a_plan_from_a_look_at_a_host_at_work_does_not_hold(container: LabHost, novaops: Novaops, tmp_path: Path, wanted: Thing) -> None:
+    """The run ends after the look, and before anybody's next run is begun."""
+    resource = File(wanted["path"], wanted["content"].encode(), then=wanted.get("then", ()))
+    with at_work(novaops, container, wanting(tmp_path, container, SLOW_FILE, OTHER)) as first:
+        known_hosts = shutil.copy(container.known_hosts, tmp_path / "known_hosts")
+        with Session(Target("box", container.address, container.port, "root", str(container.identity), str(known_hosts))) as session:
+            ours = Convergence(session, [resource], RunOptions(), silent)
+            ours.probe()
+            plan = ours.plan({})
+            let_go(container)
+            first.communicate(timeout=180)
+            assert first.returncode == 0
+            report = ours.apply(plan, {})
+    assert plan.steps
+    assert report.status == "unchanged", report.error
+    assert container.run("wc -l </run/begun") == "1\n"
 
 
 @pytest.mark.parametrize("death", ["killed", "power cut"])

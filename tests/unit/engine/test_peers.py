@@ -12,14 +12,14 @@ import pytest
 
 from novaops.engine import converge as engine
 from novaops.engine import inventory, peers
-from novaops.engine.converge import UNCONFIRMED, RunOptions
+from novaops.engine.converge import RunOptions
 from novaops.engine.desired import DesiredState
 from novaops.engine.peers import DesiredHost, converge_all
 from novaops.engine.planner import make_plan, peer_questions_of
 from novaops.engine.playbooks import Playbooks
 from novaops.engine.report import HostReport
 from novaops.errors import HostFailed, NovaopsError, Refused, Unreachable, UsageError, WaitingForPeer
-from novaops.facts.runs import LastRun
+from novaops.facts.runs import LastRun, LastRunStill, Newest
 from novaops.model.action import Command
 from novaops.model.plan import Change, Resource, Step
 from novaops.model.question import Facts, Missing, Question, Section
@@ -168,7 +168,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Hosts:
         name = session.target.name
         made.looked_at(name)
         there = made.there.setdefault(name, set())
-        return Facts({q: q.thing in there for q in questions if isinstance(q, Has)} | {UNCONFIRMED: False, LastRun(): ""}, {})
+        return Facts({q: q.thing in there for q in questions if isinstance(q, Has)} | {LastRun(): Newest(), LastRunStill(): Newest()}, {})
 
     def carry_out(session: Any, run: Run, _: Any) -> Any:
         session.execs += 1

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from novaops.engine import converge as engine
-from novaops.engine.converge import UNCONFIRMED, RunOptions
+from novaops.engine.converge import RunOptions
 from novaops.engine.peers import converge_in
 from novaops.engine.planner import make_plan
 from novaops.engine.report import HostReport, as_json, error_lines
 from novaops.errors import HostFailed, Refused
-from novaops.facts.runs import LastRun
+from novaops.facts.runs import LastRun, LastRunStill, Newest
 from novaops.model.action import Command
 from novaops.model.plan import Change, Note, Resource, Step
 from novaops.model.question import Facts, Question
@@ -137,7 +137,7 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Step, ...]]:
             thing.missing = False
         return OUTCOMES.pop(0)
 
-    monkeypatch.setattr(engine, "ask", lambda *_, **__: Facts({UNCONFIRMED: False, LastRun(): ""}, {}))
+    monkeypatch.setattr(engine, "ask", lambda *_, **__: Facts({LastRun(): Newest(), LastRunStill(): Newest()}, {}))
     monkeypatch.setattr("novaops.engine.run.new_run", Run)
     monkeypatch.setattr("novaops.engine.run.carry_out", carry_out)
     return runs
@@ -208,6 +208,14 @@ def test_another_run_did_the_work(applied: list[Any]) -> None:
     report = go(Thing("a", "why", missing=True), ends=("stale",))
     assert (report.status, report.exit_code, len(applied)) == ("failed", 1, 1)
     assert statuses(report) == {"thing:a": "failed", "plain:x": "unchanged"}
+
+
+def test_another_run_did_the_work_and_may_take_it_back(applied: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([Newest(), Newest("other", unconfirmed=True), Newest("other")])
+    waited: list[int] = []
+    monkeypatch.setattr(engine, "ask", lambda *_, **__: Facts({LastRun(): (newest := next(looks)), LastRunStill(): newest}, {}))
+    monkeypatch.setattr(engine, "_wait_for_the_guard", lambda *_: waited.append(1))
+    assert (go(Thing("a", missing=True), ends=("stale",)).status, waited, len(applied)) == ("unchanged", [1], 1)
 
 
 def test_it_is_said_to_people_and_machines(applied: list[Any]) -> None:

@@ -11,7 +11,7 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import yaml
@@ -24,12 +24,13 @@ from novaops.facts.directory import DirectoryAt
 from novaops.facts.file import FileAt
 from novaops.facts.machine import Machine, cloud
 from novaops.facts.package import PackageNamed
-from novaops.facts.runs import LastRun, Runs
+from novaops.facts.runs import NO_RUN, LastRun, Newest, Runs
 from novaops.facts.succeeds import Succeeds
 from novaops.features.disk.facts.block_devices import BlockDevices
 from novaops.features.disk.facts.device import DeviceAt
 from novaops.features.disk.facts.filesystem_size import FilesystemSize
 from novaops.features.disk.facts.mounts import Mounts
+from novaops.model.journal import BORN, STATE
 from novaops.model.question import Facts, Missing, Question, Section
 
 CASES = Path(__file__).parents[2] / "cases" / "facts"
@@ -244,12 +245,59 @@ def test_a_large_answer_waits_for_no_other(place: int, tmp_path: Path) -> None:
     assert [said[f"f{number}"].stdout for number in range(3)] == ["out\n"] * 3
 
 
-def _family(name: str, its_script: str, said: dict[str, Section], *, is_bulky: bool = False) -> type[Question[Any]]:
+def test_what_comes_first_and_last_is_answered_alone(tmp_path: Path) -> None:
+    """Whatever the order in which it is asked, and also where what is between answers much, or nothing is between."""
+    there = f"cd {tmp_path}; echo $(ls); echo >"
+    for between in ([], [1], [30_000, 300_000, 30_000]):
+        said: dict[str, Section] = {}
+        families = [_family("last", there + "last", said, at="last"), _family("first", there + "first", said, at="first")]
+        for number, size in enumerate(between):
+            families.append(_family(f"f{number}", f"{there}f{number}; yes | head -c {size}", said, is_bulky=size > 65_536))
+        asked: Any = dict.fromkeys(families, ())
+        done = subprocess.run(["sh", "-s"], input=probe.script(asked, MARK).encode(), capture_output=True, check=True, timeout=60)
+        probe.read(asked, MARK, done.stdout.decode())
+        names = [f"f{number}" for number in range(len(between))]
+        assert said["first"].stdout == "\n"
+        assert all(said[name].stdout.split("\n")[0].split()[-1:] == ["first"] for name in names)
+        assert said["last"].stdout.split() == [*names, "first"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [*names, "first", "last"]
+        for path in tmp_path.iterdir():
+            path.unlink()
+
+
+def test_the_newest_run_and_whether_it_is_at_work(tmp_path: Path) -> None:
+    run, script = tmp_path / "runs/20260203T040506Z-1f2e3d", LastRun.script_one().replace(STATE, str(tmp_path))
+
+    def newest() -> Any:
+        done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+        return LastRun.parse_one(Section(done.stdout, "", done.returncode))
+
+    assert newest() == Newest("")
+    run.mkdir(parents=True)
+    (tmp_path / "last").write_text(f"{run.name}\n")
+    assert (newest(), newest().after) == (Newest(run.name), run.name)
+    (run / "armed").touch()
+    assert (newest(), newest().after) == (Newest(run.name, unconfirmed=True), NO_RUN)
+    (run / "armed").unlink()
+    (run / "pid").write_text(f"{os.getpid()}\n")
+    (run / "script").touch()
+    assert newest() == Newest(run.name), "its process is another one's now"
+    subprocess.run(["sh", "-c", f"{BORN}born {os.getpid()} >{run / 'born'}"], check=True)
+    assert (newest(), newest().after) == (Newest(run.name, at_work=True), NO_RUN)
+    (run / "script").unlink()
+    assert newest() == Newest(run.name), "it only cleans up"
+
+
+def _family(
+    name: str, its_script: str, said: dict[str, Section], *, is_bulky: bool = False, at: Literal["first", "meanwhile", "last"] = "meanwhile"
+) -> type[Question[Any]]:
     """One that puts down what it is given to read."""
 
     class Family(Question[Any]):
         family = name
         bulky = is_bulky
+        when = at
 
         @classmethod
         def script(cls, questions: Sequence[Any]) -> str:
